@@ -1,0 +1,46 @@
+"""Stop what a killed supervisor leaves behind. Run by the supervisor as a program of its own, which outlives it.
+
+Standard input tells, line by line, which process groups are alive: "+123" started, "-123" gone. The end of the
+input is the end of the supervisor, whatever ended it; a clean one leaves nothing on the list.
+"""
+
+import os
+import signal
+import sys
+import time
+
+PATIENCE = 8.0  # seconds between the polite signal and the other one
+
+
+def left_behind(lines) -> set[int]:
+    """Read until the supervisor is gone; answer the groups that still are not."""
+    groups: set[int] = set()
+    for line in lines:
+        (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))
+    return groups
+
+
+def send(groups: set[int], number: int, kill=os.killpg) -> set[int]:
+    """Signal each group or, with os.kill, its leader only; answer those that were still there."""
+    there = set()
+    for group in groups:
+        try:
+            kill(group, number)
+        except (ProcessLookupError, PermissionError):  # gone; macOS says the second of a group of zombies
+            continue
+        there.add(group)
+    return there
+
+
+def main() -> None:
+    groups = left_behind(sys.stdin)
+    # The leaders only: a django-q2 cluster that gets SIGTERM as a group loses its task and hangs.
+    send(groups, signal.SIGTERM, os.kill)
+    deadline = time.monotonic() + PATIENCE
+    while (groups := send(groups, 0)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    send(groups, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,236 @@
+"""The installation. Every environment variable is read here, once."""
+
+from pathlib import Path
+
+import dj_database_url
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+from . import environment
+from .logs import LOGGING  # noqa: F401  (a setting)
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# ── Where we are ──────────────────────────────────────────────────────────────────────────────────────────────
+DEBUG = environment.flag("LUMAWEB_DEBUG")
+HOST = environment.text("HOST") or "127.0.0.1"
+PORT = environment.number("PORT", 8000, least=1, most=65535)
+LOCAL_URL = f"http://{'127.0.0.1' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}"
+DATA_DIR = Path(environment.text("LUMAWEB_DATA_DIR") or BASE_DIR / "data").resolve()
+DATA_DIR.mkdir(mode=0o750, parents=True, exist_ok=True)
+
+# None: not said, so a provider on this machine may use LOCAL_URL and no other may call back. "": nobody may.
+PUBLIC_URL: str | None = None
+if "LUMAWEB_PUBLIC_URL" in environment.os.environ:
+    PUBLIC_URL = environment.text("LUMAWEB_PUBLIC_URL")
+    if PUBLIC_URL:
+        PUBLIC_URL = environment.origin("LUMAWEB_PUBLIC_URL", PUBLIC_URL)
+PUBLIC_HOST = dj_database_url.urlparse.urlsplit(PUBLIC_URL).hostname if PUBLIC_URL else None
+
+ALLOWED_HOSTS = environment.words("LUMAWEB_ALLOWED_HOSTS") or [
+    *sorted(environment.LOOPBACK - {"::1"}),
+    "[::1]",
+    *([HOST] if HOST not in ("0.0.0.0", "::") else []),
+    *([PUBLIC_HOST] if PUBLIC_HOST else []),
+]
+BEHIND_TLS = bool(PUBLIC_URL and PUBLIC_URL.startswith("https:"))
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+
+DATABASE_URL = environment.text("DATABASE_URL")
+REDIS_URL = environment.text("REDIS_URL")
+ON_LOOPBACK = HOST in environment.LOOPBACK and (PUBLIC_HOST is None or PUBLIC_HOST in environment.LOOPBACK)
+
+# ── Secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
+_may_generate = ON_LOOPBACK and not DATABASE_URL
+SECRET_KEY = environment.secret("LUMAWEB_SECRET_KEY", DATA_DIR, "secret-key", may_generate=_may_generate)
+ENCRYPTION_KEYS = [
+    key.strip()
+    for key in environment.secret(
+        "LUMAWEB_ENCRYPTION_KEYS", DATA_DIR, "encryption-keys", may_generate=_may_generate
+    ).split(",")
+    if key.strip()
+]
+
+# ── The provider ──────────────────────────────────────────────────────────────────────────────────────────────
+LUMA_BASE_URL_GIVEN = bool(environment.text("LUMAWEB_LUMA_BASE_URL"))
+LUMA_BASE_URL = environment.origin(
+    "LUMAWEB_LUMA_BASE_URL", environment.text("LUMAWEB_LUMA_BASE_URL") or "https://api.acedata.cloud"
+)
+FIRST_TOKEN = environment.text("LUMAWEB_LUMA_TOKEN")
+SANDBOX_URL = f"http://127.0.0.1:{environment.number('SANDBOX_PORT', 8801, least=1, most=65535)}"
+MEDIA_HOSTS = environment.words(
+    "LUMAWEB_MEDIA_HOSTS", "platform.cdn.acedata.cloud,platform2.cdn.acedata.cloud,storage.cdn-luma.com"
+)
+ADMIN_USERNAME = environment.text("LUMAWEB_ADMIN_USERNAME")
+ADMIN_PASSWORD = environment.text("LUMAWEB_ADMIN_PASSWORD")
+
+# ── Django ────────────────────────────────────────────────────────────────────────────────────────────────────
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "django_q",
+    "heroicons",
+    "csp",
+    "videos",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "videos.views.middleware.FirstVisitMiddleware",
+    "videos.views.middleware.SignInMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "videos.views.middleware.PrivatePagesMiddleware",
+]
+ROOT_URLCONF = "lumaweb.urls"
+WSGI_APPLICATION = "lumaweb.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "videos.views.context.shell",
+            ],
+        },
+    }
+]
+FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
+
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": DATA_DIR / "lumaweb.sqlite3",
+        "CONN_MAX_AGE": 60,
+        "OPTIONS": {
+            # IMMEDIATE: a transaction that will write waits at its start instead of failing at its end.
+            # FULL: a power cut must not undo a claim that was committed before its POST went out.
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=134217728;",
+        },
+    }
+}
+if DATABASE_URL:
+    try:
+        DATABASES["default"] = dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
+    except dj_database_url.ParseError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "videos.Member"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "studio"
+LOGOUT_REDIRECT_URL = "login"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = environment.text("LUMAWEB_TIME_ZONE") or "UTC"
+USE_I18N = False
+USE_TZ = True
+
+# ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+MEDIA_ROOT = DATA_DIR / "media"
+STORAGES = {
+    "default": {
+        "BACKEND": "django.core.files.storage.FileSystemStorage",
+        # Nothing serves this folder by itself: a video is read through its page's view, by those signed in.
+        "OPTIONS": {"location": MEDIA_ROOT, "base_url": None},
+    },
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o750, exist_ok=True)
+FRAME_MAX_BYTES = 20 * 1024 * 1024
+VIDEO_MAX_BYTES = 2 * 1024**3
+# The largest honest form is two frames and a prompt; the web server stops reading a body beyond this.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+
+# ── Doors ─────────────────────────────────────────────────────────────────────────────────────────────────────
+SESSION_COOKIE_NAME = "lumaweb_session"
+CSRF_COOKIE_NAME = "lumaweb_csrf"
+SESSION_COOKIE_AGE = 30 * 24 * 3600
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+# The proxy's own check of /healthz and the provider's callbacks come over the inner network without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF, "blob:", "data:"],
+        "media-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "manifest-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# ── The queue ─────────────────────────────────────────────────────────────────────────────────────────────────
+# It only wakes up; the rows decide. timeout is far above a drain's 20 s of claiming plus a POST's 30 s, retry far
+# above timeout, and nothing is repeated by the queue (ack_failures, max_attempts).
+Q_CLUSTER = {
+    "name": "lumaweb",
+    "workers": 2,
+    "queue_limit": 2,
+    "bulk": 1,
+    "timeout": 120,
+    "retry": 600,
+    "max_attempts": 1,
+    "ack_failures": True,
+    "save_limit": -1,
+    "guard_cycle": 0.5,
+    "poll": 0.1,
+    "recycle": 500,
+    "catch_up": False,
+    "scheduler": False,
+    "label": "Queue",
+    # Downloads have their own cluster, so that large files never keep a submission waiting.
+    "ALT_CLUSTERS": {"media": {"workers": 2, "queue_limit": 2, "timeout": 900, "retry": 4000, "poll": 0.3}},
+}
+if REDIS_URL:
+    Q_CLUSTER["redis"] = REDIS_URL
+else:
+    Q_CLUSTER["orm"] = "default"

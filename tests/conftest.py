@@ -1,0 +1,10 @@
+"""Fixtures for all tests. The data directory is a new one, so that no installation's is touched."""
+
+import os
+import tempfile
+
+# Before Django reads its settings.
+os.environ["LUMAWEB_DATA_DIR"] = tempfile.mkdtemp(prefix="lumaweb-tests-")
+for name in ("LUMAWEB_PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "LUMAWEB_LUMA_TOKEN", "LUMAWEB_LUMA_BASE_URL"):
+    if name not in os.environ.get("LUMAWEB_TESTS_KEEP", "").split():
+        os.environ.pop(name, None)

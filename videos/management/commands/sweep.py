@@ -1,0 +1,48 @@
+import os
+import signal
+import socket
+import threading
+import time
+
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+
+from videos import tasks
+from videos.models import Lease
+
+TICK = 5.0  # seconds: how often results are asked for
+SWEEP_EVERY = 15.0  # seconds: how often the rest is mended
+LEASE = 45.0  # seconds: how long a dead ticker keeps the others waiting
+
+
+class Command(BaseCommand):
+    help = "The ticker: ask for late results, mend what was left behind, have the workers' heartbeat stamped."
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("--once", action="store_true", help="One round, then stop.")
+
+    def handle(self, *args, **options) -> None:
+        if options["once"]:
+            tasks.sweep()
+            tasks.ask()
+            return
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        holder = f"{socket.gethostname()}:{os.getpid()}"
+        swept = -SWEEP_EVERY
+        while not stop.is_set():
+            started = time.monotonic()
+            try:
+                close_old_connections()
+                if Lease.objects.take("ticker", holder, LEASE):
+                    if started - swept >= SWEEP_EVERY:
+                        swept = started
+                        tasks.sweep()
+                        tasks.beat_later()
+                    tasks.ask()
+            except DatabaseError as error:
+                # The database is away or locked: the next tick tries again.
+                self.stderr.write(f"ticker: {error}")
+            stop.wait(max(0.2, TICK - (time.monotonic() - started)))
+        Lease.objects.give_back("ticker", holder)

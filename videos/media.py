@@ -1,0 +1,220 @@
+"""Pictures and videos: reading what was uploaded, fetching what was made, and what is cut from it."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import av
+from django.conf import settings
+from django.core.files import File
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from . import download
+
+# A frame larger than this helps no provider; an image that claims more pixels than this is an attack.
+FRAME_MAX_SIDE = 4096
+FRAME_MAX_PIXELS = 50_000_000
+POSTER_WIDTH = 640
+POSTER_MAX_BYTES = 20_000
+THUMBNAIL_MAX_BYTES = 10 * 1024 * 1024
+DOWNLOAD_SECONDS = 600.0
+
+
+class NotAPicture(Exception):
+    """What was uploaded cannot be used as a frame; the message is for the member."""
+
+
+class NotAVideo(Exception):
+    """What was downloaded cannot be decoded as a video."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A re-encoded JPEG; width, height in pixels."""
+
+    data: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """Names in our storage and facts of a saved video: size in bytes, duration in seconds, pixels."""
+
+    video_file: str
+    thumbnail_file: str
+    poster_file: str
+    sha256: str
+    size_bytes: int
+    duration: float
+    video_width: int
+    video_height: int
+
+
+def read_picture(upload) -> Picture:
+    """Decode an upload (JPEG, PNG or WebP) and encode it anew, so that nothing of its own bytes is kept."""
+    if upload.size > settings.FRAME_MAX_BYTES:
+        raise NotAPicture(f"The picture is larger than {settings.FRAME_MAX_BYTES // 1024**2} MB. Use a smaller one.")
+    try:
+        upload.seek(0)
+        with Image.open(upload, formats=("JPEG", "PNG", "WEBP")) as image:
+            if image.width * image.height > FRAME_MAX_PIXELS or max(image.size) > 20_000:
+                raise NotAPicture(
+                    f"The picture has {image.width}×{image.height} pixels, more than can be used. Scale it down first."
+                )
+            if min(image.size) < 16:
+                raise NotAPicture("The picture is too small to be a frame. Use one of at least 16×16 pixels.")
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+            upright.thumbnail((FRAME_MAX_SIDE, FRAME_MAX_SIDE))
+            flat = _on_black(upright)
+    except NotAPicture:
+        raise
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError, MemoryError):
+        # What Pillow's decoders raise for a truncated file, a bomb, or something that is no picture at all.
+        raise NotAPicture("This is not a picture we can read. Use a JPEG, PNG or WebP file.") from None
+    out = io.BytesIO()
+    flat.save(out, "JPEG", quality=92, optimize=True)
+    return Picture(out.getvalue(), flat.width, flat.height)
+
+
+def _on_black(image: Image.Image) -> Image.Image:
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        ground = Image.new("RGBA", image.size, "black")
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    return image.convert("RGB")
+
+
+def store_picture(picture: Picture, name: str) -> str:
+    return default_storage.save(f"frames/{name}.jpg", ContentFile(picture.data))
+
+
+class _Moved(File):
+    """A finished temporary file that a local storage moves into place in one step instead of copying it."""
+
+    def temporary_file_path(self) -> str:
+        return self.name
+
+
+class _Watched:
+    """A file that reports, now and then, that the download is alive."""
+
+    def __init__(self, file, alive: Callable[[], None]) -> None:
+        self.file, self.alive = file, alive
+
+    def write(self, data: bytes) -> int:
+        self.alive()
+        return self.file.write(data)
+
+
+def rules_for(generation, max_bytes: int) -> download.Rules:
+    """Where this generation's media may come from: the CDN's hosts, its provider's own origin, and ours."""
+    origins = [generation.token.base_url, settings.PUBLIC_URL or settings.LOCAL_URL]
+    return download.Rules(
+        hosts=frozenset(host.lower() for host in settings.MEDIA_HOSTS),
+        origins=frozenset(download.origin_of(url) for url in origins),
+        max_bytes=max_bytes,
+        deadline=DOWNLOAD_SECONDS,
+    )
+
+
+def save_video(generation, alive: Callable[[], None]) -> Saved:
+    """Fetch a finished video and its thumbnail into our storage.
+
+    Raises download.NotAllowed, download.DownloadFailed, NotAVideo or OSError; then nothing is left behind.
+    """
+    folder = Path(settings.MEDIA_ROOT) / "incoming"
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    stored: list[str] = []
+    base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}"
+    with NamedTemporaryFile(dir=folder, suffix=".mp4", delete=False) as file:
+        path = Path(file.name)
+        try:
+            rules = rules_for(generation, settings.VIDEO_MAX_BYTES)
+            fetched = download.fetch(generation.video_url, rules, _Watched(file, alive))
+            file.flush()
+            _look_at_the_first_bytes(path)
+            duration, first = probe(path)
+            thumbnail = _thumbnail(generation) or _jpeg(first)
+
+            def keep(ending: str, content: File) -> str:
+                stored.append(default_storage.save(f"{base}{ending}", content))
+                return stored[-1]
+
+            poster = keep(".webp", ContentFile(_poster(first)))
+            still = keep(".jpg", ContentFile(thumbnail))
+            path.chmod(0o640)
+            with path.open("rb") as finished:
+                video = keep(".mp4", _Moved(finished, name=str(path)))
+        except BaseException:
+            for name in stored:
+                default_storage.delete(name)
+            raise
+        finally:
+            path.unlink(missing_ok=True)
+    return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, first.width, first.height)
+
+
+def forget(saved: Saved) -> None:
+    """Delete files that turned out to be a second copy."""
+    for name in (saved.video_file, saved.thumbnail_file, saved.poster_file):
+        default_storage.delete(name)
+
+
+def _look_at_the_first_bytes(path: Path) -> None:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
+        raise NotAVideo("What the link gave is no MP4 file.")
+
+
+def probe(path: Path) -> tuple[float, Image.Image]:
+    """Duration in seconds and first picture of a video file."""
+    try:
+        with av.open(str(path)) as container:
+            stream = container.streams.video[0]
+            first = next(container.decode(stream)).to_image()
+            duration = Fraction(container.duration or 0, av.time_base)
+            if stream.duration and stream.time_base:
+                duration = stream.duration * stream.time_base
+    except (av.FFmpegError, IndexError, StopIteration, ValueError) as error:
+        raise NotAVideo(f"The file cannot be played: {error}") from None
+    return round(float(duration), 3), first
+
+
+def _thumbnail(generation) -> bytes | None:
+    """The provider's thumbnail, re-encoded; None where there is none to be had and the first picture must do."""
+    if not generation.thumbnail_url:
+        return None
+    data = io.BytesIO()
+    try:
+        download.fetch(generation.thumbnail_url, rules_for(generation, THUMBNAIL_MAX_BYTES), data)
+        with Image.open(data, formats=("JPEG", "PNG", "WEBP")) as image:
+            if image.width * image.height > FRAME_MAX_PIXELS:
+                return None
+            return _jpeg(image.convert("RGB"))
+    except (download.NotAllowed, download.DownloadFailed, UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        return None
+
+
+def _jpeg(image: Image.Image) -> bytes:
+    out = io.BytesIO()
+    image.save(out, "JPEG", quality=88)
+    return out.getvalue()
+
+
+def _poster(image: Image.Image) -> bytes:
+    """A small WebP for the gallery, under 20 KB whatever the picture."""
+    small = image.copy()
+    small.thumbnail((POSTER_WIDTH, POSTER_WIDTH))
+    for quality in (75, 60, 45, 30, 15):
+        out = io.BytesIO()
+        small.save(out, "WEBP", quality=quality, method=4)
+        if out.tell() <= POSTER_MAX_BYTES:
+            break
+    return out.getvalue()

@@ -1,0 +1,23 @@
+from .event import Event
+from .frame import Frame, TemporaryLink
+from .generation import Claim, Generation, State, Verdict
+from .machine import Heartbeat, Lease
+from .member import Member
+from .submission import Submission
+from .token import ApiToken, Health
+
+__all__ = [
+    "ApiToken",
+    "Claim",
+    "Event",
+    "Frame",
+    "Generation",
+    "Health",
+    "Heartbeat",
+    "Lease",
+    "Member",
+    "State",
+    "Submission",
+    "TemporaryLink",
+    "Verdict",
+]

@@ -1,0 +1,46 @@
+from django.db import models
+
+LABELS = {
+    "submitted": "Asked for",
+    "claimed": "Sending to the provider",
+    "accepted": "Accepted by the provider",
+    "returned": "Back in the queue",
+    "refused": "Refused",
+    "unanswered": "No answer",
+    "completed": "Finished",
+    "failed": "Failed",
+    "canceled": "Canceled",
+    "dismissed": "Dismissed",
+    "task_known": "Task id learnt",
+    "foreign_news": "News about another task, ignored",
+    "asked": "Asked the provider for news",
+    "saved": "Saved here",
+    "save_failed": "Saving did not work",
+    "lost": "Could not be saved",
+    "trashed": "Moved to the trash",
+    "restored": "Taken out of the trash",
+    "purged": "Deleted for good",
+    "retried": "Tried again",
+}
+
+
+class Event(models.Model):
+    """One step of a generation: when, what, by whom, and the provider's own words."""
+
+    generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="events")
+    at = models.DateTimeField(auto_now_add=True)
+    kind = models.CharField(max_length=20)
+    member = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="+")
+    text = models.CharField(max_length=500, blank=True)
+    code = models.CharField(max_length=100, blank=True)
+    trace_id = models.CharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def label(self) -> str:
+        return LABELS.get(self.kind, self.kind)

@@ -1,0 +1,72 @@
+import hashlib
+import secrets
+import uuid
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+# The provider may read a frame a little later than it reports the end of the work.
+GRACE = timedelta(minutes=10)
+
+
+def digest(key: str) -> str:
+    """What is stored of a key that opens something: its SHA-256, in hex."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+class Frame(models.Model):
+    """A picture a member uploaded: re-encoded, never the bytes as they came. width, height in pixels."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    sha256 = models.CharField(max_length=64, unique=True, help_text="Of the bytes as they were uploaded.")
+    file = models.FileField(upload_to="frames/", blank=True)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    size_bytes = models.PositiveIntegerField()
+    member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="frames")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.width}×{self.height}"
+
+
+class TemporaryLinkQuerySet(models.QuerySet):
+    def open_now(self, key: str) -> "TemporaryLink | None":
+        """The link behind this key while the work it was made for may still need it."""
+        from .generation import State
+
+        at_work = Q(generation__state__in=[State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED])
+        just_done = Q(generation__finished_at__gt=timezone.now() - GRACE)
+        return self.filter(at_work | just_done, key_hash=digest(key)).select_related("frame", "clip").first()
+
+
+class TemporaryLink(models.Model):
+    """An unguessable public address of one frame or one saved clip, for the provider, while one generation is made."""
+
+    key_hash = models.CharField(max_length=64, unique=True)
+    generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="temporary_links")
+    frame = models.ForeignKey(Frame, null=True, on_delete=models.CASCADE, related_name="temporary_links")
+    clip = models.ForeignKey("videos.Generation", null=True, on_delete=models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TemporaryLinkQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(frame__isnull=True, clip__isnull=False) | Q(frame__isnull=False, clip__isnull=True),
+                name="temporary_link_is_for_one_thing",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return "frame" if self.frame_id else "clip"
+
+    @classmethod
+    def mint(cls, public_url: str, generation, *, frame: Frame | None = None, clip=None) -> str:
+        """Make the address; only the key's hash is kept, so each claim has its own."""
+        key = secrets.token_urlsafe(32)
+        cls.objects.create(key_hash=digest(key), generation=generation, frame=frame, clip=clip)
+        return f"{public_url}/frames/{key}.jpg" if frame else f"{public_url}/clips/{key}.mp4"

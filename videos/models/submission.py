@@ -1,0 +1,41 @@
+import uuid
+
+from django.db import IntegrityError, models, transaction
+
+
+class SubmissionQuerySet(models.QuerySet):
+    def open(self, member, key: uuid.UUID, takes: int, **settings) -> tuple["Submission", bool]:
+        """Create the submission with its takes; one that was made with this key before is returned as it is.
+
+        The only door by which a generation comes into being. False as second: nothing new was made.
+        """
+        from .generation import Generation
+
+        try:
+            with transaction.atomic():
+                submission = self.create(member=member, key=key)
+                for take in range(1, takes + 1):
+                    generation = Generation.objects.create(
+                        submission=submission, member=member, take=take, **settings
+                    )
+                    generation.events.create(kind="submitted", member=member)
+        except IntegrityError:
+            # The second click of a double click, or a form sent again.
+            return self.get(member=member, key=key), False
+        return submission, True
+
+
+class Submission(models.Model):
+    """What one press of the button asked for: one to four takes of the same request."""
+
+    member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="submissions")
+    key = models.UUIDField(default=uuid.uuid4, help_text="From the form: sent twice, it makes one submission.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SubmissionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["member", "key"], name="one_submission_for_a_key")]
+
+    def __str__(self) -> str:
+        return f"{self.member} at {self.created_at:%Y-%m-%d %H:%M}"

@@ -1,0 +1,277 @@
+"""When, and in which process: the only room that knows the queue.
+
+A task is a wake-up call and may come twice or never; the rows decide what is to be done.
+"""
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from functools import partial
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import close_old_connections, connections, transaction
+from django_q.tasks import async_task
+
+from . import download, media, provider
+from .models import ApiToken, Claim, Generation, Heartbeat, State, Verdict
+from .models.token import TokenUnreadable
+
+logger = logging.getLogger(__name__)
+
+SUBMISSIONS = settings.Q_CLUSTER["name"]
+MEDIA = "media"
+
+CLAIM_FOR = 20.0  # seconds; then the next drain goes on, so that no task of the queue lasts for ever
+AT_ONCE = 200  # POSTs under way in one drain
+SAVING_LEASE = 60.0  # seconds after which another worker may take over a download that fell silent
+SAVE_FOR = 5 * 24 * 3600  # seconds
+BATCH = 50  # ids in one look-up; the contract's recommended most
+
+
+def submit_later() -> None:
+    """Wake a drain once what was just written is committed."""
+    transaction.on_commit(partial(async_task, "videos.tasks.drain"), robust=True)
+
+
+def archive_later(pk: int) -> None:
+    transaction.on_commit(partial(async_task, "videos.tasks.archive", pk, cluster=MEDIA), robust=True)
+
+
+def beat_later() -> None:
+    """Ask a worker of each cluster to stamp its heartbeat."""
+    async_task("videos.tasks.beat", SUBMISSIONS)
+    async_task("videos.tasks.beat", MEDIA, cluster=MEDIA)
+
+
+def beat(name: str) -> None:
+    Heartbeat.stamp(name)
+
+
+def settle(generation: Generation, result: provider.Result, via: str) -> Verdict:
+    """Record news, and set going what follows from it."""
+    verdict = generation.record(result, via)
+    if verdict is Verdict.RECORDED:
+        if generation.state == State.COMPLETED and generation.archive == "remote":
+            archive_later(generation.pk)
+        if not generation.is_open and Generation.objects.waiting_for_a_turn().exists():
+            submit_later()
+    return verdict
+
+
+# ── Submitting ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def drain() -> None:
+    """Send what may be sent now, many POSTs at once. Any number of drains may run; the claim decides."""
+    asyncio.run(_drain())
+
+
+async def _drain() -> None:
+    started = stamped = time.monotonic()
+    sending: set[asyncio.Task] = set()
+    line: list[Generation] = []
+    failures: list[BaseException] = []
+    await _in_db(beat, SUBMISSIONS)
+    async with provider.new_client() as client:
+        try:
+            while True:
+                now = time.monotonic()
+                if now - stamped > 5:
+                    await _in_db(beat, SUBMISSIONS)
+                    stamped = now
+                claim = None
+                if now - started < CLAIM_FOR and len(sending) < AT_ONCE:
+                    line, claim = await _in_db(_next_claim, line)
+                if claim:
+                    sending.add(asyncio.create_task(_send(claim, client)))
+                    await asyncio.sleep(0)  # let the POST go out before the next claim
+                    continue
+                if not sending:
+                    break
+                done, sending = await asyncio.wait(
+                    sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED
+                )
+                failures += [task.exception() for task in done if task.exception()]
+            if time.monotonic() - started >= CLAIM_FOR and await _in_db(_more_to_send):
+                await _in_db(async_task, "videos.tasks.drain")
+        finally:
+            # This thread's connections are of no worker of the queue, which would close them.
+            await _in_db(connections.close_all)
+    if failures:
+        # Their rows stay `submitting` until the sweep finds them; the queue keeps the traceback.
+        raise ExceptionGroup("sending failed unexpectedly", failures)
+
+
+async def _in_db(function, *args):
+    return await sync_to_async(function)(*args)
+
+
+def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]:
+    """The next row that could be claimed, and who is left in line behind it."""
+    close_old_connections()
+    line = line or (ApiToken.objects.with_room().exists() and Generation.objects.next_in_line(50)) or []
+    while line:
+        generation, *line = line
+        if claim := generation.claim():
+            return line, claim
+        if not ApiToken.objects.with_room().exists():
+            return [], None
+    return [], None
+
+
+def _more_to_send() -> bool:
+    return ApiToken.objects.with_room().exists() and bool(Generation.objects.next_in_line(1))
+
+
+async def _send(claim: Claim, client) -> None:
+    """POST one claimed generation and record what comes of it."""
+    generation = claim.generation
+    try:
+        if generation.needs_public_address and not claim.token.public_url:
+            raise _never("no_public_address", "This installation has no public address for the frames.")
+        source, next_step = await _source(claim)
+        request = await _in_db(generation.request, claim, source)
+        luma = provider.LumaClient(claim.token.base_url, await _in_db(_secret, claim.token), client=client)
+        try:
+            result = await luma.submit(request)
+        except provider.ProviderError as error:
+            if next_step and error.sent is provider.Sent.REFUSED and error.status in (400, 404):
+                if error.code not in ("token_mismatched", "api_not_implemented"):
+                    await _in_db(generation.next_source, next_step)
+                    return
+            raise
+    except provider.ProviderError as error:
+        logger.info("generation %s: %s", generation.uuid, error)
+        await _in_db(generation.refuse, error)
+    else:
+        await _in_db(settle, generation, result, "answer")
+
+
+def _secret(token: ApiToken) -> str:
+    try:
+        return token.secret
+    except TokenUnreadable as error:
+        raise _never("token_unreadable", str(error)) from None
+
+
+async def _source(claim: Claim) -> tuple[dict[str, str], int]:
+    """How to name the video to extend, and the number of the way to try after it (0: there is none)."""
+    generation = claim.generation
+    if generation.action != "extend":
+        return {}, 0
+    ways = await _in_db(generation.sources, claim.token)
+    for step, (kind, value) in enumerate(ways):
+        if step < generation.source_step:
+            continue
+        if kind == "link" and generation.parent and not await _is_alive(generation.parent, value):
+            continue
+        following = step + 1 if step + 1 < len(ways) else 0
+        if kind == "id":
+            return {"video_id": value}, following
+        if kind == "copy":
+            value = await _in_db(_mint_clip, claim)
+        return {"video_url": value}, following
+    raise _never("source_gone", "The clip's id belongs to another account, its link has expired, and our saved copy "
+                 "has no public address.")
+
+
+def _mint_clip(claim: Claim) -> str:
+    from .models import TemporaryLink
+
+    return TemporaryLink.mint(claim.token.public_url, claim.generation, clip=claim.generation.parent)
+
+
+async def _is_alive(parent: Generation, link: str) -> bool:
+    """Whether the provider's link to the parent still gives something; asked in a thread, off the database's."""
+    if link != parent.video_url or not parent.token:
+        return True
+    rules = await _in_db(media.rules_for, parent, settings.VIDEO_MAX_BYTES)
+    status = await asyncio.to_thread(download.probe, link, rules)
+    return status is None or status < 400
+
+
+def _never(code: str, message: str) -> provider.ProviderError:
+    return provider.ProviderError(code, message, whose=provider.Whose.ADMIN, sent=provider.Sent.NEVER)
+
+
+# ── Saving ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def archive(pk: int) -> None:
+    """Keep a finished video here, before its link expires."""
+    generation = Generation.objects.select_related("token").filter(pk=pk).first()
+    if not generation or not generation.begin_saving(SAVING_LEASE):
+        return
+    renewed = time.monotonic()
+
+    def alive() -> None:
+        nonlocal renewed
+        if time.monotonic() - renewed > SAVING_LEASE / 4:
+            renewed = time.monotonic()
+            generation.still_saving(SAVING_LEASE)
+            beat(MEDIA)
+
+    try:
+        saved = media.save_video(generation, alive)
+    except (download.NotAllowed, download.DownloadFailed, media.NotAVideo, OSError) as error:
+        age = (time.time() - generation.finished_at.timestamp()) if generation.finished_at else 0
+        retry_in = min(6 * 3600, 5 * 2 ** min(generation.archive_attempts, 13))
+        logger.warning("generation %s: not saved: %s", generation.uuid, error)
+        generation.save_failed(str(error), for_good=age > SAVE_FOR, retry_in=retry_in)
+        return
+    facts = {
+        name: getattr(saved, name)
+        for name in ("video_file", "thumbnail_file", "poster_file", "sha256", "size_bytes", "duration")
+    }
+    if not generation.video_width or not generation.video_height:
+        facts |= {"video_width": saved.video_width, "video_height": saved.video_height}
+    if not generation.saved(**facts):
+        media.forget(saved)
+
+
+# ── The sweep ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def sweep() -> None:
+    """Mend what a lost wake-up, a lost callback or a lost worker left behind. One at a time, by the ticker's lease."""
+    for generation in Generation.objects.stuck_submitting():
+        generation.interrupted()
+    for generation in Generation.objects.overdue():
+        generation.give_up()
+    for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[:200]:
+        archive_later(pk)
+    if _more_to_send():
+        submit_later()
+
+
+def ask() -> int:
+    """Look up the tasks whose news is due, in batches, each with the token that made it. Answers how many."""
+    due = defaultdict(list)
+    for generation in Generation.objects.worth_asking().select_related("token").order_by("ask_at")[:2000]:
+        due[generation.token].append(generation)
+    for token, generations in due.items():
+        for start in range(0, len(generations), BATCH):
+            _ask(token, generations[start : start + BATCH])
+    return sum(map(len, due.values()))
+
+
+def _ask(token: ApiToken, generations: list[Generation]) -> None:
+    async def look() -> dict[str, provider.Result]:
+        async with provider.new_client() as client:
+            luma = provider.LumaClient(token.base_url, secret, client=client)
+            return await luma.tasks([generation.task_id for generation in generations])
+
+    try:
+        secret = _secret(token)
+        results = asyncio.run(look())
+    except provider.ProviderError as error:
+        logger.warning("token %s: tasks not readable: %s", token.pk, error)
+        for generation in generations:
+            generation.ask_soon()
+        return
+    for generation in generations:
+        result = results.get(generation.task_id)
+        if result is None or settle(generation, result, "sweep") is Verdict.KNOWN:
+            generation.asked_in_vain()

@@ -1,0 +1,22 @@
+from django.db.models import Count, Q
+from django.http import HttpRequest
+from django.utils.functional import SimpleLazyObject
+
+from ..models import Generation
+
+THEMES = ("dark", "light")
+
+
+def counts_for(member) -> dict[str, int]:
+    """How many videos are in the making: `mine` and `all`."""
+    return Generation.objects.in_flight().aggregate(all=Count("pk"), mine=Count("pk", filter=Q(member=member)))
+
+
+def shell(request: HttpRequest) -> dict:
+    """What the frame around every page shows; `counts` is only asked for where it is used."""
+    theme = request.COOKIES.get("theme", "")
+    context = {"theme": theme if theme in THEMES else ""}
+    member = getattr(request, "user", None)
+    if member and member.is_authenticated:
+        context["counts"] = SimpleLazyObject(lambda: counts_for(member))
+    return context

@@ -1,0 +1,138 @@
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_GET, require_POST
+
+from ..forms import GenerationForm, frames_impossible
+from ..models import Generation, State, Submission
+from ..tasks import submit_later
+from .context import counts_for
+from .gallery import Since, in_days, page_of, whole
+
+MOST_CHANGES = 150
+
+
+def _form_context(form: GenerationForm, extending: Generation | None = None) -> dict:
+    reason = frames_impossible()
+    return {"form": form, "extending": extending, "frames_possible": not reason, "frames_reason": reason}
+
+
+def _page(request: HttpRequest, form: GenerationForm, extending: Generation | None = None, status: int = 200):
+    """The studio; htmx gets the slice it asked for: the form, or a page of the gallery."""
+    context = _form_context(form, extending)
+    if request.htmx and request.htmx.target == "form":
+        return render(request, "videos/_form.html", context, status=status)
+    context |= page_of(request)
+    if request.htmx and "before" in request.GET:
+        return render(request, "videos/_days.html", context)
+    return render(request, "videos/studio.html", context, status=status)
+
+
+@require_GET
+def studio(request: HttpRequest) -> HttpResponse:
+    return _page(request, GenerationForm(member=request.user))
+
+
+@require_GET
+def extend(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """The form set up to extend this video."""
+    source = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
+    if not source.can_extend:
+        messages.info(request, "Only a finished video can be extended.")
+        return redirect(source)
+    initial = {"mode": "extend", "action": "extend", "aspect_ratio": source.ratio}
+    initial |= {"video_id": source.video_id} if source.video_id else {"video_url": source.video_url}
+    return _page(request, GenerationForm(member=request.user, initial=initial), source)
+
+
+@require_GET
+def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """The form with all that this video was asked with."""
+    source = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
+    framed = source.start_frame_id or source.end_frame_id or source.start_image_url or source.end_image_url
+    initial = {
+        name: getattr(source, name)
+        for name in ("action", "prompt", "aspect_ratio", "start_image_url", "end_image_url")
+        + ("enhancement", "loop", "timeout")
+    }
+    initial |= {
+        "mode": "extend" if source.action == "extend" else "frames" if framed else "text",
+        "start_frame": source.start_frame and source.start_frame.uuid,
+        "end_frame": source.end_frame and source.end_frame.uuid,
+        "video_id": source.source_video_id,
+        "video_url": source.source_video_url,
+    }
+    return _page(request, GenerationForm(member=request.user, initial=initial), source.parent)
+
+
+@require_POST
+def generations(request: HttpRequest) -> HttpResponse:
+    """Submit a generation or an extension."""
+    form = GenerationForm(request.POST, request.FILES, member=request.user)
+    if not form.is_valid():
+        if request.htmx:
+            return render(request, "videos/_form.html", _form_context(form, form.parent), status=422)
+        return _page(request, form, form.parent, status=422)
+    submission, _ = form.save()
+    submit_later()
+    if not request.htmx:
+        return redirect("studio")
+    return submitted(request, submission, form.chosen_mode)
+
+
+def submitted(request: HttpRequest, submission: Submission, mode: str = "text") -> HttpResponse:
+    """The new cards, and a fresh form (with a fresh submission key) in place of the one that was sent."""
+    cards = list(Generation.objects.for_gallery().filter(submission=submission))
+    fresh = GenerationForm(member=request.user, initial={"mode": mode})
+    context = _form_context(fresh) | {
+        "created_days": in_days(cards, existing=request.POST.get("newest_day", "")),
+        "counts": counts_for(request.user),
+        "usual": {},
+    }
+    return render(request, "videos/_submitted.html", context)
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+@require_GET
+def live(request: HttpRequest) -> HttpResponse:
+    """What changed since the page last asked: fragments that are swapped in, or 204."""
+    since = Since.read(request)
+    asked_at = timezone.now().timestamp()
+    rows = Generation.objects.changed_since(since.moment()).select_related("member", "parent").order_by("changed_at")
+    only = request.GET.get("only", "")
+    only = _uuid(request.GET.get("only", ""))
+    if only:
+        rows = rows.filter(uuid=only)
+    changed = list(rows[:MOST_CHANGES])
+    if len(changed) == MOST_CHANGES:
+        # More than one answer should carry: the next poll goes on from here.
+        asked_at = changed[-1].changed_at.timestamp()
+    upto = Since.now(changed, asked_at)
+    news = [row for row in changed if since.known.get(row.pk) != row.version]
+    if not news:
+        return HttpResponse(status=204)
+    newest = whole(request.GET.get("newest"))
+    shown = [row for row in news if not row.trashed_at]
+    created = sorted((row for row in shown if row.pk > newest), key=lambda row: -row.pk)
+    at_top = request.GET.get("top") == "1" and not only
+    context = {
+        "changed": [] if only else [row for row in shown if row.pk <= newest],
+        "gone": [row for row in news if row.trashed_at],
+        "created_days": in_days(created, existing=request.GET.get("newest_day", "")) if at_top else [],
+        "new_count": 0 if at_top or only else len(created) + whole(request.GET.get("pending")),
+        "detail": shown[0] if only and shown else None,
+        "counts": counts_for(request.user),
+        "live": upto.state(),
+        "usual": {},
+        "finished": [row for row in shown if row.state == State.COMPLETED and row.member_id == request.user.pk],
+    }
+    return render(request, "videos/_live.html", context)
