@@ -151,7 +151,7 @@ class MemberAdmin(UserAdmin):
 
 class EventInline(ReadOnly, admin.TabularInline):
     model = Event
-    fields = ("at", "kind", "member", "text", "code", "trace_id")
+    fields = readonly_fields = ("at", "kind", "member", "text", "code", "trace_id")
     extra = 0
 
 

@@ -161,7 +161,10 @@ class GenerationForm(forms.Form):
     def clean(self) -> dict:
         data = super().clean()
         mode = data.get("mode") or ""
-        if "action" not in self.errors:
+        if "action" in self.errors:
+            # No field of the form shows it, since the mode stands for it there.
+            self.add_error(None, self.errors["action"])
+        else:
             data["action"] = data.get("action") if not mode else "extend" if mode == "extend" else "generate"
             data["action"] = data["action"] or "generate"
         extending = data.get("action") == "extend"

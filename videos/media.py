@@ -59,7 +59,9 @@ class Saved:
 def read_picture(upload) -> Picture:
     """Decode an upload (JPEG, PNG or WebP) and encode it anew, so that nothing of its own bytes is kept."""
     if upload.size > settings.FRAME_MAX_BYTES:
-        raise NotAPicture(f"The picture is larger than {settings.FRAME_MAX_BYTES // 1024**2} MB. Use a smaller one.")
+        raise NotAPicture(
+            f"The picture is larger than {settings.FRAME_MAX_BYTES // 1024**2} MB. Use a smaller one."
+        )
     try:
         upload.seek(0)
         with Image.open(upload, formats=("JPEG", "PNG", "WEBP")) as image:
@@ -75,7 +77,14 @@ def read_picture(upload) -> Picture:
             flat = _on_black(upright)
     except NotAPicture:
         raise
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError, MemoryError):
+    except (
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+        Image.DecompressionBombError,
+        MemoryError,
+    ):
         # What Pillow's decoders raise for a truncated file, a bomb, or something that is no picture at all.
         raise NotAPicture("This is not a picture we can read. Use a JPEG, PNG or WebP file.") from None
     out = io.BytesIO()
@@ -198,7 +207,14 @@ def _thumbnail(generation) -> bytes | None:
             if image.width * image.height > FRAME_MAX_PIXELS:
                 return None
             return _jpeg(image.convert("RGB"))
-    except (download.NotAllowed, download.DownloadFailed, UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except (
+        download.NotAllowed,
+        download.DownloadFailed,
+        UnidentifiedImageError,
+        OSError,
+        SyntaxError,
+        ValueError,
+    ):
         return None
 
 

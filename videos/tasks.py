@@ -90,9 +90,7 @@ async def _drain() -> None:
                     continue
                 if not sending:
                     break
-                done, sending = await asyncio.wait(
-                    sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED
-                )
+                done, sending = await asyncio.wait(sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
                 failures += [task.exception() for task in done if task.exception()]
             if time.monotonic() - started >= CLAIM_FOR and await _in_db(_more_to_send):
                 await _in_db(async_task, "videos.tasks.drain")
@@ -173,8 +171,11 @@ async def _source(claim: Claim) -> tuple[dict[str, str], int]:
         if kind == "copy":
             value = await _in_db(_mint_clip, claim)
         return {"video_url": value}, following
-    raise _never("source_gone", "The clip's id belongs to another account, its link has expired, and our saved copy "
-                 "has no public address.")
+    raise _never(
+        "source_gone",
+        "The clip's id belongs to another account, its link has expired, and our saved copy "
+        "has no public address.",
+    )
 
 
 def _mint_clip(claim: Claim) -> str:

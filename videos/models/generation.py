@@ -133,6 +133,7 @@ class Generation(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     submission = models.ForeignKey("videos.Submission", on_delete=models.PROTECT, related_name="generations")
     take = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(4)])
+    takes = models.PositiveSmallIntegerField(default=1, help_text="How many takes its submission has.")
     member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="generations")
     token = models.ForeignKey(ApiToken, null=True, on_delete=models.PROTECT, related_name="generations")
     parent = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="children")

@@ -16,7 +16,7 @@ class SubmissionQuerySet(models.QuerySet):
                 submission = self.create(member=member, key=key)
                 for take in range(1, takes + 1):
                     generation = Generation.objects.create(
-                        submission=submission, member=member, take=take, **settings
+                        submission=submission, member=member, take=take, takes=takes, **settings
                     )
                     generation.events.create(kind="submitted", member=member)
         except IntegrityError:

@@ -19,11 +19,10 @@ PAGE = 48
 
 @dataclass
 class Day:
-    """The cards of one day, newest first. `exists`: the page that asked has this day's wall already."""
+    """The cards of one day, newest first."""
 
     date: date
     generations: list[Generation] = field(default_factory=list)
-    exists: bool = False
 
     @property
     def label(self) -> str:
@@ -35,13 +34,13 @@ class Day:
         return date_format(self.date, "l j F" if self.date.year == today.year else "j F Y")
 
 
-def in_days(generations: Iterable[Generation], *, existing: str = "") -> list[Day]:
-    """Group rows that are in order of creation by the team's calendar day; `existing` is a day in ISO format."""
+def in_days(generations: Iterable[Generation]) -> list[Day]:
+    """Group rows that are in order of creation by the team's calendar day."""
     days: list[Day] = []
     for generation in generations:
         day = timezone.localdate(generation.created_at)
         if not days or days[-1].date != day:
-            days.append(Day(day, exists=day.isoformat() == existing))
+            days.append(Day(day))
         days[-1].generations.append(generation)
     return days
 
@@ -61,7 +60,8 @@ def page_of(request: HttpRequest) -> dict:
     older = len(generations) > PAGE
     generations = generations[:PAGE]
     return {
-        "days": in_days(generations, existing=request.GET.get("day", "")),
+        "days": in_days(generations),
+        "previous_url": reverse("studio") if before else "",
         "next_cursor_url": f"{reverse('studio')}?before={generations[-1].pk}" if older else "",
         "is_first_page": not before,
         "empty_installation": not before and not generations,
@@ -93,13 +93,14 @@ class Since:
 
     at: float
     known: dict[int, int]
+    newest: int = 0
 
     @classmethod
     def now(cls, generations: Iterable[Generation], at: float | None = None) -> "Since":
         at = timezone.now().timestamp() if at is None else at
         horizon = at - LONGEST_TRANSACTION.total_seconds()
         known = {row.pk: row.version for row in generations if row.changed_at.timestamp() >= horizon}
-        return cls(at, known)
+        return cls(at, known, max((row.pk for row in generations), default=0))
 
     @classmethod
     def read(cls, request: HttpRequest) -> "Since":
@@ -113,11 +114,11 @@ class Since:
             pk, _, version = pair.partition(":")
             if whole(pk) and whole(version):
                 known[whole(pk)] = whole(version)
-        return cls(at, known)
+        return cls(at, known, whole(request.GET.get("newest")))
 
-    def state(self) -> dict[str, str]:
+    def state(self) -> dict[str, str | int]:
         pairs = " ".join(f"{pk}:{version}" for pk, version in self.known.items())
-        return {"since": f"{self.at:.3f}", "known": pairs, "url": reverse("live")}
+        return {"since": f"{self.at:.3f}", "known": pairs, "newest": self.newest}
 
     def moment(self):
         return timezone.datetime.fromtimestamp(self.at, timezone.get_current_timezone())

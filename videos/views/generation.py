@@ -6,6 +6,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST, require_safe
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
 
 from .. import provider
 from ..forms import frames_impossible
@@ -13,6 +14,7 @@ from ..models import Generation
 from ..tasks import submit_later
 from .gallery import Since, usual_seconds
 from .ranges import ranged
+from .studio import submitted
 
 FOR_A_YEAR = "private, max-age=31536000, immutable"
 
@@ -73,10 +75,13 @@ def _own(request: HttpRequest, uuid: UUID) -> Generation:
 
 
 def _back(request: HttpRequest, generation: Generation) -> HttpResponse:
-    """To the page the button was on. With htmx: the card as it is now; every open page learns it by its next poll."""
+    """To the page the button was on. With htmx: the card as it is now; every other page learns it by its next poll."""
     if request.htmx:
+        if request.htmx.current_url_abs_path == generation.get_absolute_url():
+            return HttpResponseClientRefresh()
         generation = Generation.objects.for_gallery().get(pk=generation.pk)
-        return render(request, "videos/_card.html", {"generation": generation, "usual": usual_seconds()})
+        context = {"generation": generation, "usual": usual_seconds(), "oob": True}
+        return render(request, "videos/_card.html", context)
     return redirect(generation if request.POST.get("from") == "page" else "studio")
 
 
@@ -104,11 +109,12 @@ def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
         submit_later()
     elif not again:
         messages.info(request, "Only what failed, was canceled or got no answer can be tried again.")
-    if request.htmx and again:
-        from .studio import submitted
-
+    if not again:
+        return _back(request, generation)
+    if request.htmx and request.htmx.current_url_abs_path != generation.get_absolute_url():
         return submitted(request, again)
-    return redirect("studio")
+    page_of_new = again.generations.get().get_absolute_url()
+    return HttpResponseClientRedirect(page_of_new) if request.htmx else redirect(page_of_new)
 
 
 def _file(generation: Generation, name: str):

@@ -1,16 +1,17 @@
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import reswap
 
 from ..forms import GenerationForm, frames_impossible
 from ..models import Generation, State, Submission
 from ..tasks import submit_later
 from .context import counts_for
-from .gallery import Since, in_days, page_of, whole
+from .gallery import Since, in_days, page_of, usual_seconds
 
 MOST_CHANGES = 150
 
@@ -23,11 +24,11 @@ def _form_context(form: GenerationForm, extending: Generation | None = None) -> 
 def _page(request: HttpRequest, form: GenerationForm, extending: Generation | None = None, status: int = 200):
     """The studio; htmx gets the slice it asked for: the form, or a page of the gallery."""
     context = _form_context(form, extending)
-    if request.htmx and request.htmx.target == "form":
+    if request.htmx and request.htmx.target == "composer":
         return render(request, "videos/_form.html", context, status=status)
-    context |= page_of(request)
+    context |= page_of(request) | {"panel_open": "uuid" in request.resolver_match.kwargs}
     if request.htmx and "before" in request.GET:
-        return render(request, "videos/_days.html", context)
+        return render(request, "videos/_older.html", context)
     return render(request, "videos/studio.html", context, status=status)
 
 
@@ -80,19 +81,19 @@ def generations(request: HttpRequest) -> HttpResponse:
     submit_later()
     if not request.htmx:
         return redirect("studio")
-    return submitted(request, submission, form.chosen_mode)
+    return submitted(request, submission, submission_key=uuid4())
 
 
-def submitted(request: HttpRequest, submission: Submission, mode: str = "text") -> HttpResponse:
-    """The new cards, and a fresh form (with a fresh submission key) in place of the one that was sent."""
+def submitted(request: HttpRequest, submission: Submission, submission_key: UUID | str = "") -> HttpResponse:
+    """The new cards; for the form, which stays as it is, a fresh key, so that the next press is a new submission."""
     cards = list(Generation.objects.for_gallery().filter(submission=submission))
-    fresh = GenerationForm(member=request.user, initial={"mode": mode})
-    context = _form_context(fresh) | {
-        "created_days": in_days(cards, existing=request.POST.get("newest_day", "")),
+    context = {
+        "created_days": in_days(cards),
+        "submission_key": submission_key,
         "counts": counts_for(request.user),
-        "usual": {},
+        "usual": usual_seconds(),
     }
-    return render(request, "videos/_submitted.html", context)
+    return reswap(render(request, "videos/_submitted.html", context), "none")
 
 
 def _uuid(text: str) -> UUID | None:
@@ -120,19 +121,21 @@ def live(request: HttpRequest) -> HttpResponse:
     news = [row for row in changed if since.known.get(row.pk) != row.version]
     if not news:
         return HttpResponse(status=204)
-    newest = whole(request.GET.get("newest"))
+    newest = since.newest
     shown = [row for row in news if not row.trashed_at]
     created = sorted((row for row in shown if row.pk > newest), key=lambda row: -row.pk)
     at_top = request.GET.get("top") == "1" and not only
+    # Behind the pill they stay counted until they are loaded; at the top they are on the page now.
+    upto.newest = max([newest, *(row.pk for row in created)]) if at_top else newest
     context = {
         "changed": [] if only else [row for row in shown if row.pk <= newest],
         "gone": [row for row in news if row.trashed_at],
-        "created_days": in_days(created, existing=request.GET.get("newest_day", "")) if at_top else [],
-        "new_count": 0 if at_top or only else len(created) + whole(request.GET.get("pending")),
+        "created_days": in_days(created) if at_top else [],
+        "new_count": Generation.objects.for_gallery().filter(pk__gt=newest).count() if created and not at_top else 0,
         "detail": shown[0] if only and shown else None,
         "counts": counts_for(request.user),
         "live": upto.state(),
-        "usual": {},
+        "usual": usual_seconds(),
         "finished": [row for row in shown if row.state == State.COMPLETED and row.member_id == request.user.pk],
     }
     return render(request, "videos/_live.html", context)
