@@ -15,7 +15,7 @@ from django.db import close_old_connections, connections, transaction
 from django_q.tasks import async_task
 
 from . import download, media, provider
-from .models import ApiToken, Claim, Generation, Heartbeat, State, Verdict
+from .models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, Verdict
 from .models.token import TokenUnreadable
 
 logger = logging.getLogger(__name__)
@@ -156,14 +156,13 @@ def _secret(token: ApiToken) -> str:
 
 async def _source(claim: Claim) -> tuple[dict[str, str], int]:
     """How to name the video to extend, and the number of the way to try after it (0: there is none)."""
-    generation = claim.generation
-    if generation.action != "extend":
+    if claim.generation.action != "extend":
         return {}, 0
-    ways = await _in_db(generation.sources, claim.token)
-    for step, (kind, value) in enumerate(ways):
-        if step < generation.source_step:
+    ways = await _in_db(_ways, claim)
+    for step, (kind, value, rules) in enumerate(ways):
+        if step < claim.generation.source_step:
             continue
-        if kind == "link" and generation.parent and not await _is_alive(generation.parent, value):
+        if rules and not await asyncio.to_thread(_is_alive, value, rules):
             continue
         following = step + 1 if step + 1 < len(ways) else 0
         if kind == "id":
@@ -173,24 +172,28 @@ async def _source(claim: Claim) -> tuple[dict[str, str], int]:
         return {"video_url": value}, following
     raise _never(
         "source_gone",
-        "The clip's id belongs to another account, its link has expired, and our saved copy "
-        "has no public address.",
+        "The clip's id belongs to another account, its link has expired, and our saved copy has no public address.",
     )
 
 
-def _mint_clip(claim: Claim) -> str:
-    from .models import TemporaryLink
+def _ways(claim: Claim) -> list[tuple[str, str, download.Rules | None]]:
+    """The ways to name the source, each with the rules by which its link can be looked at first, if it is ours."""
+    parent = claim.generation.parent
+    rules = media.rules_for(parent, settings.VIDEO_MAX_BYTES) if parent and parent.token else None
+    return [
+        (kind, value, rules if rules and kind == "link" and value == parent.video_url else None)
+        for kind, value in claim.generation.sources(claim.token)
+    ]
 
-    return TemporaryLink.mint(claim.token.public_url, claim.generation, clip=claim.generation.parent)
 
-
-async def _is_alive(parent: Generation, link: str) -> bool:
-    """Whether the provider's link to the parent still gives something; asked in a thread, off the database's."""
-    if link != parent.video_url or not parent.token:
-        return True
-    rules = await _in_db(media.rules_for, parent, settings.VIDEO_MAX_BYTES)
-    status = await asyncio.to_thread(download.probe, link, rules)
+def _is_alive(link: str, rules: download.Rules) -> bool:
+    """Whether the provider's own link to a video still gives something; what cannot be told counts as yes."""
+    status = download.probe(link, rules)
     return status is None or status < 400
+
+
+def _mint_clip(claim: Claim) -> str:
+    return TemporaryLink.mint(claim.token.public_url, claim.generation, clip=claim.generation.parent)
 
 
 def _never(code: str, message: str) -> provider.ProviderError:

@@ -1,0 +1,134 @@
+"""A whole installation for tests: real gunicorn, real django-q2 clusters, real ticker, real sandbox provider."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+PASSWORD = "correct-horse-9"
+
+
+def a_free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind(("127.0.0.1", 0))
+        return trial.getsockname()[1]
+
+
+class Installation:
+    """Started by `start`, stopped by `stop`; `env` is added to the environment of all its processes."""
+
+    def __init__(self, folder: Path, **env: str) -> None:
+        self.folder = folder
+        self.port, self.sandbox_port = a_free_port(), a_free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        ours = ("LUMAWEB_", "SANDBOX_", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "DJANGO_", "Q_CLUSTER")
+        self.env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+        self.env |= {
+            "LUMAWEB_DATA_DIR": str(folder),
+            "PORT": str(self.port),
+            "SANDBOX_PORT": str(self.sandbox_port),
+            "SANDBOX_SCALE": "0.25",
+            "SANDBOX_SECONDS": "1.5",
+            "LUMAWEB_ADMIN_USERNAME": "ada",
+            "LUMAWEB_ADMIN_PASSWORD": PASSWORD,
+        } | env
+        self.process: subprocess.Popen | None = None
+
+    def manage(self, *words: str) -> str:
+        """Run a management command; its output."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def python(self, code: str) -> str:
+        """Run lines of Python inside the product's Django; what they print."""
+        return self.manage("shell", "--no-imports", "-v0", "-c", code).strip()
+
+    def start(self) -> "Installation":
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.manage("migrate", "-v0")
+        self.manage("collectstatic", "--noinput", "-v0")
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "serve"], cwd=ROOT, env=self.env, stdout=log, stderr=log
+            )
+        for _ in range(200):
+            if self.process.poll() is not None:
+                raise AssertionError(f"serve ended:\n{self.log.read_text()}")
+            try:
+                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                    return self
+            except httpx.TransportError:
+                pass
+            time.sleep(0.1)
+        raise AssertionError(f"not ready after 20 s:\n{self.log.read_text()}")
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(25)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "serve.log"
+
+    def add_member(self, username: str) -> None:
+        self.python(
+            "from videos.models import Member\n"
+            f"Member.objects.create_user({username!r}, password={PASSWORD!r})"
+        )
+
+    def visitor(self, username: str = "ada") -> "Visitor":
+        return Visitor(self.url, username)
+
+
+class Visitor:
+    """A member with a plain HTTP client: what the studio does without JavaScript."""
+
+    def __init__(self, url: str, username: str) -> None:
+        self.http = httpx.Client(base_url=url, follow_redirects=True, timeout=20, trust_env=False)
+        answer = self.post("/login/", username=username, password=PASSWORD)
+        assert answer.url.path == "/", answer.text
+
+    def post(self, path: str, files=None, **fields) -> httpx.Response:
+        page = self.http.get("/login/" if path == "/login/" else "/")
+        token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', page.text).group(1)
+        return self.http.post(path, data=fields | {"csrfmiddlewaretoken": token}, files=files)
+
+    def submit(self, files=None, **fields) -> str:
+        """Ask for a video as htmx does; the new generation's uuid."""
+        self.http.headers["HX-Request"] = "true"
+        try:
+            answer = self.post("/generations/", files=files, **fields)
+        finally:
+            del self.http.headers["HX-Request"]
+        assert answer.status_code == 200, answer.text
+        return re.search(r'id="generation-([0-9a-f-]{36})"', answer.text).group(1)
+
+    def state(self, uuid: str) -> str:
+        page = self.http.get(f"/generations/{uuid}/")
+        return re.search(rf'id="generation-{uuid}"[^>]*data-state="(\w+)"', page.text).group(1)
+
+    def wait_for(self, uuid: str, *states: str, seconds: float = 40) -> str:
+        end = time.monotonic() + seconds
+        while (state := self.state(uuid)) not in states:
+            assert time.monotonic() < end, f"{uuid} is still {state} after {seconds} s"
+            time.sleep(0.2)
+        return state
+
+    def wait_until_saved(self, uuid: str, seconds: float = 40) -> bytes:
+        self.wait_for(uuid, "completed", seconds=seconds)
+        end = time.monotonic() + seconds
+        while (answer := self.http.get(f"/generations/{uuid}/video")).status_code != 200:
+            assert time.monotonic() < end, f"{uuid} is not saved after {seconds} s"
+            time.sleep(0.2)
+        return answer.content
