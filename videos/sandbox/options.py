@@ -1,0 +1,117 @@
+"""The settings of one sandbox: environment variables, and command-line flags that equal them."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import fill
+
+from .faults import FAULTS, parse_faults
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """port 0 means any free one; seconds from acceptance to a finished video; scale 1 is full size."""
+
+    port: int = 8801
+    seconds: float = 6.0
+    accept_seconds: float = 0.0
+    scale: float = 1.0
+    faults: dict[str, float] = field(default_factory=dict)
+    data: Path = Path("data/sandbox")
+    show_ledger: bool = False
+    verbose: bool = False
+
+
+def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ) -> Options:
+    """Read the command line over the environment; exits with a sentence on a wrong value."""
+    parser = argparse.ArgumentParser(
+        prog="python -m videos.sandbox",
+        description="The sandbox provider: the Luma videos contract on 127.0.0.1, real videos, no cost.",
+        epilog=_epilog(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+    def setting(flag: str, variable: str, fallback: str, kind, text: str) -> None:
+        # A string default goes through `type` too: a wrong variable gets the sentence of a wrong flag.
+        parser.add_argument(
+            flag,
+            type=kind,
+            default=env.get(variable) or fallback,
+            help=f"{text} ({variable}, {fallback or 'none'})",
+        )
+
+    setting("--port", "SANDBOX_PORT", "8801", _port, "where to listen; 0 takes any free port")
+    setting("--seconds", "SANDBOX_SECONDS", "6", _not_negative, "how long a video takes")
+    setting(
+        "--accept-seconds",
+        "SANDBOX_ACCEPT_SECONDS",
+        "0",
+        _not_negative,
+        "how long the answer to a POST takes",
+    )
+    setting("--scale", "SANDBOX_SCALE", "1", _scale, "scale of the pixels rendered, above 0 and at most 1")
+    setting("--faults", "SANDBOX_FAULTS", "", _faults, "faults by chance: name=probability,…")
+    setting("--data-dir", "LUMAWEB_DATA_DIR", "./data", Path, "our files go into its folder sandbox/")
+    parser.add_argument(
+        "--ledger", action="store_true", help="print every POST on record as JSON lines, and leave"
+    )
+    parser.add_argument("--verbose", action="store_true", help="log every request")
+    given = parser.parse_args(argv)
+    return Options(
+        port=given.port,
+        seconds=given.seconds,
+        accept_seconds=given.accept_seconds,
+        scale=given.scale,
+        faults=given.faults,
+        data=(given.data_dir / "sandbox").resolve(),
+        show_ledger=given.ledger,
+        verbose=given.verbose,
+    )
+
+
+def _epilog() -> str:
+    faults = "\n".join(
+        fill(f"{name:13}{text}", 100, subsequent_indent=" " * 17, initial_indent="    ")
+        for name, text in FAULTS.items()
+    )
+    return (
+        "tokens:\n"
+        "    sandbox, sandbox-*   service\n"
+        "    sandbox-used-up      403 used_up when a video is asked for\n"
+        "    sandbox-limited      429 too_many_requests\n"
+        "    anything else        401\n\n"
+        "faults, as [name] in a prompt or by chance in SANDBOX_FAULTS (lost=0.1,twice=0.05):\n" + faults
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port number")
+    return int(text)
+
+
+def _not_negative(text: str) -> float:
+    return _between(text, 0, 86400, "a number of seconds from 0 to 86400")
+
+
+def _scale(text: str) -> float:
+    return _between(text, 0.02, 1, "a scale from 0.02 to 1")
+
+
+def _between(text: str, low: float, high: float, name: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = float("nan")
+    if not low <= number <= high:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {name}")
+    return number
+
+
+def _faults(text: str) -> dict[str, float]:
+    try:
+        return parse_faults(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(str(wrong)) from wrong

@@ -1,0 +1,236 @@
+"""The life of a task: accepted, rendered, finished, delivered; and taken up again after a restart."""
+
+import heapq
+import itertools
+import logging
+import random
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from .callbacks import deliver
+from .crew import Crew, Outcome
+from .faults import draw_faults
+from .fetch import VIDEO_BYTES, Unreadable, fetch, fetch_image
+from .films import last_frame
+from .ledger import Ledger, Task, new_id
+from .options import Options
+from .wire import RATIOS, Wish, bad_request
+
+SLOWNESS = 5
+FORBIDDEN_SECONDS = 15.0
+LATE_SECONDS = 20.0
+log = logging.getLogger(__name__)
+
+
+class Studio:
+    """Everything behind the HTTP server. base_url is where our media can be reached."""
+
+    def __init__(self, options: Options, ledger: Ledger, base_url: str):
+        self.options, self.ledger, self.base_url = options, ledger, base_url
+        self.media = options.data / "media"
+        self._crew = Crew()
+        self._errands = ThreadPoolExecutor(8, "errand")
+        self._postmen = ThreadPoolExecutor(32, "postman")
+        self._agenda = Agenda()
+        self._luck = random.Random()  # noqa: S311 — faults are drawn, not secrets
+        self._waiting: dict[str, tuple[threading.Event, threading.Event]] = {}
+
+    def take_up(self) -> None:
+        """Go on with what an earlier run left unfinished or undelivered."""
+        for task in self.ledger.open_tasks():
+            if task.finished_at is None:
+                self.begin(task)
+            else:
+                self._postmen.submit(self._logged, self._deliver, task)
+
+    def stop(self) -> None:
+        self._crew.stop()
+
+    def draw_faults(self, prompt: str) -> frozenset[str]:
+        return draw_faults(prompt, self.options.faults, self._luck)
+
+    def draw_lookup_fault(self) -> bool:
+        return self._luck.random() < self.options.faults.get("lookup", 0)
+
+    def plan(
+        self, wish: Wish, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset
+    ) -> Task:
+        """Make the task of a valid wish, not yet accepted; Refusal when its parent cannot be read."""
+        task_id, file = new_id(), secrets.token_urlsafe(16)
+        parent = self._find_parent(wish, token_hash, self.media / task_id) if wish.action == "extend" else ""
+        now = time.time()
+        early = "early" in faults and wish.callback_url
+        wait = 0 if early else self.options.seconds * (SLOWNESS if "slow" in faults else 1)
+        return Task(
+            task_id,
+            token_hash,
+            trace_id,
+            now,
+            now + wait,
+            None,
+            payload,
+            faults,
+            file,
+            parent,
+            new_id(),
+            None,
+            False,
+        )
+
+    def begin(self, task: Task) -> tuple[threading.Event, threading.Event]:
+        """Start on an accepted task; the events say that it is finished, and that its callback is done."""
+        events = self._waiting[task.id] = (threading.Event(), threading.Event())
+        self._errands.submit(self._logged, self._prepare_or_fail, task)
+        return events
+
+    def result(self, task: Task) -> dict[str, Any] | None:
+        """Tell what became of a task in the contract's words; None while it runs."""
+        if task.response is None or not task.response["success"]:
+            return task.response
+        links = {name: self.base_url + task.response[name] for name in ("video_url", "thumbnail_url")}
+        return {**task.response, **links}
+
+    def media_is_forbidden(self, task: Task) -> bool:
+        return "forbid_media" in task.faults and time.time() < (task.finished_at or 0) + FORBIDDEN_SECONDS
+
+    def video_file(self, task: Task) -> Path:
+        return self.media / task.id / f"{task.file}.mp4"
+
+    def _find_parent(self, wish: Wish, token_hash: str, folder: Path) -> str:
+        if wish.video_id:  # wins over the link when both are sent
+            parent = self.ledger.task_of_video(wish.video_id, token_hash)
+            if parent is None or parent.response is None or not parent.response["success"]:
+                raise bad_request(f"video_id {wish.video_id} was not found")
+            return str(self.video_file(parent))
+        copy = folder / "parent.mp4"
+        try:
+            film = fetch(wish.video_url, VIDEO_BYTES)
+            folder.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(film)
+            last_frame(copy)  # found out now, while it can still be refused without a cost
+        except Unreadable as wrong:
+            copy.unlink(missing_ok=True)
+            raise bad_request(f"video_url could not be read: {wrong}") from wrong
+        return str(copy)
+
+    def _prepare_or_fail(self, task: Task) -> None:
+        try:
+            self._prepare(task)
+        except Exception:  # a full disk, say: the task must end, or its caller waits for ever
+            log.exception("task %s could not be prepared", task.id)
+            self._finish(task, {"error": {"code": "api_error", "message": "the generation failed"}})
+
+    def _prepare(self, task: Task) -> None:
+        if "fail" in task.faults:
+            self._finish_later(task, {"error": {"code": "api_error", "message": "the generation failed"}})
+            return
+        folder = self.media / task.id
+        frames = {}
+        for end in ("start", "end"):
+            url = task.request.get(f"{end}_image_url")
+            if not url or (end == "start" and task.parent):
+                continue
+            picture = folder / f"{end}.png"
+            try:
+                if not picture.exists():
+                    fetch_image(url, picture)
+            except Unreadable as wrong:
+                message = f"could not fetch {end}_image_url: {wrong}"
+                self._finish(task, {"error": {"code": "bad_request", "message": message}})
+                return
+            frames[end] = str(picture)
+        folder.mkdir(parents=True, exist_ok=True)
+        ratio = task.request.get("aspect_ratio")
+        job = {
+            "prompt": task.request["prompt"],
+            "seed": task.id,
+            "ratio": ratio,
+            "size": RATIOS[ratio or "16:9"],
+            "scale": self.options.scale,
+            "loop": bool(task.request.get("loop")),
+            "start": frames.get("start"),
+            "end": frames.get("end"),
+            "parent": task.parent or None,
+            "video": str(self.video_file(task)),
+            "thumbnail": str(self.video_file(task).with_suffix(".jpg")),
+        }
+        hurry = "early" in task.faults
+        self._crew.render(job, lambda outcome: self._finish_later(task, outcome), first=hurry)
+
+    def _finish_later(self, task: Task, outcome: Outcome) -> None:
+        self._agenda.at(
+            task.ready_at, lambda: self._postmen.submit(self._logged, self._finish, task, outcome)
+        )
+
+    def _finish(self, task: Task, outcome: Outcome) -> None:
+        self.ledger.finish(task.id, self._response(task, outcome))
+        if waiting := self._waiting.get(task.id):
+            waiting[0].set()
+        self._deliver(self.ledger.task(task.id))
+
+    def _response(self, task: Task, outcome: Outcome) -> dict[str, Any]:
+        if error := outcome.get("error"):
+            return {"success": False, "task_id": task.id, "error": error, "trace_id": task.trace_id}
+        path = f"/media/{task.id}/{task.file}"
+        return {
+            "success": True,
+            "task_id": task.id,
+            "video_id": task.video_id,
+            "prompt": task.request["prompt"],
+            "video_url": f"{path}.mp4",
+            "video_width": outcome["width"],
+            "video_height": outcome["height"],
+            "state": "completed",
+            "thumbnail_url": f"{path}.jpg",
+            "thumbnail_width": outcome["width"],
+            "thumbnail_height": outcome["height"],
+        }
+
+    def _deliver(self, task: Task) -> None:
+        """Send the callback now, or note when; then this task needs nothing more from us."""
+        due = task.finished_at + LATE_SECONDS if "late" in task.faults else 0
+        if due > time.time() and task.request.get("callback_url"):
+            self._agenda.at(due, lambda: self._postmen.submit(self._logged, self._send, task))
+        else:
+            self._send(task)
+
+    def _send(self, task: Task) -> None:
+        deliver(self.ledger, task, self.result(task), self.base_url)
+        self.ledger.delivered(task.id)
+        if waiting := self._waiting.pop(task.id, None):
+            waiting[1].set()
+
+    @staticmethod
+    def _logged(work: Callable, *given) -> None:
+        try:
+            work(*given)
+        except Exception:  # the pool would keep it to itself, and the task would stay open without a word
+            log.exception("a task could not go on")
+
+
+class Agenda:
+    """Calls functions at a time of day, in one thread; they must be quick."""
+
+    def __init__(self):
+        self._entries: list[tuple[float, int, Callable[[], Any]]] = []
+        self._order = itertools.count()
+        self._changed = threading.Condition()
+        threading.Thread(target=self._run, name="agenda", daemon=True).start()
+
+    def at(self, when: float, act: Callable[[], Any]) -> None:
+        with self._changed:
+            heapq.heappush(self._entries, (when, next(self._order), act))
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                while not self._entries or self._entries[0][0] > time.time():
+                    self._changed.wait(self._entries[0][0] - time.time() if self._entries else None)
+                act = heapq.heappop(self._entries)[2]
+            act()
