@@ -1,18 +1,18 @@
-"""Stop what a killed supervisor leaves behind. Run by the supervisor as a program of its own, which outlives it.
+"""Stop what a killed supervisor leaves behind. The supervisor runs this as a program, which outlives it.
 
-Standard input tells, line by line, which process groups are alive: "+123" started, "-123" gone. The end of the
-input is the end of the supervisor, whatever ended it; a clean one leaves nothing on the list.
+Standard input tells, line by line, which process groups are alive: "+123" started, "-123" gone. The end of
+the input is the end of the supervisor, whatever ended it; a clean one leaves nothing on the list. The one
+argument is the patience, in seconds, between the polite signal and the other one.
 """
 
 import os
 import signal
 import sys
 import time
+from collections.abc import Callable, Iterable
 
-PATIENCE = 8.0  # seconds between the polite signal and the other one
 
-
-def left_behind(lines) -> set[int]:
+def left_behind(lines: Iterable[str]) -> set[int]:
     """Read until the supervisor is gone; answer the groups that still are not."""
     groups: set[int] = set()
     for line in lines:
@@ -20,7 +20,7 @@ def left_behind(lines) -> set[int]:
     return groups
 
 
-def send(groups: set[int], number: int, kill=os.killpg) -> set[int]:
+def send(groups: set[int], number: int, kill: Callable[[int, int], None] = os.killpg) -> set[int]:
     """Signal each group or, with os.kill, its leader only; answer those that were still there."""
     there = set()
     for group in groups:
@@ -33,10 +33,11 @@ def send(groups: set[int], number: int, kill=os.killpg) -> set[int]:
 
 
 def main() -> None:
+    patience = float(sys.argv[1])
     groups = left_behind(sys.stdin)
     # The leaders only: a django-q2 cluster that gets SIGTERM as a group loses its task and hangs.
     send(groups, signal.SIGTERM, os.kill)
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + patience
     while (groups := send(groups, 0)) and time.monotonic() < deadline:
         time.sleep(0.1)
     send(groups, signal.SIGKILL)

@@ -1,10 +1,6 @@
 """The web server's settings: gunicorn -c python:lumaweb.gunicorn lumaweb.wsgi"""
 
-import os
-
-from django.conf import settings
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lumaweb.settings")
+from lumaweb import settings
 
 bind = f"[{settings.HOST}]:{settings.PORT}" if ":" in settings.HOST else f"{settings.HOST}:{settings.PORT}"
 # Threads, because a slow download must not hold up a page. Two processes, because one Python uses one core.

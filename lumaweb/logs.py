@@ -34,6 +34,8 @@ LOGGING = {
         "lumaweb": {"level": "INFO"},
         "videos": {"level": "INFO"},
         "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+        # A 4xx is the visitor's affair, and says so on the page.
+        "django.request": {"level": "ERROR"},
         "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
         "gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False},
         "gunicorn.access": {"handlers": ["console"], "level": "WARNING", "propagate": False},

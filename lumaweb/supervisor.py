@@ -24,7 +24,8 @@ CARETAKER = Path(__file__).with_name("caretaker.py")
 class Program:
     """One child process.
 
-    pulse answers something that changes while the program's inside is well, None for never yet; it may raise.
+    pulse answers something that changes while the program's inside is well. What it raises says nothing about
+    the program. It is called in another thread than the one that called run().
     outlives_others: told to stop only when the others have stopped, because they are still talking to it.
     """
 
@@ -83,7 +84,7 @@ class Lines:
             try:
                 os.write(self._fd, piece)
             except OSError:
-                # The reader has gone or its disk is full. There is nobody to tell; the service goes on without.
+                # The reader has gone or its disk is full: there is nobody to tell. The service goes on.
                 continue
 
 
@@ -175,7 +176,7 @@ class Child:
 
 
 class Supervisor:
-    """Keep programs running until a signal says stop. Programs are told to stop in the order given."""
+    """Keep programs running until a signal. They start in the order given and stop the other way."""
 
     def __init__(
         self,
@@ -209,7 +210,8 @@ class Supervisor:
                 self._start(child)
             threading.Thread(target=self._look_out, name="lookout", daemon=True).start()
             while not self._signals:
-                self._turn(1.0 if self._is_ready else 0.1)
+                at_rest = self._is_ready and all(child.process is not None for child in self._children)
+                self._turn(1.0 if at_rest else 0.1)
                 self._mend()
                 if not self._is_ready and time.monotonic() - began > patience:
                     patience += self._pace.still_waiting
@@ -225,7 +227,7 @@ class Supervisor:
     def _print(self, name: str, line: bytes) -> None:
         self._out.say(f"{name:<{self._width}} | ".encode() + line + b"\n")
 
-    # ── Waiting ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _listen(self) -> None:
         reading, writing = os.pipe()
@@ -256,7 +258,7 @@ class Supervisor:
             self._print(child.program.name, line)
         return more
 
-    # ── Keeping ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Keeping ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _start(self, child: Child) -> None:
         try:
@@ -311,21 +313,22 @@ class Supervisor:
         child.kill()
         if child.output in self._selector.get_map():
             self._selector.unregister(child.output)
-            while self._pass_on(child):
-                pass
+            for _ in range(64):  # what is left in a pipe is no more; somebody who fled the group may talk on
+                if not self._pass_on(child):
+                    break
         assert child.process is not None and child.process.stdout is not None
         child.process.stdout.close()
         self._tell_caretaker(b"-%d\n" % child.pid)
         child.process = None
 
-    # ── The caretaker ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── The caretaker ───────────────────────────────────────────────────────────────────────────────────
 
     def _hire_caretaker(self) -> None:
         """Start the process that stops our children should we be killed; a killed one is replaced."""
         if self._caretaker is not None and self._caretaker.stdin is not None:
             self._caretaker.stdin.close()
         self._caretaker = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(CARETAKER)],
+            [sys.executable, "-I", "-S", str(CARETAKER), str(self._pace.stop)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             bufsize=0,
@@ -345,7 +348,7 @@ class Supervisor:
         except BrokenPipeError:
             return  # it was killed: _mend hires another, who is told of everybody
 
-    # ── Looking ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Looking ─────────────────────────────────────────────────────────────────────────────────────────
 
     def _look_out(self) -> None:
         """Ask, in a thread of its own, whether the programs' insides are well and the whole answers."""
@@ -367,14 +370,14 @@ class Supervisor:
             if self._over.wait(self._pace.look if self._is_ready else self._pace.look_until_ready):
                 return
 
-    # ── Stopping ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Stopping ────────────────────────────────────────────────────────────────────────────────────────
 
     def _stop(self) -> None:
         heard = len(self._signals)
         self._say("stopping")
         for outlives_others, patience in ((False, self._pace.stop), (True, self._pace.stop_last)):
             group = [child for child in self._children if child.program.outlives_others == outlives_others]
-            for child in group:
+            for child in reversed(group):
                 child.terminate()
             deadline = time.monotonic() + patience
             while left := [child for child in group if child.process is not None]:

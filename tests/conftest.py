@@ -5,7 +5,13 @@ import tempfile
 
 # Before Django reads its settings.
 os.environ["LUMAWEB_DATA_DIR"] = tempfile.mkdtemp(prefix="lumaweb-tests-")
-for name in ("LUMAWEB_PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "LUMAWEB_LUMA_TOKEN", "LUMAWEB_LUMA_BASE_URL"):
+for name in (
+    "LUMAWEB_PUBLIC_URL",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "LUMAWEB_LUMA_TOKEN",
+    "LUMAWEB_LUMA_BASE_URL",
+):
     if name not in os.environ.get("LUMAWEB_TESTS_KEEP", "").split():
         os.environ.pop(name, None)
 

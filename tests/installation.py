@@ -44,7 +44,12 @@ class Installation:
     def manage(self, *words: str) -> str:
         """Run a management command; its output."""
         done = subprocess.run(
-            [sys.executable, "manage.py", *words], cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=60
+            [sys.executable, "manage.py", *words],
+            cwd=ROOT,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -83,8 +88,7 @@ class Installation:
 
     def add_member(self, username: str) -> None:
         self.python(
-            "from videos.models import Member\n"
-            f"Member.objects.create_user({username!r}, password={PASSWORD!r})"
+            f"from videos.models import Member\nMember.objects.create_user({username!r}, password={PASSWORD!r})"
         )
 
     def visitor(self, username: str = "ada") -> "Visitor":

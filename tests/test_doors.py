@@ -12,7 +12,7 @@ from django.utils import timezone
 from lumaweb.logs import redact
 from videos.models import Frame, Generation, Heartbeat, TemporaryLink
 
-from .factories import a_generation, a_token, a_result, running
+from .factories import a_generation, a_result, a_token, running
 
 pytestmark = pytest.mark.django_db
 

@@ -146,9 +146,7 @@ def answers(*addresses):
 
 def test_a_file_arrives_whole_from_a_trusted_origin(at, shelf):
     to = io.BytesIO()
-    assert fetch(f"{at}/clip", rules(at), to) == Fetched(
-        len(CLIP), hashlib.sha256(CLIP).hexdigest(), "video/mp4"
-    )
+    assert fetch(f"{at}/clip", rules(at), to) == Fetched(len(CLIP), hashlib.sha256(CLIP).hexdigest(), "video/mp4")
     assert to.getvalue() == CLIP
     _, headers = shelf.seen[0]
     assert headers["accept-encoding"] == "identity"
@@ -213,9 +211,7 @@ def certificate(tmp_path, name):
     path = tmp_path / "certificate.pem"
     path.write_bytes(
         cert.public_bytes(serialization.Encoding.PEM)
-        + key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return path
 
@@ -299,9 +295,7 @@ def test_a_link_outside_the_rules_is_not_even_resolved(url):
         ["not an address"],
     ],
 )
-@pytest.mark.parametrize(
-    "host", ["platform.cdn.acedata.cloud", "storage.cdn-luma.com", "Storage.CDN-Luma.com."]
-)
+@pytest.mark.parametrize("host", ["platform.cdn.acedata.cloud", "storage.cdn-luma.com", "Storage.CDN-Luma.com."])
 def test_a_permitted_name_with_any_address_that_is_not_public_is_refused(host, addresses):
     with pytest.raises(NotAllowed, match="not public"):
         fetch(f"https://{host}/a.mp4", rules(), io.BytesIO(), resolve=answers(*addresses))

@@ -192,9 +192,7 @@ FAILED = Result(
         ),
         (
             "callback_minimal",
-            replace(
-                WHOLE, thumbnail_url="", thumbnail_width=None, thumbnail_height=None, state="", success=None
-            ),
+            replace(WHOLE, thumbnail_url="", thumbnail_width=None, thumbnail_height=None, state="", success=None),
         ),
         ("callback_failed", FAILED),
         ("callback_failed_bare_string", replace(FAILED, error_code="")),
@@ -271,9 +269,7 @@ def test_sizes(size, read):
 
 
 def test_a_size_that_is_no_number_does_not_spoil_a_paid_answer():
-    body = b'{"task_id": "a", "video_width": NaN, "video_height": 1e999, "thumbnail_width": %s}' % (
-        b"9" * 5000
-    )
+    body = b'{"task_id": "a", "video_width": NaN, "video_height": 1e999, "thumbnail_width": %s}' % (b"9" * 5000)
     result, _ = answered(submit, body=body)
     assert result == Result("a")
 
@@ -558,9 +554,7 @@ def test_a_server_that_hangs_up_after_reading_leaves_it_in_doubt():
         server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         async with server, new_client() as client:
-            await LumaClient(f"http://127.0.0.1:{port}", "secret", client=client).submit(
-                Request(prompt=PROMPT)
-            )
+            await LumaClient(f"http://127.0.0.1:{port}", "secret", client=client).submit(Request(prompt=PROMPT))
 
     with pytest.raises(ProviderError) as caught:
         asyncio.run(run())
@@ -629,9 +623,7 @@ def test_no_answer_brings_a_traceback(status, document):
 
 
 @settings(max_examples=200, deadline=None)
-@given(
-    body=st.binary(max_size=200) | (ANY_JSON | ODD_RESULT).map(lambda document: json.dumps(document).encode())
-)
+@given(body=st.binary(max_size=200) | (ANY_JSON | ODD_RESULT).map(lambda document: json.dumps(document).encode()))
 def test_no_callback_brings_more_than_a_value_error(body):
     try:
         result = read_callback(body)
@@ -640,9 +632,7 @@ def test_no_callback_brings_more_than_a_value_error(body):
     assert (result.status is Status.COMPLETED) <= bool(result.video_url)
     for value in (result.task_id, result.video_url, result.prompt, result.state, result.error_message):
         assert "\0" not in value and value.encode() is not None
-    assert result.video_width is None or (
-        type(result.video_width) is int and math.isfinite(result.video_width)
-    )
+    assert result.video_width is None or (type(result.video_width) is int and math.isfinite(result.video_width))
 
 
 # Examples

@@ -64,9 +64,7 @@ class Sandbox:
 
     def ledger(self):
         command = [sys.executable, "-m", "videos.sandbox", "--ledger"]
-        printed = subprocess.run(  # noqa: S603 — our own program
-            command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=True
-        )
+        printed = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=True)
         return [json.loads(line) for line in printed.stdout.splitlines()]
 
     def frames(self, url):
@@ -217,13 +215,10 @@ def test_a_task_is_read_with_the_token_that_made_it_only(sandbox):
 
 def test_a_batch_names_what_exists_and_counts_it(sandbox):
     ids = [sandbox.make(f"batch {number}", **{"async": True}).json()["task_id"] for number in range(2)]
-    answer = sandbox.post(
-        "/luma/tasks", {"action": "retrieve_batch", "ids": [*ids, "unknown", ids[0]]}
-    ).json()
+    answer = sandbox.post("/luma/tasks", {"action": "retrieve_batch", "ids": [*ids, "unknown", ids[0]]}).json()
     assert [item["id"] for item in answer["items"]] == ids and answer["count"] == 2
     assert (
-        sandbox.post("/luma/tasks", {"action": "delete", "id": ids[0]}).json()["error"]["code"]
-        == "api_not_implemented"
+        sandbox.post("/luma/tasks", {"action": "delete", "id": ids[0]}).json()["error"]["code"] == "api_not_implemented"
     )
 
 
@@ -301,14 +296,10 @@ def test_a_failed_task_says_so_in_its_callback(sandbox, listener):
     assert body["error"]["code"] == "api_error" and body["trace_id"] == sandbox.task(task_id)["trace_id"]
 
 
-@pytest.mark.parametrize(
-    ("mark", "lost_how"), [("hang", httpx.ReadTimeout), ("drop", httpx.RemoteProtocolError)]
-)
+@pytest.mark.parametrize(("mark", "lost_how"), [("hang", httpx.ReadTimeout), ("drop", httpx.RemoteProtocolError)])
 def test_a_lost_answer_still_makes_the_video(sandbox, listener, mark, lost_how):
     with pytest.raises(lost_how):
-        sandbox.post(
-            "/luma/videos", {"prompt": f"[{mark}]", "callback_url": f"{listener.url}/{mark}"}, timeout=0.6
-        )
+        sandbox.post("/luma/videos", {"prompt": f"[{mark}]", "callback_url": f"{listener.url}/{mark}"}, timeout=0.6)
     (body,) = wait_for(lambda: listener.bodies(f"/{mark}"))
     assert body["success"] is True
     line = next(line for line in sandbox.ledger() if line["task_id"] == body["task_id"])
@@ -392,8 +383,7 @@ def test_a_loop_ends_as_it_began(sandbox):
 
 def test_prompts_make_different_pictures(sandbox):
     clips = [
-        sandbox.make(prompt, aspect_ratio="1:1").json()
-        for prompt in ("city at night", "ocean", "astronauts in space")
+        sandbox.make(prompt, aspect_ratio="1:1").json() for prompt in ("city at night", "ocean", "astronauts in space")
     ]
     firsts = [sandbox.frames(clip["video_url"])[20] for clip in clips]
     assert all(difference(firsts[a], firsts[b]) > 12 for a, b in ((0, 1), (0, 2), (1, 2)))
@@ -479,7 +469,7 @@ def test_faults_come_by_chance_too(tmp_path):
 
 def test_a_wrong_setting_stops_the_start_with_a_sentence():
     command = [sys.executable, "-m", "videos.sandbox", "--faults", "lots=1"]
-    stopped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)  # noqa: S603 — our own program
+    stopped = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert stopped.returncode != 0 and "name=probability" in stopped.stderr
 
 

@@ -8,9 +8,9 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
 from videos.models import Frame, Generation, Submission
+from videos.provider import Sent
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, an_error, running
-from videos.provider import Sent
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +63,10 @@ def test_htmx_gets_the_cards(client, ada):
 def test_a_double_click_makes_one_submission(client, ada, headers):
     key = str(uuid.uuid4())
     for _ in range(2):
-        assert client.post("/generations/", asked(submission_key=key), headers=headers).status_code in (200, 302)
+        assert client.post("/generations/", asked(submission_key=key), headers=headers).status_code in (
+            200,
+            302,
+        )
     assert Submission.objects.count() == 1
 
 
@@ -106,8 +109,11 @@ BAD = {
 @pytest.mark.parametrize("case", BAD)
 def test_bad_input_is_answered_in_words_keeps_what_was_typed_and_creates_nothing(client, ada, case, headers):
     fields, words = BAD[case]
-    answer = client.post("/generations/", asked(start_image_url="https://example.com/kept.jpg", mode="") | fields,
-                         headers=headers)
+    answer = client.post(
+        "/generations/",
+        asked(start_image_url="https://example.com/kept.jpg", mode="") | fields,
+        headers=headers,
+    )
     text = answer.content.decode()
     assert answer.status_code == 422
     assert words in text
@@ -145,7 +151,9 @@ def a_bomb() -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
+    )
 
 
 @pytest.mark.parametrize("case", [*BAD_PICTURES, "bomb", "50 MB"])
@@ -158,7 +166,9 @@ def test_an_upload_that_is_no_usable_picture_is_refused_in_words(client, ada, to
     assert not Frame.objects.exists()
 
 
-@pytest.mark.parametrize(("kind", "mode"), [("PNG", "RGBA"), ("PNG", "P"), ("JPEG", "L"), ("JPEG", "CMYK"), ("WEBP", "RGB")])
+@pytest.mark.parametrize(
+    ("kind", "mode"), [("PNG", "RGBA"), ("PNG", "P"), ("JPEG", "L"), ("JPEG", "CMYK"), ("WEBP", "RGB")]
+)
 def test_a_picture_is_encoded_anew(client, ada, token, kind, mode):
     data = a_picture(kind=kind, mode=mode)
     client.post("/generations/", asked(start_image=upload(data + b"<script>polyglot</script>")))
@@ -240,8 +250,15 @@ def test_an_extension_is_named_in_the_ways_that_can_work(token):
 
 def test_everything_is_behind_sign_in(client, token):
     generation = completed(token)
-    paths = ["/", "/live/", f"/generations/{generation.uuid}/", f"/generations/{generation.uuid}/video",
-             f"/generations/{generation.uuid}/poster", f"/generations/{generation.uuid}/extend/", "/admin/"]
+    paths = [
+        "/",
+        "/live/",
+        f"/generations/{generation.uuid}/",
+        f"/generations/{generation.uuid}/video",
+        f"/generations/{generation.uuid}/poster",
+        f"/generations/{generation.uuid}/extend/",
+        "/admin/",
+    ]
     for path in paths:
         answer = client.get(path)
         assert answer.status_code == 302, path
@@ -288,7 +305,10 @@ def test_an_idle_poll_is_one_query_besides_session_and_member(client, ada, djang
         assert client.get("/live/", {"since": later}).status_code == 204
 
 
-@pytest.mark.parametrize("query", ["since=x", "since=1e400", "since=nan", "known=a:b 1:2:3 ::", "newest=99999999999999999999", "only=x"])
+@pytest.mark.parametrize(
+    "query",
+    ["since=x", "since=1e400", "since=nan", "known=a:b 1:2:3 ::", "newest=99999999999999999999", "only=x"],
+)
 def test_a_garbled_poll_is_no_error(client, ada, query):
     a_generation(ada)
     assert client.get(f"/live/?{query}").status_code in (200, 204)

@@ -54,7 +54,6 @@ class ApiTokenForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if "base_url" in self.fields:
             self.fields["base_url"].initial = settings.LUMA_BASE_URL
-            self.fields["base_url"].assume_scheme = "https"
 
     def clean_secret(self) -> str:
         secret = self.cleaned_data["secret"]

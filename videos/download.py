@@ -199,9 +199,7 @@ def fetch(
     return Fetched(length, digest.hexdigest(), content_type[:100])
 
 
-def probe(
-    url: str, rules: Rules, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None
-) -> int | None:
+def probe(url: str, rules: Rules, *, resolve: Resolve | None = None, tls: ssl.SSLContext | None = None) -> int | None:
     """Ask whether a link still works, by its first byte: the HTTP status, None if that cannot be told.
 
     200 and 206 mean yes, 403, 404 and 410 no. None: not reached, or a link the rules forbid us to open.

@@ -8,13 +8,13 @@ import uuid
 from django import forms
 from django.conf import settings
 from django.contrib.auth.forms import BaseUserCreationForm
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from . import download, media
 from .models import ApiToken, Frame, Generation, Lease, Member, Submission
+from .models.generation import REQUEST
 from .provider import ASPECT_RATIOS
 
 PROMPT_AT_MOST = 5000
@@ -103,15 +103,11 @@ class GenerationForm(forms.Form):
     def clean_prompt(self) -> str:
         prompt = unicodedata.normalize("NFC", self.cleaned_data["prompt"].replace("\r\n", "\n"))
         if UNUSABLE.search(prompt):
-            raise forms.ValidationError(
-                "The prompt has control characters in it. Remove them, or type it anew."
-            )
+            raise forms.ValidationError("The prompt has control characters in it. Remove them, or type it anew.")
         if not prompt.strip():
             raise forms.ValidationError("Say what the video should show.")
         if len(prompt) > PROMPT_AT_MOST:
-            raise forms.ValidationError(
-                f"The prompt has {len(prompt):,} characters; {PROMPT_AT_MOST:,} are the most."
-            )
+            raise forms.ValidationError(f"The prompt has {len(prompt):,} characters; {PROMPT_AT_MOST:,} are the most.")
         return prompt
 
     def clean_aspect_ratio(self) -> str:
@@ -124,9 +120,7 @@ class GenerationForm(forms.Form):
         return video_id
 
     def clean_timeout(self) -> int:
-        return self._whole_number(
-            "timeout", 300, 30, 3600, "Timeout is a whole number of seconds from 30 to 3600."
-        )
+        return self._whole_number("timeout", 300, 30, 3600, "Timeout is a whole number of seconds from 30 to 3600.")
 
     def clean_count(self) -> int:
         return self._whole_number("count", 1, 1, TAKES_AT_MOST, "Choose one to four takes.")
@@ -146,7 +140,7 @@ class GenerationForm(forms.Form):
         return self._switch("loop", default=False)
 
     def _switch(self, name: str, *, default: bool) -> bool:
-        """A checkbox that is off sends nothing, so `form` says that this came from our form; a script may leave it out."""
+        """A box that is off sends nothing; `form` says that the box was there, and not left out by a script."""
         text = self.cleaned_data[name].strip().lower()
         if not text:
             return False if self.data.get("form") else default
@@ -193,9 +187,7 @@ class GenerationForm(forms.Form):
                 self.add_error(name, str(error))
                 return None
             except OSError:
-                self.add_error(
-                    name, "The picture could not be stored here. Tell your admin that the disk may be full."
-                )
+                self.add_error(name, "The picture could not be stored here. Tell your admin that the disk may be full.")
                 return None
             # So that the form, should it come back with another error, still has the picture.
             self.data = self.data.copy()
@@ -217,32 +209,26 @@ class GenerationForm(forms.Form):
             self.add_error("video_id", "Say which video to extend: its id, or a link to it.")
             return
         mine = Generation.objects.filter(state="completed", trashed_at__isnull=True).order_by("-pk")
-        self.parent = (
-            mine.filter(video_id=video_id).first() if video_id else mine.filter(video_url=video_url).first()
-        )
+        self.parent = mine.filter(video_id=video_id).first() if video_id else mine.filter(video_url=video_url).first()
 
     def save(self) -> tuple[Submission, bool]:
         """Create what was asked for; a form that was sent before gives what it made then, and False."""
         data = self.cleaned_data
         extending = data["action"] == "extend"
-        settings_ = {
-            name: data[name]
-            for name in ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
-        }
+        asked = {name: data[name] for name in REQUEST}
+        # An upload wins over a link that was given beside it.
+        asked |= {f"{side}_image_url": "" for side in ("start", "end") if data[side]}
         return Submission.objects.open(
             self.member,
             data.get("submission_key") or uuid.uuid4(),
             data["count"],
-            # An upload wins over a link that was typed beside it.
             start_frame=data["start"],
             end_frame=data["end"],
-            start_image_url="" if data["start"] else data["start_image_url"],
-            end_image_url="" if data["end"] else data["end_image_url"],
             source_video_id=data["video_id"] if extending else "",
             source_video_url=data["video_url"] if extending else "",
             parent=self.parent,
             depth=self.parent.depth + 1 if self.parent else int(extending),
-            **settings_,
+            **asked,
         )
 
     # ── For the template ──────────────────────────────────────────────────────────────────────────────────────
@@ -292,7 +278,7 @@ def keep_frame(upload, member: Member) -> Frame:
     name = media.store_picture(picture, uuid.uuid4().hex)
     try:
         with transaction.atomic():
-            frame, created = Frame.objects.update_or_create(
+            frame, _ = Frame.objects.update_or_create(
                 sha256=sha.hexdigest(),
                 defaults={
                     "file": name,

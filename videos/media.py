@@ -59,9 +59,7 @@ class Saved:
 def read_picture(upload) -> Picture:
     """Decode an upload (JPEG, PNG or WebP) and encode it anew, so that nothing of its own bytes is kept."""
     if upload.size > settings.FRAME_MAX_BYTES:
-        raise NotAPicture(
-            f"The picture is larger than {settings.FRAME_MAX_BYTES // 1024**2} MB. Use a smaller one."
-        )
+        raise NotAPicture(f"The picture is larger than {settings.FRAME_MAX_BYTES // 1024**2} MB. Use a smaller one.")
     try:
         upload.seek(0)
         with Image.open(upload, formats=("JPEG", "PNG", "WEBP")) as image:

@@ -230,17 +230,13 @@ class LumaClient:
             raise ValueError(f"At most {BATCH_LIMIT} tasks can be looked up at once.")
         if not wanted:
             return {}
-        response, body = await self._post(
-            "/luma/tasks", {"action": "retrieve_batch", "ids": list(wanted.values())}
-        )
+        response, body = await self._post("/luma/tasks", {"action": "retrieve_batch", "ids": list(wanted.values())})
         document = self._document(response, body)
         items = document.get("items")
         if not isinstance(items, list):
             if items is None and document.get("count") == 0:
                 return {}
-            raise self._answered_error(response, document) or _unreadable(
-                response, "This is no list of tasks."
-            )
+            raise self._answered_error(response, document) or _unreadable(response, "This is no list of tasks.")
         found = {}
         for item in items:
             if not isinstance(item, dict):
@@ -255,9 +251,7 @@ class LumaClient:
     ) -> tuple[httpx.Response, bytes | None]:
         if not re.fullmatch(r"[\x21-\x7e]+", self._token):
             # Such a token cannot stand in a header; finding out halfway would leave the outcome in doubt.
-            raise ProviderError(
-                "not_sent", "The API token cannot be sent.", whose=Whose.ADMIN, sent=Sent.NEVER
-            )
+            raise ProviderError("not_sent", "The API token cannot be sent.", whose=Whose.ADMIN, sent=Sent.NEVER)
         timeout = _timeout(read_timeout)
         try:
             request = self._client.build_request(
@@ -301,9 +295,7 @@ class LumaClient:
             ) from error
         return response, body
 
-    def _document(
-        self, response: httpx.Response, body: bytes | None, *, allow_empty: bool = False
-    ) -> dict[str, Any]:
+    def _document(self, response: httpx.Response, body: bytes | None, *, allow_empty: bool = False) -> dict[str, Any]:
         """Return the JSON object of a 2xx answer; raise ProviderError for everything else."""
         document = _parsed(body)
         if not response.is_success:
@@ -359,9 +351,7 @@ def read_callback(body: bytes) -> Result:
         raise ValueError("The body is not UTF-8.") from error
     _check_depth(text)
     try:
-        document = json.loads(
-            text, parse_constant=_refuse_number, parse_float=_finite_float, parse_int=_bounded_int
-        )
+        document = json.loads(text, parse_constant=_refuse_number, parse_float=_finite_float, parse_int=_bounded_int)
     except json.JSONDecodeError as error:
         raise ValueError("The body is not JSON.") from error
     except RecursionError as error:
@@ -441,9 +431,7 @@ def _result(document: dict[str, Any], *, task_id: str = "", finished: bool = Fal
     )
 
 
-def _status(
-    *, failed_with_error: bool, success: bool | None, state: str, video_url: str, finished: bool
-) -> Status:
+def _status(*, failed_with_error: bool, success: bool | None, state: str, video_url: str, finished: bool) -> Status:
     """Decide what a result means; in doubt RUNNING, because a wrong FAILED would hide a paid video.
 
     A `completed` without a video is doubt: there is nothing to save yet, and the next look may bring it;

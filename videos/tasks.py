@@ -135,16 +135,21 @@ async def _send(claim: Claim, client) -> None:
         try:
             result = await luma.submit(request)
         except provider.ProviderError as error:
-            if next_step and error.sent is provider.Sent.REFUSED and error.status in (400, 404):
-                if error.code not in ("token_mismatched", "api_not_implemented"):
-                    await _in_db(generation.next_source, next_step)
-                    return
-            raise
+            if not (next_step and _may_mean_the_source(error)):
+                raise
+            await _in_db(generation.next_source, next_step)
+            return
     except provider.ProviderError as error:
         logger.info("generation %s: %s", generation.uuid, error)
         await _in_db(generation.refuse, error)
     else:
         await _in_db(settle, generation, result, "answer")
+
+
+def _may_mean_the_source(error: provider.ProviderError) -> bool:
+    """Whether this refusal could be about the way the video to extend was named: then the next way is worth a try."""
+    about_the_payload = error.status in (400, 404) and error.code not in ("token_mismatched", "api_not_implemented")
+    return error.sent is provider.Sent.REFUSED and about_the_payload
 
 
 def _secret(token: ApiToken) -> str:

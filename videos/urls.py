@@ -1,11 +1,11 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import account, doors, generation, studio, uploads
+from .views import account, doors, generation, live, studio, uploads
 
 urlpatterns = [
     path("", studio.studio, name="studio"),
-    path("live/", studio.live, name="live"),
+    path("live/", live.live, name="live"),
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("setup/", account.setup, name="setup"),

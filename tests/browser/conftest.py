@@ -10,8 +10,16 @@ from playwright.sync_api import BrowserContext, Page, expect
 from ..find_browser import NAMES
 from ..installation import PASSWORD, Installation
 
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
- --disable-component-update --disable-sync""".split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 expect.set_options(timeout=15_000)
 
@@ -21,11 +29,6 @@ def browser_type_launch_args(browser_type_launch_args):
     path = os.environ.get("LUMAWEB_TEST_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
     assert path, "No Chromium: run the tests by `make test`, which finds or installs one."
     return browser_type_launch_args | {"executable_path": path, "args": FLAGS}
-
-
-@pytest.fixture(scope="session")
-def browser_context_args(browser_context_args):
-    return browser_context_args | {"viewport": {"width": 1440, "height": 900}}
 
 
 @pytest.fixture(scope="session")
@@ -51,14 +54,14 @@ def sign_in(new_context) -> Callable[..., Page]:
     complaints: list[str] = []
 
     def sign_in(house: Installation, username: str, **options) -> Page:
-        context: BrowserContext = new_context(**options)
+        context: BrowserContext = new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"{username}: {error}"))
         page.on(
             "console",
-            lambda message: complaints.append(f"{username}: {message.text}")
-            if "Content Security Policy" in message.text
-            else None,
+            lambda message: (
+                complaints.append(f"{username}: {message.text}") if "Content Security Policy" in message.text else None
+            ),
         )
         page.goto(f"{house.url}/login/")
         page.get_by_label("Username").fill(username)

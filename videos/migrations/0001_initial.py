@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('name', models.CharField(help_text='What you call it, for example the account it belongs to.', max_length=80)),
-                ('base_url', models.URLField(help_text='The address of the API this token is for. It never changes.', max_length=300, verbose_name='provider')),
+                ('base_url', models.CharField(help_text='The address of the API this token is for. It never changes.', max_length=300, verbose_name='provider')),
                 ('encrypted', models.BinaryField()),
                 ('last_four', models.CharField(editable=False, max_length=4)),
                 ('priority', models.PositiveSmallIntegerField(default=10, help_text='The lowest number is used first.')),

@@ -42,6 +42,19 @@ class State(models.TextChoices):
 
 
 EVERY = frozenset(State)
+ANY = Q()
+
+# What a member asks for in so many words; frames and the clip to extend come on top.
+REQUEST = (
+    "action",
+    "prompt",
+    "aspect_ratio",
+    "start_image_url",
+    "end_image_url",
+    "enhancement",
+    "loop",
+    "timeout",
+)
 HOLDS_A_SLOT = frozenset({State.SUBMITTING, State.PROCESSING})
 OPEN = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING})
 AT_THE_PROVIDER = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
@@ -103,15 +116,13 @@ class GenerationQuerySet(models.QuerySet):
 
     def stuck_submitting(self, now=None) -> "GenerationQuerySet":
         """Their worker died, or hangs beyond what a POST may take."""
-        return self.filter(
-            state=State.SUBMITTING, submitted_at__lt=(now or timezone.now()) - SUBMITTING_AT_MOST
-        )
+        return self.filter(state=State.SUBMITTING, submitted_at__lt=(now or timezone.now()) - SUBMITTING_AT_MOST)
 
     def worth_asking(self, now=None) -> "GenerationQuerySet":
         """Tasks whose result should be looked up: nobody calls us back, or the callback is late."""
-        return self.filter(
-            state__in=[State.PROCESSING, State.UNCONFIRMED], ask_at__lte=now or timezone.now()
-        ).exclude(task_id="")
+        return self.filter(state__in=[State.PROCESSING, State.UNCONFIRMED], ask_at__lte=now or timezone.now()).exclude(
+            task_id=""
+        )
 
     def overdue(self, now=None) -> list["Generation"]:
         """Still without an end, although the provider's timeout and our patience are over."""
@@ -243,18 +254,20 @@ class Generation(models.Model):
         now = now or timezone.now()
         key = secrets.token_urlsafe(32)
         with transaction.atomic(durable=True):
-            moved = type(self).objects.filter(
-                pk=self.pk, state=State.QUEUED, not_before__lte=now, trashed_at__isnull=True
-            ).update(
-                state=State.SUBMITTING,
-                version=F("version") + 1,
-                changed_at=now,
-                submitted_at=now,
-                attempts=F("attempts") + 1,
-                callback_key_hash=digest(key),
-                error_code="",
-                error_message="",
-                trace_id="",
+            moved = (
+                type(self)
+                .objects.filter(pk=self.pk, state=State.QUEUED, not_before__lte=now, trashed_at__isnull=True)
+                .update(
+                    state=State.SUBMITTING,
+                    version=F("version") + 1,
+                    changed_at=now,
+                    submitted_at=now,
+                    attempts=F("attempts") + 1,
+                    callback_key_hash=digest(key),
+                    error_code="",
+                    error_message="",
+                    trace_id="",
+                )
             )
             token = self._take_a_token(now) if moved else None
             if not token:
@@ -500,7 +513,7 @@ class Generation(models.Model):
         """Stop waiting for news; a video that comes all the same is still ours."""
         return self._fail({State.UNCONFIRMED}, because="dismissed", by=member, error_code="dismissed")
 
-    def retry(self, member) -> tuple["Submission | None", bool]:
+    def retry(self, member) -> tuple[models.Model | None, bool]:
         """Ask for the same again, as a new generation; None where this one is not at its end without a video.
 
         A second press makes no second one: the key follows from what is repeated.
@@ -510,15 +523,10 @@ class Generation(models.Model):
         tried = self.retries.count()
         if tried and self.retries.filter(state__in=OPEN).exists():
             tried -= 1
-        same = {
-            name: getattr(self, name)
-            for name in (
-                "action prompt aspect_ratio start_image_url end_image_url start_frame end_frame enhancement loop "
-                "timeout source_video_id source_video_url parent depth"
-            ).split()
-        }
+        linked = ("start_frame", "end_frame", "source_video_id", "source_video_url", "parent", "depth")
+        same = {name: getattr(self, name) for name in (*REQUEST, *linked)}
         key = uuid.uuid5(self.uuid, f"retry {tried}")
-        submission, made = self.submission.__class__.objects.open(member, key, 1, retry_of=self, **same)
+        submission, made = type(self.submission).objects.open(member, key, 1, retry_of=self, **same)
         if made:
             self.events.create(kind="retried", member=member)
         return submission, made
@@ -563,9 +571,7 @@ class Generation(models.Model):
     def save_failed(self, why: str, *, for_good: bool, retry_in: float) -> bool:
         """Saving did not work: try again in `retry_in` seconds, or say that the video is lost."""
         if for_good:
-            return self._advance(
-                {State.COMPLETED}, because="lost", text=why, archive=Archive.LOST, archive_at=None
-            )
+            return self._advance({State.COMPLETED}, because="lost", text=why, archive=Archive.LOST, archive_at=None)
         return self._advance(
             {State.COMPLETED},
             because="save_failed",
@@ -583,7 +589,7 @@ class Generation(models.Model):
         text: str = "",
         code: str = "",
         trace_id: str = "",
-        only: Q = Q(),
+        only: Q = ANY,
         **changes,
     ) -> bool:
         """Make one guarded step: the row, its token's slot and its event, or nothing at all."""
@@ -600,9 +606,7 @@ class Generation(models.Model):
             if moved:
                 after = changes.get("state", before.state)
                 ApiToken.move_slots(before.token_id, (after in HOLDS_A_SLOT) - (before.state in HOLDS_A_SLOT))
-                self.events.create(
-                    kind=because, member=by, text=text[:500], code=code[:100], trace_id=trace_id[:100]
-                )
+                self.events.create(kind=because, member=by, text=text[:500], code=code[:100], trace_id=trace_id[:100])
         self.refresh_from_db()
         return bool(moved)
 

@@ -10,9 +10,7 @@ class LeaseQuerySet(models.QuerySet):
         now = timezone.now()
         self.get_or_create(name=name, defaults={"holder": "", "until": now - timedelta(days=1)})
         free = models.Q(holder=holder) | models.Q(until__lt=now)
-        return bool(
-            self.filter(free, name=name).update(holder=holder, until=now + timedelta(seconds=seconds))
-        )
+        return bool(self.filter(free, name=name).update(holder=holder, until=now + timedelta(seconds=seconds)))
 
     def give_back(self, name: str, holder: str) -> None:
         self.filter(name=name, holder=holder).update(until=timezone.now() - timedelta(days=1))

@@ -30,7 +30,11 @@ MAYBE_CHARGED = "It may have been started and charged. We keep listening for it 
 # By the provider's code, or by one of our own (the second half). Source of the first half: the Luma videos contract.
 POST = {
     "bad_request": Rule(
-        FAILED, "", "The request was not accepted", f"The provider could not use it. {NOTHING_CHARGED}", MEMBER
+        FAILED,
+        "",
+        "The request was not accepted",
+        f"The provider could not use it. {NOTHING_CHARGED}",
+        MEMBER,
     ),
     "token_mismatched": Rule(
         QUEUED, Health.INVALID, "The API token is for another service", "It waits for another token.", ADMIN
@@ -65,8 +69,7 @@ POST = {
         FAILED,
         "",
         "The clip to extend cannot be reached",
-        "Neither its id nor its link works for the provider, and it cannot fetch our saved copy. "
-        + NOTHING_CHARGED,
+        "Neither its id nor its link works for the provider, and it cannot fetch our saved copy. " + NOTHING_CHARGED,
         ADMIN,
     ),
     "no_public_address": Rule(
@@ -77,7 +80,11 @@ POST = {
         ADMIN,
     ),
     "too_late": Rule(
-        FAILED, "", "Never sent", f"The provider could not be reached for a whole day. {NOTHING_CHARGED}", MEMBER
+        FAILED,
+        "",
+        "Never sent",
+        f"The provider could not be reached for a whole day. {NOTHING_CHARGED}",
+        MEMBER,
     ),
 }
 
@@ -86,7 +93,10 @@ TASK = {
     "api_error": Rule(FAILED, "", "The provider failed to make it", "It reported an error of its own.", MEMBER),
     "timeout": Rule(FAILED, "", "The provider gave up", "Making it took longer than the timeout allows.", MEMBER),
     "overdue": Rule(
-        FAILED, "", "No result came", "The provider never reported an end. If it still does, the video appears here."
+        FAILED,
+        "",
+        "No result came",
+        "The provider never reported an end. If it still does, the video appears here.",
     ),
     "dismissed": Rule(FAILED, "", "Dismissed", "If the video comes after all, it appears here."),
 }
@@ -116,7 +126,6 @@ def words_for(state: str, code: str, *, accepted: bool) -> Rule:
     """How a row in this state with this code is explained to a member."""
     tables = (TASK, POST) if accepted or state == FAILED else (POST, TASK)
     for table in tables:
-        if rule := table.get(code):
-            if rule.becomes == state:
-                return rule
+        if (rule := table.get(code)) and rule.becomes == state:
+            return rule
     return UNKNOWN.get(state, UNKNOWN[FAILED])

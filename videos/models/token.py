@@ -51,7 +51,7 @@ class ApiToken(models.Model):
     """A bearer token of one provider. Its secret is stored encrypted and is never shown again."""
 
     name = models.CharField(max_length=80, help_text="What you call it, for example the account it belongs to.")
-    base_url = models.URLField(
+    base_url = models.CharField(
         "provider", max_length=300, help_text="The address of the API this token is for. It never changes."
     )
     encrypted = models.BinaryField(editable=False)
@@ -116,9 +116,9 @@ class ApiToken(models.Model):
     def take_slot(self) -> bool:
         """Count one more video in the making, unless the limit is reached. One UPDATE decides."""
         return bool(
-            ApiToken.objects.with_room().filter(pk=self.pk).update(
-                in_flight=F("in_flight") + 1, last_used_at=timezone.now()
-            )
+            ApiToken.objects.with_room()
+            .filter(pk=self.pk)
+            .update(in_flight=F("in_flight") + 1, last_used_at=timezone.now())
         )
 
     @staticmethod

@@ -20,15 +20,11 @@ def main() -> None:
         for line in ledger.lines():
             sys.stdout.write(json.dumps(line) + "\n")
         return
-    logging.basicConfig(
-        level=logging.INFO if options.verbose else logging.WARNING, format="sandbox: %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="sandbox: %(message)s")
     try:
         server = SandboxServer(options.port)
     except OSError as wrong:
-        sys.exit(
-            f"The sandbox provider cannot listen on port {options.port}: {wrong.strerror}. Set SANDBOX_PORT."
-        )
+        sys.exit(f"The sandbox provider cannot listen on port {options.port}: {wrong.strerror}. Set SANDBOX_PORT.")
     studio = server.studio = Studio(options, ledger, server.base_url)
     studio.take_up()
     stopping = threading.Event()

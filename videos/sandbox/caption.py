@@ -9,9 +9,7 @@ from itertools import groupby
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 MARK = "sandbox"
-FONTS = (
-    "font_source_sans_pro"  # a package with the font and its licence (SIL OFL 1.1): Latin, Greek, Cyrillic
-)
+FONTS = "font_source_sans_pro"  # a package with the font and its licence (SIL OFL 1.1): Latin, Greek, Cyrillic
 NOT_A_CHARACTER = "\U0010ffff"
 
 
@@ -69,9 +67,7 @@ def clean(text: str) -> str:
     """One line of composed characters, without controls, joiners or halves of surrogate pairs."""
     composed = unicodedata.normalize("NFC", text.encode("utf-8", "replace").decode())
     kept = (
-        mark
-        if unicodedata.category(mark) not in ("Cc", "Cf", "Mn", "Me", "Co", "Cn")
-        else " "[: mark.isspace()]
+        mark if unicodedata.category(mark) not in ("Cc", "Cf", "Mn", "Me", "Co", "Cn") else " "[: mark.isspace()]
         for mark in composed
     )
     return " ".join("".join(kept).split())
@@ -116,7 +112,7 @@ def _run_width(run: str, covered: bool, em: int) -> float:
 
 def _draw_pattern(picture: Image.Image, left: float, baseline: float, mark: str, em: int, light: int) -> None:
     """Draw a small ornament on a grid of three by three points, always the same for one character."""
-    chance = random.Random(mark)  # noqa: S311 — always the same for one character
+    chance = random.Random(mark)
     fine = 8  # drawn larger and reduced: Pillow's lines have hard edges
     side = round(em * 0.86)
     tile = Image.new("L", (side * fine, side * fine))

@@ -56,7 +56,7 @@ class Crew:
 
     def _hire(self) -> subprocess.Popen:
         with self._lock:
-            worker = subprocess.Popen(  # noqa: S603 — our own interpreter and module
+            worker = subprocess.Popen(
                 [sys.executable, "-m", f"{__package__}.worker"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -79,12 +79,8 @@ class _StayHere(urllib.request.HTTPRedirectHandler):
         return None
 
 
-def _request(
-    url: str, body: bytes | None = None, headers: dict[str, str] | None = None
-) -> urllib.request.Request:
-    return urllib.request.Request(  # noqa: S310 — read_wish lets http and https links through only
-        url, body, {"User-Agent": "lumaweb-sandbox", "Accept": "*/*", **(headers or {})}
-    )
+def _request(url: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> urllib.request.Request:
+    return urllib.request.Request(url, body, {"User-Agent": "lumaweb-sandbox", "Accept": "*/*", **(headers or {})})
 
 
 def _opener(url: str, *handlers) -> urllib.request.OpenerDirector:

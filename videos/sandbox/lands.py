@@ -32,9 +32,7 @@ def mountains(stage: Stage, named: list[str]) -> Land:
         )
         if number < 4:
             layers.append(shapes.fog(stage, near, 0.6 + 0.085 * number))
-    layers.append(
-        Motes((stage.width, stage.height), stage.rng, 26, stage.palette.glow, 1.5 * stage.unit, power=0.5)
-    )
+    layers.append(Motes((stage.width, stage.height), stage.rng, 26, stage.palette.glow, 1.5 * stage.unit, power=0.5))
     return sky, layers
 
 
@@ -91,9 +89,7 @@ def sea(stage: Stage, named: list[str]) -> Land:
 def desert(stage: Stage, named: list[str]) -> Land:
     horizon = stage.height * 0.56
     x, y = _sun(stage, 0.28, 0.44)
-    sky = shine(
-        clouds(gradient(stage, horizon), stage, horizon, 0.35), stage, x, y, stage.rng.uniform(48, 84)
-    )
+    sky = shine(clouds(gradient(stage, horizon), stage, horizon, 0.35), stage, x, y, stage.rng.uniform(48, 84))
     layers: list[Layer] = [shapes.range_of_hills(stage, 0.05, 0.53, 0.09, (x, y), sharp=0.5)]
     for number in range(4):
         near = 0.2 + number * 0.26
@@ -117,9 +113,7 @@ def forest(stage: Stage, named: list[str]) -> Land:
             layers.append(shapes.fog(stage, near * 0.8, 0.66 + 0.1 * number))
     size = (stage.width, stage.height)
     layers.append(Light((0, 0, *size), shafts(stage, x, 0.5), stage.palette.glow))
-    layers.append(
-        Motes(size, stage.rng, 34, (255, 240, 170), 2.1 * stage.unit, rise=(0, 0, 1), sway=0.02, flicker=2)
-    )
+    layers.append(Motes(size, stage.rng, 34, (255, 240, 170), 2.1 * stage.unit, rise=(0, 0, 1), sway=0.02, flicker=2))
     return sky, layers
 
 
@@ -134,9 +128,7 @@ def city(stage: Stage, named: list[str]) -> Land:
     layers.insert(1, shapes.fog(stage, 0.1, 0.62))
     layers.insert(3, shapes.fog(stage, 0.4, 0.66))
     deep = mix(stage.palette.zenith, stage.palette.near, 0.7)
-    layers.append(
-        Water((stage.width, stage.height), horizon, deep, stage.palette.glow, x, stage.rng, calm=0.8)
-    )
+    layers.append(Water((stage.width, stage.height), horizon, deep, stage.palette.glow, x, stage.rng, calm=0.8))
     return sky, layers
 
 
@@ -170,13 +162,9 @@ def space(stage: Stage, named: list[str]) -> Land:
     sky = np.zeros((stage.height, stage.width, 3), np.float32) + np.asarray((4, 6, 15), np.float32)
     sky = stars(nebula(sky, stage, tones), stage, stage.height, 1.7)
     x, y = rng.uniform(0.56, 0.74) * stage.width, rng.uniform(0.36, 0.52) * stage.height
-    sky = planet(
-        sky, stage, x, y, rng.uniform(190, 260), WORLDS[rng.integers(len(WORLDS))], ring=rng.random() < 0.6
-    )
+    sky = planet(sky, stage, x, y, rng.uniform(190, 260), WORLDS[rng.integers(len(WORLDS))], ring=rng.random() < 0.6)
     moon_x, moon_y = rng.uniform(0.14, 0.28) * stage.width, rng.uniform(0.2, 0.4) * stage.height
-    sky = planet(
-        sky, stage, moon_x, moon_y, rng.uniform(28, 52), ((70, 70, 78), (180, 176, 170), (120, 130, 150))
-    )
+    sky = planet(sky, stage, moon_x, moon_y, rng.uniform(28, 52), ((70, 70, 78), (180, 176, 170), (120, 130, 150)))
     size = (stage.width, stage.height)
     light = (stage.width * 0.1, 0.0)
     return sky, [
@@ -217,9 +205,7 @@ def volcano(stage: Stage, named: list[str]) -> Land:
             flicker=3,
         )
     )
-    layers.append(
-        Motes(size, stage.rng, 40, (255, 120, 50), 1.3 * stage.unit, rise=(1, 2), sway=0.05, flicker=2)
-    )
+    layers.append(Motes(size, stage.rng, 40, (255, 120, 50), 1.3 * stage.unit, rise=(1, 2), sway=0.05, flicker=2))
     return sky, layers
 
 

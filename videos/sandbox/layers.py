@@ -124,9 +124,7 @@ class Water:
         one, two = self._mirror(above, turn, self.offsets[0]), self._mirror(above, -turn, self.offsets[1] + 2)
         one.paste(two, (0, 0), self._slide(self.patches, moment, 1))
         one.paste(self.tint, (0, 0), self.shade)
-        spark = ImageChops.multiply(
-            self._slide(self.sparkle[0], moment, 1), self._slide(self.sparkle[1], moment, -1)
-        )
+        spark = ImageChops.multiply(self._slide(self.sparkle[0], moment, 1), self._slide(self.sparkle[1], moment, -1))
         one.paste(self.glow, (0, 0), ImageChops.multiply(spark, self.path))
         frame.paste(one, (0, horizon))
 
@@ -135,9 +133,7 @@ class Water:
         scale = self.rows * 0.045 * self.calm
         far = 1 / (depth + 0.06)  # waves are closer together towards the horizon
         ripple = np.sin(far * 9 + turn * 3 + offset) + 0.6 * np.sin(far * 23 - turn * 5 + offset * 2)
-        rows = np.arange(self.rows) * (self.horizon / max(self.horizon, self.rows)) + ripple * scale * (
-            depth + 0.05
-        )
+        rows = np.arange(self.rows) * (self.horizon / max(self.horizon, self.rows)) + ripple * scale * (depth + 0.05)
         source = np.clip(self.horizon - 1 - rows, 0, self.horizon - 1).astype(np.intp)
         return Image.fromarray(above[source])
 
@@ -161,9 +157,7 @@ class Motes:
     rise is in picture heights per clip (whole numbers), flicker in times per clip, area in picture widths.
     """
 
-    def __init__(
-        self, size, rng, count, colour, radius, *, rise=1, sway=0.02, flicker=2, area=(0.0, 1.0), power=1.0
-    ):
+    def __init__(self, size, rng, count, colour, radius, *, rise=1, sway=0.02, flicker=2, area=(0.0, 1.0), power=1.0):
         self.size, self.colour = size, np.asarray(colour, np.float32)
         self.x, self.y, self.phase = rng.random(count), rng.random(count), rng.random(count) * 2 * np.pi
         self.rise = np.full(count, rise, float) if isinstance(rise, int) else rng.choice(rise, count)
@@ -176,9 +170,7 @@ class Motes:
         width, height = self.size
         turn = 2 * np.pi * moment
         left, right = self.area
-        xs = (left + self.x * (right - left)) * width + np.sin(
-            turn * self.cycles + self.phase
-        ) * self.sway * width
+        xs = (left + self.x * (right - left)) * width + np.sin(turn * self.cycles + self.phase) * self.sway * width
         xs -= camera * width * 0.04 * self.near
         ys = ((self.y - self.rise * moment) % 1.12 - 0.06) * height
         shine = 0.55 + 0.45 * np.sin(turn * self.flicker * self.cycles + self.phase * 3)
@@ -198,9 +190,7 @@ class Motes:
 def _disc(radius: float) -> Array:
     half = int(np.ceil(radius * 2)) + 1
     across = np.arange(-half, half + 1, dtype=np.float32)
-    return np.exp(-(across[:, None] ** 2 + across[None, :] ** 2) / max(0.3, radius * radius)) * min(
-        1, radius * 1.6
-    )
+    return np.exp(-(across[:, None] ** 2 + across[None, :] ** 2) / max(0.3, radius * radius)) * min(1, radius * 1.6)
 
 
 def _shift(disc: Array, right: float, down: float) -> Array:

@@ -77,8 +77,7 @@ class Ledger:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 post = self._db.execute(
-                    "INSERT INTO posts (received_at, token_hash, request, trace_id, task_id)"
-                    " VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO posts (received_at, token_hash, request, trace_id, task_id) VALUES (?, ?, ?, ?, ?)",
                     (task.created_at, token_hash, json.dumps(request), trace_id, task.id),
                 ).lastrowid
                 self._db.execute(
@@ -105,9 +104,7 @@ class Ledger:
 
     def answered(self, post: int, status: int) -> None:
         """Note the status of an answer that is about to leave (0: the connection was cut or held)."""
-        self._write(
-            "UPDATE posts SET answered = ?, answered_at = ? WHERE id = ?", (status, time.time(), post)
-        )
+        self._write("UPDATE posts SET answered = ?, answered_at = ? WHERE id = ?", (status, time.time(), post))
 
     def finish(self, task_id: str, response: dict[str, Any]) -> None:
         self._write(
@@ -135,9 +132,7 @@ class Ledger:
 
     def open_tasks(self) -> list[Task]:
         """Tasks that are not finished, or whose callback is still due: what a restart takes up again."""
-        return [
-            _task(row) for row in self._read("SELECT * FROM tasks WHERE finished_at IS NULL OR delivered = 0")
-        ]
+        return [_task(row) for row in self._read("SELECT * FROM tasks WHERE finished_at IS NULL OR delivered = 0")]
 
     def was_answered(self, task_id: str) -> bool:
         return bool(self._read("SELECT 1 FROM posts WHERE task_id = ? AND answered = 200", (task_id,)))

@@ -61,6 +61,4 @@ def _copy(file, target, length: int) -> None:
 
 
 def _deny(handler, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
-    handler.answer(
-        status, {"error": {"code": code, "message": message}, "trace_id": handler.trace_id}, headers
-    )
+    handler.answer(status, {"error": {"code": code, "message": message}, "trace_id": handler.trace_id}, headers)

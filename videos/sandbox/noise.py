@@ -6,9 +6,7 @@ from PIL import Image
 Array = np.ndarray
 
 
-def cloud(
-    rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float], octaves: int = 4
-) -> Array:
+def cloud(rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float], octaves: int = 4) -> Array:
     """Fractal noise, float32 of (height, width), 0-1; cells are the largest blobs across and down."""
     width, height = size
     total, weight = np.zeros((height, width), np.float32), 0.0

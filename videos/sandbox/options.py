@@ -54,9 +54,7 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
     setting("--scale", "SANDBOX_SCALE", "1", _scale, "scale of the pixels rendered, above 0 and at most 1")
     setting("--faults", "SANDBOX_FAULTS", "", _faults, "faults by chance: name=probability,…")
     setting("--data-dir", "LUMAWEB_DATA_DIR", "./data", Path, "our files go into its folder sandbox/")
-    parser.add_argument(
-        "--ledger", action="store_true", help="print every POST on record as JSON lines, and leave"
-    )
+    parser.add_argument("--ledger", action="store_true", help="print every POST on record as JSON lines, and leave")
     parser.add_argument("--verbose", action="store_true", help="log every request")
     given = parser.parse_args(argv)
     return Options(

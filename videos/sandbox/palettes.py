@@ -42,9 +42,9 @@ SUBJECTS = {
     "city": r"city|street|neon|tokyo|skyline|traffic|car\b|cyber|ville\b|stadt|город|улиц|πόλη|rue\b|ciudad",
     "desert": r"desert|dune|sand|sahara|camel|canyon|désert|wüste|пустын|έρημο",
     "snow": r"snow|winter|ice\b|glacier|frost|ski\b|neige|schnee|снег|зим|χιόν",
-    "forest": r"forest|tree|wood|jungle|fox|deer|leaf|leaves|fern|forêt|wald|\bлес|δάσος|bosque",  # noqa: RUF001
+    "forest": r"forest|tree|wood|jungle|fox|deer|leaf|leaves|fern|forêt|wald|\bлес|δάσος|bosque",
     "sea": r"sea\b|ocean|wave|ship|boat|beach|sail|coast|river|lake|mer\b|meer|море|океан|волн|озер|θάλασσα",
-    "mountains": r"mountain|peak|valley|hill|alps|cliff|summit|montagn|berg|\bгор[аыу]|βουν",  # noqa: RUF001
+    "mountains": r"mountain|peak|valley|hill|alps|cliff|summit|montagn|berg|\bгор[аыу]|βουν",
 }
 MOODS = {
     "ember": r"sunset|fire|flame|закат|ηλιοβασίλεμα",

@@ -30,14 +30,12 @@ class Scene:
     """A moving picture without an end: frame(camera, moment) paints any moment of it, 0 to 1."""
 
     def __init__(self, prompt: str, seed: str, size: tuple[int, int]):
-        by_prompt = random.Random(prompt)  # noqa: S311 — takes of one prompt belong together …
+        by_prompt = random.Random(prompt)
         named = subjects(prompt)
         kind = named[0] if named else by_prompt.choice(UNNAMED)
         fitting = [mood for mood in moods(prompt) if mood in KINDS[kind]] or KINDS[kind]
         palette = PALETTES[by_prompt.choice(fitting)]
-        chance = np.random.default_rng(
-            [*prompt.encode("utf-8", "replace")[:400], *seed.encode()]
-        )  # … and still differ
+        chance = np.random.default_rng([*prompt.encode("utf-8", "replace")[:400], *seed.encode()])  # … and still differ
         stage = Stage(*size, chance, palette)
         sky, self.layers = BUILDERS[kind](stage, named)
         self.kind = kind

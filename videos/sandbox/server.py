@@ -24,9 +24,7 @@ LARGEST_BODY = 1 << 20
 LARGEST_BATCH = 500
 LONGEST_HANG = 900.0
 EARLY_PATIENCE = 25.0
-GATEWAY_PAGE = (
-    b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-)
+GATEWAY_PAGE = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 log = logging.getLogger(__name__)
 
 
@@ -68,9 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         elif self.path in ("/", "/healthz"):
             self.answer(200, {"provider": "sandbox"})
         else:
-            self.answer(
-                404, {"error": {"code": "not_found", "message": "no such page"}, "trace_id": self.trace_id}
-            )
+            self.answer(404, {"error": {"code": "not_found", "message": "no such page"}, "trace_id": self.trace_id})
 
     do_HEAD = do_GET
 
@@ -136,9 +132,7 @@ class Handler(BaseHTTPRequestHandler):
     def _answer_in_full(self, task: Task, wish: Wish, answered) -> None:
         if (result := self.server.studio.result(task)) is None:
             answered(504)
-            self._refuse(
-                Refusal(504, "timeout", f"no result within {wish.timeout:g} seconds"), task_id=task.id
-            )
+            self._refuse(Refusal(504, "timeout", f"no result within {wish.timeout:g} seconds"), task_id=task.id)
             return
         code = "" if result["success"] else result["error"]["code"]
         status = {"": 200, "bad_request": 400}.get(code, 500)
@@ -225,9 +219,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, status: int, payload: dict[str, Any], headers: dict[str, str] | None = None) -> None:
         self._send(status, "application/json", json.dumps(payload).encode(), headers)
 
-    def _send(
-        self, status: int, content_type: str, body: bytes, headers: dict[str, str] | None = None
-    ) -> None:
+    def _send(self, status: int, content_type: str, body: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
         for name, value in {
             "Content-Type": content_type,

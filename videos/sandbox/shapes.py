@@ -20,9 +20,7 @@ def _tone(stage: Stage, near: float) -> Array:
     return mix(air, stage.palette.near, np.clip(0.18 + 0.9 * near**0.75, 0, 1))
 
 
-def _lay(
-    stage: Stage, near: float, heights: Array, colours, *, bottom: int | None = None, phased=False
-) -> Strip:
+def _lay(stage: Stage, near: float, heights: Array, colours, *, bottom: int | None = None, phased=False) -> Strip:
     """Make a strip of a skyline (rows from the picture's top) and a function that colours its band."""
     travel = _travel(stage, near)
     wide = reach(stage.width, travel)
@@ -38,9 +36,7 @@ def _samples(stage: Stage, near: float) -> int:
     return (reach(stage.width, _travel(stage, near)) + 3) * PHASES
 
 
-def range_of_hills(
-    stage, near, base, tall, light, *, sharp, snow=0.0, bottom=None, gaps=False, moonlit=None
-) -> Strip:
+def range_of_hills(stage, near, base, tall, light, *, sharp, snow=0.0, bottom=None, gaps=False, moonlit=None) -> Strip:
     """A ridge with light on its flanks; snow is how much of it is white, gaps lets it sink away in places."""
     count = _samples(stage, near)
     shape = stage.width / stage.height
@@ -75,9 +71,7 @@ def range_of_hills(
                 0,
                 1,
             )
-            white = mix(
-                mix(stage.palette.middle, stage.palette.horizon, 0.45), stage.palette.glow, 0.25 + 0.6 * lit
-            )
+            white = mix(mix(stage.palette.middle, stage.palette.horizon, 0.45), stage.palette.glow, 0.25 + 0.6 * lit)
             picture = mix(picture, white * (1 - 0.3 * near), cover * (1 - 0.25 * near))
         rim = (
             np.exp(-np.clip(below, 0, None) * 26)
@@ -105,9 +99,7 @@ def dunes(stage: Stage, near: float, base: float, tall: float, light) -> Strip:
         swell = cloud(stage.rng, (wide, rows), (5, 4), 3)
         face = smoothstep(-0.5, 0.5, knife - below * 0.5 + (swell - 0.5) * 0.45)
         ripples = (
-            np.sin(below * (38 + 30 * near) + swell * 26 + np.arange(wide)[None, :] / stage.unit / 30)
-            * 0.02
-            * near
+            np.sin(below * (38 + 30 * near) + swell * 26 + np.arange(wide)[None, :] / stage.unit / 30) * 0.02 * near
         )
         picture = mix(sand * 0.72, bright, np.clip(face * 0.72 + ripples, 0, 1))
         rim = np.exp(-below * 22)

@@ -66,12 +66,7 @@ def clouds(sky: Array, stage: Stage, horizon: float, strength: float = 0.5) -> A
     rows = int(horizon)
     shape = cloud(stage.rng, (stage.width, rows), (2.2 * stage.width / rows, 7), 5)
     height = np.linspace(0, 1, rows, dtype=np.float32)[:, None]
-    cover = (
-        smoothstep(0.5, 0.9, shape)
-        * smoothstep(0.05, 0.6, height)
-        * (1 - smoothstep(0.9, 1.0, height))
-        * strength
-    )
+    cover = smoothstep(0.5, 0.9, shape) * smoothstep(0.05, 0.6, height) * (1 - smoothstep(0.9, 1.0, height)) * strength
     tone = mix(stage.palette.horizon, stage.palette.glow, 0.35)
     sky[:rows] = mix(sky[:rows], tone, cover)
     return sky
@@ -106,15 +101,12 @@ def nebula(sky: Array, stage: Stage, colours: tuple, strength: float = 1.1) -> A
     body = smoothstep(0.28, 0.85, folds) * band
     hue = smoothstep(0.3, 0.7, cloud(stage.rng, size, cells, 2))
     dust = (
-        mix(colours[0], colours[1], hue)
-        * (body * strength * (0.35 + 0.65 * smoothstep(0.25, 0.6, lanes)))[..., None]
+        mix(colours[0], colours[1], hue) * (body * strength * (0.35 + 0.65 * smoothstep(0.25, 0.6, lanes)))[..., None]
     )
     return 255 - (255 - np.clip(sky, 0, 255)) * (255 - dust) / 255
 
 
-def planet(
-    sky: Array, stage: Stage, x: float, y: float, radius: float, colours: tuple, *, ring: bool = False
-) -> Array:
+def planet(sky: Array, stage: Stage, x: float, y: float, radius: float, colours: tuple, *, ring: bool = False) -> Array:
     """A banded world lit from one side, with a thin bright atmosphere; radius in units."""
     across, down = stage.grid()
     dx, dy = (across - x) / (radius * stage.unit), (down - y) / (radius * stage.unit)
@@ -124,9 +116,7 @@ def planet(
     day = smoothstep(-0.12, 0.85, dx * -0.62 + dy * -0.52 + depth * 0.52)
     swirl = cloud(stage.rng, (stage.width, stage.height), (stage.width / stage.unit / radius * 2, 9), 5)
     belts = ridge(stage.rng, 512, 9, 4, 0.2)
-    latitude = np.clip(((dy * 0.96 + dx * 0.28) * 0.42 + 0.5 + (swirl - 0.5) * 0.09) * 511, 0, 511).astype(
-        int
-    )
+    latitude = np.clip(((dy * 0.96 + dx * 0.28) * 0.42 + 0.5 + (swirl - 0.5) * 0.09) * 511, 0, 511).astype(int)
     surface = mix(colours[0], colours[1], np.clip(belts[latitude] * 0.8 + (swirl - 0.5) * 0.5, 0, 1))
     rim = smoothstep(0.8, 1.0, far) * day
     world = surface * (0.018 + day)[..., None] + np.asarray(colours[2]) * (rim * 0.55)[..., None]
@@ -170,8 +160,7 @@ def curtains(stage: Stage, rows: int):
             foot = base + 0.085 * fold
             streaks = (
                 0.45
-                + 0.55
-                * fine[np.clip((across[0] + 0.02 * np.sin(turn + phase)) * wide, 0, wide * 2 - 1).astype(int)]
+                + 0.55 * fine[np.clip((across[0] + 0.02 * np.sin(turn + phase)) * wide, 0, wide * 2 - 1).astype(int)]
             )
             up = foot - down
             veil = np.where(up > 0, np.exp(-up * 4.4), np.exp(up * 34)) * streaks[None, :] * power
@@ -195,16 +184,8 @@ def shafts(stage: Stage, x: float, power: float = 0.5):
         turn = 2 * np.pi * moment
         beams = np.zeros_like(angle)
         for number, phase in enumerate(phases):
-            beams += np.sin(angle * (7 + 6 * number) + phase + 0.8 * np.sin(turn + phase)) / (
-                1 + 0.3 * number
-            )
+            beams += np.sin(angle * (7 + 6 * number) + phase + 0.8 * np.sin(turn + phase)) / (1 + 0.3 * number)
         light = smoothstep(-0.9, 2.9, beams) ** 1.4
-        return (
-            light
-            * np.exp(-down * 2.1)
-            * np.exp(-((angle / 0.75) ** 2))
-            * smoothstep(0, 0.1, down + 0.03)
-            * power
-        )
+        return light * np.exp(-down * 2.1) * np.exp(-((angle / 0.75) ** 2)) * smoothstep(0, 0.1, down + 0.03) * power
 
     return glow

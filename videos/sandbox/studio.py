@@ -37,7 +37,7 @@ class Studio:
         self._errands = ThreadPoolExecutor(8, "errand")
         self._postmen = ThreadPoolExecutor(32, "postman")
         self._agenda = Agenda()
-        self._luck = random.Random()  # noqa: S311 — faults are drawn, not secrets
+        self._luck = random.Random()
         self._waiting: dict[str, tuple[threading.Event, threading.Event]] = {}
 
     def take_up(self) -> None:
@@ -57,9 +57,7 @@ class Studio:
     def draw_lookup_fault(self) -> bool:
         return self._luck.random() < self.options.faults.get("lookup", 0)
 
-    def plan(
-        self, wish: Wish, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset
-    ) -> Task:
+    def plan(self, wish: Wish, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset) -> Task:
         """Make the task of a valid wish, not yet accepted; Refusal when its parent cannot be read."""
         task_id, file = new_id(), secrets.token_urlsafe(16)
         parent = self._find_parent(wish, token_hash, self.media / task_id) if wish.action == "extend" else ""
@@ -163,9 +161,7 @@ class Studio:
         self._crew.render(job, lambda outcome: self._finish_later(task, outcome), first=hurry)
 
     def _finish_later(self, task: Task, outcome: Outcome) -> None:
-        self._agenda.at(
-            task.ready_at, lambda: self._postmen.submit(self._logged, self._finish, task, outcome)
-        )
+        self._agenda.at(task.ready_at, lambda: self._postmen.submit(self._logged, self._finish, task, outcome))
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         self.ledger.finish(task.id, self._response(task, outcome))

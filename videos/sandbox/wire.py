@@ -75,9 +75,7 @@ def read_wish(payload: dict[str, Any]) -> Wish:
     ratio = _text(sent, "aspect_ratio") or None
     if ratio is not None and ratio not in RATIOS:
         raise bad_request(f"aspect_ratio must be one of {', '.join(RATIOS)}")
-    _flag(
-        sent, "enhancement", default=True
-    )  # checked, and without effect: there is nothing here to enhance with
+    _flag(sent, "enhancement", default=True)  # checked, and without effect: there is nothing here to enhance with
     wish = Wish(
         action=action,
         prompt=prompt,

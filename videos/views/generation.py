@@ -57,7 +57,8 @@ def as_example(generation: Generation) -> provider.Request:
 @require_GET
 def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     generation = get_object_or_404(
-        Generation.objects.for_gallery().select_related("start_frame", "end_frame", "submission", "token"), uuid=uuid
+        Generation.objects.for_gallery().select_related("start_frame", "end_frame", "submission", "token"),
+        uuid=uuid,
     )
     context = detail_context(generation, request.user) | {
         "live": Since.now([generation]).state(),

@@ -8,6 +8,7 @@ from django_htmx.http import reswap
 
 from ..forms import GenerationForm, frames_impossible
 from ..models import Generation, Submission
+from ..models.generation import REQUEST
 from ..tasks import submit_later
 from .context import counts_for
 from .gallery import in_days, page_of, usual_seconds
@@ -51,11 +52,7 @@ def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """The form with all that this video was asked with."""
     source = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
     framed = source.start_frame_id or source.end_frame_id or source.start_image_url or source.end_image_url
-    initial = {
-        name: getattr(source, name)
-        for name in ("action", "prompt", "aspect_ratio", "start_image_url", "end_image_url")
-        + ("enhancement", "loop", "timeout")
-    }
+    initial = {name: getattr(source, name) for name in REQUEST}
     initial |= {
         "mode": "extend" if source.action == "extend" else "frames" if framed else "text",
         "start_frame": source.start_frame and source.start_frame.uuid,

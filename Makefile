@@ -1,0 +1,46 @@
+# make run, make test, make check: each sets up what it needs, a fresh machine included.
+
+PYTHON := .venv/bin/python
+# Settings of an installation on the internet, in a data directory of its own, for the checks only.
+PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https://films.example.com \
+	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
+	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
+
+.PHONY: run test check format requirements
+
+run: .venv/ready
+	@$(PYTHON) manage.py migrate --no-input --verbosity 0
+	@$(PYTHON) manage.py collectstatic --no-input --verbosity 0
+	@exec $(PYTHON) manage.py serve
+
+# ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
+test: .venv/ready-dev
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest $(ARGS)
+
+check: .venv/ready-dev
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m djlint --quiet --lint templates
+	$(PYTHON) -m mypy
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && set -ex && \
+	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run && \
+	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
+
+format: .venv/ready-dev
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+# Pin anew what requirements*.in ask for (needs uv).
+requirements:
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--output-file requirements.txt requirements.in
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--output-file requirements-dev.txt requirements-dev.in
+
+.venv/ready: requirements.txt .ci/setup
+	@.ci/setup requirements.txt
+	@touch $@
+
+.venv/ready-dev: requirements-dev.txt .venv/ready
+	@.ci/setup requirements-dev.txt
+	@touch $@

@@ -1,0 +1,126 @@
+// Keeps a page in step with the room: asks what changed, and fits the answer in without disturbing anybody.
+const SHOWN = 4000, HIDDEN = 15000, SLOWEST = 30000, AT_TOP = 400;
+
+class LiveFeed extends HTMLElement {
+  #listening;
+  #timer;
+  #failures = 0;
+  #waiting = new Map();
+
+  connectedCallback() {
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    document.addEventListener("visibilitychange", () => this.#next(document.hidden ? HIDDEN : 0), { signal });
+    document.addEventListener("htmx:oobBeforeSwap", (event) => this.#arriving(event), { signal });
+    document.addEventListener("htmx:afterSwap", () => this.#join(), { signal });
+    document.addEventListener("htmx:oobAfterSwap", () => this.#join(), { signal });
+    document.addEventListener("film:stopped", () => this.#release(), { signal });
+    // Media events do not bubble, but they can be caught on the way down: the player of a video's own page.
+    document.addEventListener("pause", () => this.#release(), { signal, capture: true });
+    this.addEventListener("htmx:afterRequest", (event) => event.detail.elt === this && this.#answered(event), { signal });
+    for (const day of this.querySelectorAll(".day")) day.dataset.joined = "";
+    this.#next(SHOWN);
+  }
+
+  disconnectedCallback() {
+    this.#listening.abort();
+    clearTimeout(this.#timer);
+  }
+
+  #next(delay) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.poll(), delay);
+  }
+
+  poll() {
+    const mine = Number(document.getElementById("in-flight")?.dataset.mine ?? 0);
+    // A hidden tab with nothing of its own under way asks nothing: becoming visible starts it again.
+    if (document.hidden && !mine) return;
+    const top = "first" in this.dataset && scrollY < AT_TOP ? 1 : 0;
+    const values = { ...document.getElementById("live-state")?.dataset, top, ...(document.hidden && { hidden: 1 }) };
+    if (this.dataset.only) values.only = this.dataset.only;
+    window.htmx.ajax("GET", this.dataset.url, { source: this, target: this, swap: "none", values }).catch(() => {
+      // A lost connection was counted in #answered, which also asks again.
+    });
+  }
+
+  #answered({ detail }) {
+    this.#failures = detail.successful ? 0 : this.#failures + 1;
+    const note = this.querySelector(".offline");
+    if (note) note.hidden = this.#failures < 2;
+    const pace = document.hidden ? HIDDEN : SHOWN;
+    this.#next(Math.min(SLOWEST, pace * 2 ** Math.min(this.#failures, 3)));
+  }
+
+  #arriving(event) {
+    const { target, fragment } = event.detail;
+    const fresh = fragment.querySelector?.("[data-version]") ?? null;
+    if (target.id === "days" && !("first" in this.dataset)) {
+      // An older page is no place for new videos: the newest one is.
+      event.preventDefault();
+      location.assign("/");
+    } else if (target.matches("[data-version]") && fresh) this.#changing(event, target, fresh);
+  }
+
+  #changing(event, card, fresh) {
+    if (Number(fresh.dataset.version) < Number(card.dataset.version)) return event.preventDefault();
+    // A playing film is never swapped: its news waits until it stops.
+    if (card.querySelector("film-card")?.isPlaying || card.querySelector("video[controls]")?.paused === false) {
+      this.#waiting.set(card.id, fresh);
+      return event.preventDefault();
+    }
+    if (card.dataset.state !== fresh.dataset.state && card.dataset.by === "you") {
+      const words = { completed: "Your video is ready.", failed: "Your video failed.", unconfirmed: "One of your videos got no answer." };
+      if (words[fresh.dataset.state]) this.#say(words[fresh.dataset.state]);
+    }
+    if (card.contains(document.activeElement)) setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
+  }
+
+  #release() {
+    for (const [id, fresh] of this.#waiting) {
+      const card = document.getElementById(id);
+      card?.replaceWith(fresh);
+      if (card) window.htmx.process(fresh);
+    }
+    this.#waiting.clear();
+  }
+
+  // A day that is already here is joined by what arrived for it: new cards before, older ones after.
+  #join() {
+    for (const day of this.querySelectorAll(".day:not([data-joined])")) {
+      const known = [...this.querySelectorAll(".day[data-joined]")];
+      const here = known.find(({ id }) => id === day.id);
+      const newer = !known.length || day.compareDocumentPosition(known[0]) & Node.DOCUMENT_POSITION_FOLLOWING;
+      const cards = [...day.querySelectorAll(".card")].filter((card) => !this.#isTwin(card));
+      if (newer) this.#welcome(cards);
+      if (!here) {
+        day.dataset.joined = "";
+        continue;
+      }
+      const wall = here.querySelector(".wall");
+      if (newer) wall.prepend(...cards);
+      else wall.append(...cards);
+      day.remove();
+    }
+  }
+
+  // The answer to one's own form and the next poll may both bring a card: the later version stays.
+  #isTwin(card) {
+    const twin = [...document.querySelectorAll(`[id="${card.id}"]`)].find((other) => other !== card);
+    if (!twin) return false;
+    if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("film-card")?.isPlaying) twin.replaceWith(card);
+    else card.remove();
+    return true;
+  }
+
+  #welcome(cards) {
+    const authors = new Set(cards.map(({ dataset }) => dataset.by).filter((by) => by !== "you"));
+    if (authors.size) this.#say(`A new video by ${[...authors].join(", ")}`);
+  }
+
+  #say(words) {
+    this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: words }));
+  }
+}
+
+customElements.define("live-feed", LiveFeed);

@@ -1,0 +1,63 @@
+// Short messages that come and go, and the one polite voice for screen readers.
+// Anything on the page speaks through two events: "announce" (detail: words) and "toast" (detail: {text, level}).
+const WORDS = {
+  403: "That is not allowed for you, or the page is too old. Reload it and try again.",
+  404: "That is not here any more. Reload the page.",
+  409: "That is not possible any more: it has moved on.",
+  413: "That was too large to send.",
+};
+
+class ToastRegion extends HTMLElement {
+  #listening;
+
+  connectedCallback() {
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
+    document.addEventListener("announce", (event) => this.announce(event.detail), { signal });
+    document.addEventListener("toast", (event) => this.show(event.detail), { signal });
+    document.addEventListener("htmx:responseError", (event) => this.failed(event), { signal });
+    document.addEventListener("htmx:sendError", (event) => this.failed(event), { signal });
+  }
+
+  disconnectedCallback() {
+    this.#listening.abort();
+  }
+
+  announce(words) {
+    const voice = document.getElementById("announcer");
+    // The same words twice are only heard twice if the region was empty in between.
+    voice.textContent = "";
+    setTimeout(() => { voice.textContent = words; }, 60);
+  }
+
+  failed({ detail }) {
+    // The feed has its own quiet note for a lost connection.
+    if (detail.elt.localName === "live-feed") return;
+    const status = detail.xhr?.status;
+    this.show({
+      level: "error",
+      text: status
+        ? WORDS[status] ?? `That did not work: the server answered ${status}. Try again in a moment.`
+        : "That did not reach the server. Check the connection and try again.",
+    });
+  }
+
+  show({ text, level = "info" }) {
+    const toast = document.createElement("div");
+    toast.className = "toast";
+    toast.dataset.level = level;
+    const words = document.createElement("span");
+    words.textContent = text;
+    const close = document.createElement("button");
+    close.type = "button";
+    close.className = "button plain";
+    close.textContent = "Close";
+    close.addEventListener("click", () => toast.remove());
+    toast.append(words, close);
+    this.append(toast);
+    this.announce(text);
+    if (level !== "error") setTimeout(() => toast.remove(), 6000);
+  }
+}
+
+customElements.define("toast-region", ToastRegion);

@@ -1,0 +1,177 @@
+import http.client
+import os
+import socket
+import sys
+import time
+from datetime import datetime
+from functools import partial
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError
+from django.db import IntegrityError, connections, transaction
+
+from lumaweb.supervisor import Program, Supervisor
+from videos import tasks
+from videos.models import ApiToken, Heartbeat, Member
+
+PARTS = ("sandbox", "web", "worker", "ticker")
+SANDBOX = "Sandbox"
+SANDBOX_TOKEN = "sandbox"
+ASK_EVERY = 15.0  # seconds between two requests for a heartbeat
+
+
+class Command(BaseCommand):
+    help = (
+        "Run everything of this installation in the foreground: web server, workers, ticker and, while no "
+        "other provider is configured, the sandbox."
+    )
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument(
+            "--only", nargs="+", choices=PARTS, metavar="PART", help=f"Run these only: {', '.join(PARTS)}."
+        )
+
+    def handle(self, *args, **options) -> None:
+        create_first_admin()
+        sandbox = choose_provider()
+        parts = options["only"] or [part for part in PARTS if part != "sandbox" or sandbox]
+        if "web" in parts:
+            require_free(settings.HOST, settings.PORT, "PORT")
+        if "sandbox" in parts:
+            port = int(settings.SANDBOX_URL.rpartition(":")[2])
+            require_free("127.0.0.1", port, "SANDBOX_PORT")
+        connections.close_all()
+        # Modules are found from here; what the environment says about files was read where we were started.
+        os.chdir(settings.BASE_DIR)
+        self.stdout.flush()
+        supervisor = Supervisor(
+            programs(parts),
+            answers=web_answers if "web" in parts else lambda: True,
+            ready_line=f"Lumaweb is ready at {settings.LOCAL_URL}/"
+            if "web" in parts
+            else f"Lumaweb is ready: {', '.join(parts)}",
+        )
+        sys.exit(supervisor.run())
+
+
+def create_first_admin() -> None:
+    """Make the admin the environment names, if there is no member yet."""
+    name, password = settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD
+    if bool(name) != bool(password):
+        raise CommandError("Set both LUMAWEB_ADMIN_USERNAME and LUMAWEB_ADMIN_PASSWORD, or neither.")
+    if not name or Member.objects.exists():
+        return
+    try:
+        Member(username=name).clean_fields(exclude=["password"])
+        with transaction.atomic():
+            Member.objects.create_superuser(name, password=password)
+    except ValidationError as error:
+        raise CommandError(f"LUMAWEB_ADMIN_USERNAME is {name!r}: {' '.join(error.messages)}") from None
+    except IntegrityError:
+        if not Member.objects.filter(username=name).exists():  # else another machine was faster
+            raise
+
+
+def choose_provider() -> bool:
+    """See to the tokens the environment implies; answer whether the sandbox is the provider.
+
+    It is while no other was ever named: neither by the environment nor by an enabled token.
+    """
+    at_sandbox = ApiToken.objects.filter(base_url=settings.SANDBOX_URL)
+    # A sandbox that listened elsewhere in an earlier run is no provider either.
+    former = ApiToken.objects.filter(name=SANDBOX, base_url__startswith="http://127.0.0.1:").exclude(
+        base_url=settings.SANDBOX_URL
+    )
+    former.filter(enabled=True).update(enabled=False)
+    if settings.FIRST_TOKEN:
+        ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
+    named = settings.LUMA_BASE_URL_GIVEN or bool(settings.FIRST_TOKEN)
+    if named or ApiToken.objects.filter(enabled=True).exclude(base_url=settings.SANDBOX_URL).exists():
+        if settings.LUMA_BASE_URL != settings.SANDBOX_URL:
+            at_sandbox.filter(enabled=True).update(enabled=False)
+        return False
+    ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX)
+    at_sandbox.filter(enabled=False).update(enabled=True)
+    return True
+
+
+def require_free(host: str, port: int, variable: str) -> None:
+    """Stop the start in words if we could not listen there."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            trial.bind(address)
+            trial.listen()
+    except socket.gaierror:
+        raise CommandError(f"HOST is {host!r}, which is no address of this machine.") from None
+    except OSError as error:
+        raise CommandError(
+            f"Cannot listen on {host} port {port}: {error.strerror}. Perhaps another Lumaweb is running; "
+            f"stop it, or set {variable} to another number."
+        ) from None
+
+
+def programs(parts: list[str]) -> list[Program]:
+    """The processes of these parts. The sandbox stops last: the workers may still wait for its answers."""
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    # Resolved where we were started, and the same for all.
+    env = {"LUMAWEB_DATA_DIR": str(settings.DATA_DIR)}
+    pulse = Pulse()
+    every = {
+        "sandbox": [
+            Program("sandbox", [sys.executable, "-m", "videos.sandbox"], env, outlives_others=True),
+        ],
+        "web": [
+            Program(
+                "web",
+                [sys.executable, "-m", "gunicorn", "-c", "python:lumaweb.gunicorn", "lumaweb.wsgi"],
+                env,
+            ),
+        ],
+        "worker": [
+            # By the environment: django-q2 reads its settings before it reads its --name.
+            Program(name, [*manage, "qcluster"], env | {"Q_CLUSTER_NAME": cluster}, partial(pulse, cluster))
+            for name, cluster in (("worker", tasks.SUBMISSIONS), ("media", tasks.MEDIA))
+        ],
+        "ticker": [Program("ticker", [*manage, "sweep"], env)],
+    }
+    return [program for part in PARTS if part in parts for program in every[part]]
+
+
+class Pulse:
+    """Look at the stamp of a cluster's heartbeat, and keep asking for the next one.
+
+    Asked for here and not by the ticker alone: its lease may be another machine's, or a dead one's for
+    a while, and a cluster nobody asks must not be taken for a stuck one.
+    """
+
+    def __init__(self) -> None:
+        self._asked = -ASK_EVERY
+
+    def __call__(self, cluster: str) -> datetime | None:
+        try:
+            at = Heartbeat.objects.filter(pk=cluster).values_list("at", flat=True).first()
+            if time.monotonic() - self._asked >= ASK_EVERY:
+                tasks.beat_later()
+                self._asked = time.monotonic()
+            return at
+        finally:
+            connections.close_all()
+
+
+def web_answers() -> bool:
+    """Whether the web server answers at all; what it thinks of our host name does not matter here."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)
+    connection = http.client.HTTPConnection(host, settings.PORT, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True
