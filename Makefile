@@ -1,6 +1,8 @@
 # make run, make test, make check: each sets up what it needs, a fresh machine included.
 
 PYTHON := .venv/bin/python
+# Written when static files are collected; compressing them takes seconds, so only if something is newer.
+STATIC = $${LUMAWEB_DATA_DIR:-data}/static/staticfiles.json
 # Settings of an installation on the internet, in a data directory of its own, for the checks only.
 PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https://films.example.com \
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
@@ -10,7 +12,8 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
-	@$(PYTHON) manage.py collectstatic --no-input --verbosity 0
+	@test -z "$$(find static lumaweb/settings.py .venv/ready -newer "$(STATIC)" 2>&1)" || \
+		$(PYTHON) manage.py collectstatic --no-input --verbosity 0
 	@exec $(PYTHON) manage.py serve
 
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"

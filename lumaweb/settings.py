@@ -15,7 +15,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DEBUG = environment.flag("LUMAWEB_DEBUG")
 HOST = environment.text("HOST") or "127.0.0.1"
 PORT = environment.number("PORT", 8000, least=1, most=65535)
-LOCAL_URL = f"http://{'127.0.0.1' if HOST in ('0.0.0.0', '::') else HOST}:{PORT}"
+_reached_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(HOST, HOST)
+LOCAL_URL = f"http://[{_reached_at}]:{PORT}" if ":" in _reached_at else f"http://{_reached_at}:{PORT}"
 DATA_DIR = Path(environment.text("LUMAWEB_DATA_DIR") or BASE_DIR / "data").resolve()
 DATA_DIR.mkdir(mode=0o750, parents=True, exist_ok=True)
 
@@ -117,6 +118,8 @@ DATABASES = {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": DATA_DIR / "lumaweb.sqlite3",
         "CONN_MAX_AGE": 60,
+        # A file, as in earnest: threads share it, and its locks are the real ones.
+        "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
         "OPTIONS": {
             # IMMEDIATE: a transaction that will write waits at its start instead of failing at its end.
             # FULL: a power cut must not undo a claim that was committed before its POST went out.
@@ -169,6 +172,7 @@ STORAGES = {
         else "whitenoise.storage.CompressedManifestStaticFilesStorage"
     },
 }
+WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o750, exist_ok=True)
 FRAME_MAX_BYTES = 20 * 1024 * 1024

@@ -12,13 +12,10 @@ class LiveFeed extends HTMLElement {
     const { signal } = this.#listening;
     document.addEventListener("visibilitychange", () => this.#next(document.hidden ? HIDDEN : 0), { signal });
     document.addEventListener("htmx:oobBeforeSwap", (event) => this.#arriving(event), { signal });
-    document.addEventListener("htmx:afterSwap", () => this.#join(), { signal });
-    document.addEventListener("htmx:oobAfterSwap", () => this.#join(), { signal });
     document.addEventListener("film:stopped", () => this.#release(), { signal });
     // Media events do not bubble, but they can be caught on the way down: the player of a video's own page.
     document.addEventListener("pause", () => this.#release(), { signal, capture: true });
     this.addEventListener("htmx:afterRequest", (event) => event.detail.elt === this && this.#answered(event), { signal });
-    for (const day of this.querySelectorAll(".day")) day.dataset.joined = "";
     this.#next(SHOWN);
   }
 
@@ -36,7 +33,9 @@ class LiveFeed extends HTMLElement {
     const mine = Number(document.getElementById("in-flight")?.dataset.mine ?? 0);
     // A hidden tab with nothing of its own under way asks nothing: becoming visible starts it again.
     if (document.hidden && !mine) return;
-    const top = "first" in this.dataset && scrollY < AT_TOP ? 1 : 0;
+    // While the pill counts new videos they are not put in one by one: the pill fetches them all.
+    const counting = document.querySelector("#new-pill.new");
+    const top = "first" in this.dataset && scrollY < AT_TOP && !counting ? 1 : 0;
     const values = { ...document.getElementById("live-state")?.dataset, top, ...(document.hidden && { hidden: 1 }) };
     if (this.dataset.only) values.only = this.dataset.only;
     window.htmx.ajax("GET", this.dataset.url, { source: this, target: this, swap: "none", values }).catch(() => {
@@ -83,39 +82,6 @@ class LiveFeed extends HTMLElement {
       if (card) window.htmx.process(fresh);
     }
     this.#waiting.clear();
-  }
-
-  // A day that is already here is joined by what arrived for it: new cards before, older ones after.
-  #join() {
-    for (const day of this.querySelectorAll(".day:not([data-joined])")) {
-      const known = [...this.querySelectorAll(".day[data-joined]")];
-      const here = known.find(({ id }) => id === day.id);
-      const newer = !known.length || day.compareDocumentPosition(known[0]) & Node.DOCUMENT_POSITION_FOLLOWING;
-      const cards = [...day.querySelectorAll(".card")].filter((card) => !this.#isTwin(card));
-      if (newer) this.#welcome(cards);
-      if (!here) {
-        day.dataset.joined = "";
-        continue;
-      }
-      const wall = here.querySelector(".wall");
-      if (newer) wall.prepend(...cards);
-      else wall.append(...cards);
-      day.remove();
-    }
-  }
-
-  // The answer to one's own form and the next poll may both bring a card: the later version stays.
-  #isTwin(card) {
-    const twin = [...document.querySelectorAll(`[id="${card.id}"]`)].find((other) => other !== card);
-    if (!twin) return false;
-    if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("film-card")?.isPlaying) twin.replaceWith(card);
-    else card.remove();
-    return true;
-  }
-
-  #welcome(cards) {
-    const authors = new Set(cards.map(({ dataset }) => dataset.by).filter((by) => by !== "you"));
-    if (authors.size) this.#say(`A new video by ${[...authors].join(", ")}`);
   }
 
   #say(words) {

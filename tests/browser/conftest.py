@@ -1,13 +1,12 @@
 """A real browser on a whole installation; two members in two contexts of their own."""
 
 import os
-import shutil
 from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from ..find_browser import NAMES
+from ..find_browser import find
 from ..installation import PASSWORD, Installation
 
 FLAGS = [
@@ -26,7 +25,7 @@ expect.set_options(timeout=15_000)
 
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args):
-    path = os.environ.get("LUMAWEB_TEST_BROWSER") or next(filter(None, map(shutil.which, NAMES)), None)
+    path = os.environ.get("LUMAWEB_TEST_BROWSER") or find()
     assert path, "No Chromium: run the tests by `make test`, which finds or installs one."
     return browser_type_launch_args | {"executable_path": path, "args": FLAGS}
 

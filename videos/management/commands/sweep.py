@@ -12,7 +12,7 @@ from videos.models import Lease
 
 TICK = 5.0  # seconds: how often results are asked for
 SWEEP_EVERY = 15.0  # seconds: how often the rest is mended
-LEASE = 45.0  # seconds: how long a dead ticker keeps the others waiting
+LEASE = 20.0  # seconds: how long a dead ticker keeps the others waiting
 
 
 class Command(BaseCommand):
