@@ -1,10 +1,12 @@
 """The studio over HTTP: what a form makes, what is refused in words, what a poll tells."""
 
 import io
+import re
 import uuid
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.utils import timezone
 from PIL import Image
 
 from videos.models import Frame, Generation, Submission
@@ -366,3 +368,22 @@ def test_generations_are_read_only_in_the_admin(client, token):
     assert client.post(f"/admin/videos/generation/{generation.pk}/change/", {"state": "failed"}).status_code == 403
     assert client.post(f"/admin/videos/generation/{generation.pk}/delete/", {"post": "yes"}).status_code == 403
     assert client.get("/admin/videos/generation/add/").status_code == 403
+
+
+def test_a_flood_of_changes_is_told_in_several_polls(client, ada):
+    """More rows than one answer carries, all within the look-back: each poll goes on where the last ended."""
+    member = a_member("ben")
+    start = timezone.now() - timezone.timedelta(seconds=10)
+    rows = [a_generation(member) for _ in range(450)]
+    for number, row in enumerate(rows):
+        Generation.objects.filter(pk=row.pk).update(changed_at=start + timezone.timedelta(milliseconds=20 * number))
+    told, ask = set(), {"since": f"{start.timestamp():.3f}", "newest": rows[-1].pk, "known": ""}
+    for _ in range(6):
+        answer = client.get("/live/", ask)
+        if answer.status_code == 204:
+            break
+        text = answer.content.decode()
+        told |= set(re.findall(r'id="generation-([0-9a-f-]{36})"', text))
+        ask |= dict(re.findall(r'data-(since|known)="([^"]*)"', text.partition("<live-state")[2]))
+    assert len(told) == 450
+    assert client.get("/live/", ask).status_code == 204

@@ -312,6 +312,12 @@ class SetupForm(BaseUserCreationForm):
     def __init__(self, *args, code: str = "", **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.expected_code = code
+        for name, words in (
+            ("username", "Choose a name to sign in with."),
+            ("password1", "Choose a password."),
+            ("password2", "Type the password once more."),
+        ):
+            self.fields[name].error_messages["required"] = words
 
     def clean_code(self) -> str:
         if self.expected_code and self.cleaned_data["code"] != self.expected_code:

@@ -1,7 +1,8 @@
 """Pictures and videos: reading what was uploaded, fetching what was made, and what is cut from it."""
 
 import io
-from collections.abc import Callable
+import posixpath
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -147,14 +148,14 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
             file.flush()
             _look_at_the_first_bytes(path)
             duration, first = probe(path)
-            thumbnail = _thumbnail(generation) or _jpeg(first)
+            thumbnail = _thumbnail(generation) or first
 
             def keep(ending: str, content: File) -> str:
                 stored.append(default_storage.save(f"{base}{ending}", content))
                 return stored[-1]
 
-            poster = keep(".webp", ContentFile(_poster(first)))
-            still = keep(".jpg", ContentFile(thumbnail))
+            poster = keep(".webp", ContentFile(_poster(thumbnail)))
+            still = keep(".jpg", ContentFile(_jpeg(thumbnail)))
             path.chmod(0o640)
             with path.open("rb") as finished:
                 video = keep(".mp4", _Moved(finished, name=str(path)))
@@ -165,6 +166,28 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
         finally:
             path.unlink(missing_ok=True)
     return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, first.width, first.height)
+
+
+def put_in_place(path: Path, name: str) -> None:
+    """Move a finished file into our storage under exactly this name; raise OSError where there is one already."""
+    path.chmod(0o640)
+    with path.open("rb") as finished:
+        stored = default_storage.save(name, _Moved(finished, name=str(path)))
+    if stored != name:
+        default_storage.delete(stored)
+        raise FileExistsError(f"There is a file in the media already: {name}")
+
+
+def names(folder: str = "") -> Iterator[str]:
+    """Every file of our storage in and below a folder, one folder in memory at a time."""
+    try:
+        folders, files = default_storage.listdir(folder)
+    except FileNotFoundError:
+        return
+    for name in sorted(files):
+        yield posixpath.join(folder, name)
+    for name in sorted(folders):
+        yield from names(posixpath.join(folder, name))
 
 
 def forget(saved: Saved) -> None:
@@ -194,8 +217,8 @@ def probe(path: Path) -> tuple[float, Image.Image]:
     return round(float(duration), 3), first
 
 
-def _thumbnail(generation) -> bytes | None:
-    """The provider's thumbnail, re-encoded; None where there is none to be had and the first picture must do."""
+def _thumbnail(generation) -> Image.Image | None:
+    """The provider's thumbnail, decoded; None where there is none to be had and the first picture must do."""
     if not generation.thumbnail_url:
         return None
     data = io.BytesIO()
@@ -204,7 +227,7 @@ def _thumbnail(generation) -> bytes | None:
         with Image.open(data, formats=("JPEG", "PNG", "WEBP")) as image:
             if image.width * image.height > FRAME_MAX_PIXELS:
                 return None
-            return _jpeg(image.convert("RGB"))
+            return image.convert("RGB")
     except (
         download.NotAllowed,
         download.DownloadFailed,

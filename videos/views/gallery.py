@@ -15,6 +15,9 @@ from ..models import Generation, State
 from ..models.generation import LONGEST_TRANSACTION
 
 PAGE = 48
+# Changes told in one poll, and kept in mind between two: "1234567:12" each, in a request line of 4,000 bytes.
+MOST_CHANGES = 150
+WINDOW = 5000
 
 
 @dataclass
@@ -110,11 +113,30 @@ class Since:
         except (ValueError, OverflowError, OSError):
             at = timezone.now().timestamp()
         known = {}
-        for pair in request.GET.get("known", "")[:20_000].split():
+        for pair in request.GET.get("known", "")[:4_000].split():
             pk, _, version = pair.partition(":")
             if whole(pk) and whole(version):
                 known[whole(pk)] = whole(version)
         return cls(at, known, whole(request.GET.get("newest")))
+
+    def tell(self, rows) -> tuple[list[int], "Since"]:
+        """The primary keys of the changed rows the page does not know yet, and how far it knows them then.
+
+        Both are bounded, as they travel in a query string. In a flood the page is told a part at a time, and looks
+        back no further than the latest changes it was told of.
+        """
+        now = timezone.now().timestamp()
+        window = list(rows.order_by("changed_at", "pk").values_list("pk", "version", "changed_at")[:WINDOW])
+        unknown = [row for row in window if self.known.get(row[0]) != row[1]]
+        told = unknown[:MOST_CHANGES]
+        if len(told) < len(unknown):
+            window = window[: window.index(told[-1]) + 1]
+        recent = window[-MOST_CHANGES:]
+        if len(told) < len(unknown) or len(recent) < len(window):
+            now = recent[0][2].timestamp() + LONGEST_TRANSACTION.total_seconds()
+        horizon = now - LONGEST_TRANSACTION.total_seconds()
+        known = {pk: version for pk, version, at in recent if at.timestamp() >= horizon - 0.001}
+        return [pk for pk, *_ in told], Since(now, known, self.newest)
 
     def state(self) -> dict[str, str | int]:
         pairs = " ".join(f"{pk}:{version}" for pk, version in self.known.items())

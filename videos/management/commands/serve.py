@@ -14,6 +14,7 @@ from django.db import IntegrityError, connections, transaction
 from lumaweb.supervisor import Program, Supervisor
 from videos import tasks
 from videos.models import ApiToken, Heartbeat, Member
+from videos.views.account import setup_code
 
 PARTS = ("sandbox", "web", "worker", "ticker")
 SANDBOX = "Sandbox"
@@ -34,6 +35,8 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options) -> None:
         create_first_admin()
+        if not Member.objects.exists() and (code := setup_code()):
+            self.stdout.write(f"The first visit asks for this one-time code: {code}")
         sandbox = choose_provider()
         parts = options["only"] or [part for part in PARTS if part != "sandbox" or sandbox]
         if "web" in parts:

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+from django.template.defaultfilters import filesizeformat
+from django.utils import timezone
+
+from videos import backup
+
+
+class Command(BaseCommand):
+    help = "Write one archive of the database and all media. Safe while everything runs."
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("path", type=Path, help="The archive (….tar), or a folder: then its name is the date.")
+        parser.add_argument(
+            "--with-keys",
+            action="store_true",
+            help="Put the signing key and the encryption keys into it: whoever has the archive has the API tokens.",
+        )
+
+    def handle(self, *args, path: Path, with_keys: bool, **options) -> None:
+        if path.is_dir():
+            path /= f"lumaweb-{timezone.localtime():%Y-%m-%d-%H%M%S}.tar"
+        try:
+            report = backup.write(path, with_keys=with_keys)
+        except backup.BackupFailed as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"The backup could not be written: {error}") from None
+        for remark in report.remarks:
+            self.stderr.write(remark)
+        counts = report.counts
+        self.stdout.write(
+            f"{path}: {counts['generations']} videos and what was asked for, {counts['members']} members, "
+            f"{counts['files']} files ({filesizeformat(counts['bytes'])})."
+        )
+        if with_keys:
+            self.stdout.write(
+                "The keys ARE in it: whoever reads this archive can use your API tokens and sign in as anybody. Keep "
+                "it like a password."
+            )
+        else:
+            self.stdout.write(
+                "The keys are NOT in it: without the encryption-keys of this installation the API tokens in the "
+                "archive cannot be opened and have to be entered again. Keep the keys elsewhere, or use --with-keys."
+            )
+        if report.remarks:
+            self.stdout.write(f"{len(report.remarks)} remarks above: look into them with manage.py verify_media.")

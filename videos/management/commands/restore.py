@@ -1,0 +1,35 @@
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+
+from videos import backup
+
+
+class Command(BaseCommand):
+    help = (
+        "Bring an archive that `backup` wrote into an installation that is stopped and empty: no members, no media. "
+        "What waited to be sent is held until an admin releases it. There is no switch to overwrite anything."
+    )
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("path", type=Path, help="The archive (….tar).")
+
+    def handle(self, *args, path: Path, **options) -> None:
+        try:
+            report = backup.restore(path)
+        except (backup.RestoreRefused, backup.BackupFailed) as error:
+            raise CommandError(str(error)) from None
+        except OSError as error:
+            raise CommandError(f"The backup could not be restored: {error}") from None
+        counts = report.counts
+        self.stdout.write(
+            f"Restored: {counts['generations']} videos and what was asked for, {counts['members']} members, "
+            f"{counts['files']} files."
+        )
+        self.stdout.write(
+            f"{counts['held']} waited to be sent and are held: they may have been sent since. An admin releases them "
+            f"under /admin/videos/generation/. {counts['unconfirmed']} were being sent and are unconfirmed now."
+        )
+        self.stdout.write("The keys were in the archive." if report.with_keys else "No keys were in the archive.")
+        for remark in report.remarks:
+            self.stderr.write(remark)

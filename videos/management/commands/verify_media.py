@@ -1,0 +1,108 @@
+import hashlib
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import islice
+
+from django.core.files.storage import default_storage
+from django.core.management.base import BaseCommand
+from django.utils import timezone
+
+from videos import media
+from videos.models import Frame, Generation
+
+PIECE = 1024 * 1024
+BATCH = 500
+# A file is in place before its row says so, and a download under way has no row yet.
+YOUNG = timedelta(hours=1)
+
+
+class Command(BaseCommand):
+    help = (
+        "Read every saved file again and compare: videos by their SHA-256, the others by being there; then look for "
+        "files nobody names. Ends with 1 where anything is wrong."
+    )
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument(
+            "--repair",
+            action="store_true",
+            help="Have videos whose file is missing or changed saved again from the provider, by the next sweep.",
+        )
+
+    def handle(self, *args, repair: bool, **options) -> None:
+        self.found: Counter[str] = Counter()
+        for generation in Generation.objects.filter(archive="saved").order_by("pk").iterator(chunk_size=BATCH):
+            self.look_at(generation, repair)
+        for frame in Frame.objects.exclude(file="").order_by("pk").iterator(chunk_size=BATCH):
+            self.expect(frame.file.name, f"frame {frame.uuid}")
+        for name in orphans():
+            self.say("orphan", f"{name} (no row names it)")
+        found = self.found
+        self.stdout.write(
+            f"{found['good']} videos good, {found['missing']} files missing, {found['changed']} changed, "
+            f"{found['orphan']} orphans."
+        )
+        if repair:
+            self.stdout.write(f"{found['repaired']} will be saved again, {found['hopeless']} cannot be: no link.")
+        if found["missing"] or found["changed"] or found["orphan"]:
+            sys.exit(1)
+
+    def look_at(self, generation: Generation, repair: bool) -> None:
+        problem = problem_of(generation)
+        if problem:
+            stored = generation.video_file.name, generation.sha256
+            generation.refresh_from_db()
+            if (generation.video_file.name, generation.sha256) != stored or generation.archive != "saved":
+                return  # purged or saved anew while we were reading
+            self.say(problem, f"{stored[0]} (video {generation.uuid})")
+            if repair:
+                self.found["repaired" if generation.unsave(f"The file is {problem}.") else "hopeless"] += 1
+        else:
+            self.found["good"] += 1
+        for name in (generation.thumbnail_file.name, generation.poster_file.name):
+            if name:
+                self.expect(name, f"video {generation.uuid}")
+
+    def expect(self, name: str, of: str) -> None:
+        if not default_storage.exists(name):
+            self.say("missing", f"{name} ({of})")
+
+    def say(self, what: str, line: str) -> None:
+        self.found[what] += 1
+        self.stdout.write(f"{what}: {line}")
+
+
+def problem_of(generation: Generation) -> str:
+    """Say "missing" or "changed" of a saved video, "" where it is what it was."""
+    if not generation.video_file:
+        return "missing"
+    sha256 = hashlib.sha256()
+    try:
+        with generation.video_file.open("rb") as file:
+            while piece := file.read(PIECE):
+                sha256.update(piece)
+    except FileNotFoundError:
+        return "missing"
+    return "" if sha256.hexdigest() == generation.sha256 else "changed"
+
+
+def orphans() -> Iterator[str]:
+    """Files that no row names, but for very young ones."""
+    before = timezone.now() - YOUNG
+    names = media.names()
+    while batch := list(islice(names, BATCH)):
+        named = set(Frame.objects.filter(file__in=batch).values_list("file", flat=True))
+        for field in ("video_file", "thumbnail_file", "poster_file"):
+            named.update(Generation.objects.filter(**{f"{field}__in": batch}).values_list(field, flat=True))
+        for name in batch:
+            if name not in named and is_older(name, before):
+                yield name
+
+
+def is_older(name: str, before) -> bool:
+    try:
+        return default_storage.get_modified_time(name) < before
+    except FileNotFoundError:
+        return False
