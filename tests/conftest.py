@@ -1,23 +1,8 @@
-"""Fixtures for all tests. The data directory is a new one, so that no installation's is touched."""
+"""Fixtures for all tests."""
 
-import os
-import tempfile
-
-# Before Django reads its settings.
-os.environ["LUMAWEB_DATA_DIR"] = tempfile.mkdtemp(prefix="lumaweb-tests-")
-for name in (
-    "LUMAWEB_PUBLIC_URL",
-    "DATABASE_URL",
-    "REDIS_URL",
-    "LUMAWEB_LUMA_TOKEN",
-    "LUMAWEB_LUMA_BASE_URL",
-):
-    if name not in os.environ.get("LUMAWEB_TESTS_KEEP", "").split():
-        os.environ.pop(name, None)
-
-import pytest  # noqa: E402  (the environment comes first)
-from django.core.management import call_command  # noqa: E402
-from django.db.backends.signals import connection_created  # noqa: E402
+import pytest
+from django.core.management import call_command
+from django.db.backends.signals import connection_created
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from ..find_browser import find
 from ..installation import PASSWORD, Installation
@@ -23,14 +23,36 @@ FLAGS = [
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
-def browser_type_launch_args(browser_type_launch_args):
+# pytest-playwright keeps its event loop running until the session ends, and no test after that can have one of its
+# own. So the browser lives as long as this folder's tests.
+
+
+@pytest.fixture(scope="package")
+def playwright():
+    with sync_playwright() as playwright:
+        yield playwright
+
+
+@pytest.fixture(scope="package")
+def browser_type(playwright):
+    return playwright.chromium
+
+
+@pytest.fixture(scope="package")
+def browser(browser_type):
     path = os.environ.get("LUMAWEB_TEST_BROWSER") or find()
     assert path, "No Chromium: run the tests by `make test`, which finds or installs one."
-    return browser_type_launch_args | {"executable_path": path, "args": FLAGS}
+    browser = browser_type.launch(executable_path=path, args=FLAGS)
+    yield browser
+    browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
+def browser_context_args():
+    return {"viewport": {"width": 1440, "height": 900}}
+
+
+@pytest.fixture(scope="package")
 def house(tmp_path_factory):
     """An installation as `make run` starts it: the sandbox calls back."""
     house = Installation(tmp_path_factory.mktemp("house")).start()
@@ -39,7 +61,7 @@ def house(tmp_path_factory):
     house.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def deaf_house(tmp_path_factory):
     """An installation nobody can call back: results are asked for."""
     house = Installation(tmp_path_factory.mktemp("deaf"), LUMAWEB_PUBLIC_URL="").start()
@@ -48,12 +70,13 @@ def deaf_house(tmp_path_factory):
 
 
 @pytest.fixture
-def sign_in(new_context) -> Callable[..., Page]:
+def sign_in(browser, browser_context_args) -> Callable[..., Page]:
     """Sign a member in, in a browser context of their own; a page whose errors fail the test."""
     complaints: list[str] = []
+    contexts: list[BrowserContext] = []
 
     def sign_in(house: Installation, username: str, **options) -> Page:
-        context: BrowserContext = new_context(**({"viewport": {"width": 1440, "height": 900}} | options))
+        contexts.append(context := browser.new_context(**(browser_context_args | options)))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"{username}: {error}"))
         page.on(
@@ -70,4 +93,6 @@ def sign_in(new_context) -> Callable[..., Page]:
         return page
 
     yield sign_in
+    for context in contexts:
+        context.close()
     assert not complaints

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from .. import provider
 from . import policy
+from .event import Event
 from .frame import TemporaryLink, digest
 from .token import ApiToken, Health
 
@@ -24,8 +25,9 @@ RATIOS = {word: int(word.split(":")[0]) / int(word.split(":")[1]) for word in pr
 
 # Beyond the provider's own timeout: how long a result may stay away before the row says so.
 GRACE = timedelta(minutes=15)
-# A POST takes at most 30 s to be answered; a `submitting` row older than this has lost its worker.
-SUBMITTING_AT_MOST = timedelta(seconds=90)
+# A POST takes at most 10 s to connect and 30 s to be answered; a `submitting` row older than this has lost its worker.
+# Were it only slow, its answer would still be recorded: nothing is sent again because of this.
+SUBMITTING_AT_MOST = timedelta(seconds=60)
 QUEUED_AT_MOST = timedelta(hours=24)
 # A row is changed and committed within this time, so a poll that looks back this far misses nothing.
 LONGEST_TRANSACTION = timedelta(seconds=20)
@@ -108,11 +110,38 @@ class GenerationQuerySet(models.QuerySet):
         """What may be sent now: everybody's first, then everybody's second, and so on."""
         now = now or timezone.now()
         turn = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
-        ready = self.filter(state=State.QUEUED, not_before__lte=now, trashed_at__isnull=True)
+        ready = self.waiting_for_a_turn().filter(not_before__lte=now)
         return list(ready.annotate(turn=turn).order_by("turn", "pk")[:limit])
 
     def waiting_for_a_turn(self) -> "GenerationQuerySet":
-        return self.filter(state=State.QUEUED, trashed_at__isnull=True)
+        return self.filter(state=State.QUEUED, held_at__isnull=True, trashed_at__isnull=True)
+
+    def held(self) -> "GenerationQuerySet":
+        """What a restore brought back as unsent; it stays where it is until an admin releases it."""
+        return self.filter(state=State.QUEUED, held_at__isnull=False, trashed_at__isnull=True)
+
+    def hold_after_restore(self) -> tuple[int, int]:
+        """Keep what a backup has as unsent from being sent, and doubt what it has as being sent.
+
+        Both may have been paid for since the backup was made. Answers how many rows are held and how many became
+        unconfirmed.
+        """
+        now = timezone.now()
+        doubt = "It was being sent when the backup was made."
+        unsure = {"state": State.UNCONFIRMED, "ask_at": now, "error_code": "interrupted", "error_message": doubt}
+        with transaction.atomic(durable=True):
+            held = self._all_of(State.QUEUED, "held", "", held_at=now)
+            doubted = self._all_of(State.SUBMITTING, "unanswered", doubt, **unsure)
+            ApiToken.objects.recount()
+        return held, doubted
+
+    def _all_of(self, leaving: State, because: str, text: str, **changes) -> int:
+        rows = self.filter(state=leaving)
+        Event.objects.bulk_create(
+            [Event(generation_id=pk, kind=because, text=text) for pk in rows.values_list("pk", flat=True)],
+            batch_size=500,
+        )
+        return rows.update(version=F("version") + 1, changed_at=timezone.now(), **changes)
 
     def stuck_submitting(self, now=None) -> "GenerationQuerySet":
         """Their worker died, or hangs beyond what a POST may take."""
@@ -172,6 +201,7 @@ class Generation(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     changed_at = models.DateTimeField(default=timezone.now, editable=False)
     not_before = models.DateTimeField(default=timezone.now, editable=False)
+    held_at = models.DateTimeField(null=True, help_text="Restored as unsent: not sent until an admin releases it.")
     attempts = models.PositiveIntegerField(default=0)
     submitted_at = models.DateTimeField(null=True)
     accepted_at = models.DateTimeField(null=True)
@@ -256,7 +286,8 @@ class Generation(models.Model):
         with transaction.atomic(durable=True):
             moved = (
                 type(self)
-                .objects.filter(pk=self.pk, state=State.QUEUED, not_before__lte=now, trashed_at__isnull=True)
+                .objects.waiting_for_a_turn()
+                .filter(pk=self.pk, not_before__lte=now)
                 .update(
                     state=State.SUBMITTING,
                     version=F("version") + 1,
@@ -443,7 +474,7 @@ class Generation(models.Model):
             return False
         now = timezone.now()
         # A callback is the faster messenger; the sweep asks only when it stays away.
-        patience = 20 if self.token and self.token.public_url else 3
+        patience = 10 if self.token and self.token.public_url else 3
         accepted = self._advance(
             {State.SUBMITTING, State.UNCONFIRMED},
             because="accepted",
@@ -509,6 +540,31 @@ class Generation(models.Model):
             {State.QUEUED}, because="canceled", by=member, state=State.CANCELED, finished_at=timezone.now()
         )
 
+    def release(self, member) -> bool:
+        """Let a restored row be sent after all: an admin knows it was not, or accepts that it may be paid twice."""
+        return self._advance(
+            {State.QUEUED},
+            because="released",
+            by=member,
+            only=Q(held_at__isnull=False, task_id=""),
+            held_at=None,
+            not_before=timezone.now(),
+        )
+
+    def adopted(self, member, token: ApiToken) -> bool:
+        """An admin found the provider's task of this row: it was sent, is never sent again, and waits for news."""
+        return self._advance(
+            {State.QUEUED, State.UNCONFIRMED, State.FAILED, State.CANCELED},
+            because="adopted",
+            by=member,
+            only=Q(task_id=""),
+            state=State.UNCONFIRMED,
+            token=token,
+            held_at=None,
+            finished_at=None,
+            ask_at=timezone.now(),
+        )
+
     def dismiss(self, member) -> bool:
         """Stop waiting for news; a video that comes all the same is still ours."""
         return self._fail({State.UNCONFIRMED}, because="dismissed", by=member, error_code="dismissed")
@@ -555,6 +611,31 @@ class Generation(models.Model):
     def still_saving(self, seconds: float) -> None:
         type(self).objects.filter(pk=self.pk, archive=Archive.REMOTE).update(
             archive_at=timezone.now() + timedelta(seconds=seconds)
+        )
+
+    def relink(self, result: provider.Result) -> bool:
+        """The provider gave a fresh link to a video that is not saved yet; False when it is the one we have."""
+        if not result.video_url:
+            return False
+        return self._advance(
+            {State.COMPLETED},
+            because="relinked",
+            only=Q(archive=Archive.REMOTE) & ~Q(video_url=result.video_url),
+            video_url=result.video_url,
+            thumbnail_url=result.thumbnail_url or F("thumbnail_url"),
+        )
+
+    def unsave(self, why: str) -> bool:
+        """The saved file is missing or changed: save it again. False where the provider's link is not known."""
+        return self._advance(
+            {State.COMPLETED},
+            because="unsaved",
+            text=why,
+            # Only what was looked at: a file that was saved anew meanwhile has another name or hash.
+            only=Q(archive=Archive.SAVED, video_file=self.video_file.name, sha256=self.sha256) & ~Q(video_url=""),
+            archive=Archive.REMOTE,
+            archive_at=timezone.now(),
+            archive_attempts=0,
         )
 
     def saved(self, **facts) -> bool:
@@ -655,6 +736,13 @@ class Generation(models.Model):
         if self.state in (State.FAILED, State.UNCONFIRMED):
             rule = policy.words_for(self.state, self.error_code, accepted=bool(self.accepted_at))
             return News(rule.title, rule.text, rule.who)
+        if self.state == State.QUEUED and self.held_at:
+            return News(
+                "Held after a restore",
+                "This installation was restored from a backup, and this video may have been sent since that was made. "
+                "It is not sent until it is released.",
+                "An admin can release it.",
+            )
         if self.state == State.QUEUED and self.error_code:
             rule = policy.words_for(self.state, self.error_code, accepted=False)
             return News(rule.title, rule.text, rule.who)
