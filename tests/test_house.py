@@ -24,7 +24,7 @@ VENDORS = {
 FLOORS = [
     {"urls"},
     {"views", "admin", "management"},
-    {"forms"},
+    {"forms", "backup"},
     {"tasks"},
     {"models", "checks"},
     {"media"},

@@ -1,13 +1,18 @@
 from django import forms
 from django.conf import settings
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import path, reverse
+from django.utils.html import format_html
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from .download import NotAllowed, origin_of
 from .models import ApiToken, Event, Generation, Health, Member
-from .tasks import submit_later
+from .tasks import NotAdopted, adopt, submit_later
 
 admin.site.site_header = admin.site.site_title = "Lumaweb"
 admin.site.index_title = "Administration"
@@ -154,13 +159,80 @@ class EventInline(ReadOnly, admin.TabularInline):
     extra = 0
 
 
+class AdoptForm(forms.Form):
+    task_id = forms.CharField(
+        label="Task id",
+        max_length=300,
+        widget=forms.TextInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"}),
+        help_text="As the provider's console or its answer shows it.",
+    )
+
+
 @admin.register(Generation)
 class GenerationAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("created_at", "state", "archive", "member", "token", "task_id", "error_code")
-    list_filter = ("state", "archive", "action", "token")
+    list_display = ("created_at", "state", "archive", "member", "token", "task_id", "error_code", "held_at")
+    list_filter = ("state", ("held_at", admin.EmptyFieldListFilter), "archive", "action", "token")
+    actions = ("release",)
     search_fields = ("uuid", "task_id", "video_id", "trace_id")
     exclude = ("callback_key_hash",)
     inlines = (EventInline,)
+
+    # Rows are not edited here; these are guarded steps of their own, and for admins only.
+    def has_step_permission(self, request: HttpRequest) -> bool:
+        return request.user.is_active and request.user.is_superuser
+
+    @admin.action(description="Release and send", permissions=["step"])
+    def release(self, request: HttpRequest, generations) -> None:
+        chosen = list(generations)
+        released = sum(generation.release(request.user) for generation in chosen)
+        submit_later()
+        self._say_released(request, released)
+        if untouched := len(chosen) - released:
+            messages.info(request, f"{untouched} of those chosen are not held, so nothing was done with them.")
+
+    def release_all(self, request: HttpRequest) -> HttpResponse:
+        """Send everything a restore brought back as unsent."""
+        self._require_step(request, "POST")
+        released = sum(generation.release(request.user) for generation in Generation.objects.held().order_by("pk"))
+        submit_later()
+        self._say_released(request, released)
+        return redirect("admin:videos_generation_changelist")
+
+    def adopt(self, request: HttpRequest) -> HttpResponse:
+        """Take a task of the provider's into the history by its id."""
+        self._require_step(request, "GET", "POST")
+        form = AdoptForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                adoption = adopt(form.cleaned_data["task_id"], request.user)
+            except NotAdopted as reason:
+                form.add_error("task_id", str(reason))
+            else:
+                place = reverse("admin:videos_generation_change", args=[adoption.generation.pk])
+                messages.success(request, format_html('{} <a href="{}">Look at it</a>', adoption.words, place))
+                return redirect("admin:videos_generation_adopt")
+        context = self.admin_site.each_context(request) | {"form": form, "title": "Adopt a task", "opts": self.opts}
+        status = 422 if form.errors else 200
+        return render(request, "admin/videos/generation/adopt.html", context, status=status)
+
+    def get_urls(self):
+        view = self.admin_site.admin_view
+        return [
+            path("adopt/", view(self.adopt), name="videos_generation_adopt"),
+            path("release/", view(self.release_all), name="videos_generation_release"),
+            *super().get_urls(),
+        ]
+
+    def changelist_view(self, request: HttpRequest, extra_context=None) -> HttpResponse:
+        steps = {"may_step": self.has_step_permission(request), "held": Generation.objects.held().count()}
+        return super().changelist_view(request, (extra_context or {}) | steps)
+
+    def _require_step(self, request: HttpRequest, *methods: str) -> None:
+        if request.method not in methods or not self.has_step_permission(request):
+            raise PermissionDenied
+
+    def _say_released(self, request: HttpRequest, released: int) -> None:
+        messages.success(request, f"{released} released. Each is sent as soon as it is its turn.")
 
 
 @admin.register(Event)

@@ -10,7 +10,7 @@ import re
 import shlex
 import ssl
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
@@ -31,6 +31,7 @@ CODE_LENGTH = 100
 MESSAGE_LENGTH = 2_000
 PROMPT_LENGTH = 10_000
 URL_LENGTH = 4_000
+ASKED_URL_LENGTH = 2_000
 SIZE_LIMIT = 100_000
 
 MAX_DEPTH = 64
@@ -132,6 +133,8 @@ class Result:
     error_code: str = ""
     error_message: str = ""
     trace_id: str = ""
+    # What a task says was asked for, its callback_url included: a secret, to be compared and never stored.
+    request: Request | None = field(default=None, compare=False, repr=False)
 
 
 class ProviderError(Exception):
@@ -461,7 +464,32 @@ def _task(document: dict[str, Any], task_id: str) -> Result:
         task_id=task_id,
         finished=bool(document.get("finished_at")),
     )
-    return result if result.trace_id else replace(result, trace_id=_identifier(document.get("trace_id")))
+    return replace(
+        result,
+        trace_id=result.trace_id or _identifier(document.get("trace_id")),
+        request=_asked(document.get("request")),
+    )
+
+
+def _asked(echo: Any) -> Request | None:
+    """Read the request a task repeats; what the contract does not have is taken as not given."""
+    if not isinstance(echo, dict):
+        return None
+    given = Request()
+    action, ratio, timeout = echo.get("action"), echo.get("aspect_ratio"), _size(echo.get("timeout"))
+    return Request(
+        action="extend" if action == "extend" else given.action,
+        prompt=_text(echo.get("prompt"), PROMPT_LENGTH),
+        aspect_ratio=ratio if ratio in ASPECT_RATIOS else given.aspect_ratio,
+        start_image_url=_link(echo.get("start_image_url"), ASKED_URL_LENGTH),
+        end_image_url=_link(echo.get("end_image_url"), ASKED_URL_LENGTH),
+        enhancement=echo.get("enhancement") is not False,
+        loop=echo.get("loop") is True,
+        timeout=timeout or given.timeout,
+        video_id=_identifier(echo.get("video_id")),
+        video_url=_link(echo.get("video_url"), ASKED_URL_LENGTH),
+        callback_url=_link(echo.get("callback_url")),
+    )
 
 
 def _error_words(error: Any) -> tuple[str, str]:
@@ -491,9 +519,9 @@ def _identifier(value: Any) -> str:
     return identifier if len(identifier) <= ID_LENGTH else ""
 
 
-def _link(value: Any) -> str:
-    link = _text(value, URL_LENGTH + 1).replace(" ", "%20")
-    if not link or len(link) > URL_LENGTH or re.search(r"\s", link):
+def _link(value: Any, length: int = URL_LENGTH) -> str:
+    link = _text(value, length + 1).replace(" ", "%20")
+    if not link or len(link) > length or re.search(r"\s", link):
         return ""
     try:
         parts = urlsplit(link)

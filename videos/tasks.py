@@ -5,17 +5,25 @@ A task is a wake-up call and may come twice or never; the rows decide what is to
 
 import asyncio
 import logging
+import random
+import re
 import time
+import uuid
 from collections import defaultdict
+from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import close_old_connections, connections, transaction
+from django.db import IntegrityError, close_old_connections, connections, transaction
+from django.urls import Resolver404, ResolverMatch, resolve
+from django.utils import timezone
+from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from . import download, media, provider
-from .models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, Verdict
+from .models import ApiToken, Claim, Generation, Heartbeat, Member, State, Submission, TemporaryLink, Verdict
 from .models.token import TokenUnreadable
 
 logger = logging.getLogger(__name__)
@@ -26,7 +34,8 @@ MEDIA = "media"
 CLAIM_FOR = 20.0  # seconds; then the next drain goes on, so that no task of the queue lasts for ever
 AT_ONCE = 200  # POSTs under way in one drain
 SAVING_LEASE = 60.0  # seconds after which another worker may take over a download that fell silent
-SAVE_FOR = 5 * 24 * 3600  # seconds
+SAVE_TRIES = 32  # with the waits between them about five days
+LINK_GONE = (400, 401, 403, 404, 410)  # how an expired link answers, by vendor
 BATCH = 50  # ids in one look-up; the contract's recommended most
 
 
@@ -47,6 +56,11 @@ def beat_later() -> None:
 
 def beat(name: str) -> None:
     Heartbeat.stamp(name)
+
+
+def forget_wake_ups() -> None:
+    """Empty the queue: after a restore its calls are of another time. Redis keeps its own; they find nothing to do."""
+    OrmQ.objects.all().delete()
 
 
 def settle(generation: Generation, result: provider.Result, via: str) -> Verdict:
@@ -223,12 +237,13 @@ def archive(pk: int) -> None:
             beat(MEDIA)
 
     try:
-        saved = media.save_video(generation, alive)
+        saved = _save(generation, alive)
     except (download.NotAllowed, download.DownloadFailed, media.NotAVideo, OSError) as error:
-        age = (time.time() - generation.finished_at.timestamp()) if generation.finished_at else 0
-        retry_in = min(6 * 3600, 5 * 2 ** min(generation.archive_attempts, 13))
+        # Counted in tries, not by the video's age: a file lost after a year, or restored, has the same patience.
+        tries = generation.archive_attempts
+        retry_in = min(6 * 3600, 5 * 2 ** min(tries, 13)) * random.uniform(0.8, 1.2)
         logger.warning("generation %s: not saved: %s", generation.uuid, error)
-        generation.save_failed(str(error), for_good=age > SAVE_FOR, retry_in=retry_in)
+        generation.save_failed(str(error), for_good=tries >= SAVE_TRIES, retry_in=retry_in)
         return
     facts = {
         name: getattr(saved, name)
@@ -238,6 +253,164 @@ def archive(pk: int) -> None:
         facts |= {"video_width": saved.video_width, "video_height": saved.video_height}
     if not generation.saved(**facts):
         media.forget(saved)
+
+
+def _save(generation: Generation, alive) -> media.Saved:
+    """Fetch the video; where its link has expired and the provider gives a fresh one, once more by that."""
+    try:
+        return media.save_video(generation, alive)
+    except download.DownloadFailed as error:
+        if error.status not in LINK_GONE or not _relink(generation):
+            raise
+    return media.save_video(generation, alive)
+
+
+def _relink(generation: Generation) -> bool:
+    """Ask the provider for the video's link of today; False where that brings no other one."""
+    if not generation.task_id:
+        return False
+    try:
+        result = _look_up(generation.token, generation.task_id)
+    except provider.ProviderError as error:
+        logger.info("generation %s: no fresh link: %s", generation.uuid, error)
+        return False
+    return bool(result and generation.relink(result))
+
+
+def _look_up(token: ApiToken, task_id: str) -> provider.Result | None:
+    """One task, with this token; None if it has none by this id. Raises provider.ProviderError."""
+    secret = _secret(token)
+
+    async def look() -> provider.Result | None:
+        async with provider.new_client() as client:
+            return await provider.LumaClient(token.base_url, secret, client=client).task(task_id)
+
+    return asyncio.run(look())
+
+
+# ── Adopting ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class NotAdopted(Exception):
+    """A task that could not be taken in; the message is for the admin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """What an admin's task id led to, and that in words."""
+
+    generation: Generation
+    words: str
+
+
+def adopt(pasted: str, member: Member) -> Adoption:
+    """Take a task of the provider's into the history, once, by its id; raise NotAdopted.
+
+    Its row starts as `unconfirmed` and never as `queued`, so nothing can send it; what the look-up brought is then
+    recorded like any other news, and what it did not bring yet is asked for by the sweep.
+    """
+    task_id = _read_task_id(pasted)
+    if known := Generation.objects.filter(task_id__iexact=task_id).first():
+        return _known(known)
+    token, result = _find(task_id)
+    asked = result.request or provider.Request(prompt=result.prompt)
+    ours = _sent_by(asked)
+    if ours and ours.task_id == "":
+        ours.adopted(member, token)
+        if settle(ours, result, "sweep") is not Verdict.REFUSED:
+            return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
+    parent = Generation.objects.filter(video_id=asked.video_id).first() if asked.video_id else None
+    try:
+        submission, made = Submission.objects.open(
+            member,
+            uuid.uuid5(uuid.NAMESPACE_URL, f"{token.pk}/{task_id}"),
+            1,
+            because="adopted",
+            state=State.UNCONFIRMED,
+            token=token,
+            task_id=task_id,
+            ask_at=timezone.now(),
+            parent=parent,
+            depth=parent.depth + 1 if parent else int(asked.action == "extend"),
+            source_video_id=asked.video_id,
+            source_video_url="" if _is_ours(asked.video_url) else asked.video_url,
+            start_image_url="" if _is_ours(asked.start_image_url) else asked.start_image_url,
+            end_image_url="" if _is_ours(asked.end_image_url) else asked.end_image_url,
+            **{
+                name: getattr(asked, name)
+                for name in ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
+            },
+        )
+    except IntegrityError:
+        # Another admin pasted it at the same moment, or its callback came in.
+        return _known(Generation.objects.get(token=token, task_id=task_id))
+    generation = submission.generations.get()
+    if not made:
+        return _known(generation)
+    settle(generation, result, "sweep")
+    return Adoption(generation, f"It is part of the history now: {generation.get_state_display().lower()}.")
+
+
+def _read_task_id(pasted: str) -> str:
+    text = pasted.strip()
+    if re.fullmatch(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", text):
+        # The provider does not mind the case, but two spellings would be two tasks to our constraint.
+        return text.lower()
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._:-]{5,199}", text):
+        raise NotAdopted(
+            "This is not a task id. The provider's console shows it; it looks like "
+            "0f7a3a52-6c1f-4a3e-9a53-2f0f4f6a7f11."
+        )
+    return text
+
+
+def _known(generation: Generation) -> Adoption:
+    place = "in the trash" if generation.trashed_at else "part of the history"
+    return Adoption(generation, f"This task is {place} already, as “{generation.prompt[:60]}”.")
+
+
+def _find(task_id: str) -> tuple[ApiToken, provider.Result]:
+    """Look a task up with every enabled token, best first; a resting or used-up one can still read."""
+    silent = []
+    tokens = list(ApiToken.objects.filter(enabled=True))
+    for token in tokens:
+        try:
+            if result := _look_up(token, task_id):
+                return token, result
+        except provider.ProviderError as error:
+            logger.warning("token %s: task not readable: %s", token.pk, error)
+            silent.append(f"“{token.name}” ({error.message or error.code})")
+    if not tokens:
+        raise NotAdopted("There is no enabled API token to look it up with. Add one first.")
+    if silent:
+        raise NotAdopted(
+            f"It was not found, but these tokens could not ask for it: {', '.join(silent)} Try again later."
+        )
+    raise NotAdopted(
+        "No enabled API token knows this task. A task can be read only with a token of the account that made it: "
+        "check the id, or add that account's token."
+    )
+
+
+def _sent_by(asked: provider.Request) -> Generation | None:
+    """The row that this request was sent for, which the provider's echo of our callback address tells."""
+    match = _match(asked.callback_url)
+    if not match or match.url_name != "callback":
+        return None
+    return Generation.objects.filter(uuid=match.kwargs["uuid"]).first()
+
+
+def _is_ours(link: str) -> bool:
+    """Whether this is one of the addresses we mint for a provider: a secret, and dead when the work is done."""
+    match = _match(link)
+    return bool(match and match.url_name in ("frame", "clip"))
+
+
+def _match(link: str) -> ResolverMatch | None:
+    try:
+        return resolve(urlsplit(link).path) if link else None
+    except Resolver404:
+        return None
 
 
 # ── The sweep ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,6 +424,11 @@ def sweep() -> None:
         generation.give_up()
     for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[:200]:
         archive_later(pk)
+    wake()
+
+
+def wake() -> None:
+    """Have sent what waits: a token's rest is over, or the wake-up was lost with its worker."""
     if _more_to_send():
         submit_later()
 

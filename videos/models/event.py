@@ -15,12 +15,17 @@ LABELS = {
     "foreign_news": "News about another task, ignored",
     "asked": "Asked the provider for news",
     "saved": "Saved here",
+    "relinked": "A fresh link from the provider",
+    "unsaved": "The saved file is no longer good",
     "save_failed": "Saving did not work",
     "lost": "Could not be saved",
     "trashed": "Moved to the trash",
     "restored": "Taken out of the trash",
     "purged": "Deleted for good",
     "retried": "Tried again",
+    "held": "Held after a restore",
+    "released": "Released",
+    "adopted": "Adopted by its task id",
 }
 
 

@@ -4,10 +4,13 @@ from django.db import IntegrityError, models, transaction
 
 
 class SubmissionQuerySet(models.QuerySet):
-    def open(self, member, key: uuid.UUID, takes: int, **settings) -> tuple["Submission", bool]:
+    def open(
+        self, member, key: uuid.UUID, takes: int, *, because: str = "submitted", **settings
+    ) -> tuple["Submission", bool]:
         """Create the submission with its takes; one that was made with this key before is returned as it is.
 
-        The only door by which a generation comes into being. False as second: nothing new was made.
+        The only door by which a generation comes into being; it tells why by its first event. False as second:
+        nothing new was made. Raises IntegrityError for a task another generation has.
         """
         from .generation import Generation
 
@@ -18,10 +21,12 @@ class SubmissionQuerySet(models.QuerySet):
                     generation = Generation.objects.create(
                         submission=submission, member=member, take=take, takes=takes, **settings
                     )
-                    generation.events.create(kind="submitted", member=member)
+                    generation.events.create(kind=because, member=member)
         except IntegrityError:
             # The second click of a double click, or a form sent again.
-            return self.get(member=member, key=key), False
+            if not (made_before := self.filter(member=member, key=key).first()):
+                raise
+            return made_before, False
         return submission, True
 
 

@@ -35,6 +35,14 @@ class ApiTokenQuerySet(models.QuerySet):
     def with_room(self, now=None) -> "ApiTokenQuerySet":
         return self.usable(now).filter(in_flight__lt=F("max_in_flight"))
 
+    def recount(self) -> None:
+        """Count the slots anew from the rows, where the rows are not those the counts were made with."""
+        from .generation import HOLDS_A_SLOT
+
+        for token in self:
+            token.in_flight = token.generations.filter(state__in=HOLDS_A_SLOT).count()
+            token.save(update_fields=["in_flight"])
+
     def take_over(self, base_url: str, secret: str, name: str, **extra) -> "ApiToken":
         """Make sure this secret is a token of the pool; the row that has it already is left as it is."""
         with transaction.atomic():

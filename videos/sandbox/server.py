@@ -109,7 +109,10 @@ class Handler(BaseHTTPRequestHandler):
             self._wait(delivered, EARLY_PATIENCE)
         time.sleep(max(0.0, task.created_at + studio.options.accept_seconds - time.time()))
         answered = partial(studio.ledger.answered, post)
-        if "hang" in faults:
+        if self._client_is_gone():
+            answered(0)  # else the ledger would speak of an answer that nobody can have had
+            self.close_connection = True
+        elif "hang" in faults:
             answered(0)
             self._wait(None, LONGEST_HANG)
             self.close_connection = True
@@ -200,10 +203,16 @@ class Handler(BaseHTTPRequestHandler):
         while (left := until - time.monotonic()) > 0:
             if event is not None and event.wait(min(left, 0.5)):
                 return
-            readable, _, _ = select.select([self.connection], [], [], 0 if event else min(left, 0.5))
-            if readable and not self.connection.recv(1, socket.MSG_PEEK):
+            if self._client_is_gone(0 if event else min(left, 0.5)):
                 self.close_connection = True
                 return
+
+    def _client_is_gone(self, seconds: float = 0) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        try:
+            return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
+        except ConnectionError:
+            return True
 
     def _cut(self) -> None:
         self.close_connection = True

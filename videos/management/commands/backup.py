@@ -31,8 +31,8 @@ class Command(BaseCommand):
             self.stderr.write(remark)
         counts = report.counts
         self.stdout.write(
-            f"{path}: {counts['generations']} videos and what was asked for, {counts['members']} members, "
-            f"{counts['files']} files ({filesizeformat(counts['bytes'])})."
+            f"Written: {path}. Generations: {counts['generations']}, members: {counts['members']}, "
+            f"files: {counts['files']} ({filesizeformat(counts['bytes'])})."
         )
         if with_keys:
             self.stdout.write(
@@ -45,4 +45,4 @@ class Command(BaseCommand):
                 "archive cannot be opened and have to be entered again. Keep the keys elsewhere, or use --with-keys."
             )
         if report.remarks:
-            self.stdout.write(f"{len(report.remarks)} remarks above: look into them with manage.py verify_media.")
+            self.stdout.write("Look into the files named above with manage.py verify_media.")

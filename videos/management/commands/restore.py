@@ -23,12 +23,12 @@ class Command(BaseCommand):
             raise CommandError(f"The backup could not be restored: {error}") from None
         counts = report.counts
         self.stdout.write(
-            f"Restored: {counts['generations']} videos and what was asked for, {counts['members']} members, "
-            f"{counts['files']} files."
+            f"Restored. Generations: {counts['generations']}, members: {counts['members']}, files: {counts['files']}."
         )
         self.stdout.write(
-            f"{counts['held']} waited to be sent and are held: they may have been sent since. An admin releases them "
-            f"under /admin/videos/generation/. {counts['unconfirmed']} were being sent and are unconfirmed now."
+            f"Waited to be sent, now held: {counts['held']}. They may have been sent, and charged, since the backup: "
+            f"an admin releases them under /admin/videos/generation/. Were being sent, now unconfirmed: "
+            f"{counts['unconfirmed']}."
         )
         self.stdout.write("The keys were in the archive." if report.with_keys else "No keys were in the archive.")
         for remark in report.remarks:

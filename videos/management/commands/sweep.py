@@ -29,7 +29,8 @@ class Command(BaseCommand):
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        holder = f"{socket.gethostname()}:{os.getpid()}"
+        # The supervisor's number: a ticker it starts again goes on at once, without waiting for the dead one's lease.
+        holder = f"{socket.gethostname()}:{os.getppid()}"
         swept = -SWEEP_EVERY
         while not stop.is_set():
             started = time.monotonic()
@@ -40,6 +41,8 @@ class Command(BaseCommand):
                         swept = started
                         tasks.sweep()
                         tasks.beat_later()
+                    else:
+                        tasks.wake()
                     tasks.ask()
             except DatabaseError as error:
                 # The database is away or locked: the next tick tries again.

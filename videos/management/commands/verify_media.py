@@ -41,11 +41,13 @@ class Command(BaseCommand):
             self.say("orphan", f"{name} (no row names it)")
         found = self.found
         self.stdout.write(
-            f"{found['good']} videos good, {found['missing']} files missing, {found['changed']} changed, "
-            f"{found['orphan']} orphans."
+            f"Videos good: {found['good']}, changed: {found['changed']}. Files missing: {found['missing']}, "
+            f"orphans: {found['orphan']}."
         )
         if repair:
-            self.stdout.write(f"{found['repaired']} will be saved again, {found['hopeless']} cannot be: no link.")
+            self.stdout.write(
+                f"To be saved again: {found['repaired']}. Cannot be, without a link: {found['hopeless']}."
+            )
         if found["missing"] or found["changed"] or found["orphan"]:
             sys.exit(1)
 

@@ -1,0 +1,485 @@
+"""One archive of everything: the database, the media it names, and the keys if somebody asks for them.
+
+The archive is a plain tar: the database's snapshot first, then the files, and last a manifest with the SHA-256 of each
+member. Contents are streamed both ways; only names and hashes are held in memory.
+"""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import sqlite3
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
+
+from . import media, tasks
+from .models import ApiToken, Frame, Generation, Heartbeat, Lease, Member
+from .models.token import TokenUnreadable
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+MANIFEST_MAX_BYTES = 512 * 1024**2
+SQLITE, POSTGRESQL = "database.sqlite3", "database.pgdump"
+KEYS = {"keys/secret-key": "secret-key", "keys/encryption-keys": "encryption-keys"}
+# What a member may be called: these and nothing else, so that no name can lead anywhere.
+MEDIA = re.compile(r"media/((?:videos|frames)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+)")
+PIECE = 1024 * 1024
+PULSE = timedelta(seconds=60)
+
+
+class BackupFailed(Exception):
+    """There is no archive; the message is for the admin."""
+
+
+class RestoreRefused(Exception):
+    """Nothing was restored; the message is for the admin."""
+
+
+@dataclass
+class Report:
+    """What a backup holds, or a restore brought back; `remarks` are sentences for the admin."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    with_keys: bool = False
+
+
+# ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def write(target: Path, *, with_keys: bool) -> Report:
+    """Write the archive, safe while everything runs; raise BackupFailed, OSError.
+
+    It appears under its name only when it is whole, readable by its owner alone.
+    """
+    if target.exists():
+        raise BackupFailed(f"{target} exists already. Name another file, or a folder: then the name gets the date.")
+    report = Report(with_keys=with_keys)
+    # Beside the target, where there has to be room anyway. The folder is ours alone (0700), and so is all in it.
+    with TemporaryDirectory(prefix=".lumaweb-backup-", dir=target.parent) as folder:
+        unfinished = Path(folder, "archive.tar")
+        with _snapshot(Path(folder)) as snapshot, tarfile.open(unfinished, "x") as tar:
+            archive = _Archive(tar)
+            archive.add_file(snapshot, snapshot.name)
+            if with_keys:
+                archive.add_bytes(settings.SECRET_KEY.encode(), "keys/secret-key")
+                archive.add_bytes(",".join(settings.ENCRYPTION_KEYS).encode(), "keys/encryption-keys")
+            # The snapshot is older than this look at the files: what it names was there, unless purged since.
+            for name, sha256 in _named_media():
+                _add_media(archive, name, sha256, report)
+            report.counts |= {
+                "members": Member.objects.count(),
+                "generations": Generation.objects.count(),
+                "files": archive.media_files,
+                "bytes": archive.media_bytes,
+            }
+            manifest = {
+                "format": FORMAT,
+                "product": "lumaweb",
+                "created_at": timezone.now().isoformat(),
+                "database": connection.vendor,
+                "migrations": _applied(),
+                "with_keys": with_keys,
+                "counts": report.counts,
+                "remarks": report.remarks,
+                "members": archive.members,
+            }
+            archive.add_bytes(json.dumps(manifest, indent=1).encode(), MANIFEST)
+        unfinished.chmod(0o600)
+        with unfinished.open("rb") as whole:
+            os.fsync(whole.fileno())
+        unfinished.rename(target)
+        _sync(target.parent)
+    return report
+
+
+def _sync(folder: Path) -> None:
+    """Have a rename in this folder survive a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class _Archive:
+    """A tar being written, which remembers the size and the SHA-256 of what went in."""
+
+    def __init__(self, tar: tarfile.TarFile) -> None:
+        self.tar = tar
+        self.members: dict[str, dict] = {}
+        self.media_files = self.media_bytes = 0
+
+    def add(self, file, size: int, name: str) -> str:
+        """Add an open file of so many bytes; its SHA-256. Raises OSError where it turns out shorter."""
+        entry = tarfile.TarInfo(name)
+        entry.size, entry.mode, entry.mtime = size, 0o600, int(timezone.now().timestamp())
+        hashed = _Hashed(file)
+        self.tar.addfile(entry, hashed)
+        self.tar.members.clear()  # tarfile keeps every header it wrote, for nothing
+        self.members[name] = {"size": size, "sha256": hashed.sha256.hexdigest()}
+        return self.members[name]["sha256"]
+
+    def add_file(self, path: Path, name: str) -> None:
+        with path.open("rb") as file:
+            self.add(file, path.stat().st_size, name)
+
+    def add_bytes(self, data: bytes, name: str) -> None:
+        self.add(io.BytesIO(data), len(data), name)
+
+
+class _Hashed:
+    """A file that is hashed while it is read."""
+
+    def __init__(self, file) -> None:
+        self.file, self.sha256 = file, hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self.file.read(size)
+        self.sha256.update(data)
+        return data
+
+
+def _add_media(archive: _Archive, name: str, sha256: str, report: Report) -> None:
+    if f"media/{name}" in archive.members:
+        return
+    if not MEDIA.fullmatch(f"media/{name}"):
+        report.remarks.append(f"left out, a name no restore would take: {name}")
+        return
+    try:
+        file = default_storage.open(name, "rb")
+    except FileNotFoundError:
+        report.remarks.append(f"missing: {name}")
+        return
+    with file:
+        found = archive.add(file, file.size, f"media/{name}")
+        archive.media_files += 1
+        archive.media_bytes += file.size
+    if sha256 and found != sha256:
+        report.remarks.append(f"changed since it was saved: {name}")
+
+
+def _named_media() -> Iterator[tuple[str, str]]:
+    """The files the database names, each with the SHA-256 it must have, "" where none is known."""
+    saved = Generation.objects.order_by("pk").values_list("video_file", "sha256", "thumbnail_file", "poster_file")
+    for video, sha256, thumbnail, poster in saved.iterator(chunk_size=500):
+        yield from ((name, sha) for name, sha in ((video, sha256), (thumbnail, ""), (poster, "")) if name)
+    for name in Frame.objects.exclude(file="").values_list("file", flat=True).iterator(chunk_size=500):
+        yield name, ""
+
+
+def _applied() -> list[str]:
+    return sorted(f"{app}.{name}" for app, name in MigrationRecorder(connection).applied_migrations())
+
+
+@contextmanager
+def _snapshot(folder: Path) -> Iterator[Path]:
+    """Write the database as it is at one moment into a file; inside, the ORM reads that very moment."""
+    if connection.vendor == "sqlite":
+        path = folder / SQLITE
+        live = Path(connection.settings_dict["NAME"])
+        if not live.exists():
+            raise BackupFailed(f"There is no database at {live} yet.")
+        with (
+            closing(sqlite3.connect(live, timeout=20)) as source,
+            closing(sqlite3.connect(path)) as copy,
+        ):
+            # In one step: in several, each write of the running installation would start it all over again. With a
+            # write-ahead log a long reader keeps nobody from writing.
+            source.backup(copy, pages=-1)
+        with _database_at(path):
+            pass  # leaves it as one file, without a log beside it
+        with _database_at(path):
+            yield path
+        return
+    path = folder / POSTGRESQL
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        cursor.execute("SELECT pg_export_snapshot()")
+        (moment,) = cursor.fetchone()
+        _postgres("pg_dump", "--format=custom", "--no-owner", f"--snapshot={moment}", f"--file={path}")
+        yield path
+
+
+@contextmanager
+def _database_at(path: Path) -> Iterator[None]:
+    """Let Django work on another SQLite file for a while; afterwards all it wrote is in that one file."""
+    home = connection.settings_dict["NAME"]
+    connection.close()
+    connection.settings_dict["NAME"] = path
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["NAME"] = home
+        with closing(sqlite3.connect(path)) as plain:
+            plain.execute("PRAGMA journal_mode=DELETE")
+
+
+def _postgres(program: str, *words: str) -> None:
+    """Run one of PostgreSQL's programs on our database; the password goes by the environment, where nobody reads it."""
+    there = connection.settings_dict
+    env = {
+        "PGDATABASE": there["NAME"],
+        "PGUSER": there.get("USER"),
+        "PGPASSWORD": there.get("PASSWORD"),
+        "PGHOST": there.get("HOST"),
+        "PGPORT": str(there.get("PORT") or ""),
+        "PGSSLMODE": there.get("OPTIONS", {}).get("sslmode"),
+    }
+    try:
+        done = subprocess.run(
+            [program, *words],
+            env=os.environ | {name: value for name, value in env.items() if value},
+            capture_output=True,
+            text=True,
+        )
+    except FileNotFoundError:
+        raise BackupFailed(f"{program} is not installed. It comes with PostgreSQL's client programs.") from None
+    if done.returncode:
+        raise BackupFailed(f"{program} failed: {done.stderr.strip()[-500:]}")
+
+
+# ── Reading ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def restore(archive: Path) -> Report:
+    """Bring an archive back into this installation, which has to be an empty one.
+
+    Raises RestoreRefused before anything is in place, BackupFailed where PostgreSQL's programs fail, OSError. What
+    was waiting in the backup is held: it may have been sent, and paid for, since.
+    """
+    refuse_unless_empty()
+    manifest = read_manifest(archive)
+    _check_versions(manifest)
+    with TemporaryDirectory(prefix=".lumaweb-restore-", dir=settings.DATA_DIR) as folder:
+        staged = Path(folder)
+        unpack(archive, manifest, staged)
+        report = Report(manifest["counts"], manifest["remarks"], manifest["with_keys"])
+        if connection.vendor == "sqlite":
+            with _database_at(staged / SQLITE):
+                _settle_in(report)
+        # The database is put in place last: what starts before that finds an installation without members.
+        for name in manifest["members"]:
+            if matched := MEDIA.fullmatch(name):
+                media.put_in_place(staged / name, matched[1])
+        keys_changed = _put_keys(staged, report)
+        _refuse_where_somebody_is()
+        if connection.vendor == "sqlite":
+            _replace_sqlite(staged / SQLITE)
+        else:
+            _load_postgresql(staged)
+            _settle_in(report)
+    if not keys_changed:
+        _say_which_tokens_open(report)
+    return report
+
+
+def refuse_unless_empty() -> None:
+    """Raise RestoreRefused where there is anything a restore could hide, destroy or disturb."""
+    if next((name for name in _all_media()), None):
+        raise RestoreRefused(
+            "There are media files here already, and a restore never replaces any. Restore into a new, empty data "
+            "directory (LUMAWEB_DATA_DIR), or move these away first."
+        )
+    _refuse_where_somebody_is()
+
+
+def _refuse_where_somebody_is() -> None:
+    tables = set(connection.introspection.table_names())
+    if tables and connection.vendor == "postgresql":
+        raise RestoreRefused("This database has tables already. Make a new, empty one and let DATABASE_URL name it.")
+    if Member._meta.db_table in tables and (Member.objects.exists() or Generation.objects.exists()):
+        raise RestoreRefused(
+            "There are members or videos in this database already, and a restore never replaces any. Restore into a "
+            "new, empty data directory (LUMAWEB_DATA_DIR) or database (DATABASE_URL)."
+        )
+    if Heartbeat._meta.db_table in tables and Heartbeat.objects.filter(at__gt=timezone.now() - PULSE).exists():
+        raise RestoreRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
+
+
+def _all_media() -> Iterator[str]:
+    yield from media.names("videos")
+    yield from media.names("frames")
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[tarfile.TarFile]:
+    """Open an archive for reading; what is wrong with the file as such becomes RestoreRefused."""
+    try:
+        with tarfile.open(archive, "r:") as tar:
+            yield tar
+    except FileNotFoundError:
+        raise RestoreRefused(f"There is no file {archive}.") from None
+    except tarfile.TarError as error:
+        raise RestoreRefused(f"{archive} cannot be read as a backup: {error}") from None
+
+
+def read_manifest(archive: Path) -> dict:
+    """What an archive says of itself; raise RestoreRefused, OSError."""
+    with _opened(archive) as tar:
+        entries = [entry for entry in tar if entry.name == MANIFEST]
+        if len(entries) != 1 or not entries[0].isreg() or entries[0].size > MANIFEST_MAX_BYTES:
+            raise RestoreRefused("This is no backup of Lumaweb, or its end is missing: it has no manifest.")
+        text = tar.extractfile(entries[0]).read()
+    try:
+        manifest = json.loads(text)
+        readable = (
+            manifest["product"] == "lumaweb"
+            and isinstance(manifest["format"], int)
+            and isinstance(manifest["database"], str)
+            and isinstance(manifest["with_keys"], bool)
+            and isinstance(manifest["counts"], dict)
+            and all(isinstance(name, str) for name in manifest["migrations"] + manifest["remarks"])
+            and all(
+                isinstance(member["size"], int) and re.fullmatch("[0-9a-f]{64}", member["sha256"])
+                for member in manifest["members"].values()
+            )
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        readable = False
+    if not readable:
+        raise RestoreRefused("The manifest of this archive cannot be read.")
+    if manifest["format"] > FORMAT:
+        raise RestoreRefused("This backup was made by a newer Lumaweb. Update this one first.")
+    return manifest
+
+
+def unpack(archive: Path, manifest: dict, staged: Path) -> None:
+    """Take out every member that the manifest names, each with its right hash; refuse whatever else there is."""
+    seen = set()
+    with _opened(archive) as tar:
+        for entry in tar:
+            if entry.name == MANIFEST:
+                continue
+            if not _is_plain(entry, staged) or entry.name in seen:
+                raise RestoreRefused(f"The archive holds something no backup of ours has: {entry.name[:200]!r}")
+            seen.add(entry.name)
+            if entry.name not in manifest["members"]:
+                raise RestoreRefused(f"The manifest does not know this part of the archive: {entry.name}")
+            _take_out(tar, entry, staged, manifest["members"][entry.name])
+    if missing := manifest["members"].keys() - seen:
+        raise RestoreRefused(f"The archive is not whole: {min(missing)} is missing ({len(missing)} in all).")
+
+
+def _is_plain(entry: tarfile.TarInfo, staged: Path) -> bool:
+    """Whether a member is a plain file by a name that we give; tarfile's own rules are asked as well."""
+    named = entry.name in (SQLITE, POSTGRESQL, *KEYS) or MEDIA.fullmatch(entry.name)
+    if not named or not entry.isreg():
+        return False
+    try:
+        return tarfile.data_filter(entry, str(staged)) is not None
+    except tarfile.FilterError:
+        return False
+
+
+def _take_out(tar: tarfile.TarFile, entry: tarfile.TarInfo, staged: Path, promised: dict) -> None:
+    path = staged / entry.name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    source = _Hashed(tar.extractfile(entry))
+    with path.open("xb") as file:
+        path.chmod(0o600)
+        shutil.copyfileobj(source, file, PIECE)
+        file.flush()
+        os.fsync(file.fileno())
+    if (entry.size, source.sha256.hexdigest()) != (promised["size"], promised["sha256"]):
+        raise RestoreRefused(f"The archive was changed or damaged: {entry.name} is not what the manifest says.")
+
+
+def _check_versions(manifest: dict) -> None:
+    if manifest["database"] != connection.vendor:
+        raise RestoreRefused(
+            f"This backup is of a {manifest['database']} database and this installation uses {connection.vendor}. "
+            "Restore it where DATABASE_URL is of the same kind."
+        )
+    if (SQLITE if connection.vendor == "sqlite" else POSTGRESQL) not in manifest["members"]:
+        raise RestoreRefused("The archive holds no database.")
+    ours = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
+    ours_apps = {name.partition(".")[0] for name in ours}
+    if newer := [name for name in manifest["migrations"] if name not in ours and name.partition(".")[0] in ours_apps]:
+        raise RestoreRefused(f"This backup was made by a newer Lumaweb ({newer[-1]}). Update this one first.")
+
+
+def _put_keys(staged: Path, report: Report) -> bool:
+    """Put the archive's keys where generated ones are read from; what was there is kept beside them.
+
+    True where the encryption keys are others than those this process knows.
+    """
+    in_force = {"secret-key": settings.SECRET_KEY, "encryption-keys": ",".join(settings.ENCRYPTION_KEYS)}
+    changed = False
+    for member, file_name in KEYS.items():
+        source, target = staged / member, settings.DATA_DIR / file_name
+        if not source.exists() or source.read_text() == in_force[file_name]:
+            continue
+        if not target.exists() or target.read_text().strip() != in_force[file_name]:
+            report.remarks.append(
+                f"{file_name} was not restored: the environment sets another one here, and wins over the file. "
+                "The backup's own is in the archive."
+            )
+            continue
+        target.rename(settings.DATA_DIR / f"{file_name}.before-restore")
+        source.rename(target)
+        changed |= file_name == "encryption-keys"
+    return changed
+
+
+def _settle_in(report: Report) -> None:
+    """Bring the database up to date, and make sure that nothing in it is paid for a second time."""
+    call_command("migrate", interactive=False, verbosity=0)
+    held, doubted = Generation.objects.hold_after_restore()
+    tasks.forget_wake_ups()
+    Heartbeat.objects.all().delete()
+    Lease.objects.all().delete()
+    report.counts |= {"held": held, "unconfirmed": doubted}
+
+
+def _replace_sqlite(staged: Path) -> None:
+    """Put the finished file in the place of the empty one."""
+    home = Path(connection.settings_dict["NAME"])
+    connection.close()
+    for ending in ("-wal", "-shm"):
+        # A log of the empty database must not be taken for one of this.
+        home.with_name(home.name + ending).unlink(missing_ok=True)
+    staged.chmod(0o640)
+    staged.rename(home)
+    _sync(home.parent)
+
+
+def _load_postgresql(staged: Path) -> None:
+    """Load the dump in one transaction, at the end of which the queue is held already."""
+    script = staged / "database.sql"
+    _postgres("pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(staged / POSTGRESQL))
+    hold = f"UPDATE public.{Generation._meta.db_table} SET held_at = now() WHERE state = 'queued'"
+    connection.close()
+    _postgres("psql", "-X", "-q", "--single-transaction", "-v", "ON_ERROR_STOP=1", "-f", str(script), "-c", hold)
+
+
+def _say_which_tokens_open(report: Report) -> None:
+    shut = []
+    for token in ApiToken.objects.all():
+        try:
+            token.secret  # noqa: B018  (reading it is what checks it)
+        except TokenUnreadable:
+            shut.append(token.name)
+    if shut:
+        report.remarks.append(
+            f"The encryption keys of this installation do not open the API tokens {', '.join(shut)}. Put the "
+            "encryption-keys they were stored with back (the file, or LUMAWEB_ENCRYPTION_KEYS), or enter the tokens "
+            "again in the admin."
+        )
