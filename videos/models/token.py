@@ -86,7 +86,7 @@ class ApiToken(models.Model):
         ordering = ["priority", "pk"]
 
     def __str__(self) -> str:
-        return f"{self.name} (…{self.last_four})"
+        return f"{self.name} (…{self.last_four})" if self.last_four else self.name
 
     @property
     def secret(self) -> str:
