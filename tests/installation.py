@@ -58,19 +58,24 @@ class Installation:
         """Run lines of Python inside the product's Django; what they print."""
         return self.manage("shell", "--no-imports", "-v0", "-c", code).strip()
 
-    def start(self) -> "Installation":
+    def start(self, only: tuple[str, ...] = ()) -> "Installation":
+        """Start all of it, or these parts of `serve` only, and wait until it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.manage("migrate", "-v0")
         self.manage("collectstatic", "--noinput", "-v0")
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"], cwd=ROOT, env=self.env, stdout=log, stderr=log
+                [sys.executable, "manage.py", "serve", *(("--only", *only) if only else ())],
+                cwd=ROOT,
+                env=self.env,
+                stdout=log,
+                stderr=log,
             )
         for _ in range(200):
             if self.process.poll() is not None:
                 raise AssertionError(f"serve ended:\n{self.log.read_text()}")
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=2).status_code == 200:
+                if httpx.get(f"{self.url}/{'healthz' if only else 'readyz'}", timeout=2).status_code == 200:
                     return self
             except httpx.TransportError:
                 pass

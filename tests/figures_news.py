@@ -1,0 +1,135 @@
+"""Measure how news is taken in: `.venv/bin/python -m tests.figures_news [NUMBER]`. Prints a table.
+
+callbacks: NUMBER (10,000) different ones by 8 connections to a real web server; each is a row of its own that is
+checked afterwards. sweep: one round with as many videos in the making, and asking for all of them once. The database
+is SQLite, or what DATABASE_URL names (an empty one).
+"""
+
+import http.client
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from .installation import Installation
+
+CONNECTIONS = 8
+
+SEED = """
+import uuid
+from django.utils import timezone
+from videos.models import ApiToken, Generation, Member, Submission
+from videos.models.frame import digest
+ada = Member.objects.filter(username="ada").first() or Member.objects.create_user("ada")
+token = ApiToken(name="figures", base_url="http://127.0.0.1:{provider}", max_in_flight=10000, in_flight={number})
+token.secret = "sandbox-figures"
+token.save()
+now = timezone.now()
+submissions = Submission.objects.bulk_create(
+    [Submission(member=ada, key=uuid.uuid4()) for _ in range({number})], batch_size=500)
+Generation.objects.bulk_create([
+    Generation(submission=submission, member=ada, token=token, prompt=f"number {{number}}", state="processing",
+               uuid=uuid.UUID(int=number), task_id=f"task-{{number}}", callback_key_hash=digest(f"key-{{number}}"),
+               submitted_at=now, accepted_at=now, ask_at=now)
+    for number, submission in enumerate(submissions)], batch_size=500)
+"""
+
+COUNT = """
+from videos.models import ApiToken, Event, Generation
+print(Generation.objects.filter(state="completed", via="callback").count(),
+      Event.objects.filter(kind="completed").count(), ApiToken.objects.get(name="figures").in_flight)
+"""
+
+SWEEP = """
+import threading, time, json
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from videos import tasks
+from videos.models import Generation
+class Running(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    def do_POST(self):
+        ids = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["ids"]
+        body = json.dumps({{"items": [{{"id": id_}} for id_ in ids], "count": len(ids)}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *args):
+        pass
+server = ThreadingHTTPServer(("127.0.0.1", {provider}), Running)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+started = time.perf_counter()
+tasks.sweep()
+swept = time.perf_counter()
+asked = 0
+while asked < {number} and (more := tasks.ask()):
+    asked += more
+print(swept - started, time.perf_counter() - swept, asked)
+"""
+
+
+def post_all(house: Installation, number: int) -> list[float]:
+    """Post the callback of every row; seconds that each took to be answered 204."""
+    took: list[list[float]] = [[] for _ in range(CONNECTIONS)]
+
+    def post(part: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=60)
+        for row in range(part, number, CONNECTIONS):
+            body = {
+                "success": True, "task_id": f"task-{row}", "video_id": f"video-{row}", "state": "completed",
+                "prompt": f"number {row}", "video_url": f"https://platform.cdn.acedata.cloud/{row}.mp4",
+                "video_width": 1360, "video_height": 752,
+            }  # fmt: skip
+            uuid = f"00000000-0000-0000-0000-{row:012x}"
+            started = time.perf_counter()
+            connection.request(
+                "POST", f"/callbacks/luma/{uuid}/key-{row}/", json.dumps(body), {"Content-Type": "application/json"}
+            )
+            answer = connection.getresponse()
+            answer.read()
+            took[part].append(time.perf_counter() - started)
+            assert answer.status == 204, answer.status
+        connection.close()
+
+    threads = [threading.Thread(target=post, args=(part,)) for part in range(CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sorted(seconds for part in took for seconds in part)
+
+
+def main() -> None:
+    number = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    kept = {"DATABASE_URL": os.environ["DATABASE_URL"]} if "DATABASE_URL" in os.environ else {}
+    if kept:
+        kept |= {"LUMAWEB_SECRET_KEY": "figures" * 8, "LUMAWEB_ENCRYPTION_KEYS": "A" * 43 + "="}
+    with tempfile.TemporaryDirectory() as scratch:
+        house = Installation(Path(scratch, "house"), **kept)
+        house.start(only=("web",))
+        try:
+            house.python(SEED.format(number=number, provider=house.sandbox_port))
+            swept, asked, rows = map(
+                float, house.python(SWEEP.format(number=number, provider=house.sandbox_port)).split()
+            )
+            started = time.perf_counter()
+            took = post_all(house, number)
+            seconds = time.perf_counter() - started
+            recorded, events, held = map(int, house.python(COUNT).split())
+        finally:
+            house.stop()
+    print(f"database                                   {'PostgreSQL' if kept else 'SQLite':>10}")
+    print(f"callbacks, {CONNECTIONS} connections                   {number / seconds:10.0f} /s")
+    print(
+        f"median, p99                                {took[number // 2] * 1000:6.0f} ms {took[int(number * 0.99)] * 1000:6.0f} ms"
+    )
+    print(f"lost, counted twice, slots still held      {number - recorded:6} {events - recorded:4} {held:4}")
+    print(f"one sweep with {number} in flight           {swept * 1000:10.0f} ms")
+    print(f"asking for {int(rows)} of them once              {asked:10.1f} s")
+
+
+if __name__ == "__main__":
+    main()
