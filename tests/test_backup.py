@@ -1,0 +1,381 @@
+"""Backup and restore, with real data directories and the commands an admin runs."""
+
+import hashlib
+import io
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+import tarfile
+from contextlib import closing
+
+import pytest
+
+from videos import backup
+
+from .installation import ROOT, Installation
+
+PEOPLE = """
+import hashlib, uuid
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+from videos import provider
+from videos.models import ApiToken, Frame, Generation, Heartbeat, Lease, Member, Submission
+
+def ask(prompt):
+    return Submission.objects.open(Member.objects.first(), uuid.uuid4(), 1, prompt=prompt)[0].generations.get()
+
+def film(prompt):
+    generation = ask(prompt)
+    assert generation.claim()
+    result = provider.Result(str(uuid.uuid4()), provider.Status.COMPLETED, video_url="https://example.com/v.mp4")
+    generation.record(result, "callback")
+    base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}"
+    data = generation.uuid.bytes * 5000
+    names = {kind: default_storage.save(base + end, ContentFile(data))
+             for kind, end in (("video_file", ".mp4"), ("thumbnail_file", ".jpg"), ("poster_file", ".webp"))}
+    generation.saved(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), duration=1.0, **names)
+    return generation
+"""
+FURNISH = (
+    PEOPLE
+    + """
+member = Member.objects.create_superuser("ada", password="correct-horse-9")
+token = ApiToken(name="Real one", base_url="http://127.0.0.1:9")
+token.secret = "sandbox-secret-token"
+token.save()
+for number in range(3):
+    film(f"film {number}")
+sending = ask("sending")
+assert sending.claim()
+running = ask("running")
+assert running.claim()
+running.record(provider.Result("task-running"), "answer")
+ask("waiting 1")
+ask("waiting 2")
+name = default_storage.save("frames/start.jpg", ContentFile(b"frame"))
+Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=5, member=member)
+async_task("videos.tasks.drain")
+Heartbeat.stamp("lumaweb")
+Lease.objects.take("ticker", "gone", 999)
+"""
+)
+WRITE_ON = (
+    PEOPLE
+    + """
+import sys, time
+from pathlib import Path
+print("writing", flush=True)
+number = 0
+while not Path(stop).exists():
+    film(f"meanwhile {number}")
+    number += 1
+print(number)
+"""
+)
+LOOK = """
+import json
+from django.core.files.storage import default_storage
+from django_q.models import OrmQ
+from videos.models import ApiToken, Event, Frame, Generation, Heartbeat, Lease, Member
+token = ApiToken.objects.get()
+ours = Generation.objects.exclude(prompt__startswith="meanwhile")
+print(json.dumps({
+    "states": {row.prompt: row.state for row in ours},
+    "held": sorted(ours.filter(pk__in=Generation.objects.held()).values_list("prompt", flat=True)),
+    "next": [row.prompt for row in Generation.objects.next_in_line(10)],
+    "saved": Generation.objects.filter(archive="saved").count(),
+    "events": sorted(Event.objects.filter(kind__in=["held", "unanswered"]).values_list("generation__prompt", "kind")),
+    "in_flight": token.in_flight,
+    "secret": token.secret,
+    "queue": OrmQ.objects.count(), "hearts": Heartbeat.objects.count(), "leases": Lease.objects.count(),
+    "frame": default_storage.open(Frame.objects.get().file.name).read().decode(),
+    "signs_in": Member.objects.get().check_password("correct-horse-9"),
+}))
+"""
+
+
+def run(installation: Installation, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT, env=installation.env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """An installation with members, videos, frames, and work in every state. Nothing of it runs."""
+    installation = Installation(tmp_path_factory.mktemp("home"))
+    installation.manage("migrate", "-v0")
+    installation.python(FURNISH)
+    return installation
+
+
+@pytest.fixture(scope="module")
+def archive(home, tmp_path_factory):
+    path = tmp_path_factory.mktemp("backups") / "plain.tar"
+    said = home.manage("backup", str(path))
+    assert "The keys are NOT in it" in said
+    return path
+
+
+def members_of(path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {entry.name: tar.extractfile(entry).read() for entry in tar}
+
+
+def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
+    stop = tmp_path / "stop"
+    writer = subprocess.Popen(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-v0", "-c", f"stop = {str(stop)!r}\n{WRITE_ON}"],
+        cwd=ROOT, env=home.env, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert writer.stdout.readline() == "writing\n"
+        said = home.manage("backup", str(tmp_path), "--with-keys")
+    finally:
+        stop.touch()
+        written = int(writer.communicate(timeout=60)[0])
+    assert writer.returncode == 0
+    assert "The keys ARE in it" in said
+    (path,) = tmp_path.glob("lumaweb-*.tar")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(tmp_path.iterdir()) == [path, stop], "nothing unfinished is left beside it"
+
+    new = Installation(tmp_path / "new")
+    said = new.manage("restore", str(path))
+    # The writer's own row of that moment may be among them.
+    assert re.search(r"now held: [23]\..* now unconfirmed: [12]\.", said)
+    found = json.loads(new.python(LOOK))
+    assert found["states"] == {
+        "film 0": "completed", "film 1": "completed", "film 2": "completed",
+        "sending": "unconfirmed", "running": "processing", "waiting 1": "queued", "waiting 2": "queued",
+    }  # fmt: skip
+    assert found["held"] == ["waiting 1", "waiting 2"]
+    assert found["next"] == [], "nothing is sent by itself"
+    assert ["sending", "unanswered"] in found["events"]
+    assert ["waiting 1", "held"] in found["events"]
+    # What the writer had claimed and not finished at the moment of the snapshot holds no slot either.
+    assert found["in_flight"] == 1
+    assert (found["queue"], found["hearts"], found["leases"]) == (0, 0, 0)
+    assert (found["secret"], found["frame"], found["signs_in"]) == ("sandbox-secret-token", "frame", True)
+    assert 3 < found["saved"] < 3 + written, "the writer wrote before and after the moment of the backup"
+    assert f"Videos good: {found['saved']}, changed: 0. Files missing: 0, orphans: 0." in new.manage("verify_media")
+    with closing(sqlite3.connect(new.folder / "lumaweb.sqlite3")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert {path.name for path in new.folder.glob("*.before-restore")} == {
+        "secret-key.before-restore", "encryption-keys.before-restore",
+    }  # fmt: skip
+    assert (new.folder / "encryption-keys").stat().st_mode & 0o777 == 0o600
+    assert not list(new.folder.glob(".lumaweb-*"))
+
+    again = run(new, "restore", str(path))
+    assert (again.returncode, "a restore never replaces any" in again.stderr) == (1, True)
+
+
+def test_the_manifest_tells_what_is_in_it(archive):
+    members = members_of(archive)
+    manifest = json.loads(members.pop("manifest.json"))
+    assert next(iter(members)) == "database.sqlite3"
+    assert not [name for name in members if name.startswith("keys/")]
+    assert manifest["members"] == {
+        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+    }
+    assert (manifest["format"], manifest["database"], manifest["with_keys"]) == (1, "sqlite", False)
+    assert "videos.0001_initial" in manifest["migrations"]
+    assert manifest["counts"]["members"] == 1
+    assert manifest["counts"]["files"] == len(members) - 1
+    assert "media/frames/start.jpg" in members
+
+
+def test_a_restore_without_keys_says_what_that_means(archive, tmp_path):
+    new = Installation(tmp_path / "new")
+    done = run(new, "restore", str(archive))
+    assert done.returncode == 0, done.stderr
+    assert "No keys were in the archive." in done.stdout
+    assert "do not open the API tokens Real one" in done.stderr
+
+
+def test_a_backup_reports_files_that_are_gone_and_is_written_all_the_same(home, tmp_path):
+    names = home.python(f"{PEOPLE}\nprint(film('gone').video_file.name)\nprint(film('other').video_file.name)")
+    gone, changed = names.split()
+    (home.folder / "media" / gone).unlink()
+    (home.folder / "media" / changed).write_bytes(b"something else")
+    done = run(home, "backup", str(tmp_path / "b.tar"))
+    assert done.returncode == 0
+    assert f"missing: {gone}" in done.stderr
+    assert f"changed since it was saved: {changed}" in done.stderr
+    new = Installation(tmp_path / "new")
+    new.manage("restore", str(tmp_path / "b.tar"))
+    said = run(new, "verify_media", "--repair")
+    assert said.returncode == 1
+    assert f"missing: {gone}" in said.stdout
+    assert "To be saved again: 2." in said.stdout
+
+
+def test_a_backup_never_replaces_a_file(home, archive):
+    done = run(home, "backup", str(archive))
+    assert (done.returncode, "exists already" in done.stderr) == (1, True)
+
+
+def test_a_restore_into_a_running_or_a_used_installation_is_refused(archive, tmp_path):
+    new = Installation(tmp_path / "new")
+    new.manage("migrate", "-v0")
+    new.python("from videos.models import Heartbeat\nHeartbeat.stamp('lumaweb')")
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, "Stop it first" in done.stderr) == (1, True)
+    new.python(
+        "from videos.models import Heartbeat, Member\n"
+        "Heartbeat.objects.all().delete()\nMember.objects.create(username='x')"
+    )
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, "There are members or videos" in done.stderr) == (1, True)
+    assert new.python("from videos.models import Member\nprint(Member.objects.get())") == "x"
+
+
+def test_a_refused_restore_leaves_nothing_behind(archive, tmp_path):
+    damaged = tmp_path / "damaged.tar"
+    data = bytearray(archive.read_bytes())
+    at = data.index(b"frame", data.index(b"media/frames/start.jpg") + 400)
+    data[at] ^= 1
+    damaged.write_bytes(data)
+    new = Installation(tmp_path / "new")
+    done = run(new, "restore", str(damaged))
+    assert done.returncode == 1
+    assert "media/frames/start.jpg is not what the manifest says" in done.stderr
+    assert not [path for path in (new.folder / "media").rglob("*") if path.is_file()]
+    assert not list(new.folder.glob(".lumaweb-*"))
+    assert run(new, "restore", str(archive)).returncode == 0, "the good one still can be restored"
+
+
+# ── Archives nobody should trust ──────────────────────────────────────────────────────────────────────────────
+
+
+def unpack(archive, staged) -> None:
+    backup.unpack(archive, backup.read_manifest(archive), staged)
+
+
+def rebuilt(archive, tmp_path, change) -> str:
+    """A copy of the archive whose members `change` may put in another order, drop, add or alter."""
+    with tarfile.open(archive) as tar:
+        parts = [(entry, tar.extractfile(entry).read()) for entry in tar]
+    target = tmp_path / "rebuilt.tar"
+    with tarfile.open(target, "w") as tar:
+        for entry, data in change(parts):
+            entry.size = len(data) if entry.isreg() else 0
+            tar.addfile(entry, io.BytesIO(data))
+    return target
+
+
+def with_manifest(change):
+    def apply(parts):
+        for entry, data in parts:
+            if entry.name == "manifest.json":
+                manifest = json.loads(data)
+                change(manifest)
+                data = json.dumps(manifest).encode()
+            yield entry, data
+
+    return apply
+
+
+def a_member_named(name: str, kind: bytes = tarfile.REGTYPE, linkname: str = "", data: bytes = b"evil"):
+    """Add a member that the manifest promises too: the hash alone must not be what saves us."""
+
+    def apply(parts):
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = kind, linkname
+        promise = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        yield entry, data
+        yield from with_manifest(lambda manifest: manifest["members"].update({name: promise}))(parts)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil", "/etc/evil", "media/../../evil", "media/videos/../../../evil", "media/videos//evil",
+        "media/videos/.evil",
+        "media/other/evil", "media/videos/a\\b", "lumaweb.sqlite3",
+        "keys/../secret-key", "keys/other",
+        "media/videos/a\nb",
+    ],
+)  # fmt: skip
+def test_no_name_leads_anywhere_else(archive, tmp_path, name):
+    staged = tmp_path / "in" / "side"
+    staged.mkdir(parents=True)
+    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+        unpack(rebuilt(archive, tmp_path, a_member_named(name)), staged)
+    assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+def test_no_link_and_no_device_is_taken(archive, tmp_path, kind):
+    strange = a_member_named("media/videos/aa/x.mp4", kind, "/etc/passwd", b"")
+    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+        unpack(rebuilt(archive, tmp_path, strange), tmp_path)
+
+
+def drop(name):
+    return lambda parts: [part for part in parts if part[0].name != name]
+
+
+def twice(parts):
+    return [*parts[:2], parts[1], *parts[2:]]
+
+
+def unpromised(parts):
+    entry = tarfile.TarInfo("media/videos/aa/more.mp4")
+    return [(entry, b"more"), *parts]
+
+
+def altered(parts):
+    return [(entry, data + b"x" if entry.name == "database.sqlite3" else data) for entry, data in parts]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (altered, "changed or damaged"),
+        (drop("media/frames/start.jpg"), "not whole"),
+        (drop("manifest.json"), "no manifest"),
+        (twice, "no backup of ours has"),
+        (unpromised, "does not know this part"),
+        (with_manifest(lambda m: m.update(format=2)), "newer Lumaweb"),
+        (with_manifest(lambda m: m.update(product="other")), "cannot be read"),
+        (with_manifest(lambda m: m.update(members=[])), "cannot be read"),
+        (with_manifest(lambda m: m["members"].update({"database.sqlite3": {"size": 1}})), "cannot be read"),
+        (with_manifest(lambda m: m.pop("with_keys")), "cannot be read"),
+    ],
+)  # fmt: skip
+def test_an_archive_that_was_tampered_with_is_refused(archive, tmp_path, change, words):
+    with pytest.raises(backup.RestoreRefused, match=words):
+        unpack(rebuilt(archive, tmp_path, change), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tar at all", b"\0" * 10240])
+def test_what_is_no_archive_is_refused(tmp_path, content):
+    path = tmp_path / "x.tar"
+    path.write_bytes(content)
+    with pytest.raises(backup.RestoreRefused):
+        unpack(path, tmp_path)
+
+
+def test_an_archive_cut_short_is_refused(archive, tmp_path):
+    path = tmp_path / "x.tar"
+    data = archive.read_bytes()
+    for length in (len(data) // 2, 700, len(data) * 9 // 10):
+        path.write_bytes(data[:length])
+        with pytest.raises(backup.RestoreRefused):
+            unpack(path, tmp_path / str(length))
+
+
+def test_a_backup_of_a_newer_version_is_refused(archive, tmp_path):
+    newer = rebuilt(archive, tmp_path, with_manifest(lambda m: m["migrations"].append("videos.9999_later")))
+    done = run(Installation(tmp_path / "new"), "restore", str(newer))
+    assert done.returncode == 1
+    assert re.search(r"newer Lumaweb \(videos\.9999_later\)", done.stderr)
