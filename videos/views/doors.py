@@ -21,7 +21,8 @@ from .ranges import ranged
 logger = logging.getLogger(__name__)
 
 CALLBACK_AT_MOST = 64 * 1024
-HEARTBEAT_AT_MOST = timedelta(seconds=60)
+# Workers are asked to stamp every 15 s; what is silent for longer than twice that is late, and soon killed.
+HEARTBEAT_AT_MOST = timedelta(seconds=40)
 
 
 def _unknown() -> HttpResponse:
