@@ -8,7 +8,7 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
-.PHONY: run test check format requirements
+.PHONY: run test check chaos format requirements
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
@@ -28,6 +28,10 @@ check: .venv/ready-dev
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && set -ex && \
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run && \
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
+
+# Break it on purpose and count what is lost: make chaos ARGS="--generations 60 --kills 8 --minutes 3"
+chaos: .venv/ready-dev
+	@exec $(PYTHON) -m tests.chaos $(ARGS)
 
 format: .venv/ready-dev
 	$(PYTHON) -m ruff format .

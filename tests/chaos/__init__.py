@@ -1,0 +1,1 @@
+"""Breaking everything on purpose: `python -m tests.chaos`, or `make chaos`."""

@@ -1,0 +1,21 @@
+"""A short run of the chaos: the same bars as the long one, without what takes long to get over."""
+
+import json
+import subprocess
+import sys
+
+from ..installation import ROOT
+
+
+def test_nothing_is_paid_twice_or_lost_whatever_is_killed():
+    words = ["--generations", "40", "--kills", "6", "--minutes", "0.75", "--gentle"]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.chaos", *words], cwd=ROOT, capture_output=True, text=True, timeout=240
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    figures = json.loads(done.stdout.splitlines()[-1])
+    assert figures["generations"] == 40
+    assert figures["kills"] == 6
+    assert figures["kills_during_post"] >= 1
+    bars = ("paid_twice", "lost", "stuck", "unsaved", "wrong_bytes", "unconfirmed_unexplained", "slots_wrong")
+    assert {bar: figures[bar] for bar in bars} == dict.fromkeys(bars, 0)
