@@ -5,14 +5,14 @@ from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
 from django.utils.html import format_html
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from .download import NotAllowed, origin_of
 from .models import ApiToken, Event, Generation, Health, Member
-from .tasks import NotAdopted, adopt, submit_later
+from .tasks import NotAdopted, adopt, submit_later, try_token
 
 admin.site.site_header = admin.site.site_title = "Lumaweb"
 admin.site.index_title = "Administration"
@@ -91,26 +91,33 @@ class ApiTokenAdmin(admin.ModelAdmin):
         "name",
         "ends_with",
         "base_url",
-        "enabled",
-        "health",
-        "in_flight",
+        "condition",
+        "load",
         "priority",
         "last_used_at",
+        "last_error",
     )
     readonly_fields = (
         "ends_with",
-        "health",
-        "limited_until",
+        "condition",
         "last_error",
-        "in_flight",
+        "load",
         "last_used_at",
         "created_at",
     )
-    actions = ("healthy_again",)
+    actions = ("pause", "resume", "healthy_again", "test")
 
     @admin.display(description="ends with")
     def ends_with(self, token: ApiToken) -> str:
         return f"…{token.last_four}" if token.last_four else "—"
+
+    @admin.display(description="health", ordering="health")
+    def condition(self, token: ApiToken) -> str:
+        return token.condition
+
+    @admin.display(description="in the making", ordering="in_flight")
+    def load(self, token: ApiToken) -> str:
+        return f"{token.in_flight} of {token.max_in_flight}"
 
     def get_readonly_fields(self, request, obj=None):
         # A token belongs to one provider, and so do the videos made with it.
@@ -134,10 +141,46 @@ class ApiTokenAdmin(admin.ModelAdmin):
             obj.save()
         submit_later()
 
-    @admin.action(description="Mark as healthy and use again")
-    def healthy_again(self, request, tokens) -> None:
-        tokens.update(health=Health.OK, limited_until=None, last_error="")
+    @admin.action(description="Pause: send nothing new", permissions=["change"])
+    def pause(self, request: HttpRequest, tokens) -> None:
+        paused = tokens.filter(enabled=True).update(enabled=False)
+        messages.success(request, f"{paused} paused. What is in the making with them goes on.")
+
+    @admin.action(description="Resume", permissions=["change"])
+    def resume(self, request: HttpRequest, tokens) -> None:
+        resumed = tokens.filter(enabled=False).update(enabled=True)
         submit_later()
+        messages.success(request, f"{resumed} resumed.")
+
+    @admin.action(description="Mark as healthy and use again", permissions=["change"])
+    def healthy_again(self, request: HttpRequest, tokens) -> None:
+        marked = tokens.update(health=Health.OK, limited_until=None, last_error="")
+        submit_later()
+        messages.success(
+            request, f"{marked} marked as healthy. If the provider thinks otherwise, the next video tells."
+        )
+
+    @admin.action(description="Test: ask the provider, free of charge", permissions=["change"])
+    def test(self, request: HttpRequest, tokens) -> None:
+        for token in tokens[:10]:
+            self._test(request, token)
+
+    def test_one(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The button on a token's own page."""
+        token = get_object_or_404(ApiToken, pk=pk)
+        if request.method != "POST" or not self.has_change_permission(request, token):
+            raise PermissionDenied
+        self._test(request, token)
+        return redirect("admin:videos_apitoken_change", pk)
+
+    def _test(self, request: HttpRequest, token: ApiToken) -> None:
+        outcome = try_token(token)
+        level = {"ok": messages.SUCCESS, "refused": messages.ERROR}.get(outcome.verdict, messages.WARNING)
+        messages.add_message(request, level, f"“{token.name}”: {outcome.words}")
+
+    def get_urls(self):
+        view = self.admin_site.admin_view(self.test_one)
+        return [path("<int:pk>/test/", view, name="videos_apitoken_test"), *super().get_urls()]
 
 
 @admin.register(Member)

@@ -23,7 +23,20 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from . import download, media, provider
-from .models import ApiToken, Claim, Generation, Heartbeat, Member, State, Submission, TemporaryLink, Verdict
+from .models import (
+    ApiToken,
+    Claim,
+    Generation,
+    Health,
+    Heartbeat,
+    Leftover,
+    Member,
+    State,
+    Submission,
+    TemporaryLink,
+    Verdict,
+    policy,
+)
 from .models.token import TokenUnreadable
 
 logger = logging.getLogger(__name__)
@@ -141,6 +154,8 @@ async def _send(claim: Claim, client) -> None:
     """POST one claimed generation and record what comes of it."""
     generation = claim.generation
     try:
+        if await _in_db(_frame_is_gone, generation):
+            raise _never("frame_gone", "A frame was deleted before this was sent.")
         if generation.needs_public_address and not claim.token.public_url:
             raise _never("no_public_address", "This installation has no public address for the frames.")
         source, next_step = await _source(claim)
@@ -158,6 +173,11 @@ async def _send(claim: Claim, client) -> None:
         await _in_db(generation.refuse, error)
     else:
         await _in_db(settle, generation, result, "answer")
+
+
+def _frame_is_gone(generation: Generation) -> bool:
+    """Whether a picture was purged with its last video between the choice of it and now."""
+    return any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame))
 
 
 def _may_mean_the_source(error: provider.ProviderError) -> bool:
@@ -288,6 +308,32 @@ def _look_up(token: ApiToken, task_id: str) -> provider.Result | None:
     return asyncio.run(look())
 
 
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What an admin's test of a token showed: "ok", "refused" or "unknown", and that in words."""
+
+    verdict: str
+    words: str
+
+
+def try_token(token: ApiToken) -> Trial:
+    """Ask the provider for a task that does not exist, which is free, and mend or take out the token by the answer."""
+    try:
+        _look_up(token, str(uuid.uuid4()))
+    except provider.ProviderError as error:
+        rule = policy.POST.get(error.code)
+        said = f"{error.code}: {error.message}" if error.message else error.code
+        if error.sent is not provider.Sent.MAYBE and rule and rule.token in Health.values:
+            token.take_out(Health(rule.token), f"{rule.admin} ({said})")
+            return Trial("refused", f"The provider refuses it. {rule.admin} ({said})")
+        return Trial("unknown", f"The test brought no answer about the token, so nothing was changed. ({said})")
+    balance = "Whether there is credit left cannot be told by this: only a video can."
+    mended = token.mend()
+    if mended:
+        submit_later()
+    return Trial("ok", f"The provider accepts it{', and it is used again' if mended else ''}. {balance}")
+
+
 # ── Adopting ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -315,7 +361,7 @@ def adopt(pasted: str, member: Member) -> Adoption:
     token, result = _find(task_id)
     asked = result.request or provider.Request(prompt=result.prompt)
     ours = _sent_by(asked)
-    if ours and ours.task_id == "":
+    if ours and ours.task_id == "" and not ours.purged_at:
         ours.adopted(member, token)
         if settle(ours, result, "sweep") is not Verdict.REFUSED:
             return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
@@ -424,7 +470,24 @@ def sweep() -> None:
         generation.give_up()
     for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[:200]:
         archive_later(pk)
+    empty_trash()
     wake()
+
+
+def empty_trash() -> None:
+    """Delete for good what was in the trash long enough, and the files that nothing names any more."""
+    for generation in Generation.objects.worth_purging()[:200]:
+        generation.purge()
+    remove_leftovers()
+
+
+def remove_leftovers() -> None:
+    for leftover in Leftover.objects.order_by("pk")[:1000]:
+        try:
+            leftover.remove()
+        except OSError as error:
+            # It stays noted; the next sweep tries again.
+            logger.warning("file %s cannot be removed: %s", leftover.file.name, error)
 
 
 def wake() -> None:

@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import account, doors, generation, live, studio, uploads
+from .views import account, doors, generation, live, studio, trash, uploads
 
 urlpatterns = [
     path("", studio.studio, name="studio"),
@@ -19,6 +19,10 @@ urlpatterns = [
     path("generations/<uuid:uuid>/cancellation/", generation.cancellation, name="cancellation"),
     path("generations/<uuid:uuid>/dismissal/", generation.dismissal, name="dismissal"),
     path("generations/<uuid:uuid>/retries/", generation.retries, name="retries"),
+    path("generations/<uuid:uuid>/trash/", generation.trash, name="move-to-trash"),
+    path("generations/<uuid:uuid>/restoration/", generation.restoration, name="restoration"),
+    path("generations/<uuid:uuid>/deletion/", generation.deletion, name="deletion"),
+    path("trash/", trash.trash, name="trash"),
     path("uploads/<uuid:uuid>/", uploads.upload, name="upload"),
     path("callbacks/luma/<uuid:uuid>/<str:key>/", doors.callback, name="callback"),
     path("frames/<str:key>.jpg", doors.frame, name="frame"),

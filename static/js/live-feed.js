@@ -54,11 +54,14 @@ class LiveFeed extends HTMLElement {
   #arriving(event) {
     const { target, fragment } = event.detail;
     const fresh = fragment.querySelector?.("[data-version]") ?? null;
-    if (target.id === "days" && !("first" in this.dataset)) {
+    if (target.id === "days" && !("first" in this.dataset) && !fragment.querySelector("[data-restored]")) {
       // An older page is no place for new videos: the newest one is.
       event.preventDefault();
       location.assign("/");
-    } else if (target.matches("[data-version]") && fresh) this.#changing(event, target, fresh);
+    } else if (target.matches(".card, .film-page")) {
+      if (fresh) this.#changing(event, target, fresh);
+      else this.#leaving(event, target, "own" in (fragment.dataset ?? {}));
+    }
   }
 
   #changing(event, card, fresh) {
@@ -75,11 +78,23 @@ class LiveFeed extends HTMLElement {
     if (card.contains(document.activeElement)) setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
   }
 
+  // Thrown away. What somebody else threw away plays to its end here; the focus goes on to the next card.
+  #leaving(event, card, own) {
+    if (!own && card.querySelector("film-card")?.isPlaying) {
+      this.#waiting.set(card.id, null);
+      return event.preventDefault();
+    }
+    if (!card.contains(document.activeElement)) return;
+    const next = card.nextElementSibling ?? card.previousElementSibling ?? document.getElementById("main");
+    (next.querySelector(".card-link, .story-line a") ?? next).focus({ preventScroll: true });
+  }
+
   #release() {
     for (const [id, fresh] of this.#waiting) {
       const card = document.getElementById(id);
-      card?.replaceWith(fresh);
-      if (card) window.htmx.process(fresh);
+      if (fresh) card?.replaceWith(fresh);
+      else card?.remove();
+      if (card && fresh) window.htmx.process(fresh);
     }
     this.#waiting.clear();
   }

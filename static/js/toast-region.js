@@ -1,5 +1,6 @@
 // Short messages that come and go, and the one polite voice for screen readers.
 // Anything on the page speaks through two events: "announce" (detail: words) and "toast" (detail: {text, level}).
+// The server may send a toast as markup too, put in here by htmx: data-seconds says how long it stays.
 const WORDS = {
   403: "That is not allowed for you, or the page is too old. Reload it and try again.",
   404: "That is not here any more. Reload the page.",
@@ -9,10 +10,15 @@ const WORDS = {
 
 class ToastRegion extends HTMLElement {
   #listening;
+  #arriving = new MutationObserver((changes) => changes.forEach(({ addedNodes }) => addedNodes.forEach((node) => this.#attend(node))));
 
   connectedCallback() {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
+    this.#arriving.observe(this, { childList: true });
+    this.addEventListener("click", ({ target }) => target.closest("[data-close]") && target.closest(".toast").remove(), { signal });
+    // What its button asked for is done.
+    this.addEventListener("htmx:afterRequest", ({ detail, target }) => detail.successful && target.closest(".toast")?.remove(), { signal });
     document.addEventListener("announce", (event) => this.announce(event.detail), { signal });
     document.addEventListener("toast", (event) => this.show(event.detail), { signal });
     document.addEventListener("htmx:responseError", (event) => this.failed(event), { signal });
@@ -21,6 +27,7 @@ class ToastRegion extends HTMLElement {
 
   disconnectedCallback() {
     this.#listening.abort();
+    this.#arriving.disconnect();
   }
 
   announce(words) {
@@ -52,11 +59,23 @@ class ToastRegion extends HTMLElement {
     close.type = "button";
     close.className = "button plain";
     close.textContent = "Close";
-    close.addEventListener("click", () => toast.remove());
+    close.dataset.close = "";
+    if (level !== "error") toast.dataset.seconds = 6;
     toast.append(words, close);
     this.append(toast);
-    this.announce(text);
-    if (level !== "error") setTimeout(() => toast.remove(), 6000);
+  }
+
+  // Nobody should have to hurry: while it is pointed at, or has the focus, its time stands still.
+  #attend(toast) {
+    if (!toast.matches?.(".toast")) return;
+    this.announce([toast.querySelector("span").textContent, toast.querySelector("form button")?.textContent].filter(Boolean).join(" "));
+    if (!toast.dataset.seconds) return;
+    let left = Number(toast.dataset.seconds);
+    const tick = setInterval(() => {
+      if (toast.isConnected && (toast.matches(":hover, :focus-within") || --left > 0)) return;
+      clearInterval(tick);
+      toast.remove();
+    }, 1000);
   }
 }
 

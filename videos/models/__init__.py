@@ -1,10 +1,11 @@
 from .event import Event
 from .frame import Frame, TemporaryLink
 from .generation import Claim, Generation, State, Verdict
+from .leftover import Leftover
 from .machine import Heartbeat, Lease
 from .member import Member
 from .submission import Submission
-from .token import ApiToken, Health
+from .token import ApiToken, Health, Pool
 
 __all__ = [
     "ApiToken",
@@ -15,7 +16,9 @@ __all__ = [
     "Health",
     "Heartbeat",
     "Lease",
+    "Leftover",
     "Member",
+    "Pool",
     "State",
     "Submission",
     "TemporaryLink",

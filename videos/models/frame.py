@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from .leftover import Leftover
+
 # The provider may read a frame a little later than it reports the end of the work.
 GRACE = timedelta(minutes=10)
 
@@ -14,6 +16,17 @@ GRACE = timedelta(minutes=10)
 def digest(key: str) -> str:
     """What is stored of a key that opens something: its SHA-256, in hex."""
     return hashlib.sha256(key.encode()).hexdigest()
+
+
+class FrameQuerySet(models.QuerySet):
+    def let_go(self) -> None:
+        """Have the files removed that no video needs any more; the rows stay, as the same picture may come again."""
+        from .generation import Generation
+
+        for frame in self.select_for_update().exclude(file=""):
+            if not Generation.objects.filter(Q(start_frame=frame) | Q(end_frame=frame)).exists():
+                Leftover.objects.mark(frame.file)
+                self.filter(pk=frame.pk).update(file="")
 
 
 class Frame(models.Model):
@@ -27,6 +40,8 @@ class Frame(models.Model):
     size_bytes = models.PositiveIntegerField()
     member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="frames")
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = FrameQuerySet.as_manager()
 
     def __str__(self) -> str:
         return f"{self.width}×{self.height}"

@@ -2,20 +2,22 @@ import logging
 import random
 import secrets
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, models, transaction
-from django.db.models import F, Q
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
 from django.urls import reverse
 from django.utils import timezone
 
 from .. import provider
 from . import policy
 from .event import Event
-from .frame import TemporaryLink, digest
+from .frame import Frame, TemporaryLink, digest
+from .leftover import Leftover
 from .token import ApiToken, Health
 
 logger = logging.getLogger(__name__)
@@ -31,6 +33,8 @@ SUBMITTING_AT_MOST = timedelta(seconds=60)
 QUEUED_AT_MOST = timedelta(hours=24)
 # A row is changed and committed within this time, so a poll that looks back this far misses nothing.
 LONGEST_TRANSACTION = timedelta(seconds=20)
+# How long the trash keeps what was thrown away.
+IN_THE_TRASH = timedelta(days=30)
 
 
 class State(models.TextChoices):
@@ -46,6 +50,17 @@ class State(models.TextChoices):
 EVERY = frozenset(State)
 ANY = Q()
 
+# What a purge takes off the row itself: all that was said, and every link. Ids, dates and the price stay.
+PURGED = (
+    "prompt",
+    "result_prompt",
+    "start_image_url",
+    "end_image_url",
+    "source_video_url",
+    "video_url",
+    "thumbnail_url",
+    "error_message",
+)
 # What a member asks for in so many words; frames and the clip to extend come on top.
 REQUEST = (
     "action",
@@ -60,6 +75,10 @@ REQUEST = (
 HOLDS_A_SLOT = frozenset({State.SUBMITTING, State.PROCESSING})
 OPEN = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING})
 AT_THE_PROVIDER = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
+
+
+# What is on its way to the provider or with it cannot be thrown away: it may be charged, and its video may come.
+CAN_BE_TRASHED = frozenset({State.COMPLETED, State.FAILED, State.CANCELED})
 
 
 class Archive(models.TextChoices):
@@ -88,11 +107,12 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A state in words, for members."""
+    """A state in words, for members; `admin` is for admins only."""
 
     title: str
     text: str
     who: str = ""
+    admin: str = ""
 
 
 class GenerationQuerySet(models.QuerySet):
@@ -106,11 +126,36 @@ class GenerationQuerySet(models.QuerySet):
     def changed_since(self, since: datetime) -> "GenerationQuerySet":
         return self.filter(changed_at__gte=since - LONGEST_TRANSACTION)
 
+    def for_trash(self, member) -> "GenerationQuerySet":
+        """What this member may take out of the trash again, the latest first: their own; for an admin everybody's."""
+        rows = self.filter(trashed_at__isnull=False, purged_at__isnull=True)
+        if not member.is_superuser:
+            rows = rows.filter(member=member)
+        return rows.select_related("member", "trashed_by").order_by("-trashed_at", "-pk")
+
+    def with_media_for(self, member) -> "GenerationQuerySet":
+        """Whose saved files this member may see: the team's, and what is in their own trash."""
+        rows = self.filter(purged_at__isnull=True)
+        return rows if member.is_superuser else rows.filter(Q(trashed_at__isnull=True) | Q(member=member))
+
+    def worth_purging(self, now=None) -> "GenerationQuerySet":
+        """Long enough in the trash, and with nothing under way that may still need it."""
+        long_ago = (now or timezone.now()) - IN_THE_TRASH
+        rows = self.filter(trashed_at__lte=long_ago, purged_at__isnull=True, state__in=CAN_BE_TRASHED)
+        return rows.filter(~being_extended())
+
     def next_in_line(self, limit: int, now=None) -> list["Generation"]:
-        """What may be sent now: everybody's first, then everybody's second, and so on."""
+        """What may be sent now: everybody's first, then everybody's second, and so on.
+
+        What a member has in the making counts as turns they had, so a batch that is half sent does not go on before
+        a colleague's single clip.
+        """
         now = now or timezone.now()
-        turn = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
+        making = self.model.objects.filter(state__in=HOLDS_A_SLOT).values_list("member_id").annotate(Count("pk"))
+        had = Case(*(When(member_id=pk, then=Value(number)) for pk, number in making), default=Value(0))
+        place = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
         ready = self.waiting_for_a_turn().filter(not_before__lte=now)
+        turn = models.ExpressionWrapper(place + had, output_field=models.IntegerField())
         return list(ready.annotate(turn=turn).order_by("turn", "pk")[:limit])
 
     def waiting_for_a_turn(self) -> "GenerationQuerySet":
@@ -161,6 +206,11 @@ class GenerationQuerySet(models.QuerySet):
 
     def worth_saving(self, now=None) -> "GenerationQuerySet":
         return self.filter(archive=Archive.REMOTE, archive_at__lte=now or timezone.now())
+
+
+def being_extended() -> Exists:
+    """Whether an extension of the row waits or is being made: the provider may fetch our copy of it."""
+    return Exists(Generation.objects.filter(parent=OuterRef("pk"), state__in=OPEN))
 
 
 class Generation(models.Model):
@@ -265,6 +315,11 @@ class Generation(models.Model):
             models.Index(fields=["member", "-id"], name="generation_of_member"),
             models.Index(fields=["video_id"], condition=~Q(video_id=""), name="generation_video_id"),
             models.Index(fields=["-id"], condition=Q(trashed_at__isnull=True), name="generation_gallery"),
+            models.Index(
+                fields=["trashed_at"],
+                condition=Q(trashed_at__isnull=False, purged_at__isnull=True),
+                name="generation_trash",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -381,7 +436,7 @@ class Generation(models.Model):
         """The POST ended with an error: do what the policy's table says, to this row and to its token."""
         now = timezone.now()
         rule = policy.rule_for(error)
-        because = f"{error.code}: {error.message}"
+        because = f"{rule.admin} ({error.code}: {error.message})".lstrip()
         changes = {"error_code": error.code[:100], "error_message": error.message}
         trace = {"trace_id": error.trace_id}
         if rule.becomes == policy.QUEUED:
@@ -492,31 +547,39 @@ class Generation(models.Model):
 
     def _complete(self, result: provider.Result, via: str, told: dict) -> bool:
         now = timezone.now()
-        return self._advance(
+        facts = {
+            "because": "completed",
+            "text": f"By {via}.",
+            "trace_id": result.trace_id,
+            "state": State.COMPLETED,
+            "finished_at": now,
+            "via": via,
+            "ask_at": None,
+            "video_id": result.video_id,
+            "video_width": result.video_width,
+            "video_height": result.video_height,
+            "thumbnail_width": result.thumbnail_width,
+            "thumbnail_height": result.thumbnail_height,
+            "result_state": result.state,
+            "result_success": result.success,
+            "error_code": "",
+            "error_message": "",
+            **told,
+        }
+        moved = self._advance(
             EVERY - {State.COMPLETED},
-            because="completed",
-            text=f"By {via}.",
-            trace_id=result.trace_id,
-            state=State.COMPLETED,
-            finished_at=now,
-            via=via,
-            ask_at=None,
-            video_id=result.video_id,
+            only=Q(purged_at__isnull=True),
             video_url=result.video_url,
-            video_width=result.video_width,
-            video_height=result.video_height,
             thumbnail_url=result.thumbnail_url,
-            thumbnail_width=result.thumbnail_width,
-            thumbnail_height=result.thumbnail_height,
             result_prompt=result.prompt,
-            result_state=result.state,
-            result_success=result.success,
-            error_code="",
-            error_message="",
             archive=Archive.REMOTE,
             archive_at=now,
-            **told,
+            **facts,
         )
+        if not moved and self.purged_at:
+            # Deleted for good before it came: that it was made is told, but nothing of it is kept.
+            moved = self._advance(EVERY - {State.COMPLETED}, only=Q(purged_at__isnull=False), **facts)
+        return moved
 
     def _fail(self, leaving, *, because: str, **changes) -> bool:
         return self._advance(
@@ -562,12 +625,70 @@ class Generation(models.Model):
             token=token,
             held_at=None,
             finished_at=None,
+            # Whoever looks for a video does not want it in the trash.
+            trashed_at=None,
+            trashed_by=None,
             ask_at=timezone.now(),
         )
 
     def dismiss(self, member) -> bool:
         """Stop waiting for news; a video that comes all the same is still ours."""
         return self._fail({State.UNCONFIRMED}, because="dismissed", by=member, error_code="dismissed")
+
+    def trash(self, member) -> bool:
+        """Move it to the trash; False where it is at the provider, or in the trash already.
+
+        What waits is canceled by that. News of it is still taken in, and a video that comes is saved.
+        """
+        if self.state == State.QUEUED:
+            self.cancel(member)
+        return self._advance(
+            CAN_BE_TRASHED,
+            because="trashed",
+            by=member,
+            only=Q(trashed_at__isnull=True),
+            trashed_at=timezone.now(),
+            trashed_by=member,
+        )
+
+    def restore(self, member) -> bool:
+        """Take it out of the trash as it was; False where it is not there (any more)."""
+        return self._advance(
+            EVERY,
+            because="restored",
+            by=member,
+            only=Q(trashed_at__isnull=False, purged_at__isnull=True),
+            trashed_at=None,
+            trashed_by=None,
+        )
+
+    def purge(self, member=None) -> bool:
+        """Delete for good what is in the trash: media, words, links and frames. The row stays, for sums and lineage.
+
+        False where it is not in the trash, or is still needed: an extension of it is being made. The files are only
+        marked here, in the same transaction; `Leftover.remove` takes them away after it.
+        """
+        return self._advance(
+            CAN_BE_TRASHED,
+            because="purged",
+            by=member,
+            only=Q(~being_extended(), trashed_at__isnull=False, purged_at__isnull=True),
+            along=self._let_go,
+            purged_at=timezone.now(),
+            archive=Archive.NONE,
+            archive_at=None,
+            **dict.fromkeys(PURGED, ""),
+        )
+
+    def _let_go(self) -> None:
+        rows = type(self).objects.filter(pk=self.pk)
+        now = rows.get()  # ours may be older than the files
+        Leftover.objects.mark(now.video_file, now.thumbnail_file, now.poster_file)
+        rows.update(video_file="", thumbnail_file="", poster_file="", start_frame=None, end_frame=None)
+        TemporaryLink.objects.filter(Q(generation=self) | Q(clip=self)).delete()
+        # With a code, the text is the provider's and may quote the prompt.
+        self.events.exclude(code="").update(text="")
+        Frame.objects.filter(pk__in=[now.start_frame_id, now.end_frame_id]).let_go()
 
     def retry(self, member) -> tuple[models.Model | None, bool]:
         """Ask for the same again, as a new generation; None where this one is not at its end without a video.
@@ -651,12 +772,16 @@ class Generation(models.Model):
 
     def save_failed(self, why: str, *, for_good: bool, retry_in: float) -> bool:
         """Saving did not work: try again in `retry_in` seconds, or say that the video is lost."""
+        unsaved = Q(archive=Archive.REMOTE)  # and not purged meanwhile
         if for_good:
-            return self._advance({State.COMPLETED}, because="lost", text=why, archive=Archive.LOST, archive_at=None)
+            return self._advance(
+                {State.COMPLETED}, because="lost", text=why, only=unsaved, archive=Archive.LOST, archive_at=None
+            )
         return self._advance(
             {State.COMPLETED},
             because="save_failed",
             text=why,
+            only=unsaved,
             archive_attempts=F("archive_attempts") + 1,
             archive_at=timezone.now() + timedelta(seconds=retry_in),
         )
@@ -671,9 +796,10 @@ class Generation(models.Model):
         code: str = "",
         trace_id: str = "",
         only: Q = ANY,
+        along: Callable[[], None] | None = None,
         **changes,
     ) -> bool:
-        """Make one guarded step: the row, its token's slot and its event, or nothing at all."""
+        """Make one guarded step: the row, its token's slot, its event and what goes `along`, or nothing at all."""
         if "task_id" in changes:
             only &= Q(task_id__in=["", changes["task_id"]])
         if trace_id:
@@ -688,6 +814,8 @@ class Generation(models.Model):
                 after = changes.get("state", before.state)
                 ApiToken.move_slots(before.token_id, (after in HOLDS_A_SLOT) - (before.state in HOLDS_A_SLOT))
                 self.events.create(kind=because, member=by, text=text[:500], code=code[:100], trace_id=trace_id[:100])
+                if along:
+                    along()
         self.refresh_from_db()
         return bool(moved)
 
@@ -704,6 +832,15 @@ class Generation(models.Model):
     @property
     def can_extend(self) -> bool:
         return self.state == State.COMPLETED
+
+    @property
+    def can_be_trashed(self) -> bool:
+        return self.state == State.QUEUED or self.state in CAN_BE_TRASHED
+
+    @property
+    def purged_from(self) -> datetime | None:
+        """From when on the sweep deletes it for good; None outside the trash."""
+        return self.trashed_at and self.trashed_at + IN_THE_TRASH
 
     @property
     def is_saved(self) -> bool:
@@ -735,7 +872,7 @@ class Generation(models.Model):
         """What went wrong, what it means and who can mend it; None while all is well."""
         if self.state in (State.FAILED, State.UNCONFIRMED):
             rule = policy.words_for(self.state, self.error_code, accepted=bool(self.accepted_at))
-            return News(rule.title, rule.text, rule.who)
+            return News(rule.title, rule.text, rule.who, rule.admin)
         if self.state == State.QUEUED and self.held_at:
             return News(
                 "Held after a restore",
@@ -745,7 +882,7 @@ class Generation(models.Model):
             )
         if self.state == State.QUEUED and self.error_code:
             rule = policy.words_for(self.state, self.error_code, accepted=False)
-            return News(rule.title, rule.text, rule.who)
+            return News(rule.title, rule.text, rule.who, rule.admin)
         if self.archive == Archive.LOST:
             return News("The video could not be saved", "Its link at the provider no longer works.", "")
         return None

@@ -1,4 +1,6 @@
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -21,11 +23,70 @@ class Health(models.TextChoices):
     INVALID = "invalid", "Not valid"
 
 
+CAN_MEND = "An admin can mend this."
+
+
 class TokenUnreadable(Exception):
     """The encryption keys of this installation do not open this token."""
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why nothing can be sent now; `key` tells one reason from another."""
+
+    key: str
+    text: str
+    who: str = ""
+
+
+class Pool:
+    """All tokens as they are at one moment: why work waits, and what an admin has to mend."""
+
+    def __init__(self, tokens: "list[ApiToken]", now: datetime) -> None:
+        self.tokens, self.now = tokens, now
+
+    @cached_property
+    def wait(self) -> Wait | None:
+        """Why what is queued is not sent; None while a token has room for it."""
+        enabled = [token for token in self.tokens if token.enabled]
+        usable = [token for token in enabled if token.is_usable(self.now)]
+        resting = [token.limited_until for token in enabled if token.rests(self.now)]
+        health = {token.health for token in enabled}
+        if any(token.in_flight < token.max_in_flight for token in usable):
+            return None
+        if usable:
+            return Wait("busy", "all that may be made at the same time is being made. It goes on by itself.")
+        if resting:
+            until = timezone.localtime(min(resting))
+            return Wait(
+                f"rest{until:%H%M%S}", f"the provider is given a rest until {until:%H:%M}. It goes on by itself."
+            )
+        if not enabled:
+            missing = "every API token is paused." if self.tokens else "there is no API token yet."
+            return Wait("paused" if self.tokens else "none", missing, CAN_MEND)
+        if health == {Health.USED_UP}:
+            return Wait("used_up", "the balance of every API token is used up.", CAN_MEND)
+        if health == {Health.INVALID}:
+            return Wait("invalid", "no API token is valid.", CAN_MEND)
+        return Wait("unfit", "every API token is used up or not valid.", CAN_MEND)
+
+    @cached_property
+    def trouble(self) -> str:
+        """What an admin should look at, in a sentence or two; "" while there is nothing."""
+        ill = [token for token in self.tokens if token.enabled and token.needs_mending]
+        if not ill:
+            return "" if not self.wait or not self.wait.who else f"{self.wait.text[0].upper()}{self.wait.text[1:]}"
+        words = {Health.USED_UP: "is used up", Health.INVALID: "is not valid"}
+        told = " ".join(f"The API token “{token.name}” {words[token.health]}." for token in ill[:2])
+        more = f" {len(ill) - 2} more {'need' if len(ill) > 3 else 'needs'} you too." if len(ill) > 2 else ""
+        rest = " New videos wait until one is mended." if self.wait and self.wait.who else " The others do its work."
+        return told + more + rest
+
+
 class ApiTokenQuerySet(models.QuerySet):
+    def pool(self, now=None) -> Pool:
+        return Pool(list(self.defer("encrypted")), now or timezone.now())
+
     def usable(self, now=None) -> "ApiTokenQuerySet":
         """Enabled and healthy, or rested long enough: best first."""
         now = now or timezone.now()
@@ -88,6 +149,27 @@ class ApiToken(models.Model):
     def __str__(self) -> str:
         return f"{self.name} (…{self.last_four})" if self.last_four else self.name
 
+    def is_usable(self, now: datetime) -> bool:
+        """Whether `usable` would choose it."""
+        return self.enabled and not self.needs_mending and not self.rests(now)
+
+    def rests(self, now: datetime) -> bool:
+        return self.health == Health.LIMITED and bool(self.limited_until) and self.limited_until > now
+
+    @property
+    def needs_mending(self) -> bool:
+        return self.health in (Health.USED_UP, Health.INVALID)
+
+    @property
+    def condition(self) -> str:
+        """Its health in words."""
+        if not self.enabled:
+            return "Paused" if not self.needs_mending else f"Paused; {self.get_health_display().lower()}"
+        if self.rests(timezone.now()):
+            return f"Rests until {timezone.localtime(self.limited_until):%H:%M:%S}"
+        # A rest that is over ends with the next video it is used for.
+        return Health.OK.label if self.health == Health.LIMITED else self.get_health_display()
+
     @property
     def secret(self) -> str:
         try:
@@ -146,6 +228,11 @@ class ApiToken(models.Model):
     def take_out(self, health: Health, because: str) -> None:
         """Send nothing new with it until an admin mends it."""
         ApiToken.objects.filter(pk=self.pk).update(health=health, limited_until=None, last_error=because[:300])
+
+    def mend(self) -> bool:
+        """Use it again after it was taken out; False where it was not."""
+        out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
+        return bool(out.update(health=Health.OK, limited_until=None, last_error=""))
 
     def worked(self) -> None:
         """The provider accepted work: whatever rest there was is over."""

@@ -2,21 +2,24 @@ from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from ..models import Generation
+from ..models import ApiToken, Generation, State
 
 THEMES = ("dark", "light")
 
 
 def counts_for(member) -> dict[str, int]:
-    """How many videos are in the making: `mine` and `all`."""
-    return Generation.objects.in_flight().aggregate(all=Count("pk"), mine=Count("pk", filter=Q(member=member)))
+    """How many videos are in the making: `mine` and `all`; and how many of all are `queued`."""
+    return Generation.objects.in_flight().aggregate(
+        all=Count("pk"), mine=Count("pk", filter=Q(member=member)), queued=Count("pk", filter=Q(state=State.QUEUED))
+    )
 
 
 def shell(request: HttpRequest) -> dict:
-    """What the frame around every page shows; `counts` is only asked for where it is used."""
+    """What the frame around every page shows; `counts` and the token `pool` are only asked for where they are used."""
     theme = request.COOKIES.get("theme", "")
     context = {"theme": theme if theme in THEMES else ""}
     member = getattr(request, "user", None)
     if member and member.is_authenticated:
         context["counts"] = SimpleLazyObject(lambda: counts_for(member))
+        context["pool"] = SimpleLazyObject(ApiToken.objects.pool)
     return context

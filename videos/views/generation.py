@@ -2,17 +2,20 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, Q
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_POST, require_safe
-from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh
+from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh, trigger_client_event
 
 from .. import provider
 from ..forms import frames_impossible
 from ..models import Generation
-from ..tasks import submit_later
-from .gallery import Since, usual_seconds
+from ..tasks import remove_leftovers, submit_later
+from .context import counts_for
+from .gallery import Since, in_days, usual_seconds
 from .ranges import ranged
 from .studio import submitted
 
@@ -28,13 +31,20 @@ def detail_context(generation: Generation, member) -> dict:
     return {
         "generation": generation,
         "ancestors": ancestors,
-        "children": generation.children.filter(trashed_at__isnull=True).select_related("member").order_by("pk"),
+        "children": _children(generation),
         "events": generation.events.select_related("member"),
         "takes": generation.submission.generations.filter(trashed_at__isnull=True).order_by("take"),
         "code": provider.examples(as_example(generation)),
         "usual": usual_seconds(),
         "may_change": generation.member_id == member.pk or member.is_superuser,
     }
+
+
+def _children(generation: Generation):
+    """Its extensions; one that was thrown away only where others go on from it."""
+    goes_on = Exists(Generation.objects.filter(parent=OuterRef("pk"), trashed_at__isnull=True))
+    rows = generation.children.filter(Q(trashed_at__isnull=True) | goes_on)
+    return rows.select_related("member").order_by("pk")
 
 
 def as_example(generation: Generation) -> provider.Request:
@@ -57,9 +67,12 @@ def as_example(generation: Generation) -> provider.Request:
 @require_GET
 def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     generation = get_object_or_404(
-        Generation.objects.for_gallery().select_related("start_frame", "end_frame", "submission", "token"),
+        Generation.objects.select_related("member", "parent", "start_frame", "end_frame", "submission", "token"),
         uuid=uuid,
     )
+    if generation.trashed_at:
+        may_restore = may_change(request, generation)
+        return render(request, "videos/gone.html", {"generation": generation, "may_restore": may_restore}, status=404)
     context = detail_context(generation, request.user) | {
         "live": Since.now([generation]).state(),
         "frames_possible": not frames_impossible(),
@@ -67,10 +80,15 @@ def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return render(request, "videos/generation.html", context)
 
 
-def _own(request: HttpRequest, uuid: UUID) -> Generation:
+def may_change(request: HttpRequest, generation: Generation) -> bool:
+    return generation.member_id == request.user.pk or request.user.is_superuser
+
+
+def _own(request: HttpRequest, uuid: UUID, *, even_trashed: bool = False) -> Generation:
     """A generation this member may act on: their own, or any for an admin."""
-    generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
-    if generation.member_id != request.user.pk and not request.user.is_superuser:
+    rows = Generation.objects.select_related("member", "parent") if even_trashed else Generation.objects.for_gallery()
+    generation = get_object_or_404(rows, uuid=uuid)
+    if not may_change(request, generation):
         raise PermissionDenied("Only its author or an admin may do this.")
     return generation
 
@@ -84,6 +102,61 @@ def _back(request: HttpRequest, generation: Generation) -> HttpResponse:
         context = {"generation": generation, "usual": usual_seconds(), "oob": True}
         return render(request, "videos/_card.html", context)
     return redirect(generation if request.POST.get("from") == "page" else "studio")
+
+
+CANNOT_BE_STOPPED = (
+    "It has been sent, and what was sent cannot be stopped. It can go to the trash once it is at its end."
+)
+
+
+@require_POST
+def trash(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Move it to the trash. With htmx: its card leaves this page, and a toast offers to undo it."""
+    generation = _own(request, uuid)
+    if not generation.trash(request.user):
+        if not request.htmx or request.htmx.current_url_abs_path == generation.get_absolute_url():
+            messages.info(request, CANNOT_BE_STOPPED)
+            return _back(request, generation)
+        return trigger_client_event(_back(request, generation), "toast", {"text": CANNOT_BE_STOPPED})
+    if request.htmx and request.htmx.current_url_abs_path != generation.get_absolute_url():
+        context = {"generation": generation, "counts": counts_for(request.user)}
+        return render(request, "videos/_trashed.html", context)
+    messages.success(request, "Moved to the trash.", extra_tags=str(generation.uuid))
+    return HttpResponseClientRedirect(reverse("studio")) if request.htmx else redirect("studio")
+
+
+@require_POST
+def restoration(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Take it out of the trash. With htmx: the card returns to its place, or leaves the page of the trash."""
+    generation = _own(request, uuid, even_trashed=True)
+    if generation.purged_at:
+        raise Http404("deleted for good")
+    generation.restore(request.user)
+    if not request.htmx:
+        messages.success(request, "Restored.")
+        return redirect("trash" if request.POST.get("from") == "trash" else generation)
+    if request.htmx.current_url_abs_path.startswith(reverse("trash")):
+        answer = render(request, "videos/_untrashed.html", {"generation": generation})
+        return trigger_client_event(answer, "toast", {"text": "Restored. It is back in the studio."})
+    context = {"restored_days": in_days([generation]), "usual": usual_seconds(), "counts": counts_for(request.user)}
+    return render(request, "videos/_restored.html", context)
+
+
+@require_POST
+def deletion(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Delete for good what is in the trash; asked twice on the page."""
+    generation = _own(request, uuid, even_trashed=True)
+    deleted = generation.purge(request.user)
+    if deleted:
+        remove_leftovers()
+        words = "Deleted for good."
+    else:
+        words = "An extension of it is being made and may need it. It can be deleted when that is done."
+    if not request.htmx:
+        messages.info(request, words)
+        return redirect("trash")
+    answer = render(request, "videos/_untrashed.html", {"generation": generation if deleted else None})
+    return trigger_client_event(answer, "toast", {"text": words})
 
 
 @require_POST
@@ -128,7 +201,7 @@ def _file(generation: Generation, name: str):
 @require_safe
 def video(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """The saved MP4, in ranges, so that players can seek."""
-    generation = get_object_or_404(Generation, uuid=uuid, trashed_at__isnull=True)
+    generation = get_object_or_404(Generation.objects.with_media_for(request.user), uuid=uuid)
     name = ""
     if request.GET.get("download"):
         words = slugify(generation.prompt[:60]) or "video"
@@ -142,8 +215,8 @@ def video(request: HttpRequest, uuid: UUID) -> HttpResponse:
     )
 
 
-def _picture(uuid: UUID, field: str, content_type: str) -> HttpResponse:
-    generation = get_object_or_404(Generation, uuid=uuid, trashed_at__isnull=True)
+def _picture(request: HttpRequest, uuid: UUID, field: str, content_type: str) -> HttpResponse:
+    generation = get_object_or_404(Generation.objects.with_media_for(request.user), uuid=uuid)
     stored = _file(generation, field)
     try:
         response = FileResponse(stored.open("rb"), content_type=content_type)
@@ -156,9 +229,9 @@ def _picture(uuid: UUID, field: str, content_type: str) -> HttpResponse:
 
 @require_safe
 def thumbnail(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    return _picture(uuid, "thumbnail_file", "image/jpeg")
+    return _picture(request, uuid, "thumbnail_file", "image/jpeg")
 
 
 @require_safe
 def poster(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    return _picture(uuid, "poster_file", "image/webp")
+    return _picture(request, uuid, "poster_file", "image/webp")

@@ -4,10 +4,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
-from ..models import Generation
+from ..models import ApiToken, Event, Generation, State
+from ..models.generation import LONGEST_TRANSACTION
 from .context import counts_for
 from .gallery import PAGE, Since, in_days, usual_seconds
-from .generation import detail_context
+from .generation import detail_context, may_change
 
 
 def _uuid(text: str) -> UUID | None:
@@ -15,6 +16,19 @@ def _uuid(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _waiting(request: HttpRequest, rows) -> list[int] | None:
+    """The queued rows, where the reason why they wait is another than the page knows; None where it is the same.
+
+    A page says which it knows only while something is queued.
+    """
+    if "waits" not in request.GET:
+        return None
+    wait = ApiToken.objects.pool().wait
+    if request.GET["waits"] == (wait.key if wait else ""):
+        return None
+    return list(rows.filter(state=State.QUEUED).values_list("pk", flat=True)[:PAGE])
 
 
 @require_GET
@@ -25,9 +39,15 @@ def live(request: HttpRequest) -> HttpResponse:
     if only := _uuid(request.GET.get("only", "")):
         rows = rows.filter(uuid=only)
     told, upto = since.tell(rows)
-    if not told:
+    waiting = _waiting(request, Generation.objects.filter(uuid=only) if only else Generation.objects.for_gallery())
+    if not told and waiting is None:
         return HttpResponse(status=204)
-    news = list(Generation.objects.filter(pk__in=told).select_related("member", "parent"))
+    rows = Generation.objects.filter(pk__in=[*told, *(waiting or [])])
+    news = list(rows.select_related("member", "parent").order_by("-pk"))
+    returned = set(
+        Event.objects.filter(kind="restored", generation__in=told, at__gte=since.moment() - LONGEST_TRANSACTION)
+        .values_list("generation_id", flat=True)
+    )  # fmt: skip
     newest = since.newest
     shown = [row for row in news if not row.trashed_at]
     at_top = request.GET.get("top") == "1" and not only
@@ -39,7 +59,10 @@ def live(request: HttpRequest) -> HttpResponse:
     # Behind the pill they stay counted until they are loaded; at the top they are on the page now.
     upto.newest = max([newest, *(row.pk for row in created)]) if at_top else newest
     context = {
-        "changed": [] if only else [row for row in shown if row.pk <= newest],
+        "changed": [] if only else [row for row in shown if row.pk <= newest and row.pk not in returned],
+        # They may not be on the page, which then puts them in their place.
+        "restored_days": [] if only else in_days(row for row in shown if row.pk <= newest and row.pk in returned),
+        "only": only,
         "gone": [row for row in news if row.trashed_at],
         "created_days": in_days(created) if at_top else [],
         "new_count": Generation.objects.for_gallery().filter(pk__gt=newest).count() if created and not at_top else 0,
@@ -47,6 +70,8 @@ def live(request: HttpRequest) -> HttpResponse:
         "live": upto.state(),
         "usual": usual_seconds(),
     }
+    if only and context["gone"]:
+        context |= {"gone": [], "thrown_away": news[0], "may_restore": may_change(request, news[0])}
     if only and shown:
         context |= detail_context(shown[0], request.user) | {"detail": shown[0]}
     return render(request, "videos/_live.html", context)

@@ -1,0 +1,134 @@
+"""Two members and a trash can: throw away, think again, and what the other sees of it meanwhile."""
+
+import pytest
+from playwright.sync_api import expect
+
+from .test_access import NARROW, WIDE, violations
+from .test_walks import card, cards
+
+
+@pytest.fixture(scope="package")
+def three(house) -> list[str]:
+    """Three finished videos of ben's, the newest first, as the wall has them."""
+    visitor = house.visitor("ben")
+    made = [visitor.submit(prompt=f"A lighthouse, wave {number}") for number in (1, 2, 3)]
+    for uuid in made:
+        visitor.wait_until_saved(uuid)
+    return made[::-1]
+
+
+def order(page, three) -> list[str]:
+    return [uuid for uuid in cards(page) if uuid in three]
+
+
+def test_trash_and_undo_while_a_teammate_looks_on(house, three, sign_in):
+    ben, ada = sign_in(house, "ben"), sign_in(house, "ada")
+    middle = three[1]
+    for page in (ben, ada):
+        expect(card(page, middle)).to_be_visible()
+    card(ben, middle).hover()
+    card(ben, middle).get_by_role("button", name="Move to trash").click()
+    expect(card(ben, middle)).to_have_count(0, timeout=2_000)
+    toast = ben.locator(".toast", has_text="Moved to the trash.")
+    expect(toast).to_be_visible()
+    expect(ben.locator("#announcer")).to_contain_text("Moved to the trash. Undo")
+    expect(card(ada, middle)).to_have_count(0, timeout=6_000)
+
+    toast.get_by_role("button", name="Undo").click()
+    expect(toast).to_have_count(0, timeout=2_000)
+    expect(card(ben, middle)).to_be_visible()
+    expect(card(ada, middle)).to_be_visible(timeout=6_000)
+    for page in (ben, ada):
+        assert order(page, three) == three, "it is back where it was"
+    # What came back is alive: its buttons are htmx's again, not whole page loads.
+    card(ben, middle).hover()
+    card(ben, middle).get_by_role("link", name="Reuse").click()
+    expect(ben.locator("#composer #prompt")).to_have_value("A lighthouse, wave 2")
+    assert ben.url == f"{house.url}/"
+
+
+def test_the_undo_is_offered_for_ten_seconds_and_the_trash_for_thirty_days(house, three, sign_in):
+    ben = sign_in(house, "ben")
+    newest = three[0]
+    expect(card(ben, newest)).to_be_visible()
+    card(ben, newest).hover()
+    card(ben, newest).get_by_role("button", name="Move to trash").click()
+    toast = ben.locator(".toast")
+    ben.mouse.move(700, 5)
+    ben.wait_for_timeout(7_000)
+    expect(toast).to_be_visible()
+    expect(toast).to_have_count(0, timeout=6_000)
+
+    ben.get_by_role("button", name="Account of ben").click()
+    ben.get_by_role("link", name="Trash").click()
+    expect(card(ben, newest)).to_be_visible()
+    assert card(ben, newest).locator("img").evaluate("img => img.decode().then(() => img.naturalWidth)") > 0
+    card(ben, newest).get_by_role("button", name="Restore").click()
+    expect(card(ben, newest)).to_have_count(0)
+    expect(ben.get_by_role("heading", name="The trash is empty")).to_be_visible()
+    ben.goto(house.url)
+    assert order(ben, three) == three
+
+
+def test_a_teammate_s_page_of_it_says_that_it_is_gone(house, three, sign_in):
+    ben, ada = sign_in(house, "ben"), sign_in(house, "ada")
+    path = f"{house.url}/generations/{three[2]}/"
+    for page in (ben, ada):
+        page.goto(path)
+    ben.get_by_role("button", name="Move to trash").click()
+    ben.wait_for_url(f"{house.url}/")
+    expect(ada.get_by_role("heading", name="In the trash")).to_be_visible(timeout=6_000)
+    ben.locator(".notes").get_by_role("button", name="Undo").click()
+    ben.wait_for_url(path)
+    expect(ada.locator("video")).to_be_visible(timeout=6_000)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "without-js"])
+def test_delete_for_good_asks_first(house, sign_in, javascript):
+    visitor = house.visitor("ben")
+    uuid = visitor.submit(prompt=f"A sandcastle {javascript}")
+    visitor.wait_until_saved(uuid)
+    visitor.post(f"/generations/{uuid}/trash/")
+    ben = sign_in(house, "ben", java_script_enabled=javascript)
+    ben.goto(f"{house.url}/trash/")
+    thrown = card(ben, uuid)
+    opener = thrown.get_by_role("button", name="Delete for good").first
+    opener.click()
+    sure = ben.get_by_role("alertdialog")
+    expect(sure).to_contain_text("A sandcastle")
+    expect(sure.get_by_role("button", name="Keep it")).to_be_focused()
+    ben.keyboard.press("Escape")
+    expect(sure).to_be_hidden()
+    expect(opener).to_be_focused()
+    opener.click()
+    sure.get_by_role("button", name="Delete for good").click()
+    expect(card(ben, uuid)).to_have_count(0)
+    assert visitor.http.get(f"/generations/{uuid}/video").status_code == 404
+    assert "Deleted for good" in visitor.http.get(f"/generations/{uuid}/").text
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
+def test_the_trash_has_no_axe_violation(house, three, sign_in, scheme, viewport):
+    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    visitor = house.visitor("ben")
+    found = {}
+    page.goto(f"{house.url}/trash/")
+    found["empty"] = violations(page)
+    visitor.post(f"/generations/{three[0]}/trash/")
+    page.goto(f"{house.url}/trash/")
+    expect(card(page, three[0])).to_be_visible()
+    found["trash"] = violations(page)
+    page.get_by_role("button", name="Delete for good").first.click()
+    found["sure"] = violations(page)
+    page.goto(f"{house.url}/generations/{three[0]}/")
+    found["gone"] = violations(page)
+    visitor.post(f"/generations/{three[0]}/restoration/")
+    page.goto(house.url)
+    card(page, three[0]).hover()
+    card(page, three[0]).get_by_role("button", name="Move to trash").click()
+    expect(page.locator(".toast")).to_be_visible()
+    found["toast"] = violations(page)
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(card(page, three[0])).to_be_visible()
+    assert {name: ones for name, ones in found.items() if ones} == {}

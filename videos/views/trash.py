@@ -1,0 +1,38 @@
+from uuid import UUID
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from ..models import Generation
+from ..models.generation import IN_THE_TRASH
+
+PAGE = 48
+
+
+@require_GET
+def trash(request: HttpRequest) -> HttpResponse:
+    """What a member threw away (an admin sees everybody's), the latest first; pages follow by cursor."""
+    rows = everything = Generation.objects.for_trash(request.user)
+    if last := _row(everything, request.GET.get("after", "")):
+        rows = rows.filter(Q(trashed_at__lt=last.trashed_at) | Q(trashed_at=last.trashed_at, pk__lt=last.pk))
+    generations = list(rows[: PAGE + 1])
+    more = len(generations) > PAGE
+    generations = generations[:PAGE]
+    context = {
+        "generations": generations,
+        "days": IN_THE_TRASH.days,
+        "first_url": reverse("trash") if last else "",
+        "next_url": f"{reverse('trash')}?after={generations[-1].uuid}" if more else "",
+    }
+    return render(request, "videos/trash.html", context)
+
+
+def _row(rows, uuid: str) -> Generation | None:
+    """The last one of the page before; None where it has left the trash since, and so for the first page."""
+    try:
+        return rows.filter(uuid=UUID(uuid)).first()
+    except ValueError:
+        return None
