@@ -39,7 +39,11 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
 
 DATABASE_URL = environment.text("DATABASE_URL")
 REDIS_URL = environment.text("REDIS_URL")
-ON_LOOPBACK = HOST in environment.LOOPBACK and (PUBLIC_HOST is None or PUBLIC_HOST in environment.LOOPBACK)
+# Whoever answers to another name, be it behind a proxy on this machine, is reached from elsewhere.
+ON_LOOPBACK = {HOST, PUBLIC_HOST or HOST, *(host.strip("[]").lower() for host in ALLOWED_HOSTS)} <= environment.LOOPBACK
+
+# Touched when the workers are told to stop, so that what claims and sends does not begin anything new.
+WORKERS_STOPPING = DATA_DIR / "workers-stopping"
 
 # ── Secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
 _may_generate = ON_LOOPBACK and not DATABASE_URL
@@ -80,11 +84,11 @@ INSTALLED_APPS = [
     "videos",
 ]
 MIDDLEWARE = [
-    "django.middleware.gzip.GZipMiddleware",
+    "videos.views.middleware.TextGZipMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "videos.views.middleware.OwnSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -133,7 +137,7 @@ DATABASES = {
 if DATABASE_URL:
     try:
         DATABASES["default"] = dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
-    except dj_database_url.ParseError as error:
+    except (dj_database_url.ParseError, dj_database_url.UnknownSchemeError) as error:
         raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -190,7 +194,10 @@ SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = BEHIND_TLS
+# Subdomains and the browsers' preload list bind a whole domain, long after we are gone: that is its owner's to decide,
+# not ours because an address was set. The checks that ask for both are silenced.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 # The proxy's own check of /healthz and the provider's callbacks come over the inner network without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]

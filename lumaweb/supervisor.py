@@ -185,10 +185,12 @@ class Supervisor:
         answers: Callable[[], bool] = lambda: True,
         ready_line: str = "",
         pace: Pace | None = None,
+        on_stop: Callable[[], object] = lambda: None,
     ) -> None:
         self._children = [Child(program) for program in programs]
         self._pace = pace or Pace()
         self._answers = answers
+        self._on_stop = on_stop
         self._has_answered = False
         self._ready_line = ready_line
         self._is_ready = False
@@ -375,6 +377,7 @@ class Supervisor:
     def _stop(self) -> None:
         heard = len(self._signals)
         self._say("stopping")
+        self._on_stop()
         for outlives_others, patience in ((False, self._pace.stop), (True, self._pace.stop_last)):
             group = [child for child in self._children if child.program.outlives_others == outlives_others]
             for child in reversed(group):

@@ -60,9 +60,10 @@ TABLE = {
     "running": {"submitting": "processing", "unconfirmed": "processing"},
     "completed": dict.fromkeys(State.values, "completed"),
     "failed": {"submitting": "failed", "processing": "failed", "unconfirmed": "failed"},
-    "never sent": {"submitting": "queued"},
-    "refused": {"submitting": "failed"},
-    "rate limited": {"submitting": "queued"},
+    # From `unconfirmed` these are answers that came after the sweep's doubt: surely not started, and not sent again.
+    "never sent": {"submitting": "queued", "unconfirmed": "failed"},
+    "refused": {"submitting": "failed", "unconfirmed": "failed"},
+    "rate limited": {"submitting": "queued", "unconfirmed": "failed"},
     "no answer": {"submitting": "unconfirmed"},
     "worker killed": {"submitting": "unconfirmed"},
     "overdue": {"processing": "failed"},
@@ -197,13 +198,62 @@ def test_a_rate_limit_rests_the_token_for_as_long_as_told():
 
 
 def test_what_could_not_be_sent_for_a_day_fails():
-    a_token()
+    token = a_token()
     generation = a_generation()
-    Generation.objects.update(created_at=timezone.now() - timedelta(hours=25))
-    generation.refresh_from_db()
+    generation.claim()
+    generation.refuse(an_error("not_sent", Sent.NEVER))
+    assert generation.state == "queued", "a day counts from the first try, however long it waited before"
+    generation.events.update(at=timezone.now() - timedelta(hours=25))
+    ApiToken.objects.filter(pk=token.pk).update(health="ok", limited_until=None)
     generation.claim()
     generation.refuse(an_error("not_sent", Sent.NEVER))
     assert (generation.state, generation.error_code) == ("failed", "too_late")
+
+
+def test_a_retry_by_the_author_and_one_by_an_admin_are_one():
+    generation = in_state("unconfirmed")
+    first, _ = generation.retry(generation.member)
+    second, made = generation.retry(a_member("boss"))
+    assert (first, made) == (second, False)
+
+
+def test_a_task_id_that_comes_after_the_end_is_looked_up():
+    generation = in_state("unconfirmed")
+    generation.dismiss(generation.member)
+    generation.record(running("late"), "answer")
+    assert generation.state == "failed"
+    assert generation in Generation.objects.worth_asking(timezone.now() + timedelta(seconds=1))
+
+
+def test_what_was_given_up_is_looked_up_for_a_day_and_no_longer():
+    generation = in_state("processing")
+    assert generation.give_up()
+    assert generation in Generation.objects.worth_asking(timezone.now() + timedelta(hours=2))
+    Generation.objects.update(finished_at=timezone.now() - timedelta(hours=25))
+    generation.refresh_from_db()
+    generation.asked_in_vain()
+    generation.refresh_from_db()
+    assert generation.ask_at is None
+
+
+def test_what_a_provider_quotes_of_our_secret_addresses_is_redacted():
+    generation = in_state("submitting")
+    error = an_error("bad_request", Sent.REFUSED, status=400)
+    error.message = "start_image_url https://films.example.com/frames/SECRETKEY.jpg could not be fetched"
+    generation.refuse(error)
+    kept = generation.error_message + "".join(generation.events.values_list("text", flat=True))
+    assert "SECRETKEY" not in kept
+    assert "could not be fetched" in kept
+
+
+def test_a_new_provider_pauses_the_other_and_holds_what_waits():
+    a_token()
+    generation = a_generation()
+    other = a_token("real", base_url="https://api.acedata.cloud")
+    assert ApiToken.objects.sole_provider(other.base_url) == 1
+    assert Generation.objects.hold() == 1
+    assert generation.claim() is None
+    assert Generation.objects.get().news.title == "Held"
 
 
 def test_the_line_is_fair_among_members():

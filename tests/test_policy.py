@@ -86,7 +86,8 @@ def no_public_address(luma):
 
 def too_late(luma):
     generation = not_sent(luma)
-    Generation.objects.update(created_at=timezone.now() - timezone.timedelta(hours=25))
+    generation.events.create(kind="claimed")
+    generation.events.update(at=timezone.now() - timezone.timedelta(hours=25))
     return generation
 
 

@@ -240,14 +240,14 @@ def test_an_extension_is_named_in_the_ways_that_can_work(token):
     """Id, then link, then our copy; an id means nothing to another account."""
     parent = completed(token)
     child = a_generation(parent.member, action="extend", source_video_id=parent.video_id, parent=parent)
-    assert [way for way, _ in child.sources(token)] == ["id", "link"]
+    assert [way for _, way, _ in child.sources(token)] == ["id", "link"]
     Generation.objects.filter(pk=parent.pk).update(archive="saved")
     child = Generation.objects.get(pk=child.pk)
-    assert [way for way, _ in child.sources(token)] == ["id", "link", "copy"]
+    assert [way for _, way, _ in child.sources(token)] == ["id", "link", "copy"]
     other = a_token("sandbox-2", base_url="http://127.0.0.1:8801")
-    assert [way for way, _ in child.sources(other)] == ["link", "copy"]
+    assert [way for _, way, _ in child.sources(other)] == ["link", "copy"]
     far = a_token("real", base_url="https://api.acedata.cloud")
-    assert [way for way, _ in child.sources(far)] == ["link"]
+    assert [way for _, way, _ in child.sources(far)] == ["link"]
 
 
 def test_everything_is_behind_sign_in(client, token):

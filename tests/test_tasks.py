@@ -194,16 +194,92 @@ def test_the_sweep_finds_what_a_dead_worker_left(luma, token):
     assert (generation.state, generation.error_code) == ("unconfirmed", "interrupted")
 
 
-def test_a_task_that_never_ends_is_given_up(luma, token):
+def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
-    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=1))
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=1), ask_at=timezone.now())
     tasks.sweep()
+    generation.refresh_from_db()
+    assert generation.state == "processing", "after a night asleep the video may well be there: ask first"
+    luma.answer = lambda path, body: (200, {"items": [{"id": "task-1"}], "count": 1})
+    tasks.ask()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "overdue")
     generation.record(a_result(), "callback")
     assert generation.state == "completed", "it came after all, and it is ours"
+
+
+def test_what_finished_while_we_slept_is_found(luma, token):
+    generation = a_generation(timeout=30)
+    generation.claim()
+    generation.record(running(), "answer")
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=8), ask_at=timezone.now())
+    done = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4"}
+    luma.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": done}], "count": 1})
+    tasks.sweep()
+    tasks.ask()
+    generation.refresh_from_db()
+    assert generation.state == "completed"
+
+
+def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(luma, token):
+    generation = a_generation(timeout=30)
+    generation.claim()
+    generation.record(running(), "answer")
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=30))
+    tasks.sweep()
+    generation.refresh_from_db()
+    assert (generation.state, generation.error_code) == ("failed", "overdue")
+
+
+def test_nothing_is_claimed_once_the_workers_are_told_to_stop(luma, token, settings):
+    a_generation()
+    settings.WORKERS_STOPPING.touch()
+    try:
+        tasks.drain()
+        assert not luma.posts
+    finally:
+        settings.WORKERS_STOPPING.unlink()
+    tasks.drain()
+    assert len(luma.posts) == 1
+
+
+def test_a_locked_database_loses_no_answer(luma, token):
+    """While the POST is under way, somebody holds the write lock for longer than one try waits."""
+    luma.seconds = 0.3
+    generation = a_generation()
+
+    def hold(path, body):
+        from django.db import connection, transaction
+
+        def lock() -> None:
+            with transaction.atomic():
+                Heartbeat.stamp("the lock")
+                time.sleep(1.5)
+            connection.close()
+
+        threading.Thread(target=lock).start()
+        time.sleep(0.2)
+        return 200, {"task_id": "kept"}
+
+    luma.answer = hold
+    tasks.drain()
+    generation.refresh_from_db()
+    assert (generation.state, generation.task_id) == ("processing", "kept")
+
+
+def test_a_callback_about_a_task_nobody_knows_is_disowned(luma, token):
+    """It beat the answer, so nothing could gainsay it; its link leads nowhere and the provider knows no such task."""
+    generation = a_generation()
+    generation.claim()
+    generation.record(a_result("forged", video_url=f"{luma.url}/nothing.mp4"), "callback")
+    luma.answer = lambda path, body: (200, {})
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert (generation.state, generation.task_id) == ("unconfirmed", "")
+    generation.record(a_result("true", video_url=f"{luma.url}/v.mp4"), "callback")
+    assert (generation.state, generation.task_id) == ("completed", "true")
 
 
 def a_film(tmp_path) -> bytes:

@@ -52,7 +52,9 @@ def an_empty_storage(tmp_path, settings):
 def finished(luma, path="/v.mp4") -> Generation:
     generation = a_generation()
     generation.claim()
-    generation.record(a_result(str(uuid.uuid4()), video_url=luma.url + path), "callback")
+    task_id = str(uuid.uuid4())
+    generation.record(running(task_id), "answer")
+    generation.record(a_result(task_id, video_url=luma.url + path), "callback")
     return generation
 
 
@@ -383,7 +385,7 @@ def test_adopt_is_a_command_too(luma, token, capsys):
         call_command("adopt", str(uuid.uuid4()), "--member", "nobody")
 
 
-# ── Held after a restore ──────────────────────────────────────────────────────────────────────────────────────
+# ── Held ──────────────────────────────────────────────────────────────────────────────────────
 
 
 def held(token, count: int = 1) -> list[Generation]:
@@ -400,7 +402,7 @@ def test_what_is_held_is_not_sent(luma, token):
     assert generation.claim() is None
     generation.refresh_from_db()
     assert (generation.state, luma.posts, kinds(generation)[-1]) == ("queued", [], "held")
-    assert "Held after a restore" in generation.news.title
+    assert "Held" in generation.news.title
     assert "admin" in generation.news.who
 
 
@@ -442,7 +444,7 @@ def test_the_card_of_a_held_row_says_so(client, token):
     client.force_login(generation.member)
     for page in ("/", generation.get_absolute_url()):
         text = client.get(page).text
-        assert "Held after a restore" in text
+        assert "Held" in text
         assert "An admin can release it." in text
 
 

@@ -139,6 +139,13 @@ class ApiTokenAdmin(admin.ModelAdmin):
             obj.save(update_fields=changed)
         else:
             obj.save()
+        if obj.enabled and ApiToken.objects.sole_provider(obj.base_url):
+            held = Generation.objects.hold()
+            messages.warning(
+                request,
+                "The tokens of every other provider are paused: new videos go to one provider at a time."
+                + (f" {held} queued before are held; release them among the generations." if held else ""),
+            )
         submit_later()
 
     @admin.action(description="Pause: send nothing new", permissions=["change"])
@@ -148,6 +155,10 @@ class ApiTokenAdmin(admin.ModelAdmin):
 
     @admin.action(description="Resume", permissions=["change"])
     def resume(self, request: HttpRequest, tokens) -> None:
+        providers = set(tokens.values_list("base_url", flat=True))
+        if len(providers | set(ApiToken.objects.filter(enabled=True).values_list("base_url", flat=True))) > 1:
+            messages.error(request, "These would serve two providers at once. Pause the tokens of the other one first.")
+            return
         resumed = tokens.filter(enabled=False).update(enabled=True)
         submit_later()
         messages.success(request, f"{resumed} resumed.")
@@ -215,7 +226,7 @@ class AdoptForm(forms.Form):
 class GenerationAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("created_at", "state", "archive", "member", "token", "task_id", "error_code", "held_at")
     list_filter = ("state", ("held_at", admin.EmptyFieldListFilter), "archive", "action", "token")
-    actions = ("release",)
+    actions = ("release", "save_again")
     search_fields = ("uuid", "task_id", "video_id", "trace_id")
     exclude = ("callback_key_hash",)
     inlines = (EventInline,)
@@ -223,6 +234,12 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
     # Rows are not edited here; these are guarded steps of their own, and for admins only.
     def has_step_permission(self, request: HttpRequest) -> bool:
         return request.user.is_active and request.user.is_superuser
+
+    @admin.action(description="Save again (where it could not be saved)", permissions=["step"])
+    def save_again(self, request: HttpRequest, generations) -> None:
+        chosen = list(generations)
+        again = sum(generation.save_again(request.user) for generation in chosen)
+        messages.success(request, f"{again} of {len(chosen)} are being saved again.")
 
     @admin.action(description="Release and send", permissions=["step"])
     def release(self, request: HttpRequest, generations) -> None:

@@ -24,6 +24,8 @@ PUBLIC_BASE_URL = "https://api.acedata.cloud"
 PLACEHOLDER = "YOUR_API_TOKEN"
 ASPECT_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "9:21")
 BATCH_LIMIT = 50
+# Seconds for all of one call whose answer comes at once, however slowly it drips.
+POST_AT_MOST = 45.0
 
 # Longer texts are cut; a longer id or link is dropped, because a cut one would name something else.
 ID_LENGTH = 200
@@ -277,7 +279,7 @@ class LumaClient:
             ) from error
         try:
             # httpx's limits are per read; a server that drips one byte at a time would hold us for ever.
-            async with asyncio.timeout(sum(filter(None, timeout.as_dict().values()))):
+            async with asyncio.timeout(POST_AT_MOST if read_timeout is None else read_timeout + POST_AT_MOST):
                 response = await self._client.send(request, stream=True, follow_redirects=False)
                 try:
                     body = await _read(response)

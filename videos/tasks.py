@@ -10,13 +10,13 @@ import re
 import time
 import uuid
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import IntegrityError, close_old_connections, connections, transaction
+from django.db import DatabaseError, IntegrityError, close_old_connections, connections, transaction
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import timezone
 from django_q.models import OrmQ
@@ -45,10 +45,12 @@ SUBMISSIONS = settings.Q_CLUSTER["name"]
 MEDIA = "media"
 
 CLAIM_FOR = 20.0  # seconds; then the next drain goes on, so that no task of the queue lasts for ever
+STOPPING_FOR = 60.0  # seconds after which a mark left by a stop that was cut short counts for nothing
 AT_ONCE = 200  # POSTs under way in one drain
 SAVING_LEASE = 60.0  # seconds after which another worker may take over a download that fell silent
 SAVE_TRIES = 32  # with the waits between them about five days
 LINK_GONE = (400, 401, 403, 404, 410)  # how an expired link answers, by vendor
+ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the rest of the sweep
 BATCH = 50  # ids in one look-up; the contract's recommended most
 
 
@@ -62,9 +64,9 @@ def archive_later(pk: int) -> None:
 
 
 def beat_later() -> None:
-    """Ask a worker of each cluster to stamp its heartbeat."""
-    async_task("videos.tasks.beat", SUBMISSIONS)
-    async_task("videos.tasks.beat", MEDIA, cluster=MEDIA)
+    """Ask a worker of each cluster to stamp its heartbeat. A broker that is away is logged and keeps nobody."""
+    transaction.on_commit(partial(async_task, "videos.tasks.beat", SUBMISSIONS), robust=True)
+    transaction.on_commit(partial(async_task, "videos.tasks.beat", MEDIA, cluster=MEDIA), robust=True)
 
 
 def beat(name: str) -> None:
@@ -100,17 +102,22 @@ async def _drain() -> None:
     sending: set[asyncio.Task] = set()
     line: list[Generation] = []
     failures: list[BaseException] = []
-    await _in_db(beat, SUBMISSIONS)
+    claiming = True
     async with provider.new_client() as client:
         try:
             while True:
                 now = time.monotonic()
-                if now - stamped > 5:
-                    await _in_db(beat, SUBMISSIONS)
-                    stamped = now
                 claim = None
-                if now - started < CLAIM_FOR and len(sending) < AT_ONCE:
-                    line, claim = await _in_db(_next_claim, line)
+                try:
+                    if now - stamped > 5:
+                        stamped = now
+                        await _in_db(beat, SUBMISSIONS)
+                    if claiming and now - started < CLAIM_FOR and len(sending) < AT_ONCE:
+                        line, claim = await _in_db(_next_claim, line)
+                except DatabaseError as error:
+                    # No more claims, but what is under way is paid for and must still be recorded.
+                    failures.append(error)
+                    claiming = False
                 if claim:
                     sending.add(asyncio.create_task(_send(claim, client)))
                     await asyncio.sleep(0)  # let the POST go out before the next claim
@@ -119,8 +126,8 @@ async def _drain() -> None:
                     break
                 done, sending = await asyncio.wait(sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
                 failures += [task.exception() for task in done if task.exception()]
-            if time.monotonic() - started >= CLAIM_FOR and await _in_db(_more_to_send):
-                await _in_db(async_task, "videos.tasks.drain")
+            if claiming and time.monotonic() - started >= CLAIM_FOR and await _in_db(_more_to_send):
+                await _in_db(submit_later)
         finally:
             # This thread's connections are of no worker of the queue, which would close them.
             await _in_db(connections.close_all)
@@ -133,9 +140,35 @@ async def _in_db(function, *args):
     return await sync_to_async(function)(*args)
 
 
+async def _kept(generation: Generation, function, *args) -> None:
+    """Write down what came of a POST; a database that is locked or away for a moment is tried again."""
+    for wait in (0.5, 1, 2, 4, 8, None):
+        try:
+            await _in_db(close_old_connections)
+            await _in_db(function, *args)
+            return
+        except DatabaseError:
+            if wait is None:
+                logger.exception(
+                    "generation %s: what came of its POST could not be recorded: %s", generation.uuid, args
+                )
+                raise
+            await asyncio.sleep(wait)
+
+
+def _is_stopping() -> bool:
+    """Whether this machine's workers were told to stop: what is claimed now would be killed while it is sent."""
+    try:
+        return time.time() - settings.WORKERS_STOPPING.stat().st_mtime < STOPPING_FOR
+    except FileNotFoundError:
+        return False
+
+
 def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]:
     """The next row that could be claimed, and who is left in line behind it."""
     close_old_connections()
+    if _is_stopping():
+        return [], None
     line = line or (ApiToken.objects.with_room().exists() and Generation.objects.next_in_line(50)) or []
     while line:
         generation, *line = line
@@ -161,18 +194,26 @@ async def _send(claim: Claim, client) -> None:
         source, next_step = await _source(claim)
         request = await _in_db(generation.request, claim, source)
         luma = provider.LumaClient(claim.token.base_url, await _in_db(_secret, claim.token), client=client)
+        if not await _in_db(_is_still_ours, claim):
+            # Preparing took so long that the sweep doubted it, and its member may have tried again.
+            return
         try:
             result = await luma.submit(request)
         except provider.ProviderError as error:
             if not (next_step and _may_mean_the_source(error)):
                 raise
-            await _in_db(generation.next_source, next_step)
+            await _kept(generation, generation.next_source, next_step, str(error))
             return
     except provider.ProviderError as error:
         logger.info("generation %s: %s", generation.uuid, error)
-        await _in_db(generation.refuse, error)
+        await _kept(generation, generation.refuse, error)
     else:
-        await _in_db(settle, generation, result, "answer")
+        await _kept(generation, settle, generation, result, "answer")
+
+
+def _is_still_ours(claim: Claim) -> bool:
+    row = Generation.objects.filter(pk=claim.generation.pk, state=State.SUBMITTING)
+    return row.filter(callback_key_hash=claim.generation.callback_key_hash).exists()
 
 
 def _frame_is_gone(generation: Generation) -> bool:
@@ -198,12 +239,10 @@ async def _source(claim: Claim) -> tuple[dict[str, str], int]:
     if claim.generation.action != "extend":
         return {}, 0
     ways = await _in_db(_ways, claim)
-    for step, (kind, value, rules) in enumerate(ways):
-        if step < claim.generation.source_step:
-            continue
+    for number, kind, value, rules in ways:
         if rules and not await asyncio.to_thread(_is_alive, value, rules):
             continue
-        following = step + 1 if step + 1 < len(ways) else 0
+        following = number + 1 if number < ways[-1][0] else 0
         if kind == "id":
             return {"video_id": value}, following
         if kind == "copy":
@@ -215,13 +254,16 @@ async def _source(claim: Claim) -> tuple[dict[str, str], int]:
     )
 
 
-def _ways(claim: Claim) -> list[tuple[str, str, download.Rules | None]]:
+def _ways(claim: Claim) -> list[tuple[int, str, str, download.Rules | None]]:
     """The ways to name the source, each with the rules by which its link can be looked at first, if it is ours."""
     parent = claim.generation.parent
-    rules = media.rules_for(parent, settings.VIDEO_MAX_BYTES) if parent and parent.token else None
+    rules = None
+    if parent and parent.token:
+        # A look, not a download: the row is claimed, and its POST must not wait for a slow CDN.
+        rules = replace(media.rules_for(parent, settings.VIDEO_MAX_BYTES), deadline=5.0)
     return [
-        (kind, value, rules if rules and kind == "link" and value == parent.video_url else None)
-        for kind, value in claim.generation.sources(claim.token)
+        (number, kind, value, rules if rules and kind == "link" and value == parent.video_url else None)
+        for number, kind, value in claim.generation.sources(claim.token)
     ]
 
 
@@ -244,6 +286,8 @@ def _never(code: str, message: str) -> provider.ProviderError:
 
 def archive(pk: int) -> None:
     """Keep a finished video here, before its link expires."""
+    # Many short downloads leave no room for the task that stamps.
+    beat(MEDIA)
     generation = Generation.objects.select_related("token").filter(pk=pk).first()
     if not generation or not generation.begin_saving(SAVING_LEASE):
         return
@@ -258,12 +302,17 @@ def archive(pk: int) -> None:
 
     try:
         saved = _save(generation, alive)
-    except (download.NotAllowed, download.DownloadFailed, media.NotAVideo, OSError) as error:
+    except Exception as error:
+        if not isinstance(error, (download.NotAllowed, download.DownloadFailed, media.NotAVideo, OSError)):
+            # Ours to mend; the video has its patience all the same.
+            logger.exception("generation %s: saving failed unexpectedly", generation.uuid)
         # Counted in tries, not by the video's age: a file lost after a year, or restored, has the same patience.
         tries = generation.archive_attempts
         retry_in = min(6 * 3600, 5 * 2 ** min(tries, 13)) * random.uniform(0.8, 1.2)
         logger.warning("generation %s: not saved: %s", generation.uuid, error)
-        generation.save_failed(str(error), for_good=tries >= SAVE_TRIES, retry_in=retry_in)
+        # A host that is not allowed may be allowed tomorrow: that is no fault of the video's.
+        for_good = tries >= SAVE_TRIES and not isinstance(error, download.NotAllowed)
+        generation.save_failed(str(error), for_good=for_good, retry_in=retry_in)
         return
     facts = {
         name: getattr(saved, name)
@@ -294,6 +343,8 @@ def _relink(generation: Generation) -> bool:
     except provider.ProviderError as error:
         logger.info("generation %s: no fresh link: %s", generation.uuid, error)
         return False
+    if result is None and generation.disown():
+        logger.warning("generation %s: its callback was about a task nobody knows", generation.uuid)
     return bool(result and generation.relink(result))
 
 
@@ -501,13 +552,23 @@ def ask() -> int:
     due = defaultdict(list)
     for generation in Generation.objects.worth_asking().select_related("token").order_by("ask_at")[:2000]:
         due[generation.token].append(generation)
+    end = time.monotonic() + ASK_FOR
+    asked = 0
     for token, generations in due.items():
-        for start in range(0, len(generations), BATCH):
-            _ask(token, generations[start : start + BATCH])
-    return sum(map(len, due.values()))
+        while generations and time.monotonic() < end:
+            batch, generations = generations[:BATCH], generations[BATCH:]
+            asked += len(batch)
+            if not _ask(token, batch):
+                # The others of this token would wait as long for nothing.
+                for generation in generations:
+                    generation.ask_soon()
+                break
+    return asked
 
 
-def _ask(token: ApiToken, generations: list[Generation]) -> None:
+def _ask(token: ApiToken, generations: list[Generation]) -> bool:
+    """Look one batch up and record what is new; False when the provider did not answer."""
+
     async def look() -> dict[str, provider.Result]:
         async with provider.new_client() as client:
             luma = provider.LumaClient(token.base_url, secret, client=client)
@@ -520,8 +581,12 @@ def _ask(token: ApiToken, generations: list[Generation]) -> None:
         logger.warning("token %s: tasks not readable: %s", token.pk, error)
         for generation in generations:
             generation.ask_soon()
-        return
+        return False
     for generation in generations:
         result = results.get(generation.task_id)
         if result is None or settle(generation, result, "sweep") is Verdict.KNOWN:
-            generation.asked_in_vain()
+            # Given up only on fresh knowledge: after a night asleep the video may well be there.
+            given_up = generation.is_overdue and generation.give_up()
+            if not given_up:
+                generation.asked_in_vain()
+    return True

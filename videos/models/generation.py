@@ -13,6 +13,8 @@ from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
 from django.urls import reverse
 from django.utils import timezone
 
+from lumaweb.logs import redact
+
 from .. import provider
 from . import policy
 from .event import Event
@@ -31,6 +33,8 @@ GRACE = timedelta(minutes=15)
 # Were it only slow, its answer would still be recorded: nothing is sent again because of this.
 SUBMITTING_AT_MOST = timedelta(seconds=60)
 QUEUED_AT_MOST = timedelta(hours=24)
+# What ended without a video is looked up for this long, and what cannot be looked up at all is given up after it.
+ASKED_AFTER_THE_END = timedelta(hours=24)
 # A row is changed and committed within this time, so a poll that looks back this far misses nothing.
 LONGEST_TRANSACTION = timedelta(seconds=20)
 # How long the trash keeps what was thrown away.
@@ -165,6 +169,11 @@ class GenerationQuerySet(models.QuerySet):
         """What a restore brought back as unsent; it stays where it is until an admin releases it."""
         return self.filter(state=State.QUEUED, held_at__isnull=False, trashed_at__isnull=True)
 
+    def hold(self) -> int:
+        """Keep what is queued from being sent until an admin releases it: it was asked of another provider."""
+        with transaction.atomic(durable=True):
+            return self._all_of(State.QUEUED, "held", "", only=Q(held_at__isnull=True), held_at=timezone.now())
+
     def hold_after_restore(self) -> tuple[int, int]:
         """Keep what a backup has as unsent from being sent, and doubt what it has as being sent.
 
@@ -180,8 +189,8 @@ class GenerationQuerySet(models.QuerySet):
             ApiToken.objects.recount()
         return held, doubted
 
-    def _all_of(self, leaving: State, because: str, text: str, **changes) -> int:
-        rows = self.filter(state=leaving)
+    def _all_of(self, leaving: State, because: str, text: str, only: Q = ANY, **changes) -> int:
+        rows = self.filter(only, state=leaving)
         Event.objects.bulk_create(
             [Event(generation_id=pk, kind=because, text=text) for pk in rows.values_list("pk", flat=True)],
             batch_size=500,
@@ -193,16 +202,14 @@ class GenerationQuerySet(models.QuerySet):
         return self.filter(state=State.SUBMITTING, submitted_at__lt=(now or timezone.now()) - SUBMITTING_AT_MOST)
 
     def worth_asking(self, now=None) -> "GenerationQuerySet":
-        """Tasks whose result should be looked up: nobody calls us back, or the callback is late."""
-        return self.filter(state__in=[State.PROCESSING, State.UNCONFIRMED], ask_at__lte=now or timezone.now()).exclude(
-            task_id=""
-        )
+        """Tasks whose result should be looked up: nobody calls us back, the callback is late, or we gave up lately."""
+        return self.filter(ask_at__lte=now or timezone.now()).exclude(task_id="")
 
     def overdue(self, now=None) -> list["Generation"]:
-        """Still without an end, although the provider's timeout and our patience are over."""
+        """Still without an end a day after all patience was over: its provider cannot be asked (any more)."""
         now = now or timezone.now()
-        slow = self.filter(state=State.PROCESSING, accepted_at__lt=now - GRACE)
-        return [row for row in slow if row.accepted_at + timedelta(seconds=row.timeout) * 2 + GRACE < now]
+        slow = self.filter(state=State.PROCESSING, accepted_at__lt=now - GRACE - ASKED_AFTER_THE_END)
+        return [row for row in slow if row.is_overdue]
 
     def worth_saving(self, now=None) -> "GenerationQuerySet":
         return self.filter(archive=Archive.REMOTE, archive_at__lte=now or timezone.now())
@@ -311,6 +318,7 @@ class Generation(models.Model):
                 condition=Q(state__in=["queued", "submitting", "processing", "unconfirmed"]),
                 name="generation_open",
             ),
+            models.Index(fields=["ask_at"], condition=Q(ask_at__isnull=False), name="generation_ask"),
             models.Index(fields=["archive_at"], condition=Q(archive="remote"), name="generation_unsaved"),
             models.Index(fields=["member", "-id"], name="generation_of_member"),
             models.Index(fields=["video_id"], condition=~Q(video_id=""), name="generation_video_id"),
@@ -399,34 +407,36 @@ class Generation(models.Model):
             **source,
         )
 
-    def sources(self, token: ApiToken) -> list[tuple[str, str]]:
-        """The ways to name the video to extend to this token's provider, best first: ("id" | "link" | "copy", value).
+    def sources(self, token: ApiToken) -> list[tuple[int, str, str]]:
+        """The ways to name the video to extend to this token's provider: (number, "id" | "link" | "copy", value).
+
+        Best first. A way has the same number with every token, so that one which a provider refused is known by it.
 
         What the member named comes first. An id means something only to the account that made the video, a link may
         have expired, and our copy needs an address the provider can reach.
         """
         parent = self.parent
-        ways = []
         own_account = parent is None or parent.token_id in (None, token.pk)
-        if self.source_video_id and own_account:
-            ways.append(("id", self.source_video_id))
-        if self.source_video_url:
-            ways.append(("link", self.source_video_url))
-        if parent:
-            if parent.video_id and own_account:
-                ways.append(("id", parent.video_id))
-            if parent.video_url:
-                ways.append(("link", parent.video_url))
-            if parent.archive == Archive.SAVED and token.public_url:
-                ways.append(("copy", str(parent.uuid)))
-        return list(dict.fromkeys(ways))
+        has_copy = parent and parent.archive == Archive.SAVED and token.public_url
+        ways = [
+            ("id", self.source_video_id if own_account else ""),
+            ("link", self.source_video_url),
+            ("id", parent.video_id if parent and own_account else ""),
+            ("link", parent.video_url if parent else ""),
+            ("copy", str(parent.uuid) if has_copy else ""),
+        ]
+        return [
+            (number, kind, value)
+            for number, (kind, value) in enumerate(ways)
+            if value and (kind, value) not in ways[:number] and number >= self.source_step
+        ]
 
-    def next_source(self, step: int) -> bool:
-        """The provider refused this way of naming the source: back in line, to try from way number `step` on."""
+    def next_source(self, step: int, why: str) -> bool:
+        """The provider refused a way of naming the source: back in line, to try from way number `step` on."""
         return self._advance(
             {State.SUBMITTING},
             because="returned",
-            text="The provider does not know the clip by this name; trying another way.",
+            text=f"Trying another way to name the clip, since the provider said: {why}",
             state=State.QUEUED,
             source_step=step,
             not_before=timezone.now(),
@@ -445,9 +455,9 @@ class Generation(models.Model):
                 self.token.rest(wait, because)
             elif self.token and rule.token:
                 self.token.take_out(Health(rule.token), because)
-            if self.created_at < now - QUEUED_AT_MOST:
+            if self.events.filter(kind="claimed", at__lt=now - QUEUED_AT_MOST).exists():
                 changes |= {"error_code": "too_late"}
-                return self._fail({State.SUBMITTING}, because="refused", **changes, **trace)
+                return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", **changes, **trace)
             # The token rests, not the row: another token may have room for it at once.
             return self._advance(
                 {State.SUBMITTING},
@@ -458,7 +468,8 @@ class Generation(models.Model):
                 state=State.QUEUED,
                 not_before=now,
                 **changes,
-            )
+                # The sweep had doubted it meanwhile, and its member may have tried again: it is not sent once more.
+            ) or self._fail({State.UNCONFIRMED}, because="refused", **changes, **trace)
         if rule.becomes == policy.UNCONFIRMED:
             return self._advance(
                 {State.SUBMITTING},
@@ -470,7 +481,7 @@ class Generation(models.Model):
                 ask_at=now,
                 **changes,
             )
-        return self._fail({State.SUBMITTING}, because="refused", **changes, **trace)
+        return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", **changes, **trace)
 
     def interrupted(self) -> bool:
         """The worker that had claimed it is gone: what it sent, if anything, nobody knows."""
@@ -500,12 +511,19 @@ class Generation(models.Model):
         try:
             moved = self._take_in(result, via, told) or (
                 # A late task id is worth keeping whatever the state: with it the result can be looked up.
-                bool(told and not known) and self._advance(EVERY, because="task_known", text=f"By {via}.", **told)
+                bool(told and not known) and self._learn(told, via)
             )
         except IntegrityError:
+            if not type(self).objects.filter(token=self.token_id, task_id=result.task_id).exclude(pk=self.pk).exists():
+                raise
             logger.warning("generation %s: %s brought the task of another generation", self.uuid, via)
             return Verdict.REFUSED
         return Verdict.RECORDED if moved else Verdict.KNOWN
+
+    def _learn(self, told: dict, via: str) -> bool:
+        """Keep a task id that came late; unless the video is here, it is worth a look."""
+        soon = {} if self.state == State.COMPLETED else {"ask_at": timezone.now()}
+        return self._advance(EVERY, because="task_known", text=f"By {via}.", **told, **soon)
 
     def _take_in(self, result: provider.Result, via: str, told: dict) -> bool:
         if result.status is provider.Status.COMPLETED:
@@ -587,15 +605,24 @@ class Generation(models.Model):
             because=because,
             text=changes.get("error_message", ""),
             code=changes.get("error_code", ""),
-            state=State.FAILED,
-            finished_at=timezone.now(),
-            ask_at=None,
-            **changes,
+            **({"state": State.FAILED, "finished_at": timezone.now(), "ask_at": None} | changes),
         )
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the provider's time and our patience are over."""
+        patience = timedelta(seconds=2 * self.timeout) + GRACE
+        return self.state == State.PROCESSING and self.waiting_since + patience < timezone.now()
+
     def give_up(self) -> bool:
-        """The provider's time and our patience are over."""
-        return self._fail({State.PROCESSING}, because="failed", error_code="overdue", error_message="No result came.")
+        """Wait no longer. For a day it is still looked up now and then, since a video that comes late is ours."""
+        return self._fail(
+            {State.PROCESSING},
+            because="failed",
+            error_code="overdue",
+            error_message="No result came.",
+            ask_at=timezone.now() + timedelta(hours=1),
+        )
 
     def cancel(self, member) -> bool:
         """Take back what has not been sent; False once the claim has won."""
@@ -703,19 +730,22 @@ class Generation(models.Model):
         linked = ("start_frame", "end_frame", "source_video_id", "source_video_url", "parent", "depth")
         same = {name: getattr(self, name) for name in (*REQUEST, *linked)}
         key = uuid.uuid5(self.uuid, f"retry {tried}")
-        submission, made = type(self.submission).objects.open(member, key, 1, retry_of=self, **same)
+        # Under its author whoever pressed, so that the author and an admin together make one.
+        submission, made = type(self.submission).objects.open(self.member, key, 1, retry_of=self, **same)
         if made:
             self.events.create(kind="retried", member=member)
         return submission, made
 
     def asked_in_vain(self) -> None:
-        """The task runs on: look again soon while its usual time lasts, then ever less often."""
+        """The task runs on: look again soon while its usual time lasts, then ever less often; not for ever."""
         now = timezone.now()
         age = (now - self.waiting_since).total_seconds()
         wait = 4 if age < 120 else min(10, age / 30) if age < self.timeout else 60
-        type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(
-            asked=F("asked") + 1, ask_at=now + timedelta(seconds=wait * random.uniform(0.8, 1.2))
-        )
+        ask_at = now + timedelta(seconds=wait * random.uniform(0.8, 1.2))
+        if self.state == State.FAILED:
+            ended = self.finished_at or now
+            ask_at = now + timedelta(hours=1) if now - ended < ASKED_AFTER_THE_END else None
+        type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(asked=F("asked") + 1, ask_at=ask_at)
 
     def ask_soon(self) -> None:
         """Asking did not work (the provider is away, or limits us): try again shortly."""
@@ -746,6 +776,23 @@ class Generation(models.Model):
             thumbnail_url=result.thumbnail_url or F("thumbnail_url"),
         )
 
+    def disown(self) -> bool:
+        """The callback that completed it, before any answer came, was about a task its provider does not know.
+
+        It was a lie, or another's: its link leads nowhere, and the true news may still come.
+        """
+        return self._advance(
+            {State.COMPLETED},
+            because="foreign_news",
+            only=Q(archive=Archive.REMOTE, via="callback", accepted_at__isnull=True),
+            state=State.UNCONFIRMED,
+            finished_at=None,
+            error_code="no_answer",
+            archive=Archive.NONE,
+            archive_at=None,
+            **dict.fromkeys(("via", "task_id", "video_id", "video_url", "thumbnail_url", "result_prompt"), ""),
+        )
+
     def unsave(self, why: str) -> bool:
         """The saved file is missing or changed: save it again. False where the provider's link is not known."""
         return self._advance(
@@ -768,6 +815,18 @@ class Generation(models.Model):
             archive=Archive.SAVED,
             archive_at=None,
             **facts,
+        )
+
+    def save_again(self, member) -> bool:
+        """What kept it from being saved is mended: try anew, with all patience."""
+        return self._advance(
+            {State.COMPLETED},
+            because="unsaved",
+            by=member,
+            only=Q(archive=Archive.LOST, purged_at__isnull=True) & ~Q(video_url=""),
+            archive=Archive.REMOTE,
+            archive_at=timezone.now(),
+            archive_attempts=0,
         )
 
     def save_failed(self, why: str, *, for_good: bool, retry_in: float) -> bool:
@@ -800,7 +859,11 @@ class Generation(models.Model):
         **changes,
     ) -> bool:
         """Make one guarded step: the row, its token's slot, its event and what goes `along`, or nothing at all."""
-        if "task_id" in changes:
+        # The provider's words may quote an address of ours that is a secret.
+        text = redact(text)
+        if changes.get("error_message"):
+            changes["error_message"] = redact(changes["error_message"])
+        if changes.get("task_id"):
             only &= Q(task_id__in=["", changes["task_id"]])
         if trace_id:
             changes["trace_id"] = trace_id[:200]
@@ -875,14 +938,14 @@ class Generation(models.Model):
             return News(rule.title, rule.text, rule.who, rule.admin)
         if self.state == State.QUEUED and self.held_at:
             return News(
-                "Held after a restore",
-                "This installation was restored from a backup, and this video may have been sent since that was made. "
-                "It is not sent until it is released.",
+                "Held",
+                "Since it was asked for, this installation was restored from a backup, so it may have been sent, "
+                "or its provider was changed and another would charge for it. It is not sent until that is settled.",
                 "An admin can release it.",
             )
         if self.state == State.QUEUED and self.error_code:
             rule = policy.words_for(self.state, self.error_code, accepted=False)
             return News(rule.title, rule.text, rule.who, rule.admin)
         if self.archive == Archive.LOST:
-            return News("The video could not be saved", "Its link at the provider no longer works.", "")
+            return News("The video could not be saved here", "Its story says why.", policy.ADMIN)
         return None

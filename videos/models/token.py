@@ -7,7 +7,10 @@ from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Greatest
 from django.utils import timezone
+
+from lumaweb.logs import redact
 
 from ..download import origin_of
 
@@ -103,6 +106,10 @@ class ApiTokenQuerySet(models.QuerySet):
         for token in self:
             token.in_flight = token.generations.filter(state__in=HOLDS_A_SLOT).count()
             token.save(update_fields=["in_flight"])
+
+    def sole_provider(self, base_url: str) -> int:
+        """Pause the tokens of every other provider: new work goes to one at a time. Answers how many were paused."""
+        return self.filter(enabled=True).exclude(base_url=base_url).update(enabled=False)
 
     def take_over(self, base_url: str, secret: str, name: str, **extra) -> "ApiToken":
         """Make sure this secret is a token of the pool; the row that has it already is left as it is."""
@@ -215,19 +222,20 @@ class ApiToken(models.Model):
     def move_slots(pk: int | None, by: int) -> None:
         """Give back (-1) or count in (+1) a slot whatever the limit says: the work is there, or gone."""
         if pk and by:
-            ApiToken.objects.filter(pk=pk).update(in_flight=F("in_flight") + by)
+            # Never below none: a count that had drifted must not keep a video from being recorded.
+            ApiToken.objects.filter(pk=pk).update(in_flight=Greatest(F("in_flight") + by, 0))
 
     def rest(self, seconds: float, because: str) -> None:
         """Send nothing new with it for a while; a longer rest that is already on stays."""
         until = timezone.now() + timedelta(seconds=seconds)
         earlier = Q(limited_until__isnull=True) | Q(limited_until__lt=until)
         ApiToken.objects.filter(earlier, pk=self.pk, health__in=[Health.OK, Health.LIMITED]).update(
-            health=Health.LIMITED, limited_until=until, last_error=because[:300]
+            health=Health.LIMITED, limited_until=until, last_error=redact(because)[:300]
         )
 
     def take_out(self, health: Health, because: str) -> None:
         """Send nothing new with it until an admin mends it."""
-        ApiToken.objects.filter(pk=self.pk).update(health=health, limited_until=None, last_error=because[:300])
+        ApiToken.objects.filter(pk=self.pk).update(health=health, limited_until=None, last_error=redact(because)[:300])
 
     def mend(self) -> bool:
         """Use it again after it was taken out; False where it was not."""

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connections, transaction
 
 from lumaweb.supervisor import Program, Supervisor
 from videos import tasks
-from videos.models import ApiToken, Heartbeat, Member
+from videos.models import ApiToken, Generation, Heartbeat, Member
 from videos.views.account import setup_code
 
 PARTS = ("sandbox", "web", "worker", "ticker")
@@ -44,6 +44,8 @@ class Command(BaseCommand):
         if "sandbox" in parts:
             port = int(settings.SANDBOX_URL.rpartition(":")[2])
             require_free("127.0.0.1", port, "SANDBOX_PORT")
+        if "worker" in parts:
+            settings.WORKERS_STOPPING.unlink(missing_ok=True)
         connections.close_all()
         # Modules are found from here; what the environment says about files was read where we were started.
         os.chdir(settings.BASE_DIR)
@@ -54,6 +56,7 @@ class Command(BaseCommand):
             ready_line=f"Lumaweb is ready at {settings.LOCAL_URL}/"
             if "web" in parts
             else f"Lumaweb is ready: {', '.join(parts)}",
+            on_stop=settings.WORKERS_STOPPING.touch if "worker" in parts else lambda: None,
         )
         sys.exit(supervisor.run())
 
@@ -91,8 +94,9 @@ def choose_provider() -> bool:
         ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
     named = settings.LUMA_BASE_URL_GIVEN or bool(settings.FIRST_TOKEN)
     if named or ApiToken.objects.filter(enabled=True).exclude(base_url=settings.SANDBOX_URL).exists():
-        if settings.LUMA_BASE_URL != settings.SANDBOX_URL:
-            at_sandbox.filter(enabled=True).update(enabled=False)
+        if settings.LUMA_BASE_URL != settings.SANDBOX_URL and at_sandbox.filter(enabled=True).update(enabled=False):
+            # What was asked of the sandbox must not be charged by the provider that follows it.
+            Generation.objects.hold()
         return False
     ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX)
     at_sandbox.filter(enabled=False).update(enabled=True)

@@ -40,10 +40,11 @@ class Command(BaseCommand):
                     if started - swept >= SWEEP_EVERY:
                         swept = started
                         tasks.sweep()
-                        tasks.beat_later()
                     else:
                         tasks.wake()
                     tasks.ask()
+                    if swept == started:
+                        tasks.beat_later()
             except DatabaseError as error:
                 # The database is away or locked: the next tick tries again.
                 self.stderr.write(f"ticker: {error}")
