@@ -1,8 +1,12 @@
 """Read the environment: every variable through one of these, so that a bad value stops the start in words."""
 
+import base64
 import os
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -36,49 +40,62 @@ def flag(name: str) -> bool:
 
 def origin(name: str, value: str) -> str:
     """Check an http(s) address without a path and return it without a trailing slash."""
-    from urllib.parse import urlsplit
-
-    value = value.rstrip("/")
     try:
         parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and parts.hostname and not parts.username and not parts.query
+        good = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+        good = good and not (parts.path.strip("/") or parts.query or parts.fragment)
         parts.port  # noqa: B018  (reading it is what checks it)
     except ValueError:
         good = False
     if not good:
         raise ImproperlyConfigured(f"{name} is {value!r}; set it to an address such as https://films.example.com.")
-    return value
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def secret(name: str, data_dir: Path, file_name: str, *, may_generate: bool) -> str:
     """Read a secret from the environment, else from the data directory, where it is generated once (mode 0600)."""
     if value := text(name):
         return value
+    path = data_dir / file_name
+    if not may_generate and path.exists():
+        raise ImproperlyConfigured(
+            f"{name} is not set. Beyond loopback it has to be given, and this installation has one already in\n"
+            f"  {path}\n"
+            "Set the variable to what is in it: with another one, nothing could be read that was stored with this."
+        )
     if not may_generate:
         raise ImproperlyConfigured(
             f"{name} is not set. Beyond loopback it has to be given: set it to the output of\n"
             '  python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"\n'
             "and keep it with your backups' secrets, not with the backups."
         )
-    path = data_dir / file_name
+    return written_once(path, lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+
+
+def written_once(path: Path, make: Callable[[], str]) -> str:
+    """What a file of ours says (mode 0600); made at the first call. Raises ImproperlyConfigured where it is empty."""
     try:
         # O_EXCL: of several processes that start at once, one writes and the others read what it wrote.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return _written(path)
-    import base64
-
-    value = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    value = make()
     with os.fdopen(handle, "w") as file:
         file.write(value)
+        file.flush()
+        os.fsync(file.fileno())
+    # What is encrypted with it must not outlast it: the folder's entry has to be on the disk too.
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
     return value
 
 
 def _written(path: Path) -> str:
-    import time
-
     for _ in range(50):
         if value := path.read_text().strip():
             return value
         time.sleep(0.02)
-    raise ImproperlyConfigured(f"{path} is empty. Remove it to have a new key generated, or put the old key back.")
+    raise ImproperlyConfigured(f"{path} is empty. Put back what was in it, or remove it to have a new one made.")

@@ -1,6 +1,7 @@
 """Pictures and videos: reading what was uploaded, fetching what was made, and what is cut from it."""
 
 import io
+import os
 import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -146,6 +147,7 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
             rules = rules_for(generation, settings.VIDEO_MAX_BYTES)
             fetched = download.fetch(generation.video_url, rules, _Watched(file, alive))
             file.flush()
+            os.fsync(file.fileno())
             _look_at_the_first_bytes(path)
             duration, first = probe(path)
             thumbnail = _thumbnail(generation) or first
@@ -159,6 +161,8 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
             path.chmod(0o640)
             with path.open("rb") as finished:
                 video = keep(".mp4", _Moved(finished, name=str(path)))
+            for name in stored:
+                _outlasts_a_power_cut(name)
         except BaseException:
             for name in stored:
                 default_storage.delete(name)
@@ -166,6 +170,21 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
         finally:
             path.unlink(missing_ok=True)
     return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, first.width, first.height)
+
+
+def _outlasts_a_power_cut(name: str) -> None:
+    """Have a stored file and the folders that lead to it on the disk: the row is about to promise that it is there."""
+    try:
+        path = Path(default_storage.path(name))
+    except NotImplementedError:  # a storage that is not on this machine's disks
+        return
+    root = Path(settings.MEDIA_ROOT)
+    for place in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def put_in_place(path: Path, name: str) -> None:
@@ -235,6 +254,8 @@ def _thumbnail(generation) -> Image.Image | None:
         OSError,
         SyntaxError,
         ValueError,
+        Image.DecompressionBombError,
+        MemoryError,
     ):
         return None
 

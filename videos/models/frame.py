@@ -11,6 +11,8 @@ from .leftover import Leftover
 
 # The provider may read a frame a little later than it reports the end of the work.
 GRACE = timedelta(minutes=10)
+# A row may stay unconfirmed for ever; what it was sent with is not open for as long.
+UNCONFIRMED_AT_MOST = timedelta(hours=24)
 
 
 def digest(key: str) -> str:
@@ -52,9 +54,12 @@ class TemporaryLinkQuerySet(models.QuerySet):
         """The link behind this key while the work it was made for may still need it."""
         from .generation import State
 
-        at_work = Q(generation__state__in=[State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED])
-        just_done = Q(generation__finished_at__gt=timezone.now() - GRACE)
-        return self.filter(at_work | just_done, key_hash=digest(key)).select_related("frame", "clip").first()
+        now = timezone.now()
+        at_work = Q(generation__state__in=[State.SUBMITTING, State.PROCESSING])
+        unconfirmed = Q(generation__state=State.UNCONFIRMED, created_at__gt=now - UNCONFIRMED_AT_MOST)
+        just_done = Q(generation__finished_at__gt=now - GRACE)
+        needed = at_work | unconfirmed | just_done
+        return self.filter(needed, key_hash=digest(key)).select_related("frame", "clip").first()
 
 
 class TemporaryLink(models.Model):

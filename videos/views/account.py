@@ -10,6 +10,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
+from lumaweb import environment
+
 from ..forms import SetupForm
 from ..models import Member
 
@@ -18,11 +20,7 @@ def setup_code() -> str:
     """The one-time code that is printed at the start and asked for beyond loopback; "" on loopback."""
     if settings.ON_LOOPBACK:
         return ""
-    path = settings.DATA_DIR / "setup-code"
-    if not path.exists():
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_hex(4))
-    return path.read_text().strip()
+    return environment.written_once(settings.DATA_DIR / "setup-code", lambda: secrets.token_hex(4))
 
 
 @login_not_required
@@ -43,4 +41,4 @@ def setup(request: HttpRequest) -> HttpResponse:
         login(request, member, backend="django.contrib.auth.backends.ModelBackend")
         return redirect("studio")
     status = 422 if request.method == "POST" else 200
-    return render(request, "videos/setup.html", {"form": form, "asks_code": bool(code)}, status=status)
+    return render(request, "videos/setup.html", {"form": form, "asks_code": not settings.ON_LOOPBACK}, status=status)

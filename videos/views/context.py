@@ -14,6 +14,14 @@ def counts_for(member) -> dict[str, int]:
     )
 
 
+def current_path(request: HttpRequest) -> str:
+    """Path and query of the page an htmx request was made on; "" where it names none, or none of ours."""
+    try:
+        return request.htmx.current_url_abs_path or ""
+    except ValueError:  # the header is no address at all
+        return ""
+
+
 def shell(request: HttpRequest) -> dict:
     """What the frame around every page shows; `counts` and the token `pool` are only asked for where they are used."""
     theme = request.COOKIES.get("theme", "")

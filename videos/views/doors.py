@@ -40,9 +40,16 @@ def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
     if generation is None or not generation.opens_with(key):
         return _unknown()
     length = request.META.get("CONTENT_LENGTH") or "0"
+    # Django reads as many bytes as were announced. A body in chunks announces none, and ends by itself.
+    in_chunks = request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH")
+    stream = request.META["wsgi.input"] if in_chunks else request
     if not length.isdigit() or int(length) > CALLBACK_AT_MOST:
         return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
-    body = request.read(CALLBACK_AT_MOST + 1)
+    try:
+        body = stream.read(CALLBACK_AT_MOST + 1)
+    except Exception as error:  # the web server has types of its own for a broken chunk
+        logger.warning("callback of generation %s broke off: %s", uuid, error)
+        return HttpResponse("The body cannot be read.\n", status=400, content_type="text/plain")
     if len(body) > CALLBACK_AT_MOST:
         return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
     try:
@@ -127,11 +134,14 @@ def _storage() -> str:
 
 
 def _heartbeat(name: str) -> str:
-    stamp = Heartbeat.objects.filter(name=name).first()
+    try:
+        stamp = Heartbeat.objects.filter(name=name).first()
+    except DatabaseError as error:
+        return f"The database cannot be asked for it: {error.__class__.__name__}."
     if not stamp:
         return "No worker has reported yet."
     age = timezone.now() - stamp.at
-    return f"No worker has reported for {age.seconds} s." if age > HEARTBEAT_AT_MOST else ""
+    return f"No worker has reported for {int(age.total_seconds())} s." if age > HEARTBEAT_AT_MOST else ""
 
 
 @login_not_required

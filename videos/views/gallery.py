@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from statistics import median
 
+from django.conf import settings
 from django.core.cache import cache
 from django.http import HttpRequest
 from django.urls import reverse
@@ -107,11 +108,14 @@ class Since:
 
     @classmethod
     def read(cls, request: HttpRequest) -> "Since":
+        now = timezone.now().timestamp()
         try:
             at = float(request.GET.get("since", ""))
             timezone.datetime.fromtimestamp(at, timezone.get_current_timezone())
         except (ValueError, OverflowError, OSError):
-            at = timezone.now().timestamp()
+            at = now
+        # No page is older than its session, and none is told (below) of a time further ahead than this.
+        at = min(max(at, now - settings.SESSION_COOKIE_AGE), now + LONGEST_TRANSACTION.total_seconds())
         known = {}
         for pair in request.GET.get("known", "")[:4_000].split():
             pk, _, version = pair.partition(":")

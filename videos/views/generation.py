@@ -12,9 +12,9 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 
 from .. import provider
 from ..forms import frames_impossible
-from ..models import Generation
+from ..models import Generation, State
 from ..tasks import remove_leftovers, submit_later
-from .context import counts_for
+from .context import counts_for, current_path
 from .gallery import Since, in_days, usual_seconds
 from .ranges import ranged
 from .studio import submitted
@@ -96,12 +96,23 @@ def _own(request: HttpRequest, uuid: UUID, *, even_trashed: bool = False) -> Gen
 def _back(request: HttpRequest, generation: Generation) -> HttpResponse:
     """To the page the button was on. With htmx: the card as it is now; every other page learns it by its next poll."""
     if request.htmx:
-        if request.htmx.current_url_abs_path == generation.get_absolute_url():
+        if current_path(request) == generation.get_absolute_url():
             return HttpResponseClientRefresh()
-        generation = Generation.objects.for_gallery().get(pk=generation.pk)
-        context = {"generation": generation, "usual": usual_seconds(), "oob": True}
+        now = Generation.objects.for_gallery().filter(pk=generation.pk).first()
+        if not now:
+            # It was thrown away meanwhile: its card leaves this page too.
+            return render(request, "videos/_untrashed.html", {"generation": generation})
+        context = {"generation": now, "usual": usual_seconds(), "oob": True}
         return render(request, "videos/_card.html", context)
     return redirect(generation if request.POST.get("from") == "page" else "studio")
+
+
+def _refused(request: HttpRequest, generation: Generation, words: str) -> HttpResponse:
+    """Back, saying why nothing was done: in a toast where only the card is swapped, else on the page that comes."""
+    if request.htmx and current_path(request) != generation.get_absolute_url():
+        return trigger_client_event(_back(request, generation), "toast", {"text": words})
+    messages.info(request, words)
+    return _back(request, generation)
 
 
 CANNOT_BE_STOPPED = (
@@ -114,11 +125,8 @@ def trash(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Move it to the trash. With htmx: its card leaves this page, and a toast offers to undo it."""
     generation = _own(request, uuid)
     if not generation.trash(request.user):
-        if not request.htmx or request.htmx.current_url_abs_path == generation.get_absolute_url():
-            messages.info(request, CANNOT_BE_STOPPED)
-            return _back(request, generation)
-        return trigger_client_event(_back(request, generation), "toast", {"text": CANNOT_BE_STOPPED})
-    if request.htmx and request.htmx.current_url_abs_path != generation.get_absolute_url():
+        return _refused(request, generation, CANNOT_BE_STOPPED)
+    if request.htmx and current_path(request) != generation.get_absolute_url():
         context = {"generation": generation, "counts": counts_for(request.user)}
         return render(request, "videos/_trashed.html", context)
     messages.success(request, "Moved to the trash.", extra_tags=str(generation.uuid))
@@ -135,7 +143,7 @@ def restoration(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if not request.htmx:
         messages.success(request, "Restored.")
         return redirect("trash" if request.POST.get("from") == "trash" else generation)
-    if request.htmx.current_url_abs_path.startswith(reverse("trash")):
+    if current_path(request).startswith(reverse("trash")):
         answer = render(request, "videos/_untrashed.html", {"generation": generation})
         return trigger_client_event(answer, "toast", {"text": "Restored. It is back in the studio."})
     context = {"restored_days": in_days([generation]), "usual": usual_seconds(), "counts": counts_for(request.user)}
@@ -162,8 +170,10 @@ def deletion(request: HttpRequest, uuid: UUID) -> HttpResponse:
 @require_POST
 def cancellation(request: HttpRequest, uuid: UUID) -> HttpResponse:
     generation = _own(request, uuid)
-    if not generation.cancel(request.user) and not request.htmx:
-        messages.info(request, "It has been sent already, and what was sent cannot be stopped.")
+    if not generation.cancel(request.user):
+        generation.refresh_from_db(fields=["state"])
+        if generation.state != State.CANCELED:
+            return _refused(request, generation, "It has been sent already, and what was sent cannot be stopped.")
     return _back(request, generation)
 
 
@@ -182,10 +192,8 @@ def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if made:
         submit_later()
     elif not again:
-        messages.info(request, "Only what failed, was canceled or got no answer can be tried again.")
-    if not again:
-        return _back(request, generation)
-    if request.htmx and request.htmx.current_url_abs_path != generation.get_absolute_url():
+        return _refused(request, generation, "Only what failed, was canceled or got no answer can be tried again.")
+    if request.htmx and current_path(request) != generation.get_absolute_url():
         return submitted(request, again)
     page_of_new = again.generations.get().get_absolute_url()
     return HttpResponseClientRedirect(page_of_new) if request.htmx else redirect(page_of_new)

@@ -1,11 +1,40 @@
+import re
+
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import redirect
 from django.urls import reverse
 from django_htmx.http import HttpResponseClientRedirect
 
 from ..models import Member
+from .context import current_path
+
+# What compresses; pictures and videos do not.
+TEXT = re.compile(r"text/|application/(json|javascript|manifest\+json)\b|image/svg\+xml\b")
+
+
+class TextGZipMiddleware(GZipMiddleware):
+    """Compress pages only: a file is streamed, in ranges and with the length a player seeks by."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        a_part = response.streaming or response.has_header("Content-Range")
+        if a_part or not TEXT.match(response.get("Content-Type", "")):
+            return response
+        return super().process_response(request, response)
+
+
+class OwnSessionMiddleware(SessionMiddleware):
+    """Look up only such session keys as are made here: PostgreSQL refuses a query with a NUL in it."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        if not re.fullmatch("[a-z0-9]{8,40}", request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
+            request.COOKIES.pop(settings.SESSION_COOKIE_NAME, None)
+        super().process_request(request)
 
 
 class SignInMiddleware(LoginRequiredMiddleware):
@@ -15,8 +44,8 @@ class SignInMiddleware(LoginRequiredMiddleware):
         answer = super().handle_no_permission(request, view_func)
         if request.htmx:
             # The session ended while a fragment was asked for: the whole page goes to the sign-in, not one card.
-            back = request.htmx.current_url_abs_path or reverse("studio")
-            return HttpResponseClientRedirect(f"{reverse(settings.LOGIN_URL)}?next={back}")
+            back = current_path(request) or reverse("studio")
+            return HttpResponseClientRedirect(redirect_to_login(back, reverse(settings.LOGIN_URL)).url)
         return answer
 
 
