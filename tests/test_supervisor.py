@@ -191,6 +191,7 @@ programs = [Program("none", ["/nowhere/to/be/found"]), Program("one", python(OBE
 sys.exit(Supervisor(programs, pace=pace).run())
 """)
     running.wait_for(r"none cannot be started", times=2)
+    running.wait_for(r"\| obedient \d+")
     os.kill(running.pids("obedient")[0], signal.SIGKILL)
     running.wait_for(r"one was ended by SIGKILL")
     running.wait_for(r"\| obedient \d+", times=2)

@@ -6,11 +6,14 @@ import os
 import signal
 import sys
 import threading
+import time
 
 from .ledger import Ledger
 from .options import read_options
 from .server import SandboxServer
 from .studio import Studio
+
+STOP_AT_MOST = 2.5  # seconds
 
 
 def main() -> None:
@@ -27,13 +30,19 @@ def main() -> None:
         sys.exit(f"The sandbox provider cannot listen on port {options.port}: {wrong.strerror}. Set SANDBOX_PORT.")
     studio = server.studio = Studio(options, ledger, server.base_url)
     studio.take_up()
-    stopping = threading.Event()
+    # A list, not an Event: a handler that runs while the main thread is inside Event.wait may never get its lock.
+    told: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda *_: stopping.set())
+        signal.signal(name, lambda number, _: told.append(number))
     threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
     sys.stdout.write(f"Sandbox provider ready at {server.base_url}\n")
     sys.stdout.flush()
-    stopping.wait()
+    while not told:
+        time.sleep(0.1)
+    # Whatever holds a lock by then: what was accepted is in the ledger, and the renderers end when we are gone.
+    last_word = threading.Timer(STOP_AT_MOST, os._exit, [0])
+    last_word.daemon = True
+    last_word.start()
     server.shutdown()
     studio.stop()
     ledger.close()

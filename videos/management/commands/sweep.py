@@ -1,7 +1,6 @@
 import os
 import signal
 import socket
-import threading
 import time
 
 from django.core.management.base import BaseCommand
@@ -26,13 +25,14 @@ class Command(BaseCommand):
             tasks.sweep()
             tasks.ask()
             return
-        stop = threading.Event()
+        # A list, not an Event: a handler that runs while this thread is inside Event.wait may never get its lock.
+        told: list[int] = []
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+            signal.signal(number, lambda number, _: told.append(number))
         # The supervisor's number: a ticker it starts again goes on at once, without waiting for the dead one's lease.
         holder = f"{socket.gethostname()}:{os.getppid()}"
         swept = -SWEEP_EVERY
-        while not stop.is_set():
+        while not told:
             started = time.monotonic()
             try:
                 close_old_connections()
@@ -48,5 +48,6 @@ class Command(BaseCommand):
             except DatabaseError as error:
                 # The database is away or locked: the next tick tries again.
                 self.stderr.write(f"ticker: {error}")
-            stop.wait(max(0.2, TICK - (time.monotonic() - started)))
+            while not told and time.monotonic() - started < TICK:
+                time.sleep(0.2)
         Lease.objects.give_back("ticker", holder)
