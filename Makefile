@@ -18,7 +18,7 @@ run: .venv/ready
 
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
 test: .venv/ready-dev
-	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(ARGS)
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
 
 check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .
