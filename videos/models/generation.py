@@ -547,7 +547,7 @@ class Generation(models.Model):
             return False
         now = timezone.now()
         # A callback is the faster messenger; the sweep asks only when it stays away.
-        patience = 10 if self.token and self.token.public_url else 3
+        patience = 8 if self.token and self.token.public_url else 3
         accepted = self._advance(
             {State.SUBMITTING, State.UNCONFIRMED},
             because="accepted",
@@ -750,7 +750,7 @@ class Generation(models.Model):
     def ask_soon(self) -> None:
         """Asking did not work (the provider is away, or limits us): try again shortly."""
         type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(
-            ask_at=timezone.now() + timedelta(seconds=random.uniform(8, 15))
+            ask_at=timezone.now() + timedelta(seconds=random.uniform(3, 6))
         )
 
     def begin_saving(self, seconds: float) -> bool:
