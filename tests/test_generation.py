@@ -7,7 +7,7 @@ from django.db.models import ProtectedError
 from django.utils import timezone
 
 from videos.models import ApiToken, Generation, State, Submission, Verdict
-from videos.models.generation import HOLDS_A_SLOT
+from videos.models.state import HOLDS_A_SLOT
 from videos.provider import Sent
 
 from .factories import a_generation, a_member, a_result, a_token, an_error, failure, running

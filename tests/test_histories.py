@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from videos import tasks
 from videos.models import ApiToken, Event, Generation, Member, Submission, Verdict
-from videos.models.generation import HOLDS_A_SLOT
+from videos.models.state import HOLDS_A_SLOT
 from videos.provider import Sent
 
 from .factories import a_generation, a_member, a_result, a_token, an_error, failure, running

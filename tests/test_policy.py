@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from videos import provider, tasks
 from videos.models import ApiToken, Frame, Generation, Health, policy
-from videos.models.generation import State
+from videos.models.state import State
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, an_error, running
 from .tiny_provider import TinyProvider

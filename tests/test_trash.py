@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from videos import provider, tasks
 from videos.models import ApiToken, Event, Frame, Generation, Leftover, TemporaryLink, Verdict
-from videos.models.generation import PURGED
+from videos.models.state import PURGED
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, an_error
 from .test_generation import in_state

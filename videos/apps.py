@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class VideosConfig(AppConfig):
@@ -7,3 +8,6 @@ class VideosConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  (registers them)
+        from .models.search import keep_index
+
+        post_migrate.connect(keep_index, sender=self)

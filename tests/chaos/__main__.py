@@ -177,7 +177,7 @@ def settle(deadline: float, quiet_for: float) -> float:
     from django.db import close_old_connections
 
     from videos.models import Generation
-    from videos.models.generation import OPEN, SUBMITTING_AT_MOST
+    from videos.models.state import OPEN, SUBMITTING_AT_MOST
 
     began = time.monotonic()
     # The last kill may have left a row for the sweep, whatever time is left.

@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db.models import Count
 
 from videos.models import ApiToken, Generation
-from videos.models.generation import HOLDS_A_SLOT, OPEN
+from videos.models.state import HOLDS_A_SLOT, OPEN
 
 from ..installation import ROOT
 

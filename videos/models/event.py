@@ -25,6 +25,9 @@ LABELS = {
     "retried": "Tried again",
     "held": "Held after a restore",
     "released": "Released",
+    "picked": "Picked",
+    "rejected": "Rejected",
+    "unchosen": "Neither picked nor rejected any more",
     "adopted": "Adopted by its task id",
 }
 

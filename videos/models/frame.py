@@ -52,7 +52,7 @@ class Frame(models.Model):
 class TemporaryLinkQuerySet(models.QuerySet):
     def open_now(self, key: str) -> "TemporaryLink | None":
         """The link behind this key while the work it was made for may still need it."""
-        from .generation import State
+        from .state import State
 
         now = timezone.now()
         at_work = Q(generation__state__in=[State.SUBMITTING, State.PROCESSING])

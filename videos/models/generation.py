@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import IntegrityError, models, transaction
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
+from django.db.models import F, Q
 from django.urls import reverse
 from django.utils import timezone
 
@@ -17,79 +17,30 @@ from lumaweb.logs import redact
 
 from .. import provider
 from . import policy
-from .event import Event
 from .frame import Frame, TemporaryLink, digest
 from .leftover import Leftover
+from .rows import GenerationQuerySet, being_extended
+from .state import (
+    ANY,
+    ASKED_AFTER_THE_END,
+    AT_THE_PROVIDER,
+    CAN_BE_TRASHED,
+    EVERY,
+    GRACE,
+    HOLDS_A_SLOT,
+    IN_THE_TRASH,
+    OPEN,
+    PURGED,
+    QUEUED_AT_MOST,
+    REQUEST,
+    Archive,
+    Choice,
+    State,
+    nearest_ratio,
+)
 from .token import ApiToken, Health
 
 logger = logging.getLogger(__name__)
-
-# Asked for, these are nearest to what comes: width / height.
-RATIOS = {word: int(word.split(":")[0]) / int(word.split(":")[1]) for word in provider.ASPECT_RATIOS}
-
-# Beyond the provider's own timeout: how long a result may stay away before the row says so.
-GRACE = timedelta(minutes=15)
-# A POST takes at most 10 s to connect and 30 s to be answered; a `submitting` row older than this has lost its worker.
-# Were it only slow, its answer would still be recorded: nothing is sent again because of this.
-SUBMITTING_AT_MOST = timedelta(seconds=60)
-QUEUED_AT_MOST = timedelta(hours=24)
-# What ended without a video is looked up for this long, and what cannot be looked up at all is given up after it.
-ASKED_AFTER_THE_END = timedelta(hours=24)
-# A row is changed and committed within this time, so a poll that looks back this far misses nothing.
-LONGEST_TRANSACTION = timedelta(seconds=20)
-# How long the trash keeps what was thrown away.
-IN_THE_TRASH = timedelta(days=30)
-
-
-class State(models.TextChoices):
-    QUEUED = "queued"
-    SUBMITTING = "submitting"
-    PROCESSING = "processing"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    UNCONFIRMED = "unconfirmed"
-    CANCELED = "canceled"
-
-
-EVERY = frozenset(State)
-ANY = Q()
-
-# What a purge takes off the row itself: all that was said, and every link. Ids, dates and the price stay.
-PURGED = (
-    "prompt",
-    "result_prompt",
-    "start_image_url",
-    "end_image_url",
-    "source_video_url",
-    "video_url",
-    "thumbnail_url",
-    "error_message",
-)
-# What a member asks for in so many words; frames and the clip to extend come on top.
-REQUEST = (
-    "action",
-    "prompt",
-    "aspect_ratio",
-    "start_image_url",
-    "end_image_url",
-    "enhancement",
-    "loop",
-    "timeout",
-)
-HOLDS_A_SLOT = frozenset({State.SUBMITTING, State.PROCESSING})
-OPEN = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING})
-AT_THE_PROVIDER = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
-
-
-# What is on its way to the provider or with it cannot be thrown away: it may be charged, and its video may come.
-CAN_BE_TRASHED = frozenset({State.COMPLETED, State.FAILED, State.CANCELED})
-
-
-class Archive(models.TextChoices):
-    NONE = "", "nothing to save"
-    REMOTE = "remote", "at the provider only"
-    SAVED = "saved", "saved here"
-    LOST = "lost", "could not be saved"
 
 
 class Verdict(Enum):
@@ -117,107 +68,6 @@ class News:
     text: str
     who: str = ""
     admin: str = ""
-
-
-class GenerationQuerySet(models.QuerySet):
-    def for_gallery(self) -> "GenerationQuerySet":
-        """What the team sees, newest first, with what a card shows."""
-        return self.filter(trashed_at__isnull=True).select_related("member", "parent").order_by("-pk")
-
-    def in_flight(self) -> "GenerationQuerySet":
-        return self.filter(state__in=OPEN, trashed_at__isnull=True)
-
-    def changed_since(self, since: datetime) -> "GenerationQuerySet":
-        return self.filter(changed_at__gte=since - LONGEST_TRANSACTION)
-
-    def for_trash(self, member) -> "GenerationQuerySet":
-        """What this member may take out of the trash again, the latest first: their own; for an admin everybody's."""
-        rows = self.filter(trashed_at__isnull=False, purged_at__isnull=True)
-        if not member.is_superuser:
-            rows = rows.filter(member=member)
-        return rows.select_related("member", "trashed_by").order_by("-trashed_at", "-pk")
-
-    def with_media_for(self, member) -> "GenerationQuerySet":
-        """Whose saved files this member may see: the team's, and what is in their own trash."""
-        rows = self.filter(purged_at__isnull=True)
-        return rows if member.is_superuser else rows.filter(Q(trashed_at__isnull=True) | Q(member=member))
-
-    def worth_purging(self, now=None) -> "GenerationQuerySet":
-        """Long enough in the trash, and with nothing under way that may still need it."""
-        long_ago = (now or timezone.now()) - IN_THE_TRASH
-        rows = self.filter(trashed_at__lte=long_ago, purged_at__isnull=True, state__in=CAN_BE_TRASHED)
-        return rows.filter(~being_extended())
-
-    def next_in_line(self, limit: int, now=None) -> list["Generation"]:
-        """What may be sent now: everybody's first, then everybody's second, and so on.
-
-        What a member has in the making counts as turns they had, so a batch that is half sent does not go on before
-        a colleague's single clip.
-        """
-        now = now or timezone.now()
-        making = self.model.objects.filter(state__in=HOLDS_A_SLOT).values_list("member_id").annotate(Count("pk"))
-        had = Case(*(When(member_id=pk, then=Value(number)) for pk, number in making), default=Value(0))
-        place = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
-        ready = self.waiting_for_a_turn().filter(not_before__lte=now)
-        turn = models.ExpressionWrapper(place + had, output_field=models.IntegerField())
-        return list(ready.annotate(turn=turn).order_by("turn", "pk")[:limit])
-
-    def waiting_for_a_turn(self) -> "GenerationQuerySet":
-        return self.filter(state=State.QUEUED, held_at__isnull=True, trashed_at__isnull=True)
-
-    def held(self) -> "GenerationQuerySet":
-        """What a restore brought back as unsent; it stays where it is until an admin releases it."""
-        return self.filter(state=State.QUEUED, held_at__isnull=False, trashed_at__isnull=True)
-
-    def hold(self) -> int:
-        """Keep what is queued from being sent until an admin releases it: it was asked of another provider."""
-        with transaction.atomic(durable=True):
-            return self._all_of(State.QUEUED, "held", "", only=Q(held_at__isnull=True), held_at=timezone.now())
-
-    def hold_after_restore(self) -> tuple[int, int]:
-        """Keep what a backup has as unsent from being sent, and doubt what it has as being sent.
-
-        Both may have been paid for since the backup was made. Answers how many rows are held and how many became
-        unconfirmed.
-        """
-        now = timezone.now()
-        doubt = "It was being sent when the backup was made."
-        unsure = {"state": State.UNCONFIRMED, "ask_at": now, "error_code": "interrupted", "error_message": doubt}
-        with transaction.atomic(durable=True):
-            held = self._all_of(State.QUEUED, "held", "", held_at=now)
-            doubted = self._all_of(State.SUBMITTING, "unanswered", doubt, **unsure)
-            ApiToken.objects.recount()
-        return held, doubted
-
-    def _all_of(self, leaving: State, because: str, text: str, only: Q = ANY, **changes) -> int:
-        rows = self.filter(only, state=leaving)
-        Event.objects.bulk_create(
-            [Event(generation_id=pk, kind=because, text=text) for pk in rows.values_list("pk", flat=True)],
-            batch_size=500,
-        )
-        return rows.update(version=F("version") + 1, changed_at=timezone.now(), **changes)
-
-    def stuck_submitting(self, now=None) -> "GenerationQuerySet":
-        """Their worker died, or hangs beyond what a POST may take."""
-        return self.filter(state=State.SUBMITTING, submitted_at__lt=(now or timezone.now()) - SUBMITTING_AT_MOST)
-
-    def worth_asking(self, now=None) -> "GenerationQuerySet":
-        """Tasks whose result should be looked up: nobody calls us back, the callback is late, or we gave up lately."""
-        return self.filter(ask_at__lte=now or timezone.now()).exclude(task_id="")
-
-    def overdue(self, now=None) -> list["Generation"]:
-        """Still without an end a day after all patience was over: its provider cannot be asked (any more)."""
-        now = now or timezone.now()
-        slow = self.filter(state=State.PROCESSING, accepted_at__lt=now - GRACE - ASKED_AFTER_THE_END)
-        return [row for row in slow if row.is_overdue]
-
-    def worth_saving(self, now=None) -> "GenerationQuerySet":
-        return self.filter(archive=Archive.REMOTE, archive_at__lte=now or timezone.now())
-
-
-def being_extended() -> Exists:
-    """Whether an extension of the row waits or is being made: the provider may fetch our copy of it."""
-    return Exists(Generation.objects.filter(parent=OuterRef("pk"), state__in=OPEN))
 
 
 class Generation(models.Model):
@@ -294,6 +144,12 @@ class Generation(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     duration = models.FloatField(null=True, help_text="Seconds.")
+    frame_rate = models.FloatField(null=True, help_text="Pictures a second.")
+
+    # How the team finds it again.
+    shape = models.CharField(max_length=10, default="16:9", help_text="The aspect ratio it has, or will have.")
+    search_text = models.TextField(blank=True, help_text="The prompt, folded for search.")
+    choice = models.CharField(max_length=8, choices=Choice, default=Choice.NONE, blank=True)
 
     price = models.DecimalField(null=True, max_digits=12, decimal_places=4, help_text="Credits.")
     trashed_at = models.DateTimeField(null=True)
@@ -578,6 +434,7 @@ class Generation(models.Model):
             "video_height": result.video_height,
             "thumbnail_width": result.thumbnail_width,
             "thumbnail_height": result.thumbnail_height,
+            "shape": nearest_ratio(result.video_width, result.video_height) or self.shape,
             "result_state": result.state,
             "result_success": result.success,
             "error_code": "",
@@ -657,6 +514,10 @@ class Generation(models.Model):
             trashed_by=None,
             ask_at=timezone.now(),
         )
+
+    def choose(self, choice: Choice, member) -> bool:
+        """Pick or reject it for the team, or take that back; False where it is so already."""
+        return self._advance(EVERY, because=choice or "unchosen", by=member, only=~Q(choice=choice), choice=choice)
 
     def dismiss(self, member) -> bool:
         """Stop waiting for news; a video that comes all the same is still ours."""
@@ -808,6 +669,9 @@ class Generation(models.Model):
 
     def saved(self, **facts) -> bool:
         """The files are in place: sha256 (hex), size_bytes, duration (s); False when they were before."""
+        shape = nearest_ratio(facts.get("video_width"), facts.get("video_height"))
+        if shape:
+            facts["shape"] = shape
         return self._advance(
             {State.COMPLETED},
             because="saved",
@@ -921,14 +785,12 @@ class Generation(models.Model):
         return f"{minutes}:{seconds:02}"
 
     @property
-    def ratio(self) -> str:
-        """The known aspect ratio nearest to what it is, or will be."""
-        if self.video_width and self.video_height:
-            shape = self.video_width / self.video_height
-            return min(RATIOS, key=lambda word: abs(RATIOS[word] / shape - 1))
-        if self.action == "extend" and self.parent_id:
-            return self.parent.ratio
-        return self.aspect_ratio if self.aspect_ratio in RATIOS else "16:9"
+    def mode(self) -> str:
+        """How it was asked for: text, frames or extend."""
+        if self.action == "extend":
+            return "extend"
+        framed = self.start_frame_id or self.end_frame_id or self.start_image_url or self.end_image_url
+        return "frames" if framed else "text"
 
     @property
     def news(self) -> News | None:

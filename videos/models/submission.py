@@ -2,6 +2,8 @@ import uuid
 
 from django.db import IntegrityError, models, transaction
 
+from .search import fold
+
 
 class SubmissionQuerySet(models.QuerySet):
     def open(
@@ -14,6 +16,9 @@ class SubmissionQuerySet(models.QuerySet):
         """
         from .generation import Generation
 
+        parent = settings.get("parent")
+        settings.setdefault("search_text", fold(settings.get("prompt", "")))
+        settings.setdefault("shape", parent.shape if parent else settings.get("aspect_ratio", "16:9"))
         try:
             with transaction.atomic():
                 submission = self.create(member=member, key=key)

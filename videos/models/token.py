@@ -101,7 +101,7 @@ class ApiTokenQuerySet(models.QuerySet):
 
     def recount(self) -> None:
         """Count the slots anew from the rows, where the rows are not those the counts were made with."""
-        from .generation import HOLDS_A_SLOT
+        from .state import HOLDS_A_SLOT
 
         for token in self:
             token.in_flight = token.generations.filter(state__in=HOLDS_A_SLOT).count()

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from ..models import Generation, State
-from ..models.generation import LONGEST_TRANSACTION
+from ..models.state import LONGEST_TRANSACTION
 
 PAGE = 48
 # Changes told in one poll, and kept in mind between two: "1234567:12" each, in a request line of 4,000 bytes.

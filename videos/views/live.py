@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from ..models import ApiToken, Event, Generation, State
-from ..models.generation import LONGEST_TRANSACTION
+from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for
 from .gallery import PAGE, Since, in_days, usual_seconds
 from .generation import detail_context, may_change

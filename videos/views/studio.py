@@ -8,7 +8,7 @@ from django_htmx.http import reswap
 
 from ..forms import GenerationForm, frames_impossible
 from ..models import Generation, Submission
-from ..models.generation import REQUEST
+from ..models.state import REQUEST
 from ..tasks import submit_later
 from .context import counts_for
 from .gallery import in_days, page_of, usual_seconds
@@ -42,7 +42,7 @@ def extend(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if not source.can_extend:
         messages.info(request, "Only a finished video can be extended.")
         return redirect(source)
-    initial = {"mode": "extend", "action": "extend", "aspect_ratio": source.ratio}
+    initial = {"mode": "extend", "action": "extend", "aspect_ratio": source.shape}
     initial |= {"video_id": source.video_id} if source.video_id else {"video_url": source.video_url}
     return _page(request, GenerationForm(member=request.user, initial=initial), source)
 

@@ -7,7 +7,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from ..models import Generation
-from ..models.generation import IN_THE_TRASH
+from ..models.state import IN_THE_TRASH
 
 PAGE = 48
 

@@ -1,0 +1,7 @@
+"""What a member asked for."""
+
+from .gallery import FilterForm
+from .generation import GenerationForm, frames_impossible, keep_frame
+from .setup import SetupForm
+
+__all__ = ["FilterForm", "GenerationForm", "SetupForm", "frames_impossible", "keep_frame"]

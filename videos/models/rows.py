@@ -1,0 +1,221 @@
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from django.db import connection, models, transaction
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
+from django.utils import timezone
+
+from . import search
+from .event import Event
+from .shelf import Star
+from .state import (
+    ANY,
+    ASKED_AFTER_THE_END,
+    CAN_BE_TRASHED,
+    GRACE,
+    HOLDS_A_SLOT,
+    IN_THE_TRASH,
+    LONGEST_TRANSACTION,
+    OPEN,
+    SUBMITTING_AT_MOST,
+    Archive,
+    State,
+)
+from .token import ApiToken
+
+# What a filter by state means, in the words of its URL.
+STATES = {
+    "ready": (State.COMPLETED,),
+    "making": (State.QUEUED, State.SUBMITTING, State.PROCESSING),
+    "failed": (State.FAILED,),
+    "unconfirmed": (State.UNCONFIRMED,),
+    "canceled": (State.CANCELED,),
+}
+MODES = ("text", "frames", "extend")
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which videos a wall shows; empty fields ask for nothing.
+
+    member, collection: primary keys; mode: one of MODES; ratio: one of RATIOS; state: one of STATES; since, until: the
+    team's calendar days, both included; starred_by: a member's primary key; choice: "picked" or "rejected".
+    """
+
+    words: str = ""
+    member: int | None = None
+    collection: int | None = None
+    mode: str = ""
+    ratio: str = ""
+    state: str = ""
+    since: date | None = None
+    until: date | None = None
+    starred_by: int | None = None
+    choice: str = ""
+
+    def __bool__(self) -> bool:
+        return self != Filters()
+
+
+class GenerationQuerySet(models.QuerySet):
+    def for_gallery(self, member=None, filters: Filters | None = None) -> "GenerationQuerySet":
+        """What the team sees, newest first, with what a card shows; `starred` is this member's own."""
+        rows = self.filter(trashed_at__isnull=True).select_related("member", "parent").order_by("-pk")
+        if member:
+            rows = rows.annotate(starred=Exists(Star.objects.filter(generation=OuterRef("pk"), member=member)))
+        return rows.narrowed(filters) if filters else rows
+
+    def narrowed(self, filters: Filters) -> "GenerationQuerySet":
+        rows = self
+        if filters.member:
+            rows = rows.filter(member=filters.member)
+        if filters.collection:
+            rows = rows.filter(collections=filters.collection)
+        if filters.mode == "extend":
+            rows = rows.filter(action="extend")
+        elif filters.mode:
+            framed = Q(start_frame__isnull=False) | Q(end_frame__isnull=False)
+            framed |= ~Q(start_image_url="") | ~Q(end_image_url="")
+            rows = rows.filter(framed if filters.mode == "frames" else ~framed, action="generate")
+        if filters.ratio:
+            rows = rows.filter(shape=filters.ratio)
+        if filters.state:
+            rows = rows.filter(state__in=STATES[filters.state])
+        if filters.since:
+            rows = rows.filter(created_at__gte=_midnight(filters.since))
+        if filters.until:
+            rows = rows.filter(created_at__lt=_midnight(filters.until + timedelta(days=1)))
+        if filters.starred_by:
+            rows = rows.filter(stars__member=filters.starred_by)
+        if filters.choice:
+            rows = rows.filter(choice=filters.choice)
+        return rows.search(filters.words) if filters.words else rows
+
+    def search(self, text: str) -> "GenerationQuerySet":
+        """Whose prompt holds every word of `text`, in any script and case, as a word or as a piece of one.
+
+        With nothing of three characters in it no index helps: then only the newest 50,000 are looked at, and
+        `search.is_partial` says so.
+        """
+        rows, words = self, search.words_of(text)
+        indexed = [word for word in words if search.is_indexed(word)]
+        if indexed and connection.vendor == "sqlite":
+            # Ordered by the index's own row numbers, so that it is walked from the newest and left at the page's end.
+            rows = rows.filter(index__search_text__match=search.fts_query(indexed)).order_by("-index__pk")
+            words = [word for word in words if word not in indexed]
+        for word in words:
+            rows = rows.filter(search_text__contains=word)
+        if not indexed and words:
+            newest = self.model.objects.order_by("-pk").values_list("pk", flat=True)
+            oldest = newest[search.NEWEST - 1 : search.NEWEST].first()
+            rows = rows.filter(pk__gte=oldest) if oldest else rows
+        return rows
+
+    def before(self, pk: int) -> "GenerationQuerySet":
+        """Those that are older than the row of this number."""
+        return self.filter(pk__lt=pk)
+
+    def after(self, pk: int) -> "GenerationQuerySet":
+        """Those that are newer than the row of this number, the oldest of them first."""
+        return self.filter(pk__gt=pk).reverse()
+
+    def in_flight(self) -> "GenerationQuerySet":
+        return self.filter(state__in=OPEN, trashed_at__isnull=True)
+
+    def changed_since(self, since: datetime) -> "GenerationQuerySet":
+        return self.filter(changed_at__gte=since - LONGEST_TRANSACTION)
+
+    def for_trash(self, member) -> "GenerationQuerySet":
+        """What this member may take out of the trash again, the latest first: their own; for an admin everybody's."""
+        rows = self.filter(trashed_at__isnull=False, purged_at__isnull=True)
+        if not member.is_superuser:
+            rows = rows.filter(member=member)
+        return rows.select_related("member", "trashed_by").order_by("-trashed_at", "-pk")
+
+    def with_media_for(self, member) -> "GenerationQuerySet":
+        """Whose saved files this member may see: the team's, and what is in their own trash."""
+        rows = self.filter(purged_at__isnull=True)
+        return rows if member.is_superuser else rows.filter(Q(trashed_at__isnull=True) | Q(member=member))
+
+    def worth_purging(self, now=None) -> "GenerationQuerySet":
+        """Long enough in the trash, and with nothing under way that may still need it."""
+        long_ago = (now or timezone.now()) - IN_THE_TRASH
+        rows = self.filter(trashed_at__lte=long_ago, purged_at__isnull=True, state__in=CAN_BE_TRASHED)
+        return rows.filter(~being_extended())
+
+    def next_in_line(self, limit: int, now=None) -> list:
+        """What may be sent now: everybody's first, then everybody's second, and so on.
+
+        What a member has in the making counts as turns they had, so a batch that is half sent does not go on before
+        a colleague's single clip.
+        """
+        now = now or timezone.now()
+        making = self.model.objects.filter(state__in=HOLDS_A_SLOT).values_list("member_id").annotate(Count("pk"))
+        had = Case(*(When(member_id=pk, then=Value(number)) for pk, number in making), default=Value(0))
+        place = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
+        ready = self.waiting_for_a_turn().filter(not_before__lte=now)
+        turn = models.ExpressionWrapper(place + had, output_field=models.IntegerField())
+        return list(ready.annotate(turn=turn).order_by("turn", "pk")[:limit])
+
+    def waiting_for_a_turn(self) -> "GenerationQuerySet":
+        return self.filter(state=State.QUEUED, held_at__isnull=True, trashed_at__isnull=True)
+
+    def held(self) -> "GenerationQuerySet":
+        """What a restore brought back as unsent; it stays where it is until an admin releases it."""
+        return self.filter(state=State.QUEUED, held_at__isnull=False, trashed_at__isnull=True)
+
+    def hold(self) -> int:
+        """Keep what is queued from being sent until an admin releases it: it was asked of another provider."""
+        with transaction.atomic(durable=True):
+            return self._all_of(State.QUEUED, "held", "", only=Q(held_at__isnull=True), held_at=timezone.now())
+
+    def hold_after_restore(self) -> tuple[int, int]:
+        """Keep what a backup has as unsent from being sent, and doubt what it has as being sent.
+
+        Both may have been paid for since the backup was made. Answers how many rows are held and how many became
+        unconfirmed.
+        """
+        now = timezone.now()
+        doubt = "It was being sent when the backup was made."
+        unsure = {"state": State.UNCONFIRMED, "ask_at": now, "error_code": "interrupted", "error_message": doubt}
+        with transaction.atomic(durable=True):
+            held = self._all_of(State.QUEUED, "held", "", held_at=now)
+            doubted = self._all_of(State.SUBMITTING, "unanswered", doubt, **unsure)
+            ApiToken.objects.recount()
+        return held, doubted
+
+    def _all_of(self, leaving: State, because: str, text: str, only: Q = ANY, **changes) -> int:
+        rows = self.filter(only, state=leaving)
+        Event.objects.bulk_create(
+            [Event(generation_id=pk, kind=because, text=text) for pk in rows.values_list("pk", flat=True)],
+            batch_size=500,
+        )
+        return rows.update(version=F("version") + 1, changed_at=timezone.now(), **changes)
+
+    def stuck_submitting(self, now=None) -> "GenerationQuerySet":
+        """Their worker died, or hangs beyond what a POST may take."""
+        return self.filter(state=State.SUBMITTING, submitted_at__lt=(now or timezone.now()) - SUBMITTING_AT_MOST)
+
+    def worth_asking(self, now=None) -> "GenerationQuerySet":
+        """Tasks whose result should be looked up: nobody calls us back, the callback is late, or we gave up lately."""
+        return self.filter(ask_at__lte=now or timezone.now()).exclude(task_id="")
+
+    def overdue(self, now=None) -> list:
+        """Still without an end a day after all patience was over: its provider cannot be asked (any more)."""
+        now = now or timezone.now()
+        slow = self.filter(state=State.PROCESSING, accepted_at__lt=now - GRACE - ASKED_AFTER_THE_END)
+        return [row for row in slow if row.is_overdue]
+
+    def worth_saving(self, now=None) -> "GenerationQuerySet":
+        return self.filter(archive=Archive.REMOTE, archive_at__lte=now or timezone.now())
+
+
+def _midnight(day: date) -> datetime:
+    return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def being_extended() -> Exists:
+    """Whether an extension of the row waits or is being made: the provider may fetch our copy of it."""
+    from .generation import Generation
+
+    return Exists(Generation.objects.filter(parent=OuterRef("pk"), state__in=OPEN))

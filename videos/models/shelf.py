@@ -1,0 +1,95 @@
+"""What the team makes of its videos: stars are a member's own, collections are everybody's."""
+
+import uuid
+
+from django.db import IntegrityError, models, transaction
+from django.db.models import Count, Q
+from django.db.models.functions import Lower
+from django.urls import reverse
+
+
+class Star(models.Model):
+    """A member's mark on a video, for their own eyes."""
+
+    member = models.ForeignKey("videos.Member", on_delete=models.CASCADE, related_name="stars")
+    generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="stars")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["generation", "member"], name="one_star_of_a_member")]
+
+    def __str__(self) -> str:
+        return f"{self.member}: {self.generation}"
+
+    @classmethod
+    def put(cls, member, generations) -> None:
+        """Star all of them; what is starred already stays so."""
+        cls.objects.bulk_create([cls(member=member, generation=row) for row in generations], ignore_conflicts=True)
+
+    @classmethod
+    def take(cls, member, generations) -> None:
+        cls.objects.filter(member=member, generation__in=generations).delete()
+
+
+class CollectionQuerySet(models.QuerySet):
+    def with_sizes(self) -> "CollectionQuerySet":
+        """With `size`, the number of clips that are not in the trash."""
+        shown = Q(generations__trashed_at__isnull=True, generations__isnull=False)
+        return self.annotate(size=Count("generations", filter=shown)).order_by(Lower("name"))
+
+    def named(self, name: str, member) -> tuple["Collection", bool]:
+        """The collection of this name, made if there is none; whether it was made."""
+        name = " ".join(name.split())
+        if found := self.filter(name__iexact=name).first():
+            return found, False
+        try:
+            with transaction.atomic():
+                return self.create(name=name, created_by=member), True
+        except IntegrityError:  # two had the same thought
+            return self.get(name__iexact=name), False
+
+
+class Collection(models.Model):
+    """A named set of clips, for a project or a client; a clip can be in several."""
+
+    uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=80)
+    created_by = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="collections")
+    created_at = models.DateTimeField(auto_now_add=True)
+    generations = models.ManyToManyField("videos.Generation", through="CollectionItem", related_name="collections")
+
+    objects = CollectionQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(Lower("name"), name="one_collection_of_a_name")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        return f"{reverse('studio')}?collection={self.uuid}"
+
+    def add(self, generations, member) -> int:
+        """Put these in; how many were not in it before."""
+        known = set(self.items.filter(generation__in=generations).values_list("generation_id", flat=True))
+        rows = [CollectionItem(collection=self, generation=row, added_by=member) for row in generations]
+        CollectionItem.objects.bulk_create(rows, ignore_conflicts=True)
+        return sum(row.generation_id not in known for row in rows)
+
+    def remove(self, generations) -> None:
+        self.items.filter(generation__in=generations).delete()
+
+
+class CollectionItem(models.Model):
+    """One clip in one collection."""
+
+    collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="items")
+    generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="+")
+    added_by = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="+")
+    added_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["collection", "generation"], name="one_place_in_a_collection")]
+
+    def __str__(self) -> str:
+        return f"{self.collection}: {self.generation}"

@@ -1,0 +1,89 @@
+from datetime import timedelta
+
+from django.db import models
+from django.db.models import Q
+
+from .. import provider
+
+# Asked for, these are nearest to what comes: width / height.
+RATIOS = {word: int(word.split(":")[0]) / int(word.split(":")[1]) for word in provider.ASPECT_RATIOS}
+
+# Beyond the provider's own timeout: how long a result may stay away before the row says so.
+GRACE = timedelta(minutes=15)
+# A POST takes at most 10 s to connect and 30 s to be answered; a `submitting` row older than this has lost its worker.
+# Were it only slow, its answer would still be recorded: nothing is sent again because of this.
+SUBMITTING_AT_MOST = timedelta(seconds=60)
+QUEUED_AT_MOST = timedelta(hours=24)
+# What ended without a video is looked up for this long, and what cannot be looked up at all is given up after it.
+ASKED_AFTER_THE_END = timedelta(hours=24)
+# A row is changed and committed within this time, so a poll that looks back this far misses nothing.
+LONGEST_TRANSACTION = timedelta(seconds=20)
+# How long the trash keeps what was thrown away.
+IN_THE_TRASH = timedelta(days=30)
+
+
+class State(models.TextChoices):
+    QUEUED = "queued"
+    SUBMITTING = "submitting"
+    PROCESSING = "processing"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    UNCONFIRMED = "unconfirmed"
+    CANCELED = "canceled"
+
+
+EVERY = frozenset(State)
+ANY = Q()
+
+# What a purge takes off the row itself: all that was said, and every link. Ids, dates and the price stay.
+PURGED = (
+    "prompt",
+    "result_prompt",
+    "start_image_url",
+    "end_image_url",
+    "source_video_url",
+    "video_url",
+    "thumbnail_url",
+    "error_message",
+    "search_text",
+)
+# What a member asks for in so many words; frames and the clip to extend come on top.
+REQUEST = (
+    "action",
+    "prompt",
+    "aspect_ratio",
+    "start_image_url",
+    "end_image_url",
+    "enhancement",
+    "loop",
+    "timeout",
+)
+HOLDS_A_SLOT = frozenset({State.SUBMITTING, State.PROCESSING})
+OPEN = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING})
+AT_THE_PROVIDER = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
+
+
+# What is on its way to the provider or with it cannot be thrown away: it may be charged, and its video may come.
+CAN_BE_TRASHED = frozenset({State.COMPLETED, State.FAILED, State.CANCELED})
+
+
+class Archive(models.TextChoices):
+    NONE = "", "nothing to save"
+    REMOTE = "remote", "at the provider only"
+    SAVED = "saved", "saved here"
+    LOST = "lost", "could not be saved"
+
+
+class Choice(models.TextChoices):
+    """What the team thinks of a clip beside others."""
+
+    NONE = "", "neither"
+    PICKED = "picked"
+    REJECTED = "rejected"
+
+
+def nearest_ratio(width: int | None, height: int | None) -> str:
+    """The known aspect ratio nearest to these pixels; "" where they are not known."""
+    if not width or not height:
+        return ""
+    return min(RATIOS, key=lambda word: abs(RATIOS[word] * height / width - 1))
