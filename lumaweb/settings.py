@@ -84,7 +84,7 @@ INSTALLED_APPS = [
     "videos",
 ]
 MIDDLEWARE = [
-    "videos.views.middleware.TextGZipMiddleware",
+    "videos.views.middleware.CompressionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

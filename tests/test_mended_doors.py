@@ -1,5 +1,6 @@
 """Doors that were found open, or broken: each stays mended."""
 
+import gzip
 import io
 import json
 import os
@@ -11,6 +12,7 @@ import uuid
 from datetime import timedelta
 from pathlib import Path
 
+import brotli
 import pytest
 from django.conf import settings as installation
 from django.core.exceptions import ImproperlyConfigured
@@ -147,6 +149,27 @@ def test_videos_are_not_compressed_and_pages_are(client, ada):
         assert (answer.status_code, answer.get("Content-Length")) == (status, length)
         assert "Content-Encoding" not in answer and answer["ETag"] == f'"{"0" * 64}"'
     assert client.get("/", headers={"Accept-Encoding": "gzip"})["Content-Encoding"] == "gzip"
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [
+        ("gzip, deflate, br, zstd", "br"),
+        ("br;q=0, gzip", "gzip"),
+        ("gzip, br;q=0.5", "br"),
+        ("identity", None),
+        ("", None),
+    ],
+)
+def test_a_page_is_compressed_the_best_way_its_reader_knows(client, accepted, encoding):
+    client.force_login(a_member("eve"))
+    plain = client.get("/trash/").content
+    answer = client.get("/trash/", headers={"Accept-Encoding": accepted})
+    assert answer.get("Content-Encoding") == encoding
+    assert "Accept-Encoding" in answer["Vary"]
+    unpack = {"br": brotli.decompress, "gzip": gzip.decompress, None: bytes}[encoding]
+    assert len(unpack(answer.content)) == len(plain)
+    assert int(answer.get("Content-Length", len(answer.content))) == len(answer.content)
 
 
 class InChunks(io.BytesIO):

@@ -1,5 +1,6 @@
 import re
 
+import brotli
 from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
@@ -9,6 +10,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
 from ..models import Member
@@ -16,16 +18,27 @@ from .context import current_path
 
 # What compresses; pictures and videos do not.
 TEXT = re.compile(r"text/|application/(json|javascript|manifest\+json)\b|image/svg\+xml\b")
+BROTLI = re.compile(r"\bbr\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+SMALL = 200  # bytes, below which nothing is won
 
 
-class TextGZipMiddleware(GZipMiddleware):
-    """Compress pages only: a file is streamed, in ranges and with the length a player seeks by."""
+class CompressionMiddleware(GZipMiddleware):
+    """Compress pages only: a file is streamed, in ranges and with the length a player seeks by.
+
+    Brotli takes a fifth off what gzip leaves, for the same time.
+    """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         a_part = response.streaming or response.has_header("Content-Range")
-        if a_part or not TEXT.match(response.get("Content-Type", "")):
+        if a_part or response.has_header("Content-Encoding") or not TEXT.match(response.get("Content-Type", "")):
             return response
-        return super().process_response(request, response)
+        patch_vary_headers(response, ("Accept-Encoding",))
+        if not BROTLI.search(request.headers.get("Accept-Encoding", "")) or len(response.content) < SMALL:
+            return super().process_response(request, response)
+        response.content = brotli.compress(response.content, quality=5)
+        response.headers["Content-Encoding"] = "br"
+        response.headers["Content-Length"] = len(response.content)
+        return response
 
 
 class OwnSessionMiddleware(SessionMiddleware):
