@@ -1,18 +1,60 @@
 // The days of the feed. Whatever arrives for a day that is already here joins it; nothing is shown twice.
+// Older ones are fetched long before the end is in sight, so that nothing that is looked at moves.
+const AHEAD = "1800px", PAGE = 48;
+
 class DayList extends HTMLElement {
+  #listening;
+  #timer;
   #watching = new MutationObserver(() => this.#join());
+  #ahead = new IntersectionObserver((entries) => this.#near(entries), { rootMargin: AHEAD });
 
   connectedCallback() {
+    this.#listening = new AbortController();
+    const { signal } = this.#listening;
     for (const day of this.querySelectorAll(".day")) day.dataset.joined = "";
     this.#watching.observe(this, { childList: true });
+    this.#look();
+    addEventListener("scroll", () => { clearTimeout(this.#timer); this.#timer = setTimeout(() => this.#note(), 200); }, { signal, passive: true });
+    // Left by a link to a video's page, the address says which card it was.
+    this.addEventListener("click", (event) => event.target.closest(".card a[href]") && this.#note(event.target.closest(".card").id), { signal, capture: true });
+    if (location.hash.startsWith("#generation-")) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   }
 
   disconnectedCallback() {
+    this.#listening.abort();
     this.#watching.disconnect();
+    this.#ahead.disconnect();
+    clearTimeout(this.#timer);
+  }
+
+  #look() {
+    const older = this.querySelector("#older");
+    if (older) this.#ahead.observe(older);
+  }
+
+  #near(entries) {
+    for (const { isIntersecting, target } of entries) if (isIntersecting && target.isConnected) window.htmx.trigger(target.querySelector("a"), "near");
+  }
+
+  // The address follows what is looked at, down to its card: Back and reload begin there. Nothing else keeps it.
+  #note(id = "") {
+    if (location.pathname !== "/") return;
+    const cards = [...this.querySelectorAll(".card")];
+    const top = cards.findIndex((card) => card.getBoundingClientRect().bottom > 72);
+    const address = new URL(location);
+    if (top >= PAGE) {
+      address.searchParams.delete("after");
+      address.searchParams.set("before", cards[top - 1].dataset.pk);
+    } else if ("first" in this.closest("live-feed").dataset) address.searchParams.delete("before");
+    address.hash = id || (top >= PAGE ? cards[top].id : "");
+    // The browser remembers a place on the page as it is now; a page that begins elsewhere has its own.
+    history.scrollRestoration = top >= PAGE || id ? "manual" : "auto";
+    if (address.href !== location.href) history.replaceState(history.state, "", address);
   }
 
   // New cards come before those of their day, older ones after.
   #join() {
+    this.#look();
     for (const day of this.querySelectorAll(".day[data-restored]")) this.#restore(day);
     for (const day of this.querySelectorAll(".day:not([data-joined])")) {
       const known = [...this.querySelectorAll(".day[data-joined]")];

@@ -51,5 +51,7 @@ class FilterForm(forms.Form):
 
     def query(self, **instead: str) -> str:
         """The filters as a query string, each only where it asks for something; "" for none."""
-        asked = {name: self.data.get(name, "") for name in self.fields if name not in self.errors} | instead
+        asked = {
+            name: str(self.data.get(name, "")).strip() for name in self.fields if name not in self.errors
+        } | instead
         return urlencode({name: value for name, value in asked.items() if value})

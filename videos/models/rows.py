@@ -61,9 +61,11 @@ class GenerationQuerySet(models.QuerySet):
     def for_gallery(self, member=None, filters: Filters | None = None) -> "GenerationQuerySet":
         """What the team sees, newest first, with what a card shows; `starred` is this member's own."""
         rows = self.filter(trashed_at__isnull=True).select_related("member", "parent").order_by("-pk")
-        if member:
-            rows = rows.annotate(starred=Exists(Star.objects.filter(generation=OuterRef("pk"), member=member)))
+        rows = rows.with_stars_of(member) if member else rows
         return rows.narrowed(filters) if filters else rows
+
+    def with_stars_of(self, member) -> "GenerationQuerySet":
+        return self.annotate(starred=Exists(Star.objects.filter(generation=OuterRef("pk"), member=member)))
 
     def narrowed(self, filters: Filters) -> "GenerationQuerySet":
         rows = self

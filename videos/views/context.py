@@ -1,3 +1,4 @@
+from django.core.cache import cache
 from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -12,6 +13,11 @@ def counts_for(member) -> dict[str, int]:
     return Generation.objects.in_flight().aggregate(
         all=Count("pk"), mine=Count("pk", filter=Q(member=member)), queued=Count("pk", filter=Q(state=State.QUEUED))
     )
+
+
+def gallery_size() -> int:
+    """How many videos there are to be searched, as of a minute ago."""
+    return cache.get_or_set("gallery-size", Generation.objects.filter(trashed_at__isnull=True).count, 60)
 
 
 def current_path(request: HttpRequest) -> str:
@@ -29,5 +35,6 @@ def shell(request: HttpRequest) -> dict:
     member = getattr(request, "user", None)
     if member and member.is_authenticated:
         context["counts"] = SimpleLazyObject(lambda: counts_for(member))
+        context["gallery_size"] = gallery_size
         context["pool"] = SimpleLazyObject(ApiToken.objects.pool)
     return context

@@ -7,12 +7,15 @@ from statistics import median
 
 from django.conf import settings
 from django.core.cache import cache
+from django.db.models.functions import Lower
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from ..models import Generation, State
+from .. import provider
+from ..forms import FilterForm
+from ..models import Collection, Generation, Member, State, search
 from ..models.state import LONGEST_TRANSACTION
 
 PAGE = 48
@@ -55,23 +58,151 @@ def whole(text: str | None, default: int = 0) -> int:
 
 
 def page_of(request: HttpRequest) -> dict:
-    """One page of the gallery by its cursor, `before` (a primary key), and where the older ones are."""
-    rows = Generation.objects.for_gallery()
-    before = whole(request.GET.get("before"))
-    if before:
-        rows = rows.filter(pk__lt=before)
-    generations = list(rows[: PAGE + 1])
-    older = len(generations) > PAGE
-    generations = generations[:PAGE]
+    """One page of the gallery by its filters and its cursor, and where the older and the newer ones are.
+
+    `before` and `after` are primary keys: the page ends, or begins, beside that row.
+    """
+    form = FilterForm(request.GET)
+    filters = form.filters(request.user)
+    rows = Generation.objects.for_gallery(request.user, filters)
+    before, after = whole(request.GET.get("before")), whole(request.GET.get("after"))
+    if after:
+        generations = list(rows.after(after)[: PAGE + 1])
+        newer, older = len(generations) > PAGE, True
+        generations = generations[:PAGE][::-1]
+    else:
+        generations = list((rows.before(before) if before else rows)[: PAGE + 1])
+        newer, older = bool(before), len(generations) > PAGE
+        generations = generations[:PAGE]
+
+    def address(name: str, pk: int) -> str:
+        return f"{reverse('studio')}?{form.query(**{name: str(pk)})}"
+
+    is_first_page = not newer
     return {
         "days": in_days(generations),
-        "previous_url": reverse("studio") if before else "",
-        "next_cursor_url": f"{reverse('studio')}?before={generations[-1].pk}" if older else "",
-        "is_first_page": not before,
-        "empty_installation": not before and not generations,
+        "newer_url": address("after", generations[0].pk) if newer and generations else "",
+        "older_url": address("before", generations[-1].pk) if older and generations else "",
+        "top_url": address_of(form),
+        "is_first_page": is_first_page,
+        "filters": filters,
+        "filter_form": form,
+        "filter_query": form.query(),
+        "chips": Chips(form, request.user) if request.htmx.target != "older" else None,
+        "search_is_partial": search.is_partial(filters.words),
+        "empty_installation": is_first_page and not generations and not filters,
         "usual": usual_seconds(),
-        "live": Since.now(generations).state(),
+        "live": Since.now(generations).state() | {"newest": newest()},
     }
+
+
+def address_of(form: FilterForm, **instead: str) -> str:
+    """The studio with these filters, and with some of them changed."""
+    query = form.query(**instead)
+    return f"{reverse('studio')}?{query}" if query else reverse("studio")
+
+
+def newest() -> int:
+    """The primary key of the last video that was asked for; later ones are news to a page."""
+    return Generation.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """One filter as a link: where it leads, and whether it is on."""
+
+    label: str
+    url: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """Filters of which one can be on; `off` leads to none of them."""
+
+    name: str
+    label: str
+    options: list[Chip]
+    chosen: str
+    off: str
+
+
+class Chips:
+    """The row of filters above the wall, as links that keep each other."""
+
+    def __init__(self, form: FilterForm, member) -> None:
+        self.form, self.member = form, member
+
+    def _value(self, name: str) -> str:
+        return "" if name in self.form.errors else str(self.form.data.get(name, ""))
+
+    def _chip(self, label: str, **wanted: str) -> Chip:
+        on = all(self._value(name) == value for name, value in wanted.items())
+        instead = dict.fromkeys(wanted, "") if on and any(wanted.values()) else wanted
+        return Chip(label, address_of(self.form, **instead), on)
+
+    def _menu(self, name: str, label: str, pairs) -> Menu:
+        options = [self._chip(words, **{name: value}) for value, words in pairs]
+        chosen = next((option.label for option in options if option.on), "")
+        return Menu(name, label, options, chosen, address_of(self.form, **{name: ""}))
+
+    @property
+    def simple(self) -> list[Chip]:
+        return [
+            self._chip("Everyone", member=""),
+            self._chip("Mine", member=self.member.username),
+            self._chip("Starred", starred="1"),
+            self._chip("Ready", state="ready"),
+            self._chip("Failed", state="failed"),
+        ]
+
+    @property
+    def menus(self) -> list[Menu]:
+        today = timezone.localdate()
+        days = [
+            (str(today - timedelta(days=back)), words)
+            for back, words in ((0, "Today"), (6, "Last 7 days"), (29, "Last 30 days"))
+        ]
+        members = Member.objects.order_by("username").values_list("username", "username")
+        collections = Collection.objects.order_by(Lower("name")).values_list("uuid", "name")
+        menus = [
+            self._menu("state", "State", [pair for pair in STATE_WORDS.items() if pair[0] not in ("ready", "failed")]),
+            self._menu("mode", "Mode", (("text", "Text"), ("frames", "Frames"), ("extend", "Extend"))),
+            self._menu("ratio", "Ratio", [(word, word) for word in provider.ASPECT_RATIOS]),
+            self._menu("member", "Member", members),
+            self._menu("collection", "Collection", [(str(pk), name) for pk, name in collections]),
+            self._menu("choice", "Pick", (("picked", "Picked"), ("rejected", "Rejected"))),
+            self._menu("since", "Any date", days),
+        ]
+        return [menu for menu in menus if menu.options]
+
+    @property
+    def kept(self) -> list[tuple[str, str]]:
+        """What a form for one filter has to send along of the others."""
+        return [(name, self._value(name)) for name in self.form.fields if self._value(name)]
+
+    @property
+    def asked(self) -> list[Chip]:
+        """What is asked for, in words, each with the way to ask without it."""
+        words = {
+            "q": f"“{self._value('q')}”",
+            "starred": "starred",
+            "state": STATE_WORDS.get(self._value("state"), "").lower(),
+            "since": f"from {self._value('since')}",
+            "until": f"until {self._value('until')}",
+            "member": f"by {self._value('member')}",
+            "collection": "in a collection",
+        }
+        return [Chip(words.get(name, value), address_of(self.form, **{name: ""}), True) for name, value in self.kept]
+
+
+STATE_WORDS = {
+    "ready": "Ready",
+    "making": "In the making",
+    "failed": "Failed",
+    "unconfirmed": "No answer",
+    "canceled": "Canceled",
+}
 
 
 def usual_seconds() -> dict[str, int | None]:

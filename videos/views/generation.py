@@ -98,7 +98,7 @@ def _back(request: HttpRequest, generation: Generation) -> HttpResponse:
     if request.htmx:
         if current_path(request) == generation.get_absolute_url():
             return HttpResponseClientRefresh()
-        now = Generation.objects.for_gallery().filter(pk=generation.pk).first()
+        now = Generation.objects.for_gallery(request.user).filter(pk=generation.pk).first()
         if not now:
             # It was thrown away meanwhile: its card leaves this page too.
             return render(request, "videos/_untrashed.html", {"generation": generation})
@@ -146,7 +146,8 @@ def restoration(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if current_path(request).startswith(reverse("trash")):
         answer = render(request, "videos/_untrashed.html", {"generation": generation})
         return trigger_client_event(answer, "toast", {"text": "Restored. It is back in the studio."})
-    context = {"restored_days": in_days([generation]), "usual": usual_seconds(), "counts": counts_for(request.user)}
+    back = list(Generation.objects.for_gallery(request.user).filter(pk=generation.pk))
+    context = {"restored_days": in_days(back), "usual": usual_seconds(), "counts": counts_for(request.user)}
     return render(request, "videos/_restored.html", context)
 
 

@@ -4,6 +4,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
+from ..forms import FilterForm
 from ..models import ApiToken, Event, Generation, State
 from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for
@@ -43,7 +44,7 @@ def live(request: HttpRequest) -> HttpResponse:
     if not told and waiting is None:
         return HttpResponse(status=204)
     rows = Generation.objects.filter(pk__in=[*told, *(waiting or [])])
-    news = list(rows.select_related("member", "parent").order_by("-pk"))
+    news = list(rows.with_stars_of(request.user).select_related("member", "parent").order_by("-pk"))
     returned = set(
         Event.objects.filter(kind="restored", generation__in=told, at__gte=since.moment() - LONGEST_TRANSACTION)
         .values_list("generation_id", flat=True)
@@ -51,10 +52,14 @@ def live(request: HttpRequest) -> HttpResponse:
     newest = since.newest
     shown = [row for row in news if not row.trashed_at]
     at_top = request.GET.get("top") == "1" and not only
+    # Of what is new only that which the page's filters ask for.
+    wall = Generation.objects.for_gallery(request.user, FilterForm(request.GET).filters(request.user))
     created = [row for row in shown if row.pk > newest]
+    if created:
+        created = list(wall.filter(pk__in=[row.pk for row in created]))
     if created and at_top:
         # All that the page lacks, also what it was only told the number of while it was not at its top.
-        created = list(Generation.objects.for_gallery().filter(pk__gt=newest)[: PAGE + 1])
+        created = list(wall.filter(pk__gt=newest)[: PAGE + 1])
         at_top = len(created) <= PAGE  # more than a page of them is for the pill
     # Behind the pill they stay counted until they are loaded; at the top they are on the page now.
     upto.newest = max([newest, *(row.pk for row in created)]) if at_top else newest
@@ -65,7 +70,7 @@ def live(request: HttpRequest) -> HttpResponse:
         "only": only,
         "gone": [row for row in news if row.trashed_at],
         "created_days": in_days(created) if at_top else [],
-        "new_count": Generation.objects.for_gallery().filter(pk__gt=newest).count() if created and not at_top else 0,
+        "new_count": wall.filter(pk__gt=newest).count() if created and not at_top else 0,
         "counts": counts_for(request.user),
         "live": upto.state(),
         "usual": usual_seconds(),

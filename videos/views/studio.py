@@ -25,8 +25,8 @@ def _page(request: HttpRequest, form: GenerationForm, extending: Generation | No
     if request.htmx and request.htmx.target == "composer":
         return render(request, "videos/_form.html", context, status=status)
     context |= page_of(request) | {"panel_open": "uuid" in request.resolver_match.kwargs}
-    if request.htmx and "before" in request.GET:
-        return render(request, "videos/_older.html", context)
+    if request.htmx and request.htmx.target in ("older", "feed"):
+        return render(request, f"videos/_{request.htmx.target}.html", context)
     return render(request, "videos/studio.html", context, status=status)
 
 
@@ -80,7 +80,7 @@ def generations(request: HttpRequest) -> HttpResponse:
 
 def submitted(request: HttpRequest, submission: Submission, submission_key: UUID | str = "") -> HttpResponse:
     """The new cards; for the form, which stays as it is, a fresh key, so that the next press is a new submission."""
-    cards = list(Generation.objects.for_gallery().filter(submission=submission))
+    cards = list(Generation.objects.for_gallery(request.user).filter(submission=submission))
     context = {
         "created_days": in_days(cards),
         "submission_key": submission_key,

@@ -1,0 +1,93 @@
+"""The wall: searched as one types, filtered in the address, endless, and found again where it was left."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from ..installation import Installation
+from .crowd import crowd
+
+
+@pytest.fixture(scope="module")
+def full_house(tmp_path_factory):
+    house = Installation(tmp_path_factory.mktemp("wall")).start()
+    house.add_member("ben")
+    crowd(house, 200)
+    yield house
+    house.stop()
+
+
+def test_the_wall_follows_what_is_typed_and_back_undoes_it(full_house, sign_in):
+    page = sign_in(full_house, "ada")
+    box = page.get_by_role("searchbox", name="Search videos")
+    box.press_sequentially("fox cross", delay=30)
+    page.wait_for_url(re.compile(r"\?q=fox"))
+    expect(page.locator(".card", has_text="Paper boats")).to_have_count(0)
+    expect(page.locator(".card").first).to_contain_text("A fox")
+    expect(box).to_be_focused()
+    page.reload()
+    expect(page.locator(".card").first).to_contain_text("A fox")
+    page.go_back()
+    expect(page).to_have_url(f"{full_house.url}/")
+    expect(page.locator(".card", has_text="Paper boats").first).to_be_visible()
+    expect(page.get_by_role("searchbox", name="Search videos")).to_have_value("")
+
+
+def test_filters_are_links_that_add_up_and_an_empty_result_says_how_to_widen_it(full_house, sign_in):
+    page = sign_in(full_house, "ada")
+    page.get_by_role("button", name="Ratio").click()
+    page.get_by_role("link", name="9:16").click()
+    page.wait_for_url(re.compile("ratio=9%3A16"))
+    assert set(page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.ratio)")) == {"9:16"}
+    page.get_by_role("link", name="Mine").click()
+    page.wait_for_url(re.compile("member=ada"))
+    assert set(page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.by)")) == {"you"}
+    page.get_by_role("link", name="Failed").click()
+    expect(page.get_by_role("heading", name="No video matches")).to_be_visible()
+    page.get_by_role("link", name="without failed").click()
+    expect(page.locator(".card").first).to_be_visible()
+    page.get_by_role("link", name="Clear").click()
+    expect(page).to_have_url(f"{full_house.url}/")
+
+
+def test_back_from_a_page_finds_the_card_that_was_left(full_house, sign_in):
+    page = sign_in(full_house, "ada")
+    while page.locator(".card").count() < 140:
+        shown = page.locator(".card").count()
+        page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
+        page.wait_for_function("shown => document.querySelectorAll('.card').length > shown", arg=shown)
+    deep = page.locator(".card").nth(120)
+    deep.scroll_into_view_if_needed()
+    uuid = deep.get_attribute("id")
+    page.wait_for_timeout(400)
+    expect(page).to_have_url(re.compile(r"\?before=\d+"))
+    # Away from the studio altogether: a dialog would leave the wall as it is.
+    page.goto(f"{full_house.url}/trash/")
+    page.go_back()
+    expect(page.locator(f"#{uuid}")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Newer videos")).to_be_attached()
+
+
+def test_pages_are_reached_by_links_without_script(full_house, sign_in):
+    page = sign_in(full_house, "ada", java_script_enabled=False)
+    first = page.locator(".card").first.get_attribute("id")
+    page.get_by_role("link", name="Older videos").click()
+    expect(page.locator(f"#{first}")).to_have_count(0)
+    page.get_by_role("link", name="Newer videos").click()
+    expect(page.locator(f"#{first}")).to_be_visible()
+    page.get_by_role("searchbox", name="Search videos").fill("fox")
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"q=fox"))
+    expect(page.locator(".card").first).to_contain_text("A fox")
+
+
+def test_what_a_teammate_makes_obeys_the_filters_of_the_page(full_house, sign_in):
+    ada = sign_in(full_house, "ada")
+    ada.goto(f"{full_house.url}/?q=heron")
+    expect(ada.get_by_role("heading", name="No video matches")).to_be_visible()
+    ben = full_house.visitor("ben")
+    fox, heron = ben.submit(prompt="A fox [slow]"), ben.submit(prompt="A heron [slow]")
+    expect(ada.locator(f"#generation-{heron}")).to_be_visible(timeout=8_000)
+    expect(ada.locator(f"#generation-{fox}")).to_have_count(0)
+    expect(ada.get_by_role("heading", name="No video matches")).to_be_hidden()
