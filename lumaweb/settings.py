@@ -185,7 +185,8 @@ FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
 # The largest honest form is two frames and a prompt; the web server stops reading a body beyond this.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
-DATA_UPLOAD_MAX_NUMBER_FIELDS = 100
+# A selection sends one field for each video.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 # ── Doors ─────────────────────────────────────────────────────────────────────────────────────────────────────
 SESSION_COOKIE_NAME = "lumaweb_session"

@@ -173,7 +173,7 @@ def test_from_its_own_page_htmx_goes_to_the_studio(client, ada):
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
 def test_what_was_sent_says_that_it_cannot_be_stopped(client, ada, headers):
     generation = in_state("processing")
-    assert "Move to trash" not in client.get("/").content.decode()
+    assert f"/generations/{generation.uuid}/trash/" not in client.get("/").content.decode()
     assert "What was sent cannot be stopped" in client.get(f"/generations/{generation.uuid}/").content.decode()
     answer = client.post(f"/generations/{generation.uuid}/trash/", headers=headers, follow=not headers)
     assert "what was sent cannot be stopped" in answer.content.decode() + answer.headers.get("HX-Trigger", "")

@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import account, doors, generation, live, studio, trash, uploads
+from .views import account, doors, generation, live, selection, shelf, studio, trash, uploads
 
 urlpatterns = [
     path("", studio.studio, name="studio"),
@@ -22,6 +22,17 @@ urlpatterns = [
     path("generations/<uuid:uuid>/trash/", generation.trash, name="move-to-trash"),
     path("generations/<uuid:uuid>/restoration/", generation.restoration, name="restoration"),
     path("generations/<uuid:uuid>/deletion/", generation.deletion, name="deletion"),
+    path("generations/<uuid:uuid>/menu/", shelf.menu, name="menu"),
+    path("generations/<uuid:uuid>/star/", shelf.star, name="star"),
+    path("generations/<uuid:uuid>/collections/", shelf.collections_of, name="collections-of"),
+    path("collections/", shelf.collections, name="collections"),
+    path("collections/<uuid:uuid>/name/", shelf.renaming, name="collection-renaming"),
+    path("collections/<uuid:uuid>/removal/", shelf.removal, name="collection-removal"),
+    path("selection/stars/", selection.stars, name="selection-stars"),
+    path("selection/collections/", selection.collections, name="selection-collections"),
+    path("selection/trash/", selection.trash, name="selection-trash"),
+    path("selection/restoration/", selection.restoration, name="selection-restoration"),
+    path("selection/zip/", selection.archive, name="selection-zip"),
     path("trash/", trash.trash, name="trash"),
     path("uploads/<uuid:uuid>/", uploads.upload, name="upload"),
     path("callbacks/luma/<uuid:uuid>/<str:key>/", doors.callback, name="callback"),

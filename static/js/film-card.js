@@ -67,4 +67,19 @@ class FilmCard extends HTMLElement {
   }
 }
 
+// One menu serves all cards: it is filled when it is opened. Without it the button leads to the video's page.
+document.addEventListener("click", async (event) => {
+  const opener = event.target.closest("[data-menu]");
+  const menu = document.getElementById("card-menu");
+  if (!opener || !menu || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  menu.replaceChildren();
+  await window.htmx.ajax("GET", opener.dataset.menu, { target: menu, swap: "innerHTML" });
+  menu.showPopover({ source: opener });
+  menu.querySelector("a, button")?.focus({ preventScroll: true });
+});
+document.addEventListener("click", ({ target }) => {
+  if (target.closest("#card-menu .menu-item:not(summary)")) document.getElementById("card-menu").hidePopover();
+});
+
 customElements.define("film-card", FilmCard);

@@ -12,6 +12,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.functional import cached_property
 
 from .. import provider
 from ..forms import FilterForm
@@ -156,6 +157,11 @@ class Chips:
             self._chip("Failed", state="failed"),
         ]
 
+    @cached_property
+    def collection_names(self) -> list[tuple[str, str]]:
+        pairs = Collection.objects.order_by(Lower("name")).values_list("uuid", "name")
+        return [(str(uuid), name) for uuid, name in pairs]
+
     @property
     def menus(self) -> list[Menu]:
         today = timezone.localdate()
@@ -164,13 +170,12 @@ class Chips:
             for back, words in ((0, "Today"), (6, "Last 7 days"), (29, "Last 30 days"))
         ]
         members = Member.objects.order_by("username").values_list("username", "username")
-        collections = Collection.objects.order_by(Lower("name")).values_list("uuid", "name")
         menus = [
             self._menu("state", "State", [pair for pair in STATE_WORDS.items() if pair[0] not in ("ready", "failed")]),
             self._menu("mode", "Mode", (("text", "Text"), ("frames", "Frames"), ("extend", "Extend"))),
             self._menu("ratio", "Ratio", [(word, word) for word in provider.ASPECT_RATIOS]),
             self._menu("member", "Member", members),
-            self._menu("collection", "Collection", [(str(pk), name) for pk, name in collections]),
+            self._menu("collection", "Collection", self.collection_names),
             self._menu("choice", "Pick", (("picked", "Picked"), ("rejected", "Rejected"))),
             self._menu("since", "Any date", days),
         ]

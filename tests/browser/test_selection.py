@@ -1,0 +1,140 @@
+"""Stars, ticks and the bar that acts on them; what one member does and what the others see."""
+
+import re
+import zipfile
+
+import pytest
+from playwright.sync_api import expect
+
+from ..installation import Installation
+from .crowd import crowd
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    room = Installation(tmp_path_factory.mktemp("room")).start()
+    room.add_member("ben")
+    crowd(room, 60)
+    yield room
+    room.stop()
+
+
+def tick(page, *numbers, **options) -> None:
+    for number in numbers:
+        card = page.locator(".card:has(.select)").nth(number)
+        card.hover()
+        card.get_by_role("checkbox", name="Select").click(**options)
+
+
+def test_a_star_shows_at_once_stays_and_is_one_s_own(room, sign_in):
+    ada, ben = sign_in(room, "ada"), sign_in(room, "ben")
+    card = ada.locator(".card:has(.select)").nth(2)
+    card.hover()
+    star = card.get_by_role("button", name="Star")
+    star.click()
+    expect(star).to_have_attribute("aria-pressed", "true", timeout=1_000)
+    uuid = card.get_attribute("id")
+    ada.get_by_role("link", name="Starred").click()
+    expect(ada.locator(".card")).to_have_count(1)
+    expect(ada.locator(f"#{uuid}")).to_be_visible()
+    ben.reload()
+    expect(ben.locator(f"#{uuid} .star-button")).to_have_attribute("aria-pressed", "false")
+
+
+def test_a_range_is_ticked_with_shift_and_cleared(room, sign_in):
+    page = sign_in(room, "ada")
+    expect(page.locator("#selection")).to_be_hidden()
+    tick(page, 1)
+    expect(page.locator("#selection")).to_be_visible()
+    tick(page, 5, modifiers=["Shift"])
+    expect(page.locator("#selection")).to_contain_text("5 selected")
+    # Where something is ticked, Ctrl and a click on a picture tick one more, or take it off.
+    page.locator(".card:has(.select)").nth(3).locator(".card-link").click(
+        modifiers=["Control"], position={"x": 90, "y": 90}
+    )
+    expect(page.locator("#selection")).to_contain_text("4 selected")
+    expect(page.get_by_role("status").first).to_have_text("4 selected")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#selection")).to_be_hidden()
+
+
+def test_ticks_outlive_a_swap_of_their_card(room, sign_in):
+    page = sign_in(room, "ada")
+    tick(page, 0, 1)
+    uuid = page.locator(".card:has(.select)").first.get_attribute("id").removeprefix("generation-")
+    room.python(
+        "from videos.models import Generation, Member\n"
+        f"print(Generation.objects.get(uuid={uuid!r}).choose('picked', Member.objects.get(username='ben')))"
+    )
+    expect(page.locator(f"#generation-{uuid}")).to_have_attribute("data-choice", "picked", timeout=8_000)
+    expect(page.locator("#selection")).to_contain_text("2 selected")
+    expect(page.locator(f"#generation-{uuid} .select")).to_be_checked()
+
+
+def test_a_selection_is_downloaded_as_one_archive(room, sign_in, tmp_path):
+    page = sign_in(room, "ada")
+    tick(page, 0, 1, 2)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download ZIP").click()
+    download.value.save_as(tmp_path / "clips.zip")
+    with zipfile.ZipFile(tmp_path / "clips.zip") as archive:
+        assert len(archive.namelist()) == 3
+        assert archive.testzip() is None
+
+
+def test_a_selection_goes_to_the_trash_for_everybody_and_comes_back_by_one_undo(room, sign_in):
+    ada, ben = sign_in(room, "ada"), sign_in(room, "ben")
+    uuids = [ada.locator(".card:has(.select)").nth(n).get_attribute("id") for n in (0, 1)]
+    tick(ada, 0, 1)
+    ada.locator("#selection").get_by_role("button", name="Move to trash").click()
+    for uuid in uuids:
+        expect(ada.locator(f"#{uuid}")).to_have_count(0)
+        expect(ben.locator(f"#{uuid}")).to_have_count(0, timeout=8_000)
+    expect(ada.locator("#selection")).to_be_hidden()
+    ada.locator(".toast").get_by_role("button", name="Undo").click()
+    for uuid in uuids:
+        expect(ada.locator(f"#{uuid}")).to_be_visible()
+        expect(ben.locator(f"#{uuid}")).to_be_visible(timeout=8_000)
+
+
+def test_a_selection_goes_into_a_new_collection_which_filters_the_wall(room, sign_in):
+    page = sign_in(room, "ada")
+    tick(page, 0, 2)
+    page.get_by_role("button", name="Add to collection").click()
+    page.get_by_label("Name of a new collection").fill("Client A")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator(".toast")).to_contain_text("Added 2 videos to Client A.")
+    page.goto(f"{room.url}/collections/")
+    page.get_by_role("link", name="Client A").click()
+    page.wait_for_url(re.compile("collection="))
+    expect(page.locator(".card")).to_have_count(2)
+    tick(page, 0)
+    page.get_by_role("button", name="Add to collection").click()
+    page.get_by_role("button", name="Remove from this collection").click()
+    expect(page.locator(".card")).to_have_count(1)
+
+
+def test_a_card_s_menu_knows_its_collections(room, sign_in):
+    page = sign_in(room, "ada")
+    card = page.locator(".card:has(.select)").nth(4)
+    card.hover()
+    card.get_by_role("link", name="More").click()
+    menu = page.locator("#card-menu")
+    expect(menu.get_by_text("Use prompt")).to_be_visible()
+    menu.get_by_text("Collections", exact=True).click()
+    menu.get_by_label("New collection").fill("Rain")
+    menu.get_by_role("button", name="Add").click()
+    expect(menu.get_by_role("checkbox", name="Rain")).to_be_checked()
+    page.keyboard.press("Escape")
+    expect(menu).to_be_hidden()
+    expect(card.get_by_role("link", name="More")).to_be_focused()
+
+
+def test_a_selection_works_without_script(room, sign_in):
+    page = sign_in(room, "ben", java_script_enabled=False)
+    for number in (0, 1):
+        card = page.locator(".card:has(.select)").nth(number)
+        card.hover()
+        card.get_by_role("checkbox", name="Select").check()
+    page.locator("#selection").get_by_role("button", name="Star").click()
+    expect(page.get_by_text("Starred 2 videos.")).to_be_visible()

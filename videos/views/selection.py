@@ -1,0 +1,151 @@
+"""What is done to several videos at once: to those that were ticked on the wall."""
+
+from uuid import UUID
+
+import zipstream
+from django.contrib import messages
+from django.core.files.storage import default_storage
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.utils.text import slugify
+from django.views.decorators.http import require_POST
+
+from ..models import Collection, Generation, Star
+from .context import counts_for, current_path
+from .gallery import in_days, usual_seconds
+from .generation import may_change
+
+AT_MOST = 200
+CHUNK = 256 * 1024
+NOT_IN_IT = "not-included.txt"
+
+
+def _ticked(request: HttpRequest) -> list[Generation]:
+    """The rows that were ticked, newest first; at most so many, and only such as are there."""
+    uuids = set()
+    for text in request.POST.getlist("v")[:AT_MOST]:
+        try:
+            uuids.add(UUID(text))
+        except ValueError:
+            continue
+    return list(Generation.objects.for_gallery(request.user).filter(uuid__in=uuids))
+
+
+def _many(count: int) -> str:
+    return "1 video" if count == 1 else f"{count} videos"
+
+
+def _said(request: HttpRequest, words: str, rows: list[Generation] = (), **context) -> HttpResponse:
+    """Say what was done. With htmx: a toast, and the cards as they are now."""
+    if not request.htmx:
+        messages.info(request, words)
+        back = request.META.get("HTTP_REFERER", "")
+        return redirect(back if back.startswith(f"{request.scheme}://{request.get_host()}/") else "studio")
+    now = Generation.objects.for_gallery(request.user).filter(pk__in=[row.pk for row in rows])
+    context |= {"words": words, "changed": now, "usual": usual_seconds(), "counts": counts_for(request.user)}
+    return render(request, "videos/_selected.html", context)
+
+
+@require_POST
+def stars(request: HttpRequest) -> HttpResponse:
+    """Star them all; where each has a star already, take them off."""
+    rows = _ticked(request)
+    if rows and all(row.starred for row in rows):
+        Star.take(request.user, rows)
+        return _said(request, f"Took the star off {_many(len(rows))}.", rows)
+    Star.put(request.user, rows)
+    return _said(request, f"Starred {_many(len(rows))}." if rows else "Nothing is selected.", rows)
+
+
+@require_POST
+def collections(request: HttpRequest) -> HttpResponse:
+    """Put them into a collection, an old or a new one; or take them out of the one that is shown."""
+    rows = _ticked(request)
+    if request.POST.get("out"):
+        if shelf := _collection(request.POST.get("collection", "")):
+            shelf.remove(rows)
+            return _said(request, f"Removed {_many(len(rows))} from {shelf.name}.", gone=rows)
+        return _said(request, "This collection is not here any more.")
+    shelf = _collection(request.POST.get("into", ""))
+    name = " ".join(request.POST.get("name", "").replace("\0", "").split())[:80]
+    if not shelf and name:
+        shelf, _ = Collection.objects.named(name, request.user)
+    if not shelf:
+        return _said(request, "Give the new collection a name.")
+    added = shelf.add(rows, request.user)
+    rest = len(rows) - added
+    words = f"Added {_many(added)} to {shelf.name}."
+    return _said(request, f"{words} {_many(rest)} {'was' if rest == 1 else 'were'} in it already." if rest else words)
+
+
+def _collection(uuid: str) -> Collection | None:
+    try:
+        return Collection.objects.filter(uuid=UUID(uuid)).first()
+    except ValueError:
+        return None
+
+
+@require_POST
+def trash(request: HttpRequest) -> HttpResponse:
+    """Move to the trash what this member may; say what stays, and why."""
+    rows = _ticked(request)
+    moved = [row for row in rows if may_change(request, row) and row.trash(request.user)]
+    foreign = sum(not may_change(request, row) for row in rows)
+    words = f"Moved {_many(len(moved))} to the trash."
+    if foreign:
+        words += f" {_many(foreign)} of others can be moved by their author or an admin only."
+    if busy := len(rows) - len(moved) - foreign:
+        words += f" {_many(busy)} cannot be stopped any more."
+    return _said(request, words, gone=moved, undo=moved)
+
+
+@require_POST
+def restoration(request: HttpRequest) -> HttpResponse:
+    """Undo: take them out of the trash again."""
+    uuids = [text for text in request.POST.getlist("v")[:AT_MOST] if _is_uuid(text)]
+    rows = [row for row in Generation.objects.filter(uuid__in=uuids) if may_change(request, row)]
+    back = [row.pk for row in rows if row.restore(request.user)]
+    shown = list(Generation.objects.for_gallery(request.user).filter(pk__in=back))
+    if not request.htmx:
+        return _said(request, f"Restored {_many(len(back))}.")
+    context = {"restored_days": in_days(shown), "usual": usual_seconds(), "counts": counts_for(request.user)}
+    return render(request, "videos/_restored.html", context)
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
+
+
+@require_POST
+def archive(request: HttpRequest) -> HttpResponse:
+    """All of them as one ZIP, written while it is sent: nothing of it is held in memory."""
+    rows = _ticked(request)
+    saved = [row for row in rows if row.is_saved and default_storage.exists(row.video_file.name)]
+    if not saved:
+        words = "None of these is saved here, so there is nothing to download." if rows else "Nothing is selected."
+        messages.info(request, words)
+        return redirect(current_path(request) or "studio")
+    # Videos are compressed already: stored as they are, and the length can be told before.
+    stream = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
+    for row in saved:
+        name = f"{slugify(row.prompt[:60]) or 'video'}-{row.uuid.hex[:8]}.mp4"
+        stream.add(_pieces(row.video_file.name), name, size=row.video_file.size)
+    if left_out := [row for row in rows if row not in saved]:
+        lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
+        stream.add("\n".join(["Not saved here, and so not in this archive:", *lines, ""]).encode(), NOT_IN_IT)
+    response = StreamingHttpResponse(stream, content_type="application/zip")
+    response.headers["Content-Length"] = len(stream)
+    stamp = timezone.localtime().strftime("%Y-%m-%d-%H%M")
+    response.headers["Content-Disposition"] = f'attachment; filename="lumaweb-{stamp}.zip"'
+    return response
+
+
+def _pieces(name: str):
+    with default_storage.open(name, "rb") as file:
+        while piece := file.read(CHUNK):
+            yield piece

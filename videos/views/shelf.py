@@ -1,0 +1,115 @@
+"""Stars and collections."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Prefetch
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from ..forms import frames_impossible
+from ..models import Collection, Generation, Star
+from .generation import may_change
+
+COVERS = 4
+
+
+@require_POST
+def star(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Put a member's own star on it, or take it off."""
+    generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
+    generation.starred = request.POST.get("on") != "0"
+    (Star.put if generation.starred else Star.take)(request.user, [generation])
+    if not request.htmx:
+        return redirect(generation)
+    return render(request, "videos/_star.html", {"generation": generation, "page": generation.get_absolute_url()})
+
+
+def shelves_of(generation: Generation) -> dict:
+    """What `_collections.html` shows."""
+    return {
+        "all_collections": Collection.objects.with_sizes(),
+        "in_collections": set(generation.collections.values_list("pk", flat=True)),
+    }
+
+
+@require_GET
+def menu(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """What else can be done with a card; the shared menu fetches it when it is opened."""
+    generation = get_object_or_404(Generation.objects.for_gallery(request.user), uuid=uuid)
+    context = shelves_of(generation) | {
+        "generation": generation,
+        "frames_possible": not frames_impossible(),
+        "may_change": may_change(request, generation),
+        "link": request.build_absolute_uri(generation.get_absolute_url()),
+    }
+    return render(request, "videos/_card_menu.html", context)
+
+
+@require_POST
+def collections_of(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Have a clip in just these collections, and in a new one if it is named."""
+    generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
+    wanted = set(request.POST.getlist("in"))
+    for shelf in Collection.objects.all():
+        (shelf.add([generation], request.user) if str(shelf.uuid) in wanted else shelf.remove([generation]))
+    if name := _name(request):
+        shelf, _ = Collection.objects.named(name, request.user)
+        shelf.add([generation], request.user)
+    if not request.htmx:
+        return redirect(generation)
+    context = shelves_of(generation) | {"generation": generation, "shelves_open": True}
+    return render(request, "videos/_collections.html", context)
+
+
+def _name(request: HttpRequest) -> str:
+    """A name as it was typed, without what cannot be stored; "" for none."""
+    return " ".join("".join(letter for letter in request.POST.get("name", "") if letter.isprintable()).split())[:80]
+
+
+@require_http_methods(["GET", "POST"])
+def collections(request: HttpRequest) -> HttpResponse:
+    """All collections; POST makes one."""
+    if request.method == "POST":
+        if not (name := _name(request)):
+            messages.error(request, "Give the collection a name.")
+            return redirect("collections")
+        shelf, made = Collection.objects.named(name, request.user)
+        messages.info(request, f"Made {shelf.name}." if made else f"There is a collection called {shelf.name} already.")
+        return redirect("collections")
+    covers = Generation.objects.for_gallery().filter(archive="saved")
+    shelves = Collection.objects.with_sizes().select_related("created_by")
+    shelves = shelves.prefetch_related(Prefetch("generations", covers, to_attr="covers"))
+    rows = [(shelf, shelf.covers[:COVERS], _may_delete(request, shelf)) for shelf in shelves]
+    return render(request, "videos/collections.html", {"shelves": rows})
+
+
+def _may_delete(request: HttpRequest, shelf: Collection) -> bool:
+    return request.user.is_superuser or shelf.created_by_id == request.user.pk
+
+
+@require_POST
+def renaming(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    shelf = get_object_or_404(Collection, uuid=uuid)
+    name = _name(request)
+    if not name:
+        messages.error(request, "A collection needs a name.")
+    elif Collection.objects.filter(name__iexact=name).exclude(pk=shelf.pk).exists():
+        messages.error(request, f"There is a collection called {name} already.")
+    else:
+        Collection.objects.filter(pk=shelf.pk).update(name=name)
+    return redirect("collections")
+
+
+@require_POST
+def removal(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Delete a collection; its clips stay."""
+    shelf = get_object_or_404(Collection, uuid=uuid)
+    if not _may_delete(request, shelf):
+        raise PermissionDenied("Only who made it or an admin may delete a collection.")
+    shelf.delete()
+    messages.info(request, f"Deleted the collection {shelf.name}. Its videos are still in the studio.")
+    return redirect(reverse("collections"))
