@@ -76,6 +76,8 @@ document.addEventListener("click", async (event) => {
   menu.replaceChildren();
   await window.htmx.ajax("GET", opener.dataset.menu, { target: menu, swap: "innerHTML" });
   menu.showPopover({ source: opener });
+  // What is in it may have been swapped, and the focus lost with it.
+  menu.addEventListener("beforetoggle", ({ newState }) => newState === "closed" && setTimeout(() => document.activeElement === document.body && opener.focus({ preventScroll: true })), { once: true });
   menu.querySelector("a, button")?.focus({ preventScroll: true });
 });
 document.addEventListener("click", ({ target }) => {
