@@ -115,11 +115,16 @@ class GenerationQuerySet(models.QuerySet):
 
     def before(self, pk: int) -> "GenerationQuerySet":
         """Those that are older than the row of this number."""
-        return self.filter(pk__lt=pk)
+        return self.filter(**{f"{self._numbers}__lt": pk})
 
     def after(self, pk: int) -> "GenerationQuerySet":
         """Those that are newer than the row of this number, the oldest of them first."""
-        return self.filter(pk__gt=pk).reverse()
+        return self.filter(**{f"{self._numbers}__gt": pk}).reverse()
+
+    @property
+    def _numbers(self) -> str:
+        """The primary key; in a search the index's own row numbers, so that it is entered in the right place."""
+        return "index__pk" if "-index__pk" in self.query.order_by else "pk"
 
     def in_flight(self) -> "GenerationQuerySet":
         return self.filter(state__in=OPEN, trashed_at__isnull=True)
