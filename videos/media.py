@@ -46,7 +46,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Names in our storage and facts of a saved video: size in bytes, duration in seconds, pixels."""
+    """Names in our storage and facts of a saved video: bytes, seconds, pictures a second, pixels."""
 
     video_file: str
     thumbnail_file: str
@@ -54,6 +54,7 @@ class Saved:
     sha256: str
     size_bytes: int
     duration: float
+    frame_rate: float | None
     video_width: int
     video_height: int
 
@@ -149,7 +150,7 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
             file.flush()
             os.fsync(file.fileno())
             _look_at_the_first_bytes(path)
-            duration, first = probe(path)
+            duration, rate, first = probe(path)
             thumbnail = _thumbnail(generation) or first
 
             def keep(ending: str, content: File) -> str:
@@ -169,7 +170,7 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
             raise
         finally:
             path.unlink(missing_ok=True)
-    return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, first.width, first.height)
+    return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, rate, first.width, first.height)
 
 
 def _outlasts_a_power_cut(name: str) -> None:
@@ -222,8 +223,8 @@ def _look_at_the_first_bytes(path: Path) -> None:
         raise NotAVideo("What the link gave is no MP4 file.")
 
 
-def probe(path: Path) -> tuple[float, Image.Image]:
-    """Duration in seconds and first picture of a video file."""
+def probe(path: Path) -> tuple[float, float | None, Image.Image]:
+    """Duration in seconds, pictures a second (None if the file does not say), and first picture of a video file."""
     try:
         with av.open(str(path)) as container:
             stream = container.streams.video[0]
@@ -231,9 +232,46 @@ def probe(path: Path) -> tuple[float, Image.Image]:
             duration = Fraction(container.duration or 0, av.time_base)
             if stream.duration and stream.time_base:
                 duration = stream.duration * stream.time_base
+            rate = float(stream.average_rate) if stream.average_rate else None
     except (av.FFmpegError, IndexError, StopIteration, ValueError) as error:
         raise NotAVideo(f"The file cannot be played: {error}") from None
-    return round(float(duration), 3), first
+    return round(float(duration), 3), rate and round(rate, 3), first
+
+
+def cut(stored, at: float | str) -> Picture:
+    """The picture of a saved video that a player shows at this time (s), or its "first" or "last" one.
+
+    Decoding starts at the key frame before it, so that a long video costs no more than a short one. Raises NotAVideo,
+    and OSError where the file is not to be had.
+    """
+    try:
+        with stored.open("rb") as file, av.open(file) as container:
+            stream = container.streams.video[0]
+            stream.thread_type = "AUTO"
+            picture = _shown_at(container, stream, at).to_image()
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise NotAVideo(f"The saved video cannot be read: {error}") from None
+    out = io.BytesIO()
+    picture.save(out, "JPEG", quality=95, subsampling=0)
+    return Picture(out.getvalue(), picture.width, picture.height)
+
+
+def _shown_at(container, stream, at: float | str):
+    start = float((stream.start_time or 0) * stream.time_base)
+    if at == "last":
+        wanted = start + float((stream.duration or 0) * stream.time_base) or 10.0**6
+    else:
+        wanted = start if at == "first" else start + max(0.0, float(at))
+    container.seek(int(wanted / stream.time_base), stream=stream, backward=True)
+    shown = None
+    for frame in container.decode(stream):
+        # A player's clock and the file's are rounded differently.
+        if shown is not None and frame.time is not None and frame.time > wanted + 0.0001:
+            break
+        shown = frame
+    if shown is None:
+        raise ValueError("there is no picture at that time")
+    return shown
 
 
 def _thumbnail(generation) -> Image.Image | None:

@@ -26,6 +26,7 @@ from . import download, media, provider
 from .models import (
     ApiToken,
     Claim,
+    Frame,
     Generation,
     Health,
     Heartbeat,
@@ -316,7 +317,7 @@ def archive(pk: int) -> None:
         return
     facts = {
         name: getattr(saved, name)
-        for name in ("video_file", "thumbnail_file", "poster_file", "sha256", "size_bytes", "duration")
+        for name in ("video_file", "thumbnail_file", "poster_file", "sha256", "size_bytes", "duration", "frame_rate")
     }
     if not generation.video_width or not generation.video_height:
         facts |= {"video_width": saved.video_width, "video_height": saved.video_height}
@@ -529,6 +530,9 @@ def empty_trash() -> None:
     """Delete for good what was in the trash long enough, and the files that nothing names any more."""
     for generation in Generation.objects.worth_purging()[:200]:
         generation.purge()
+    with transaction.atomic():
+        unused = list(Frame.objects.unused().values_list("pk", flat=True)[:200])
+        Frame.objects.filter(pk__in=unused).let_go()
     remove_leftovers()
 
 

@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import account, doors, generation, live, selection, shelf, studio, trash, uploads
+from .views import account, compare, doors, generation, live, selection, shelf, studio, trash, uploads
 
 urlpatterns = [
     path("", studio.studio, name="studio"),
@@ -22,9 +22,13 @@ urlpatterns = [
     path("generations/<uuid:uuid>/trash/", generation.trash, name="move-to-trash"),
     path("generations/<uuid:uuid>/restoration/", generation.restoration, name="restoration"),
     path("generations/<uuid:uuid>/deletion/", generation.deletion, name="deletion"),
+    path("generations/<uuid:uuid>/frames/", generation.cuts, name="cuts"),
     path("generations/<uuid:uuid>/menu/", shelf.menu, name="menu"),
     path("generations/<uuid:uuid>/star/", shelf.star, name="star"),
     path("generations/<uuid:uuid>/collections/", shelf.collections_of, name="collections-of"),
+    path("generations/<uuid:uuid>/choice/", compare.choice, name="choice"),
+    path("compare/", compare.compare, name="compare"),
+    path("compare/news/", compare.news, name="compare-news"),
     path("collections/", shelf.collections, name="collections"),
     path("collections/<uuid:uuid>/name/", shelf.renaming, name="collection-renaming"),
     path("collections/<uuid:uuid>/removal/", shelf.removal, name="collection-removal"),
@@ -34,6 +38,10 @@ urlpatterns = [
     path("selection/restoration/", selection.restoration, name="selection-restoration"),
     path("selection/zip/", selection.archive, name="selection-zip"),
     path("trash/", trash.trash, name="trash"),
+    path("code/", studio.code, name="code"),
+    path("prompts/", studio.prompts, name="prompts"),
+    path("clips/", uploads.clips, name="clips"),
+    path("uploads/", uploads.uploads, name="uploads"),
     path("uploads/<uuid:uuid>/", uploads.upload, name="upload"),
     path("callbacks/luma/<uuid:uuid>/<str:key>/", doors.callback, name="callback"),
     path("frames/<str:key>.jpg", doors.frame, name="frame"),

@@ -15,8 +15,8 @@ class DayList extends HTMLElement {
     this.#watching.observe(this, { childList: true });
     this.#look();
     addEventListener("scroll", () => { clearTimeout(this.#timer); this.#timer = setTimeout(() => this.#note(), 200); }, { signal, passive: true });
-    // Left by a link to a video's page, the address says which card it was.
-    this.addEventListener("click", (event) => event.target.closest(".card a[href]") && this.#note(event.target.closest(".card").id), { signal, capture: true });
+    // Left by a link to another page, the address says from which card. Most links of a card open over the wall.
+    this.addEventListener("click", ({ target }) => target.closest(".card a[href]:not(.card-link, .story-line a, [data-use], [data-menu])") && this.#note(target.closest(".card").id), { signal, capture: true });
     if (location.hash.startsWith("#generation-")) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   }
 
@@ -110,8 +110,10 @@ class DayList extends HTMLElement {
   #isTwin(card) {
     const twin = [...document.querySelectorAll(`[id="${card.id}"]`)].find((other) => other !== card);
     if (!twin) return false;
-    if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("film-card")?.isPlaying) twin.replaceWith(card);
-    else card.remove();
+    if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("film-card")?.isPlaying) {
+      this.dispatchEvent(new CustomEvent("card:changing", { bubbles: true, detail: [twin, card] }));
+      twin.replaceWith(card);
+    } else card.remove();
     return true;
   }
 

@@ -23,7 +23,7 @@ class FramePair extends HTMLElement {
     const typing = document.activeElement?.matches("textarea, input:not([type=file], [type=radio], [type=checkbox])");
     const tile = this.querySelector("frame-tile:hover");
     const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
-    if (typing || !tile || !file || tile.file.disabled) return;
+    if (typing || !tile || !file || tile.file?.disabled) return;
     event.preventDefault();
     tile.take(file);
   }

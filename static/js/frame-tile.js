@@ -1,10 +1,12 @@
-// A picture's tile: drop, paste onto it, or choose; shown at once from memory.
+// A picture's tile: drop, paste onto it, or choose; shown at once from memory and sent ahead of the form.
+// Should the form be sent first, or the upload fail, the file itself goes with the form.
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
 const mega = (bytes) => `${(bytes / 1048576).toFixed(bytes < 10485760 ? 1 : 0)} MB`;
 
 class FrameTile extends HTMLElement {
   #listening;
   #shown = "";
+  #upload = null;
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -14,11 +16,12 @@ class FrameTile extends HTMLElement {
     this.addEventListener("dragleave", () => this.removeAttribute("data-over"), { signal });
     this.addEventListener("drop", (event) => this.#drop(event), { signal });
     this.clearer.addEventListener("click", () => this.clear(), { signal });
-    this.#render();
+    this.show();
   }
 
   disconnectedCallback() {
     this.#listening.abort();
+    this.#stop();
     URL.revokeObjectURL(this.#shown);
   }
 
@@ -28,26 +31,35 @@ class FrameTile extends HTMLElement {
   get link() { return this.parentElement.querySelector("[type=url]"); }
 
   #over(event) {
-    if (this.file.disabled) return;
     event.preventDefault();
-    this.dataset.over = "";
+    if (this.file.disabled) event.dataTransfer.dropEffect = "none";
+    else this.dataset.over = "";
   }
 
   #drop(event) {
     event.preventDefault();
     this.removeAttribute("data-over");
-    if (!this.file.disabled) this.take(event.dataTransfer.files[0]);
+    if (this.file.disabled) return;
+    const [file] = event.dataTransfer.files;
+    const [link] = event.dataTransfer.getData("text/uri-list").split("\n").filter((line) => /^https?:/.test(line));
+    if (file || !link) return this.take(file);
+    // Dragged over from another page: then it is a link.
+    this.clear();
+    this.link.value = link.trim();
+    this.link.dispatchEvent(new Event("input", { bubbles: true }));
   }
 
   take(file) {
-    if (!file) return this.#render();
+    if (!file) return this.show();
     const wrong = this.#wrong(file);
     this.#complain(wrong);
+    this.#stop();
     const files = new DataTransfer();
     if (!wrong) files.items.add(file);
     this.file.files = files.files;
     if (!wrong) this.kept.value = "";
-    this.#render();
+    this.show();
+    if (!wrong) this.#send(file);
   }
 
   #wrong(file) {
@@ -57,44 +69,113 @@ class FrameTile extends HTMLElement {
     return "";
   }
 
-  #complain(words) {
+  // Only XMLHttpRequest tells how much of an upload is done.
+  #send(file) {
+    const upload = new XMLHttpRequest();
+    const bar = this.querySelector("progress");
+    const data = new FormData();
+    data.set("csrfmiddlewaretoken", this.file.form.elements.csrfmiddlewaretoken.value);
+    data.set("image", file);
+    upload.upload.addEventListener("progress", ({ loaded, total }) => { bar.value = loaded / total; });
+    upload.addEventListener("loadend", () => this.#upload === upload && this.#sent(upload));
+    upload.open("POST", this.dataset.uploads);
+    upload.responseType = "json";
+    this.#upload = upload;
+    this.dataset.uploading = "";
+    bar.value = 0;
+    bar.hidden = false;
+    upload.send(data);
+  }
+
+  #sent({ status, response }) {
+    this.#stop();
+    if (status === 200 && response?.frame) {
+      this.kept.value = response.frame;
+      this.file.value = "";
+      this.#tell("announce", "The picture is uploaded.");
+      this.dispatchEvent(new Event("frame", { bubbles: true }));
+    } else if (status === 422) {
+      this.file.value = "";
+      this.show();
+      this.#complain(response?.error ?? "This picture cannot be used. Choose another.");
+    } else if (status === 413) {
+      this.file.value = "";
+      this.show();
+      this.#complain("This picture is too large to be sent. Choose a smaller one.");
+    } else {
+      this.#complain(response?.error ?? "The picture did not get through. Check the connection; or just go on: it is sent again with the form.", true);
+    }
+  }
+
+  #stop() {
+    const upload = this.#upload;
+    this.#upload = null;
+    upload?.abort();
+    this.removeAttribute("data-uploading");
+    this.querySelector("progress").hidden = true;
+  }
+
+  #complain(words, again) {
     const place = this.parentElement.querySelector("[id$=-problem]");
     place.replaceChildren();
     this.file.setAttribute("aria-invalid", String(Boolean(words)));
     if (!words) return;
-    const line = document.createElement("p");
-    line.className = "error";
-    line.textContent = words;
+    const line = Object.assign(document.createElement("p"), { className: "error", textContent: words });
     place.append(line);
-    this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: words }));
+    if (again) {
+      const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: "Upload again" });
+      button.addEventListener("click", () => this.take(this.file.files[0]));
+      place.append(button);
+    }
+    this.#tell("announce", words);
+  }
+
+  #tell(name, detail) {
+    this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   }
 
   clear() {
+    this.#stop();
     this.file.value = "";
     this.kept.value = "";
     this.#complain("");
-    this.#render();
+    this.show();
     this.file.focus();
   }
 
   // What the tile holds can be taken out and put into the other one.
   get content() {
-    return { files: this.file.files, kept: this.kept.value, source: this.querySelector("img")?.src ?? "", link: this.link.value };
+    return { file: this.file.files[0], kept: this.kept.value, link: this.link.value };
   }
 
-  set content({ files, kept, source, link }) {
-    this.file.files = files;
+  set content({ file, kept, link }) {
+    this.#stop();
+    this.file.value = "";
     this.kept.value = kept;
     this.link.value = link;
-    this.#render(kept ? source : "");
+    this.#complain("");
+    if (file) this.take(file);
+    else this.show();
   }
 
-  #render(source = this.kept.value ? this.querySelector("img")?.src ?? "" : "") {
-    URL.revokeObjectURL(this.#shown);
-    this.#shown = this.file.files[0] ? URL.createObjectURL(this.file.files[0]) : "";
-    const picture = this.#shown || source;
+  // The picture as it is now: the file in memory, or the one that is kept on the server.
+  show() {
+    const [file] = this.file.files;
+    const picture = file ? URL.createObjectURL(file) : this.kept.value ? `${this.dataset.uploads}${this.kept.value}/` : "";
+    if (this.#shown !== picture) URL.revokeObjectURL(this.#shown);
+    this.#shown = picture;
     this.querySelector("img")?.remove();
-    if (picture) this.prepend(Object.assign(document.createElement("img"), { src: picture, alt: "" }));
+    if (picture) {
+      const image = Object.assign(document.createElement("img"), { src: picture, alt: "" });
+      // A draft may name a picture that nobody used for so long that it was removed.
+      image.addEventListener("error", () => {
+        if (!image.isConnected || this.file.files.length) return;
+        this.kept.value = "";
+        this.show();
+        this.#complain("This picture is no longer here. Choose it again.");
+      });
+      this.prepend(image);
+    }
     this.toggleAttribute("data-filled", Boolean(picture));
     this.clearer.hidden = !picture;
     this.dispatchEvent(new Event("frame", { bubbles: true }));

@@ -4,14 +4,16 @@ const SHOWN = 4000, HIDDEN = 15000, SLOWEST = 30000, AT_TOP = 400;
 class LiveFeed extends HTMLElement {
   #listening;
   #timer;
+  #hiddenAt = Math.floor(Date.now() / 1000);
   #failures = 0;
   #waiting = new Map();
 
   connectedCallback() {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
-    document.addEventListener("visibilitychange", () => this.#next(document.hidden ? HIDDEN : 0), { signal });
+    document.addEventListener("visibilitychange", () => this.#turned(), { signal });
     document.addEventListener("htmx:oobBeforeSwap", (event) => this.#arriving(event), { signal });
+    this.addEventListener("card:changing", ({ detail }) => this.#tell(...detail), { signal });
     document.addEventListener("film:stopped", () => this.#release(), { signal });
     // Media events do not bubble, but they can be caught on the way down: the player of a video's own page.
     document.addEventListener("pause", () => this.#release(), { signal, capture: true });
@@ -22,6 +24,11 @@ class LiveFeed extends HTMLElement {
   disconnectedCallback() {
     this.#listening.abort();
     clearTimeout(this.#timer);
+  }
+
+  #turned() {
+    if (document.hidden) this.#hiddenAt = Math.floor(Date.now() / 1000);
+    this.#next(document.hidden ? HIDDEN : 0);
   }
 
   #next(delay) {
@@ -36,8 +43,10 @@ class LiveFeed extends HTMLElement {
     // While the pill counts new videos they are not put in one by one: the pill fetches them all.
     const counting = document.querySelector("#new-pill.new");
     const top = "first" in this.dataset && scrollY < AT_TOP && !counting ? 1 : 0;
-    const values = { ...document.getElementById("live-state")?.dataset, top, ...(document.hidden && { hidden: 1 }) };
+    const values = { ...document.getElementById("live-state")?.dataset, top, ...(document.hidden && { hidden: 1, seen: this.#hiddenAt }) };
     if (this.dataset.only) values.only = this.dataset.only;
+    // The video that is open over the wall.
+    if (this.dataset.watch) values.watch = this.dataset.watch;
     window.htmx.ajax("GET", this.dataset.url, { source: this, target: this, swap: "none", values }).catch(() => {
       // A lost connection was counted in #answered, which also asks again.
     });
@@ -71,11 +80,15 @@ class LiveFeed extends HTMLElement {
       this.#waiting.set(card.id, fresh);
       return event.preventDefault();
     }
-    if (card.dataset.state !== fresh.dataset.state && card.dataset.by === "you") {
-      const words = { completed: "Your video is ready.", failed: "Your video failed.", unconfirmed: "One of your videos got no answer." };
-      if (words[fresh.dataset.state]) this.#say(words[fresh.dataset.state]);
-    }
+    this.#tell(card, fresh);
     if (card.contains(document.activeElement)) setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
+  }
+
+  // What became of one's own is said, whichever way the news of it came.
+  #tell(card, fresh) {
+    if (card.dataset.state === fresh.dataset.state || card.dataset.by !== "you") return;
+    const words = { completed: "Your video is ready.", failed: "Your video failed.", unconfirmed: "One of your videos got no answer." };
+    if (words[fresh.dataset.state]) this.#say(words[fresh.dataset.state]);
   }
 
   // Thrown away. What somebody else threw away plays to its end here; the focus goes on to the next card.

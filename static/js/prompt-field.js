@@ -1,12 +1,16 @@
 // The prompt: grows with its text, counts near its limit, sends at Ctrl or Cmd and Enter. Ideas fill it.
+// Alt and the arrows up and down walk through what one asked for before; so does a list.
 class PromptField extends HTMLElement {
   #listening;
+  #earlier = null;
 
   connectedCallback() {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.addEventListener("input", () => this.#measure(), { signal });
+    this.closest("form").addEventListener("change", () => this.#measure(), { signal });
     this.addEventListener("keydown", (event) => this.#pressed(event), { signal });
+    this.addEventListener("click", (event) => this.#clicked(event), { signal });
     this.#measure();
   }
 
@@ -14,24 +18,52 @@ class PromptField extends HTMLElement {
     this.#listening.abort();
   }
 
+  get text() { return this.querySelector("textarea"); }
+  get menu() { return this.querySelector("[popover]"); }
+
   #pressed(event) {
-    if (event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
+    const { key, altKey, ctrlKey, metaKey } = event;
+    if (key === "Enter" && (ctrlKey || metaKey)) {
+      event.preventDefault();
+      this.closest("form").requestSubmit();
+    } else if (altKey && (key === "ArrowUp" || key === "ArrowDown") && event.target === this.text) {
+      event.preventDefault();
+      this.#use((earlier) => earlier.walk(key === "ArrowUp" ? 1 : -1));
+    } else if (event.target.matches(".earlier") && (key === "ArrowUp" || key === "ArrowDown")) {
+      event.preventDefault();
+      const item = event.target.parentElement;
+      (key === "ArrowUp" ? item.previousElementSibling : item.nextElementSibling)?.querySelector("a")?.focus();
+    }
+  }
+
+  async #use(step) {
+    this.#earlier ??= import("./earlier-prompts.js").then(({ EarlierPrompts }) => new EarlierPrompts(this));
+    return step(await this.#earlier);
+  }
+
+  #clicked(event) {
+    const link = event.target.closest(".earlier-link");
+    if (event.target.closest(".earlier")) this.menu.hidePopover();
+    if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    this.closest("form").requestSubmit();
+    this.#use((earlier) => earlier.open(link));
   }
 
   #measure() {
-    const text = this.querySelector("textarea");
+    const { text } = this;
     const most = Number(this.dataset.most);
-    // Nothing is cut off: what is too long stays and is counted, so that it can be shortened by its writer.
-    const length = [...text.value].length;
     const count = this.querySelector(".count");
-    count.hidden = length < most * 0.8;
-    count.textContent = length > most ? `${(length - most).toLocaleString()} too many` : `${(most - length).toLocaleString()} left`;
-    count.toggleAttribute("data-over", length > most);
+    const several = this.closest("form").elements.several?.checked;
+    const lines = several ? text.value.split("\n").filter((line) => line.trim()) : [text.value];
+    // Nothing is cut off: what is too long stays and is counted, so that it can be shortened by its writer.
+    const length = Math.max(0, ...lines.map((line) => [...line].length));
+    count.hidden = !several && length < most * 0.8;
+    if (length > most) count.textContent = `${(length - most).toLocaleString()} too many`;
+    else count.textContent = several ? `${lines.length} of 50` : `${(most - length).toLocaleString()} left`;
+    count.toggleAttribute("data-over", length > most || lines.length > 50);
     if (CSS.supports("field-sizing", "content")) return;
-    const lines = text.value.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 42), 0);
-    text.rows = Math.min(16, Math.max(4, lines));
+    const rows = text.value.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 42), 0);
+    text.rows = Math.min(16, Math.max(4, rows));
   }
 }
 

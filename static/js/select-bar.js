@@ -15,6 +15,8 @@ class SelectBar extends HTMLElement {
     document.addEventListener("change", (event) => event.target.matches(".select") && this.#changed(event.target), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#restore(), { signal });
     document.addEventListener("htmx:oobAfterSwap", () => this.#restore(), { signal });
+    // It comes with the first tick, and without having seen it.
+    for (const box of this.#boxes) if (box.checked) this.#ticked.add((this.#last = box).value);
     form.addEventListener("reset", () => this.#clear(), { signal });
     form.addEventListener("submit", (event) => this.#sent(event, form), { signal });
     this.#show();

@@ -1,5 +1,5 @@
 // Short messages that come and go, and the one polite voice for screen readers.
-// Anything on the page speaks through two events: "announce" (detail: words) and "toast" (detail: {text, level}).
+// Anything on the page speaks through two events: "announce" (detail: words) and "toast" (detail: {text, level, undo}).
 // The server may send a toast as markup too, put in here by htmx: data-seconds says how long it stays.
 const WORDS = {
   403: "That is not allowed for you, or the page is too old. Reload it and try again.",
@@ -49,7 +49,7 @@ class ToastRegion extends HTMLElement {
     });
   }
 
-  show({ text, level = "info" }) {
+  show({ text, level = "info", undo }) {
     const toast = document.createElement("div");
     toast.className = "toast";
     toast.dataset.level = level;
@@ -60,8 +60,14 @@ class ToastRegion extends HTMLElement {
     close.className = "button plain";
     close.textContent = "Close";
     close.dataset.close = "";
-    if (level !== "error") toast.dataset.seconds = 6;
-    toast.append(words, close);
+    if (level !== "error") toast.dataset.seconds = undo ? 10 : 6;
+    toast.append(words);
+    if (undo) {
+      const back = Object.assign(document.createElement("button"), { type: "button", className: "button", textContent: "Undo" });
+      back.addEventListener("click", () => { toast.remove(); undo(); });
+      toast.append(back);
+    }
+    toast.append(close);
     this.append(toast);
   }
 

@@ -1,7 +1,7 @@
 """What a member asked for."""
 
 from .gallery import FilterForm
-from .generation import GenerationForm, frames_impossible, keep_frame
+from .generation import GenerationForm, cut_frame, frames_impossible, keep_frame
 from .setup import SetupForm
 
-__all__ = ["FilterForm", "GenerationForm", "SetupForm", "frames_impossible", "keep_frame"]
+__all__ = ["FilterForm", "GenerationForm", "SetupForm", "cut_frame", "frames_impossible", "keep_frame"]

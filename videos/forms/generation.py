@@ -10,14 +10,19 @@ from django import forms
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from .. import download, media
 from ..models import ApiToken, Frame, Generation, Member, Submission
 from ..models.state import REQUEST
-from ..provider import ASPECT_RATIOS
+from ..provider import ASPECT_RATIOS, Request
 
 PROMPT_AT_MOST = 5000
 TAKES_AT_MOST = 4
+# Of several prompts at once: lines of one form, and videos they make with their takes.
+LINES_AT_MOST = 50
+VIDEOS_AT_MOST = 100
+EXAMPLE_PICTURE = "https://example.com/your-frame.jpg"
 URL_AT_MOST = 2000
 
 # Tab and line breaks belong to a text; other control characters, lone surrogates and non-characters do not.
@@ -69,6 +74,7 @@ class GenerationForm(forms.Form):
         required=False,
         error_messages={"invalid_choice": "The action is either generate or extend."},
     )
+    several = forms.BooleanField(required=False)  # before the prompt, whose lines it makes prompts of their own
     prompt = forms.CharField(required=False, strip=True)
     aspect_ratio = forms.ChoiceField(
         choices=[(word, word) for word in ASPECT_RATIOS],
@@ -111,9 +117,24 @@ class GenerationForm(forms.Form):
             raise forms.ValidationError("The prompt has control characters in it. Remove them, or type it anew.")
         if not prompt.strip():
             raise forms.ValidationError("Say what the video should show.")
+        if self.cleaned_data.get("several"):
+            return self._lines(prompt)
         if len(prompt) > PROMPT_AT_MOST:
             raise forms.ValidationError(f"The prompt has {len(prompt):,} characters; {PROMPT_AT_MOST:,} are the most.")
         return prompt
+
+    def _lines(self, text: str) -> str:
+        lines = list(filter(None, map(str.strip, text.split("\n"))))
+        if len(lines) > LINES_AT_MOST:
+            raise forms.ValidationError(
+                f"These are {len(lines)} prompts; {LINES_AT_MOST} are the most at once. Send the others after them."
+            )
+        for number, line in enumerate(lines, 1):
+            if len(line) > PROMPT_AT_MOST:
+                raise forms.ValidationError(
+                    f"Prompt {number} has {len(line):,} characters; {PROMPT_AT_MOST:,} are the most."
+                )
+        return "\n".join(lines)
 
     def clean_aspect_ratio(self) -> str:
         return self.cleaned_data["aspect_ratio"] or "16:9"
@@ -166,6 +187,13 @@ class GenerationForm(forms.Form):
         else:
             data["action"] = data.get("action") if not mode else "extend" if mode == "extend" else "generate"
             data["action"] = data["action"] or "generate"
+        prompts = self.prompts
+        if (videos := len(prompts) * data.get("count", 1)) > VIDEOS_AT_MOST:
+            self.add_error(
+                "prompt" if data.get("prompt") else None,
+                f"{len(prompts)} prompts with {data['count']} takes each are {videos} videos; {VIDEOS_AT_MOST} are the "
+                "most at once. Choose fewer takes, or send some of the prompts later.",
+            )
         extending = data.get("action") == "extend"
         for side in ("start", "end"):
             asked = not (extending and side == "start") and mode != "text"
@@ -216,8 +244,17 @@ class GenerationForm(forms.Form):
         mine = Generation.objects.filter(state="completed", trashed_at__isnull=True).order_by("-pk")
         self.parent = mine.filter(video_id=video_id).first() if video_id else mine.filter(video_url=video_url).first()
 
-    def save(self) -> tuple[Submission, bool]:
-        """Create what was asked for; a form that was sent before gives what it made then, and False."""
+    @property
+    def prompts(self) -> list[str]:
+        """What is asked for: one prompt, or one from each line; empty where the prompt was refused."""
+        prompt = self.cleaned_data.get("prompt", "")
+        return prompt.split("\n") if prompt and self.cleaned_data.get("several") else [prompt] if prompt else []
+
+    def save(self) -> tuple[list[Submission], bool]:
+        """Create what was asked for, all of it or nothing, one submission for each prompt.
+
+        A form that was sent before gives what it made then, and False.
+        """
         data = self.cleaned_data
         extending = data["action"] == "extend"
         asked = {name: data[name] for name in REQUEST}
@@ -227,38 +264,63 @@ class GenerationForm(forms.Form):
             "source_video_id": data["video_id"] if extending else "",
             "source_video_url": data["video_url"] if extending else "",
         }
-        return Submission.objects.open(
-            self.member,
-            self._key(asked),
-            data["count"],
-            start_frame=data["start"],
-            end_frame=data["end"],
-            parent=self.parent,
-            depth=self.parent.depth + 1 if self.parent else int(extending),
-            **asked,
-        )
+        with transaction.atomic():
+            opened = [
+                Submission.objects.open(
+                    self.member,
+                    self._key(asked | {"prompt": prompt}, line),
+                    data["count"],
+                    start_frame=data["start"],
+                    end_frame=data["end"],
+                    parent=self.parent,
+                    depth=self.parent.depth + 1 if self.parent else int(extending),
+                    **asked | {"prompt": prompt},
+                )
+                for line, prompt in enumerate(self.prompts)
+            ]
+        return [submission for submission, _ in opened], any(made for _, made in opened)
 
-    def _key(self, asked: dict) -> uuid.UUID:
-        """The form's own key with what it asks for: sent twice it is one, gone back to and edited it is another."""
+    def _key(self, asked: dict, line: int) -> uuid.UUID:
+        """The form's own key with what it asks for: sent twice it is one, gone back to and edited it is another.
+
+        The number of the line counts, as the same prompt may stand in two of them.
+        """
         data = self.cleaned_data
         if not (key := data.get("submission_key")):
             return uuid.uuid4()
         frames = [data[side] and str(data[side].uuid) for side in ("start", "end")]
-        return uuid.uuid5(key, json.dumps([asked, frames, data["count"]], sort_keys=True))
+        return uuid.uuid5(key, json.dumps([asked, frames, data["count"], line], sort_keys=True))
+
+    def example(self) -> Request:
+        """The request as somebody else would send it, of what is right so far; of several prompts the first.
+
+        Uploaded pictures have no lasting address to show. Nothing is stored if the form was made without its files.
+        """
+        self.is_valid()
+        data = self.cleaned_data
+        fields = {name: data[name] for name in REQUEST if data.get(name, "") != ""}
+        pictures = {f"{side}_image_url": EXAMPLE_PICTURE for side in ("start", "end") if data.get(side)}
+        source = {name: data.get(name, "") for name in ("video_id", "video_url")}
+        return Request(**(fields | pictures | source | {"prompt": next(iter(self.prompts), "")}))
 
     # ── For the template ──────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def kept(self) -> dict[str, Frame | None]:
         """The stored pictures behind `start_frame` and `end_frame`, to be shown again."""
-        frames = {}
-        for side in ("start", "end"):
-            try:
-                wanted = uuid.UUID(str(self[f"{side}_frame"].value()))
-            except ValueError:
-                wanted = None
-            frames[side] = Frame.objects.filter(uuid=wanted).exclude(file="").first() if wanted else None
+        frames = {side: Frame.objects.known(str(self[f"{side}_frame"].value())) for side in ("start", "end")}
         return frames
+
+    @property
+    def asks_for(self) -> str:
+        """How many videos the form as it stands would make, in words."""
+        lines = [line for line in str(self["prompt"].value() or "").split("\n") if line.strip()]
+        prompts = max(1, len(lines)) if self["several"].value() else 1
+        takes = str(self["count"].value())
+        takes = int(takes) if takes in ("2", "3", "4") else 1
+        videos = prompts * takes
+        words = "1 video" if videos == 1 else f"{videos} videos"
+        return f"{words}: {prompts} prompts × {takes} takes" if prompts > 1 and takes > 1 else words
 
     @property
     def chosen_mode(self) -> str:
@@ -287,29 +349,45 @@ def keep_frame(upload, member: Member) -> Frame:
     if upload.size <= settings.FRAME_MAX_BYTES:
         for chunk in upload.chunks():
             sha.update(chunk)
-        if frame := Frame.objects.filter(sha256=sha.hexdigest()).exclude(file="").first():
+        known = Frame.objects.filter(sha256=sha.hexdigest()).exclude(file="")
+        # Its week of being kept unused begins anew.
+        if known.update(created_at=timezone.now()) and (frame := known.first()):
             return frame
-    picture = media.read_picture(upload)
-    name = media.store_picture(picture, uuid.uuid4().hex)
+    return _kept(media.read_picture(upload), sha.hexdigest(), member)
+
+
+def cut_frame(generation: Generation, at: str, member: Member) -> tuple[Frame | None, str]:
+    """The picture of a saved video at this time (s), the "first" or the "last", as a frame; or why there is none."""
+    if not generation.is_saved:
+        return None, "The video is not saved here yet, so no picture can be cut from it."
+    if at not in ("first", "last"):
+        if not re.fullmatch(r"\d{1,6}(\.\d{1,9})?", at) or float(at) > (generation.duration or 0) + 1:
+            return None, "There is no picture at this time. Say first, last, or a time within the video in seconds."
+        at = float(at)
+    try:
+        picture = media.cut(generation.video_file, at)
+        return _kept(picture, hashlib.sha256(picture.data).hexdigest(), member), ""
+    except media.NotAVideo:
+        return None, "The saved video cannot be read. Its story tells an admin how to save it again."
+    except OSError:
+        return None, "The picture could not be cut here. Tell your admin: the video may be missing, or the disk full."
+
+
+def _kept(picture: media.Picture, sha256: str, member: Member) -> Frame:
+    facts = {"width": picture.width, "height": picture.height, "size_bytes": len(picture.data)}
+    known = Frame.objects.filter(sha256=sha256).exclude(file="")
+    # Its week of being kept unused begins anew.
+    if known.update(created_at=timezone.now()):
+        return known.get()
+    facts["file"] = media.store_picture(picture, uuid.uuid4().hex)
     try:
         with transaction.atomic():
             frame, _ = Frame.objects.update_or_create(
-                sha256=sha.hexdigest(),
-                defaults={
-                    "file": name,
-                    "width": picture.width,
-                    "height": picture.height,
-                    "size_bytes": len(picture.data),
-                },
-                create_defaults={
-                    "file": name,
-                    "width": picture.width,
-                    "height": picture.height,
-                    "size_bytes": len(picture.data),
-                    "member": member,
-                },
+                sha256=sha256,
+                defaults=facts | {"created_at": timezone.now()},
+                create_defaults=facts | {"member": member},
             )
     except IntegrityError:
-        default_storage.delete(name)
+        default_storage.delete(facts["file"])
         raise
     return frame

@@ -4,7 +4,7 @@ import uuid
 from datetime import timedelta
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
 from .leftover import Leftover
@@ -13,6 +13,8 @@ from .leftover import Leftover
 GRACE = timedelta(minutes=10)
 # A row may stay unconfirmed for ever; what it was sent with is not open for as long.
 UNCONFIRMED_AT_MOST = timedelta(hours=24)
+# A picture that was uploaded and never sent: a draft may still hold it for so long.
+UNUSED_AT_MOST = timedelta(days=7)
 
 
 def digest(key: str) -> str:
@@ -21,6 +23,20 @@ def digest(key: str) -> str:
 
 
 class FrameQuerySet(models.QuerySet):
+    def known(self, wanted: str) -> "Frame | None":
+        """The picture of this uuid, if its file is here; None for anything else that was given."""
+        try:
+            return self.filter(uuid=uuid.UUID(wanted)).exclude(file="").first()
+        except ValueError:
+            return None
+
+    def unused(self, now=None) -> "FrameQuerySet":
+        """Uploaded (for the last time) long ago, and in no video's request."""
+        from .generation import Generation
+
+        needed = Generation.objects.filter(Q(start_frame=OuterRef("pk")) | Q(end_frame=OuterRef("pk")))
+        return self.filter(~Exists(needed), created_at__lte=(now or timezone.now()) - UNUSED_AT_MOST).exclude(file="")
+
     def let_go(self) -> None:
         """Have the files removed that no video needs any more; the rows stay, as the same picture may come again."""
         from .generation import Generation

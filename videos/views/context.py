@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 from django.core.cache import cache
 from django.db.models import Count, Q
 from django.http import HttpRequest
@@ -13,6 +15,14 @@ def counts_for(member) -> dict[str, int]:
     return Generation.objects.in_flight().aggregate(
         all=Count("pk"), mine=Count("pk", filter=Q(member=member)), queued=Count("pk", filter=Q(state=State.QUEUED))
     )
+
+
+def ready_since(member, seen: str) -> int:
+    """How many of this member's videos became ready since then, in unix seconds; what is no number counts as now."""
+    if not (seen.isascii() and seen.isdigit() and len(seen) < 12):
+        return 0
+    rows = Generation.objects.filter(member=member, state=State.COMPLETED, trashed_at__isnull=True)
+    return rows.filter(finished_at__gte=datetime.fromtimestamp(int(seen), UTC)).count()
 
 
 def gallery_size() -> int:

@@ -2,8 +2,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, Q
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
@@ -11,12 +10,14 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefresh, trigger_client_event
 
 from .. import provider
-from ..forms import frames_impossible
-from ..models import Generation, State
+from ..forms import FilterForm, cut_frame, frames_impossible
+from ..models import Collection, Generation, State
+from ..models.lineage import Lineage
 from ..tasks import remove_leftovers, submit_later
 from .context import counts_for, current_path
 from .gallery import Since, in_days, usual_seconds
 from .ranges import ranged
+from .story import in_short, story_of
 from .studio import submitted
 
 FOR_A_YEAR = "private, max-age=31536000, immutable"
@@ -24,15 +25,18 @@ FOR_A_YEAR = "private, max-age=31536000, immutable"
 
 def detail_context(generation: Generation, member) -> dict:
     """Everything a video's page tells."""
-    ancestors, row = [], generation.parent
-    while row and len(ancestors) < 50:
-        ancestors.insert(0, row)
-        row = row.parent
-    return {
+    lineage = Lineage.of(generation)
+    events = story_of(generation)
+    return shelves_of(generation) | {
         "generation": generation,
-        "ancestors": ancestors,
-        "children": _children(generation),
-        "events": generation.events.select_related("member"),
+        "page": generation.get_absolute_url(),
+        "lineage": lineage,
+        # What can be played end to end, and how many clips of it are not here.
+        "chain": [row for row in lineage.path if row.is_saved and not row.trashed_at],
+        "chain_lacks": sum(not row.is_saved or bool(row.trashed_at) for row in lineage.path),
+        "frames_possible": not frames_impossible(),
+        "events": events,
+        "in_short": in_short(generation, events),
         "takes": generation.submission.generations.filter(trashed_at__isnull=True).order_by("take"),
         "code": provider.examples(as_example(generation)),
         "usual": usual_seconds(),
@@ -40,11 +44,12 @@ def detail_context(generation: Generation, member) -> dict:
     }
 
 
-def _children(generation: Generation):
-    """Its extensions; one that was thrown away only where others go on from it."""
-    goes_on = Exists(Generation.objects.filter(parent=OuterRef("pk"), trashed_at__isnull=True))
-    rows = generation.children.filter(Q(trashed_at__isnull=True) | goes_on)
-    return rows.select_related("member").order_by("pk")
+def shelves_of(generation: Generation) -> dict:
+    """What `_collections.html` shows."""
+    return {
+        "all_collections": Collection.objects.with_sizes(),
+        "in_collections": set(generation.collections.values_list("pk", flat=True)),
+    }
 
 
 def as_example(generation: Generation) -> provider.Request:
@@ -64,20 +69,54 @@ def as_example(generation: Generation) -> provider.Request:
     )
 
 
+def neighbours(request: HttpRequest, generation: Generation) -> dict:
+    """The videos before and after it on the wall it was opened from, whose filters are in the address."""
+    form = FilterForm(request.GET)
+    wall = Generation.objects.for_gallery(request.user, form.filters(request.user))
+    query = form.query()
+
+    def address(row: Generation | None) -> str:
+        return "" if not row else f"{row.get_absolute_url()}?{query}" if query else row.get_absolute_url()
+
+    return {
+        "newer_url": address(wall.after(generation.pk).first()),
+        "older_url": address(wall.before(generation.pk).first()),
+        "wall_url": f"{reverse('studio')}?{query}" if query else reverse("studio"),
+    }
+
+
 @require_GET
 def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    generation = get_object_or_404(
-        Generation.objects.select_related("member", "parent", "start_frame", "end_frame", "submission", "token"),
-        uuid=uuid,
-    )
+    """A video on a page of its own; or, asked for by the wall's dialog, just what stands on that page."""
+    rows = Generation.objects.select_related("member", "parent", "start_frame", "end_frame", "submission", "token")
+    generation = get_object_or_404(rows.with_stars_of(request.user), uuid=uuid)
+    in_dialog = request.htmx.target == "film-body"
     if generation.trashed_at:
-        may_restore = may_change(request, generation)
-        return render(request, "videos/gone.html", {"generation": generation, "may_restore": may_restore}, status=404)
-    context = detail_context(generation, request.user) | {
-        "live": Since.now([generation]).state(),
-        "frames_possible": not frames_impossible(),
-    }
-    return render(request, "videos/generation.html", context)
+        context = {"generation": generation, "may_restore": may_change(request, generation)}
+        # The dialog swaps what it is given, so for it this is no error.
+        template, status = ("videos/_gone.html", 200) if in_dialog else ("videos/gone.html", 404)
+        return render(request, template, context, status=status)
+    context = detail_context(generation, request.user) | neighbours(request, generation) | {"in_dialog": in_dialog}
+    if in_dialog:
+        return render(request, "videos/_film.html", context)
+    return render(request, "videos/generation.html", context | {"live": Since.now([generation]).state()})
+
+
+@require_POST
+def cuts(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Cut a picture from our copy of a video and have it as a frame: `at` is "first", "last" or a time in seconds."""
+    generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
+    side = "end" if request.POST.get("side") == "end" else "start"
+    frame, problem = cut_frame(generation, request.POST.get("at", ""), request.user)
+    if "application/json" in request.headers.get("Accept", ""):
+        if not frame:
+            return JsonResponse({"error": problem}, status=422)
+        url = reverse("upload", args=[frame.uuid])
+        return JsonResponse({"frame": frame.uuid, "url": url, "width": frame.width, "height": frame.height})
+    if not frame:
+        messages.error(request, problem)
+        return redirect(generation)
+    return redirect(f"{reverse('studio')}?mode=frames&{side}_frame={frame.uuid}#new")
 
 
 def may_change(request: HttpRequest, generation: Generation) -> bool:

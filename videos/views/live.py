@@ -7,7 +7,7 @@ from django.views.decorators.http import require_GET
 from ..forms import FilterForm
 from ..models import ApiToken, Event, Generation, State
 from ..models.state import LONGEST_TRANSACTION
-from .context import counts_for
+from .context import counts_for, ready_since
 from .gallery import PAGE, Since, in_days, usual_seconds
 from .generation import detail_context, may_change
 
@@ -35,6 +35,10 @@ def _waiting(request: HttpRequest, rows) -> list[int] | None:
 @require_GET
 def live(request: HttpRequest) -> HttpResponse:
     """What changed since the page last asked: fragments that are swapped in, or 204."""
+    if request.GET.get("hidden") == "1":
+        # Nobody looks: only the numbers. Seen again, the page asks for what changed since it last was told.
+        context = {"counts": counts_for(request.user), "ready": ready_since(request.user, request.GET.get("seen", ""))}
+        return render(request, "videos/_in_flight.html", context | {"oob": True})
     since = Since.read(request)
     rows = Generation.objects.changed_since(since.moment())
     if only := _uuid(request.GET.get("only", "")):
@@ -77,6 +81,7 @@ def live(request: HttpRequest) -> HttpResponse:
     }
     if only and context["gone"]:
         context |= {"gone": [], "thrown_away": news[0], "may_restore": may_change(request, news[0])}
-    if only and shown:
-        context |= detail_context(shown[0], request.user) | {"detail": shown[0]}
+    watched = only or _uuid(request.GET.get("watch", ""))
+    if detail := next((row for row in shown if row.uuid == watched), None):
+        context |= detail_context(detail, request.user) | {"detail": detail, "in_dialog": not only}
     return render(request, "videos/_live.html", context)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from ..forms import frames_impossible
 from ..models import Collection, Generation, Star
-from .generation import may_change
+from .generation import may_change, shelves_of
 
 COVERS = 4
 
@@ -26,14 +26,6 @@ def star(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if not request.htmx:
         return redirect(generation)
     return render(request, "videos/_star.html", {"generation": generation, "page": generation.get_absolute_url()})
-
-
-def shelves_of(generation: Generation) -> dict:
-    """What `_collections.html` shows."""
-    return {
-        "all_collections": Collection.objects.with_sizes(),
-        "in_collections": set(generation.collections.values_list("pk", flat=True)),
-    }
 
 
 @require_GET

@@ -6,25 +6,37 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import reswap
 
+from .. import provider
 from ..forms import GenerationForm, frames_impossible
-from ..models import Generation, Submission
+from ..models import Frame, Generation, Submission
 from ..models.state import REQUEST
 from ..tasks import submit_later
 from .context import counts_for
 from .gallery import in_days, page_of, usual_seconds
 
+# Earlier prompts are looked for among a member's latest videos.
+PROMPTS, LATEST = 50, 500
 
-def _form_context(form: GenerationForm, extending: Generation | None = None) -> dict:
+
+def _form_context(form: GenerationForm, extending: Generation | None = None, given: str = "") -> dict:
+    """`given`: the fields that were set up and go before a draft, by name; or "all"."""
     reason = frames_impossible()
-    return {"form": form, "extending": extending, "frames_possible": not reason, "frames_reason": reason}
+    context = {"form": form, "extending": extending, "frames_possible": not reason, "frames_reason": reason}
+    return context | {"given": "errors" if form.is_bound else given}
 
 
-def _page(request: HttpRequest, form: GenerationForm, extending: Generation | None = None, status: int = 200):
+def _page(
+    request: HttpRequest,
+    form: GenerationForm,
+    extending: Generation | None = None,
+    given: str = "",
+    status: int = 200,
+):
     """The studio; htmx gets the slice it asked for: the form, or a page of the gallery."""
-    context = _form_context(form, extending)
+    context = _form_context(form, extending, given)
     if request.htmx and request.htmx.target == "composer":
         return render(request, "videos/_form.html", context, status=status)
-    context |= page_of(request) | {"panel_open": "uuid" in request.resolver_match.kwargs}
+    context |= page_of(request) | {"panel_open": bool(given)}
     if request.htmx and request.htmx.target in ("older", "feed"):
         return render(request, f"videos/_{request.htmx.target}.html", context)
     return render(request, "videos/studio.html", context, status=status)
@@ -32,7 +44,16 @@ def _page(request: HttpRequest, form: GenerationForm, extending: Generation | No
 
 @require_GET
 def studio(request: HttpRequest) -> HttpResponse:
-    return _page(request, GenerationForm(member=request.user))
+    """The form and the wall; with frames or a prompt in the address, these are in the form."""
+    initial = {name: request.GET[name] for name in ("prompt",) if request.GET.get(name)}
+    for name in ("start_frame", "end_frame"):
+        if Frame.objects.known(request.GET.get(name, "")):
+            initial |= {name: request.GET[name], "mode": "frames"}
+    if initial and "mode" in request.GET:
+        # Here it is the form's; beside filters it is one of them.
+        request.GET = request.GET.copy()
+        initial.setdefault("mode", request.GET.pop("mode")[-1])
+    return _page(request, GenerationForm(member=request.user, initial=initial), given=" ".join(initial))
 
 
 @require_GET
@@ -44,13 +65,16 @@ def extend(request: HttpRequest, uuid: UUID) -> HttpResponse:
         return redirect(source)
     initial = {"mode": "extend", "action": "extend", "aspect_ratio": source.shape}
     initial |= {"video_id": source.video_id} if source.video_id else {"video_url": source.video_url}
-    return _page(request, GenerationForm(member=request.user, initial=initial), source)
+    return _page(request, GenerationForm(member=request.user, initial=initial), source, "all")
 
 
 @require_GET
 def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """The form with all that this video was asked with."""
+    """The form with all that this video was asked with, or with `?what=prompt` its words only."""
     source = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
+    if request.GET.get("what") == "prompt":
+        form = GenerationForm(member=request.user, initial={"prompt": source.prompt})
+        return _page(request, form, given="prompt")
     framed = source.start_frame_id or source.end_frame_id or source.start_image_url or source.end_image_url
     initial = {name: getattr(source, name) for name in REQUEST}
     initial |= {
@@ -60,7 +84,7 @@ def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
         "video_id": source.source_video_id,
         "video_url": source.source_video_url,
     }
-    return _page(request, GenerationForm(member=request.user, initial=initial), source.parent)
+    return _page(request, GenerationForm(member=request.user, initial=initial), source.parent, "all")
 
 
 @require_POST
@@ -71,16 +95,16 @@ def generations(request: HttpRequest) -> HttpResponse:
         if request.htmx:
             return render(request, "videos/_form.html", _form_context(form, form.parent), status=422)
         return _page(request, form, form.parent, status=422)
-    submission, _ = form.save()
+    submissions, _ = form.save()
     submit_later()
     if not request.htmx:
         return redirect("studio")
-    return submitted(request, submission, submission_key=uuid4())
+    return submitted(request, *submissions, submission_key=uuid4())
 
 
-def submitted(request: HttpRequest, submission: Submission, submission_key: UUID | str = "") -> HttpResponse:
+def submitted(request: HttpRequest, *submissions: Submission, submission_key: UUID | str = "") -> HttpResponse:
     """The new cards; for the form, which stays as it is, a fresh key, so that the next press is a new submission."""
-    cards = list(Generation.objects.for_gallery(request.user).filter(submission=submission))
+    cards = list(Generation.objects.for_gallery(request.user).filter(submission__in=submissions))
     context = {
         "created_days": in_days(cards),
         "submission_key": submission_key,
@@ -88,3 +112,34 @@ def submitted(request: HttpRequest, submission: Submission, submission_key: UUID
         "usual": usual_seconds(),
     }
     return reswap(render(request, "videos/_submitted.html", context), "none")
+
+
+@require_POST
+def code(request: HttpRequest) -> HttpResponse:
+    """The request as code, of the form as it stands; nothing is stored or sent."""
+    form = GenerationForm(request.POST, member=request.user)
+    context = {"code": provider.examples(form.example()), "code_notes": _code_notes(form)}
+    context["language"] = next((value for name, value in request.POST.items() if name.endswith("-language")), "curl")
+    if request.htmx:
+        return render(request, "videos/_code.html", context | {"panel": request.htmx.target or "ask-code"})
+    return render(request, "videos/code.html", context)
+
+
+def _code_notes(form: GenerationForm) -> list[str]:
+    notes = [error for errors in form.errors.values() for error in errors]
+    if len(form.prompts) > 1:
+        notes.append(f"This is the first of {len(form.prompts)} prompts. Each is a request of its own.")
+    if form.cleaned_data.get("count", 1) > 1:
+        notes.append("Each take is a request of its own, with the same words.")
+    return notes
+
+
+@require_GET
+def prompts(request: HttpRequest) -> HttpResponse:
+    """What this member asked for before, each once, the latest first."""
+    mine = Generation.objects.filter(member=request.user, trashed_at__isnull=True).exclude(prompt="")
+    found: dict[str, UUID] = {}
+    for uuid, prompt in mine.order_by("-pk").values_list("uuid", "prompt")[:LATEST]:
+        found.setdefault(prompt, uuid)
+    context = {"prompts": [(uuid, prompt) for prompt, uuid in found.items()][:PROMPTS]}
+    return render(request, "videos/_prompts.html" if request.htmx else "videos/prompts.html", context)

@@ -1,0 +1,217 @@
+"""Clips side by side: one transport, in step to the frame; picked and rejected under everybody's eyes."""
+
+import pytest
+from playwright.sync_api import expect
+
+from .test_access import NARROW, WIDE, violations
+
+MOST_DRIFT = 0.05
+
+# Every picture while it plays: the places of all films, those that have ended apart.
+WATCH = """ms => new Promise(resolve => {
+    const films = [...document.querySelectorAll(".lane video")], seen = [];
+    const end = performance.now() + ms;
+    const look = () => {
+        const going = films.filter(film => !film.ended && !film.paused);
+        if (going.length > 1) {
+            const places = going.map(film => film.currentTime);
+            seen.push(Math.max(...places) - Math.min(...places));
+        }
+        performance.now() < end ? requestAnimationFrame(look) : resolve(seen);
+    };
+    look();
+})"""
+
+
+@pytest.fixture(scope="module")
+def clips(house) -> list[str]:
+    """Four finished videos, the last one longer than the others."""
+    visitor = house.visitor("ben")
+    made = [visitor.submit(prompt=f"A buoy at sea, wave {number}") for number in (1, 2, 3)]
+    for uuid in made:
+        visitor.wait_until_saved(uuid)
+    video_id = house.python(
+        f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[0]!r}).video_id)"
+    )
+    made.append(visitor.submit(action="extend", video_id=video_id, prompt="It tips over"))
+    visitor.wait_until_saved(made[-1])
+    return made
+
+
+def address(house, *clips: str) -> str:
+    return f"{house.url}/compare/?{'&'.join(f'v={uuid}' for uuid in clips)}"
+
+
+def places(page) -> list[float]:
+    return page.evaluate("[...document.querySelectorAll('.lane video')].map(film => film.currentTime)")
+
+
+def lengths(page) -> list[float]:
+    page.wait_for_function("() => [...document.querySelectorAll('.lane video')].every(film => film.readyState > 2)")
+    return page.evaluate("[...document.querySelectorAll('.lane video')].map(film => film.duration)")
+
+
+def at_rest(page) -> None:
+    page.wait_for_function("() => [...document.querySelectorAll('.lane video')].every(film => !film.seeking && film.paused)")
+
+
+def scrub(page, to: float) -> None:
+    page.locator(".scrub").evaluate(
+        """(scrub, to) => {
+            scrub.value = to;
+            for (const name of ["input", "change"]) scrub.dispatchEvent(new Event(name, { bubbles: true }));
+        }""",
+        to,
+    )
+
+
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_all_play_in_step(house, clips, sign_in, count):
+    page = sign_in(house, "ada")
+    page.goto(address(house, *clips[:count]))
+    length = min(lengths(page))
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("() => [...document.querySelectorAll('.lane video')].every(film => film.currentTime > 0)")
+    drift = page.evaluate(WATCH, 3000)
+    assert len(drift) > 20, "it was looked at while they played"
+    scrub(page, length * 0.2)
+    page.wait_for_function("() => [...document.querySelectorAll('.lane video')].every(film => !film.seeking && !film.paused)")
+    again = page.evaluate(WATCH, 2000)
+    page.locator(".bar label", has_text="½×").click()
+    slower = page.evaluate(WATCH, 700)
+    print(
+        f"{count} clips: drift at most {max(drift) * 1000:.1f} ms while playing, "
+        f"{max(again) * 1000:.1f} ms after scrubbing, {max(slower, default=0) * 1000:.1f} ms at half speed"
+    )
+    assert max(drift) < MOST_DRIFT
+    assert max(again) < MOST_DRIFT
+    assert max(slower, default=0) < MOST_DRIFT
+
+
+def test_scrubbing_and_single_pictures_keep_them_together(house, clips, sign_in):
+    page = sign_in(house, "ada")
+    page.goto(address(house, *clips[:3]))
+    lengths(page)
+    for to in (1.0, 3.2, 0.4):
+        scrub(page, to)
+        at_rest(page)
+        assert max(abs(place - to) for place in places(page)) < 0.002
+    before = places(page)[0]
+    page.get_by_role("button", name="One picture on").click()
+    at_rest(page)
+    rate = page.locator(".lane video").first.evaluate("film => Number(film.dataset.rate)")
+    assert rate
+    assert 0.4 / rate < places(page)[0] - before < 1.6 / rate
+    page.keyboard.press(".")
+    at_rest(page)
+    page.keyboard.press(",")
+    page.keyboard.press(",")
+    at_rest(page)
+    assert abs(places(page)[0] - before) < 1 / rate
+    assert max(places(page)) - min(places(page)) < 0.002
+
+
+def test_the_shorter_one_holds_its_last_picture(house, clips, sign_in):
+    page = sign_in(house, "ada")
+    page.goto(address(house, clips[0], clips[3]))
+    short, long = lengths(page)
+    assert long > short + 1, "they differ in length"
+    scrub(page, long - 0.5)
+    at_rest(page)
+    one, other = places(page)
+    assert short - 0.1 < one <= short
+    assert abs(other - (long - 0.5)) < 0.002
+    scrub(page, short - 0.7)
+    page.get_by_role("switch", name="Loop").or_(page.get_by_label("Loop")).uncheck()
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_timeout(2000)
+    one, other = places(page)
+    assert short - 0.1 < one <= short + 0.01
+    assert other > short + 0.3, "the longer one goes on"
+    # Back to where both play: both do.
+    scrub(page, 0.5)
+    drift = page.evaluate(WATCH, 1500)
+    print(f"back from behind the end: drift at most {max(drift) * 1000:.1f} ms")
+    assert max(drift[15:]) < MOST_DRIFT
+
+
+def test_loop_begins_again_together_and_sound_comes_from_one(house, clips, sign_in):
+    page = sign_in(house, "ada")
+    page.goto(address(house, *clips[:2]))
+    length = max(lengths(page))
+    scrub(page, length - 0.5)
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.wait_for_function("() => document.querySelector('.lane video').currentTime < 1", timeout=5_000)
+    page.wait_for_function("() => [...document.querySelectorAll('.lane video')].every(film => !film.paused && !film.seeking)")
+    drift = page.evaluate(WATCH, 1000)
+    assert max(drift) < MOST_DRIFT
+    muted = "[...document.querySelectorAll('.lane video')].map(film => film.muted)"
+    assert page.evaluate(muted) == [True, True]
+    page.get_by_role("button", name="Sound from video 2").click()
+    assert page.evaluate(muted) == [True, False]
+    page.get_by_role("button", name="Sound from video 1").click()
+    assert page.evaluate(muted) == [False, True]
+
+
+def test_pick_this_reject_the_others_and_a_teammate_sees_it(house, clips, sign_in):
+    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
+    for page in (ada, ben):
+        page.goto(address(house, *clips[:3]))
+
+    def verdict(page, number):
+        return page.locator(".verdict").nth(number)
+
+    ada.get_by_role("button", name="Pick this, reject the others").nth(1).click()
+    for page in (ada, ben):
+        expect(verdict(page, 1)).to_have_attribute("data-choice", "picked", timeout=8_000)
+        expect(verdict(page, 0)).to_have_attribute("data-choice", "rejected")
+        expect(verdict(page, 2)).to_have_attribute("data-choice", "rejected")
+    toast = ada.locator(".toast", has_text="Picked. Rejected the other 2.")
+    toast.get_by_role("button", name="Undo").click()
+    for page in (ada, ben):
+        for number in range(3):
+            expect(verdict(page, number)).to_have_attribute("data-choice", "", timeout=8_000)
+    pick = verdict(ada, 0).get_by_role("button", name="Pick")
+    pick.focus()
+    pick.press("Enter")
+    expect(pick).to_have_attribute("aria-pressed", "true")
+    expect(pick).to_be_focused()
+    pick.press("Enter")
+    expect(pick).to_have_attribute("aria-pressed", "false")
+
+
+def test_without_script_each_video_has_its_own_controls_and_the_buttons_work(house, clips, sign_in, browser):
+    cookies = sign_in(house, "ada").context.storage_state()
+    context = browser.new_context(java_script_enabled=False, storage_state=cookies)
+    page = context.new_page()
+    page.goto(address(house, *clips[:2]))
+    expect(page.locator("video[controls]")).to_have_count(2)
+    expect(page.locator(".transport")).to_be_hidden()
+    page.get_by_role("button", name="Reject").first.click()
+    expect(page.locator(".verdict").first).to_have_attribute("data-choice", "rejected")
+    assert "/compare/" in page.url
+    page.get_by_role("button", name="Reject").first.click()
+    expect(page.locator(".verdict").first).to_have_attribute("data-choice", "")
+    context.close()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
+def test_it_is_for_everyone(house, clips, sign_in, scheme, viewport):
+    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    found = {}
+    for name, chosen in (("four", clips), ("two", clips[:2]), ("none", [])):
+        page.goto(address(house, *chosen))
+        found[name] = violations(page)
+        page.screenshot(path=f"/tmp/h4-compare-{name}-{viewport['width']}-{scheme}.png")
+        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert over <= 0, name
+    page.goto(address(house, *clips[:2]))
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    found["keys"] = violations(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Account of ada").click()
+    found["account"] = violations(page)
+    page.screenshot(path=f"/tmp/h4-account-{viewport['width']}-{scheme}.png")
+    assert {name: ones for name, ones in found.items() if ones} == {}
