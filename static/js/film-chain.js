@@ -1,5 +1,7 @@
 // A chain of clips from its first to its last: two screens, of which one plays while the other has the next one ready.
-const EARLY = 0.03; // seconds before its end at which a clip gives way, so that no still picture is seen between two
+// The next one is asked to play shortly before the end of the one in sight: as long before as it took the last time
+// until it was seen. So there is no still picture between two, and hardly one is lost.
+const FIRST_EARLY = 100, MOST_EARLY = 150; // ms
 const PATIENCE = 400; // ms after which the next one is shown, seen or not
 
 class FilmChain extends HTMLElement {
@@ -7,6 +9,7 @@ class FilmChain extends HTMLElement {
   #clips = [];
   #at = 0;
   #watch = 0;
+  #early = FIRST_EARLY;
   #turning = false; // the next one is asked to play and not seen yet
 
   // What was measured: for each change of clips the ms from the end of one to the first picture of the next.
@@ -110,7 +113,7 @@ class FilmChain extends HTMLElement {
   #look() {
     this.#watch = requestAnimationFrame(() => this.#look());
     const { currentTime, duration, paused } = this.shown;
-    if (!paused && duration && currentTime >= duration - EARLY && this.#next) this.#turn();
+    if (!paused && duration && currentTime >= duration - this.#early / 1000 && this.#next) this.#turn();
     if (!this.#turning) this.#clips[this.#at].style.setProperty("--part", duration ? currentTime / duration : 0);
   }
 
@@ -124,7 +127,8 @@ class FilmChain extends HTMLElement {
     this.#ready();
     this.#turning = true;
     const from = this.shown, to = this.waiting;
-    const end = performance.now() + Math.max(0, from.duration - from.currentTime) * 1000;
+    const asked = performance.now();
+    const end = asked + Math.max(0, from.duration - from.currentTime) * 1000;
     const late = setTimeout(() => show(performance.now()), PATIENCE);
     const show = (now) => {
       clearTimeout(late);
@@ -133,6 +137,7 @@ class FilmChain extends HTMLElement {
       to.dataset.on = "";
       from.pause();
       this.gaps.push(now - end);
+      this.#early = Math.min(MOST_EARLY, (this.#early + now - asked) / 2);
       this.#turning = false;
       this.#at = this.#clips.indexOf(this.#next);
       this.#ready();

@@ -62,6 +62,7 @@ class HotKeys extends HTMLElement {
       if (!control) continue;
       if (control.matches(TYPING)) this.#enter(control);
       else control.click();
+      if (control.matches("summary")) control.scrollIntoView({ block: "nearest" });
       return true;
     }
   }

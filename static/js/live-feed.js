@@ -81,7 +81,8 @@ class LiveFeed extends HTMLElement {
       return event.preventDefault();
     }
     this.#tell(card, fresh);
-    if (card.contains(document.activeElement)) setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
+    for (const { id } of card.querySelectorAll("details[open][id]")) fresh.querySelector(`#${id}`)?.setAttribute("open", "");
+    if (card.contains(document.activeElement) && !document.activeElement.closest("[hx-preserve]")) setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
   }
 
   // What became of one's own is said, whichever way the news of it came.
@@ -105,11 +106,20 @@ class LiveFeed extends HTMLElement {
   #release() {
     for (const [id, fresh] of this.#waiting) {
       const card = document.getElementById(id);
-      if (fresh) card?.replaceWith(fresh);
+      if (fresh && card) this.#replace(card, fresh);
       else card?.remove();
       if (card && fresh) window.htmx.process(fresh);
     }
     this.#waiting.clear();
+  }
+
+  // What is being watched, or written in, stays where it is; htmx sees to that in its own swaps.
+  #replace(card, fresh) {
+    for (const kept of fresh.querySelectorAll("[hx-preserve]")) {
+      const here = document.getElementById(kept.id);
+      if (here) kept.replaceWith(here);
+    }
+    card.replaceWith(fresh);
   }
 
   #say(words) {

@@ -42,11 +42,31 @@ def test_no_page_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
         "reuse": f"/generations/{shown['refused']}/reuse/",
         "video": f"/generations/{shown['child']}/",
         "refused": f"/generations/{shown['refused']}/",
+        "filtered": "/?q=nothing+is+called+this&state=failed",
+        "collections": "/collections/",
+        "trash": "/trash/",
+        "compare": f"/compare/?v={shown['ready']}&v={shown['child']}",
         "missing": "/generations/00000000-0000-4000-8000-000000000000/",
     }
     for name, path in paths.items():
         page.goto(house.url + path)
         found[name] = violations(page)
+    page.goto(house.url)
+    page.locator(".card:has(.select) .card-link").first.click(position={"x": 100, "y": 70})
+    page.locator("#film-dialog[open] .film-page").wait_for()
+    found["dialog"] = violations(page)
+    page.keyboard.press("Escape")
+    page.locator("#film-dialog").wait_for(state="hidden")
+    page.locator(".card .select").first.check(force=True)
+    found["selection"] = violations(page)
+    page.get_by_role("button", name="Clear").click()
+    page.locator(".card [data-menu]").first.click(force=True)
+    page.locator("#card-menu:popover-open").wait_for()
+    found["menu"] = violations(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+    found["keys"] = violations(page)
     page.context.clear_cookies()
     page.goto(f"{house.url}/login/")
     found["login"] = violations(page)

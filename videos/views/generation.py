@@ -132,23 +132,34 @@ def _own(request: HttpRequest, uuid: UUID, *, even_trashed: bool = False) -> Gen
     return generation
 
 
+def _on_its_page(request: HttpRequest, generation: Generation) -> bool:
+    """Whether the button was pressed on the video's own page, and not in the dialog, whose address is the same."""
+    return (
+        request.POST.get("from") != "dialog"
+        and current_path(request).partition("?")[0] == generation.get_absolute_url()
+    )
+
+
 def _back(request: HttpRequest, generation: Generation) -> HttpResponse:
     """To the page the button was on. With htmx: the card as it is now; every other page learns it by its next poll."""
     if request.htmx:
-        if current_path(request) == generation.get_absolute_url():
+        if _on_its_page(request, generation):
             return HttpResponseClientRefresh()
         now = Generation.objects.for_gallery(request.user).filter(pk=generation.pk).first()
         if not now:
             # It was thrown away meanwhile: its card leaves this page too.
             return render(request, "videos/_untrashed.html", {"generation": generation})
         context = {"generation": now, "usual": usual_seconds(), "oob": True}
+        if request.POST.get("from") == "dialog":
+            context |= detail_context(now, request.user) | {"in_dialog": True}
+            return render(request, "videos/_card_and_film.html", context)
         return render(request, "videos/_card.html", context)
     return redirect(generation if request.POST.get("from") == "page" else "studio")
 
 
 def _refused(request: HttpRequest, generation: Generation, words: str) -> HttpResponse:
     """Back, saying why nothing was done: in a toast where only the card is swapped, else on the page that comes."""
-    if request.htmx and current_path(request) != generation.get_absolute_url():
+    if request.htmx and not _on_its_page(request, generation):
         return trigger_client_event(_back(request, generation), "toast", {"text": words})
     messages.info(request, words)
     return _back(request, generation)
@@ -165,7 +176,7 @@ def trash(request: HttpRequest, uuid: UUID) -> HttpResponse:
     generation = _own(request, uuid)
     if not generation.trash(request.user):
         return _refused(request, generation, CANNOT_BE_STOPPED)
-    if request.htmx and current_path(request) != generation.get_absolute_url():
+    if request.htmx and not _on_its_page(request, generation):
         context = {"generation": generation, "counts": counts_for(request.user)}
         return render(request, "videos/_trashed.html", context)
     messages.success(request, "Moved to the trash.", extra_tags=str(generation.uuid))
@@ -233,8 +244,11 @@ def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
         submit_later()
     elif not again:
         return _refused(request, generation, "Only what failed, was canceled or got no answer can be tried again.")
-    if request.htmx and current_path(request) != generation.get_absolute_url():
-        return submitted(request, again)
+    if request.htmx and not _on_its_page(request, generation):
+        answer = submitted(request, again)
+        if request.POST.get("from") == "dialog":
+            return trigger_client_event(answer, "toast", {"text": "Asked for again. It is on the wall."})
+        return answer
     page_of_new = again.generations.get().get_absolute_url()
     return HttpResponseClientRedirect(page_of_new) if request.htmx else redirect(page_of_new)
 

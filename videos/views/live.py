@@ -82,6 +82,8 @@ def live(request: HttpRequest) -> HttpResponse:
     if only and context["gone"]:
         context |= {"gone": [], "thrown_away": news[0], "may_restore": may_change(request, news[0])}
     watched = only or _uuid(request.GET.get("watch", ""))
+    if not only and (lost := next((row for row in news if row.trashed_at and row.uuid == watched), None)):
+        context |= {"thrown_away": lost, "may_restore": may_change(request, lost), "in_dialog": True}
     if detail := next((row for row in shown if row.uuid == watched), None):
         context |= detail_context(detail, request.user) | {"detail": detail, "in_dialog": not only}
     return render(request, "videos/_live.html", context)
