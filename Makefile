@@ -8,7 +8,7 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
-.PHONY: run test check chaos format requirements
+.PHONY: run test check chaos screenshots format requirements
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
@@ -32,6 +32,10 @@ check: .venv/ready-dev
 # Break it on purpose and count what is lost: make chaos ARGS="--generations 60 --kills 8 --minutes 3"
 chaos: .venv/ready-dev
 	@exec $(PYTHON) -m tests.chaos $(ARGS)
+
+# Pictures of every page and state, into docs/screenshots/.
+screenshots: .venv/ready-dev
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.screenshots
 
 format: .venv/ready-dev
 	$(PYTHON) -m ruff format .

@@ -63,7 +63,7 @@ class FilmDialog extends HTMLElement {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       await this.#dress(fresh);
       if (signal.aborted) return;
-      this.#put([...fresh.body.childNodes], way);
+      this.#put([...fresh.body.childNodes].map((node) => document.importNode(node, true)), way);
     } catch (error) {
       if (error.name === "AbortError") return;
       this.#say("toast", { text: "The video could not be fetched. Check the connection and try again.", level: "error" });

@@ -15,6 +15,8 @@ class FilmPlayer extends HTMLElement {
     this.addEventListener("click", (event) => this.#clicked(event), { signal });
     for (const kind of ["timeupdate", "seeked", "loadedmetadata"]) this.video.addEventListener(kind, () => this.#tell(), { signal });
     for (const kind of ["play", "pause"]) this.video.addEventListener(kind, () => this.#state(), { signal });
+    // Read in a document of no window, as fragments are, it has looked for its source in vain.
+    if (this.video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) this.video.load();
     this.#watch();
     this.#tell();
     this.#state();

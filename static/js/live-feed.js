@@ -81,7 +81,7 @@ class LiveFeed extends HTMLElement {
       return event.preventDefault();
     }
     this.#tell(card, fresh);
-    for (const { id } of card.querySelectorAll("details[open][id]")) fresh.querySelector(`#${id}`)?.setAttribute("open", "");
+    for (const { id, open } of card.querySelectorAll("details[id]")) fresh.querySelector(`#${id}`)?.toggleAttribute("open", open);
     if (card.contains(document.activeElement) && !document.activeElement.closest("[hx-preserve]")) setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
   }
 
