@@ -23,6 +23,9 @@ class FilmChain extends HTMLElement {
     this.addEventListener("click", (event) => this.#clicked(event), { signal });
     this.dialog.addEventListener("keydown", (event) => this.#pressed(event), { signal });
     this.dialog.addEventListener("close", () => this.stop(), { signal });
+    const screens = [0, 1].map(() => Object.assign(document.createElement("video"), { playsInline: true, preload: "none", ariaHidden: "true" }));
+    screens[0].dataset.on = "";
+    this.querySelector(".chain-stage").replaceChildren(...screens);
     for (const video of this.querySelectorAll("video")) {
       video.addEventListener("ended", () => video === this.shown && this.#end(), { signal });
       video.addEventListener("error", () => video === this.shown && video.src && this.#broken(), { signal });
