@@ -82,6 +82,7 @@ INSTALLED_APPS = [
     "django_q",
     "heroicons",
     "csp",
+    "axes",
     "videos",
 ]
 MIDDLEWARE = [

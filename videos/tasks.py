@@ -424,6 +424,8 @@ def adopt(pasted: str, member: Member) -> Adoption:
             uuid.uuid5(uuid.NAMESPACE_URL, f"{token.pk}/{task_id}"),
             1,
             because="adopted",
+            # It is being made already, and charged.
+            whatever_the_limit=True,
             state=State.UNCONFIRMED,
             token=token,
             task_id=task_id,

@@ -1,18 +1,25 @@
+from .budget import Allowance, Balance, OverBudget, Terms
+from .change import Change
 from .event import Event
 from .frame import Frame, TemporaryLink
 from .generation import Claim, Generation, Verdict
+from .invitation import Invitation
 from .leftover import Leftover
 from .machine import Heartbeat, Lease
-from .member import Member
+from .member import Member, Theme
 from .rows import Filters
 from .search import SearchIndex
+from .share import Share
 from .shelf import Collection, CollectionItem, Star
 from .state import Choice, State
 from .submission import Submission
 from .token import ApiToken, Health, Pool
 
 __all__ = [
+    "Allowance",
     "ApiToken",
+    "Balance",
+    "Change",
     "Choice",
     "Claim",
     "Collection",
@@ -23,14 +30,19 @@ __all__ = [
     "Generation",
     "Health",
     "Heartbeat",
+    "Invitation",
     "Lease",
     "Leftover",
     "Member",
+    "OverBudget",
     "Pool",
     "SearchIndex",
+    "Share",
     "Star",
     "State",
     "Submission",
     "TemporaryLink",
+    "Terms",
+    "Theme",
     "Verdict",
 ]

@@ -17,6 +17,7 @@ from lumaweb.logs import redact
 
 from .. import provider
 from . import policy
+from .budget import Balance
 from .frame import Frame, TemporaryLink, digest
 from .leftover import Leftover
 from .rows import GenerationQuerySet, being_extended
@@ -27,7 +28,6 @@ from .state import (
     CAN_BE_TRASHED,
     EVERY,
     GRACE,
-    HOLDS_A_SLOT,
     IN_THE_TRASH,
     OPEN,
     PURGED,
@@ -151,7 +151,13 @@ class Generation(models.Model):
     search_text = models.TextField(blank=True, help_text="The prompt, folded for search.")
     choice = models.CharField(max_length=8, choices=Choice, default=Choice.NONE, blank=True)
 
-    price = models.DecimalField(null=True, max_digits=12, decimal_places=4, help_text="Credits.")
+    # What it costs, in thousandths of a credit, as it was when it was asked for. Its state says where the amount
+    # stands: set aside, spent or given back.
+    amount = models.PositiveBigIntegerField(default=0)
+    month = models.DateField(null=True, help_text="The month whose budget it belongs to, by its first day.")
+    claimed_on = models.DateField(null=True, help_text="The day of its token's limit that it counts for.")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="The same for the same request.")
+
     trashed_at = models.DateTimeField(null=True)
     trashed_by = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="+")
     purged_at = models.DateTimeField(null=True)
@@ -178,6 +184,7 @@ class Generation(models.Model):
             models.Index(fields=["archive_at"], condition=Q(archive="remote"), name="generation_unsaved"),
             models.Index(fields=["member", "-id"], name="generation_of_member"),
             models.Index(fields=["video_id"], condition=~Q(video_id=""), name="generation_video_id"),
+            models.Index(fields=["fingerprint"], condition=~Q(fingerprint=""), name="generation_fingerprint"),
             models.Index(fields=["-id"], condition=Q(trashed_at__isnull=True), name="generation_gallery"),
             models.Index(
                 fields=["trashed_at"],
@@ -217,6 +224,7 @@ class Generation(models.Model):
                     error_code="",
                     error_message="",
                     trace_id="",
+                    claimed_on=timezone.localdate(now),
                 )
             )
             token = self._take_a_token(now) if moved else None
@@ -230,13 +238,13 @@ class Generation(models.Model):
         return Claim(self, token, f"{token.public_url}{path}" if token.public_url else "")
 
     def _take_a_token(self, now) -> ApiToken | None:
-        candidates = list(ApiToken.objects.with_room(now))
+        candidates = list(ApiToken.objects.with_room(now, self.amount))
         if self.parent_id and self.parent.token_id:
             candidates.sort(key=lambda token: token.pk != self.parent.token_id)
         if self.needs_public_address:
             # Without any address the row is claimed all the same, to say so at once instead of waiting for ever.
             candidates = [token for token in candidates if token.public_url] or candidates
-        return next((token for token in candidates if token.take_slot()), None)
+        return next((token for token in candidates if token.take_slot(now, self.amount)), None)
 
     @property
     def needs_public_address(self) -> bool:
@@ -507,6 +515,7 @@ class Generation(models.Model):
             only=Q(task_id=""),
             state=State.UNCONFIRMED,
             token=token,
+            claimed_on=None,
             held_at=None,
             finished_at=None,
             # Whoever looks for a video does not want it in the trash.
@@ -733,13 +742,16 @@ class Generation(models.Model):
             changes["trace_id"] = trace_id[:200]
         with transaction.atomic(durable=True):
             rows = type(self).objects.filter(pk=self.pk)
-            before = rows.select_for_update().only("state", "token_id").get()
+            before = rows.select_for_update().only("state", "token", "member", "amount", "month", "claimed_on").get()
             moved = rows.filter(only, state__in=leaving).update(
                 version=F("version") + 1, changed_at=timezone.now(), **changes
             )
             if moved:
                 after = changes.get("state", before.state)
-                ApiToken.move_slots(before.token_id, (after in HOLDS_A_SLOT) - (before.state in HOLDS_A_SLOT))
+                # A row that gets another token leaves the day's count of its own, and the other did not send it.
+                stays = State.QUEUED if "token" in changes else after
+                ApiToken.move(before.token_id, before.claimed_on, before.amount, before.state, stays)
+                Balance.objects.move(before.member_id, before.month, before.amount, before.state, after)
                 self.events.create(kind=because, member=by, text=text[:500], code=code[:100], trace_id=trace_id[:100])
                 if along:
                     along()

@@ -35,7 +35,7 @@ class State(models.TextChoices):
 EVERY = frozenset(State)
 ANY = Q()
 
-# What a purge takes off the row itself: all that was said, and every link. Ids, dates and the price stay.
+# What a purge takes off the row itself: all that was said, and every link. Ids, dates and the amount stay.
 PURGED = (
     "prompt",
     "result_prompt",
@@ -60,6 +60,8 @@ REQUEST = (
 )
 HOLDS_A_SLOT = frozenset({State.SUBMITTING, State.PROCESSING})
 OPEN = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING})
+# What counts for the day's limit of the token it was claimed with; the others were not sent, or came to nothing.
+COUNTS_FOR_THE_DAY = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED, State.COMPLETED})
 AT_THE_PROVIDER = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
 
 

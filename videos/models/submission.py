@@ -2,29 +2,48 @@ import uuid
 
 from django.db import IntegrityError, models, transaction
 
+from .budget import Balance, Terms, month_of
+from .request import fingerprint_of
 from .search import fold
 
 
 class SubmissionQuerySet(models.QuerySet):
     def open(
-        self, member, key: uuid.UUID, takes: int, *, because: str = "submitted", **settings
+        self,
+        member,
+        key: uuid.UUID,
+        takes: int,
+        *,
+        because: str = "submitted",
+        whatever_the_limit: bool = False,
+        **settings,
     ) -> tuple["Submission", bool]:
         """Create the submission with its takes; one that was made with this key before is returned as it is.
 
         The only door by which a generation comes into being; it tells why by its first event. False as second:
-        nothing new was made. Raises IntegrityError for a task another generation has.
+        nothing new was made. Raises OverBudget, and IntegrityError for a task another generation has.
         """
         from .generation import Generation
 
         parent = settings.get("parent")
         settings.setdefault("search_text", fold(settings.get("prompt", "")))
         settings.setdefault("shape", parent.shape if parent else settings.get("aspect_ratio", "16:9"))
+        settings.setdefault("fingerprint", fingerprint_of(settings))
+        terms, month = Terms.current(), month_of()
+        amount = terms.price_of(settings.get("action", "generate"))
         try:
             with transaction.atomic():
                 submission = self.create(member=member, key=key)
+                Balance.objects.reserve(member, amount * takes, month, terms, whatever_the_limit=whatever_the_limit)
                 for take in range(1, takes + 1):
                     generation = Generation.objects.create(
-                        submission=submission, member=member, take=take, takes=takes, **settings
+                        submission=submission,
+                        member=member,
+                        take=take,
+                        takes=takes,
+                        amount=amount,
+                        month=month,
+                        **settings,
                     )
                     generation.events.create(kind=because, member=member)
         except IntegrityError:

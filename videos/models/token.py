@@ -1,18 +1,20 @@
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models, transaction
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, Sum, Value, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from lumaweb.logs import redact
 
 from ..download import origin_of
+from .budget import Terms
+from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT
 
 
 def _fernet() -> MultiFernet:
@@ -42,6 +44,11 @@ class Wait:
     who: str = ""
 
 
+def used_on(day: date) -> Case:
+    """What of a token's daily limit is used on this day; the count of another day is no longer of interest."""
+    return Case(When(day=day, then=F("day_used")), default=Value(0), output_field=models.BigIntegerField())
+
+
 class Pool:
     """All tokens as they are at one moment: why work waits, and what an admin has to mend."""
 
@@ -55,8 +62,13 @@ class Pool:
         usable = [token for token in enabled if token.is_usable(self.now)]
         resting = [token.limited_until for token in enabled if token.rests(self.now)]
         health = {token.health for token in enabled}
-        if any(token.in_flight < token.max_in_flight for token in usable):
+        free = [token for token in usable if token.in_flight < token.max_in_flight]
+        if any(self._has_today(token) for token in free):
             return None
+        if free:
+            return Wait(
+                "day", "the daily limit of the API tokens is reached. It goes on tomorrow.", "An admin can raise it."
+            )
         if usable:
             return Wait("busy", "all that may be made at the same time is being made. It goes on by itself.")
         if resting:
@@ -72,6 +84,14 @@ class Pool:
         if health == {Health.INVALID}:
             return Wait("invalid", "no API token is valid.", CAN_MEND)
         return Wait("unfit", "every API token is used up or not valid.", CAN_MEND)
+
+    def _has_today(self, token: "ApiToken") -> bool:
+        """Whether the rest of its day's limit is enough for the cheapest video."""
+        if token.daily_limit is None:
+            return True
+        terms = Terms.current()
+        cheapest = max(1, min(terms.per_generate, terms.per_extend))
+        return token.used_today(timezone.localdate(self.now)) + cheapest <= token.daily_limit
 
     @cached_property
     def trouble(self) -> str:
@@ -96,16 +116,19 @@ class ApiTokenQuerySet(models.QuerySet):
         healthy = Q(health=Health.OK) | Q(health=Health.LIMITED, limited_until__lte=now)
         return self.filter(healthy, enabled=True).order_by("priority", "in_flight", "pk")
 
-    def with_room(self, now=None) -> "ApiTokenQuerySet":
-        return self.usable(now).filter(in_flight__lt=F("max_in_flight"))
+    def with_room(self, now=None, amount: int = 1) -> "ApiTokenQuerySet":
+        """Usable, with a slot free and this much (thousandths of a credit) left of the day's limit."""
+        today = timezone.localdate(now)
+        spare = Q(daily_limit=None) | Q(daily_limit__gte=used_on(today) + amount)
+        return self.usable(now).filter(spare, in_flight__lt=F("max_in_flight"))
 
     def recount(self) -> None:
         """Count the slots anew from the rows, where the rows are not those the counts were made with."""
-        from .state import HOLDS_A_SLOT
-
         for token in self:
             token.in_flight = token.generations.filter(state__in=HOLDS_A_SLOT).count()
-            token.save(update_fields=["in_flight"])
+            counted = token.generations.filter(state__in=COUNTS_FOR_THE_DAY, claimed_on=token.day)
+            token.day_used = counted.aggregate(sum=Sum("amount"))["sum"] or 0
+            token.save(update_fields=["in_flight", "day_used"])
 
     def sole_provider(self, base_url: str) -> int:
         """Pause the tokens of every other provider: new work goes to one at a time. Answers how many were paused."""
@@ -140,6 +163,11 @@ class ApiToken(models.Model):
         help_text="How many videos may be in the making with this token at the same time.",
     )
     in_flight = models.PositiveIntegerField(default=0, editable=False)
+    daily_limit = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="How much may be sent with it in a day; empty: no limit."
+    )
+    day = models.DateField(null=True, editable=False)
+    day_used = models.BigIntegerField(default=0, editable=False)
     enabled = models.BooleanField(default=True, help_text="Off: nothing new is sent with it.")
     health = models.CharField(max_length=10, choices=Health, default=Health.OK, editable=False)
     limited_until = models.DateTimeField(null=True, blank=True, editable=False)
@@ -210,20 +238,31 @@ class ApiToken(models.Model):
         on_this_machine = origin_of(self.base_url)[1] in ("127.0.0.1", "localhost", "::1")
         return settings.LOCAL_URL if on_this_machine else ""
 
-    def take_slot(self) -> bool:
-        """Count one more video in the making, unless the limit is reached. One UPDATE decides."""
+    def used_today(self, today: date | None = None) -> int:
+        """What counts for the day's limit, in thousandths of a credit."""
+        return self.day_used if self.day == (today or timezone.localdate()) else 0
+
+    def take_slot(self, now=None, amount: int = 1) -> bool:
+        """Count one more video in the making, unless a limit is reached. One UPDATE decides."""
+        now = now or timezone.now()
+        today = timezone.localdate(now)
         return bool(
-            ApiToken.objects.with_room()
+            ApiToken.objects.with_room(now, amount)
             .filter(pk=self.pk)
-            .update(in_flight=F("in_flight") + 1, last_used_at=timezone.now())
+            .update(in_flight=F("in_flight") + 1, last_used_at=now, day_used=used_on(today) + amount, day=today)
         )
 
     @staticmethod
-    def move_slots(pk: int | None, by: int) -> None:
-        """Give back (-1) or count in (+1) a slot whatever the limit says: the work is there, or gone."""
-        if pk and by:
+    def move(pk: int | None, claimed_on: date | None, amount: int, before: str, after: str) -> None:
+        """Follow a generation from one state to another, whatever the limits say: the work is there, or gone."""
+        slots = (after in HOLDS_A_SLOT) - (before in HOLDS_A_SLOT)
+        used = ((after in COUNTS_FOR_THE_DAY) - (before in COUNTS_FOR_THE_DAY)) * amount
+        if pk and (slots or used):
             # Never below none: a count that had drifted must not keep a video from being recorded.
-            ApiToken.objects.filter(pk=pk).update(in_flight=Greatest(F("in_flight") + by, 0))
+            ApiToken.objects.filter(pk=pk).update(
+                in_flight=Greatest(F("in_flight") + slots, 0),
+                day_used=F("day_used") + Case(When(day=claimed_on, then=Value(used)), default=Value(0)),
+            )
 
     def rest(self, seconds: float, because: str) -> None:
         """Send nothing new with it for a while; a longer rest that is already on stays."""
