@@ -14,11 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videos import tasks
-from videos.models import ApiToken, Event, Generation, Member, Submission, Verdict
+from videos.models import ApiToken, Balance, Event, Generation, Member, Submission, Verdict
 from videos.models.state import HOLDS_A_SLOT
 from videos.provider import Sent
 
 from .factories import a_generation, a_member, a_result, a_token, an_error, failure, running
+from .ledger import sums_are_those_of_the_rows
 
 MOST_ROWS = 7
 # Events that tell something without changing the row.
@@ -89,7 +90,7 @@ class History:
     """One installation, its members and its provider."""
 
     def __init__(self) -> None:
-        for model in (Event, Generation, Submission, ApiToken):
+        for model in (Event, Generation, Submission, ApiToken, Balance):
             if model is Generation:
                 model.objects.update(retry_of=None)
             model.objects.all().delete()
@@ -230,6 +231,7 @@ class History:
     def slots_are_those_of_the_rows(self) -> None:
         for token in ApiToken.objects.all():
             assert token.in_flight == token.generations.filter(state__in=HOLDS_A_SLOT).count()
+        sums_are_those_of_the_rows()
 
     def a_row_knows_its_own_task_only(self) -> None:
         for row in Generation.objects.exclude(task_id=""):

@@ -1,7 +1,7 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import account, compare, doors, generation, live, selection, shelf, studio, trash, uploads
+from .views import account, compare, doors, generation, live, selection, shelf, studio, terms, trash, uploads
 
 urlpatterns = [
     path("", studio.studio, name="studio"),
@@ -48,5 +48,6 @@ urlpatterns = [
     path("clips/<str:key>.mp4", doors.clip, name="clip"),
     path("healthz", doors.healthz, name="healthz"),
     path("readyz", doors.readyz, name="readyz"),
+    path("team/budget/", terms.terms, name="terms"),
     path("robots.txt", doors.robots, name="robots"),
 ]

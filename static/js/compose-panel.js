@@ -6,6 +6,7 @@ const FIELDS = ["mode", "prompt", "several", "aspect_ratio", "start_frame", "end
 const VIDEOS_AT_MOST = 100;
 const HTMX = { "HX-Request": "true", "HX-Target": "composer" };
 const here = () => location.pathname + location.search;
+const credits = (thousandths) => (thousandths / 1000).toLocaleString("en", { maximumFractionDigits: 3 });
 const many = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
 class ComposePanel extends HTMLElement {
@@ -23,6 +24,7 @@ class ComposePanel extends HTMLElement {
     document.addEventListener("click", (event) => this.#clicked(event), { signal });
     document.addEventListener("submit", (event) => this.#submitted(event), { signal, capture: true });
     document.addEventListener("keydown", (event) => event.key === "Escape" && this.#isSheet && !document.querySelector("dialog[open], :popover-open") && this.close(), { signal });
+    document.addEventListener("htmx:oobAfterSwap", ({ target }) => target.id === "cost" && this.#count(), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#arrived(), { signal });
     this.addEventListener("htmx:beforeSwap", ({ detail }) => { if (detail.requestConfig.verb === "get") this.#before = this.#read(); }, { signal });
     this.addEventListener("htmx:afterRequest", (event) => this.#answered(event), { signal });
@@ -256,7 +258,7 @@ class ComposePanel extends HTMLElement {
     this.#form = this.form;
     if (phone.matches) this.open();
     const wrong = this.querySelector("[aria-invalid=true]");
-    const field = wrong ?? this.querySelector("#prompt");
+    const field = wrong ?? this.querySelector(".made a") ?? this.querySelector("#prompt");
     field.closest("details")?.setAttribute("open", "");
     field.focus();
     this.#changed();
@@ -275,10 +277,16 @@ class ComposePanel extends HTMLElement {
     line.textContent = many(videos, "video") + (prompts > 1 && takes > 1 ? `: ${many(prompts, "prompt")} × ${many(takes, "take")}` : "");
     line.toggleAttribute("data-over", videos > VIDEOS_AT_MOST);
     if (videos > VIDEOS_AT_MOST) line.textContent += `, ${VIDEOS_AT_MOST} are the most`;
+    const { dataset: { left, unit, ...prices }, children: [, sum, raise] } = this.form.querySelector("#cost");
+    const asked = videos * prices[this.form.elements.mode.value === "extend" ? "extend" : "generate"];
+    const over = left !== "" && asked > left;
+    sum.textContent = `${credits(asked)} ${unit === "credits" && asked === 1000 ? "credit" : unit}${left && ` of ${credits(left)} left`}`;
+    sum.toggleAttribute("data-over", over);
+    if (raise) raise.hidden = !over;
   }
 
   #busy({ detail, target }, yes) {
-    if (target.id === "composer" && detail.elt === target) target.querySelector(".composer-foot [type=submit]").setAttribute("aria-busy", yes);
+    if (target.id === "composer" && detail.elt === target) target.querySelector(".composer-foot > [type=submit]").setAttribute("aria-busy", yes);
   }
 
   #answered(event) {

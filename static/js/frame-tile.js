@@ -1,7 +1,8 @@
 // A picture's tile: drop, paste onto it, or choose; shown at once from memory and sent ahead of the form.
 // Should the form be sent first, or the upload fail, the file itself goes with the form.
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
-const mega = (bytes) => `${(bytes / 1048576).toFixed(bytes < 10485760 ? 1 : 0)} MB`;
+// Rounded up: a file just beyond the limit must not read as one that keeps it.
+const mega = (bytes) => `${Math.ceil(bytes / 1048576 * 10) / 10} MB`;
 
 class FrameTile extends HTMLElement {
   #listening;

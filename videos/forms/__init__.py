@@ -2,6 +2,7 @@
 
 from .gallery import FilterForm
 from .generation import GenerationForm, cut_frame, frames_impossible, keep_frame
+from .money import TermsForm
 from .setup import SetupForm
 
-__all__ = ["FilterForm", "GenerationForm", "SetupForm", "cut_frame", "frames_impossible", "keep_frame"]
+__all__ = ["FilterForm", "GenerationForm", "SetupForm", "TermsForm", "cut_frame", "frames_impossible", "keep_frame"]

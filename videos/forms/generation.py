@@ -5,15 +5,19 @@ import json
 import re
 import unicodedata
 import uuid
+from dataclasses import dataclass
 
 from django import forms
 from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from .. import download, media
-from ..models import ApiToken, Frame, Generation, Member, Submission
+from ..models import Allowance, ApiToken, Frame, Generation, Member, OverBudget, Submission
+from ..models.budget import shown
+from ..models.request import fingerprint_of
 from ..models.state import REQUEST
 from ..provider import ASPECT_RATIOS, Request
 
@@ -59,6 +63,27 @@ def _our_origins() -> frozenset[download.Origin]:
     return frozenset(origins)
 
 
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a form would take from the month's budget, in thousandths of a credit."""
+
+    allowance: Allowance
+    asked: int
+
+    @property
+    def is_over(self) -> bool:
+        return self.allowance.left is not None and self.asked > self.allowance.left
+
+    def over(self, error: OverBudget) -> OverBudget:
+        left = self.allowance.left_for_team if error.whose == "team" else self.allowance.left_for_member
+        return OverBudget(error.whose, self.asked, left or 0, error.limit, self.allowance.terms)
+
+    def __str__(self) -> str:
+        left = self.allowance.left
+        words = self.allowance.terms.amount(self.asked)
+        return words if left is None else f"{words} of {shown(left)} left"
+
+
 class GenerationForm(forms.Form):
     """A generation or an extension. Field names are the provider's.
 
@@ -91,6 +116,7 @@ class GenerationForm(forms.Form):
     loop = forms.CharField(required=False)
     timeout = forms.CharField(required=False)
     count = forms.CharField(required=False)
+    again = forms.BooleanField(required=False)  # pressed with the same request in sight that was made before
     video_id = forms.CharField(required=False, max_length=200)
     video_url = PublicLink()
 
@@ -108,6 +134,7 @@ class GenerationForm(forms.Form):
         super().__init__(data, files, initial=initial, **kwargs)
         self.member = member
         self.parent: Generation | None = None
+        self.made: list[Generation] = []
 
     # ── Field by field ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -250,34 +277,60 @@ class GenerationForm(forms.Form):
         prompt = self.cleaned_data.get("prompt", "")
         return prompt.split("\n") if prompt and self.cleaned_data.get("several") else [prompt] if prompt else []
 
-    def save(self) -> tuple[list[Submission], bool]:
-        """Create what was asked for, all of it or nothing, one submission for each prompt.
-
-        A form that was sent before gives what it made then, and False.
-        """
+    def _asked(self, prompt: str) -> dict:
+        """The fields of the generations that one of the prompts makes."""
         data = self.cleaned_data
         extending = data["action"] == "extend"
-        asked = {name: data[name] for name in REQUEST}
+        asked = {name: data[name] for name in REQUEST} | {"prompt": prompt}
         # An upload wins over a link that was given beside it.
         asked |= {f"{side}_image_url": "" for side in ("start", "end") if data[side]}
-        asked |= {
+        return asked | {
             "source_video_id": data["video_id"] if extending else "",
             "source_video_url": data["video_url"] if extending else "",
         }
-        with transaction.atomic():
-            opened = [
-                Submission.objects.open(
-                    self.member,
-                    self._key(asked | {"prompt": prompt}, line),
-                    data["count"],
-                    start_frame=data["start"],
-                    end_frame=data["end"],
-                    parent=self.parent,
-                    depth=self.parent.depth + 1 if self.parent else int(extending),
-                    **asked | {"prompt": prompt},
-                )
-                for line, prompt in enumerate(self.prompts)
-            ]
+
+    @property
+    def _linked(self) -> dict:
+        data = self.cleaned_data
+        depth = self.parent.depth + 1 if self.parent else int(data["action"] == "extend")
+        return {"start_frame": data["start"], "end_frame": data["end"], "parent": self.parent, "depth": depth}
+
+    def already_made(self) -> bool:
+        """Whether the team has finished clips of the very same requests: the latest of each are in `made`.
+
+        Only a person is asked, and once: a script that posts a request means it. A form that comes a second time is
+        no new request.
+        """
+        data = self.cleaned_data
+        if data.get("again") or not data.get("form"):
+            return False
+        asked = [self._asked(prompt) for prompt in self.prompts]
+        keys = [self._key(one, line) for line, one in enumerate(asked)]
+        if Submission.objects.filter(member=self.member, key__in=keys).exists():
+            return False
+        self.made = Generation.objects.made_before([fingerprint_of(one | self._linked) for one in asked])
+        if self.made:
+            # So that the answer to the question is a press of its own, and still only one.
+            self.data = self.data.copy()
+            self.data["submission_key"] = str(uuid.uuid4())
+        return bool(self.made)
+
+    def save(self) -> tuple[list[Submission], bool]:
+        """Create what was asked for, all of it or nothing, one submission for each prompt.
+
+        A form that was sent before gives what it made then, and False. Raises OverBudget.
+        """
+        try:
+            with transaction.atomic():
+                opened = [
+                    Submission.objects.open(
+                        self.member, self._key(asked, line), self.cleaned_data["count"], **asked | self._linked
+                    )
+                    for line, asked in enumerate(map(self._asked, self.prompts))
+                ]
+        except OverBudget as error:
+            # Of several prompts one was too much; what is said is about all of them.
+            raise self.cost.over(error) from None
         return [submission for submission, _ in opened], any(made for _, made in opened)
 
     def _key(self, asked: dict, line: int) -> uuid.UUID:
@@ -312,15 +365,27 @@ class GenerationForm(forms.Form):
         return frames
 
     @property
+    def videos(self) -> tuple[int, int]:
+        """How many prompts the form as it stands has, and how many takes of each."""
+        lines = [line for line in str(self["prompt"].value() or "").split("\n") if line.strip()]
+        takes = str(self["count"].value())
+        return (max(1, len(lines)) if self["several"].value() else 1), int(takes) if takes in ("2", "3", "4") else 1
+
+    @property
     def asks_for(self) -> str:
         """How many videos the form as it stands would make, in words."""
-        lines = [line for line in str(self["prompt"].value() or "").split("\n") if line.strip()]
-        prompts = max(1, len(lines)) if self["several"].value() else 1
-        takes = str(self["count"].value())
-        takes = int(takes) if takes in ("2", "3", "4") else 1
+        prompts, takes = self.videos
         videos = prompts * takes
         words = "1 video" if videos == 1 else f"{videos} videos"
         return f"{words}: {prompts} prompts × {takes} takes" if prompts > 1 and takes > 1 else words
+
+    @cached_property
+    def cost(self) -> Cost:
+        """What that would take, and what there is."""
+        prompts, takes = self.videos
+        allowance = Allowance.of(self.member)
+        price = allowance.terms.price_of("extend" if self.chosen_mode == "extend" else "generate")
+        return Cost(allowance, prompts * takes * price)
 
     @property
     def chosen_mode(self) -> str:

@@ -33,11 +33,11 @@ class OverBudget(Exception):
 
     def __init__(self, whose: str, asked: int, left: int, limit: int, terms: "Terms") -> None:
         self.whose, self.asked, self.left, self.limit = whose, asked, left, limit
-        month = f"{timezone.localdate():%B}"
-        rest = f"{shown(max(0, left))} of {'your' if whose == 'member' else 'the team’s'} {terms.amount(limit)}"
+        left = max(0, left)
+        rest = f"{shown(left)} of {'your' if whose == 'member' else 'the team’s'} {terms.amount(limit)}"
         super().__init__(
-            f"This takes {terms.amount(asked)}, and {rest} {'is' if left == CREDIT else 'are'} left for {month}. "
-            f"{terms.who_can_raise()} can raise the limit."
+            f"This takes {terms.amount(asked)}, and {rest} {'is' if left == CREDIT else 'are'} left for "
+            f"{timezone.localdate():%B}. {terms.who_can_raise()} can raise the limit."
         )
 
 
@@ -106,6 +106,9 @@ class BalanceQuerySet(models.QuerySet):
         for owner in (None, member_id):
             self.filter(month=month, member=owner).update(reserved=F("reserved") + reserved, spent=F("spent") + spent)
 
+    def of_the_team(self, month: date) -> "Balance":
+        return self.filter(month=month, member=None).first() or Balance(month=month)
+
 
 class Balance(models.Model):
     """How much of one month is set aside and spent, by one member, or by the whole team where there is no member."""
@@ -159,6 +162,12 @@ class Allowance:
     @property
     def left(self) -> int | None:
         return min((left for left in (self.left_for_member, self.left_for_team) if left is not None), default=None)
+
+    @property
+    def who_can_raise(self) -> str:
+        """Whose limit is near, and who can do something about it, in a sentence."""
+        limit = "the team’s limit" if self.whose == "team" else "your limit"
+        return f"{self.terms.who_can_raise()} can raise {limit} for this month."
 
     @property
     def whose(self) -> str:

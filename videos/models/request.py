@@ -16,21 +16,19 @@ def normalised(prompt: str) -> str:
 def fingerprint_of(asked: Mapping) -> str:
     """The same 64 hex digits for the same request, by the fields of a Generation that ask for something.
 
-    Frames count by their pictures (the same bytes are one Frame) and the clip to extend by its row where it is known.
+    Linked rows may be given as such or by their primary keys. Frames count by their pictures (the same bytes are one
+    Frame), and the clip to extend by its row where that is known.
     """
     extends = asked.get("action", "generate") == "extend"
-    parent = asked.get("parent")
-    frames = [asked.get(side) for side in ("start_frame", "end_frame")]
+    source, *frames = [getattr(row, "pk", row) for row in map(asked.get, ("parent", "start_frame", "end_frame"))]
     facts = {
         "prompt": normalised(asked.get("prompt", "")),
-        "frames": [frame.pk if frame else None for frame in frames],
+        "frames": frames,
         "links": [asked.get(name, "") for name in LINKS],
         "switches": [bool(asked.get(name, name == "enhancement")) for name in SWITCHES],
         "shape": "" if extends else asked.get("aspect_ratio", "16:9"),
         "source": (
-            (parent.pk if parent else [asked.get("source_video_id", ""), asked.get("source_video_url", "")])
-            if extends
-            else None
+            (source or [asked.get("source_video_id", ""), asked.get("source_video_url", "")]) if extends else None
         ),
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
 from django.db import connection, models, transaction
-from django.db.models import Case, Count, Exists, F, OuterRef, Q, Value, When
+from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, Value, When
 from django.utils import timezone
 
 from . import search
@@ -125,6 +125,12 @@ class GenerationQuerySet(models.QuerySet):
     def _numbers(self) -> str:
         """The primary key; in a search the index's own row numbers, so that it is entered in the right place."""
         return "index__pk" if "-index__pk" in self.query.order_by else "pk"
+
+    def made_before(self, fingerprints: list[str]) -> list:
+        """The latest finished clip of each of these requests that the team still has."""
+        made = self.filter(fingerprint__in=fingerprints, state=State.COMPLETED, trashed_at__isnull=True)
+        latest = made.order_by().values("fingerprint").annotate(latest=Max("pk")).values("latest")
+        return list(self.filter(pk__in=latest).select_related("member").order_by("-pk"))
 
     def in_flight(self) -> "GenerationQuerySet":
         return self.filter(state__in=OPEN, trashed_at__isnull=True)

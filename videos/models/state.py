@@ -46,6 +46,7 @@ PURGED = (
     "thumbnail_url",
     "error_message",
     "search_text",
+    "fingerprint",
 )
 # What a member asks for in so many words; frames and the clip to extend come on top.
 REQUEST = (

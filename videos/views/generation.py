@@ -11,7 +11,7 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 
 from .. import provider
 from ..forms import FilterForm, cut_frame, frames_impossible
-from ..models import Collection, Generation, State
+from ..models import Collection, Generation, OverBudget, State
 from ..models.lineage import Lineage
 from ..tasks import remove_leftovers, submit_later
 from .context import counts_for, current_path
@@ -239,7 +239,10 @@ def dismissal(request: HttpRequest, uuid: UUID) -> HttpResponse:
 def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Ask again for the same; a new generation that knows which one it repeats."""
     generation = _own(request, uuid)
-    again, made = generation.retry(request.user)
+    try:
+        again, made = generation.retry(request.user)
+    except OverBudget as error:
+        return _refused(request, generation, str(error))
     if made:
         submit_later()
     elif not again:

@@ -8,7 +8,7 @@ from django_htmx.http import reswap
 
 from .. import provider
 from ..forms import GenerationForm, frames_impossible
-from ..models import Frame, Generation, Submission
+from ..models import Frame, Generation, OverBudget, Submission
 from ..models.state import REQUEST
 from ..tasks import submit_later
 from .context import counts_for
@@ -87,15 +87,26 @@ def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return _page(request, GenerationForm(member=request.user, initial=initial), source.parent, "all")
 
 
+def _come_back(request: HttpRequest, form: GenerationForm) -> HttpResponse:
+    """The form as it was sent, with what is wrong with it, or with the clips that were made of the same request."""
+    if request.htmx:
+        return render(request, "videos/_form.html", _form_context(form, form.parent), status=422)
+    return _page(request, form, form.parent, status=422)
+
+
 @require_POST
 def generations(request: HttpRequest) -> HttpResponse:
     """Submit a generation or an extension."""
     form = GenerationForm(request.POST, request.FILES, member=request.user)
     if not form.is_valid():
-        if request.htmx:
-            return render(request, "videos/_form.html", _form_context(form, form.parent), status=422)
-        return _page(request, form, form.parent, status=422)
-    submissions, _ = form.save()
+        return _come_back(request, form)
+    if form.already_made():
+        return _come_back(request, form)
+    try:
+        submissions, _ = form.save()
+    except OverBudget as error:
+        form.add_error(None, str(error))
+        return _come_back(request, form)
     submit_later()
     if not request.htmx:
         return redirect("studio")
@@ -111,6 +122,8 @@ def submitted(request: HttpRequest, *submissions: Submission, submission_key: UU
         "counts": counts_for(request.user),
         "usual": usual_seconds(),
     }
+    if submission_key:
+        context["cost"] = GenerationForm(member=request.user).cost
     return reswap(render(request, "videos/_submitted.html", context), "none")
 
 

@@ -1,0 +1,359 @@
+"""Who may do what: every address, by every method, as everybody. An address that is in no table is a failure.
+
+The words of the tables; but for `done`, nothing at all may be written:
+    login, staff    led to the sign-in, or to the admin's
+    seen            shown (200, or 204 where there is no news)
+    done            done, and written
+    same            answered like `done`, and nothing is changed
+    403, 404, ...   just this status
+"""
+
+import re
+import uuid
+
+import pytest
+from django.db import connection, transaction
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from videos.models import Collection, Generation
+
+from .doors import Address, Team, addresses, path_of, writes
+from .factories import a_generation, a_member
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("nobody", "colleague", "author", "admin")
+
+# What a row is of is the author's: Ada's. The colleague is a member too, and has nothing.
+TEAM = """
+name                   GET:  nobody colleague author admin   POST: nobody colleague author admin
+studio                       login  seen      seen   seen          login  405       405    405
+live                         login  seen      seen   seen          login  405       405    405
+login                        seen   302       302    302           seen   302       302    302
+logout                       login  405       405    405           login  done      done   done
+setup                        302    302       302    302           302    302       302    302
+generations                  login  405       405    405           login  done      done   done
+generation                   login  seen      seen   seen          login  405       405    405
+extend                       login  seen      seen   seen          login  405       405    405
+reuse                        login  seen      seen   seen          login  405       405    405
+video                        login  seen      seen   seen          login  405       405    405
+thumbnail                    login  seen      seen   seen          login  405       405    405
+poster                       login  seen      seen   seen          login  405       405    405
+cancellation                 login  405       405    405           login  403       done   done
+dismissal                    login  405       405    405           login  403       done   done
+retries                      login  405       405    405           login  403       done   done
+move-to-trash                login  405       405    405           login  403       done   done
+restoration                  login  405       405    405           login  403       done   done
+deletion                     login  405       405    405           login  403       done   done
+cuts                         login  405       405    405           login  same      same   same
+menu                         login  seen      seen   seen          login  405       405    405
+star                         login  405       405    405           login  done      done   done
+collections-of               login  405       405    405           login  done      done   done
+choice                       login  405       405    405           login  done      done   done
+compare                      login  seen      seen   seen          login  405       405    405
+compare-news                 login  seen      seen   seen          login  405       405    405
+collections                  login  seen      seen   seen          login  done      done   done
+collection-renaming          login  405       405    405           login  done      done   done
+collection-removal           login  405       405    405           login  403       done   done
+selection-stars              login  405       405    405           login  done      done   done
+selection-collections        login  405       405    405           login  done      done   done
+selection-trash              login  405       405    405           login  same      done   done
+selection-restoration        login  405       405    405           login  same      done   done
+selection-zip                login  405       405    405           login  seen      seen   seen
+trash                        login  seen      seen   seen          login  405       405    405
+code                         login  405       405    405           login  seen      seen   seen
+prompts                      login  seen      seen   seen          login  405       405    405
+clips                        login  seen      seen   seen          login  405       405    405
+uploads                      login  405       405    405           login  422       422    422
+upload                       login  seen      seen   seen          login  405       405    405
+callback                     405    405       405    405           done   done      done   done
+frame                        seen   seen      seen   seen          405    405       405    405
+clip                         seen   seen      seen   seen          405    405       405    405
+healthz                      seen   seen      seen   seen          405    405       405    405
+readyz                       503    503       503    503           405    405       405    405
+robots                       seen   seen      seen   seen          405    405       405    405
+terms                        login  403       403    seen          login  403       403    422
+"""
+
+# Of the Django admin, what an admin gets; everybody else is led to a sign-in. Empty forms and unknown rows: a
+# redirect says that there is no such row.
+ADMIN = """
+name                                     GET   POST
+index                                    seen  seen
+login                                    302   seen
+logout                                   405   done
+password_change                          seen  seen
+password_change_done                     seen  405
+autocomplete                             403   405
+jsi18n                                   seen  405
+view_on_site                             404   404
+app_list                                 seen  seen
+videos_apitoken_changelist               seen  seen
+videos_apitoken_add                      seen  seen
+videos_apitoken_change                   seen  seen
+videos_apitoken_history                  seen  seen
+videos_apitoken_delete                   403   403
+videos_apitoken_test                     403   same
+videos_member_changelist                 seen  seen
+videos_member_add                        seen  seen
+videos_member_change                     seen  seen
+videos_member_history                    seen  seen
+videos_member_delete                     seen  seen
+auth_user_password_change                seen  seen
+videos_generation_changelist             seen  seen
+videos_generation_add                    403   403
+videos_generation_change                 seen  403
+videos_generation_history                seen  seen
+videos_generation_delete                 403   403
+videos_generation_adopt                  seen  seen
+videos_generation_release                403   same
+videos_event_changelist                  seen  seen
+videos_event_add                         403   403
+videos_event_change                      seen  403
+videos_event_history                     seen  seen
+videos_event_delete                      403   403
+axes_accessattempt_changelist            seen  seen
+axes_accessattempt_add                   403   403
+axes_accessattempt_change                302   302
+axes_accessattempt_history               302   302
+axes_accessattempt_delete                302   302
+axes_accessfailurelog_changelist         seen  seen
+axes_accessfailurelog_add                403   403
+axes_accessfailurelog_change             302   302
+axes_accessfailurelog_history            302   302
+axes_accessfailurelog_delete             302   302
+axes_accesslog_changelist                seen  seen
+axes_accesslog_add                       403   403
+axes_accesslog_change                    302   302
+axes_accesslog_history                   302   302
+axes_accesslog_delete                    302   302
+"""
+# Patterns of the Django admin without a name: each model's old address of a row, and everything else.
+NAMELESS = {"admin/(?P<url>.*)$": ("404", "404")} | {
+    f"admin/{label}/<path:object_id>/": ("302", "302")
+    for label in (
+        "axes/accessattempt", "axes/accessfailurelog", "axes/accesslog",
+        "videos/apitoken", "videos/event", "videos/generation", "videos/member",
+    )
+}  # fmt: skip
+
+
+def rows_of(table: str) -> dict[str, list[str]]:
+    lines = [line.split() for line in table.strip().splitlines()[1:]]
+    return {name: words for name, *words in lines}
+
+
+def the_rules() -> dict[str, dict[tuple[str, str], str]]:
+    """By the name of an address: the word for each method and person."""
+    rules = {}
+    for name, words in rows_of(TEAM).items():
+        cases = [(method, who) for method in ("GET", "POST") for who in PEOPLE]
+        rules[name] = dict(zip(cases, words, strict=True))
+    of_the_admin = {f"admin:{name}": tuple(words) for name, words in rows_of(ADMIN).items()} | NAMELESS
+    for name, words in of_the_admin.items():
+        rules[name] = {(method, "admin"): word for method, word in zip(("GET", "POST"), words, strict=True)}
+        for who in PEOPLE[:3]:
+            rules[name] |= {(method, who): "closed" for method in ("GET", "POST")}
+    rules["admin:login"] |= {(method, who): "seen" for method in ("GET", "POST") for who in PEOPLE[:3]}
+    # Whoever is signed in may sign out there too.
+    rules["admin:logout"] |= {(method, who): "leaves" for method in ("GET", "POST") for who in PEOPLE[:3]}
+    return rules
+
+
+RULES = the_rules()
+ADDRESSES = addresses()
+
+BODIES = {
+    "generations": lambda team: {"prompt": "A lighthouse"},
+    "collections-of": lambda team: {"name": "Another", "in": [str(team.collection.uuid)]},
+    "choice": lambda team: {"choice": "picked"},
+    "collections": lambda team: {"name": "A new one"},
+    "collection-renaming": lambda team: {"name": "Renamed"},
+    "selection-stars": lambda team: {"v": [str(team.saved.uuid)]},
+    "selection-collections": lambda team: {"v": [str(team.failed.uuid)], "into": str(team.collection.uuid)},
+    "selection-trash": lambda team: {"v": [str(team.saved.uuid)]},
+    "selection-restoration": lambda team: {"v": [str(team.trashed.uuid)]},
+    "selection-zip": lambda team: {"v": [str(team.saved.uuid)]},
+    "terms": lambda team: {"per_generate": "no number"},
+}
+IN_JSON = {"callback": '{"success": true, "task_id": "task-9", "video_url": "https://example.com/v.mp4"}'}
+
+
+@pytest.fixture
+def team() -> Team:
+    return Team()
+
+
+def ask(client: Client, method: str, address: Address, team: Team, path: str = ""):
+    """The answer, read to its end, and what was written to the database. Nothing of it stays."""
+    data = BODIES.get(address.name, lambda _: {})(team)
+    options = {}
+    if method == "POST":
+        options = {"data": IN_JSON.get(address.name, data)}
+        options |= {"content_type": "application/json"} if address.name in IN_JSON else {}
+    before = transaction.savepoint()
+    try:
+        with CaptureQueriesContext(connection) as queries:
+            answer = getattr(client, method.lower())(path or path_of(address, team), **options)
+            if answer.streaming:
+                answer.streamed = b"".join(answer.streaming_content)
+        return answer, writes(queries)
+    finally:
+        transaction.savepoint_rollback(before)
+
+
+def word_for(answer, written: list[str]) -> set[str]:
+    """All words of the tables that this answer deserves."""
+    status, place = answer.status_code, answer.headers.get("Location", "")
+    words = {str(status)}
+    to_a_sign_in = {"/login/?": "login", "/admin/login/?": "staff"}
+    words |= {word for start, word in to_a_sign_in.items() if status == 302 and place.startswith(start)}
+    if words & {"login", "staff"}:
+        words.add("closed")
+    elif status in (200, 302, 204):
+        words |= {"same"} if status == 302 else {"same", "seen"}
+    if written:
+        words = {"done"} if status in (200, 302, 204) else set()
+    return words
+
+
+def test_every_address_is_listed_and_every_listed_one_is_there():
+    there = {address.name for address in ADDRESSES}
+    assert there - RULES.keys() == set(), "say in tests/test_permissions.py who may do what there"
+    assert RULES.keys() - there == set()
+
+
+@pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.name)
+def test_everybody_may_do_what_the_table_says_and_no_more(team, address):
+    rule = RULES.get(address.name) or pytest.fail("not listed")
+    for (method, who), word in rule.items():
+        answer, written = ask(team.client(who), method, address, team)
+        found = word_for(answer, written)
+        if word == "leaves":
+            assert found & {"closed", "302", "done"}
+        else:
+            assert word in found, f"{method} as {who}: {found or answer.status_code} {written}"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
+def test_no_other_method_changes_anything(team, method):
+    for who in ("nobody", "admin"):
+        client = team.client(who)
+        for address in ADDRESSES:
+            answer, written = ask(client, method, address, team)
+            assert not written, f"{address.name} as {who}"
+            assert answer.status_code < 500 or address.name == "readyz", f"{address.name} as {who}"
+
+
+def test_what_nobody_made_is_unknown_to_everybody_and_a_stranger_cannot_tell(team):
+    nowhere = str(uuid.UUID(int=0))
+    for address in (address for address in ADDRESSES if "uuid" in address.parameters):
+        known = path_of(address, team)
+        unknown = known.replace(str(re.search("[0-9a-f-]{36}", known)[0]), nowhere)
+        for method in ("GET", "POST"):
+            for who in PEOPLE[1:]:
+                answer, written = ask(team.client(who), method, address, team, unknown)
+                assert answer.status_code in (404, 405) and not written, f"{method} {address.name} as {who}"
+            answer, _ = ask(team.client("nobody"), method, address, team, unknown)
+            assert answer.status_code in (302, 404, 405), f"{method} {address.name}"
+            if answer.status_code == 302:
+                assert answer["Location"] == f"/login/?next={unknown}"
+
+
+# ── What a colleague does not undo ────────────────────────────────────────────────────────────────────────────
+
+OF_A_SELECTION = {"selection-trash": "saved", "selection-restoration": "trashed"}
+ONE_S_OWN = {
+    "cancellation": "queued",
+    "dismissal": "unconfirmed",
+    "retries": "failed",
+    "move-to-trash": "saved",
+    "restoration": "trashed",
+    "deletion": "trashed",
+}
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["plain", "htmx"])
+@pytest.mark.parametrize(("name", "row"), [*ONE_S_OWN.items(), *OF_A_SELECTION.items()])
+@pytest.mark.parametrize(("who", "may"), [("nobody", False), ("colleague", False), ("author", True), ("admin", True)])
+def test_only_its_author_and_an_admin_undo_or_repeat_a_video(team, name, row, headers, who, may):
+    generation = getattr(team, row)
+    path = reverse(name, args=[] if name in OF_A_SELECTION else [generation.uuid])
+    before = facts_of(generation)
+    team.client(who).post(path, {"v": [str(generation.uuid)]}, headers=headers)
+    assert (facts_of(generation) != before) is may
+
+
+def facts_of(generation: Generation) -> tuple:
+    row = Generation.objects.filter(pk=generation.pk).values().get()
+    return row, generation.retries.count(), generation.events.count(), generation.stars.count()
+
+
+def test_a_collection_is_deleted_only_by_who_made_it_and_by_an_admin(team):
+    path = reverse("collection-removal", args=[team.collection.uuid])
+    for who in ("nobody", "colleague"):
+        team.client(who).post(path)
+        assert Collection.objects.exists()
+    team.client("author").post(path)
+    assert not Collection.objects.exists()
+
+
+def test_a_selection_of_both_moves_one_s_own_only(team):
+    own = a_generation(team.ben)
+    team.client("colleague").post("/selection/trash/", {"v": [str(own.uuid), str(team.saved.uuid)]})
+    assert list(Generation.objects.filter(trashed_by=team.ben)) == [own]
+
+
+def test_a_star_is_one_s_own(team):
+    team.client("author").post(reverse("star", args=[team.saved.uuid]))
+    for data in ({"on": "0"}, {}):
+        team.client("colleague").post(reverse("star", args=[team.saved.uuid]), data)
+        assert team.saved.stars.filter(member=team.ada).exists()
+
+
+def test_a_colleague_sees_nothing_of_what_is_in_another_s_trash(team):
+    Generation.objects.filter(pk=team.trashed.pk).update(prompt="A thing to be forgotten")
+    for who, sees in (("colleague", False), ("author", True), ("admin", True)):
+        client = team.client(who)
+        assert (b"A thing to be forgotten" in client.get("/trash/").content) is sees
+        for name in ("video", "thumbnail", "poster"):
+            status = client.get(reverse(name, args=[team.trashed.uuid])).status_code
+            assert status == (200 if sees else 404), f"{name} as {who}"
+        page = client.get(reverse("generation", args=[team.trashed.uuid]))
+        assert page.status_code == 404 and b"A thing to be forgotten" not in page.content
+
+
+# ── Who somebody is ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_form_of_another_site_changes_nothing(team):
+    for who in ("nobody", "admin"):
+        client = team.client(who, enforce_csrf_checks=True)
+        for address in ADDRESSES:
+            if address.name == "callback":
+                continue  # the provider has a key instead
+            answer, written = ask(client, "POST", address, team)
+            assert answer.status_code in (302, 403, 404, 405) and not written, f"{address.name} as {who}"
+
+
+def test_a_member_who_was_shut_out_is_nobody(team):
+    client = team.client("author")
+    type(team.ada).objects.filter(pk=team.ada.pk).update(is_active=False)
+    for address in ADDRESSES:
+        word = RULES[address.name]["GET", "nobody"]
+        answer, written = ask(client, "GET", address, team)
+        assert word in word_for(answer, written) or word == "leaves", address.name
+
+
+def test_a_member_who_may_enter_the_admin_without_rights_sees_no_rows_there(team):
+    client = Client()
+    client.force_login(a_member("staff", is_staff=True))
+    rows = [address for address in ADDRESSES if address.is_of_the_admin and "_" in address.name.rpartition(":")[2]]
+    for address in rows:
+        if address.name in ("admin:password_change", "admin:password_change_done", "admin:view_on_site"):
+            continue
+        for method in ("GET", "POST"):
+            answer, written = ask(client, method, address, team)
+            assert answer.status_code in (302, 403, 404, 405) and not written, f"{method} {address.name}"
