@@ -127,12 +127,12 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='member',
             name='last_seen_at',
-            field=models.DateTimeField(editable=False, null=True),
+            field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
         migrations.AddField(
             model_name='member',
             name='monthly_limit',
-            field=models.PositiveBigIntegerField(help_text='Of the exception; empty: no limit.', null=True),
+            field=models.PositiveBigIntegerField(blank=True, help_text='Of the exception; empty: no limit.', null=True),
         ),
         migrations.AddField(
             model_name='member',

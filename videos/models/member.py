@@ -23,14 +23,14 @@ class Member(AbstractUser):
     avatar_hue = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(HUES - 1)])
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
     notify = models.BooleanField(default=False, help_text="Wants to be told when their queue is empty.")
-    last_seen_at = models.DateTimeField(null=True, editable=False)
+    last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     sign_ins = models.PositiveIntegerField(
         default=0, editable=False, help_text="Counted up to end every session that began before."
     )
 
     # How much they may use in a month, in thousandths of a credit.
     own_limit = models.BooleanField(default=False, help_text="An exception from the limit for everybody.")
-    monthly_limit = models.PositiveBigIntegerField(null=True, help_text="Of the exception; empty: no limit.")
+    monthly_limit = models.PositiveBigIntegerField(null=True, blank=True, help_text="Of the exception; empty: no limit.")
 
     @property
     def initials(self) -> str:
