@@ -28,14 +28,29 @@ new MutationObserver((changes) => {
 }).observe(document.body, { childList: true, subtree: true });
 attend(document);
 
-// The keys come with the first sign of somebody being there; a key that was itself this sign is pressed once more.
-const SIGNS = ["keydown", "pointermove"];
+// The keys, and the dialog over the wall, come with the first sign of somebody being there. What was quicker than they
+// happens once more: a key is pressed, a card is clicked, a step in the history is told.
+const FIRST = ["keydown", "pointermove"];
+const SLEEPING = "film-dialog:not(:defined)";
+const dialog = () => document.querySelector(SLEEPING) && import("./film-dialog.js");
+const plain = (event) => !(event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey);
 
 async function someone(event) {
-  for (const sign of SIGNS) removeEventListener(sign, someone);
-  await import("./hot-keys.js");
-  const plain = event.type === "keydown" && !(event.ctrlKey || event.altKey || event.metaKey);
-  if (plain) event.target.dispatchEvent(new KeyboardEvent("keydown", event));
+  for (const sign of FIRST) removeEventListener(sign, someone);
+  await Promise.all([import("./hot-keys.js"), dialog()]);
+  if (event.type === "keydown" && plain(event)) event.target.dispatchEvent(new KeyboardEvent("keydown", event));
 }
 
-for (const sign of SIGNS) addEventListener(sign, someone);
+for (const sign of FIRST) addEventListener(sign, someone);
+addEventListener("click", async (event) => {
+  const link = event.target.closest(".card-link, .story-line a");
+  if (!link || !plain(event) || event.shiftKey || !document.querySelector(SLEEPING)) return;
+  event.preventDefault();
+  await dialog();
+  link.click();
+});
+addEventListener("popstate", async (event) => {
+  if (!document.querySelector(SLEEPING)) return;
+  await dialog();
+  dispatchEvent(new PopStateEvent("popstate", event));
+});
