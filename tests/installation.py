@@ -71,7 +71,7 @@ class Installation:
                 stdout=log,
                 stderr=log,
             )
-        for _ in range(200):
+        for _ in range(600):
             if self.process.poll() is not None:
                 raise AssertionError(f"serve ended:\n{self.log.read_text()}")
             try:
@@ -80,7 +80,7 @@ class Installation:
             except httpx.TransportError:
                 pass
             time.sleep(0.1)
-        raise AssertionError(f"not ready after 20 s:\n{self.log.read_text()}")
+        raise AssertionError(f"not ready after 60 s:\n{self.log.read_text()}")
 
     def stop(self) -> None:
         if self.process and self.process.poll() is None:

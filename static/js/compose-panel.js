@@ -29,7 +29,7 @@ class ComposePanel extends HTMLElement {
     this.addEventListener("htmx:beforeSwap", ({ detail }) => { if (detail.requestConfig.verb === "get") this.#before = this.#read(); }, { signal });
     this.addEventListener("htmx:afterRequest", (event) => this.#answered(event), { signal });
     this.addEventListener("htmx:beforeRequest", (event) => this.#busy(event, "true"), { signal });
-    for (const kind of ["input", "change", "frame"]) this.addEventListener(kind, () => this.#changed(), { signal });
+    for (const kind of ["input", "change", "frame"]) this.addEventListener(kind, () => this.#edited(), { signal });
     addEventListener("pagehide", () => this.#save(), { signal });
     phone.addEventListener("change", () => this.#guard(), { signal });
     this.#form = this.form;
@@ -139,6 +139,12 @@ class ComposePanel extends HTMLElement {
     } catch {
       return null;
     }
+  }
+
+  #edited() {
+    // It was about another request.
+    this.querySelector(".made")?.remove();
+    this.#changed();
   }
 
   #changed() {
@@ -295,6 +301,9 @@ class ComposePanel extends HTMLElement {
     if (target.id !== "composer" || detail.requestConfig.verb !== "post" || detail.xhr.status !== 200) return;
     this.#sent = true;
     this.#save();
+    // What was wrong with it before is so no longer.
+    for (const past of this.form.querySelectorAll(".made, .note[role=alert], .error")) past.remove();
+    for (const field of this.form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
     this.#say("announce", "Sent. It is in the queue.");
     if (phone.matches) this.close();
     scrollTo({ top: 0, behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
