@@ -324,6 +324,17 @@ def test_at_the_limit_nothing_is_made_and_nothing_typed_is_lost(client):
     sums_are_those_of_the_rows()
 
 
+@pytest.mark.parametrize(
+    ("end", "words"), [("waiting", "1 credit, set aside"), ("canceled", "given back"), ("completed", "1 credit, spent")]
+)
+def test_a_video_s_page_says_what_it_counts_for(client, end, words):
+    a_token()
+    row = a_generation()
+    ENDS[end][0](row, row.member)
+    client.force_login(row.member)
+    assert words in client.get(f"/generations/{row.uuid}/").content.decode()
+
+
 def test_a_retry_at_the_limit_is_refused_in_words(client):
     terms(member_limit=1000)
     row = claimed()

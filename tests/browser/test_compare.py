@@ -222,7 +222,6 @@ def test_it_is_for_everyone(house, clips, sign_in, scheme, viewport):
     for name, chosen in (("four", clips), ("two", clips[:2]), ("none", [])):
         page.goto(address(house, *chosen))
         found[name] = violations(page)
-        page.screenshot(path=f"/tmp/h4-compare-{name}-{viewport['width']}-{scheme}.png")
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert over <= 0, name
     page.goto(address(house, *clips[:2]))
@@ -232,5 +231,4 @@ def test_it_is_for_everyone(house, clips, sign_in, scheme, viewport):
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Account of ada").click()
     found["account"] = violations(page)
-    page.screenshot(path=f"/tmp/h4-account-{viewport['width']}-{scheme}.png")
     assert {name: ones for name, ones in found.items() if ones} == {}

@@ -433,7 +433,7 @@ def cut_frame(generation: Generation, at: str, member: Member) -> tuple[Frame | 
         picture = media.cut(generation.video_file, at)
         return _kept(picture, hashlib.sha256(picture.data).hexdigest(), member), ""
     except media.NotAVideo:
-        return None, "The saved video cannot be read. Its story tells an admin how to save it again."
+        return None, "The saved video cannot be read. An admin mends that: manage.py verify_media --repair."
     except OSError:
         return None, "The picture could not be cut here. Tell your admin: the video may be missing, or the disk full."
 

@@ -17,7 +17,7 @@ from lumaweb.logs import redact
 
 from .. import provider
 from . import policy
-from .budget import Balance
+from .budget import RESERVED, SPENT, Balance, Terms
 from .frame import Frame, TemporaryLink, digest
 from .leftover import Leftover
 from .rows import GenerationQuerySet, being_extended
@@ -795,6 +795,12 @@ class Generation(models.Model):
             return ""
         minutes, seconds = divmod(round(self.duration), 60)
         return f"{minutes}:{seconds:02}"
+
+    @property
+    def cost(self) -> str:
+        """What it counts for, and where that stands, in words."""
+        stands = "spent" if self.state in SPENT else "set aside" if self.state in RESERVED else "given back"
+        return f"{Terms.current().amount(self.amount)}, {stands}"
 
     @property
     def mode(self) -> str:

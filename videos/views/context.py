@@ -1,6 +1,5 @@
 from datetime import UTC, datetime
 
-from django.core.cache import cache
 from django.db.models import Count, Q
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -25,11 +24,6 @@ def ready_since(member, seen: str) -> int:
     return rows.filter(finished_at__gte=datetime.fromtimestamp(int(seen), UTC)).count()
 
 
-def gallery_size() -> int:
-    """How many videos there are to be searched, as of a minute ago."""
-    return cache.get_or_set("gallery-size", Generation.objects.filter(trashed_at__isnull=True).count, 60)
-
-
 def current_path(request: HttpRequest) -> str:
     """Path and query of the page an htmx request was made on; "" where it names none, or none of ours."""
     try:
@@ -45,6 +39,5 @@ def shell(request: HttpRequest) -> dict:
     member = getattr(request, "user", None)
     if member and member.is_authenticated:
         context["counts"] = SimpleLazyObject(lambda: counts_for(member))
-        context["gallery_size"] = gallery_size
         context["pool"] = SimpleLazyObject(ApiToken.objects.pool)
     return context
