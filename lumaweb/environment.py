@@ -6,7 +6,8 @@ import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -50,6 +51,42 @@ def origin(name: str, value: str) -> str:
     if not good:
         raise ImproperlyConfigured(f"{name} is {value!r}; set it to an address such as https://films.example.com.")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+class Mail(NamedTuple):
+    host: str
+    port: int
+    user: str
+    password: str
+    starttls: bool
+    tls: bool
+
+
+def mail(name: str) -> Mail | None:
+    """Read where mail is handed over: smtp://user:password@host:587 (with STARTTLS) or smtps://…:465; None if unset.
+
+    smtp+insecure:// speaks without TLS, for a server on this machine.
+    """
+    if not (value := text(name)):
+        return None
+    ports = {"smtp": 587, "smtps": 465, "smtp+insecure": 25}
+    try:
+        parts = urlsplit(value)
+        port = parts.port or ports[parts.scheme]
+        good = bool(parts.hostname)
+    except (ValueError, KeyError):
+        good = False
+    if not good:
+        # Not the value itself: there is a password in it.
+        raise ImproperlyConfigured(f"{name} cannot be read; set it to smtp://user:password@host:587 or smtps://….")
+    return Mail(
+        parts.hostname or "",
+        port,
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+        parts.scheme == "smtp",
+        parts.scheme == "smtps",
+    )
 
 
 def secret(name: str, data_dir: Path, file_name: str, *, may_generate: bool) -> str:

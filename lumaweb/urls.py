@@ -1,7 +1,19 @@
 from django.contrib import admin
 from django.urls import include, path
+from django.views import defaults
+
+from videos.views.account import admin_login
 
 urlpatterns = [
+    # One door for everybody: the admin's own sign-in would be a second place to try passwords at.
+    path("admin/login/", admin_login, name="admin-login"),
     path("admin/", admin.site.urls),
     path("", include("videos.urls")),
 ]
+
+# Django's own pages of errors, without the decorator that reads the form once more for its CSRF token: what could not
+# be read the first time (another charset, too many fields) would make a 500 of each of them.
+handler400 = defaults.bad_request.__wrapped__
+handler403 = defaults.permission_denied.__wrapped__
+handler404 = defaults.page_not_found.__wrapped__
+handler500 = defaults.server_error.__wrapped__

@@ -1,7 +1,6 @@
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
@@ -11,7 +10,7 @@ from django.utils.html import format_html
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from .download import NotAllowed, origin_of
-from .models import ApiToken, Event, Generation, Health, Member
+from .models import ApiToken, Event, Generation, Health
 from .tasks import NotAdopted, adopt, submit_later, try_token
 
 admin.site.site_header = admin.site.site_title = "Lumaweb"
@@ -192,19 +191,6 @@ class ApiTokenAdmin(admin.ModelAdmin):
     def get_urls(self):
         view = self.admin_site.admin_view(self.test_one)
         return [path("<int:pk>/test/", view, name="videos_apitoken_test"), *super().get_urls()]
-
-
-@admin.register(Member)
-class MemberAdmin(UserAdmin):
-    list_display = ("username", "email", "first_name", "last_name", "is_active", "is_superuser", "last_login")
-    list_filter = ("is_active", "is_superuser")
-    fieldsets = (
-        (None, {"fields": ("username", "password")}),
-        ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Role", {"fields": ("is_active", "is_superuser", "is_staff")}),
-        ("Dates", {"fields": ("last_login", "date_joined")}),
-    )
-    filter_horizontal = ()
 
 
 class EventInline(ReadOnly, admin.TabularInline):

@@ -1,5 +1,5 @@
 // The account menu: dark or light, and who is told when a video is ready while they look elsewhere.
-const YEAR = 365 * 24 * 3600, KEPT = "lumaweb-notify";
+const YEAR = 365 * 24 * 3600;
 const BLOCKED = "This browser blocks notifications of this site. Allow them in the site's settings, then switch this on.";
 
 class AccountMenu extends HTMLElement {
@@ -30,8 +30,16 @@ class AccountMenu extends HTMLElement {
     if (target.name === "notify") this.#notify(target);
   }
 
-  // Kept in a cookie, so that the server renders the right one and nothing flashes.
+  // What was chosen is the member's, in every browser.
+  #keep(name, value) {
+    const choice = new FormData(this.parentElement.querySelector("form"));
+    choice.set(name, value);
+    fetch("/profile/choices/", { method: "POST", body: choice, keepalive: true }).catch(() => {});
+  }
+
+  // Also in a cookie, so that the sign-in page is no flash of another light.
   #theme(value) {
+    this.#keep("theme", value);
     const secure = location.protocol === "https:" ? "; Secure" : "";
     document.cookie = `theme=${value}; Path=/; Max-Age=${value ? YEAR : 0}; SameSite=Lax${secure}`;
     if (value) document.documentElement.dataset.theme = value;
@@ -41,14 +49,15 @@ class AccountMenu extends HTMLElement {
   // Asked for at the click and never before.
   async #notify(box) {
     if (box.checked && window.Notification) await Notification.requestPermission();
-    if (box.checked && window.Notification?.permission === "granted") localStorage.setItem(KEPT, "1");
-    else localStorage.removeItem(KEPT);
+    const wanted = box.checked && window.Notification?.permission === "granted";
+    this.toggleAttribute("data-notify", wanted);
+    this.#keep("notify", wanted ? "on" : "");
     const refused = box.checked && !this.#wanted;
     this.#state(refused);
   }
 
   get #wanted() {
-    return window.Notification?.permission === "granted" && localStorage.getItem(KEPT) === "1";
+    return window.Notification?.permission === "granted" && "notify" in this.dataset;
   }
 
   #state(refused = false) {

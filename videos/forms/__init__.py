@@ -1,8 +1,26 @@
 """What a member asked for."""
 
+from .account import ChoicesForm, ComingInForm, NewPasswordForm, ProfileForm
 from .gallery import FilterForm
 from .generation import GenerationForm, cut_frame, frames_impossible, keep_frame
 from .money import TermsForm
 from .setup import SetupForm
+from .share import ShareForm
+from .team import InviteForm, LimitForm
 
-__all__ = ["FilterForm", "GenerationForm", "SetupForm", "TermsForm", "cut_frame", "frames_impossible", "keep_frame"]
+__all__ = [
+    "ChoicesForm",
+    "ComingInForm",
+    "FilterForm",
+    "GenerationForm",
+    "InviteForm",
+    "LimitForm",
+    "NewPasswordForm",
+    "ProfileForm",
+    "SetupForm",
+    "ShareForm",
+    "TermsForm",
+    "cut_frame",
+    "frames_impossible",
+    "keep_frame",
+]

@@ -1,9 +1,44 @@
+import secrets
 import uuid
 from datetime import timedelta
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from .change import Change
+from .frame import digest
+from .member import Member
 
 GOOD_FOR = timedelta(days=7)
+
+
+class InvitationQuerySet(models.QuerySet):
+    def invite(self, by: Member, *, email: str = "", as_admin: bool = False) -> tuple["Invitation", str]:
+        """Make one, with the key of its link, which is not stored and cannot be shown again."""
+        key = secrets.token_urlsafe(32)
+        with transaction.atomic():
+            invitation = self.create(
+                invited_by=by,
+                email=email,
+                as_admin=as_admin,
+                key_hash=digest(key),
+                expires_at=timezone.now() + GOOD_FOR,
+            )
+            Change.objects.note(by, f"Invited {email or 'somebody'}{' as an admin' if as_admin else ''}.")
+        return invitation, key
+
+    def good(self) -> "InvitationQuerySet":
+        """Not accepted, revoked or expired, and made by somebody who still is an admin here."""
+        return self.filter(
+            Q(invited_by__is_active=True, invited_by__is_superuser=True),
+            accepted_at=None,
+            revoked_at=None,
+            expires_at__gt=timezone.now(),
+        )
+
+    def opened_by(self, key: str) -> "Invitation | None":
+        return self.good().filter(key_hash=digest(key)).select_related("invited_by").first()
 
 
 class Invitation(models.Model):
@@ -21,8 +56,31 @@ class Invitation(models.Model):
     accepted_by = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="+")
     mailed_at = models.DateTimeField(null=True)
 
+    objects = InvitationQuerySet.as_manager()
+
     class Meta:
         ordering = ["-pk"]
 
     def __str__(self) -> str:
         return f"For {self.email or 'somebody'}, by {self.invited_by}"
+
+    def accept(self, member: Member) -> bool:
+        """Let this new member in; False where the link was used, revoked or has expired meanwhile.
+
+        One UPDATE decides, in the transaction that makes the member: two people with one link make one.
+        """
+        with transaction.atomic():
+            taken = Invitation.objects.good().filter(pk=self.pk).update(accepted_at=timezone.now())
+            if not taken:
+                return False
+            member.is_superuser = member.is_staff = self.as_admin
+            member.save()
+            Invitation.objects.filter(pk=self.pk).update(accepted_by=member)
+            Change.objects.note(member, f"Came in, invited by {self.invited_by.username}.", about=member)
+        return True
+
+    def revoke(self, by: Member) -> bool:
+        revoked = Invitation.objects.good().filter(pk=self.pk).update(revoked_at=timezone.now())
+        if revoked:
+            Change.objects.note(by, f"Revoked the invitation of {self.email or 'somebody'}.")
+        return bool(revoked)

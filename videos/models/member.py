@@ -1,10 +1,16 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator
-from django.db import models
+from django.db import models, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
+
+from .budget import Balance, Terms, month_of, shown
 
 HUES = 8
 # How exactly it is known when somebody was last here: one write a minute, whatever their open tabs ask.
@@ -15,6 +21,29 @@ class Theme(models.TextChoices):
     SYSTEM = "", "System"
     DARK = "dark", "Dark"
     LIGHT = "light", "Light"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A member beside what they used this month; amounts in words, `share` of the limit from 0 to 1."""
+
+    member: "Member"
+    used: str
+    limit: str
+    share: float | None
+
+    @classmethod
+    def of(cls, members: models.QuerySet, terms: Terms) -> "list[Usage]":
+        """Each of them with what this month took, those who are active first; two queries however many there are."""
+        rows = Balance.objects.filter(month=month_of(), member__in=members)
+        used = {row.member_id: row.used for row in rows}
+        return [cls._of(member, used.get(member.pk, 0), terms) for member in members.order_by("-is_active", "username")]
+
+    @classmethod
+    def _of(cls, member: "Member", amount: int, terms: Terms) -> "Usage":
+        limit = terms.limit_of(member)
+        share = None if limit is None else min(1.0, amount / limit) if limit else 1.0
+        return cls(member, terms.amount(amount), "" if limit is None else terms.amount(limit), share)
 
 
 class Member(AbstractUser):
@@ -30,7 +59,9 @@ class Member(AbstractUser):
 
     # How much they may use in a month, in thousandths of a credit.
     own_limit = models.BooleanField(default=False, help_text="An exception from the limit for everybody.")
-    monthly_limit = models.PositiveBigIntegerField(null=True, blank=True, help_text="Of the exception; empty: no limit.")
+    monthly_limit = models.PositiveBigIntegerField(
+        null=True, blank=True, help_text="Of the exception; empty: no limit."
+    )
 
     @property
     def initials(self) -> str:
@@ -48,6 +79,10 @@ class Member(AbstractUser):
         value = f"{self.password}{self.sign_ins}"
         return salted_hmac("videos.Member.session", value, secret=secret, algorithm="sha256").hexdigest()
 
+    @property
+    def seen_now(self) -> bool:
+        return bool(self.last_seen_at) and timezone.now() - self.last_seen_at < 2 * SEEN_EVERY
+
     def seen(self) -> None:
         """Note that they are here, once a minute at most."""
         now = timezone.now()
@@ -55,3 +90,59 @@ class Member(AbstractUser):
             return
         Member.objects.filter(pk=self.pk).update(last_seen_at=now)
         self.last_seen_at = now
+
+    def sign_out_everywhere(self) -> None:
+        """End every session of theirs: what a session was opened with no longer fits."""
+        Member.objects.filter(pk=self.pk).update(sign_ins=F("sign_ins") + 1)
+        self.refresh_from_db(fields=["sign_ins"])
+
+    def set_role(self, by: "Member", *, admin: bool) -> bool:
+        """Make them an admin, or no longer one; False where nothing changed, or nobody would be left to be one."""
+        with self._admins_locked() as others:
+            if not admin and not others:
+                return False
+            changed = Member.objects.filter(pk=self.pk, is_superuser=not admin)
+            if not changed.update(is_superuser=admin, is_staff=admin):
+                return False
+            self._note(by, "is an admin now" if admin else "is no longer an admin")
+        return True
+
+    def set_active(self, by: "Member", *, active: bool) -> bool:
+        """Let them in again, or keep them out from now on; their videos stay. False as for `set_role`."""
+        with self._admins_locked() as others:
+            if not active and not others:
+                return False
+            if not Member.objects.filter(pk=self.pk, is_active=not active).update(is_active=active):
+                return False
+            if not active:
+                self.sign_out_everywhere()
+                self.invitations.filter(accepted_at=None, revoked_at=None).update(revoked_at=timezone.now())
+            self._note(by, "was let in again" if active else "was deactivated")
+        return True
+
+    def set_limit(self, by: "Member", *, own: bool, limit: int | None) -> bool:
+        """An exception from everybody's monthly limit, in thousandths of a credit (None: no limit), or none."""
+        limit = limit if own else None
+        with transaction.atomic():
+            same = Member.objects.filter(pk=self.pk, own_limit=own, monthly_limit=limit)
+            if same.exists():
+                return False
+            Member.objects.filter(pk=self.pk).update(own_limit=own, monthly_limit=limit)
+            words = "everybody's" if not own else "none" if limit is None else f"{shown(limit)} a month"
+            self._note(by, f"has another limit: {words}")
+        return True
+
+    @contextmanager
+    def _admins_locked(self) -> Iterator[bool]:
+        """A transaction in which the admins stay who they are; tells whether there is an active one besides this.
+
+        Two admins who take each other's rights away at the same moment come one after the other.
+        """
+        with transaction.atomic():
+            admins = Member.objects.select_for_update().filter(is_superuser=True, is_active=True).order_by("pk")
+            yield any(admin.pk != self.pk for admin in admins)
+
+    def _note(self, by: "Member", what: str) -> None:
+        from .change import Change
+
+        Change.objects.note(by, f"{self.username} {what}.", about=self)

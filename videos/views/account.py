@@ -1,19 +1,27 @@
 import secrets
 
 from django.conf import settings
-from django.contrib.auth import login
+from django.contrib import messages
+from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 
 from lumaweb import environment
 
-from ..forms import SetupForm
-from ..models import Member
+from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
+from ..models import Allowance, Change, Invitation, Member
+
+YEAR = 365 * 24 * 3600
+PASSWORDS = "django.contrib.auth.backends.ModelBackend"
 
 
 def setup_code() -> str:
@@ -38,7 +46,117 @@ def setup(request: HttpRequest) -> HttpResponse:
         member = form.save()
         if member is None:
             return redirect("login")
-        login(request, member, backend="django.contrib.auth.backends.ModelBackend")
+        login(request, member, backend=PASSWORDS)
         return redirect("studio")
     status = 422 if request.method == "POST" else 200
     return render(request, "videos/setup.html", {"form": form, "asks_code": not settings.ON_LOOPBACK}, status=status)
+
+
+# ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kept_out(request: HttpRequest, answer: HttpResponse | None = None, credentials: dict | None = None) -> HttpResponse:
+    """The sign-in for whoever tried too many passwords: the right one is not looked at either for a while."""
+    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
+    words = (
+        f"Too many wrong passwords came from your address. Wait {minutes} minutes and try again. If you forgot yours, "
+        "ask your admin for a new one."
+    )
+    form = AuthenticationForm(request, initial={"username": request.POST.get("username", "")[:150]})
+    context = {"form": form, "kept_out": words, "next": request.POST.get("next", "")}
+    response = render(request, "registration/login.html", context, status=429)
+    response.headers["Retry-After"] = str(minutes * 60)
+    return response
+
+
+@login_not_required
+@never_cache
+def admin_login(request: HttpRequest) -> HttpResponse:
+    """The one sign-in for the admin pages too; whoever is signed in and not allowed there is told so."""
+    if request.user.is_authenticated:
+        raise PermissionDenied("These pages are for admins.")
+    return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("login"))
+
+
+@login_not_required
+@sensitive_post_parameters()
+@never_cache
+@require_http_methods(["GET", "POST"])
+def invitation(request: HttpRequest, key: str) -> HttpResponse:
+    """Where an invitation's link leads: choose a name and a password, once."""
+    invited = Invitation.objects.opened_by(key)
+    if not invited:
+        return _secret(render(request, "videos/invitation_gone.html", status=404))
+    form = ComingInForm(request.POST or None, invitation=invited)
+    if request.method == "POST" and form.is_valid():
+        member = form.save()
+        if member is None:
+            return _secret(render(request, "videos/invitation_gone.html", status=404))
+        login(request, member, backend=PASSWORDS)
+        return redirect("studio")
+    status = 422 if request.method == "POST" else 200
+    return _secret(render(request, "videos/invitation.html", {"form": form, "invited": invited}, status=status))
+
+
+def _secret(response: HttpResponse) -> HttpResponse:
+    """The address of this page opens something: it is told to nobody and kept nowhere."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
+
+
+# ── One's own account ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@sensitive_post_parameters()
+@require_http_methods(["GET", "POST"])
+def profile(request: HttpRequest) -> HttpResponse:
+    form = ProfileForm(request.POST or None, instance=Member.objects.get(pk=request.user.pk))
+    if request.method == "POST" and form.is_valid():
+        member = form.save()
+        messages.success(request, "Saved.")
+        return _with_theme(redirect("profile"), member.theme)
+    return _profile(request, form, PasswordChangeForm(request.user))
+
+
+def _profile(request: HttpRequest, form: ProfileForm, passwords: PasswordChangeForm) -> HttpResponse:
+    context = {"form": form, "passwords": passwords, "allowance": Allowance.of(request.user)}
+    return render(request, "videos/profile.html", context, status=422 if request.method == "POST" else 200)
+
+
+def _with_theme(response: HttpResponse, theme: str) -> HttpResponse:
+    """Also in a cookie, so that the sign-in page is no flash of another light."""
+    response.set_cookie("theme", theme, max_age=YEAR if theme else 0, samesite="Lax", secure=settings.BEHIND_TLS)
+    return response
+
+
+@require_POST
+def choices(request: HttpRequest) -> HttpResponse:
+    """Keep what was switched in the account menu."""
+    form = ChoicesForm(request.POST)
+    if not form.is_valid():
+        return HttpResponse("There is no such choice.", status=422, content_type="text/plain")
+    form.save_for(request.user)
+    return HttpResponse(status=204)
+
+
+@sensitive_post_parameters()
+@require_POST
+def password(request: HttpRequest) -> HttpResponse:
+    """Another password; every other browser has to sign in with it."""
+    form = PasswordChangeForm(request.user, request.POST)
+    if not form.is_valid():
+        return _profile(request, ProfileForm(instance=request.user), form)
+    form.save()
+    update_session_auth_hash(request, form.user)
+    Change.objects.note(request.user, f"{request.user.username} has a new password.", about=request.user)
+    messages.success(request, "Your password is changed. Every other browser has to sign in again.")
+    return redirect("profile")
+
+
+@require_POST
+def sign_outs(request: HttpRequest) -> HttpResponse:
+    """Sign out everywhere but here."""
+    request.user.sign_out_everywhere()
+    update_session_auth_hash(request, request.user)
+    messages.success(request, "Signed out everywhere else.")
+    return redirect("profile")

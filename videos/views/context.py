@@ -34,10 +34,11 @@ def current_path(request: HttpRequest) -> str:
 
 def shell(request: HttpRequest) -> dict:
     """What the frame around every page shows; `counts` and the token `pool` are only asked for where they are used."""
-    theme = request.COOKIES.get("theme", "")
-    context = {"theme": theme if theme in THEMES else ""}
     member = getattr(request, "user", None)
-    if member and member.is_authenticated:
+    known = member and member.is_authenticated
+    theme = (known and member.theme) or request.COOKIES.get("theme", "")
+    context = {"theme": theme if theme in THEMES else ""}
+    if known:
         context["counts"] = SimpleLazyObject(lambda: counts_for(member))
         context["pool"] = SimpleLazyObject(ApiToken.objects.pool)
     return context

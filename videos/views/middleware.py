@@ -1,3 +1,4 @@
+import logging
 import re
 
 import brotli
@@ -5,6 +6,7 @@ from django.conf import settings
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
 from django.contrib.sessions.middleware import SessionMiddleware
+from django.db import DatabaseError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
@@ -15,6 +17,8 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from ..models import Member
 from .context import current_path
+
+logger = logging.getLogger(__name__)
 
 # What compresses; pictures and videos do not.
 TEXT = re.compile(r"text/|application/(json|javascript|manifest\+json)\b|image/svg\+xml\b")
@@ -52,6 +56,16 @@ class OwnSessionMiddleware(SessionMiddleware):
 
 class SignInMiddleware(LoginRequiredMiddleware):
     """Everything is behind sign-in, except views marked with `login_not_required`."""
+
+    def process_view(self, request: HttpRequest, view_func, args, kwargs) -> HttpResponse | None:
+        answer = super().process_view(request, view_func, args, kwargs)
+        if answer is None and getattr(view_func, "login_required", True):
+            try:
+                request.user.seen()
+            except DatabaseError:
+                # Nobody is kept from a page by it.
+                logger.warning("when a member was last here could not be noted", exc_info=True)
+        return answer
 
     def handle_no_permission(self, request: HttpRequest, view_func) -> HttpResponse:
         answer = super().handle_no_permission(request, view_func)

@@ -1,0 +1,167 @@
+"""The one door: who may come in, and how often they may try."""
+
+from datetime import timedelta
+
+import pytest
+from axes.models import AccessAttempt
+from django.contrib.auth import get_user
+from django.core.exceptions import ImproperlyConfigured
+from django.utils import timezone
+
+from lumaweb import environment
+from videos.models import Member
+from videos.views.address import AN_ADDRESS_MAY
+
+from .factories import a_member, an_admin
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "a long enough word"
+
+
+def knock(client, username="ada", password="wrong", **headers):
+    return client.post("/login/", {"username": username, "password": password}, **headers)
+
+
+@pytest.fixture
+def ada():
+    return a_member("ada", password=PASSWORD)
+
+
+def is_in(client) -> bool:
+    return get_user(client).is_authenticated
+
+
+def test_the_right_password_opens_and_the_session_s_key_is_a_new_one(client, ada):
+    client.get("/login/")
+    client.session["before"] = 1
+    before = client.session.session_key
+    assert knock(client, password=PASSWORD).url == "/"
+    assert is_in(client) and client.session.session_key != before
+    client.post("/logout/")
+    assert not is_in(client)
+
+
+def test_after_five_wrong_passwords_the_right_one_is_not_looked_at(client, ada):
+    for _ in range(4):
+        assert knock(client).status_code == 200
+    answer = knock(client)
+    assert answer.status_code == 429
+    for answer in (knock(client, password=PASSWORD), answer):
+        assert answer.status_code == 429
+        assert "Too many wrong passwords" in answer.content.decode()
+        assert 'value="ada"' in answer.content.decode()
+        assert answer["Retry-After"] == "600"
+    assert not is_in(client)
+
+
+def test_it_ends_after_ten_minutes_and_not_by_trying_on(client, ada):
+    for _ in range(5):
+        knock(client)
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=9))
+    assert knock(client, password=PASSWORD).status_code == 429
+    AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=11))
+    assert knock(client, password=PASSWORD).url == "/"
+
+
+def test_nobody_locks_a_colleague_out_from_elsewhere(client, ada):
+    for _ in range(8):
+        knock(client, REMOTE_ADDR="203.0.113.7")
+    assert knock(client, password=PASSWORD, REMOTE_ADDR="203.0.113.7").status_code == 429
+    assert knock(client, password=PASSWORD, REMOTE_ADDR="198.51.100.3").url == "/"
+
+
+def test_a_colleague_in_the_same_office_still_comes_in(client, ada):
+    a_member("ben", password=PASSWORD)
+    for _ in range(6):
+        knock(client, "ada")
+    assert knock(client, "ben", PASSWORD).url == "/"
+
+
+def test_many_names_from_one_address_are_a_storm(client, ada):
+    for number in range(AN_ADDRESS_MAY):
+        knock(client, f"name-{number}")
+    assert knock(client, password=PASSWORD).status_code == 429
+    assert knock(client, password=PASSWORD, REMOTE_ADDR="198.51.100.3").url == "/"
+
+
+def test_a_success_forgets_the_failures_of_that_name(client, ada):
+    for _ in range(4):
+        knock(client)
+    knock(client, password=PASSWORD)
+    client.post("/logout/")
+    for _ in range(4):
+        assert knock(client).status_code == 200
+
+
+def test_an_address_cannot_be_made_up(client, ada):
+    for number in range(5):
+        knock(client, HTTP_X_FORWARDED_FOR=f"203.0.113.{number}")
+    assert knock(client, password=PASSWORD, HTTP_X_FORWARDED_FOR="203.0.113.99").status_code == 429
+
+
+def test_behind_a_trusted_proxy_its_word_counts_and_the_client_s_does_not(client, ada, settings):
+    settings.TRUSTED_PROXIES = 1
+    for number in range(5):
+        knock(client, HTTP_X_FORWARDED_FOR=f"10.9.8.{number}, 203.0.113.7")
+    assert knock(client, password=PASSWORD, HTTP_X_FORWARDED_FOR="10.9.8.77, 203.0.113.7").status_code == 429
+    assert knock(client, password=PASSWORD, HTTP_X_FORWARDED_FOR="203.0.113.7, 198.51.100.3").url == "/"
+
+
+GARBAGE = ["", "\x00", "a" * 5000, "\ud800", "名前", "' OR 1=1 --", "<script>"]
+
+
+@pytest.mark.parametrize("name", GARBAGE)
+def test_whatever_name_is_tried_is_counted_and_kept_in_a_plain_form(client, ada, name):
+    try:
+        answer = knock(client, name)
+    except UnicodeEncodeError:
+        pytest.fail("the client could not even send it") if name != "\ud800" else None
+        return
+    assert answer.status_code in (200, 422)
+    for attempt in AccessAttempt.objects.all():
+        assert attempt.username.isascii() and len(attempt.username) <= 150
+
+
+def test_no_password_is_stored_with_a_failure(client, ada):
+    knock(client, password="my other secret word")
+    stored = str(AccessAttempt.objects.values_list().get())
+    assert "my other secret word" not in stored
+
+
+def test_the_admin_s_pages_have_no_door_of_their_own(client, ada):
+    answer = client.get("/admin/", follow=True)
+    assert answer.redirect_chain[-1][0] == "/login/?next=/admin/"
+    assert client.post("/admin/login/", {"username": "ada", "password": PASSWORD}).url.startswith("/login/")
+    assert not is_in(client)
+    client.force_login(ada)
+    assert client.get("/admin/", follow=True).status_code == 403
+    client.force_login(an_admin())
+    assert client.get("/admin/").status_code == 200
+
+
+def test_somebody_deactivated_does_not_come_in(client, ada):
+    Member.objects.update(is_active=False)
+    assert knock(client, password=PASSWORD).status_code == 200
+    assert not is_in(client)
+
+
+MAIL = {
+    "smtp://ada:p%40ss@mail.example.com": ("mail.example.com", 587, "ada", "p@ss", True, False),
+    "smtps://mail.example.com": ("mail.example.com", 465, "", "", False, True),
+    "smtp+insecure://127.0.0.1:2525": ("127.0.0.1", 2525, "", "", False, False),
+    "": None,
+}
+
+
+@pytest.mark.parametrize("value", MAIL)
+def test_where_mail_goes_is_one_variable(monkeypatch, value):
+    monkeypatch.setenv("LUMAWEB_EMAIL_URL", value)
+    assert environment.mail("LUMAWEB_EMAIL_URL") == MAIL[value]
+
+
+@pytest.mark.parametrize("value", ["mail.example.com", "http://mail.example.com", "smtp://:secret@", "smtp://h:port"])
+def test_an_address_that_cannot_be_read_stops_the_start_without_showing_it(monkeypatch, value):
+    monkeypatch.setenv("LUMAWEB_EMAIL_URL", value)
+    with pytest.raises(ImproperlyConfigured, match="LUMAWEB_EMAIL_URL cannot be read") as stopped:
+        environment.mail("LUMAWEB_EMAIL_URL")
+    assert "secret" not in str(stopped.value)

@@ -1,0 +1,176 @@
+import logging
+import smtplib
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.tokens import default_token_generator
+from django.core.exceptions import PermissionDenied
+from django.core.mail import send_mail
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from ..forms import InviteForm, LimitForm
+from ..models import Change, Invitation, Member, Terms
+from ..models.member import Usage
+
+logger = logging.getLogger(__name__)
+CHANGES = 50
+THE_LAST = "Nobody else is an admin. Make somebody one first."
+
+
+def _admins_only(request: HttpRequest) -> None:
+    if not request.user.is_superuser:
+        raise PermissionDenied("Only an admin manages the team.")
+
+
+def _address(request: HttpRequest, path: str) -> str:
+    """A link to send to somebody: by the address everybody knows, where there is one."""
+    return f"{settings.PUBLIC_URL}{path}" if settings.PUBLIC_URL else request.build_absolute_uri(path)
+
+
+@require_GET
+def team(request: HttpRequest) -> HttpResponse:
+    """Who is here, when they were last seen, and how much they used this month."""
+    return _page(request, InviteForm())
+
+
+def _page(request: HttpRequest, form: InviteForm, status: int = 200, **more) -> HttpResponse:
+    terms = Terms.current()
+    context = {
+        "rows": Usage.of(Member.objects.all(), terms),
+        "form": form,
+        "can_mail": settings.CAN_MAIL,
+        "terms": terms,
+    }
+    if request.user.is_superuser:
+        context["invitations"] = Invitation.objects.good().select_related("invited_by")
+    return render(request, "videos/team.html", context | more, status=status)
+
+
+@require_POST
+@never_cache
+def invitations(request: HttpRequest) -> HttpResponse:
+    """Invite somebody. The link is on the page that comes and never again."""
+    _admins_only(request)
+    form = InviteForm(request.POST)
+    if not form.is_valid():
+        return _page(request, form, status=422)
+    invitation, key = form.save_by(request.user)
+    link = _address(request, reverse("invitation", args=[key]))
+    mailed = bool(invitation.email) and _mail(invitation.email, "invitation", {"link": link, "invitation": invitation})
+    if mailed:
+        Invitation.objects.filter(pk=invitation.pk).update(mailed_at=timezone.now())
+    return _page(request, InviteForm(), link=link, link_for=invitation.email or "them", mailed=mailed)
+
+
+def _mail(to: str, what: str, context: dict) -> bool:
+    """Send one of the texts under templates/mail/; False where mail is not set up, or was not taken."""
+    if not settings.CAN_MAIL:
+        return False
+    subject, _, text = render_to_string(f"mail/{what}.txt", context).strip().partition("\n")
+    try:
+        return bool(send_mail(subject, text.strip() + "\n", None, [to]))
+    except (OSError, smtplib.SMTPException) as error:
+        # Its link is on the screen all the same.
+        logger.warning("mail could not be sent: %s", type(error).__name__)
+        return False
+
+
+@require_POST
+def revocation(request: HttpRequest, uuid) -> HttpResponse:
+    _admins_only(request)
+    revoked = get_object_or_404(Invitation, uuid=uuid).revoke(request.user)
+    messages.info(request, "Revoked: its link opens nothing any more." if revoked else "It was used or had expired.")
+    return redirect("team")
+
+
+@require_GET
+def member(request: HttpRequest, pk: int) -> HttpResponse:
+    """One member, to be managed."""
+    _admins_only(request)
+    somebody = get_object_or_404(Member, pk=pk)
+    return _member(request, somebody, LimitForm.of(somebody))
+
+
+def _member(request: HttpRequest, somebody: Member, form: LimitForm, status: int = 200, **more) -> HttpResponse:
+    terms = Terms.current()
+    context = {
+        "somebody": somebody,
+        "form": form,
+        "terms": terms,
+        "price": terms.amount(terms.per_generate),
+        "row": Usage.of(Member.objects.filter(pk=somebody.pk), terms)[0],
+        "changes": somebody.changes.select_related("by")[:20],
+    }
+    return render(request, "videos/member.html", context | more, status=status)
+
+
+@require_POST
+def role(request: HttpRequest, pk: int) -> HttpResponse:
+    _admins_only(request)
+    somebody = get_object_or_404(Member, pk=pk)
+    admin = request.POST.get("role") == "admin"
+    if somebody.set_role(request.user, admin=admin):
+        messages.success(request, f"{somebody.username} is {'an admin now' if admin else 'no longer an admin'}.")
+    elif not admin and somebody.is_superuser:
+        messages.error(request, THE_LAST)
+    return redirect("member", pk) if request.user.pk != pk or admin else redirect("team")
+
+
+@require_POST
+def activity(request: HttpRequest, pk: int) -> HttpResponse:
+    """Keep somebody out, or let them in again."""
+    _admins_only(request)
+    somebody = get_object_or_404(Member, pk=pk)
+    active = request.POST.get("active") == "1"
+    if somebody.set_active(request.user, active=active):
+        done = "may sign in again" if active else "is signed out everywhere and cannot come in; their videos stay"
+        messages.success(request, f"{somebody.username} {done}.")
+    elif not active and somebody.is_active:
+        messages.error(request, THE_LAST)
+    return redirect("member", pk)
+
+
+@require_POST
+def limit(request: HttpRequest, pk: int) -> HttpResponse:
+    _admins_only(request)
+    somebody = get_object_or_404(Member, pk=pk)
+    form = LimitForm(request.POST)
+    if not form.is_valid():
+        return _member(request, somebody, form, status=422)
+    messages.success(request, "Saved." if form.save_by(request.user, somebody) else "Nothing was changed.")
+    return redirect("member", pk)
+
+
+@require_POST
+@never_cache
+def new_password(request: HttpRequest, pk: int) -> HttpResponse:
+    """A link by which a member chooses a new password, once, within a day."""
+    _admins_only(request)
+    somebody = get_object_or_404(Member, pk=pk, is_active=True)
+    uid = urlsafe_base64_encode(force_bytes(somebody.pk))
+    path = reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(somebody)])
+    link = _address(request, path)
+    mailed = bool(somebody.email) and _mail(somebody.email, "password", {"link": link, "member": somebody})
+    Change.objects.note(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
+    return _member(request, somebody, LimitForm.of(somebody), link=link, mailed=mailed)
+
+
+@require_http_methods(["GET"])
+def changes(request: HttpRequest) -> HttpResponse:
+    """Who changed what, the latest first."""
+    _admins_only(request)
+    rows = Change.objects.select_related("by")
+    before = request.GET.get("before", "")
+    if before.isascii() and before.isdigit() and len(before) < 19:
+        rows = rows.filter(pk__lt=int(before))
+    page = list(rows[: CHANGES + 1])
+    older = page[CHANGES - 1].pk if len(page) > CHANGES else None
+    return render(request, "videos/changes.html", {"changes": page[:CHANGES], "older": older, "first": not before})
