@@ -340,7 +340,7 @@ def test_the_team_s_page_says_who_is_here_and_what_they_used(client):
     Balance.objects.create(month=month_of(), member=ada, reserved=1000, spent=2500)
     client.force_login(ada)
     text = " ".join(re.sub("<[^>]+>", " ", client.get("/team/").content.decode()).split())
-    assert "3.5 credits of 20 credits" in text
+    assert "3.5 of 20 credits" in text
     assert "Deactivated" in text and ben.username in text
     assert "Manage" not in text and "Invite" not in text
 

@@ -14,7 +14,7 @@ from ..models.member import HUES
 
 MAILED = "A link to a new password was mailed."
 AGAIN_AFTER = timedelta(minutes=15)
-HUE_NAMES = ("Red", "Orange", "Olive", "Green", "Teal", "Blue", "Violet", "Pink")
+HUE_NAMES = ("Violet", "Green", "Red", "Blue", "Magenta", "Olive", "Cyan", "Brown")
 
 
 def _words(value: str) -> str:

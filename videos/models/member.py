@@ -25,11 +25,10 @@ class Theme(models.TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A member beside what they used this month; amounts in words, `share` of the limit from 0 to 1."""
+    """A member beside what they used this month, in words; `share` of the limit from 0 to 1, None without one."""
 
     member: "Member"
     used: str
-    limit: str
     share: float | None
 
     @classmethod
@@ -43,7 +42,8 @@ class Usage:
     def _of(cls, member: "Member", amount: int, terms: Terms) -> "Usage":
         limit = terms.limit_of(member)
         share = None if limit is None else min(1.0, amount / limit) if limit else 1.0
-        return cls(member, terms.amount(amount), "" if limit is None else terms.amount(limit), share)
+        words = terms.amount(amount) if limit is None else f"{shown(amount)} of {terms.amount(limit)}"
+        return cls(member, words, share)
 
 
 class Member(AbstractUser):
