@@ -17,3 +17,8 @@ keepalive = 15
 accesslog = None
 logconfig_dict = settings.LOGGING
 control_socket_disable = True
+# It believes no header about who asks and how: by default it takes the scheme, the script's name and the path from
+# whoever speaks to it on this machine. What a proxy may say is Django's to read, in lumaweb/settings.py.
+forwarded_allow_ips = ""
+secure_scheme_headers = {}
+forwarder_headers = ""

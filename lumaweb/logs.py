@@ -4,7 +4,9 @@ import logging
 import re
 
 # A callback's key, a frame's or clip's address, an invitation and a share link open something by themselves.
-SECRET_PATHS = re.compile(r"(/(?:callbacks/luma/[^/\s\"']+|frames|clips|invitations|shared)/)[^/\s\"'?]+")
+SECRET_PATHS = re.compile(
+    r"(/(?:callbacks/luma/[^/\s\"']+|watch/[^/\s\"']+|password/[^/\s\"']+|frames|clips|invitations)/)[^/\s\"'?<&]+"
+)
 BEARER = re.compile(r"(bearer\s+)[^\s\"',;]+", re.IGNORECASE)
 
 

@@ -1,5 +1,6 @@
 """The installation. Every environment variable is read here, once."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
@@ -90,6 +91,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "videos.views.middleware.OwnSessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -98,8 +100,8 @@ MIDDLEWARE = [
     "videos.views.middleware.FirstVisitMiddleware",
     "videos.views.middleware.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "videos.views.middleware.PrivatePagesMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "lumaweb.urls"
 WSGI_APPLICATION = "lumaweb.wsgi.application"
@@ -144,6 +146,8 @@ if DATABASE_URL:
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "videos.Member"
+# The first keeps out whoever tried too many passwords; the second looks at the password.
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -153,6 +157,22 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+# Five wrong passwords for one name from one address, or thirty for any names from one address, within ten minutes:
+# from there nobody signs in for ten minutes. A colleague elsewhere is never kept out by it.
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=10)
+AXES_LOCKOUT_PARAMETERS = "videos.views.address.counted_by"
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "videos.views.address.client_address"
+AXES_LOCKOUT_CALLABLE = "videos.views.account.kept_out"
+AXES_USERNAME_CALLABLE = "videos.views.address.name_tried"
+AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "code"]
+AXES_ENABLE_ADMIN = AXES_VERBOSE = False
+AXES_DISABLE_ACCESS_LOG = True
+# How many proxies in front add to X-Forwarded-For. None: the header is anybody's word, and only the connection counts.
+TRUSTED_PROXIES = environment.number("LUMAWEB_TRUSTED_PROXIES", 0, least=0, most=9)
+PASSWORD_RESET_TIMEOUT = 24 * 3600
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "studio"
 LOGOUT_REDIRECT_URL = "login"
@@ -190,8 +210,9 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
 # ── Doors ─────────────────────────────────────────────────────────────────────────────────────────────────────
-SESSION_COOKIE_NAME = "lumaweb_session"
-CSRF_COOKIE_NAME = "lumaweb_csrf"
+# A browser takes a __Host- cookie over TLS only and from this very host: no neighbour under the domain can plant one.
+_cookie = "__Host-lumaweb" if BEHIND_TLS else "lumaweb"
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie}_session", f"{_cookie}_csrf"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -201,19 +222,27 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
 # not ours because an address was set. The checks that ask for both are silenced.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
+# Of what a proxy says only this is believed, and only where one is; never the host or the port. The web server itself
+# believes nothing at all (lumaweb/gunicorn.py). Whoever spoke to it past the proxy would win a page without a redirect.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
+USE_X_FORWARDED_HOST = USE_X_FORWARDED_PORT = False
 # The proxy's own check of /healthz and the provider's callbacks come over the inner network without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+DEFAULT_EXCEPTION_REPORTER = "lumaweb.reports.Report"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "lumaweb.reports.Filter"
+# Where pages may load anything from: the one list. Pictures and videos are ours, so nobody else is in it.
+LOADED_FROM = [SELF]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        "img-src": [SELF, "blob:", "data:"],
-        "media-src": [SELF],
+        # blob: is the picture somebody has just chosen, before it is uploaded.
+        "img-src": [*LOADED_FROM, "blob:"],
+        "media-src": LOADED_FROM,
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
@@ -222,6 +251,17 @@ CONTENT_SECURITY_POLICY = {
         "frame-ancestors": [NONE],
     }
 }
+
+# ── Mail ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# Invitations and new passwords; without it their links are shown on the screen of an admin.
+MAIL = environment.mail("LUMAWEB_EMAIL_URL")
+CAN_MAIL = bool(MAIL)
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL or (
+    "localhost", 25, "", "", False, False
+)  # fmt: skip
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = environment.text("LUMAWEB_EMAIL_FROM") or "Lumaweb <lumaweb@localhost>"
 
 # ── The queue ─────────────────────────────────────────────────────────────────────────────────────────────────
 # It only wakes up; the rows decide. timeout is far above a drain's 20 s of claiming plus a POST's 30 s, retry far

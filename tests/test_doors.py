@@ -179,7 +179,8 @@ def test_ready_says_what_is_missing(client):
         ("GET /clips/abcDEF.mp4?x=1", "abcDEF"),
         ("{'callback_url': 'https://films.example.com/callbacks/luma/9b2f/kEy/'}", "kEy"),
         ("authorization: Bearer abc123", "abc123"),
-        ("/invitations/tok123/ and /shared/tok123/", "tok123"),
+        ("/invitations/tok123/ and /watch/9b2f/tok123/", "tok123"),
+        ('"GET /watch/9b2f/kEy-1_2/7c1d/video HTTP/1.1" 206', "kEy-1_2"),
     ],
 )
 def test_secret_paths_are_redacted(line, secret):

@@ -1,7 +1,23 @@
 from django.contrib.auth import views as auth
 from django.urls import path
 
-from .views import account, compare, doors, generation, live, selection, shelf, studio, terms, trash, uploads
+from .views import (
+    account,
+    compare,
+    doors,
+    generation,
+    live,
+    passwords,
+    selection,
+    share,
+    shelf,
+    studio,
+    team,
+    terms,
+    trash,
+    uploads,
+    usage,
+)
 
 urlpatterns = [
     path("", studio.studio, name="studio"),
@@ -9,6 +25,23 @@ urlpatterns = [
     path("login/", auth.LoginView.as_view(redirect_authenticated_user=True), name="login"),
     path("logout/", auth.LogoutView.as_view(), name="logout"),
     path("setup/", account.setup, name="setup"),
+    path("invitations/<str:key>/", account.invitation, name="invitation"),
+    path("profile/", account.profile, name="profile"),
+    path("profile/choices/", account.choices, name="choices"),
+    path("profile/password/", account.password, name="password"),
+    path("profile/sign-outs/", account.sign_outs, name="sign-outs"),
+    path("password/", passwords.asking, name="password_reset"),
+    path("password/sent/", passwords.sent, name="password_reset_done"),
+    path("password/<uidb64>/<token>/", passwords.choosing, name="password_reset_confirm"),
+    path("team/", team.team, name="team"),
+    path("team/changes/", team.changes, name="changes"),
+    path("team/invitations/", team.invitations, name="invitations"),
+    path("team/invitations/<uuid:uuid>/revocation/", team.revocation, name="invitation-revocation"),
+    path("team/<int:pk>/", team.member, name="member"),
+    path("team/<int:pk>/role/", team.role, name="member-role"),
+    path("team/<int:pk>/activity/", team.activity, name="member-activity"),
+    path("team/<int:pk>/limit/", team.limit, name="member-limit"),
+    path("team/<int:pk>/password/", team.new_password, name="member-password"),
     path("generations/", studio.generations, name="generations"),
     path("generations/<uuid:uuid>/", generation.page, name="generation"),
     path("generations/<uuid:uuid>/extend/", studio.extend, name="extend"),
@@ -26,6 +59,7 @@ urlpatterns = [
     path("generations/<uuid:uuid>/menu/", shelf.menu, name="menu"),
     path("generations/<uuid:uuid>/star/", shelf.star, name="star"),
     path("generations/<uuid:uuid>/collections/", shelf.collections_of, name="collections-of"),
+    path("generations/<uuid:uuid>/shares/", share.shares_of, name="shares-of"),
     path("generations/<uuid:uuid>/choice/", compare.choice, name="choice"),
     path("compare/", compare.compare, name="compare"),
     path("compare/news/", compare.news, name="compare-news"),
@@ -46,8 +80,16 @@ urlpatterns = [
     path("callbacks/luma/<uuid:uuid>/<str:key>/", doors.callback, name="callback"),
     path("frames/<str:key>.jpg", doors.frame, name="frame"),
     path("clips/<str:key>.mp4", doors.clip, name="clip"),
+    # Without an account. A link that was cut or mistyped is answered like any other that is not good.
+    path("watch/<str:uuid>/<str:key>/", share.watch, name="watch"),
+    path("watch/<str:uuid>/<str:key>/<uuid:clip>/video", share.watch_video, name="watch-video"),
+    path("watch/<str:uuid>/<str:key>/<uuid:clip>/poster", share.watch_poster, name="watch-poster"),
     path("healthz", doors.healthz, name="healthz"),
     path("readyz", doors.readyz, name="readyz"),
+    path("shares/<uuid:uuid>/revocation/", share.revocation, name="share-revocation"),
+    path("team/shares/", share.all_shares, name="shares"),
+    path("usage/", usage.page, name="usage"),
+    path("usage/usage.csv", usage.table, name="usage-csv"),
     path("team/budget/", terms.terms, name="terms"),
     path("robots.txt", doors.robots, name="robots"),
 ]

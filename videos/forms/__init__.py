@@ -7,6 +7,7 @@ from .money import TermsForm
 from .setup import SetupForm
 from .share import ShareForm
 from .team import InviteForm, LimitForm
+from .usage import RangeForm, presets
 
 __all__ = [
     "ChoicesForm",
@@ -17,10 +18,12 @@ __all__ = [
     "LimitForm",
     "NewPasswordForm",
     "ProfileForm",
+    "RangeForm",
     "SetupForm",
     "ShareForm",
     "TermsForm",
     "cut_frame",
     "frames_impossible",
     "keep_frame",
+    "presets",
 ]

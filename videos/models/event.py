@@ -29,6 +29,8 @@ LABELS = {
     "rejected": "Rejected",
     "unchosen": "Neither picked nor rejected any more",
     "adopted": "Adopted by its task id",
+    "shared": "Shared by a link",
+    "unshared": "A link to it was revoked",
 }
 
 

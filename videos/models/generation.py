@@ -175,6 +175,7 @@ class Generation(models.Model):
         ]
         indexes = [
             models.Index(fields=["changed_at"], name="generation_changed"),
+            models.Index(fields=["created_at"], name="generation_created"),
             models.Index(
                 fields=["state", "not_before"],
                 condition=Q(state__in=["queued", "submitting", "processing", "unconfirmed"]),

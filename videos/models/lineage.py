@@ -54,7 +54,7 @@ class Lineage:
 
     @classmethod
     def of(cls, generation: Generation) -> "Lineage":
-        up = _ids(UP, generation.pk, ABOVE) if generation.parent_id else [generation.pk]
+        up = _up(generation)
         down = _ids(DOWN, up[0], BELOW, SHOWN)
         ids = {*up, *down}
         if is_cut := len(down) == SHOWN:
@@ -63,6 +63,17 @@ class Lineage:
         rows = {row.pk: row for row in Generation.objects.filter(pk__in=ids).only(*TOLD)}
         path = [rows[pk] for pk in up if pk in rows]
         return cls(path, _branches(rows, path), is_cut)
+
+
+def path_to(generation: Generation) -> list[Generation]:
+    """From the first ancestor to the clip itself, without the tree around them."""
+    up = _up(generation)
+    rows = Generation.objects.in_bulk(up)
+    return [rows[pk] for pk in up if pk in rows]
+
+
+def _up(generation: Generation) -> list[int]:
+    return _ids(UP, generation.pk, ABOVE) if generation.parent_id else [generation.pk]
 
 
 def _ids(sql: str, *values: int) -> list[int]:

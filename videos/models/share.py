@@ -1,6 +1,49 @@
+import base64
 import uuid
+from datetime import timedelta
 
-from django.db import models
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare, salted_hmac
+from django.utils.functional import cached_property
+
+from .generation import Generation
+from .lineage import path_to
+from .state import Archive
+
+# How long a link may be good for, in days.
+DAYS = (1, 7, 30, 90)
+# Every opening is a write that a stranger asks for: one a minute is enough to know whether it was watched.
+WATCHED_EVERY = timedelta(minutes=1)
+CAN_BE_WATCHED = Q(trashed_at__isnull=True, purged_at__isnull=True, archive=Archive.SAVED)
+
+
+class ShareQuerySet(models.QuerySet):
+    def make(self, generation: Generation, member, *, days: int, chain: bool, with_prompt: bool) -> "Share | None":
+        """Share a video for so many days; None where it is not saved here, or was thrown away."""
+        share = self.model(generation=generation, shared_by=member, chain=chain, with_prompt=with_prompt)
+        share.expires_at = timezone.now() + timedelta(days=days)
+        words = f"{'The chain up to here' if chain else 'This video'}, for {days} day{'' if days == 1 else 's'}"
+        with transaction.atomic(durable=True):
+            if not _tell(generation, "shared", member, words, only=CAN_BE_WATCHED):
+                return None
+            share.save()
+        return share
+
+    def live(self, now=None) -> "ShareQuerySet":
+        """What is neither revoked nor expired. In the trash a video shows nothing, but its links come back with it."""
+        rows = self.filter(revoked_at__isnull=True, expires_at__gt=now or timezone.now())
+        return rows.filter(generation__purged_at__isnull=True).select_related("generation", "shared_by")
+
+    def opened_with(self, uuid_text: str, key: str) -> "Share | None":
+        """The share whose link this is, while it may be watched."""
+        try:
+            share = self.live().filter(uuid=uuid.UUID(uuid_text)).first()
+        except ValueError:  # a link that was cut or mistyped
+            return None
+        return share if share and share.opens_with(key) and share.clips else None
 
 
 class Share(models.Model):
@@ -17,9 +60,68 @@ class Share(models.Model):
     watched = models.PositiveIntegerField(default=0, help_text="How often its page was opened.")
     watched_at = models.DateTimeField(null=True)
 
+    objects = ShareQuerySet.as_manager()
+
     class Meta:
         ordering = ["-pk"]
         indexes = [models.Index(fields=["generation", "-id"], name="share_of_generation")]
 
     def __str__(self) -> str:
         return f"{self.generation_id} by {self.shared_by}"
+
+    @property
+    def key(self) -> str:
+        """What opens it: follows from the installation's own secret, so that no copy of the database holds a link."""
+        digest = salted_hmac("videos.Share", str(self.uuid), algorithm="sha256").digest()
+        return base64.urlsafe_b64encode(digest).decode()[:32]
+
+    @property
+    def secret_path(self) -> str:
+        return reverse("watch", args=[self.uuid, self.key])
+
+    def opens_with(self, key: str) -> bool:
+        return constant_time_compare(key, self.key)
+
+    @cached_property
+    def clips(self) -> list[Generation]:
+        """What its page plays, in order; empty when the video itself cannot be watched (any more)."""
+        clips = watchable(path_to(self.generation) if self.chain else [self.generation])
+        return clips if clips and clips[-1].pk == self.generation_id else []
+
+    def was_opened(self) -> None:
+        """Count a visit, once a minute at most."""
+        now = timezone.now()
+        if self.watched_at and now - self.watched_at < WATCHED_EVERY:
+            return
+        rows = Share.objects.filter(pk=self.pk)
+        not_just_now = Q(watched_at__isnull=True) | Q(watched_at__lte=now - WATCHED_EVERY)
+        rows.filter(not_just_now).update(watched=F("watched") + 1, watched_at=now)
+
+    def may_be_revoked_by(self, member) -> bool:
+        return self.shared_by_id == member.pk or member.is_superuser
+
+    def revoke(self, member) -> bool:
+        """Make the link no longer good; False where it is so already."""
+        now = timezone.now()
+        with transaction.atomic(durable=True):
+            revoked = Share.objects.filter(pk=self.pk, revoked_at__isnull=True, expires_at__gt=now).update(
+                revoked_at=now
+            )
+            if revoked:
+                _tell(self.generation, "unshared", member)
+        self.refresh_from_db()
+        return bool(revoked)
+
+
+def watchable(rows: list[Generation]) -> list[Generation]:
+    """Those that a link can show: saved here, and not thrown away."""
+    return [row for row in rows if row.is_saved and not row.trashed_at]
+
+
+def _tell(generation: Generation, kind: str, member, text: str = "", *, only: Q | None = None) -> bool:
+    """Put it into the video's story, which open pages learn by its version; False where `only` does not hold."""
+    rows = Generation.objects.filter(only or Q(), pk=generation.pk)
+    told = rows.update(version=F("version") + 1, changed_at=timezone.now())
+    if told:
+        generation.events.create(kind=kind, member=member, text=text)
+    return bool(told)

@@ -1,0 +1,206 @@
+"""A link goes to somebody without an account: they watch, in a browser of their own, until it is revoked."""
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from .test_access import NARROW, WIDE, violations
+
+CLIPS = ("A harbour before the rain", "The first drops fall", "A boat comes home")
+
+
+@pytest.fixture(scope="module")
+def clips(house) -> list[str]:
+    """A clip of ben's, its extension, and an extension of that."""
+    visitor = house.visitor("ben")
+    made = [visitor.submit(prompt=CLIPS[0])]
+    for prompt in CLIPS[1:]:
+        visitor.wait_until_saved(made[-1])
+        code = f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[-1]!r}).video_id)"
+        made.append(visitor.submit(action="extend", video_id=house.python(code), prompt=prompt))
+    visitor.wait_until_saved(made[-1])
+    return made
+
+
+@pytest.fixture
+def stranger(browser, browser_context_args):
+    """A page of somebody who has no account, in a context of their own; its errors fail the test."""
+    complaints: list[str] = []
+    contexts = []
+
+    def come(**options) -> Page:
+        contexts.append(context := browser.new_context(**(browser_context_args | options)))
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda message: "Security Policy" in message.text and complaints.append(message.text))
+        return page
+
+    yield come
+    for context in contexts:
+        context.close()
+    assert not complaints
+
+
+def open_panel(page: Page, house, uuid: str):
+    page.goto(f"{house.url}/generations/{uuid}/")
+    page.get_by_role("button", name="Share").click()
+    panel = page.locator("#share")
+    expect(panel.get_by_role("button", name="Make a link")).to_be_visible()
+    return panel
+
+
+def make(panel, *, chain: bool = False, with_prompt: bool = False) -> str:
+    """Make a link in the panel; its address."""
+    if chain:
+        panel.get_by_label("The chain up to here").check()
+    panel.get_by_label("Show the prompt, too").set_checked(with_prompt)
+    before = panel.locator(".share").count()
+    panel.get_by_role("button", name="Make a link").click()
+    expect(panel.locator(".share")).to_have_count(before + 1)
+    expect(panel.locator(".share").first).to_have_attribute("data-made", "")
+    return panel.locator(".share").first.locator("code").inner_text()
+
+
+MAKE = """
+from videos.models import Generation, Share
+first, last = (Generation.objects.select_related("member").get(uuid=uuid) for uuid in {uuids!r})
+for row, chain, words in ((first, False, True), (first, False, False), (last, True, True)):
+    print(Share.objects.make(row, row.member, days=7, chain=chain, with_prompt=words).secret_path)
+"""
+
+
+@pytest.fixture(scope="module")
+def links(house, clips) -> dict[str, str]:
+    """What there is for a stranger to see, by what it is."""
+    made = house.python(MAKE.format(uuids=(clips[0], clips[2]))).split()
+    addresses = dict(zip(("with words", "without words", "chain"), made, strict=True))
+    return {name: house.url + path for name, path in (addresses | {"gone": "/watch/nothing/here/"}).items()}
+
+
+def plays(page: Page, video: str) -> None:
+    page.wait_for_function("name => document.querySelector(name)?.currentTime > 0.2", arg=video)
+
+
+def test_a_video_is_shared_watched_without_an_account_and_revoked(house, clips, sign_in, stranger):
+    member = sign_in(house, "ada")
+    panel = open_panel(member, house, clips[1])
+    link = make(panel)
+    assert link.startswith(f"{house.url}/watch/")
+
+    guest = stranger()
+    answer = guest.goto(link)
+    assert answer.status == 200 and not guest.context.cookies()
+    guest.evaluate("document.querySelector('video').muted = true")
+    guest.evaluate("document.querySelector('video').play()")
+    plays(guest, "video")
+    source = guest.content()
+    for word in (*CLIPS, "ada", "ben", "csrf", "/login", "/generations/", "htmx"):
+        assert not re.search(rf"\b{re.escape(word)}\b" if word.isalpha() else re.escape(word), source), word
+    part = guest.evaluate(
+        """async () => {
+            const answer = await fetch(document.querySelector("video").currentSrc, { headers: { Range: "bytes=4-7" } });
+            return [answer.status, await answer.text()];
+        }"""
+    )
+    assert part == [206, "ftyp"]
+    with guest.expect_download() as download:
+        guest.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename == "video.mp4"
+
+    panel.get_by_role("button", name="Close").click()
+    member.get_by_role("button", name="Share").click()
+    expect(panel.locator(".share").first).to_contain_text("opened once")
+    panel.get_by_role("button", name="Revoke").first.click()
+    expect(panel).to_contain_text("opens nothing any more")
+    assert guest.goto(link).status == 404
+    expect(guest.get_by_role("heading", name="This link is no longer good")).to_be_visible()
+    assert guest.request.get(f"{link}{clips[1]}/video").status == 404
+    assert link.rstrip("/").rpartition("/")[2] not in house.log.read_text()
+
+
+def test_a_chain_plays_through_on_the_watch_page(house, clips, sign_in, stranger):
+    member = sign_in(house, "ben")
+    link = make(open_panel(member, house, clips[2]), chain=True, with_prompt=True)
+    guest = stranger()
+    guest.goto(link)
+    for words in CLIPS:
+        expect(guest.get_by_text(words)).to_be_visible()
+    expect(guest.locator(".watch-clips video").first).to_be_hidden()
+    guest.get_by_role("button", name="Play 3 clips").click()
+    for place in ("1 of 3", "2 of 3", "3 of 3"):
+        expect(guest.locator(".chain-place")).to_have_text(place, timeout=30_000)
+    guest.get_by_role("button", name="Stop and close").click()
+    expect(guest.get_by_role("button", name="Play 3 clips")).to_be_focused()
+
+
+def test_without_scripts_links_are_made_and_clips_stand_below_each_other(house, clips, sign_in, stranger):
+    member = sign_in(house, "ada", java_script_enabled=False)
+    member.goto(f"{house.url}/generations/{clips[2]}/")
+    member.get_by_role("button", name="Share").click()
+    member.get_by_role("link", name="Make a link, or see the links there are").click()
+    member.get_by_label("The chain up to here").check()
+    member.get_by_label("1 day").check()
+    member.get_by_role("button", name="Make a link").click()
+    member.wait_for_url(re.compile("#link-"))
+    link = member.locator(".share").first.locator("code").inner_text()
+    guest = stranger(java_script_enabled=False)
+    guest.goto(link)
+    expect(guest.locator(".watch-clips video")).to_have_count(3)
+    for number in (0, 1, 2):
+        expect(guest.locator(".watch-clips video").nth(number)).to_be_visible()
+    expect(guest.locator("film-chain")).to_be_hidden()
+    member.get_by_role("button", name="Revoke").first.click()
+    expect(member.get_by_text("opens nothing any more")).to_be_visible()
+    assert guest.goto(link).status == 404
+
+
+def test_the_link_is_copied_and_the_panel_works_over_the_wall(house, clips, sign_in):
+    page = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
+    page.locator(f"#generation-{clips[0]} .card-link").click(position={"x": 60, "y": 60})
+    dialog = page.locator("#film-dialog")
+    dialog.get_by_role("button", name="Share").click()
+    panel = dialog.locator("#share")
+    expect(panel.get_by_role("button", name="Make a link")).to_be_visible()
+    expect(panel.get_by_label("The chain up to here")).to_have_count(0)
+    link = make(panel)
+    panel.get_by_role("button", name="Copy link").first.click()
+    page.wait_for_function("async link => await navigator.clipboard.readText() === link", arg=link)
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    expect(dialog).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
+def test_everyone_can_use_it(house, clips, links, sign_in, stranger, scheme, viewport):
+    found = {}
+    options = {"color_scheme": scheme, "viewport": viewport}
+    guest = stranger(**options)
+    for name, address in links.items():
+        guest.goto(address)
+        found[name] = violations(guest)
+    member = sign_in(house, "ada", **options)
+    panel = open_panel(member, house, clips[2])
+    found["panel"] = violations(member)
+    make(panel, chain=True)
+    found["made"] = violations(member)
+    for name, path in {"page": f"/generations/{clips[2]}/shares/", "team": "/team/shares/"}.items():
+        member.goto(house.url + path)
+        found[name] = violations(member)
+    assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1440, 2560])
+def test_no_page_of_it_is_wider_than_its_window(house, clips, links, sign_in, stranger, width):
+    options = {"viewport": {"width": width, "height": 800}}
+    guest, member = stranger(**options), sign_in(house, "ada", **options)
+    pages = [(guest, link) for link in links.values()]
+    pages += [(member, house.url + path) for path in (f"/generations/{clips[2]}/shares/", "/team/shares/")]
+    for page, address in pages:
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.title()
+    open_panel(member, house, clips[2])
+    assert member.evaluate(
+        "(({scrollWidth, clientWidth}) => scrollWidth <= clientWidth)(document.querySelector('#share'))"
+    )

@@ -1,0 +1,50 @@
+"""Which days somebody wants to see."""
+
+from datetime import date, timedelta
+
+from django import forms
+from django.utils import timezone
+
+from ..models.usage import Range
+
+DAYS_AT_MOST = 10 * 366
+
+
+def presets(today: date | None = None) -> dict[str, Range]:
+    """The ranges most people want, by name."""
+    today = today or timezone.localdate()
+    month = today.replace(day=1)
+    before = month - timedelta(days=1)
+    return {
+        "7 days": Range(today - timedelta(days=6), today),
+        "30 days": Range(today - timedelta(days=29), today),
+        "This month": Range(month, today),
+        "Last month": Range(before.replace(day=1), before),
+        "This year": Range(today.replace(month=1, day=1), today),
+    }
+
+
+class RangeForm(forms.Form):
+    """Two days; without them the latest thirty."""
+
+    since = forms.DateField(required=False, error_messages={"invalid": "The first day is no date such as 2026-11-01."})
+    until = forms.DateField(required=False, error_messages={"invalid": "The last day is no date such as 2026-11-30."})
+
+    def clean(self) -> dict:
+        data = super().clean()
+        within = self._within(data)
+        if within.days < 1:
+            raise forms.ValidationError("The last day comes before the first.")
+        if within.days > DAYS_AT_MOST or within.since.year < 2000 or within.until.year > 9000:
+            raise forms.ValidationError("That is more than ten years, or too far away. Choose fewer days.")
+        return data
+
+    @staticmethod
+    def _within(data: dict) -> Range:
+        until = data.get("until") or max(timezone.localdate(), data.get("since") or date.min)
+        return Range(data.get("since") or until - timedelta(days=29), until)
+
+    @property
+    def range(self) -> Range:
+        """What was asked for; the latest thirty days where that cannot be."""
+        return self._within(self.cleaned_data) if self.is_valid() else presets()["30 days"]

@@ -1,0 +1,159 @@
+import csv
+from collections.abc import Iterator
+from datetime import date
+
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET
+
+from ..forms import RangeForm, presets
+from ..models import Allowance, ApiToken, Member, usage
+from ..models.budget import CREDIT, shown
+from . import plots
+
+# What a spreadsheet takes for a formula, and would run.
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def _names() -> dict[int, str]:
+    return {member.pk: member.get_full_name() or member.username for member in Member.objects.all()}
+
+
+def _tokens(request: HttpRequest) -> dict[int, str] | None:
+    """The tokens' names, which are for admins only."""
+    return dict(ApiToken.objects.values_list("pk", "name")) if request.user.is_superuser else None
+
+
+@require_GET
+def page(request: HttpRequest) -> HttpResponse:
+    """How much was made, by whom, for how much, how fast, and what failed."""
+    form = RangeForm(request.GET)
+    within = form.range
+    rows = usage.tallies(within)
+    allowance = Allowance.of(request.user)
+    tokens = _tokens(request)
+    total = usage.summed(rows, lambda row: 0).get(0) or usage.Sums()
+    timed, periods = usage.times(within), _periods(within, rows)
+    context = {
+        "form": form,
+        "within": within,
+        "presets": [(name, one, one == within) for name, one in presets().items()],
+        "total": total,
+        "terms": allowance.terms,
+        "spent": allowance.terms.amount(total.spent),
+        "held": allowance.terms.amount(total.held) if total.held else "",
+        "left": None if allowance.left is None else allowance.terms.amount(allowance.left),
+        "whose": allowance.whose,
+        "times": timed,
+        "median": timed and _span(timed.median),
+        "p95": timed and _span(timed.p95),
+        "success": None if total.success is None else round(100 * total.success),
+        "failures": usage.failures(within),
+        "periods": periods,
+        "videos_words": _in_words(within, periods, total),
+        "credits_words": f"{allowance.terms.amount(total.spent + total.held)} in these {within.days} days.",
+        "members": _groups(usage.summed(rows, lambda row: row.member_id), _names()),
+        "tokens": None if tokens is None else _groups(usage.summed(rows, lambda row: row.token_id), tokens),
+        "states": _states(total),
+        "csv": f"{reverse('usage-csv')}?since={within.since:%Y-%m-%d}&until={within.until:%Y-%m-%d}",
+    }
+    return render(request, "videos/usage.html", context, status=200 if form.is_valid() else 422)
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
+
+
+def _in_words(within: usage.Range, periods: dict, total: usage.Sums) -> str:
+    """The main point of the plot, for whoever does not see it."""
+    average = total.asked / max(1, len(periods["table"]))
+    return (
+        f"{total.asked} videos, {average:.1f} a {within.step} on average; most on {periods['highest']}: "
+        f"{periods['most']}. {total.ready} are ready, {total.failed} failed."
+    )
+
+
+def _periods(within: usage.Range, rows: list[usage.Tally]) -> dict:
+    sums = usage.summed(rows, lambda row: within.period_of(row.day))
+    each = [(period, sums.get(period) or usage.Sums()) for period in within.periods]
+    names = [_name(within.step, period) for period, _ in each]
+    most, highest = max(zip((one.asked for _, one in each), names, strict=True), default=(0, ""))
+    return {
+        "table": [(name, one, shown(one.spent + one.held)) for name, (_, one) in zip(names, each, strict=True)],
+        "videos": plots.stacked(
+            names, [{"ready": one.ready, "failed": one.failed, "other": one.others} for _, one in each]
+        ),
+        "credits": plots.stacked(names, [{"ready": one.spent / CREDIT, "other": one.held / CREDIT} for _, one in each]),
+        "most": most,
+        "highest": highest,
+    }
+
+
+def _name(step: str, period: date) -> str:
+    return f"{period:%b %Y}" if step == "month" else f"{period.day} {period:%b}"
+
+
+def _groups(sums: dict, names: dict) -> list[dict]:
+    """The most first, each with its share of the first's videos as a bar."""
+    ordered = sorted(sums.items(), key=lambda item: -item[1].asked)
+    most = ordered[0][1].asked if ordered else 1
+    return [
+        {
+            "name": names.get(key) or "Not sent yet",
+            "sums": one,
+            "bar": round(100 * one.asked / most, 2),
+            "credits": shown(one.spent + one.held),
+        }
+        for key, one in ordered
+    ]
+
+
+WORDS = {
+    "ready": "Ready",
+    "failed": "Failed",
+    "open": "In the making",
+    "unconfirmed": "Unconfirmed",
+    "canceled": "Canceled",
+}
+
+
+def _states(total: usage.Sums) -> list[dict]:
+    most = max(total.videos.values(), default=1)
+    return [
+        {"name": WORDS[kind], "kind": kind, "videos": videos, "bar": round(100 * videos / most, 2)}
+        for kind, videos in total.videos.most_common()
+    ]
+
+
+class _Line:
+    """Where the csv module writes to: what it writes is handed on."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+@require_GET
+def table(request: HttpRequest) -> HttpResponse:
+    """The same as a file for a spreadsheet."""
+    form = RangeForm(request.GET)
+    if not form.is_valid():
+        words = " ".join(error for errors in form.errors.values() for error in errors)
+        return HttpResponse(words, status=422, content_type="text/plain; charset=utf-8")
+    within = form.range
+    rows = usage.as_table(within, _names(), _tokens(request))
+    answer = StreamingHttpResponse(_lines(rows), content_type="text/csv; charset=utf-8")
+    name = f"lumaweb-{within.since:%Y-%m-%d}-{within.until:%Y-%m-%d}.csv"
+    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _lines(rows) -> Iterator[str]:
+    writer = csv.writer(_Line())
+    for row in rows:
+        yield writer.writerow([_plain(cell) for cell in row])
+
+
+def _plain(cell):
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
