@@ -166,10 +166,10 @@ class Failure:
 
 def failures(within: Range) -> list[Failure]:
     """Grouped by what happened in words, the most frequent first; what was deleted for good counts and is not shown."""
-    rows = within.rows().filter(state=State.FAILED).values_list("error_code")
+    rows = within.rows().filter(state=State.FAILED).values("error_code")
     groups: dict[str, list] = {}
-    shown = Max("pk", filter=Q(trashed_at__isnull=True))
-    for code, videos, latest in rows.annotate(Count("pk"), shown):
+    rows = rows.annotate(videos=Count("pk"), latest=Max("pk", filter=Q(trashed_at__isnull=True)))
+    for code, videos, latest in rows.values_list("error_code", "videos", "latest"):
         words = policy.words_for(State.FAILED, code, accepted=True)
         group = groups.setdefault(words.title, [words.text, 0, 0])
         group[1] += videos
