@@ -3,15 +3,21 @@ from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
+from django.db.models import Count, OuterRef, Subquery, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.decorators import method_decorator
 from django.utils.html import format_html
+from django.views.decorators.debug import sensitive_post_parameters
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from .download import NotAllowed, origin_of
-from .models import ApiToken, Event, Generation, Health
-from .tasks import NotAdopted, adopt, submit_later, try_token
+from .forms.money import CreditsField
+from .models import ApiToken, Change, Event, Generation, Health, Terms
+from .models.budget import shown
+from .tasks import NotAdopted, adopt, submit_later, try_secret, try_token
 
 admin.site.site_header = admin.site.site_title = "Lumaweb"
 admin.site.index_title = "Administration"
@@ -36,36 +42,48 @@ class ReadOnly:
         return False
 
 
+def plain_secret(secret: str) -> str:
+    """A token as it can be sent in a header; raise ValidationError."""
+    if not (secret.isascii() and secret.isprintable() and " " not in secret):
+        raise forms.ValidationError("A token has no spaces and only plain characters. Copy it again.")
+    return secret
+
+
+class SecretField(forms.CharField):
+    """An API token that is typed in and never shown again."""
+
+    def __init__(self, **kwargs) -> None:
+        widget = forms.PasswordInput(attrs={"class": "vTextField", "autocomplete": "off", "spellcheck": "false"})
+        super().__init__(strip=True, max_length=1000, widget=widget, validators=[plain_secret], **kwargs)
+
+
 class ApiTokenForm(forms.ModelForm):
-    secret = forms.CharField(
+    secret = SecretField(
         label="Token",
-        strip=True,
-        required=False,
-        max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "off", "spellcheck": "false"}),
+        error_messages={"required": "Enter the token."},
         help_text=(
             "From the console of AceDataCloud: open the Luma videos service there, acquire it, and copy the token "
             "under “Credentials”; a new account starts with a small free quota. It is stored encrypted and never "
-            "shown again. Leave this empty to keep the one that is stored."
+            "shown again."
         ),
+    )
+    daily_limit = CreditsField(
+        label="Daily limit",
+        required=False,
+        help_text="How much may be sent with it in a day, in credits as the budget counts them; empty: no limit.",
     )
 
     class Meta:
         model = ApiToken
-        fields = ("name", "secret", "base_url", "priority", "max_in_flight", "enabled")
+        fields = ("name", "base_url", "priority", "max_in_flight", "daily_limit", "enabled")
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
+        if self.instance.pk:
+            # Another secret is a step of its own, which asks the provider first.
+            del self.fields["secret"]
         if "base_url" in self.fields:
             self.fields["base_url"].initial = settings.LUMA_BASE_URL
-
-    def clean_secret(self) -> str:
-        secret = self.cleaned_data["secret"]
-        if not secret and not self.instance.pk:
-            raise forms.ValidationError("Enter the token.")
-        if secret and not (secret.isascii() and secret.isprintable() and " " not in secret):
-            raise forms.ValidationError("A token has no spaces and only plain characters. Copy it again.")
-        return secret
 
     def clean_base_url(self) -> str:
         address = self.cleaned_data["base_url"].rstrip("/")
@@ -76,35 +94,85 @@ class ApiTokenForm(forms.ModelForm):
         return address
 
     def save(self, commit: bool = True) -> ApiToken:
-        if secret := self.cleaned_data["secret"]:
+        if secret := self.cleaned_data.get("secret"):
             self.instance.secret = secret
-            # A new secret deserves a new chance.
-            self.instance.health, self.instance.limited_until, self.instance.last_error = Health.OK, None, ""
         return super().save(commit)
+
+    def in_words(self) -> str:
+        """What was changed, for the audit trail."""
+        told = []
+        for name in self.changed_data:
+            value = self.cleaned_data[name]
+            if name == "daily_limit":
+                value = "none" if value is None else shown(value)
+            told.append(f"{self.fields[name].label or name} is now {value}".replace(" is now True", " is on"))
+        return "; ".join(told).replace(" is now False", " is off") + "."
+
+
+class RotateForm(forms.Form):
+    secret = SecretField(
+        label="New token", help_text="Of the same provider and account. The old one is forgotten at once."
+    )
+    anyway = forms.BooleanField(
+        label="Use it even if the provider cannot be asked now",
+        required=False,
+        help_text="One that the provider refuses is never taken.",
+    )
+
+
+class ChangeInline(ReadOnly, admin.TabularInline):
+    model = Change
+    fk_name = "token"
+    fields = readonly_fields = ("at", "by", "text")
+    verbose_name_plural = "What was changed"
+    extra = 0
 
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):
     form = ApiTokenForm
-    list_display = (
-        "name",
-        "ends_with",
-        "base_url",
-        "condition",
-        "load",
-        "priority",
-        "last_used_at",
-        "last_error",
-    )
+    list_display = ("name", "ends_with", "condition", "load", "today", "this_month", "priority", "last_error")
     readonly_fields = (
         "ends_with",
         "condition",
         "last_error",
         "load",
+        "today",
+        "this_month",
         "last_used_at",
         "created_at",
     )
     actions = ("pause", "resume", "healthy_again", "test")
+    inlines = (ChangeInline,)
+
+    # A token is money. Staff who are no admins see nothing of it.
+    def has_module_permission(self, request) -> bool:
+        return request.user.is_active and request.user.is_superuser
+
+    def has_view_permission(self, request, obj=None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_add_permission(self, request) -> bool:
+        return self.has_module_permission(request)
+
+    def has_change_permission(self, request, obj=None) -> bool:
+        return self.has_module_permission(request)
+
+    def has_delete_permission(self, request, obj=None) -> bool:
+        return self.has_module_permission(request) and not (obj and obj.generations.exists())
+
+    def get_queryset(self, request):
+        first = timezone.localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+        made = Generation.objects.filter(token=OuterRef("pk"), created_at__gte=first).order_by().values("token")
+        kept = made.exclude(state__in=["failed", "canceled"])
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                month_videos=Subquery(made.annotate(all=Count("pk")).values("all")),
+                month_amount=Subquery(kept.annotate(all=Sum("amount")).values("all")),
+            )
+        )
 
     @admin.display(description="ends with")
     def ends_with(self, token: ApiToken) -> str:
@@ -118,27 +186,35 @@ class ApiTokenAdmin(admin.ModelAdmin):
     def load(self, token: ApiToken) -> str:
         return f"{token.in_flight} of {token.max_in_flight}"
 
+    @admin.display(description="today", ordering="day_used")
+    def today(self, token: ApiToken) -> str:
+        used = token.used_today()
+        return shown(used) if token.daily_limit is None else f"{shown(used)} of {shown(token.daily_limit)}"
+
+    @admin.display(description="this month")
+    def this_month(self, token: ApiToken) -> str:
+        videos = getattr(token, "month_videos", None) or 0
+        words = "1 video" if videos == 1 else f"{videos} videos"
+        return f"{words}, {Terms.current().amount(getattr(token, 'month_amount', None) or 0)}"
+
     def get_readonly_fields(self, request, obj=None):
         # A token belongs to one provider, and so do the videos made with it.
         return (*self.readonly_fields, "base_url") if obj else self.readonly_fields
 
     def get_fields(self, request, obj=None):
-        asked = ["name", "secret", "base_url", "priority", "max_in_flight", "enabled"]
-        return [*asked, *self.readonly_fields] if obj else asked
-
-    def has_delete_permission(self, request, obj=None) -> bool:
-        return super().has_delete_permission(request, obj) and not (obj and obj.generations.exists())
+        asked = ["name", "base_url", "priority", "max_in_flight", "daily_limit", "enabled"]
+        return [*asked, *self.readonly_fields] if obj else ["name", "secret", *asked[1:]]
 
     def save_model(self, request, obj, form, change) -> None:
         # Only what the form shows: the slots count on while it was open.
         if change:
-            changed = [name for name in form.changed_data if name != "secret"]
-            if "secret" in form.changed_data:
-                changed += ["encrypted", "last_four", "health", "limited_until", "last_error"]
-            obj.save(update_fields=changed)
+            obj.save(update_fields=form.changed_data)
+            if form.changed_data:
+                Change.objects.note(request.user, form.in_words(), token=obj)
         else:
             obj.save()
-        if obj.enabled and ApiToken.objects.sole_provider(obj.base_url):
+            Change.objects.note(request.user, f"Added “{obj.name}” for {obj.base_url}.", token=obj)
+        if obj.enabled and ApiToken.objects.sole_provider(obj.base_url, request.user):
             held = Generation.objects.hold()
             messages.warning(
                 request,
@@ -147,9 +223,17 @@ class ApiTokenAdmin(admin.ModelAdmin):
             )
         submit_later()
 
+    def delete_model(self, request, obj) -> None:
+        Change.objects.note(request.user, f"Deleted the API token “{obj.name}” of {obj.base_url}.")
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request, queryset) -> None:
+        for token in queryset:
+            self.delete_model(request, token)
+
     @admin.action(description="Pause: send nothing new", permissions=["change"])
     def pause(self, request: HttpRequest, tokens) -> None:
-        paused = tokens.filter(enabled=True).update(enabled=False)
+        paused = sum(token.set_enabled(False, request.user) for token in tokens)
         messages.success(request, f"{paused} paused. What is in the making with them goes on.")
 
     @admin.action(description="Resume", permissions=["change"])
@@ -158,16 +242,18 @@ class ApiTokenAdmin(admin.ModelAdmin):
         if len(providers | set(ApiToken.objects.filter(enabled=True).values_list("base_url", flat=True))) > 1:
             messages.error(request, "These would serve two providers at once. Pause the tokens of the other one first.")
             return
-        resumed = tokens.filter(enabled=False).update(enabled=True)
+        resumed = sum(token.set_enabled(True, request.user) for token in tokens)
         submit_later()
         messages.success(request, f"{resumed} resumed.")
 
     @admin.action(description="Mark as healthy and use again", permissions=["change"])
     def healthy_again(self, request: HttpRequest, tokens) -> None:
-        marked = tokens.update(health=Health.OK, limited_until=None, last_error="")
+        for token in tokens:
+            if not token.mend(request.user):
+                ApiToken.objects.filter(pk=token.pk).update(health=Health.OK, limited_until=None, last_error="")
         submit_later()
         messages.success(
-            request, f"{marked} marked as healthy. If the provider thinks otherwise, the next video tells."
+            request, f"{len(tokens)} marked as healthy. If the provider thinks otherwise, the next video tells."
         )
 
     @admin.action(description="Test: ask the provider, free of charge", permissions=["change"])
@@ -177,20 +263,47 @@ class ApiTokenAdmin(admin.ModelAdmin):
 
     def test_one(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The button on a token's own page."""
-        token = get_object_or_404(ApiToken, pk=pk)
-        if request.method != "POST" or not self.has_change_permission(request, token):
+        if request.method != "POST" or not self.has_change_permission(request):
             raise PermissionDenied
-        self._test(request, token)
+        self._test(request, get_object_or_404(ApiToken, pk=pk))
         return redirect("admin:videos_apitoken_change", pk)
 
     def _test(self, request: HttpRequest, token: ApiToken) -> None:
-        outcome = try_token(token)
+        outcome = try_token(token, request.user)
         level = {"ok": messages.SUCCESS, "refused": messages.ERROR}.get(outcome.verdict, messages.WARNING)
+        Change.objects.note(request.user, f"Tested: {outcome.words}", token=token)
         messages.add_message(request, level, f"“{token.name}”: {outcome.words}")
 
+    @method_decorator(sensitive_post_parameters())
+    def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """A new secret for the same token. The provider is asked first, and one it refuses is not taken."""
+        if request.method not in ("GET", "POST") or not self.has_change_permission(request):
+            raise PermissionDenied
+        token = get_object_or_404(ApiToken, pk=pk)
+        form = RotateForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            trial = try_secret(token, form.cleaned_data["secret"])
+            if trial.verdict == "ok" or (trial.verdict == "unknown" and form.cleaned_data["anyway"]):
+                token.rotate(form.cleaned_data["secret"], request.user)
+                submit_later()
+                messages.success(request, f"“{token.name}” has a new secret. {trial.words}")
+                return redirect("admin:videos_apitoken_change", pk)
+            form.add_error("secret", f"Nothing was replaced. {trial.words}")
+        context = self.admin_site.each_context(request) | {
+            "form": form,
+            "title": f"A new secret for “{token.name}”",
+            "token": token,
+            "opts": self.opts,
+        }
+        return render(request, "admin/videos/apitoken/rotate.html", context, status=422 if form.errors else 200)
+
     def get_urls(self):
-        view = self.admin_site.admin_view(self.test_one)
-        return [path("<int:pk>/test/", view, name="videos_apitoken_test"), *super().get_urls()]
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/test/", view(self.test_one), name="videos_apitoken_test"),
+            path("<int:pk>/rotate/", view(self.rotate), name="videos_apitoken_rotate"),
+            *super().get_urls(),
+        ]
 
 
 class EventInline(ReadOnly, admin.TabularInline):

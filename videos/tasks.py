@@ -22,7 +22,7 @@ from django.utils import timezone
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-from . import download, media, provider
+from . import download, mail, media, provider
 from .models import (
     ApiToken,
     Claim,
@@ -68,6 +68,14 @@ def beat_later() -> None:
     """Ask a worker of each cluster to stamp its heartbeat. A broker that is away is logged and keeps nobody."""
     transaction.on_commit(partial(async_task, "videos.tasks.beat", SUBMISSIONS), robust=True)
     transaction.on_commit(partial(async_task, "videos.tasks.beat", MEDIA, cluster=MEDIA), robust=True)
+
+
+def mail_new_password_later(name: str, origin: str) -> None:
+    transaction.on_commit(partial(async_task, "videos.tasks.mail_new_password", name, origin), robust=True)
+
+
+def mail_new_password(name: str, origin: str) -> None:
+    mail.new_password(name, origin)
 
 
 def beat(name: str) -> None:
@@ -368,22 +376,37 @@ class Trial:
     words: str
 
 
-def try_token(token: ApiToken) -> Trial:
+def try_token(token: ApiToken, by: Member | None = None) -> Trial:
     """Ask the provider for a task that does not exist, which is free, and mend or take out the token by the answer."""
+    trial, health = _tried(token)
+    if health:
+        token.take_out(health, trial.words)
+        return trial
+    if trial.verdict == "ok" and token.mend(by):
+        submit_later()
+        return replace(trial, words=trial.words.replace("accepts it.", "accepts it, and it is used again."))
+    return trial
+
+
+def try_secret(token: ApiToken, secret: str) -> Trial:
+    """The same question with a secret that is not stored yet; nothing is changed by it."""
+    candidate = ApiToken(name=token.name, base_url=token.base_url)
+    candidate.secret = secret
+    return _tried(candidate)[0]
+
+
+def _tried(token: ApiToken) -> tuple[Trial, Health | None]:
+    """What the provider thinks of a token, and the health it has by that; None where it stays as it is."""
     try:
         _look_up(token, str(uuid.uuid4()))
     except provider.ProviderError as error:
         rule = policy.POST.get(error.code)
         said = f"{error.code}: {error.message}" if error.message else error.code
         if error.sent is not provider.Sent.MAYBE and rule and rule.token in Health.values:
-            token.take_out(Health(rule.token), f"{rule.admin} ({said})")
-            return Trial("refused", f"The provider refuses it. {rule.admin} ({said})")
-        return Trial("unknown", f"The test brought no answer about the token, so nothing was changed. ({said})")
+            return Trial("refused", f"The provider refuses it. {rule.admin} ({said})"), Health(rule.token)
+        return Trial("unknown", f"The test brought no answer about the token, so nothing was changed. ({said})"), None
     balance = "Whether there is credit left cannot be told by this: only a video can."
-    mended = token.mend()
-    if mended:
-        submit_later()
-    return Trial("ok", f"The provider accepts it{', and it is used again' if mended else ''}. {balance}")
+    return Trial("ok", f"The provider accepts it. {balance}"), None
 
 
 # ── Adopting ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -179,7 +179,7 @@ class GenerationQuerySet(models.QuerySet):
 
     def hold(self) -> int:
         """Keep what is queued from being sent until an admin releases it: it was asked of another provider."""
-        with transaction.atomic(durable=True):
+        with transaction.atomic():
             return self._all_of(State.QUEUED, "held", "", only=Q(held_at__isnull=True), held_at=timezone.now())
 
     def hold_after_restore(self) -> tuple[int, int]:

@@ -14,6 +14,7 @@ from lumaweb.logs import redact
 
 from ..download import origin_of
 from .budget import Terms
+from .change import Change
 from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT
 
 
@@ -130,9 +131,23 @@ class ApiTokenQuerySet(models.QuerySet):
             token.day_used = counted.aggregate(sum=Sum("amount"))["sum"] or 0
             token.save(update_fields=["in_flight", "day_used"])
 
-    def sole_provider(self, base_url: str) -> int:
+    def sole_provider(self, base_url: str, by=None) -> int:
         """Pause the tokens of every other provider: new work goes to one at a time. Answers how many were paused."""
-        return self.filter(enabled=True).exclude(base_url=base_url).update(enabled=False)
+        because = f", since new videos go to {base_url}"
+        return sum(token.set_enabled(False, by, because) for token in self.exclude(base_url=base_url))
+
+    def unreadable(self) -> "list[ApiToken]":
+        """Those that the encryption keys of this installation do not open."""
+        return [token for token in self if not token.is_readable]
+
+    def encrypt_anew(self) -> int:
+        """Encrypt every secret with the newest key, all or none; raise TokenUnreadable. Answers how many there are."""
+        with transaction.atomic():
+            tokens = list(self.select_for_update().order_by("pk"))
+            for token in tokens:
+                # A fresh start of each, so that nothing of the old key's time is kept.
+                self.filter(pk=token.pk).update(encrypted=_fernet().encrypt(token.secret.encode()))
+        return len(tokens)
 
     def take_over(self, base_url: str, secret: str, name: str, **extra) -> "ApiToken":
         """Make sure this secret is a token of the pool; the row that has it already is left as it is."""
@@ -227,6 +242,13 @@ class ApiToken(models.Model):
             return False
 
     @property
+    def is_readable(self) -> bool:
+        try:
+            return bool(self.secret)
+        except TokenUnreadable:
+            return False
+
+    @property
     def public_url(self) -> str:
         """Where this token's provider reaches us, without a trailing slash; "" when it cannot.
 
@@ -274,12 +296,40 @@ class ApiToken(models.Model):
 
     def take_out(self, health: Health, because: str) -> None:
         """Send nothing new with it until an admin mends it."""
-        ApiToken.objects.filter(pk=self.pk).update(health=health, limited_until=None, last_error=redact(because)[:300])
+        because = redact(because)[:300]
+        with transaction.atomic():
+            known = ApiToken.objects.filter(pk=self.pk)
+            news = known.exclude(health=health).update(health=health, limited_until=None, last_error=because)
+            if news:
+                Change.objects.note(None, f"Taken out: {because}", token=self)
+            else:
+                known.update(last_error=because)
 
-    def mend(self) -> bool:
+    def mend(self, by=None) -> bool:
         """Use it again after it was taken out; False where it was not."""
-        out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
-        return bool(out.update(health=Health.OK, limited_until=None, last_error=""))
+        with transaction.atomic():
+            out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
+            mended = bool(out.update(health=Health.OK, limited_until=None, last_error=""))
+            if mended:
+                Change.objects.note(by, "Mended: it is used again.", token=self)
+        return mended
+
+    def rotate(self, secret: str, by) -> None:
+        """A new secret in the same row: what was made with the old one stays this token's; the old one is gone."""
+        self.secret = secret
+        self.health, self.limited_until, self.last_error = Health.OK, None, ""
+        with transaction.atomic():
+            self.save(update_fields=["encrypted", "last_four", "health", "limited_until", "last_error"])
+            ends = f", ends with {self.last_four}" if self.last_four else ""
+            Change.objects.note(by, f"A new secret{ends}.", token=self)
+
+    def set_enabled(self, enabled: bool, by=None, because: str = "") -> bool:
+        """Send new work with it, or nothing new; False where it is so already."""
+        with transaction.atomic():
+            changed = ApiToken.objects.filter(pk=self.pk).exclude(enabled=enabled).update(enabled=enabled)
+            if changed:
+                Change.objects.note(by, f"{'Resumed' if enabled else 'Paused'}{because}.", token=self)
+        return bool(changed)
 
     def worked(self) -> None:
         """The provider accepted work: whatever rest there was is over."""

@@ -38,6 +38,8 @@ class Command(BaseCommand):
         if not Member.objects.exists() and (code := setup_code()):
             self.stdout.write(f"The first visit asks for this one-time code: {code}")
         sandbox = choose_provider()
+        for line in check_keys():
+            self.stderr.write(line)
         parts = options["only"] or [part for part in PARTS if part != "sandbox" or sandbox]
         if "web" in parts:
             require_free(settings.HOST, settings.PORT, "PORT")
@@ -101,6 +103,29 @@ def choose_provider() -> bool:
     ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX)
     at_sandbox.filter(enabled=False).update(enabled=True)
     return True
+
+
+def check_keys() -> list[str]:
+    """Whether the encryption keys open what is stored; stop the start where they open nothing of it.
+
+    Where they open some, the others wait for an admin: the videos that are here can be seen, and new ones be made.
+    """
+    tokens = list(ApiToken.objects.all())
+    closed = [token for token in tokens if not token.is_readable]
+    if not closed:
+        return []
+    names = ", ".join(f"“{token.name}”" for token in closed)
+    mend = (
+        "Put the key they were stored with back into LUMAWEB_ENCRYPTION_KEYS (or the data directory's encryption-keys)"
+    )
+    if len(closed) == len(tokens):
+        raise CommandError(
+            f"The encryption keys open none of the stored API tokens: {names}. {mend} and start again. If that key is "
+            "lost for good, start once with LUMAWEB_LUMA_TOKEN set to a token, and enter the others again in the admin."
+        )
+    return [
+        f"The encryption keys do not open these API tokens: {names}. {mend}, or give them a new secret in the admin."
+    ]
 
 
 def require_free(host: str, port: int, variable: str) -> None:

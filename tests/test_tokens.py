@@ -1,0 +1,328 @@
+"""API tokens in the hands of admins: added, tested, paused, given a new secret, and every change written down."""
+
+import os
+import stat
+
+import pytest
+from cryptography.fernet import Fernet
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from videos.management.commands import rotate_encryption_keys
+from videos.management.commands.serve import check_keys
+from videos.models import ApiToken, Change, Generation, Heartbeat, Member
+
+from .factories import a_generation, a_member, a_token, an_admin
+from .test_tasks import TinyProvider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NEW = "a-new-secret-with-1234"
+
+
+@pytest.fixture
+def luma():
+    tiny = TinyProvider()
+    yield tiny
+    tiny.shutdown()
+    tiny.server_close()
+
+
+@pytest.fixture
+def root(client):
+    admin = an_admin()
+    client.force_login(admin)
+    return admin
+
+
+def trail(token) -> list[str]:
+    return list(token.changes.order_by("pk").values_list("text", flat=True))
+
+
+def added(**fields) -> dict:
+    inline = {f"changes-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")}
+    form = {"name": "Agency", "secret": "sandbox-secret-9876", "base_url": "http://127.0.0.1:9", "priority": "3"}
+    return form | inline | {"max_in_flight": "5", "daily_limit": "2.5", "enabled": "on"} | fields
+
+
+# ── Adding and changing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_token_is_added_and_its_secret_is_never_shown(client, root):
+    assert client.post("/admin/videos/apitoken/add/", added()).status_code == 302
+    token = ApiToken.objects.get()
+    assert (token.secret, token.daily_limit, token.max_in_flight) == ("sandbox-secret-9876", 2500, 5)
+    for path in ("/admin/videos/apitoken/", f"/admin/videos/apitoken/{token.pk}/change/"):
+        text = client.get(path).content.decode()
+        assert "sandbox-secret" not in text and "…9876" in text
+    assert trail(token) == ["Added “Agency” for http://127.0.0.1:9."]
+
+
+WRONG = {
+    "no secret": {"secret": ""},
+    "a secret with spaces": {"secret": "two words"},
+    "a secret of other letters": {"secret": "schlüssel"},
+    "no provider": {"base_url": "somewhere"},
+    "a limit below none": {"daily_limit": "-1"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_token_is_not_added(client, root, wrong):
+    answer = client.post("/admin/videos/apitoken/add/", added(**WRONG[wrong]))
+    assert answer.status_code == 200 and "errorlist" in answer.content.decode()
+    assert not ApiToken.objects.exists() and not Change.objects.exists()
+
+
+def test_a_change_is_written_down_and_touches_nothing_else(client, root):
+    token = a_token(max_in_flight=5)
+    stored = bytes(token.encrypted)
+    ApiToken.objects.update(in_flight=3)
+    path = f"/admin/videos/apitoken/{token.pk}/change/"
+    sent = added(name="test", priority="1", daily_limit="7", max_in_flight="5", secret="ignored-here")
+    assert client.post(path, sent).status_code == 302
+    token.refresh_from_db()
+    assert (token.priority, token.daily_limit, token.in_flight, bytes(token.encrypted)) == (1, 7000, 3, stored)
+    assert trail(token) == ["Priority is now 1; Daily limit is now 7."]
+    assert "Daily limit is now 7" in client.get(path).content.decode()
+    client.post(path, sent | {"enabled": ""})
+    assert trail(token)[-1] == "Enabled is off."
+
+
+def test_pausing_and_resuming_are_written_down_once(client, root):
+    token = a_token()
+    for action in ("pause", "pause", "resume"):
+        client.post("/admin/videos/apitoken/", {"action": action, "_selected_action": [token.pk]})
+    assert trail(token) == ["Paused.", "Resumed."]
+    assert {change.by for change in token.changes.all()} == {root}
+
+
+def test_another_provider_s_token_pauses_the_first_and_says_so(client, root):
+    first = a_token(base_url="http://127.0.0.1:8")
+    client.post("/admin/videos/apitoken/add/", added())
+    first.refresh_from_db()
+    assert not first.enabled
+    assert trail(first) == ["Paused, since new videos go to http://127.0.0.1:9."]
+
+
+def test_what_the_system_does_to_a_token_is_written_down_once():
+    token = a_token()
+    for _ in range(3):
+        token.take_out("invalid", "The provider refuses it.")
+    token.take_out("used_up", "The balance is used up.")
+    token.mend()
+    token.mend()
+    assert trail(token) == [
+        "Taken out: The provider refuses it.",
+        "Taken out: The balance is used up.",
+        "Mended: it is used again.",
+    ]
+    assert {change.by for change in token.changes.all()} == {None}
+
+
+def test_the_trail_outlives_its_token(client, root):
+    token = a_token()
+    token.set_enabled(False, root)
+    client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
+    assert not ApiToken.objects.exists()
+    assert set(Change.objects.values_list("text", flat=True)) == {
+        "Paused.",
+        "Deleted the API token “test” of http://127.0.0.1:9.",
+    }
+
+
+def test_a_token_with_videos_cannot_be_deleted(client, root):
+    token = a_token()
+    a_generation().claim()
+    client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
+    assert ApiToken.objects.exists()
+
+
+def test_what_was_used_this_month_stands_beside_each_token(client, root, django_assert_max_num_queries):
+    token = a_token(daily_limit=9000)
+    for _ in range(3):
+        a_generation(root).claim()
+    Generation.objects.filter(pk=Generation.objects.first().pk).update(state="failed")
+    text = client.get("/admin/videos/apitoken/").content.decode()
+    assert "3 videos, 2 credits" in text and "3 of 9" in text
+    for number in range(20):
+        a_token(f"sandbox-{number}")
+    with django_assert_max_num_queries(30):
+        client.get("/admin/videos/apitoken/")
+    assert token.pk
+
+
+@pytest.mark.parametrize("staff", [False, True])
+def test_nobody_but_an_admin_sees_anything_of_a_token(client, staff):
+    token = a_token()
+    member = a_member(is_staff=staff)
+    client.force_login(member)
+    own = f"/admin/videos/apitoken/{token.pk}"
+    for path in ("/admin/videos/apitoken/", "/admin/videos/apitoken/add/", f"{own}/change/", f"{own}/rotate/"):
+        for answer in (client.get(path), client.post(path, added())):
+            assert answer.status_code in (302, 403)
+            assert answer.status_code == 403 or "/login/" in answer.url
+    assert client.post(f"{own}/test/").status_code in (302, 403)
+    if staff:
+        assert "apitoken" not in client.get("/admin/").content.decode()
+    assert ApiToken.objects.count() == 1 and not Change.objects.exists()
+
+
+# ── A new secret ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rotate(client, token, **sent):
+    return client.post(f"/admin/videos/apitoken/{token.pk}/rotate/", {"secret": NEW} | sent, follow=True)
+
+
+def test_a_new_secret_takes_the_place_of_the_old_one(client, root, luma):
+    luma.answer = lambda path, body: (404, {"error": {"code": "not_found", "message": "no such task"}})
+    token = a_token("the-old-secret-0000", base_url=luma.url, health="invalid")
+    video = a_generation(root)
+    Generation.objects.filter(pk=video.pk).update(token=token)
+    assert "has a new secret" in rotate(client, token).content.decode()
+    token.refresh_from_db()
+    assert (token.secret, token.last_four, token.health) == (NEW, "1234", "ok")
+    assert Generation.objects.get().token == token
+    assert trail(token) == ["A new secret, ends with 1234."]
+
+
+def test_a_secret_the_provider_refuses_replaces_nothing(client, root, luma):
+    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
+    token = a_token("the-old-secret-0000", base_url=luma.url)
+    answer = rotate(client, token, anyway="on")
+    assert answer.status_code == 422
+    assert "Nothing was replaced." in answer.content.decode() and NEW not in answer.content.decode()
+    token.refresh_from_db()
+    assert (token.secret, token.health) == ("the-old-secret-0000", "ok")
+    assert not trail(token)
+
+
+def test_where_nobody_answers_a_new_secret_is_taken_only_if_the_admin_insists(client, root):
+    token = a_token("the-old-secret-0000")
+    assert rotate(client, token).status_code == 422
+    token.refresh_from_db()
+    assert token.secret == "the-old-secret-0000"
+    assert rotate(client, token, anyway="on").status_code == 200
+    token.refresh_from_db()
+    assert token.secret == NEW
+
+
+# ── Keys ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ONE, TWO = (Fernet.generate_key().decode() for _ in range(2))
+
+
+def opens_alone(key: str, settings) -> bool:
+    before, settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS, [key]
+    try:
+        return all(token.is_readable for token in ApiToken.objects.all())
+    finally:
+        settings.ENCRYPTION_KEYS = before
+
+
+def test_the_newest_key_opens_everything_afterwards(settings, capsys):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first"), a_token("second")
+    settings.ENCRYPTION_KEYS = [TWO, ONE]
+    assert not opens_alone(TWO, settings)
+    call_command("rotate_encryption_keys")
+    assert opens_alone(TWO, settings) and not opens_alone(ONE, settings)
+    assert sorted(token.secret for token in ApiToken.objects.all()) == ["first", "second"]
+    assert "2 encrypted with the newest key" in capsys.readouterr().out
+
+
+def test_one_that_cannot_be_opened_keeps_all_as_they_are(settings):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first")
+    settings.ENCRYPTION_KEYS = [TWO]
+    lost = a_token("second")
+    ApiToken.objects.filter(pk=lost.pk).update(name="lost", encrypted=b"nothing that opens")
+    settings.ENCRYPTION_KEYS = [TWO, ONE]
+    before = list(ApiToken.objects.order_by("pk").values_list("encrypted", flat=True))
+    with pytest.raises(CommandError, match=r"Nothing was changed\. The encryption keys do not open the token “lost”"):
+        call_command("rotate_encryption_keys")
+    assert list(ApiToken.objects.order_by("pk").values_list("encrypted", flat=True)) == before
+
+
+@pytest.fixture
+def keys(settings, tmp_path, monkeypatch):
+    """An installation whose keys are in its data directory."""
+    monkeypatch.delenv("LUMAWEB_ENCRYPTION_KEYS", raising=False)
+    settings.DATA_DIR, settings.ENCRYPTION_KEYS = tmp_path, [ONE]
+    file = tmp_path / "encryption-keys"
+    file.write_text(ONE)
+    return file
+
+
+def test_a_new_key_is_made_and_the_old_one_forgotten(keys, settings):
+    a_token("first")
+    call_command("rotate_encryption_keys", new_key=True)
+    new = keys.read_text()
+    assert new != ONE and "," not in new
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert opens_alone(new, settings) and not opens_alone(ONE, settings)
+    assert [path.name for path in keys.parent.iterdir()] == ["encryption-keys"]
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_cut_short_anywhere_the_file_still_opens_what_is_stored(keys, settings, monkeypatch, step):
+    """The power goes before the first, or before the last of the two writes."""
+    a_token("first")
+    writes = []
+
+    def replace(source, target):
+        writes.append(target)
+        if len(writes) == step:
+            raise KeyboardInterrupt
+        os.replace(source, target)
+
+    monkeypatch.setattr(rotate_encryption_keys.Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        call_command("rotate_encryption_keys", new_key=True)
+    settings.ENCRYPTION_KEYS = keys.read_text().split(",")
+    assert all(token.is_readable for token in ApiToken.objects.all())
+
+
+def test_a_token_that_cannot_be_opened_keeps_the_key_file_as_it_was(keys, settings):
+    token = a_token("first")
+    ApiToken.objects.filter(pk=token.pk).update(encrypted=b"nothing that opens")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("rotate_encryption_keys", new_key=True)
+    assert keys.read_text() == ONE
+
+
+def test_a_new_key_waits_until_everything_is_stopped(keys):
+    Heartbeat.objects.create(name="lumaweb", at=timezone.now())
+    with pytest.raises(CommandError, match="Stop it first"):
+        call_command("rotate_encryption_keys", new_key=True)
+    assert keys.read_text() == ONE
+
+
+def test_keys_from_the_environment_are_changed_there(keys, monkeypatch):
+    monkeypatch.setenv("LUMAWEB_ENCRYPTION_KEYS", ONE)
+    with pytest.raises(CommandError, match="put a new one in front"):
+        call_command("rotate_encryption_keys", new_key=True)
+
+
+def test_a_start_with_the_wrong_keys_stops_in_words(settings):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first")
+    settings.ENCRYPTION_KEYS = [TWO]
+    with pytest.raises(CommandError, match=r"open none of the stored API tokens: “test”\. Put the key"):
+        check_keys()
+
+
+def test_a_start_where_some_open_goes_on_and_names_the_others(settings):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first")
+    ApiToken.objects.update(name="of old")
+    settings.ENCRYPTION_KEYS = [TWO]
+    assert a_token("second").is_readable
+    assert "do not open these API tokens: “of old”" in check_keys()[0]
+
+
+def test_a_start_with_the_right_keys_says_nothing(settings):
+    assert check_keys() == []
+    a_token()
+    assert check_keys() == []
+    assert Member.objects.count() == 0

@@ -1,0 +1,53 @@
+"""Mail: the texts under templates/mail/, where mail is set up. Each begins with its subject."""
+
+import logging
+import smtplib
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.tokens import default_token_generator
+from django.core.mail import send_mail
+from django.db.models import Exists, OuterRef, Q
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+
+from .models import Change, Member
+
+logger = logging.getLogger(__name__)
+
+MAILED = "A link to a new password was mailed."
+AGAIN_AFTER = timedelta(minutes=15)
+
+
+def send(to: str, what: str, context: dict) -> bool:
+    """Send one of the texts; False where mail is not set up, or was not taken."""
+    if not settings.CAN_MAIL:
+        return False
+    subject, _, text = render_to_string(f"mail/{what}.txt", context).strip().partition("\n")
+    try:
+        return bool(send_mail(subject, text.strip() + "\n", None, [to]))
+    except (OSError, smtplib.SMTPException) as error:
+        # Not its words: a server may repeat in them what it was sent, and that is a link that opens something.
+        logger.warning("mail could not be sent: %s", type(error).__name__)
+        return False
+
+
+def path_to_new_password(member: Member) -> str:
+    """Where this member chooses another password, once, within a day; whoever has it can."""
+    uid = urlsafe_base64_encode(force_bytes(member.pk))
+    return reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(member)])
+
+
+def new_password(name: str, origin: str) -> None:
+    """Mail the way to a new password to whoever has this name or address, if somebody does.
+
+    To nobody a second time within a quarter of an hour, whoever asks for it.
+    """
+    lately = Change.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
+    known = Member.objects.filter(Q(email__iexact=name) | Q(username__iexact=name), is_active=True)
+    for member in known.exclude(Exists(lately)).exclude(email=""):
+        if send(member.email, "forgotten", {"link": origin + path_to_new_password(member), "member": member}):
+            Change.objects.note(None, MAILED, about=member)
