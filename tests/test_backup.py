@@ -23,7 +23,9 @@ from django.core.files.storage import default_storage
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 from videos import provider
-from videos.models import ApiToken, Frame, Generation, Heartbeat, Lease, Member, Submission
+from videos.models import (
+    ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share, Submission
+)
 
 def ask(prompt):
     return Submission.objects.open(Member.objects.first(), uuid.uuid4(), 1, prompt=prompt)[0].generations.get()
@@ -61,6 +63,11 @@ Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=5
 async_task("videos.tasks.drain")
 Heartbeat.stamp("lumaweb")
 Lease.objects.take("ticker", "gone", 999)
+Invitation.objects.invite(member)
+share = Share.objects.make(Generation.objects.get(prompt="film 1"), member, days=7, chain=False, with_prompt=False)
+assert share
+from django.contrib.sessions.backends.db import SessionStore
+SessionStore().create()
 """
 )
 WRITE_ON = (
@@ -80,7 +87,8 @@ LOOK = """
 import json
 from django.core.files.storage import default_storage
 from django_q.models import OrmQ
-from videos.models import ApiToken, Event, Frame, Generation, Heartbeat, Lease, Member
+from django.contrib.sessions.models import Session
+from videos.models import ApiToken, Event, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share
 token = ApiToken.objects.get()
 ours = Generation.objects.exclude(prompt__startswith="meanwhile")
 print(json.dumps({
@@ -93,6 +101,7 @@ print(json.dumps({
     "secret": token.secret,
     "queue": OrmQ.objects.count(), "hearts": Heartbeat.objects.count(), "leases": Lease.objects.count(),
     "frame": default_storage.open(Frame.objects.get().file.name).read().decode(),
+    "open_doors": [Session.objects.count(), Share.objects.live().count(), Invitation.objects.good().count()],
     "signs_in": Member.objects.get().check_password("correct-horse-9"),
 }))
 """
@@ -162,6 +171,8 @@ def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
     assert found["in_flight"] == 1
     assert (found["queue"], found["hearts"], found["leases"]) == (0, 0, 0)
     assert (found["secret"], found["frame"], found["signs_in"]) == ("sandbox-secret-token", "frame", True)
+    assert found["open_doors"] == [0, 0, 0]
+    assert "Everybody has to sign in again." in said and "1 share links, 1 invitations." in said
     assert 3 < found["saved"] < 3 + written, "the writer wrote before and after the moment of the backup"
     assert f"Videos good: {found['saved']}, changed: 0. Files missing: 0, orphans: 0." in new.manage("verify_media")
     with closing(sqlite3.connect(new.folder / "lumaweb.sqlite3")) as database:

@@ -21,6 +21,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from django.conf import settings
+from django.contrib.sessions.models import Session
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import connection, transaction
@@ -29,7 +30,7 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from . import media, tasks
-from .models import ApiToken, Frame, Generation, Heartbeat, Lease, Member
+from .models import ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share
 from .models.token import TokenUnreadable
 
 FORMAT = 1
@@ -446,7 +447,18 @@ def _settle_in(report: Report) -> None:
     tasks.forget_wake_ups()
     Heartbeat.objects.all().delete()
     Lease.objects.all().delete()
+    _close_doors(report)
     report.counts |= {"held": held, "unconfirmed": doubted}
+
+
+def _close_doors(report: Report) -> None:
+    """What was signed out, used or taken back since the backup must not open anything again."""
+    now = timezone.now()
+    Session.objects.all().delete()
+    good = {"revoked_at": None, "expires_at__gt": now}
+    shared = Share.objects.filter(**good).update(revoked_at=now)
+    invited = Invitation.objects.filter(accepted_at=None, **good).update(revoked_at=now)
+    report.counts |= {"shares": shared, "invitations": invited}
 
 
 def _replace_sqlite(staged: Path) -> None:

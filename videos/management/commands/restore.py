@@ -30,6 +30,10 @@ class Command(BaseCommand):
             f"an admin releases them under /admin/videos/generation/. Were being sent, now unconfirmed: "
             f"{counts['unconfirmed']}."
         )
+        self.stdout.write(
+            f"Everybody has to sign in again. Open then and revoked now, as some may have been taken back since: "
+            f"{counts['shares']} share links, {counts['invitations']} invitations."
+        )
         self.stdout.write("The keys were in the archive." if report.with_keys else "No keys were in the archive.")
         for remark in report.remarks:
             self.stderr.write(remark)
