@@ -8,7 +8,7 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
-.PHONY: run test check chaos screenshots format requirements
+.PHONY: run test check chaos fuzz audit screenshots format requirements
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
@@ -33,6 +33,14 @@ check: .venv/ready-dev
 chaos: .venv/ready-dev
 	@exec $(PYTHON) -m tests.chaos $(ARGS)
 
+# Throw garbage at every address, form and callback: make fuzz CASES=50000
+fuzz: .venv/ready-dev
+	@LUMAWEB_FUZZ_CASES=$(or $(CASES),10000) exec $(PYTHON) -m pytest tests/test_fuzz.py $(ARGS)
+
+# Ask the package index which of the pinned dependencies have known vulnerabilities.
+audit: .venv/audit/ready
+	@.venv/audit/bin/python .ci/audit requirements.txt requirements-dev.txt
+
 # Pictures of every page and state, into docs/screenshots/.
 screenshots: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.screenshots
@@ -47,9 +55,15 @@ requirements:
 		--output-file requirements.txt requirements.in
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--output-file requirements-dev.txt requirements-dev.in
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--output-file requirements-audit.txt requirements-audit.in
 
 .venv/ready: requirements.txt .ci/setup
 	@.ci/setup requirements.txt
+	@touch $@
+
+.venv/audit/ready: requirements-audit.txt .ci/setup .venv/ready
+	@.ci/setup requirements-audit.txt .venv/audit
 	@touch $@
 
 .venv/ready-dev: requirements-dev.txt .venv/ready

@@ -2,9 +2,11 @@
 
 import base64
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable
+from email.utils import parseaddr
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -87,6 +89,18 @@ def mail(name: str) -> Mail | None:
         parts.scheme == "smtp",
         parts.scheme == "smtps",
     )
+
+
+def sender(name: str, *, wanted: bool) -> str:
+    """Read whom mail comes from: films@example.com, or Lumaweb <films@example.com>."""
+    value = text(name)
+    if not (value or wanted):
+        return "Lumaweb <lumaweb@localhost>"
+    _, address = parseaddr(value)
+    if not (re.fullmatch(r"[^@\s]+@[^@\s]+", address) and value.isprintable()):
+        said = f"is {value!r}" if value else "is not set, and mail is"
+        raise ImproperlyConfigured(f"{name} {said}; set it to an address such as Lumaweb <films@example.com>.")
+    return value
 
 
 def secret(name: str, data_dir: Path, file_name: str, *, may_generate: bool) -> str:

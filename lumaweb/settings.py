@@ -167,7 +167,7 @@ AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "videos.views.address.client_address"
 AXES_LOCKOUT_CALLABLE = "videos.views.account.kept_out"
 AXES_USERNAME_CALLABLE = "videos.views.address.name_tried"
-AXES_SENSITIVE_PARAMETERS = ["csrfmiddlewaretoken", "code"]
+AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "code"]
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True
 # How many proxies in front add to X-Forwarded-For. None: the header is anybody's word, and only the connection counts.
@@ -261,7 +261,7 @@ EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMA
     "localhost", 25, "", "", False, False
 )  # fmt: skip
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = environment.text("LUMAWEB_EMAIL_FROM") or "Lumaweb <lumaweb@localhost>"
+DEFAULT_FROM_EMAIL = environment.sender("LUMAWEB_EMAIL_FROM", wanted=CAN_MAIL)
 
 # ── The queue ─────────────────────────────────────────────────────────────────────────────────────────────────
 # It only wakes up; the rows decide. timeout is far above a drain's 20 s of claiming plus a POST's 30 s, retry far

@@ -1,12 +1,14 @@
 from django.contrib import admin
 from django.urls import include, path
 from django.views import defaults
+from django.views.generic import RedirectView
 
 from videos.views.account import admin_login
 
 urlpatterns = [
     # One door for everybody: the admin's own sign-in would be a second place to try passwords at.
     path("admin/login/", admin_login, name="admin-login"),
+    path("admin/password_change/", RedirectView.as_view(pattern_name="profile"), name="admin-password"),
     path("admin/", admin.site.urls),
     path("", include("videos.urls")),
 ]

@@ -1,0 +1,16 @@
+"""A page that breaks, for the tests of what is told about it."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.urls import path
+
+from lumaweb import urls
+from lumaweb.urls import handler400, handler403, handler404, handler500  # noqa: F401
+
+
+@login_not_required
+def broken(request):
+    a_variable = "-".join(("marked", "in", "the", "fault"))  # the line itself may be shown
+    raise RuntimeError(f"{len(a_variable)} letters")
+
+
+urlpatterns = [*urls.urlpatterns, path("broken/", broken)]

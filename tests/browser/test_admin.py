@@ -1,0 +1,66 @@
+"""An admin's hands on the API tokens, in the browser."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from ..installation import Installation
+from .test_access import NARROW, WIDE, violations
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    house = Installation(tmp_path_factory.mktemp("tokens")).start()
+    house.add_member("ben")
+    yield house
+    house.stop()
+
+
+def test_a_token_is_added_tested_paused_and_given_a_new_secret(house, sign_in):
+    sandbox = house.python("from videos.models import ApiToken\nprint(ApiToken.objects.get().base_url)").strip()
+    page = sign_in(house, "ada")
+    page.get_by_role("button", name="Account of ada").click()
+    page.get_by_role("link", name="Admin", exact=True).click()
+    page.get_by_role("link", name="API tokens").first.click()
+    page.get_by_role("link", name=re.compile("Add API token", re.IGNORECASE)).click()
+    page.get_by_label("Name").fill("Agency")
+    page.get_by_label("Token:").fill("sandbox-agency-4711")
+    page.get_by_label("Provider").fill(sandbox)
+    page.get_by_label("Daily limit").fill("12.5")
+    page.get_by_role("button", name="Save", exact=True).click()
+    row = page.get_by_role("row", name=re.compile("Agency"))
+    expect(row).to_contain_text("…4711")
+    expect(row).to_contain_text("0 of 12.5")
+    row.get_by_role("link", name="Agency").click()
+    page.get_by_role("button", name="Test").click()
+    expect(page.locator(".messagelist")).to_contain_text("The provider accepts it")
+    page.get_by_role("link", name="New secret").click()
+    page.get_by_label("New token").fill("nonsense")
+    page.get_by_role("button", name="Replace the secret").click()
+    expect(page.get_by_text("Nothing was replaced.")).to_be_visible()
+    page.get_by_label("New token").fill("sandbox-agency-0815")
+    page.get_by_role("button", name="Replace the secret").click()
+    expect(page.locator(".messagelist")).to_contain_text("has a new secret")
+    trail = page.locator("#changes-group")
+    expect(trail).to_contain_text("A new secret, ends with 0815.")
+    expect(trail).to_contain_text("Tested: The provider accepts it")
+    expect(trail).to_contain_text("Added “Agency”")
+    assert "sandbox-agency" not in page.content()
+    page.get_by_label("Enabled").uncheck()
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(row).to_contain_text("Paused")
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
+def test_the_page_of_a_new_secret_is_for_everyone(house, sign_in, scheme, viewport):
+    pk = house.python("from videos.models import ApiToken\nprint(ApiToken.objects.first().pk)").strip()
+    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    page.goto(f"{house.url}/admin/videos/apitoken/{pk}/rotate/")
+    assert violations(page) == []
+
+
+def test_a_member_is_told_that_these_pages_are_for_admins(house, sign_in):
+    page = sign_in(house, "ben")
+    assert page.goto(f"{house.url}/admin/videos/apitoken/").status == 403
