@@ -69,7 +69,7 @@ class HotKeys extends HTMLElement {
 
   #enter(field) {
     // On a phone the form is a sheet that is opened first.
-    if (!field.checkVisibility()) document.querySelector("[data-open]")?.click();
+    if (!field.checkVisibility({ visibilityProperty: true })) document.querySelector("[data-open]")?.click();
     field.focus();
     if (field.type === "search") field.select();
   }

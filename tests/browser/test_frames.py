@@ -1,0 +1,330 @@
+"""Pictures for the form: dropped, pasted, swapped, refused in words; earlier prompts; what Escape leaves behind."""
+
+import io
+import re
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from .test_access import shown  # noqa: F401
+from .test_walks import a_frame, card, press
+
+UUID = re.compile("^[0-9a-f-]{36}$")
+LIMIT = 20 * 1024 * 1024
+
+
+@pytest.fixture
+def page(house, sign_in) -> Page:
+    page = sign_in(house, "ada")
+    frames(page)
+    return page
+
+
+def frames(page: Page) -> None:
+    page.locator("#composer .bar label").get_by_text("Frames", exact=True).click()
+    page.wait_for_function("() => customElements.get('frame-tile') && customElements.get('frame-pair')")
+
+
+def prompt(page: Page):
+    return page.get_by_label("Prompt", exact=True)
+
+
+def tile(page: Page, side: str):
+    return page.locator(f'frame-tile:has(input[name="{side}_image"])')
+
+
+def kept(page: Page, side: str):
+    return page.locator(f'#composer input[name="{side}_frame"]')
+
+
+def link(page: Page, side: str):
+    return page.get_by_label(f"Link to {side} picture")
+
+
+def problem(page: Page, side: str):
+    return page.locator(f"#{side}-problem")
+
+
+def colour(page: Page, side: str):
+    """The ground of the picture that is kept for this side, near enough for a JPEG."""
+    content = page.request.get(
+        f"{page.url.split('/?')[0].rstrip('/')}/uploads/{kept(page, side).input_value()}/"
+    ).body()
+    with Image.open(io.BytesIO(content)) as image:
+        return image.convert("RGB").getpixel((5, 5))
+
+
+def like(*colour: int):
+    return pytest.approx(colour, abs=6)
+
+
+def drop(page: Page, side: str, path: str, kind: str = "drop") -> None:
+    """Drag a file in from outside, as the browser itself reports it."""
+    box = tile(page, side).bounding_box()
+    where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    session = page.context.new_cdp_session(page)
+    for step in ("dragEnter", "dragOver") if kind == "over" else ("dragEnter", "dragOver", "drop"):
+        session.send("Input.dispatchDragEvent", {"type": step, "data": data} | where)
+    session.detach()
+
+
+def file(folder, name: str, content: bytes):
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+COPY = """async colour => {
+    const canvas = Object.assign(document.createElement("canvas"), {width: 64, height: 48});
+    const context = canvas.getContext("2d");
+    context.fillStyle = colour;
+    context.fillRect(0, 0, 64, 48);
+    const blob = await new Promise(done => canvas.toBlob(done, "image/png"));
+    await navigator.clipboard.write([new ClipboardItem({"image/png": blob})]);
+}"""
+
+
+def test_a_picture_dropped_on_a_tile_goes_up_and_is_shown_there(page, tmp_path):
+    teal = file(tmp_path, "teal.png", a_frame("teal")["buffer"])
+    drop(page, "end", teal, "over")
+    expect(tile(page, "end")).to_have_attribute("data-over", "")
+    drop(page, "end", teal)
+    expect(kept(page, "end")).to_have_value(UUID)
+    expect(tile(page, "end").locator("img")).to_be_visible()
+    expect(page.locator("frame-tile[data-over]")).to_have_count(0)
+    expect(kept(page, "start")).to_have_value("")
+    expect(page.locator("#announcer")).to_have_text("The picture is uploaded.")
+    assert colour(page, "end") == like(0, 128, 128)
+    # The next one takes its place.
+    drop(page, "end", file(tmp_path, "maroon.png", a_frame("maroon")["buffer"]))
+    page.wait_for_function(
+        "was => document.querySelector('[name=end_frame]').value !== was", arg=kept(page, "end").input_value()
+    )
+    expect(kept(page, "end")).to_have_value(UUID)
+    assert colour(page, "end") == like(128, 0, 0)
+
+
+def test_a_link_dropped_on_a_tile_stands_in_its_field(page):
+    tile(page, "start").evaluate(
+        """tile => {
+            const data = new DataTransfer();
+            data.setData("text/uri-list", "https://pictures.example/lake.jpg");
+            tile.dispatchEvent(new DragEvent("drop", {dataTransfer: data, bubbles: true, cancelable: true}));
+        }"""
+    )
+    expect(link(page, "start")).to_have_value("https://pictures.example/lake.jpg")
+
+
+def test_a_picture_is_pasted_onto_the_tile_under_the_pointer(house, sign_in):
+    page = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
+    frames(page)
+    page.evaluate(COPY, "rgb(0, 0, 128)")
+    page.evaluate("() => document.activeElement.blur()")
+    tile(page, "end").hover()
+    page.keyboard.press("Control+v")
+    expect(kept(page, "end")).to_have_value(UUID)
+    expect(tile(page, "end").locator("img")).to_be_visible()
+    expect(kept(page, "start")).to_have_value("")
+    assert colour(page, "end") == like(0, 0, 128)
+
+
+def test_nothing_is_pasted_while_somebody_types_nor_without_a_tile_under_the_pointer(house, sign_in):
+    page = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
+    frames(page)
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.evaluate(COPY, "rgb(0, 0, 128)")
+    for field in (prompt(page), link(page, "end"), page.get_by_role("searchbox", name="Search videos")):
+        tile(page, "start").hover()
+        field.focus()
+        page.keyboard.press("Control+v")
+    page.evaluate("() => document.activeElement.blur()")
+    page.locator(".cost").hover()
+    page.keyboard.press("Control+v")
+    # The clipboard is read by now: words, pasted after it, have arrived.
+    page.evaluate("() => navigator.clipboard.writeText('typed on')")
+    tile(page, "start").hover()
+    prompt(page).focus()
+    page.keyboard.press("Control+v")
+    expect(prompt(page)).to_have_value("typed on")
+    expect(page.locator("frame-tile[data-filled], frame-tile[data-uploading]")).to_have_count(0)
+    assert sent == []
+
+
+def test_swap_exchanges_pictures_and_links_from_the_keyboard_too(page):
+    page.locator('input[name="start_image"]').set_input_files(a_frame("teal"))
+    expect(kept(page, "start")).to_have_value(UUID)
+    link(page, "end").fill("https://pictures.example/shore.jpg")
+    first = kept(page, "start").input_value()
+    swap = page.get_by_role("button", name="Swap the two pictures")
+    swap.focus()
+    page.keyboard.press("Enter")
+    expect(kept(page, "end")).to_have_value(first)
+    expect(tile(page, "end").locator("img")).to_be_visible()
+    expect(link(page, "start")).to_have_value("https://pictures.example/shore.jpg")
+    expect(kept(page, "start")).to_have_value("")
+    expect(tile(page, "start").locator("img")).to_have_count(0)
+    expect(link(page, "end")).to_have_value("")
+    expect(page.locator("#announcer")).to_have_text("Start and end are swapped.")
+    expect(swap).to_be_focused()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("notes.txt", b"words", "This file is no picture. Choose a JPEG, PNG or WebP."),
+        ("film.mp4", b"\0\0\0\x18ftypmp42", "This file is no picture. Choose a JPEG, PNG or WebP."),
+        ("huge.jpg", b"\xff\xd8" + bytes(LIMIT), "This picture has 20.1 MB; the most is 20 MB."),
+        ("broken.png", b"\x89PNG\r\n\x1a\n and nothing more", "picture"),
+    ],
+    ids=["words", "a film", "too large", "broken"],
+)  # fmt: skip
+def test_what_is_no_picture_or_too_large_is_said_and_the_prompt_is_kept(page, tmp_path, name, content, words):
+    prompt(page).fill("Half a thought")
+    page.locator('input[name="start_image"]').set_input_files(a_frame("teal"))
+    expect(kept(page, "start")).to_have_value(UUID)
+    drop(page, "end", file(tmp_path, name, content))
+    expect(problem(page, "end")).to_contain_text(words)
+    expect(page.locator("#announcer")).to_contain_text(words)
+    # It belongs to its field, for those who do not see it beside.
+    expect(page.locator('input[name="end_image"]')).to_have_attribute("aria-invalid", "true")
+    expect(page.locator('input[name="end_image"]')).to_have_attribute("aria-describedby", re.compile("end-problem"))
+    expect(kept(page, "end")).to_have_value("")
+    expect(tile(page, "end").locator("img")).to_have_count(0)
+    expect(prompt(page)).to_have_value("Half a thought")
+    expect(kept(page, "start")).to_have_value(UUID)
+    page.reload()
+    expect(prompt(page)).to_have_value("Half a thought")
+    # A good one afterwards takes the words away.
+    drop(page, "end", file(tmp_path, "good.png", a_frame("navy")["buffer"]))
+    expect(kept(page, "end")).to_have_value(UUID)
+    expect(problem(page, "end")).to_be_empty()
+
+
+def test_earlier_prompts_are_one_s_own_and_what_was_typed_comes_back(house, sign_in):
+    house.add_member("dora")
+    house.visitor("ben").submit(prompt="Nobody else's words")
+    for words in ("A pier in fog", "A pier at noon", "A pier in fog"):
+        house.visitor("dora").submit(prompt=words)
+    page = sign_in(house, "dora")
+    field = prompt(page)
+    field.fill("A pier at")
+    for expected in ("A pier in fog", "A pier at noon", "A pier at noon"):
+        field.press("Alt+ArrowUp")
+        expect(field).to_have_value(expected)
+    for expected in ("A pier in fog", "A pier at", "A pier at"):
+        field.press("Alt+ArrowDown")
+        expect(field).to_have_value(expected)
+    # Changed, it is what is being typed: the walk begins anew from there.
+    field.press("Alt+ArrowUp")
+    expect(field).to_have_value("A pier in fog")
+    field.press("End")
+    field.press_sequentially(" at night")
+    field.press("Alt+ArrowUp")
+    expect(field).to_have_value("A pier in fog")
+    field.press("Alt+ArrowDown")
+    expect(field).to_have_value("A pier in fog at night")
+    expect(page.locator("#announcer")).to_have_text("What you typed.")
+
+
+def test_earlier_prompts_that_cannot_be_fetched_are_said_and_the_prompt_is_kept(house, sign_in):
+    page = sign_in(house, "ada")
+    page.route("**/prompts/", lambda route: route.abort())
+    prompt(page).fill("Half a thought")
+    prompt(page).press("Alt+ArrowUp")
+    expect(page.locator(".toast")).to_contain_text("Your earlier prompts could not be fetched.")
+    expect(prompt(page)).to_have_value("Half a thought")
+
+
+def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, sign_in):  # noqa: F811
+    page = sign_in(house, "ada")
+    frames(page)
+    link_of = card(page, shown["ready"]).locator(".card-link")
+    more = card(page, shown["ready"]).get_by_role("link", name="More")
+    account = page.get_by_role("button", name="Account of ada")
+    earlier = page.get_by_role("link", name="Earlier prompts")
+    clips = page.get_by_role("link", name="Choose start picture from the gallery")
+    code = page.locator("#composer").get_by_role("button", name="Code")
+    ways = {
+        "video": (link_of, page.locator("#film-dialog")),
+        "card menu": (more, page.locator("#card-menu")),
+        "account": (account, page.locator("#account")),
+        "earlier prompts": (earlier, page.get_by_role("dialog", name="Earlier prompts")),
+        "clips": (clips, page.locator("dialog.clips-dialog")),
+        "code": (code, page.locator("#ask-code")),
+    }
+    for name, (opener, what) in ways.items():
+        opener.focus()
+        page.keyboard.press("Enter")
+        expect(what, name).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(what, name).to_be_hidden()
+        expect(opener, name).to_be_focused()
+    link_of.focus()
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    expect(link_of).to_be_focused()
+
+
+def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(house, sign_in):
+    page = sign_in(house, "ada")
+    account = page.get_by_role("button", name="Account of ada")
+    page.mouse.move(5, 5)
+    page.wait_for_function("() => customElements.get('hot-keys')")
+    account.focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Keyboard shortcuts").focus()
+    page.keyboard.press("Enter")
+    keys = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
+    expect(account).to_be_focused()
+
+
+def test_escape_closes_one_thing_at_a_time(house, shown, sign_in):  # noqa: F811
+    page = sign_in(house, "ada", viewport={"width": 390, "height": 844})
+    new = page.get_by_role("link", name="New video")
+    new.click()
+    expect(prompt(page)).to_be_focused()
+    frames(page)
+    sheet = page.get_by_role("dialog", name="New video")
+    over = {
+        "earlier prompts": (
+            page.get_by_role("link", name="Earlier prompts"),
+            page.get_by_role("dialog", name="Earlier prompts"),
+        ),
+        "clips": (
+            page.get_by_role("link", name="Choose start picture from the gallery"),
+            page.locator("dialog.clips-dialog"),
+        ),
+        "code": (page.locator("#composer").get_by_role("button", name="Code"), page.locator("#ask-code")),
+    }
+    for name, (opener, what) in over.items():
+        opener.focus()
+        page.keyboard.press("Enter")
+        expect(what, name).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(what, name).to_be_hidden()
+        expect(opener, name).to_be_focused()
+        expect(sheet, name).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(sheet).to_be_hidden()
+    expect(new).to_be_focused()
+
+
+def test_what_was_dropped_is_what_the_video_begins_with(page, tmp_path, house):
+    drop(page, "start", file(tmp_path, "teal.png", a_frame("teal")["buffer"]))
+    expect(kept(page, "start")).to_have_value(UUID)
+    frame = kept(page, "start").input_value()
+    prompt(page).fill("From what was dropped")
+    uuid = press(page, "Generate")
+    stored = house.python(
+        f"from videos.models import Generation\nprint(Generation.objects.get(uuid={uuid!r}).start_frame.uuid)"
+    )
+    assert stored == frame
