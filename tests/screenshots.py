@@ -4,6 +4,7 @@ A real installation with the sandbox provider, a team of three, and a browser; t
 """
 
 import io
+import itertools
 import os
 import shutil
 import sys
@@ -43,6 +44,26 @@ shelf.add(ready[:4], ada)
 Collection.objects.named("Moodboard", ben)[0].add(ready[4:6], ben)
 ready[4].choose("picked", ben)
 ready[8].choose("rejected", ben)
+"""
+# After the pictures of the studio: a month of work, a budget, an invitation, a link.
+LATER = """
+import random
+from datetime import timedelta
+from django.utils import timezone
+from videos.models import Balance, Generation, Member, Share, Terms
+chance = random.Random(4)
+ada, ben, joana = (Member.objects.get(username=name) for name in ("ada", "ben", "joana"))
+for member, first, last in ((ada, "Ada", "Moreau"), (ben, "Ben", "Okafor"), (joana, "Joana", "Reis")):
+    Member.objects.filter(pk=member.pk).update(first_name=first, last_name=last)
+Terms.objects.update_or_create(pk=1, defaults={"team_limit": 400_000, "member_limit": 12_000})
+joana.set_limit(ada, own=True, limit=60_000)
+template = Generation.objects.filter(state="completed").first()
+for row in Generation.objects.exclude(state__in=["queued", "submitting", "processing"]):
+    at = timezone.now() - timedelta(days=chance.triangular(0, 28, 6))
+    Generation.objects.filter(pk=row.pk).update(created_at=at, finished_at=at + timedelta(seconds=chance.gauss(85, 20)))
+template.refresh_from_db()
+share = Share.objects.make(template, ada, days=7, chain=False, with_prompt=True)
+print(share.secret_path)
 """
 
 
@@ -111,6 +132,50 @@ def account(page: Page) -> None:
     page.get_by_role("button", name="Account of").click()
 
 
+def again(page: Page) -> None:
+    """The same request once more."""
+    if page.locator("[data-open]").is_visible():
+        page.locator("[data-open]").click()
+    page.get_by_role("textbox", name="Prompt").fill(PROMPTS[0][1])
+    page.locator(".composer-foot > [type=submit]").click()
+    page.locator(".made").wait_for()
+
+
+def too_much(page: Page) -> None:
+    if page.locator("[data-open]").is_visible():
+        page.locator("[data-open]").click()
+    page.get_by_label("Several prompts at once").check()
+    page.get_by_role("textbox", name="Prompt").fill("\n".join(f"A heron, shot {number}" for number in range(1, 13)))
+
+
+def invite(page: Page) -> None:
+    page.get_by_label("E-mail address").fill("mika@example.com")
+    page.get_by_role("button", name="Make an invitation").click()
+    page.locator("#secret-link").wait_for()
+
+
+def later_pages(uuids: dict[str, str], watch: str) -> list[tuple]:
+    return [
+        ("already-made", "/", again),
+        ("over-budget", "/", too_much),
+        ("usage", "/usage/", None),
+        ("usage-empty", "/usage/?since=2020-01-01&until=2020-01-31", None),
+        ("budget", "/team/budget/", None),
+        ("team", "/team/", None),
+        ("team-invitation", "/team/", invite),
+        ("member", "/team/2/", None),
+        ("what-was-changed", "/team/changes/", None),
+        ("profile", "/profile/", None),
+        ("shares", f"/generations/{uuids['chain']}/shares/", None),
+        ("all-shares", "/team/shares/", None),
+        ("watch", watch, None),
+        ("watch-gone", "/watch/nothing/here/", None),
+        ("api-tokens", "/admin/videos/apitoken/", None),
+        ("api-token", "/admin/videos/apitoken/1/change/", None),
+        ("new-secret", "/admin/videos/apitoken/1/rotate/", None),
+    ]
+
+
 def pages(uuids: dict[str, str]) -> list[tuple]:
     """Name, path, and what is done before the picture is taken."""
     film = {name: f"/generations/{uuid}/" for name, uuid in uuids.items()}
@@ -158,36 +223,43 @@ def main() -> int:
         try:
             house.start()
             uuids: dict[str, str] = {}
-            for scheme in ("dark", "light"):
-                for size, (width, height) in SIZES.items():
-                    phone = size == "phone"
-                    context = browser.new_context(
-                        viewport={"width": width, "height": height},
-                        color_scheme=scheme,
-                        is_mobile=phone,
-                        has_touch=phone,
-                        reduced_motion="reduce",
-                    )
-                    page = context.new_page()
-                    page.goto(f"{house.url}/login/")
+            watch = ""
+            # What comes later changes the rooms that were shown before it.
+            for later, scheme, size in itertools.product((False, True), ("dark", "light"), SIZES):
+                width, height = SIZES[size]
+                phone = size == "phone"
+                context = browser.new_context(
+                    viewport={"width": width, "height": height},
+                    color_scheme=scheme,
+                    is_mobile=phone,
+                    has_touch=phone,
+                    reduced_motion="reduce",
+                )
+                page = context.new_page()
+                page.goto(f"{house.url}/login/")
+                if not later:
                     names.append(f"login-{size}-{scheme}")
                     shoot(page, names[-1])
-                    page.get_by_label("Username").fill("ada")
-                    page.get_by_label("Password").fill(PASSWORD)
-                    page.get_by_role("button", name="Sign in").click()
-                    page.wait_for_url(f"{house.url}/")
-                    if not uuids:
-                        names.append("studio-empty-desktop-dark")
-                        shoot(page, names[-1])
-                        uuids = seed(house)
-                    for name, path, act in pages(uuids):
-                        page.goto(house.url + path)
-                        page.wait_for_load_state("networkidle")
-                        if act:
-                            act(page)
-                        names.append(f"{name}-{size}-{scheme}")
-                        shoot(page, names[-1])
-                    context.close()
+                page.get_by_label("Username").fill("ada")
+                page.get_by_label("Password").fill(PASSWORD)
+                page.get_by_role("button", name="Sign in").click()
+                page.wait_for_url(f"{house.url}/")
+                if not uuids:
+                    names.append("studio-empty-desktop-dark")
+                    shoot(page, names[-1])
+                    uuids = seed(house)
+                shown = pages(uuids)
+                if later:
+                    watch = watch or house.python(LATER).strip()
+                    shown = later_pages(uuids, watch)
+                for name, path, act in shown:
+                    page.goto(house.url + path)
+                    page.wait_for_load_state("networkidle")
+                    if act:
+                        act(page)
+                    names.append(f"{name}-{size}-{scheme}")
+                    shoot(page, names[-1])
+                context.close()
         finally:
             browser.close()
             house.stop()

@@ -9,7 +9,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 from lumaweb import environment
-from videos.models import Member
+from videos.models import Invitation, Member
+from videos.views.account import setup_code
 from videos.views.address import AN_ADDRESS_MAY
 
 from .factories import a_member, an_admin
@@ -117,13 +118,78 @@ def test_whatever_name_is_tried_is_counted_and_kept_in_a_plain_form(client, ada,
         return
     assert answer.status_code in (200, 422)
     for attempt in AccessAttempt.objects.all():
-        assert attempt.username.isascii() and len(attempt.username) <= 150
+        assert len(bytes.fromhex(attempt.username)) == 32
 
 
-def test_no_password_is_stored_with_a_failure(client, ada):
-    knock(client, password="my other secret word")
-    stored = str(AccessAttempt.objects.values_list().get())
-    assert "my other secret word" not in stored
+def stored() -> str:
+    return str(list(AccessAttempt.objects.values_list()))
+
+
+def test_no_password_is_stored_with_a_failure_and_none_in_the_wrong_field_either(client, ada, caplog):
+    for _ in range(5):
+        knock(client, username="correct-horse-9", password="my other secret word")
+    for secret in ("my other secret word", "correct-horse-9"):
+        assert secret not in stored()
+        assert secret not in caplog.text
+
+
+def test_an_address_behind_a_proxy_that_is_none_is_the_proxy_s(client, ada, settings):
+    settings.TRUSTED_PROXIES = 1
+    for said in ("unknown", "203.0.113.7:1234", "<x>", "a" * 99, "::gggg"):
+        assert knock(client, HTTP_X_FORWARDED_FOR=said).status_code in (200, 429)
+    assert knock(client, password=PASSWORD, HTTP_X_FORWARDED_FOR="unknown").status_code == 429
+
+
+def test_a_whole_network_of_ipv6_is_one_address(client, ada):
+    for number in range(5):
+        knock(client, REMOTE_ADDR=f"2001:db8:0:7::{number}")
+    assert knock(client, password=PASSWORD, REMOTE_ADDR="2001:db8:0:7:ffff::9").status_code == 429
+    assert knock(client, password=PASSWORD, REMOTE_ADDR="2001:db8:0:8::1").url == "/"
+
+
+# ── What opens like a password ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_code_of_the_set_up_is_not_to_be_guessed(client, settings):
+    settings.ON_LOOPBACK = False
+    sent = {"username": "ada", "password1": PASSWORD, "password2": PASSWORD}
+    for number in range(5):
+        assert client.post("/setup/", sent | {"code": f"guess-{number}"}).status_code == 422
+    answer = client.post("/setup/", sent | {"code": setup_code()})
+    assert answer.status_code == 429 and answer["Retry-After"] == "600"
+    assert "Wait 10 minutes" in answer.content.decode()
+    assert not Member.objects.exists()
+    assert PASSWORD not in stored() and "guess" not in stored()
+    assert client.post("/setup/", sent | {"code": setup_code()}, REMOTE_ADDR="198.51.100.3").url == "/"
+
+
+def test_links_of_invitations_are_not_to_be_guessed(client):
+    _, key = Invitation.objects.invite(an_admin())
+    for number in range(AN_ADDRESS_MAY):
+        assert client.get(f"/invitations/guess-{number}/").status_code == 404
+    assert client.get(f"/invitations/{key}/").status_code == 429
+    assert client.get(f"/invitations/{key}/", REMOTE_ADDR="198.51.100.3").status_code == 200
+    assert "guess" not in stored()
+
+
+def test_a_dead_link_tried_on_and_on_keeps_nobody_from_another(client):
+    _, key = Invitation.objects.invite(an_admin())
+    for _ in range(5):
+        assert client.get("/invitations/dead/").status_code == 404
+    assert client.get("/invitations/dead/").status_code == 429
+    assert client.get(f"/invitations/{key}/").status_code == 200
+
+
+def test_an_open_session_does_not_help_to_guess_its_password(client, ada):
+    client.force_login(ada)
+    sent = {"new_password1": "some other word", "new_password2": "some other word"}
+    for number in range(5):
+        assert client.post("/profile/password/", sent | {"old_password": f"guess-{number}"}).status_code == 422
+    answer = client.post("/profile/password/", sent | {"old_password": PASSWORD})
+    assert answer.status_code == 429 and "Nothing was done" in answer.content.decode()
+    assert "guess" not in stored() and "some other word" not in stored()
+    ada.refresh_from_db()
+    assert ada.check_password(PASSWORD)
 
 
 def test_the_admin_s_pages_have_no_door_of_their_own(client, ada):
@@ -135,6 +201,7 @@ def test_the_admin_s_pages_have_no_door_of_their_own(client, ada):
     assert client.get("/admin/", follow=True).status_code == 403
     client.force_login(an_admin())
     assert client.get("/admin/").status_code == 200
+    assert client.get("/admin/password_change/").url == "/profile/"
 
 
 def test_somebody_deactivated_does_not_come_in(client, ada):
@@ -163,3 +230,28 @@ def test_an_address_that_cannot_be_read_stops_the_start_without_showing_it(monke
     with pytest.raises(ImproperlyConfigured, match="LUMAWEB_EMAIL_URL cannot be read") as stopped:
         environment.mail("LUMAWEB_EMAIL_URL")
     assert "secret" not in str(stopped.value)
+
+
+FROM = {
+    "films@example.com": "films@example.com",
+    "Lumaweb <films@example.com>": "Lumaweb <films@example.com>",
+    "": None,
+    "Lumaweb": None,
+    "Lumaweb <films>": None,
+    "films@example.com\nBcc: x@example.com": None,
+}
+
+
+@pytest.mark.parametrize("value", FROM)
+def test_where_mail_is_sent_it_comes_from_an_address(monkeypatch, value):
+    monkeypatch.setenv("LUMAWEB_EMAIL_FROM", value)
+    if FROM[value]:
+        assert environment.sender("LUMAWEB_EMAIL_FROM", wanted=True) == value
+    else:
+        with pytest.raises(ImproperlyConfigured, match="such as Lumaweb <films@example"):
+            environment.sender("LUMAWEB_EMAIL_FROM", wanted=True)
+
+
+def test_without_mail_nobody_has_to_say_whom_it_comes_from(monkeypatch):
+    monkeypatch.delenv("LUMAWEB_EMAIL_FROM", raising=False)
+    assert "@" in environment.sender("LUMAWEB_EMAIL_FROM", wanted=False)

@@ -1,6 +1,6 @@
 """What a member asked for."""
 
-from .account import ChoicesForm, ComingInForm, NewPasswordForm, ProfileForm
+from .account import ChoicesForm, ComingInForm, ForgottenForm, ProfileForm
 from .gallery import FilterForm
 from .generation import GenerationForm, cut_frame, frames_impossible, keep_frame
 from .money import TermsForm
@@ -13,10 +13,10 @@ __all__ = [
     "ChoicesForm",
     "ComingInForm",
     "FilterForm",
+    "ForgottenForm",
     "GenerationForm",
     "InviteForm",
     "LimitForm",
-    "NewPasswordForm",
     "ProfileForm",
     "RangeForm",
     "SetupForm",

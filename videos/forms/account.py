@@ -1,19 +1,15 @@
 """What somebody says about themselves, and how they come in."""
 
 import unicodedata
-from datetime import timedelta
 
 from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
-from django.contrib.auth.forms import PasswordResetForm as DjangoPasswordResetForm
-from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
+from django.db import IntegrityError
 
-from ..models import Change, Invitation, Member, Theme
+from ..models import Invitation, Member, Theme
 from ..models.member import HUES
 
-MAILED = "A link to a new password was mailed."
-AGAIN_AFTER = timedelta(minutes=15)
+TAKEN = "Somebody of the team has this name. Choose another one."
 HUE_NAMES = ("Violet", "Green", "Red", "Blue", "Magenta", "Olive", "Cyan", "Brown")
 
 
@@ -88,7 +84,7 @@ class ComingInForm(BaseUserCreationForm):
     def clean_username(self) -> str:
         username = self.cleaned_data["username"]
         if Member.objects.filter(username__iexact=username).exists():
-            raise forms.ValidationError("Somebody of the team has this name. Choose another one.")
+            raise forms.ValidationError(TAKEN)
         return username
 
     def clean_first_name(self) -> str:
@@ -98,23 +94,21 @@ class ComingInForm(BaseUserCreationForm):
         return _words(self.cleaned_data["last_name"])
 
     def save(self, commit: bool = True) -> Member | None:
-        """Make the member; None when the link was used or revoked meanwhile."""
+        """Make the member; None when the link was used or revoked meanwhile, or the name taken: see `errors`."""
         member = super().save(commit=False)
         member.email = self.invitation.email
-        return member if self.invitation.accept(member) else None
+        try:
+            return member if self.invitation.accept(member) else None
+        except IntegrityError:
+            self.add_error("username", TAKEN)
+            return None
 
 
-class NewPasswordForm(DjangoPasswordResetForm):
+class ForgottenForm(forms.Form):
     """By name or address: whoever forgot the password may know only one of them."""
 
-    email = forms.CharField(label="Username or e-mail address", max_length=254)
-
-    def get_users(self, email: str):
-        """Who gets a mail: nobody a second time within a quarter of an hour, whoever asks for it."""
-        known = Member.objects.filter(Q(email__iexact=email) | Q(username__iexact=email), is_active=True)
-        lately = Change.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
-        return [member for member in known.exclude(Exists(lately)).exclude(email="") if member.has_usable_password()]
-
-    def send_mail(self, subject, email, context, from_email, to_email, html_email_template_name=None) -> None:
-        Change.objects.note(None, MAILED, about=context["user"])
-        super().send_mail(subject, email, context, from_email, to_email, html_email_template_name)
+    email = forms.CharField(
+        label="Username or e-mail address",
+        max_length=254,
+        error_messages={"required": "Say who you are: your username, or your e-mail address."},
+    )

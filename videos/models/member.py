@@ -13,7 +13,7 @@ from django.utils.crypto import salted_hmac
 from .budget import Balance, Terms, month_of, shown
 
 HUES = 8
-# How exactly it is known when somebody was last here: one write a minute, whatever their open tabs ask.
+# How exactly it is known when somebody was last here: one write a minute at most.
 SEEN_EVERY = timedelta(minutes=1)
 
 

@@ -19,6 +19,7 @@ from lumaweb import environment
 
 from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
 from ..models import Allowance, Change, Invitation, Member
+from .address import may_try, was_wrong
 
 YEAR = 365 * 24 * 3600
 PASSWORDS = "django.contrib.auth.backends.ModelBackend"
@@ -40,6 +41,8 @@ def setup(request: HttpRequest) -> HttpResponse:
     """Make the first admin; closed for ever once there is a member."""
     if Member.objects.exists():
         return redirect("studio")
+    if request.method == "POST" and not may_try(request, "code"):
+        return kept_out(request)
     code = setup_code()
     form = SetupForm(request.POST or None, code=code)
     if request.method == "POST" and form.is_valid():
@@ -48,6 +51,8 @@ def setup(request: HttpRequest) -> HttpResponse:
             return redirect("login")
         login(request, member, backend=PASSWORDS)
         return redirect("studio")
+    if "code" in form.errors:
+        was_wrong(request, "code")
     status = 422 if request.method == "POST" else 200
     return render(request, "videos/setup.html", {"form": form, "asks_code": not settings.ON_LOOPBACK}, status=status)
 
@@ -56,15 +61,19 @@ def setup(request: HttpRequest) -> HttpResponse:
 
 
 def kept_out(request: HttpRequest, answer: HttpResponse | None = None, credentials: dict | None = None) -> HttpResponse:
-    """The sign-in for whoever tried too many passwords: the right one is not looked at either for a while."""
+    """For whoever tried too many passwords, links or codes: the right one is not looked at either for a while."""
     minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
-    words = (
-        f"Too many wrong passwords came from your address. Wait {minutes} minutes and try again. If you forgot yours, "
-        "ask your admin for a new one."
-    )
-    form = AuthenticationForm(request, initial={"username": request.POST.get("username", "")[:150]})
-    context = {"form": form, "kept_out": words, "next": request.POST.get("next", "")}
-    response = render(request, "registration/login.html", context, status=429)
+    if request.resolver_match.url_name == "login":
+        words = (
+            f"Too many wrong passwords came from your address. Wait {minutes} minutes and try again. If you forgot "
+            "yours, ask your admin for a new one."
+        )
+        form = AuthenticationForm(request, initial={"username": request.POST.get("username", "")[:150]})
+        context = {"form": form, "kept_out": words, "next": request.POST.get("next", "")}
+        response = render(request, "registration/login.html", context, status=429)
+    else:
+        words = f"Too many wrong tries came from your address. Nothing was done. Wait {minutes} minutes and try again."
+        response = render(request, "registration/wait.html", {"kept_out": words}, status=429)
     response.headers["Retry-After"] = str(minutes * 60)
     return response
 
@@ -84,16 +93,20 @@ def admin_login(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, key: str) -> HttpResponse:
     """Where an invitation's link leads: choose a name and a password, once."""
+    # Counted by its own link, so that one that is tried again and again keeps nobody from another.
+    if not may_try(request, f"invitation {key}"):
+        return _secret(kept_out(request))
     invited = Invitation.objects.opened_by(key)
     if not invited:
+        was_wrong(request, f"invitation {key}")
         return _secret(render(request, "videos/invitation_gone.html", status=404))
     form = ComingInForm(request.POST or None, invitation=invited)
     if request.method == "POST" and form.is_valid():
-        member = form.save()
-        if member is None:
+        if member := form.save():
+            login(request, member, backend=PASSWORDS)
+            return redirect("studio")
+        if not form.errors:
             return _secret(render(request, "videos/invitation_gone.html", status=404))
-        login(request, member, backend=PASSWORDS)
-        return redirect("studio")
     status = 422 if request.method == "POST" else 200
     return _secret(render(request, "videos/invitation.html", {"form": form, "invited": invited}, status=status))
 
@@ -143,8 +156,13 @@ def choices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def password(request: HttpRequest) -> HttpResponse:
     """Another password; every other browser has to sign in with it."""
+    what = f"present password {request.user.pk}"
+    if not may_try(request, what):
+        return kept_out(request)
     form = PasswordChangeForm(request.user, request.POST)
     if not form.is_valid():
+        if "old_password" in form.errors:
+            was_wrong(request, what)
         return _profile(request, ProfileForm(instance=request.user), form)
     form.save()
     update_session_auth_hash(request, form.user)

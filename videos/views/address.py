@@ -1,12 +1,14 @@
 """From where somebody knocks, and what is counted of it."""
 
-import re
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+from axes.handlers.proxy import AxesProxyHandler
 from axes.models import AccessAttempt
 from django.conf import settings
 from django.db.models import Sum
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.crypto import salted_hmac
 
 # Wrong passwords from one address, whatever the names, before it is kept out as a whole: an office shares one.
 AN_ADDRESS_MAY = 30
@@ -20,15 +22,25 @@ def client_address(request: HttpRequest) -> str:
     """
     hops = settings.TRUSTED_PROXIES
     said = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    if hops and len(said) >= hops:
-        return said[-hops][:45]
-    return request.META.get("REMOTE_ADDR") or "127.0.0.1"
+    claimed = _counted(said[-hops]) if hops and len(said) >= hops else ""
+    return claimed or _counted(request.META.get("REMOTE_ADDR", "")) or "127.0.0.1"
+
+
+def _counted(said: str) -> str:
+    """An address as it is counted, "" for what is none; of IPv6 the network, as whoever has one has 2**64 addresses."""
+    try:
+        address: IPv4Address | IPv6Address = ip_address(said.partition("%")[0])
+    except ValueError:
+        return ""
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Network((address, 64), strict=False).network_address)
+    return str(address)
 
 
 def name_tried(request: HttpRequest, credentials: dict | None = None) -> str:
-    """The name somebody tries, in a form that can be stored whatever was sent."""
-    name = (credentials or {}).get("username") or request.POST.get("username") or ""
-    return re.sub(r"[^\w.@+-]", "?", str(name).encode("ascii", "replace").decode())[:150].lower()
+    """What is stored of the name somebody tries: a digest, as a password typed into the wrong field is one, too."""
+    name = str((credentials or {}).get("username") or request.POST.get("username") or "").casefold()
+    return salted_hmac("videos.sign-in", name.encode("utf-8", "replace"), algorithm="sha256").hexdigest()
 
 
 def counted_by(request_or_attempt, credentials: dict | None = None) -> list:
@@ -38,3 +50,26 @@ def counted_by(request_or_attempt, credentials: dict | None = None) -> list:
     failed = AccessAttempt.objects.filter(ip_address=address, attempt_time__gte=since)
     storm = (failed.aggregate(all=Sum("failures_since_start"))["all"] or 0) >= AN_ADDRESS_MAY
     return ["ip_address"] if storm else [["username", "ip_address"]]
+
+
+def _bare(request: HttpRequest) -> HttpRequest:
+    """As much of a request as is counted: with what else was sent, a password perhaps, nothing is to be stored."""
+    bare = HttpRequest()
+    names = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
+    bare.META = {name: request.META[name] for name in names if name in request.META} | {"PATH_INFO": ""}
+    return bare
+
+
+def may_try(request: HttpRequest, what: str) -> bool:
+    """Whether something that opens like a password, the code of the set-up say, may still be tried from there."""
+    return AxesProxyHandler.is_allowed(_bare(request), {"username": what})
+
+
+def was_wrong(request: HttpRequest, what: str) -> None:
+    """Count it with the wrong passwords: five of one thing, thirty of whatever."""
+    AxesProxyHandler.user_login_failed(sender=was_wrong, credentials={"username": what}, request=_bare(request))
+
+
+def own_origin(request: HttpRequest) -> str:
+    """Where links to send to somebody begin: the address everybody knows, where there is one."""
+    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"

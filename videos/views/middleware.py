@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 # What compresses; pictures and videos do not.
 TEXT = re.compile(r"text/|application/(json|javascript|manifest\+json)\b|image/svg\+xml\b")
 BROTLI = re.compile(r"\bbr\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+# What open tabs ask by themselves: nobody has done anything, and it is to cost no query more.
+POLLS = {"live", "compare-news"}
 SMALL = 200  # bytes, below which nothing is won
 
 
@@ -59,7 +61,8 @@ class SignInMiddleware(LoginRequiredMiddleware):
 
     def process_view(self, request: HttpRequest, view_func, args, kwargs) -> HttpResponse | None:
         answer = super().process_view(request, view_func, args, kwargs)
-        if answer is None and getattr(view_func, "login_required", True):
+        polled = getattr(request.resolver_match, "url_name", "") in POLLS
+        if answer is None and getattr(view_func, "login_required", True) and not polled:
             try:
                 request.user.seen()
             except DatabaseError:

@@ -1,47 +1,46 @@
-"""Another password for whoever forgot theirs: Django's own way, with our pages."""
+"""Another password for whoever forgot theirs."""
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
+from django.views.decorators.http import require_http_methods
 
-from ..forms import NewPasswordForm
+from ..forms import ForgottenForm
 from ..models import Change
+from ..tasks import mail_new_password_later
+from .address import own_origin
 
 
-@method_decorator(login_not_required, name="dispatch")
-class _Asking(auth.PasswordResetView):
-    """Ask for a link by mail. The answer is the same whether the name is known or not."""
-
-    form_class = NewPasswordForm
-    template_name = "registration/password_reset.html"
-    email_template_name = "mail/password_reset.txt"
-    subject_template_name = "mail/password_reset_subject.txt"
-    success_url = reverse_lazy("password_reset_done")
-    extra_email_context = {"origin": settings.PUBLIC_URL}
-
-    def get_context_data(self, **context):
-        return super().get_context_data(can_mail=settings.CAN_MAIL, **context)
-
-    def form_valid(self, form):
-        return super().form_valid(form) if settings.CAN_MAIL else self.form_invalid(form)
-
-    def form_invalid(self, form):
-        return self.render_to_response(self.get_context_data(form=form), status=422)
+@login_not_required
+@require_http_methods(["GET", "POST"])
+def asking(request: HttpRequest) -> HttpResponse:
+    """Ask for a link by mail. Whether there is such a member is found out by the worker: no answer is slower here."""
+    form = ForgottenForm(request.POST or None)
+    if request.method == "POST" and settings.CAN_MAIL and form.is_valid():
+        mail_new_password_later(form.cleaned_data["email"], own_origin(request))
+        return redirect("password_reset_done")
+    context = {"form": form, "can_mail": settings.CAN_MAIL}
+    return render(request, "registration/password_reset.html", context, status=422 if request.method == "POST" else 200)
 
 
 @method_decorator(login_not_required, name="dispatch")
 class _Choosing(auth.PasswordResetConfirmView):
+    """Django's own way: the key leaves the address for the session before the page is shown."""
+
     template_name = "registration/password_choose.html"
     success_url = reverse_lazy("login")
 
     def form_valid(self, form):
         answer = super().form_valid(form)
         Change.objects.note(self.user, f"{self.user.username} has a new password, by a link.", about=self.user)
+        messages.success(self.request, "Your password is changed. Sign in with it.")
         return answer
 
 
-asking = _Asking.as_view()
 sent = login_not_required(auth.PasswordResetDoneView.as_view(template_name="registration/password_sent.html"))
 choosing = _Choosing.as_view()

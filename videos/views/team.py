@@ -1,26 +1,19 @@
-import logging
-import smtplib
-
 from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth.tokens import default_token_generator
 from django.core.exceptions import PermissionDenied
-from django.core.mail import send_mail
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_encode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from .. import mail
 from ..forms import InviteForm, LimitForm
 from ..models import Change, Invitation, Member, Terms
 from ..models.member import Usage
+from .address import own_origin
 
-logger = logging.getLogger(__name__)
 CHANGES = 50
 THE_LAST = "Nobody else is an admin. Make somebody one first."
 
@@ -28,11 +21,6 @@ THE_LAST = "Nobody else is an admin. Make somebody one first."
 def _admins_only(request: HttpRequest) -> None:
     if not request.user.is_superuser:
         raise PermissionDenied("Only an admin manages the team.")
-
-
-def _address(request: HttpRequest, path: str) -> str:
-    """A link to send to somebody: by the address everybody knows, where there is one."""
-    return f"{settings.PUBLIC_URL}{path}" if settings.PUBLIC_URL else request.build_absolute_uri(path)
 
 
 @require_GET
@@ -63,24 +51,12 @@ def invitations(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     invitation, key = form.save_by(request.user)
-    link = _address(request, reverse("invitation", args=[key]))
-    mailed = bool(invitation.email) and _mail(invitation.email, "invitation", {"link": link, "invitation": invitation})
+    link = own_origin(request) + reverse("invitation", args=[key])
+    about = {"link": link, "invitation": invitation}
+    mailed = bool(invitation.email) and mail.send(invitation.email, "invitation", about)
     if mailed:
         Invitation.objects.filter(pk=invitation.pk).update(mailed_at=timezone.now())
     return _page(request, InviteForm(), link=link, link_for=invitation.email or "them", mailed=mailed)
-
-
-def _mail(to: str, what: str, context: dict) -> bool:
-    """Send one of the texts under templates/mail/; False where mail is not set up, or was not taken."""
-    if not settings.CAN_MAIL:
-        return False
-    subject, _, text = render_to_string(f"mail/{what}.txt", context).strip().partition("\n")
-    try:
-        return bool(send_mail(subject, text.strip() + "\n", None, [to]))
-    except (OSError, smtplib.SMTPException) as error:
-        # Its link is on the screen all the same.
-        logger.warning("mail could not be sent: %s", type(error).__name__)
-        return False
 
 
 @require_POST
@@ -155,10 +131,8 @@ def new_password(request: HttpRequest, pk: int) -> HttpResponse:
     """A link by which a member chooses a new password, once, within a day."""
     _admins_only(request)
     somebody = get_object_or_404(Member, pk=pk, is_active=True)
-    uid = urlsafe_base64_encode(force_bytes(somebody.pk))
-    path = reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(somebody)])
-    link = _address(request, path)
-    mailed = bool(somebody.email) and _mail(somebody.email, "password", {"link": link, "member": somebody})
+    link = own_origin(request) + mail.path_to_new_password(somebody)
+    mailed = bool(somebody.email) and mail.send(somebody.email, "password", {"link": link, "member": somebody})
     Change.objects.note(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
     return _member(request, somebody, LimitForm.of(somebody), link=link, mailed=mailed)
 
