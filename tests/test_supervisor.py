@@ -236,7 +236,7 @@ sys.exit(Supervisor([Program("one", python(OBEDIENT))], pace=pace).run())
     wait_until(lambda: set(children_of(running.process.pid)) - {child, first})
     running.process.kill()
     running.process.wait()
-    wait_until(lambda: not is_alive(child), seconds=2)
+    wait_until(lambda: not is_alive(child))
 
 
 def test_a_program_whose_pulse_stands_still_is_killed_and_another_is_not(supervise, tmp_path):

@@ -297,7 +297,7 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
     )
     TemporaryLink.mint("https://films.example.com", generation, frame=start)
     TemporaryLink.mint("https://films.example.com", a_generation(ada), clip=generation)
-    Generation.objects.filter(pk=generation.pk).update(price="1.5")
+    Generation.objects.filter(pk=generation.pk).update(amount=1500)
     stored = [*files_of(generation), start.file.name, end.file.name]
     fresh = a_saved_one(ada)
     fresh.trash(ada)
@@ -316,7 +316,7 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
     assert not TemporaryLink.objects.exists()
     assert not Leftover.objects.exists()
     # What stays, for sums and lineage.
-    assert (generation.state, generation.price, generation.parent) == ("completed", 1.5, parent)
+    assert (generation.state, generation.amount, generation.parent) == ("completed", 1500, parent)
     assert generation.task_id
     assert generation.video_id
     assert generation.finished_at

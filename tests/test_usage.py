@@ -13,7 +13,7 @@ from django.utils import timezone
 from videos.forms import presets
 from videos.models import Generation, usage
 from videos.models.usage import Range
-from videos.views.plots import ceiling, stacked
+from videos.views.plots import scale, stacked
 
 from .factories import a_generation, a_member, a_token, an_admin
 
@@ -103,6 +103,45 @@ def test_median_and_p95_are_those_of_a_sorted_list(client, ada):
     assert "95 of 100 within 1 min 35 s" in words(client.get("/usage/", IN_NOVEMBER))
 
 
+def test_times_of_too_many_say_that_they_are_of_the_latest(client, ada):
+    first = a_video(ada, at(2), seconds=900)
+    quick = {"state": "completed", "created_at": at(3), "finished_at": at(3) + timedelta(seconds=60)}
+    Generation.objects.bulk_create(
+        (
+            Generation(submission=first.submission, member=ada, take=take, **quick)
+            for take in range(2, usage.TIMED_AT_MOST + 2)
+        ),
+        batch_size=500,
+    )
+    client.force_login(ada)
+    assert usage.times(NOVEMBER).of == 10_000
+    assert "95 of 100 within 1 min 00 s. Of the latest 10,000" in words(client.get("/usage/", IN_NOVEMBER))
+
+
+def test_a_hundred_percent_is_when_nothing_failed(client, ada):
+    row = a_video(ada, at(2), "failed", code="forbidden")
+    Generation.objects.bulk_create(
+        Generation(submission=row.submission, member=ada, take=take, state="completed", created_at=at(3))
+        for take in range(2, 302)
+    )
+    client.force_login(ada)
+    assert "Success 99 %" in words(client.get("/usage/", IN_NOVEMBER))
+    Generation.objects.filter(pk=row.pk).update(state="completed")
+    assert "Success 100 %" in words(client.get("/usage/", IN_NOVEMBER))
+
+
+def test_the_pictures_say_their_main_point(client, ada):
+    a_video(ada, at(9))
+    client.force_login(ada)
+    text = client.get("/usage/", IN_NOVEMBER).content.decode()
+    assert 'aria-label="1 video, fewer than one a day on average; most on 9 Nov: 1. 1 ready, 0 failed."' in text
+    assert 'aria-label="1 credit, fewer than one a day on average; most on 9 Nov: 1. 1 spent, 0 set aside."' in text
+    a_year = client.get("/usage/", {"since": "2025-12-01", "until": "2026-11-30"}).content.decode()
+    assert "most in the week of 9 Nov 2026: 1." in a_year
+    for_ever = client.get("/usage/", {"since": "2018-01-01", "until": "2026-11-30"}).content.decode()
+    assert "most in Q4 2026: 1." in for_ever
+
+
 def test_deleted_videos_were_paid_for_and_count(client, ada):
     row = a_video(ada, at(2), prompt="a secret heron")
     Generation.objects.filter(pk=row.pk).update(trashed_at=at(3), purged_at=at(4), prompt="")
@@ -186,8 +225,39 @@ def test_the_file_has_the_same_sums(client, ada, ben):
     assert sorted(rows[1:]) == [
         ["2026-11-02", "Ada", "completed", "2", "2.0"],
         ["2026-11-03", "Ada", "completed", "1", "1.0"],
-        ["2026-11-03", "ben", "failed", "1", "1.0"],
+        ["2026-11-03", "ben", "failed", "1", "0.0"],
     ]
+
+
+def test_the_file_s_credits_are_what_the_page_says_is_spent_and_set_aside(client, ada):
+    for state in ("completed", "failed", "canceled", "unconfirmed", "processing", "queued"):
+        a_video(ada, at(2), state)
+    client.force_login(ada)
+    assert "Spent 1 credit 3 credits set aside." in words(client.get("/usage/", IN_NOVEMBER))
+    file = b"".join(client.get("/usage/usage.csv", IN_NOVEMBER)).decode()
+    assert sum(float(row["credits"]) for row in csv.DictReader(io.StringIO(file))) == 4
+
+
+def test_two_of_the_same_name_are_two(client, ada):
+    other = a_member("ada2", first_name="Ada")
+    a_video(ada, at(2))
+    a_video(other, at(2))
+    client.force_login(ada)
+    text = words(client.get("/usage/", IN_NOVEMBER))
+    assert "Ada (ada)" in text and "Ada (ada2)" in text
+    rows = list(csv.reader(io.StringIO(b"".join(client.get("/usage/usage.csv", IN_NOVEMBER)).decode())))
+    assert sorted(row[1] for row in rows[1:]) == ["Ada (ada)", "Ada (ada2)"]
+
+
+def test_two_tokens_of_the_same_name_are_two_lines_for_an_admin_and_one_for_a_member(client, ada):
+    for secret in ("sandbox-one", "sandbox-two"):
+        row = a_video(ada, at(2))
+        Generation.objects.filter(pk=row.pk).update(token=a_token(secret))
+    for who, lines in ((ada, ["1"]), (an_admin(), ["1", "1"])):
+        client.force_login(who)
+        rows = list(csv.DictReader(io.StringIO(b"".join(client.get("/usage/usage.csv", IN_NOVEMBER)).decode())))
+        assert len(rows) == len(lines)
+        assert sum(int(row["videos"]) for row in rows) == 2
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0"])
@@ -204,13 +274,14 @@ def test_no_name_is_a_formula(client, ada, name):
 
 
 @pytest.mark.parametrize(
-    ("days", "step", "bars"), [(1, "day", 1), (30, "day", 30), (62, "day", 62), (63, "week", 10), (365, "week", 53)]
+    ("days", "step", "bars"),
+    [(1, "day", 1), (30, "day", 30), (62, "day", 62), (63, "week", 10), (365, "week", 53), (1800, "month", 60)],
 )
 def test_there_are_never_too_many_bars(days, step, bars):
     within = Range(date(2026, 1, 1), date(2026, 1, 1) + timedelta(days=days - 1))
     assert within.step == step
     assert abs(len(within.periods) - bars) <= 1
-    assert len(Range(date(2017, 1, 1), date(2026, 12, 31)).periods) == 120
+    assert len(Range(date(2017, 1, 1), date(2026, 12, 31)).periods) == 40
 
 
 def test_every_day_of_a_range_falls_into_one_of_its_periods():
@@ -221,19 +292,44 @@ def test_every_day_of_a_range_falls_into_one_of_its_periods():
 
 
 @pytest.mark.parametrize(
-    ("most", "top"),
-    [(0, 1), (0.3, 0.5), (1, 1), (3, 5), (7, 10), (10, 10), (11, 20), (99, 100), (101, 200), (4999, 5000)],
+    ("most", "whole", "ticks"),
+    [
+        (0, True, [1, 0]),
+        (1, True, [1, 0]),
+        (3, True, [3, 2, 1, 0]),
+        (5, True, [6, 4, 2, 0]),
+        (11, True, [15, 10, 5, 0]),
+        (99, True, [100, 50, 0]),
+        (101, True, [150, 100, 50, 0]),
+        (4999, True, [6000, 4000, 2000, 0]),
+        (0, False, [1, 0]),
+        (0.3, False, [0.3, 0.2, 0.1, 0]),
+        (11.5, False, [15, 10, 5, 0]),
+    ],
 )
-def test_an_axis_ends_with_a_round_number(most, top):
-    assert ceiling(most) == pytest.approx(top)
+def test_an_axis_has_a_few_round_numbers(most, whole, ticks):
+    assert scale(most, whole=whole) == ticks
+
+
+@pytest.mark.parametrize("most", [*range(1, 130), 999, 1001, 12_345, 10**9])
+def test_no_bar_is_higher_than_its_axis_and_none_counts_half_a_video(most):
+    ticks = scale(most, whole=True)
+    assert most <= ticks[0] <= 2 * most
+    assert 2 <= len(ticks) <= 5
+    assert all(tick == int(tick) for tick in ticks)
 
 
 def test_bars_stand_on_the_ground_and_on_one_another():
     plot = stacked(["a", "b"], [{"ready": 3, "failed": 1, "other": 0}, {"ready": 0, "failed": 5, "other": 0}])
     first, second = plot.bars
-    assert [(piece.kind, piece.y, piece.height) for piece in first.pieces] == [("ready", 40, 60), ("failed", 20, 20)]
-    assert [(piece.kind, piece.y, piece.height) for piece in second.pieces] == [("failed", 0, 100)]
-    assert plot.ticks == [5, 2.5, 0] and plot.labels == ["a", "b"]
+    assert [(piece.kind, piece.y, piece.height) for piece in first.pieces] == [
+        ("ready", 50, 50),
+        ("failed", 33.333, 16.667),
+    ]
+    assert [(piece.kind, piece.y, piece.height) for piece in second.pieces] == [("failed", 16.667, 83.333)]
+    assert [bar.words for bar in plot.bars] == ["a: 4", "b: 5"]
+    assert plot.ticks == ["6", "4", "2", "0"] and plot.labels == ["a", "b"]
+    assert plot.grid == [0, 33.333, 66.667, 100]
 
 
 def test_the_usual_ranges_are_what_they_say():

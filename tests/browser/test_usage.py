@@ -47,7 +47,7 @@ def test_a_month_is_read_at_a_glance_and_in_tables(house, sign_in):
     plot = page.get_by_role("img", name="61 videos")
     assert "on average; most on" in plot.get_attribute("aria-label")
     # Bars stand on the ground and end with the highest.
-    boxes = plot.locator("rect").evaluate_all("ones => ones.map(one => one.getBoundingClientRect().height)")
+    boxes = plot.locator(".piece").evaluate_all("ones => ones.map(one => one.getBoundingClientRect().height)")
     assert max(boxes) > 60
     page.get_by_text("As a table").first.click()
     rows = page.get_by_role("table").first.locator("tbody tr")
