@@ -11,6 +11,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from . import policy
+from .budget import CREDIT, RESERVED, SPENT
 from .generation import Generation
 from .state import State
 
@@ -39,14 +40,17 @@ class Range:
 
     @property
     def step(self) -> str:
-        """What one bar of a plot stands for, so that there are never too many: "day", "week" or "month"."""
-        return "day" if self.days <= BARS_AT_MOST else "week" if self.days <= 7 * BARS_AT_MOST else "month"
+        """What one bar of a plot stands for, so that there are never too many: "day", "week", "month" or "quarter"."""
+        long = {"day": 1, "week": 7, "month": 30}
+        return next((step for step, days in long.items() if self.days <= days * BARS_AT_MOST), "quarter")
 
     def period_of(self, day: date) -> date:
         """The first day of what this day belongs to."""
         if self.step == "day":
             return day
-        return day.replace(day=1) if self.step == "month" else day - timedelta(days=day.weekday())
+        if self.step == "week":
+            return day - timedelta(days=day.weekday())
+        return day.replace(day=1, month=day.month if self.step == "month" else (day.month - 1) // 3 * 3 + 1)
 
     @property
     def periods(self) -> list[date]:
@@ -68,6 +72,14 @@ class Tally:
     state: str
     videos: int
     amount: int
+
+    @property
+    def spent(self) -> int:
+        return self.amount if self.state in SPENT else 0
+
+    @property
+    def held(self) -> int:
+        return self.amount if self.state in RESERVED else 0
 
 
 def tallies(within: Range) -> list[Tally]:
@@ -94,10 +106,8 @@ class Sums:
 
     def add(self, tally: Tally) -> None:
         self.videos[OUTCOMES.get(tally.state, "open")] += tally.videos
-        if tally.state == State.COMPLETED:
-            self.spent += tally.amount
-        elif tally.state not in (State.FAILED, State.CANCELED):
-            self.held += tally.amount
+        self.spent += tally.spent
+        self.held += tally.held
 
     @property
     def asked(self) -> int:
@@ -180,14 +190,19 @@ def failures(within: Range) -> list[Failure]:
 
 
 def as_table(within: Range, names: dict[int, str], tokens: dict[int, str] | None) -> Iterator[list]:
-    """The tallies as rows of a table, the head first; without tokens where these are nobody's business."""
+    """The tallies as rows of a table, the head first; without tokens where these are nobody's business.
+
+    Credits are those that are spent or set aside: what failed or was canceled was given back and counts for none.
+    """
     yield ["day", "member", *(["token"] if tokens is not None else []), "state", "videos", "credits"]
     merged: Counter = Counter()
     amounts: Counter = Counter()
     for row in tallies(within):
-        token = [] if tokens is None else [tokens.get(row.token_id, "")]
-        key = (row.day.isoformat(), names.get(row.member_id, ""), *token, row.state)
+        # By their keys: two members, or two tokens, may have the same name.
+        key = (row.day, row.member_id, None if tokens is None else row.token_id, row.state)
         merged[key] += row.videos
-        amounts[key] += row.amount
-    for key, videos in merged.items():
-        yield [*key, videos, amounts[key] / 1000]
+        amounts[key] += row.spent + row.held
+    for (day, member, token, state), videos in merged.items():
+        named = [] if tokens is None else [tokens.get(token, "")]
+        amount = amounts[day, member, token, state]
+        yield [day.isoformat(), names.get(member, ""), *named, state, videos, amount / CREDIT]

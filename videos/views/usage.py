@@ -1,4 +1,5 @@
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from datetime import date
 
@@ -17,7 +18,11 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def _names() -> dict[int, str]:
-    return {member.pk: member.get_full_name() or member.username for member in Member.objects.all()}
+    """What members are called; who shares a name with another has the username beside it."""
+    members = {member.pk: member for member in Member.objects.all()}
+    called = {pk: member.get_full_name() or member.username for pk, member in members.items()}
+    often = Counter(called.values())
+    return {pk: name if often[name] == 1 else f"{name} ({members[pk].username})" for pk, name in called.items()}
 
 
 def _tokens(request: HttpRequest) -> dict[int, str] | None:
@@ -48,11 +53,12 @@ def page(request: HttpRequest) -> HttpResponse:
         "times": timed,
         "median": timed and _span(timed.median),
         "p95": timed and _span(timed.p95),
-        "success": None if total.success is None else round(100 * total.success),
+        "success": _percent(total),
+        "timed_at_most": usage.TIMED_AT_MOST,
         "failures": usage.failures(within),
         "periods": periods,
         "videos_words": _in_words(within, periods, total),
-        "credits_words": f"{allowance.terms.amount(total.spent + total.held)} in these {within.days} days.",
+        "credits_words": _credits_in_words(within, periods, total, allowance.terms),
         "members": _groups(usage.summed(rows, lambda row: row.member_id), _names()),
         "tokens": None if tokens is None else _groups(usage.summed(rows, lambda row: row.token_id), tokens),
         "states": _states(total),
@@ -66,33 +72,70 @@ def _span(seconds: float) -> str:
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
+def _percent(total: usage.Sums) -> int | None:
+    """The success in whole percent; 100 only where nothing failed."""
+    if total.success is None:
+        return None
+    return min(round(100 * total.success), 99) if total.failed else 100
+
+
 def _in_words(within: usage.Range, periods: dict, total: usage.Sums) -> str:
     """The main point of the plot, for whoever does not see it."""
-    average = total.asked / max(1, len(periods["table"]))
+    when, most = periods["most_videos"]
     return (
-        f"{total.asked} videos, {average:.1f} a {within.step} on average; most on {periods['highest']}: "
-        f"{periods['most']}. {total.ready} are ready, {total.failed} failed."
+        f"{total.asked:,} video{'' if total.asked == 1 else 's'}, "
+        f"{_average(total.asked, within, periods)}; most {when}: {most.asked:,}. "
+        f"{total.ready:,} ready, {total.failed:,} failed."
     )
+
+
+def _credits_in_words(within: usage.Range, periods: dict, total: usage.Sums, terms) -> str:
+    when, most = periods["most_credits"]
+    amount = total.spent + total.held
+    return (
+        f"{terms.amount(amount)}, {_average(amount / CREDIT, within, periods)}; "
+        f"most {when}: {shown(most.spent + most.held)}. {shown(total.spent)} spent, {shown(total.held)} set aside."
+    )
+
+
+def _average(number: float, within: usage.Range, periods: dict) -> str:
+    average = number / len(periods["table"])
+    return f"{'fewer than one' if 0 < average < 1 else f'{average:,.1f}'} a {within.step} on average"
 
 
 def _periods(within: usage.Range, rows: list[usage.Tally]) -> dict:
     sums = usage.summed(rows, lambda row: within.period_of(row.day))
     each = [(period, sums.get(period) or usage.Sums()) for period in within.periods]
-    names = [_name(within.step, period) for period, _ in each]
-    most, highest = max(zip((one.asked for _, one in each), names, strict=True), default=(0, ""))
+    names = [_name(within, period) for period, _ in each]
+
+    def most(amount) -> tuple[str, usage.Sums]:
+        # Of several, the latest.
+        number = max(range(len(each)), key=lambda number: (amount(each[number][1]), number))
+        return f"{IN[within.step]} {names[number]}", each[number][1]
+
     return {
         "table": [(name, one, shown(one.spent + one.held)) for name, (_, one) in zip(names, each, strict=True)],
         "videos": plots.stacked(
             names, [{"ready": one.ready, "failed": one.failed, "other": one.others} for _, one in each]
         ),
-        "credits": plots.stacked(names, [{"ready": one.spent / CREDIT, "other": one.held / CREDIT} for _, one in each]),
-        "most": most,
-        "highest": highest,
+        "credits": plots.stacked(
+            names, [{"ready": one.spent / CREDIT, "other": one.held / CREDIT} for _, one in each], whole=False
+        ),
+        "most_videos": most(lambda one: one.asked),
+        "most_credits": most(lambda one: one.spent + one.held),
     }
 
 
-def _name(step: str, period: date) -> str:
-    return f"{period:%b %Y}" if step == "month" else f"{period.day} {period:%b}"
+IN = {"day": "on", "week": "in the week of", "month": "in", "quarter": "in"}
+
+
+def _name(within: usage.Range, period: date) -> str:
+    if within.step == "quarter":
+        return f"Q{(period.month + 2) // 3} {period.year}"
+    if within.step == "month":
+        return f"{period:%b %Y}"
+    one_year = within.period_of(within.since).year == within.until.year
+    return f"{period.day} {period:%b}" if one_year else f"{period.day} {period:%b %Y}"
 
 
 def _groups(sums: dict, names: dict) -> list[dict]:
@@ -101,7 +144,7 @@ def _groups(sums: dict, names: dict) -> list[dict]:
     most = ordered[0][1].asked if ordered else 1
     return [
         {
-            "name": names.get(key) or "Not sent yet",
+            "name": names.get(key) or "Not sent",
             "sums": one,
             "bar": round(100 * one.asked / most, 2),
             "credits": shown(one.spent + one.held),
