@@ -3,7 +3,6 @@ import uuid
 from datetime import timedelta
 
 from django.db import models, transaction
-from django.db.models import Q
 from django.utils import timezone
 
 from .change import Change
@@ -28,14 +27,17 @@ class InvitationQuerySet(models.QuerySet):
             Change.objects.note(by, f"Invited {email or 'somebody'}{' as an admin' if as_admin else ''}.")
         return invitation, key
 
+    def unused(self) -> "InvitationQuerySet":
+        """Not accepted, revoked or expired: by the row's own columns alone.
+
+        An UPDATE that joins becomes one with a subquery, which PostgreSQL does not look at again after it waited for
+        another's: both would have won.
+        """
+        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
+
     def good(self) -> "InvitationQuerySet":
-        """Not accepted, revoked or expired, and made by somebody who still is an admin here."""
-        return self.filter(
-            Q(invited_by__is_active=True, invited_by__is_superuser=True),
-            accepted_at=None,
-            revoked_at=None,
-            expires_at__gt=timezone.now(),
-        )
+        """Unused, and made by somebody who still is an admin here."""
+        return self.unused().filter(invited_by__is_active=True, invited_by__is_superuser=True)
 
     def opened_by(self, key: str) -> "Invitation | None":
         return self.good().filter(key_hash=digest(key)).select_related("invited_by").first()
@@ -70,8 +72,8 @@ class Invitation(models.Model):
         One UPDATE decides, in the transaction that makes the member: two people with one link make one.
         """
         with transaction.atomic():
-            taken = Invitation.objects.good().filter(pk=self.pk).update(accepted_at=timezone.now())
-            if not taken:
+            good = Invitation.objects.good().filter(pk=self.pk).exists()
+            if not good or not Invitation.objects.unused().filter(pk=self.pk).update(accepted_at=timezone.now()):
                 return False
             member.is_superuser = member.is_staff = self.as_admin
             member.save()
@@ -80,7 +82,7 @@ class Invitation(models.Model):
         return True
 
     def revoke(self, by: Member) -> bool:
-        revoked = Invitation.objects.good().filter(pk=self.pk).update(revoked_at=timezone.now())
+        revoked = Invitation.objects.unused().filter(pk=self.pk).update(revoked_at=timezone.now())
         if revoked:
             Change.objects.note(by, f"Revoked the invitation of {self.email or 'somebody'}.")
         return bool(revoked)
