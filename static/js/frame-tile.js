@@ -17,7 +17,8 @@ class FrameTile extends HTMLElement {
     this.addEventListener("dragleave", () => this.removeAttribute("data-over"), { signal });
     this.addEventListener("drop", (event) => this.#drop(event), { signal });
     this.clearer.addEventListener("click", () => this.clear(), { signal });
-    this.show();
+    // Somebody may have been quicker than this code.
+    this.take(this.file.files[0]);
   }
 
   disconnectedCallback() {
