@@ -243,6 +243,8 @@ def test_a_failure_is_retried_from_its_card(house, sign_in):
     uuid = generate(ada, "A crowd [refuse]")
     expect(card(ada, uuid)).to_have_attribute("data-state", "failed")
     expect(card(ada, uuid)).to_contain_text("Refused by moderation")
+    # What was sent still stands in the form: only other words show that the new one has come.
+    ada.get_by_label("Prompt", exact=True).fill("Something else")
     card(ada, uuid).get_by_role("link", name="Edit & retry").click()
     expect(ada.get_by_label("Prompt", exact=True)).to_have_value("A crowd [refuse]")
     ada.get_by_label("Prompt", exact=True).fill("A crowd of paper birds")
