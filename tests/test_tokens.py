@@ -1,18 +1,27 @@
 """API tokens in the hands of admins: added, tested, paused, given a new secret, and every change written down."""
 
 import os
+import re
 import stat
+import subprocess
+import sys
 
 import pytest
 from cryptography.fernet import Fernet
+from django.contrib.auth.models import Permission
+from django.core.checks import Tags, run_checks
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from videos.management.commands import rotate_encryption_keys
-from videos.management.commands.serve import check_keys
+from videos.management.commands.serve import check_keys, choose_provider
 from videos.models import ApiToken, Change, Generation, Heartbeat, Member
+from videos.tasks import try_token
 
 from .factories import a_generation, a_member, a_token, an_admin
+from .installation import ROOT, Installation
 from .test_tasks import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,13 +44,14 @@ def root(client):
 
 
 def trail(token) -> list[str]:
-    return list(token.changes.order_by("pk").values_list("text", flat=True))
+    """What is written of it, without the name that each entry begins with."""
+    texts = token.changes.order_by("pk").values_list("text", flat=True)
+    return [text.removeprefix(f"API token “{token.name}”: ") for text in texts]
 
 
 def added(**fields) -> dict:
-    inline = {f"changes-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL", "MIN_NUM", "MAX_NUM")}
     form = {"name": "Agency", "secret": "sandbox-secret-9876", "base_url": "http://127.0.0.1:9", "priority": "3"}
-    return form | inline | {"max_in_flight": "5", "daily_limit": "2.5", "enabled": "on"} | fields
+    return form | {"max_in_flight": "5", "daily_limit": "2.5", "enabled": "on"} | fields
 
 
 # ── Adding and changing ───────────────────────────────────────────────────────────────────────────────────────
@@ -54,7 +64,8 @@ def test_a_token_is_added_and_its_secret_is_never_shown(client, root):
     for path in ("/admin/videos/apitoken/", f"/admin/videos/apitoken/{token.pk}/change/"):
         text = client.get(path).content.decode()
         assert "sandbox-secret" not in text and "…9876" in text
-    assert trail(token) == ["Added “Agency” for http://127.0.0.1:9."]
+    assert trail(token) == ["added for http://127.0.0.1:9."]
+    assert token.changes.get().by == root
 
 
 WRONG = {
@@ -82,17 +93,36 @@ def test_a_change_is_written_down_and_touches_nothing_else(client, root):
     assert client.post(path, sent).status_code == 302
     token.refresh_from_db()
     assert (token.priority, token.daily_limit, token.in_flight, bytes(token.encrypted)) == (1, 7000, 3, stored)
-    assert trail(token) == ["Priority is now 1; Daily limit is now 7."]
-    assert "Daily limit is now 7" in client.get(path).content.decode()
-    client.post(path, sent | {"enabled": ""})
-    assert trail(token)[-1] == "Enabled is off."
+    assert trail(token) == ["priority is now 1, it was 10.", "daily limit is now 7, it was none."]
+    assert "daily limit is now 7" in client.get(path).content.decode()
+    client.post(path, sent | {"enabled": "", "max_in_flight": "6"})
+    assert trail(token)[2:] == ["at the same time is now 6, it was 5.", "paused."]
+    client.post(path, sent | {"name": "Agency", "daily_limit": "", "max_in_flight": "6"})
+    token.name = "Agency"
+    assert trail(token)[4:] == ["name is now Agency, it was test.", "daily limit is now none, it was 7.", "resumed."]
+    assert {change.by for change in token.changes.all()} == {root}
+
+
+def test_a_token_with_a_long_trail_can_still_be_changed(client, root, settings):
+    token = a_token()
+    Change.objects.bulk_create(
+        Change(by=root, text=f"looked at {number}.", token=token)
+        for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS)
+    )
+    path = f"/admin/videos/apitoken/{token.pk}/change/"
+    text = client.get(path).content.decode()
+    assert "looked at 499" in text and "looked at 450." in text and "looked at 449." not in text
+    sent = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', text)) | added(priority="4")
+    assert client.post(path, sent).status_code == 302
+    token.refresh_from_db()
+    assert token.priority == 4
 
 
 def test_pausing_and_resuming_are_written_down_once(client, root):
     token = a_token()
     for action in ("pause", "pause", "resume"):
         client.post("/admin/videos/apitoken/", {"action": action, "_selected_action": [token.pk]})
-    assert trail(token) == ["Paused.", "Resumed."]
+    assert trail(token) == ["paused.", "resumed."]
     assert {change.by for change in token.changes.all()} == {root}
 
 
@@ -101,7 +131,7 @@ def test_another_provider_s_token_pauses_the_first_and_says_so(client, root):
     client.post("/admin/videos/apitoken/add/", added())
     first.refresh_from_db()
     assert not first.enabled
-    assert trail(first) == ["Paused, since new videos go to http://127.0.0.1:9."]
+    assert trail(first) == ["paused, since new videos go to http://127.0.0.1:9."]
 
 
 def test_what_the_system_does_to_a_token_is_written_down_once():
@@ -112,9 +142,9 @@ def test_what_the_system_does_to_a_token_is_written_down_once():
     token.mend()
     token.mend()
     assert trail(token) == [
-        "Taken out: The provider refuses it.",
-        "Taken out: The balance is used up.",
-        "Mended: it is used again.",
+        "taken out. The provider refuses it.",
+        "taken out. The balance is used up.",
+        "mended, it is used again.",
     ]
     assert {change.by for change in token.changes.all()} == {None}
 
@@ -125,9 +155,33 @@ def test_the_trail_outlives_its_token(client, root):
     client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
     assert not ApiToken.objects.exists()
     assert set(Change.objects.values_list("text", flat=True)) == {
-        "Paused.",
-        "Deleted the API token “test” of http://127.0.0.1:9.",
+        "API token “test”: paused.",
+        "API token “test”: deleted, it was for http://127.0.0.1:9.",
     }
+
+
+def test_marking_as_healthy_is_written_down_where_it_changes_something(client, root):
+    well, out, rests = a_token("well"), a_token("out", health="used_up"), a_token("rests")
+    rests.rest(600, "Too many requests.")
+    chosen = {"action": "healthy_again", "_selected_action": [well.pk, out.pk, rests.pk]}
+    client.post("/admin/videos/apitoken/", chosen)
+    client.post("/admin/videos/apitoken/", chosen)
+    assert [trail(token) for token in (well, out, rests)] == [
+        [],
+        ["mended, it is used again."],
+        ["its rest was ended."],
+    ]
+    assert {change.by for change in Change.objects.all()} == {root}
+    assert set(ApiToken.objects.values_list("health", "limited_until", "last_error")) == {("ok", None, "")}
+
+
+def test_a_test_is_written_down_without_the_secret_the_provider_repeats(client, root, luma):
+    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "No: a-secret-of-ours-1234"}})
+    token = a_token("a-secret-of-ours-1234", base_url=luma.url)
+    page = client.post(f"/admin/videos/apitoken/{token.pk}/test/", follow=True).content.decode()
+    assert "a-secret-of-ours" not in page + "".join(trail(token))
+    assert [words.partition(".")[0] for words in trail(token)] == ["taken out", "tested"]
+    assert [change.by for change in token.changes.order_by("pk")] == [None, root]
 
 
 def test_a_token_with_videos_cannot_be_deleted(client, root):
@@ -138,17 +192,38 @@ def test_a_token_with_videos_cannot_be_deleted(client, root):
 
 
 def test_what_was_used_this_month_stands_beside_each_token(client, root, django_assert_max_num_queries):
+    a_token("unused", priority=99)
     token = a_token(daily_limit=9000)
     for _ in range(3):
         a_generation(root).claim()
     Generation.objects.filter(pk=Generation.objects.first().pk).update(state="failed")
     text = client.get("/admin/videos/apitoken/").content.decode()
     assert "3 videos, 2 credits" in text and "3 of 9" in text
+    with CaptureQueriesContext(connection) as few:
+        client.get("/admin/videos/apitoken/")
     for number in range(20):
         a_token(f"sandbox-{number}")
-    with django_assert_max_num_queries(30):
+    with django_assert_max_num_queries(len(few)):
         client.get("/admin/videos/apitoken/")
-    assert token.pk
+    assert token.used_today() == 0 and ApiToken.objects.get(pk=token.pk).used_today() == 3000
+
+
+def test_staff_who_are_no_admins_see_no_token_among_the_generations(client, root):
+    token = a_token()
+    ApiToken.objects.filter(pk=token.pk).update(name="Secret contract", last_four="1234")
+    video = a_generation(root)
+    Generation.objects.filter(pk=video.pk).update(token=token)
+    pages = ("/admin/videos/generation/", f"/admin/videos/generation/{video.pk}/change/")
+    assert all("Secret contract" in client.get(page).content.decode() for page in pages)
+    clerk = a_member(is_staff=True)
+    clerk.user_permissions.set(Permission.objects.all())
+    client.force_login(clerk)
+    for page in pages:
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "Secret contract" not in answer.content.decode() and "1234" not in answer.content.decode()
+    assert client.get(f"{pages[0]}?token__name__startswith=S").status_code in (302, 400)
+    assert client.get("/admin/videos/apitoken/").status_code == 403
 
 
 @pytest.mark.parametrize("staff", [False, True])
@@ -183,7 +258,7 @@ def test_a_new_secret_takes_the_place_of_the_old_one(client, root, luma):
     token.refresh_from_db()
     assert (token.secret, token.last_four, token.health) == (NEW, "1234", "ok")
     assert Generation.objects.get().token == token
-    assert trail(token) == ["A new secret, ends with 1234."]
+    assert trail(token) == ["a new secret, which ends with 1234."]
 
 
 def test_a_secret_the_provider_refuses_replaces_nothing(client, root, luma):
@@ -228,7 +303,7 @@ def test_the_newest_key_opens_everything_afterwards(settings, capsys):
     call_command("rotate_encryption_keys")
     assert opens_alone(TWO, settings) and not opens_alone(ONE, settings)
     assert sorted(token.secret for token in ApiToken.objects.all()) == ["first", "second"]
-    assert "2 encrypted with the newest key" in capsys.readouterr().out
+    assert "2 API tokens encrypted with the newest key" in capsys.readouterr().out
 
 
 def test_one_that_cannot_be_opened_keeps_all_as_they_are(settings):
@@ -281,6 +356,11 @@ def test_cut_short_anywhere_the_file_still_opens_what_is_stored(keys, settings, 
         call_command("rotate_encryption_keys", new_key=True)
     settings.ENCRYPTION_KEYS = keys.read_text().split(",")
     assert all(token.is_readable for token in ApiToken.objects.all())
+    monkeypatch.undo()
+    monkeypatch.delenv("LUMAWEB_ENCRYPTION_KEYS", raising=False)
+    call_command("rotate_encryption_keys", new_key=True)
+    assert "," not in keys.read_text() and opens_alone(keys.read_text(), settings)
+    assert [path.name for path in keys.parent.iterdir()] == ["encryption-keys"]
 
 
 def test_a_token_that_cannot_be_opened_keeps_the_key_file_as_it_was(keys, settings):
@@ -326,3 +406,98 @@ def test_a_start_with_the_right_keys_says_nothing(settings):
     a_token()
     assert check_keys() == []
     assert Member.objects.count() == 0
+
+
+def closed_token(settings, **fields) -> ApiToken:
+    """One that was stored with a key that is gone."""
+    settings.ENCRYPTION_KEYS = [ONE]
+    token = a_token("a-secret-of-ours-1234", **fields)
+    settings.ENCRYPTION_KEYS = [TWO]
+    return ApiToken.objects.get(pk=token.pk)
+
+
+def test_the_database_check_names_what_stays_closed(settings):
+    closed_token(settings)
+    a_token()
+    (found,) = run_checks(tags=[Tags.database], databases=["default"])
+    assert found.id == "videos.W001" and "“test”" in found.msg and "a new secret" in found.hint
+    assert run_checks(tags=[Tags.database]) == [], "without a database nothing is asked of it"
+    settings.ENCRYPTION_KEYS = ["no key"]
+    assert run_checks(tags=[Tags.database], databases=["default"]) == [], "another check says that"
+
+
+def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, root, settings):
+    closed_token(settings)
+    assert "New videos wait until one is mended." in ApiToken.objects.pool().trouble
+    a_token()
+    told = "The API token “test” is not opened by the encryption keys. The others do its work."
+    assert ApiToken.objects.pool().trouble == told
+    assert told in client.get("/").content.decode()
+    assert "Not opened by the encryption keys" in client.get("/admin/videos/apitoken/").content.decode()
+    client.force_login(a_member())
+    assert "encryption keys" not in client.get("/").content.decode()
+
+
+def test_a_token_taken_out_for_want_of_its_key_is_used_again_when_the_key_is_back(settings):
+    token = closed_token(settings)
+    refused = a_token("refused", health="invalid", last_error="No. (invalid_token: no)")
+    try_token(token)
+    token.refresh_from_db()
+    assert token.health == "invalid" and "the provider was not asked" in token.last_error
+    check_keys()
+    settings.ENCRYPTION_KEYS = [TWO, ONE]
+    check_keys()
+    token.refresh_from_db(), refused.refresh_from_db()
+    assert (token.health, refused.health) == ("ok", "invalid")
+    assert trail(token)[-1] == "mended, it is used again."
+
+
+def test_a_start_that_is_told_the_token_again_opens_it(settings):
+    settings.LUMA_BASE_URL, settings.FIRST_TOKEN = "http://127.0.0.1:9", "a-secret-of-ours-1234"
+    token = closed_token(settings, health="invalid")
+    ApiToken.objects.update(name="First token")
+    with pytest.raises(CommandError):
+        check_keys()
+    choose_provider()
+    assert check_keys() == []
+    assert (ApiToken.objects.get().pk, ApiToken.objects.get().health) == (token.pk, "ok")
+    choose_provider()
+    assert ApiToken.objects.get().changes.count() == 1
+
+
+def test_what_a_start_does_to_the_tokens_is_written_down(settings):
+    settings.FIRST_TOKEN, settings.LUMA_BASE_URL_GIVEN = "", False
+    choose_provider()
+    token = ApiToken.objects.get()
+    settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
+    choose_provider()
+    choose_provider()
+    assert trail(token) == [
+        f"added for {settings.SANDBOX_URL}.",
+        "paused, as there is another provider now.",
+    ]
+    assert trail(ApiToken.objects.get(name="First token")) == ["added for http://127.0.0.1:9."]
+
+
+def at(house: Installation) -> dict:
+    return {"cwd": ROOT, "env": house.env, "capture_output": True, "text": True, "timeout": 60}
+
+
+def test_an_installation_whose_keys_were_lost_does_not_start_and_says_why(tmp_path):
+    house = Installation(tmp_path)
+    house.manage("migrate", "-v0")
+    file = tmp_path / "encryption-keys"
+    house.python(
+        "from videos.models import ApiToken\n"
+        "token = ApiToken(name='Agency', base_url='http://127.0.0.1:9')\ntoken.secret = 'agency-4711'\ntoken.save()"
+    )
+    kept = file.read_text()
+    file.write_text(TWO)
+    words = [sys.executable, "manage.py"]
+    found = subprocess.run([*words, "check", "--database", "default"], **at(house))
+    assert "videos.W001" in found.stderr and "“Agency”" in found.stderr
+    done = subprocess.run([*words, "serve"], **at(house))
+    assert done.returncode == 1 and "open none of the stored API tokens: “Agency”. Put the key" in done.stderr
+    assert "Traceback" not in done.stderr
+    file.write_text(kept)
+    assert "W001" not in house.manage("check", "--database", "default")

@@ -1,9 +1,12 @@
+from datetime import datetime
+
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db import transaction
+from django.db.models import Count, OuterRef, Subquery, Sum, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import path, reverse
@@ -15,13 +18,15 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from .download import NotAllowed, origin_of
 from .forms.money import CreditsField
-from .models import ApiToken, Change, Event, Generation, Health, Terms
+from .models import ApiToken, Change, Event, Generation, Terms
 from .models.budget import shown
 from .tasks import NotAdopted, adopt, submit_later, try_secret, try_token
 
 admin.site.site_header = admin.site.site_title = "Lumaweb"
 admin.site.index_title = "Administration"
 admin.site.unregister(Group)
+
+TRAIL = 50  # entries on a token's page; all of them are on a page of their own
 
 # The queue's own pages offer to run a task again and to change schedules; here the rows decide what runs.
 for model in (Failure, OrmQ, Schedule, Success):
@@ -40,6 +45,10 @@ class ReadOnly:
 
     def has_delete_permission(self, request, obj=None) -> bool:
         return False
+
+
+def when(moment: datetime) -> str:
+    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M}"
 
 
 def plain_secret(secret: str) -> str:
@@ -98,15 +107,16 @@ class ApiTokenForm(forms.ModelForm):
             self.instance.secret = secret
         return super().save(commit)
 
-    def in_words(self) -> str:
-        """What was changed, for the audit trail."""
-        told = []
-        for name in self.changed_data:
-            value = self.cleaned_data[name]
-            if name == "daily_limit":
-                value = "none" if value is None else shown(value)
-            told.append(f"{self.fields[name].label or name} is now {value}".replace(" is now True", " is on"))
-        return "; ".join(told).replace(" is now False", " is off") + "."
+    def in_words(self) -> list[str]:
+        """What was changed, each in words for the audit trail."""
+        return [self._in_words(name, self.initial.get(name), self.cleaned_data[name]) for name in self.changed_data]
+
+    def _in_words(self, name: str, before, now) -> str:
+        if name == "enabled":
+            return "resumed" if now else "paused"
+        if name == "daily_limit":
+            before, now = ("none" if amount is None else shown(amount) for amount in (before, now))
+        return f"{self.fields[name].label.lower()} is now {now}, it was {before}"
 
 
 class RotateForm(forms.Form):
@@ -120,14 +130,6 @@ class RotateForm(forms.Form):
     )
 
 
-class ChangeInline(ReadOnly, admin.TabularInline):
-    model = Change
-    fk_name = "token"
-    fields = readonly_fields = ("at", "by", "text")
-    verbose_name_plural = "What was changed"
-    extra = 0
-
-
 @admin.register(ApiToken)
 class ApiTokenAdmin(admin.ModelAdmin):
     form = ApiTokenForm
@@ -139,11 +141,10 @@ class ApiTokenAdmin(admin.ModelAdmin):
         "load",
         "today",
         "this_month",
-        "last_used_at",
-        "created_at",
+        "last_used",
+        "added",
     )
     actions = ("pause", "resume", "healthy_again", "test")
-    inlines = (ChangeInline,)
 
     # A token is money. Staff who are no admins see nothing of it.
     def has_module_permission(self, request) -> bool:
@@ -171,6 +172,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
             .annotate(
                 month_videos=Subquery(made.annotate(all=Count("pk")).values("all")),
                 month_amount=Subquery(kept.annotate(all=Sum("amount")).values("all")),
+                currency=Value(Terms.current().currency),
             )
         )
 
@@ -193,27 +195,47 @@ class ApiTokenAdmin(admin.ModelAdmin):
 
     @admin.display(description="this month")
     def this_month(self, token: ApiToken) -> str:
-        videos = getattr(token, "month_videos", None) or 0
-        words = "1 video" if videos == 1 else f"{videos} videos"
-        return f"{words}, {Terms.current().amount(getattr(token, 'month_amount', None) or 0)}"
+        words = "1 video" if token.month_videos == 1 else f"{token.month_videos or 0} videos"
+        return f"{words}, {Terms(currency=token.currency).amount(token.month_amount or 0)}"
+
+    @admin.display(description="last used")
+    def last_used(self, token: ApiToken) -> str:
+        return when(token.last_used_at) if token.last_used_at else "Never"
+
+    @admin.display(description="added")
+    def added(self, token: ApiToken) -> str:
+        return when(token.created_at)
 
     def get_readonly_fields(self, request, obj=None):
         # A token belongs to one provider, and so do the videos made with it.
         return (*self.readonly_fields, "base_url") if obj else self.readonly_fields
 
-    def get_fields(self, request, obj=None):
+    def get_fieldsets(self, request, obj=None):
         asked = ["name", "base_url", "priority", "max_in_flight", "daily_limit", "enabled"]
-        return [*asked, *self.readonly_fields] if obj else ["name", "secret", *asked[1:]]
+        if not obj:
+            return [(None, {"fields": ["name", "secret", *asked[1:]]})]
+        return [("Settings", {"fields": asked}), ("As it stands", {"fields": self.readonly_fields})]
+
+    def changelist_view(self, request: HttpRequest, extra_context=None) -> HttpResponse:
+        return super().changelist_view(request, (extra_context or {}) | {"title": "API tokens"})
+
+    def change_view(self, request: HttpRequest, object_id: str, form_url="", extra_context=None) -> HttpResponse:
+        trail = Change.objects.none()
+        if object_id.isdigit() and len(object_id) < 19:
+            trail = Change.objects.filter(token=object_id).select_related("by")
+        trail = list(trail[: TRAIL + 1])
+        context = {"title": "API token", "trail": trail[:TRAIL], "longer": len(trail) > TRAIL}
+        return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def save_model(self, request, obj, form, change) -> None:
         # Only what the form shows: the slots count on while it was open.
         if change:
             obj.save(update_fields=form.changed_data)
-            if form.changed_data:
-                Change.objects.note(request.user, form.in_words(), token=obj)
+            for words in form.in_words():
+                obj.note(request.user, words)
         else:
             obj.save()
-            Change.objects.note(request.user, f"Added “{obj.name}” for {obj.base_url}.", token=obj)
+            obj.note(request.user, f"added for {obj.base_url}")
         if obj.enabled and ApiToken.objects.sole_provider(obj.base_url, request.user):
             held = Generation.objects.hold()
             messages.warning(
@@ -224,8 +246,9 @@ class ApiTokenAdmin(admin.ModelAdmin):
         submit_later()
 
     def delete_model(self, request, obj) -> None:
-        Change.objects.note(request.user, f"Deleted the API token “{obj.name}” of {obj.base_url}.")
-        super().delete_model(request, obj)
+        with transaction.atomic():
+            obj.note(request.user, f"deleted, it was for {obj.base_url}")
+            super().delete_model(request, obj)
 
     def delete_queryset(self, request, queryset) -> None:
         for token in queryset:
@@ -250,7 +273,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     def healthy_again(self, request: HttpRequest, tokens) -> None:
         for token in tokens:
             if not token.mend(request.user):
-                ApiToken.objects.filter(pk=token.pk).update(health=Health.OK, limited_until=None, last_error="")
+                token.end_rest(request.user)
         submit_later()
         messages.success(
             request, f"{len(tokens)} marked as healthy. If the provider thinks otherwise, the next video tells."
@@ -271,7 +294,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     def _test(self, request: HttpRequest, token: ApiToken) -> None:
         outcome = try_token(token, request.user)
         level = {"ok": messages.SUCCESS, "refused": messages.ERROR}.get(outcome.verdict, messages.WARNING)
-        Change.objects.note(request.user, f"Tested: {outcome.words}", token=token)
+        token.note(request.user, f"tested. {outcome.words}")
         messages.add_message(request, level, f"“{token.name}”: {outcome.words}")
 
     @method_decorator(sensitive_post_parameters())
@@ -312,6 +335,10 @@ class EventInline(ReadOnly, admin.TabularInline):
     extra = 0
 
 
+def without_token(request: HttpRequest, columns: tuple) -> tuple:
+    return columns if request.user.is_superuser else tuple(name for name in columns if name != "token")
+
+
 class AdoptForm(forms.Form):
     task_id = forms.CharField(
         label="Task id",
@@ -329,6 +356,22 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("uuid", "task_id", "video_id", "trace_id")
     exclude = ("callback_key_hash",)
     inlines = (EventInline,)
+
+    # Staff who are no admins see nothing of the tokens, not even their names here.
+    def get_list_display(self, request: HttpRequest):
+        return without_token(request, self.list_display)
+
+    def get_list_filter(self, request: HttpRequest):
+        return without_token(request, self.list_filter)
+
+    def get_exclude(self, request: HttpRequest, obj=None):
+        return self.exclude if request.user.is_superuser else (*self.exclude, "token")
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest | None = None) -> bool:
+        about_a_token = lookup.partition("__")[0] == "token"
+        if about_a_token and not (request and request.user.is_superuser):
+            return False
+        return super().lookup_allowed(lookup, value, request)
 
     # Rows are not edited here; these are guarded steps of their own, and for admins only.
     def has_step_permission(self, request: HttpRequest) -> bool:

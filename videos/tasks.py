@@ -403,6 +403,8 @@ def _tried(token: ApiToken) -> tuple[Trial, Health | None]:
         rule = policy.POST.get(error.code)
         said = f"{error.code}: {error.message}" if error.message else error.code
         if error.sent is not provider.Sent.MAYBE and rule and rule.token in Health.values:
+            if error.sent is provider.Sent.NEVER:
+                return Trial("refused", f"{rule.admin} ({error.code}: the provider was not asked)"), Health(rule.token)
             return Trial("refused", f"The provider refuses it. {rule.admin} ({said})"), Health(rule.token)
         return Trial("unknown", f"The test brought no answer about the token, so nothing was changed. ({said})"), None
     balance = "Whether there is credit left cannot be told by this: only a video can."

@@ -42,23 +42,34 @@ def test_a_token_is_added_tested_paused_and_given_a_new_secret(house, sign_in):
     page.get_by_label("New token").fill("sandbox-agency-0815")
     page.get_by_role("button", name="Replace the secret").click()
     expect(page.locator(".messagelist")).to_contain_text("has a new secret")
-    trail = page.locator("#changes-group")
-    expect(trail).to_contain_text("A new secret, ends with 0815.")
-    expect(trail).to_contain_text("Tested: The provider accepts it")
-    expect(trail).to_contain_text("Added “Agency”")
+    trail = page.get_by_role("region", name="What was changed")
+    for words in ("a new secret, which ends with 0815", "tested. The provider accepts it", "added for http"):
+        expect(trail.get_by_role("row").filter(has_text=words)).to_contain_text("ada")
     assert "sandbox-agency" not in page.content()
     page.get_by_label("Enabled").uncheck()
     page.get_by_role("button", name="Save", exact=True).click()
     expect(row).to_contain_text("Paused")
+    row.get_by_role("checkbox").check()
+    page.get_by_role("combobox", name="Action").select_option(label="Resume")
+    page.get_by_role("button", name="Go").click()
+    expect(page.locator(".messagelist")).to_contain_text("1 resumed.")
+    row.get_by_role("link", name="Agency").click()
+    expect(trail.get_by_role("row").nth(1)).to_contain_text("resumed")
+    expect(trail.get_by_role("row").nth(2)).to_contain_text("paused")
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_the_page_of_a_new_secret_is_for_everyone(house, sign_in, scheme, viewport):
-    pk = house.python("from videos.models import ApiToken\nprint(ApiToken.objects.first().pk)").strip()
+def test_the_pages_of_the_tokens_are_for_everyone(house, sign_in, scheme, viewport):
+    pk = house.python(
+        "from videos.models import ApiToken\ntoken = ApiToken.objects.first()\n"
+        "token.end_rest(None) or token.note(None, 'looked at')\nprint(token.pk)"
+    )
     page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
-    page.goto(f"{house.url}/admin/videos/apitoken/{pk}/rotate/")
-    assert violations(page) == []
+    for path in ("", "add/", f"{pk}/change/", f"{pk}/rotate/"):
+        page.goto(f"{house.url}/admin/videos/apitoken/{path}")
+        assert violations(page) == [], path
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
 
 
 def test_a_member_is_told_that_these_pages_are_for_admins(house, sign_in):

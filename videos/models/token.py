@@ -30,6 +30,8 @@ class Health(models.TextChoices):
 
 
 CAN_MEND = "An admin can mend this."
+KEY_IS_MISSING = "is not opened by the encryption keys"
+CLOSED = "token_unreadable"  # as the policy's table calls it
 
 
 class TokenUnreadable(Exception):
@@ -48,6 +50,11 @@ class Wait:
 def used_on(day: date) -> Case:
     """What of a token's daily limit is used on this day; the count of another day is no longer of interest."""
     return Case(When(day=day, then=F("day_used")), default=Value(0), output_field=models.BigIntegerField())
+
+
+def last_four_of(secret: str) -> str:
+    """What of a secret may be shown, so that an admin can tell two apart; "" of one too short to lose four."""
+    return secret[-4:] if len(secret) >= 12 else ""
 
 
 class Pool:
@@ -97,19 +104,23 @@ class Pool:
     @cached_property
     def trouble(self) -> str:
         """What an admin should look at, in a sentence or two; "" while there is nothing."""
-        ill = [token for token in self.tokens if token.enabled and token.needs_mending]
+        enabled = [token for token in self.tokens if token.enabled]
+        ill = [token for token in enabled if token.needs_mending or not token.is_readable]
         if not ill:
             return "" if not self.wait or not self.wait.who else f"{self.wait.text[0].upper()}{self.wait.text[1:]}"
         words = {Health.USED_UP: "is used up", Health.INVALID: "is not valid"}
-        told = " ".join(f"The API token “{token.name}” {words[token.health]}." for token in ill[:2])
+        told = " ".join(
+            f"The API token “{token.name}” {words[token.health] if token.is_readable else KEY_IS_MISSING}."
+            for token in ill[:2]
+        )
         more = f" {len(ill) - 2} more {'need' if len(ill) > 3 else 'needs'} you too." if len(ill) > 2 else ""
-        rest = " New videos wait until one is mended." if self.wait and self.wait.who else " The others do its work."
-        return told + more + rest
+        stuck = (self.wait and self.wait.who) or len(ill) == len(enabled)
+        return told + more + (" New videos wait until one is mended." if stuck else " The others do its work.")
 
 
 class ApiTokenQuerySet(models.QuerySet):
     def pool(self, now=None) -> Pool:
-        return Pool(list(self.defer("encrypted")), now or timezone.now())
+        return Pool(list(self), now or timezone.now())
 
     def usable(self, now=None) -> "ApiTokenQuerySet":
         """Enabled and healthy, or rested long enough: best first."""
@@ -149,15 +160,29 @@ class ApiTokenQuerySet(models.QuerySet):
                 self.filter(pk=token.pk).update(encrypted=_fernet().encrypt(token.secret.encode()))
         return len(tokens)
 
+    def mend_readable(self) -> int:
+        """Use again what was taken out for want of its key, where the key is back. Answers how many there were."""
+        out = self.filter(health=Health.INVALID, last_error__contains=f"({CLOSED}:")
+        return sum(token.mend() for token in out if token.is_readable)
+
     def take_over(self, base_url: str, secret: str, name: str, **extra) -> "ApiToken":
-        """Make sure this secret is a token of the pool; the row that has it already is left as it is."""
+        """Make sure this secret is a token of the pool; the row that has it already is left as it is.
+
+        A row of this name that no key opens is given the secret anew, where it may have been this one.
+        """
         with transaction.atomic():
-            for token in self.filter(base_url=base_url):
+            there = list(self.filter(base_url=base_url))
+            for token in there:
                 if token.opens_with(secret):
+                    return token
+            for token in there:
+                if token.name == name and token.last_four == last_four_of(secret) and not token.is_readable:
+                    token.rotate(secret, None)
                     return token
             token = ApiToken(base_url=base_url, name=name, **extra)
             token.secret = secret
             token.save()
+            token.note(None, f"added for {base_url}")
             return token
 
 
@@ -213,6 +238,8 @@ class ApiToken(models.Model):
     @property
     def condition(self) -> str:
         """Its health in words."""
+        if not self.is_readable:
+            return "Not opened by the encryption keys"
         if not self.enabled:
             return "Paused" if not self.needs_mending else f"Paused; {self.get_health_display().lower()}"
         if self.rests(timezone.now()):
@@ -233,7 +260,7 @@ class ApiToken(models.Model):
     @secret.setter
     def secret(self, value: str) -> None:
         self.encrypted = _fernet().encrypt(value.encode())
-        self.last_four = value[-4:] if len(value) >= 12 else ""
+        self.last_four = last_four_of(value)
 
     def opens_with(self, secret: str) -> bool:
         try:
@@ -286,6 +313,11 @@ class ApiToken(models.Model):
                 day_used=F("day_used") + Case(When(day=claimed_on, then=Value(used)), default=Value(0)),
             )
 
+    def note(self, by, what: str) -> None:
+        """Write into the audit trail what was done with it. Its name is part of the words, which outlive the row."""
+        end = "" if what.endswith((".", ")")) else "."
+        Change.objects.note(by, redact(f"API token “{self.name}”: {what}{end}"), token=self)
+
     def rest(self, seconds: float, because: str) -> None:
         """Send nothing new with it for a while; a longer rest that is already on stays."""
         until = timezone.now() + timedelta(seconds=seconds)
@@ -301,7 +333,7 @@ class ApiToken(models.Model):
             known = ApiToken.objects.filter(pk=self.pk)
             news = known.exclude(health=health).update(health=health, limited_until=None, last_error=because)
             if news:
-                Change.objects.note(None, f"Taken out: {because}", token=self)
+                self.note(None, f"taken out. {because}")
             else:
                 known.update(last_error=because)
 
@@ -311,8 +343,17 @@ class ApiToken(models.Model):
             out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
             mended = bool(out.update(health=Health.OK, limited_until=None, last_error=""))
             if mended:
-                Change.objects.note(by, "Mended: it is used again.", token=self)
+                self.note(by, "mended, it is used again")
         return mended
+
+    def end_rest(self, by) -> bool:
+        """Use it again before its rest is over; False where it has none."""
+        with transaction.atomic():
+            resting = ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED)
+            ended = bool(resting.update(health=Health.OK, limited_until=None, last_error=""))
+            if ended:
+                self.note(by, "its rest was ended")
+        return ended
 
     def rotate(self, secret: str, by) -> None:
         """A new secret in the same row: what was made with the old one stays this token's; the old one is gone."""
@@ -320,15 +361,14 @@ class ApiToken(models.Model):
         self.health, self.limited_until, self.last_error = Health.OK, None, ""
         with transaction.atomic():
             self.save(update_fields=["encrypted", "last_four", "health", "limited_until", "last_error"])
-            ends = f", ends with {self.last_four}" if self.last_four else ""
-            Change.objects.note(by, f"A new secret{ends}.", token=self)
+            self.note(by, "a new secret" + (f", which ends with {self.last_four}" if self.last_four else ""))
 
     def set_enabled(self, enabled: bool, by=None, because: str = "") -> bool:
         """Send new work with it, or nothing new; False where it is so already."""
         with transaction.atomic():
             changed = ApiToken.objects.filter(pk=self.pk).exclude(enabled=enabled).update(enabled=enabled)
             if changed:
-                Change.objects.note(by, f"{'Resumed' if enabled else 'Paused'}{because}.", token=self)
+                self.note(by, f"{'resumed' if enabled else 'paused'}{because}")
         return bool(changed)
 
     def worked(self) -> None:

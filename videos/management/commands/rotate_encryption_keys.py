@@ -34,7 +34,7 @@ class Command(BaseCommand):
             return
         done = self._encrypt_anew()
         self.stdout.write(
-            f"{done} encrypted with the newest key. The older keys can be removed now, at the next start."
+            f"{done} encrypted with the newest key. The older keys can be removed now: take them out and restart."
         )
 
     def _with_a_new_key(self, file: Path) -> None:
@@ -57,12 +57,13 @@ class Command(BaseCommand):
         )
 
     @staticmethod
-    def _encrypt_anew() -> int:
+    def _encrypt_anew() -> str:
         try:
-            done = ApiToken.objects.encrypt_anew()
+            count = ApiToken.objects.encrypt_anew()
         except TokenUnreadable as error:
             raise CommandError(f"Nothing was changed. {error}") from None
-        Change.objects.note(None, f"Encrypted {done} API tokens with the newest key.")
+        done = f"{count} API {'token' if count == 1 else 'tokens'}"
+        Change.objects.note(None, f"Encrypted {done} with the newest key.")
         return done
 
 

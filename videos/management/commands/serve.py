@@ -91,17 +91,22 @@ def choose_provider() -> bool:
     former = ApiToken.objects.filter(name=SANDBOX, base_url__startswith="http://127.0.0.1:").exclude(
         base_url=settings.SANDBOX_URL
     )
-    former.filter(enabled=True).update(enabled=False)
+    for token in former:
+        token.set_enabled(False, None, ", as the sandbox listens elsewhere now")
     if settings.FIRST_TOKEN:
         ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
     named = settings.LUMA_BASE_URL_GIVEN or bool(settings.FIRST_TOKEN)
     if named or ApiToken.objects.filter(enabled=True).exclude(base_url=settings.SANDBOX_URL).exists():
-        if settings.LUMA_BASE_URL != settings.SANDBOX_URL and at_sandbox.filter(enabled=True).update(enabled=False):
+        paused = settings.LUMA_BASE_URL != settings.SANDBOX_URL and [
+            token for token in at_sandbox if token.set_enabled(False, None, ", as there is another provider now")
+        ]
+        if paused:
             # What was asked of the sandbox must not be charged by the provider that follows it.
             Generation.objects.hold()
         return False
     ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX)
-    at_sandbox.filter(enabled=False).update(enabled=True)
+    for token in at_sandbox:
+        token.set_enabled(True, None, ", as there is no other provider")
     return True
 
 
@@ -110,15 +115,15 @@ def check_keys() -> list[str]:
 
     Where they open some, the others wait for an admin: the videos that are here can be seen, and new ones be made.
     """
-    tokens = list(ApiToken.objects.all())
-    closed = [token for token in tokens if not token.is_readable]
+    closed = ApiToken.objects.unreadable()
+    ApiToken.objects.mend_readable()
     if not closed:
         return []
     names = ", ".join(f"“{token.name}”" for token in closed)
     mend = (
         "Put the key they were stored with back into LUMAWEB_ENCRYPTION_KEYS (or the data directory's encryption-keys)"
     )
-    if len(closed) == len(tokens):
+    if len(closed) == ApiToken.objects.count():
         raise CommandError(
             f"The encryption keys open none of the stored API tokens: {names}. {mend} and start again. If that key is "
             "lost for good, start once with LUMAWEB_LUMA_TOKEN set to a token, and enter the others again in the admin."
