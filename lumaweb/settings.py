@@ -124,7 +124,7 @@ FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
 
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.sqlite3",
+        "ENGINE": "lumaweb.sqlite",
         "NAME": DATA_DIR / "lumaweb.sqlite3",
         "CONN_MAX_AGE": 60,
         # A file, as in earnest: threads share it, and its locks are the real ones.

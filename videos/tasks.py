@@ -55,23 +55,34 @@ ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the r
 BATCH = 50  # ids in one look-up; the contract's recommended most
 
 
+def _later(function: str, *args, **options) -> None:
+    """Put a call into the queue once what was just written is committed."""
+    transaction.on_commit(partial(_put, function, *args, **options), robust=True)
+
+
+def _put(function: str, *args, **options) -> None:
+    # In a transaction, as SQLite keeps whoever writes outside of one waiting for longest.
+    with transaction.atomic():
+        async_task(f"videos.tasks.{function}", *args, **options)
+
+
 def submit_later() -> None:
-    """Wake a drain once what was just written is committed."""
-    transaction.on_commit(partial(async_task, "videos.tasks.drain"), robust=True)
+    """Wake a drain."""
+    _later("drain")
 
 
 def archive_later(pk: int) -> None:
-    transaction.on_commit(partial(async_task, "videos.tasks.archive", pk, cluster=MEDIA), robust=True)
+    _later("archive", pk, cluster=MEDIA)
 
 
 def beat_later() -> None:
     """Ask a worker of each cluster to stamp its heartbeat. A broker that is away is logged and keeps nobody."""
-    transaction.on_commit(partial(async_task, "videos.tasks.beat", SUBMISSIONS), robust=True)
-    transaction.on_commit(partial(async_task, "videos.tasks.beat", MEDIA, cluster=MEDIA), robust=True)
+    _later("beat", SUBMISSIONS)
+    _later("beat", MEDIA, cluster=MEDIA)
 
 
 def mail_new_password_later(name: str, origin: str) -> None:
-    transaction.on_commit(partial(async_task, "videos.tasks.mail_new_password", name, origin), robust=True)
+    _later("mail_new_password", name, origin)
 
 
 def mail_new_password(name: str, origin: str) -> None:

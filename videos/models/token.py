@@ -308,10 +308,10 @@ class ApiToken(models.Model):
         used = ((after in COUNTS_FOR_THE_DAY) - (before in COUNTS_FOR_THE_DAY)) * amount
         if pk and (slots or used):
             # Never below none: a count that had drifted must not keep a video from being recorded.
-            ApiToken.objects.filter(pk=pk).update(
-                in_flight=Greatest(F("in_flight") + slots, 0),
-                day_used=F("day_used") + Case(When(day=claimed_on, then=Value(used)), default=Value(0)),
-            )
+            counts: dict = {"in_flight": Greatest(F("in_flight") + slots, 0)}
+            if used:
+                counts["day_used"] = F("day_used") + Case(When(day=claimed_on, then=Value(used)), default=Value(0))
+            ApiToken.objects.filter(pk=pk).update(**counts)
 
     def note(self, by, what: str) -> None:
         """Write into the audit trail what was done with it. Its name is part of the words, which outlive the row."""

@@ -36,7 +36,7 @@ def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
     """Take in a result. The key is checked before the body is read."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
-    generation = Generation.objects.select_related("token").filter(uuid=uuid).first()
+    generation = Generation.objects.only(*Generation.FOR_NEWS).filter(uuid=uuid).order_by().first()
     if generation is None or not generation.opens_with(key):
         return _unknown()
     length = request.META.get("CONTENT_LENGTH") or "0"

@@ -1,4 +1,4 @@
-"""Measure the submission path on a whole installation: `.venv/bin/python -m tests.figures`. Prints a table.
+"""Measure the submission path on a whole installation: `.venv/bin/python -m tests.bench.submit`. Prints a table.
 
 click to POST: from the press of Generate in a real browser to the provider's receipt of the POST.
 100 queued: from the first to the last acceptance by a provider that answers after 1 s, by the product's drain and,
@@ -15,7 +15,7 @@ import time
 import uuid
 from pathlib import Path
 
-from .installation import ROOT, Installation
+from ..installation import ROOT, Installation
 
 BATCH = 100
 CLICKS = 30
@@ -52,9 +52,9 @@ def clicks(folder: Path) -> list[float]:
     """Seconds from each click to the provider's receipt."""
     from playwright.sync_api import sync_playwright
 
-    from .browser.conftest import FLAGS
-    from .find_browser import find
-    from .installation import PASSWORD
+    from ..browser.conftest import FLAGS
+    from ..find_browser import find
+    from ..installation import PASSWORD
 
     house = Installation(folder, SANDBOX_SECONDS="0.5", SANDBOX_SCALE="0.15").start()
     pressed = {}
@@ -92,7 +92,7 @@ def batch(folder: Path, *, coalesced: bool) -> float:
     house = Installation(
         folder, SANDBOX_ACCEPT_SECONDS="1", SANDBOX_SECONDS="30", SANDBOX_SCALE="0.1"
     ).start()  # fmt: skip
-    wake = "submit_later()" if coalesced else "[async_task('tests.figures.one_by_one', pk) for pk in made]"
+    wake = "submit_later()" if coalesced else "[async_task('tests.bench.submit.one_by_one', pk) for pk in made]"
     try:
         house.python(
             "import uuid\n"

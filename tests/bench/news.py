@@ -1,20 +1,19 @@
-"""Measure how news is taken in: `.venv/bin/python -m tests.figures_news [NUMBER]`. Prints a table.
+"""Measure how news is taken in: `.venv/bin/python -m tests.bench.news [NUMBER]`. Prints a table.
 
 callbacks: NUMBER (10,000) different ones by 8 connections to a real web server; each is a row of its own that is
 checked afterwards. sweep: one round with as many videos in the making, and asking for all of them once. The database
 is SQLite, or what DATABASE_URL names (an empty one).
 """
 
-import http.client
 import json
 import os
 import sys
 import tempfile
-import threading
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from .installation import Installation
+from ..installation import Installation
+from . import load
 
 CONNECTIONS = 8
 
@@ -71,35 +70,15 @@ print(swept - started, time.perf_counter() - swept, asked)
 """
 
 
-def post_all(house: Installation, number: int) -> list[float]:
-    """Post the callback of every row; seconds that each took to be answered 204."""
-    took: list[list[float]] = [[] for _ in range(CONNECTIONS)]
-
-    def post(part: int) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=60)
-        for row in range(part, number, CONNECTIONS):
-            body = {
-                "success": True, "task_id": f"task-{row}", "video_id": f"video-{row}", "state": "completed",
-                "prompt": f"number {row}", "video_url": f"https://platform.cdn.acedata.cloud/{row}.mp4",
-                "video_width": 1360, "video_height": 752,
-            }  # fmt: skip
-            uuid = f"00000000-0000-0000-0000-{row:012x}"
-            started = time.perf_counter()
-            connection.request(
-                "POST", f"/callbacks/luma/{uuid}/key-{row}/", json.dumps(body), {"Content-Type": "application/json"}
-            )
-            answer = connection.getresponse()
-            answer.read()
-            took[part].append(time.perf_counter() - started)
-            assert answer.status == 204, answer.status
-        connection.close()
-
-    threads = [threading.Thread(target=post, args=(part,)) for part in range(CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return sorted(seconds for part in took for seconds in part)
+def callbacks(port: int, number: int) -> Iterator[bytes]:
+    for row in range(number):
+        body = {
+            "success": True, "task_id": f"task-{row}", "video_id": f"video-{row}", "state": "completed",
+            "prompt": f"number {row}", "video_url": f"https://platform.cdn.acedata.cloud/{row}.mp4",
+            "video_width": 1360, "video_height": 752,
+        }  # fmt: skip
+        path = f"/callbacks/luma/00000000-0000-0000-0000-{row:012x}/key-{row}/"
+        yield load.post("127.0.0.1", port, path, json.dumps(body).encode())
 
 
 def main() -> None:
@@ -115,15 +94,14 @@ def main() -> None:
             swept, asked, rows = map(
                 float, house.python(SWEEP.format(number=number, provider=house.sandbox_port)).split()
             )
-            started = time.perf_counter()
-            took = post_all(house, number)
-            seconds = time.perf_counter() - started
+            told = load.run(house.port, callbacks(house.port, number), CONNECTIONS)
             recorded, events, held = map(int, house.python(COUNT).split())
         finally:
             house.stop()
     print(f"database                                   {'PostgreSQL' if kept else 'SQLite':>10}")
-    print(f"callbacks, {CONNECTIONS} connections                   {number / seconds:10.0f} /s")
-    median, p99 = (took[int(number * share)] * 1000 for share in (0.5, 0.99))
+    print(f"callbacks, {CONNECTIONS} connections                   {number / told.seconds:10.0f} /s")
+    median, p99 = told.share(0.5) * 1000, told.share(0.99) * 1000
+    print(told.statuses)
     print(f"median, p99                                {median:6.0f} ms {p99:6.0f} ms")
     print(f"lost, counted twice, slots still held      {number - recorded:6} {events - recorded:4} {held:4}")
     print(f"one sweep with {number} in flight           {swept * 1000:10.0f} ms")

@@ -1,0 +1,43 @@
+"""Django's SQLite, with a fairer wait for its one write lock.
+
+SQLite's own way of waiting sleeps longer each time, up to 100 ms, and whoever comes at the right moment passes those
+who have waited long: under load most wait for nothing and some for half a second. And whoever waits inside SQLite
+holds its connection's mutex, on which Python's garbage collection in another thread can wait with the GIL in its hand.
+"""
+
+import random
+import sqlite3
+import time
+
+from django.db.backends.sqlite3 import base
+
+LOOK_EVERY = (0.0005, 0.002)  # seconds; by chance, so that two that wait do not look at the same moments
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    def _start_transaction_under_autocommit(self) -> None:
+        """Begin; look again and again whether the lock is free, for as long as the timeout allows."""
+        patience = self.settings_dict["OPTIONS"].get("timeout", 5.0)
+        deadline = time.monotonic() + patience
+        self._wait_inside(0)
+        try:
+            while not self._begin(deadline):
+                time.sleep(random.uniform(*LOOK_EVERY))
+        finally:
+            # A single statement outside a transaction waits as SQLite does.
+            self._wait_inside(patience)
+
+    def _begin(self, deadline: float) -> bool:
+        try:
+            # Not by Django's cursor: its errors keep the cursor alive in a cycle, which the garbage collection of
+            # another thread would end, waiting for this connection.
+            self.connection.execute(f"BEGIN {self.transaction_mode or ''}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY and time.monotonic() < deadline:
+                return False
+            with self.wrap_database_errors:
+                raise
+        return True
+
+    def _wait_inside(self, seconds: float) -> None:
+        self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
