@@ -83,10 +83,10 @@ def test_a_session_key_that_was_never_made_here_is_not_looked_up(client, django_
 
 
 def test_ready_says_so_when_the_tables_are_missing(client, monkeypatch):
-    def broken(**_):
+    def broken(*_):
         raise DatabaseError("no such table")
 
-    monkeypatch.setattr(Heartbeat.objects, "filter", broken)
+    monkeypatch.setattr(Heartbeat.objects, "of", broken)
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert answer.json()["problems"]["worker"] == "The database cannot be asked for it: DatabaseError."

@@ -372,7 +372,7 @@ def test_a_token_that_cannot_be_opened_keeps_the_key_file_as_it_was(keys, settin
 
 
 def test_a_new_key_waits_until_everything_is_stopped(keys):
-    Heartbeat.objects.create(name="lumaweb", at=timezone.now())
+    Heartbeat.stamp("lumaweb")
     with pytest.raises(CommandError, match="Stop it first"):
         call_command("rotate_encryption_keys", new_key=True)
     assert keys.read_text() == ONE

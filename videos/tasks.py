@@ -11,7 +11,6 @@ import time
 import uuid
 from collections import defaultdict
 from dataclasses import dataclass, replace
-from functools import partial
 from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
@@ -56,14 +55,15 @@ BATCH = 50  # ids in one look-up; the contract's recommended most
 
 
 def _later(function: str, *args, **options) -> None:
-    """Put a call into the queue once what was just written is committed."""
-    transaction.on_commit(partial(_put, function, *args, **options), robust=True)
+    """Put a call into the queue once what was just written is committed. A broker that is away is logged."""
 
+    def put() -> None:
+        # In a transaction, as SQLite keeps whoever writes outside of one waiting for longest.
+        with transaction.atomic():
+            async_task(f"videos.tasks.{function}", *args, **options)
 
-def _put(function: str, *args, **options) -> None:
-    # In a transaction, as SQLite keeps whoever writes outside of one waiting for longest.
-    with transaction.atomic():
-        async_task(f"videos.tasks.{function}", *args, **options)
+    # No partial: what failed is logged by its name, and a partial has none.
+    transaction.on_commit(put, robust=True)
 
 
 def submit_later() -> None:
@@ -75,10 +75,11 @@ def archive_later(pk: int) -> None:
     _later("archive", pk, cluster=MEDIA)
 
 
-def beat_later() -> None:
+def beat_later(times: int = 1) -> None:
     """Ask a worker of each cluster to stamp its heartbeat. A broker that is away is logged and keeps nobody."""
-    _later("beat", SUBMISSIONS)
-    _later("beat", MEDIA, cluster=MEDIA)
+    for _ in range(times):
+        _later("beat", SUBMISSIONS)
+        _later("beat", MEDIA, cluster=MEDIA)
 
 
 def mail_new_password_later(name: str, origin: str) -> None:
@@ -330,8 +331,8 @@ def archive(pk: int) -> None:
         tries = generation.archive_attempts
         retry_in = min(6 * 3600, 5 * 2 ** min(tries, 13)) * random.uniform(0.8, 1.2)
         logger.warning("generation %s: not saved: %s", generation.uuid, error)
-        # A host that is not allowed may be allowed tomorrow: that is no fault of the video's.
-        for_good = tries >= SAVE_TRIES and not isinstance(error, download.NotAllowed)
+        # A host that is not allowed may be allowed tomorrow, and our own storage be back: that is no fault of the video's.
+        for_good = tries >= SAVE_TRIES and not isinstance(error, (download.NotAllowed, OSError))
         generation.save_failed(str(error), for_good=for_good, retry_in=retry_in)
         return
     facts = {
@@ -561,6 +562,7 @@ def sweep() -> None:
     for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[:200]:
         archive_later(pk)
     empty_trash()
+    Heartbeat.objects.forget_the_gone()
     wake()
 
 
@@ -581,6 +583,8 @@ def remove_leftovers() -> None:
         except OSError as error:
             # It stays noted; the next sweep tries again.
             logger.warning("file %s cannot be removed: %s", leftover.file.name, error)
+            if isinstance(error, ConnectionError):
+                return  # an object storage that is silent, and each of the others would wait for it as long
 
 
 def wake() -> None:

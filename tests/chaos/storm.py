@@ -254,7 +254,7 @@ class Storm:
                 not (fresh and Tree(self._root).program(program) in (None, kill.leader))
                 and (
                     Event.objects.filter(kind__in=kinds, at__gt=since).exists()
-                    or Heartbeat.objects.filter(name=cluster, at__gt=since).exists()
+                    or Heartbeat.objects.of(cluster).filter(at__gt=since).exists()
                 )
             )
         if kill.what == "ticker":

@@ -135,7 +135,7 @@ def _storage() -> str:
 
 def _heartbeat(name: str) -> str:
     try:
-        stamp = Heartbeat.objects.filter(name=name).first()
+        stamp = Heartbeat.objects.of(name).first()
     except DatabaseError as error:
         return f"The database cannot be asked for it: {error.__class__.__name__}."
     if not stamp:
