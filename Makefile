@@ -8,7 +8,10 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
-.PHONY: run test check chaos fuzz audit screenshots format requirements
+# The browser's tests are about pages, which no database changes: one walk stands for them.
+BESIDE_SERVERS = tests --ignore=tests/browser --ignore=tests/test_deploy.py tests/browser/test_walks.py
+
+.PHONY: run test test-servers check chaos fuzz audit screenshots format requirements
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
@@ -19,6 +22,13 @@ run: .venv/ready
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
 test: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+
+# Everything that touches the database or the queue once more, and a walk in the browser, beside a PostgreSQL and a Redis
+# that are started for it.
+test-servers: .venv/ready-dev
+	@.ci/servers
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.servers \
+		$(PYTHON) -m pytest --numprocesses 3 --dist loadfile -m "not one_machine" $(or $(ARGS),$(BESIDE_SERVERS))
 
 check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .

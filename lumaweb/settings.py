@@ -182,6 +182,17 @@ TIME_ZONE = environment.text("LUMAWEB_TIME_ZONE") or "UTC"
 USE_I18N = False
 USE_TZ = True
 
+CACHES = {
+    "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
+    # The cards on the wall, about 3 KB each; in each process, as it takes no longer to make one than to fetch it.
+    "cards": {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "LOCATION": "cards",
+        "TIMEOUT": None,
+        "OPTIONS": {"MAX_ENTRIES": 5000},
+    },
+}
+
 # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 STATIC_URL = "static/"
 STATIC_ROOT = DATA_DIR / "static"

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import httpx
 
+from . import servers
+
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct-horse-9"
 
@@ -38,7 +40,10 @@ class Installation:
             "SANDBOX_SECONDS": "1.5",
             "LUMAWEB_ADMIN_USERNAME": "ada",
             "LUMAWEB_ADMIN_PASSWORD": PASSWORD,
-        } | env
+        }
+        if servers.there():
+            self.env |= servers.both()
+        self.env |= env
         self.process: subprocess.Popen | None = None
 
     def manage(self, *words: str) -> str:

@@ -8,6 +8,8 @@ from django.db import OperationalError
 
 from lumaweb.sqlite.base import DatabaseWrapper
 
+pytestmark = pytest.mark.one_machine
+
 
 @pytest.fixture
 def connect(tmp_path, transactional_db):

@@ -3,6 +3,7 @@
 from urllib.parse import urlencode
 
 from django import forms
+from django.utils.functional import cached_property
 
 from ..models import Collection, Filters, Member
 from ..models.rows import MODES, STATES
@@ -51,7 +52,10 @@ class FilterForm(forms.Form):
 
     def query(self, **instead: str) -> str:
         """The filters as a query string, each only where it asks for something; "" for none."""
-        asked = {
-            name: str(self.data.get(name, "")).strip() for name in self.fields if name not in self.errors
-        } | instead
+        asked = self._asked | instead
         return urlencode({name: value for name, value in asked.items() if value})
+
+    @cached_property
+    def _asked(self) -> dict[str, str]:
+        # Each link of the page's filters is one of these with a value changed.
+        return {name: str(self.data.get(name, "")).strip() for name in self.fields if name not in self.errors}
