@@ -11,7 +11,7 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 # The browser's tests are about pages, which no database changes: one walk stands for them.
 BESIDE_SERVERS = tests --ignore=tests/browser --ignore=tests/test_deploy.py tests/browser/test_walks.py
 
-.PHONY: run test test-servers check chaos fuzz audit screenshots format requirements
+.PHONY: run test test-servers check bench chaos fuzz audit screenshots format requirements
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
@@ -28,7 +28,7 @@ test: .venv/ready-dev
 test-servers: .venv/ready-dev
 	@.ci/servers
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.servers \
-		$(PYTHON) -m pytest --numprocesses 3 --dist loadfile -m "not one_machine" $(or $(ARGS),$(BESIDE_SERVERS))
+		$(PYTHON) -m pytest --numprocesses 3 --dist loadfile -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
 
 check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .
@@ -42,6 +42,11 @@ check: .venv/ready-dev
 # Break it on purpose and count what is lost: make chaos ARGS="--generations 60 --kills 8 --minutes 3"
 chaos: .venv/ready-dev
 	@exec $(PYTHON) -m tests.chaos $(ARGS)
+
+# Measure it, each figure beside the obvious way: make bench ARGS="--databases sqlite --sizes 1000 --only pages"
+bench: .venv/ready-dev
+	@.ci/servers
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.bench $(ARGS)
 
 # Throw garbage at every address, form and callback: make fuzz CASES=50000
 fuzz: .venv/ready-dev

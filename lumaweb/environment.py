@@ -41,6 +41,23 @@ def flag(name: str) -> bool:
     raise ImproperlyConfigured(f"{name} is {value!r}; set it to 1 or 0.")
 
 
+def choice(name: str, *known: str) -> str:
+    """Read one of these words; the first if unset."""
+    value = text(name).lower() or known[0]
+    if value not in known:
+        raise ImproperlyConfigured(f"{name} is {value!r}; set it to {' or '.join(known)}.")
+    return value
+
+
+def password(name: str) -> str:
+    """Read what a program of the admin's has to say to come in; "" if unset. A short one could be guessed."""
+    value = text(name)
+    if value and not re.fullmatch(r"[!-~]{20,200}", value):
+        # Not the value itself: it is a secret.
+        raise ImproperlyConfigured(f"{name} is too short, or has other than plain characters; set it to 20 or more.")
+    return value
+
+
 def origin(name: str, value: str) -> str:
     """Check an http(s) address without a path and return it without a trailing slash."""
     try:
@@ -53,6 +70,14 @@ def origin(name: str, value: str) -> str:
     if not good:
         raise ImproperlyConfigured(f"{name} is {value!r}; set it to an address such as https://films.example.com.")
     return f"{parts.scheme}://{parts.netloc}"
+
+
+def place(name: str) -> str:
+    """Read where a proxy keeps something apart, such as /protected-media/; "" if unset."""
+    value = text(name)
+    if value and not re.fullmatch(r"/(?:[A-Za-z0-9_-]+/)+", value):
+        raise ImproperlyConfigured(f"{name} is {value!r}; set it to a path such as /protected-media/.")
+    return value
 
 
 class Mail(NamedTuple):
@@ -101,6 +126,61 @@ def sender(name: str, *, wanted: bool) -> str:
         said = f"is {value!r}" if value else "is not set, and mail is"
         raise ImproperlyConfigured(f"{name} {said}; set it to an address such as Lumaweb <films@example.com>.")
     return value
+
+
+class Bucket(NamedTuple):
+    """Where media are kept: `endpoint` is where we write to, `links` where browsers read from; both are origins.
+
+    The keys are not in here, so that no page of an error shows them.
+    """
+
+    name: str
+    endpoint: str
+    links: str
+    region: str
+    addressing: str
+    prefix: str
+    link_seconds: int
+
+    @property
+    def origin(self) -> str:
+        """Where a link leads."""
+        scheme, _, host = self.links.partition("://")
+        return self.links if self.addressing == "path" else f"{scheme}://{self.name}.{host}"
+
+
+def bucket(name: str) -> Bucket | None:
+    """Read where object storage is, from `name`_BUCKET and its companions; None if unset."""
+    if not (bucket := text(f"{name}_BUCKET")):
+        return None
+    region = text(f"{name}_REGION", "us-east-1") or "us-east-1"
+    endpoint = text(f"{name}_ENDPOINT")
+    addressing = text(f"{name}_ADDRESSING") or ("path" if endpoint else "virtual")
+    prefix = text(f"{name}_PREFIX").strip("/")
+    for part, value, good, such_as in (
+        ("BUCKET", bucket, r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}", "the bucket's name, such as team-films"),
+        ("REGION", region, r"[A-Za-z0-9-]{1,40}", "a region such as eu-central-1"),
+        ("ADDRESSING", addressing, "path|virtual", "path (https://host/bucket) or virtual (https://bucket.host)"),
+        ("PREFIX", prefix, r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]*(?:/(?!$)|$))*", "a folder such as lumaweb or films/2026"),
+    ):
+        if not re.fullmatch(good, value):
+            raise ImproperlyConfigured(f"{name}_{part} is {value!r}; set it to {such_as}.")
+    if bool(text(f"{name}_ACCESS_KEY")) != bool(text(f"{name}_SECRET_KEY")):
+        raise ImproperlyConfigured(
+            f"Of {name}_ACCESS_KEY and {name}_SECRET_KEY only one is set. Set both, or neither where the machine's own "
+            "role opens the bucket."
+        )
+    endpoint = origin(f"{name}_ENDPOINT", endpoint or f"https://s3.{region}.amazonaws.com")
+    links = text(f"{name}_PUBLIC_ENDPOINT")
+    return Bucket(
+        bucket,
+        endpoint,
+        origin(f"{name}_PUBLIC_ENDPOINT", links) if links else endpoint,
+        region,
+        addressing,
+        prefix,
+        number(f"{name}_LINK_SECONDS", 600, least=60, most=3600),
+    )
 
 
 def secret(name: str, data_dir: Path, file_name: str, *, may_generate: bool) -> str:

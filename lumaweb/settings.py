@@ -8,7 +8,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from . import environment
-from .logs import LOGGING  # noqa: F401  (a setting)
+from .logs import logging_for
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -45,6 +45,15 @@ ON_LOOPBACK = {HOST, PUBLIC_HOST or HOST, *(host.strip("[]").lower() for host in
 
 # Touched when the workers are told to stop, so that what claims and sends does not begin anything new.
 WORKERS_STOPPING = DATA_DIR / "workers-stopping"
+
+# ── Seeing ────────────────────────────────────────────────────────────────────────────────────────────────────
+LOG_FORMAT = environment.choice("LUMAWEB_LOG_FORMAT", "line", "json")
+LOGGING = logging_for(LOG_FORMAT, environment.text("Q_CLUSTER_NAME"))
+# A line for each request, also for every poll of every open tab.
+ACCESS_LOG = environment.flag("LUMAWEB_ACCESS_LOG")
+# What a scrape of /metrics has to say; "": there is no such page, and nothing is measured for it.
+METRICS_TOKEN = environment.password("LUMAWEB_METRICS_TOKEN")
+METRICS_EVERY = 10.0  # seconds, after which a process adds what it has measured to what all have
 
 # ── Secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
 _may_generate = ON_LOOPBACK and not DATABASE_URL
@@ -87,6 +96,7 @@ INSTALLED_APPS = [
     "videos",
 ]
 MIDDLEWARE = [
+    "videos.views.middleware.RequestMiddleware",
     "videos.views.middleware.CompressionMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -143,6 +153,7 @@ if DATABASE_URL:
         DATABASES["default"] = dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
     except (dj_database_url.ParseError, dj_database_url.UnknownSchemeError) as error:
         raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
+DATABASE_ROUTERS = ["videos.models.search.OnSQLiteOnly"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "videos.Member"
@@ -195,13 +206,16 @@ CACHES = {
 
 # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 STATIC_URL = "static/"
-STATIC_ROOT = DATA_DIR / "static"
+# They belong to the code, not to the data: an image brings its own, for all who run it.
+STATIC_ROOT = Path(environment.text("LUMAWEB_STATIC_DIR") or DATA_DIR / "static").resolve()
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "media"
+# Object storage instead of that folder; None: the folder.
+BUCKET = environment.bucket("LUMAWEB_S3")
 STORAGES = {
-    "default": {
+    # Nothing serves this folder by itself: a video is read through its page's view, by those signed in.
+    "folder": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        # Nothing serves this folder by itself: a video is read through its page's view, by those signed in.
         "OPTIONS": {"location": MEDIA_ROOT, "base_url": None},
     },
     "staticfiles": {
@@ -210,7 +224,19 @@ STORAGES = {
         else "lumaweb.storage.HashedStaticFiles"
     },
 }
+STORAGES["default"] = STORAGES["folder"]
+if BUCKET:
+    STORAGES["default"] = {
+        "BACKEND": "lumaweb.bucket.BucketStorage",
+        "OPTIONS": {
+            "bucket": BUCKET,
+            "access_key": environment.text("LUMAWEB_S3_ACCESS_KEY"),
+            "secret_key": environment.text("LUMAWEB_S3_SECRET_KEY"),
+        },
+    }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
+# Under which path the proxy in front sends what is in MEDIA_ROOT (X-Accel-Redirect); "": we send it ourselves.
+ACCEL_PREFIX = environment.place("LUMAWEB_ACCEL_PREFIX")
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o750, exist_ok=True)
 FRAME_MAX_BYTES = 20 * 1024 * 1024
@@ -237,15 +263,16 @@ SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # believes nothing at all (lumaweb/gunicorn.py). Whoever spoke to it past the proxy would win a page without a redirect.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 USE_X_FORWARDED_HOST = USE_X_FORWARDED_PORT = False
-# The proxy's own check of /healthz and the provider's callbacks come over the inner network without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+# The proxy's own check of /healthz and a scrape of /metrics come over the inner network without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 DEFAULT_EXCEPTION_REPORTER = "lumaweb.reports.Report"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "lumaweb.reports.Filter"
-# Where pages may load anything from: the one list. Pictures and videos are ours, so nobody else is in it.
-LOADED_FROM = [SELF]
+# Where pages may load anything from: the one list. Pictures and videos are ours, so nobody else is in it; but for the
+# bucket, if they are there.
+LOADED_FROM = [SELF, *([BUCKET.origin] if BUCKET else [])]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],

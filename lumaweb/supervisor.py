@@ -176,7 +176,10 @@ class Child:
 
 
 class Supervisor:
-    """Keep programs running until a signal. They start in the order given and stop the other way."""
+    """Keep programs running until a signal. They start in the order given and stop the other way.
+
+    as_line makes a line of a program's name and what it said; without it the two stand side by side.
+    """
 
     def __init__(
         self,
@@ -186,6 +189,7 @@ class Supervisor:
         ready_line: str = "",
         pace: Pace | None = None,
         on_stop: Callable[[], object] = lambda: None,
+        as_line: Callable[[str, bytes], bytes] | None = None,
     ) -> None:
         self._children = [Child(program) for program in programs]
         self._pace = pace or Pace()
@@ -195,6 +199,7 @@ class Supervisor:
         self._ready_line = ready_line
         self._is_ready = False
         self._width = max(len(program.name) for program in programs)
+        self._as_line = as_line
         self._out = Lines(sys.stdout.fileno())
         self._news: deque[str] = deque()  # from the lookout's thread
         self._signals: list[int] = []
@@ -227,7 +232,8 @@ class Supervisor:
         self._print("serve", text.encode())
 
     def _print(self, name: str, line: bytes) -> None:
-        self._out.say(f"{name:<{self._width}} | ".encode() + line + b"\n")
+        whole = self._as_line(name, line) if self._as_line else f"{name:<{self._width}} | ".encode() + line
+        self._out.say(whole + b"\n")
 
     # ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -289,7 +295,8 @@ class Supervisor:
         if not self._is_ready and not self._missing():
             self._is_ready = True
             if self._ready_line:
-                self._out.say(self._ready_line.encode() + b"\n")
+                ready = self._ready_line.encode()
+                self._out.say((self._as_line("serve", ready) if self._as_line else ready) + b"\n")
 
     def _missing(self) -> list[str]:
         silent = [

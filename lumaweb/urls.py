@@ -4,6 +4,7 @@ from django.views import defaults
 from django.views.generic import RedirectView
 
 from videos.views.account import admin_login
+from videos.views.broken import server_error
 
 urlpatterns = [
     # One door for everybody: the admin's own sign-in would be a second place to try passwords at.
@@ -18,4 +19,4 @@ urlpatterns = [
 handler400 = defaults.bad_request.__wrapped__
 handler403 = defaults.permission_denied.__wrapped__
 handler404 = defaults.page_not_found.__wrapped__
-handler500 = defaults.server_error.__wrapped__
+handler500 = server_error

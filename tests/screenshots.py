@@ -60,7 +60,9 @@ joana.set_limit(ada, own=True, limit=60_000)
 template = Generation.objects.filter(state="completed").first()
 for row in Generation.objects.exclude(state__in=["queued", "submitting", "processing"]):
     at = timezone.now() - timedelta(days=chance.triangular(0, 28, 6))
-    Generation.objects.filter(pk=row.pk).update(created_at=at, finished_at=at + timedelta(seconds=chance.gauss(85, 20)))
+    Generation.objects.filter(pk=row.pk).update(
+        version=row.version + 1, changed_at=timezone.now(),
+        created_at=at, finished_at=at + timedelta(seconds=chance.gauss(85, 20)))
 template.refresh_from_db()
 share = Share.objects.make(template, ada, days=7, chain=False, with_prompt=True)
 print(share.secret_path)

@@ -65,11 +65,11 @@ def a_free_port() -> int:
 
 def programs_of_postgres() -> Path:
     """The folder of initdb and postgres, the newest there is."""
-    if found := shutil.which("initdb"):
-        return Path(found).parent
     folders = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     if newest := max(folders, key=lambda path: float(path.parts[-3]), default=None):
         return newest.parent
+    if found := shutil.which("initdb"):
+        return Path(found).resolve().parent
     raise SystemExit("There is no PostgreSQL here. `.ci/servers` installs it, on Debian and Ubuntu.")
 
 

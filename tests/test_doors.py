@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lumaweb.logs import redact
-from videos.models import Frame, Generation, Heartbeat, TemporaryLink
+from videos.models import Frame, Generation, TemporaryLink
 
 from .factories import a_generation, a_result, a_token, running
 
@@ -153,22 +153,6 @@ def test_a_frame_is_open_while_its_work_may_need_it(client):
     Generation.objects.filter(pk=generation.pk).update(finished_at=timezone.now() - timezone.timedelta(hours=1))
     assert client.get(path).status_code == 404
     assert not TemporaryLink.objects.filter(key_hash__contains=path[8:20]).exists()
-
-
-def test_health_needs_no_database(client, django_assert_num_queries):
-    with django_assert_num_queries(0):
-        assert client.get("/healthz").json() == {"ok": True}
-
-
-def test_ready_says_what_is_missing(client):
-    answer = client.get("/readyz")
-    assert answer.status_code == 503
-    assert set(answer.json()["problems"]) == {"worker", "media worker"}
-    Heartbeat.stamp("lumaweb")
-    Heartbeat.stamp("media")
-    assert client.get("/readyz").json() == {"ok": True, "problems": {}}
-    Heartbeat.objects.update(at=timezone.now() - timezone.timedelta(minutes=2))
-    assert client.get("/readyz").status_code == 503
 
 
 @pytest.mark.parametrize(

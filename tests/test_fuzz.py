@@ -195,7 +195,7 @@ class Rows:
     """All rows of the product as they are now."""
 
     def __init__(self) -> None:
-        models = apps.get_app_config("videos").get_models()
+        models = [model for model in apps.get_app_config("videos").get_models() if model._meta.managed]
         self.of = {model: {row["pk"]: row for row in model.objects.values("pk", *fields_of(model))} for model in models}
 
     def lost_since(self, before: "Rows", by: Member | None) -> list[str]:

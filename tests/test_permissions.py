@@ -97,6 +97,7 @@ member-limit                 login  405       405    405           login  403   
 member-password              login  405       405    405           login  403       403    done
 healthz                      seen   seen      seen   seen          405    405       405    405
 readyz                       503    503       503    503           405    405       405    405
+metrics                      404    404       404    404           405    405       405    405
 robots                       seen   seen      seen   seen          405    405       405    405
 terms                        login  403       403    seen          login  403       403    422
 usage                        login  seen      seen   seen          login  405       405    405

@@ -36,7 +36,8 @@ def a_chain(length: int = 3) -> list[Generation]:
 
 
 def media_of(page) -> list[str]:
-    return re.findall(r' (?:src|poster|data-src|data-poster|href)="(/watch/[^"]+)"', page.content.decode())
+    found = re.findall(r' (?:src|poster|data-src|data-poster|href)="(/watch/[^"]+)"', page.content.decode())
+    return [path.removesuffix("?download=1") for path in found]
 
 
 def signed_in(member: Member) -> Client:

@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from lumaweb.sqlite.base import DatabaseWrapper
 
-pytestmark = pytest.mark.one_machine
+pytestmark = pytest.mark.embedded
 
 
 @pytest.fixture

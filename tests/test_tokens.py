@@ -13,7 +13,6 @@ from django.core.checks import Tags, run_checks
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from videos.management.commands import rotate_encryption_keys
 from videos.management.commands.serve import check_keys, choose_provider
@@ -483,6 +482,7 @@ def at(house: Installation) -> dict:
     return {"cwd": ROOT, "env": house.env, "capture_output": True, "text": True, "timeout": 60}
 
 
+@pytest.mark.embedded
 def test_an_installation_whose_keys_were_lost_does_not_start_and_says_why(tmp_path):
     house = Installation(tmp_path)
     house.manage("migrate", "-v0")

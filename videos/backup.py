@@ -82,7 +82,7 @@ def write(target: Path, *, with_keys: bool) -> Report:
                 archive.add_bytes(settings.SECRET_KEY.encode(), "keys/secret-key")
                 archive.add_bytes(",".join(settings.ENCRYPTION_KEYS).encode(), "keys/encryption-keys")
             # The snapshot is older than this look at the files: what it names was there, unless purged since.
-            for name, sha256 in _named_media():
+            for name, sha256 in named_media():
                 _add_media(archive, name, sha256, report)
             report.counts |= {
                 "members": Member.objects.count(),
@@ -176,7 +176,7 @@ def _add_media(archive: _Archive, name: str, sha256: str, report: Report) -> Non
         report.remarks.append(f"changed since it was saved: {name}")
 
 
-def _named_media() -> Iterator[tuple[str, str]]:
+def named_media() -> Iterator[tuple[str, str]]:
     """The files the database names, each with the SHA-256 it must have, "" where none is known."""
     saved = Generation.objects.order_by("pk").values_list("video_file", "sha256", "thumbnail_file", "poster_file")
     for video, sha256, thumbnail, poster in saved.iterator(chunk_size=500):
@@ -277,9 +277,7 @@ def restore(archive: Path) -> Report:
             with _database_at(staged / SQLITE):
                 _settle_in(report)
         # The database is put in place last: what starts before that finds an installation without members.
-        for name in manifest["members"]:
-            if matched := MEDIA.fullmatch(name):
-                media.put_in_place(staged / name, matched[1])
+        _put_media(staged, manifest)
         keys_changed = _put_keys(staged, report)
         _refuse_where_somebody_is()
         if connection.vendor == "sqlite":
@@ -292,12 +290,26 @@ def restore(archive: Path) -> Report:
     return report
 
 
+def _put_media(staged: Path, manifest: dict) -> None:
+    """Put the media where they belong. Raises OSError; then none is left there, and it can be tried again."""
+    placed: list[str] = []
+    try:
+        for name in manifest["members"]:
+            if matched := MEDIA.fullmatch(name):
+                media.put_in_place(staged / name, matched[1])
+                placed.append(matched[1])
+    except BaseException:
+        media.take_away(placed)
+        raise
+
+
 def refuse_unless_empty() -> None:
     """Raise RestoreRefused where there is anything a restore could hide, destroy or disturb."""
     if next((name for name in _all_media()), None):
         raise RestoreRefused(
             "There are media files here already, and a restore never replaces any. Restore into a new, empty data "
-            "directory (LUMAWEB_DATA_DIR), or move these away first."
+            "directory (LUMAWEB_DATA_DIR), or, where LUMAWEB_S3_BUCKET is set, into an empty bucket or another "
+            "LUMAWEB_S3_PREFIX; or move these away first."
         )
     _refuse_where_somebody_is()
 

@@ -1,9 +1,12 @@
 """Pictures and videos: reading what was uploaded, fetching what was made, and what is cut from it."""
 
 import io
+import logging
 import os
 import posixpath
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -17,6 +20,8 @@ from django.core.files.storage import default_storage
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import download
+
+logger = logging.getLogger(__name__)
 
 # A frame larger than this helps no provider; an image that claims more pixels than this is an attack.
 FRAME_MAX_SIDE = 4096
@@ -105,7 +110,10 @@ def store_picture(picture: Picture, name: str) -> str:
 
 
 class _Moved(File):
-    """A finished temporary file that a local storage moves into place in one step instead of copying it."""
+    """A finished temporary file that a local storage moves into place in one step instead of copying it.
+
+    A bucket is given its parts from the disk, so that a large one is not in memory either.
+    """
 
     def temporary_file_path(self) -> str:
         return self.name
@@ -141,7 +149,8 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
     folder = Path(settings.MEDIA_ROOT) / "incoming"
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     stored: list[str] = []
-    base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}"
+    # A name of its own for each saving: of two at the same time the one that comes too late takes its files away again.
+    base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}-{secrets.token_hex(4)}"
     with NamedTemporaryFile(dir=folder, suffix=".mp4", delete=False) as file:
         path = Path(file.name)
         try:
@@ -163,20 +172,19 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
             with path.open("rb") as finished:
                 video = keep(".mp4", _Moved(finished, name=str(path)))
             for name in stored:
-                _outlasts_a_power_cut(name)
+                outlasts_a_power_cut(name)
         except BaseException:
-            for name in stored:
-                default_storage.delete(name)
+            take_away(stored)
             raise
         finally:
             path.unlink(missing_ok=True)
     return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, rate, first.width, first.height)
 
 
-def _outlasts_a_power_cut(name: str) -> None:
+def outlasts_a_power_cut(name: str, storage=default_storage) -> None:
     """Have a stored file and the folders that lead to it on the disk: the row is about to promise that it is there."""
     try:
-        path = Path(default_storage.path(name))
+        path = Path(storage.path(name))
     except NotImplementedError:  # a storage that is not on this machine's disks
         return
     root = Path(settings.MEDIA_ROOT)
@@ -188,18 +196,35 @@ def _outlasts_a_power_cut(name: str) -> None:
             os.close(handle)
 
 
-def put_in_place(path: Path, name: str) -> None:
-    """Move a finished file into our storage under exactly this name; raise OSError where there is one already."""
+def put_in_place(path: Path, name: str, storage=default_storage) -> None:
+    """Give a finished file to a storage under exactly this name; raise OSError where there is one already.
+
+    Afterwards a folder has it instead of `path`, a bucket besides.
+    """
     path.chmod(0o640)
     with path.open("rb") as finished:
-        stored = default_storage.save(name, _Moved(finished, name=str(path)))
+        stored = storage.save(name, _Moved(finished, name=str(path)))
     if stored != name:
-        default_storage.delete(stored)
+        storage.delete(stored)
         raise FileExistsError(f"There is a file in the media already: {name}")
 
 
+def sizes(names: Iterable[str]) -> dict[str, int]:
+    """The bytes of those files that are there; a bucket is asked for all of them at once. Raises OSError."""
+    if at_once := getattr(default_storage, "sizes", None):
+        return at_once(names)
+    found = {}
+    for name in names:
+        with suppress(FileNotFoundError):
+            found[name] = default_storage.size(name)
+    return found
+
+
 def names(folder: str = "") -> Iterator[str]:
-    """Every file of our storage in and below a folder, one folder in memory at a time."""
+    """Every file of our storage in and below a folder, one folder in memory at a time. Raises OSError."""
+    if whole := getattr(default_storage, "files", None):
+        yield from (name for name, _ in whole(folder))
+        return
     try:
         folders, files = default_storage.listdir(folder)
     except FileNotFoundError:
@@ -212,8 +237,17 @@ def names(folder: str = "") -> Iterator[str]:
 
 def forget(saved: Saved) -> None:
     """Delete files that turned out to be a second copy."""
-    for name in (saved.video_file, saved.thumbnail_file, saved.poster_file):
-        default_storage.delete(name)
+    take_away([saved.video_file, saved.thumbnail_file, saved.poster_file])
+
+
+def take_away(stored: list[str]) -> None:
+    """Delete files that were stored in vain; what cannot be deleted stays."""
+    for name in stored:
+        try:
+            default_storage.delete(name)
+        except OSError as error:
+            # Why this is done matters more. It lies there until somebody asks verify_media what nobody names.
+            logger.warning("file %s is not needed and cannot be removed: %s", name, error)
 
 
 def _look_at_the_first_bytes(path: Path) -> None:

@@ -18,8 +18,11 @@ from django.conf import settings
 from django.db import DatabaseError, IntegrityError, close_old_connections, connections, transaction
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import timezone
+from django_q.brokers import get_broker
 from django_q.models import OrmQ
 from django_q.tasks import async_task
+
+from lumaweb import logs
 
 from . import download, mail, media, provider
 from .models import (
@@ -35,8 +38,11 @@ from .models import (
     Submission,
     TemporaryLink,
     Verdict,
+    meter,
     policy,
+    usage,
 )
+from .models.state import SUBMITTING_AT_MOST
 from .models.token import TokenUnreadable
 
 logger = logging.getLogger(__name__)
@@ -51,6 +57,7 @@ SAVING_LEASE = 60.0  # seconds after which another worker may take over a downlo
 SAVE_TRIES = 32  # with the waits between them about five days
 LINK_GONE = (400, 401, 403, 404, 410)  # how an expired link answers, by vendor
 ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the rest of the sweep
+NO_DOUBT = SUBMITTING_AT_MOST / 4  # after a claim, in which no sweep comes near it
 BATCH = 50  # ids in one look-up; the contract's recommended most
 
 
@@ -94,6 +101,18 @@ def beat(name: str) -> None:
     Heartbeat.stamp(name)
 
 
+def waiting_calls() -> dict[str, int]:
+    """How many calls wait in the queue, by cluster. Raises what the broker raises."""
+    return {cluster: get_broker(cluster).queue_size() for cluster in (SUBMISSIONS, MEDIA)}
+
+
+def broker() -> str:
+    """Which broker it is, in a word or two; raises what it raises where it does not answer."""
+    ours = get_broker(SUBMISSIONS)
+    ours.ping()
+    return ours.info()
+
+
 def forget_wake_ups() -> None:
     """Empty the queue: after a restore its calls are of another time. Redis keeps its own; they find nothing to do."""
     OrmQ.objects.all().delete()
@@ -101,7 +120,10 @@ def forget_wake_ups() -> None:
 
 def settle(generation: Generation, result: provider.Result, via: str) -> Verdict:
     """Record news, and set going what follows from it."""
-    verdict = generation.record(result, via)
+    began = time.perf_counter()
+    with logs.about(generation.uuid):
+        verdict = generation.record(result, via)
+    meter.observe("news", f"{via}/{verdict.name.lower()}", time.perf_counter() - began)
     if verdict is Verdict.RECORDED:
         if generation.state == State.COMPLETED and generation.archive == "remote":
             archive_later(generation.pk)
@@ -207,6 +229,7 @@ def _more_to_send() -> bool:
 async def _send(claim: Claim, client) -> None:
     """POST one claimed generation and record what comes of it."""
     generation = claim.generation
+    logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
     try:
         if await _in_db(_frame_is_gone, generation):
             raise _never("frame_gone", "A frame was deleted before this was sent.")
@@ -219,7 +242,7 @@ async def _send(claim: Claim, client) -> None:
             # Preparing took so long that the sweep doubted it, and its member may have tried again.
             return
         try:
-            result = await luma.submit(request)
+            result = await _submit(luma, request)
         except provider.ProviderError as error:
             if not (next_step and _may_mean_the_source(error)):
                 raise
@@ -232,7 +255,23 @@ async def _send(claim: Claim, client) -> None:
         await _kept(generation, settle, generation, result, "answer")
 
 
+async def _submit(luma: provider.LumaClient, request: provider.Request) -> provider.Result:
+    """POST it, and measure how long the answer takes."""
+    began, outcome = time.perf_counter(), "unclear"
+    try:
+        result = await luma.submit(request)
+        outcome = "accepted"
+        return result
+    except provider.ProviderError as error:
+        outcome = {provider.Sent.NEVER: "not_sent", provider.Sent.REFUSED: "refused"}.get(error.sent, outcome)
+        raise
+    finally:
+        meter.observe("post", outcome, time.perf_counter() - began)
+
+
 def _is_still_ours(claim: Claim) -> bool:
+    if timezone.now() - claim.generation.submitted_at < NO_DOUBT:
+        return True
     row = Generation.objects.filter(pk=claim.generation.pk, state=State.SUBMITTING)
     return row.filter(callback_key_hash=claim.generation.callback_key_hash).exists()
 
@@ -312,6 +351,11 @@ def archive(pk: int) -> None:
     generation = Generation.objects.select_related("token").filter(pk=pk).first()
     if not generation or not generation.begin_saving(SAVING_LEASE):
         return
+    with logs.about(generation.uuid):
+        _archive(generation)
+
+
+def _archive(generation: Generation) -> None:
     renewed = time.monotonic()
 
     def alive() -> None:
@@ -331,7 +375,7 @@ def archive(pk: int) -> None:
         tries = generation.archive_attempts
         retry_in = min(6 * 3600, 5 * 2 ** min(tries, 13)) * random.uniform(0.8, 1.2)
         logger.warning("generation %s: not saved: %s", generation.uuid, error)
-        # A host that is not allowed may be allowed tomorrow, and our own storage be back: that is no fault of the video's.
+        # A host that is not allowed may be allowed tomorrow, and our own storage be back: no fault of the video's.
         for_good = tries >= SAVE_TRIES and not isinstance(error, (download.NotAllowed, OSError))
         generation.save_failed(str(error), for_good=for_good, retry_in=retry_in)
         return
@@ -564,6 +608,7 @@ def sweep() -> None:
     empty_trash()
     Heartbeat.objects.forget_the_gone()
     wake()
+    usage.roll_up()
 
 
 def empty_trash() -> None:

@@ -41,10 +41,11 @@ class ToastRegion extends HTMLElement {
     // The feed has its own quiet note for a lost connection.
     if (detail.elt.localName === "live-feed") return;
     const status = detail.xhr?.status;
+    const number = status >= 500 && detail.xhr.getResponseHeader("X-Request-ID");
     this.show({
       level: "error",
       text: status
-        ? WORDS[status] ?? `That did not work: the server answered ${status}. Try again in a moment.`
+        ? WORDS[status] ?? `That did not work: the server answered ${status}. Try again in a moment.${number ? ` An admin finds it in the log by ${number}.` : ""}`
         : "That did not reach the server. Check the connection and try again.",
     });
   }

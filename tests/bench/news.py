@@ -1,16 +1,11 @@
-"""Measure how news is taken in: `.venv/bin/python -m tests.bench.news [NUMBER]`. Prints a table.
+"""How news is taken in.
 
-callbacks: NUMBER (10,000) different ones by 8 connections to a real web server; each is a row of its own that is
-checked afterwards. sweep: one round with as many videos in the making, and asking for all of them once. The database
-is SQLite, or what DATABASE_URL names (an empty one).
+Callbacks: as many different ones by 8 connections to a real web server; each is a row of its own that is checked
+afterwards. Sweep: one round with as many videos in the making, and asking for all of them once.
 """
 
 import json
-import os
-import sys
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from ..installation import Installation
 from . import load
@@ -81,32 +76,21 @@ def callbacks(port: int, number: int) -> Iterator[bytes]:
         yield load.post("127.0.0.1", port, path, json.dumps(body).encode())
 
 
-def main() -> None:
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
-    kept = {"DATABASE_URL": os.environ["DATABASE_URL"]} if "DATABASE_URL" in os.environ else {}
-    if kept:
-        kept |= {"LUMAWEB_SECRET_KEY": "figures" * 8, "LUMAWEB_ENCRYPTION_KEYS": "A" * 43 + "="}
-    with tempfile.TemporaryDirectory() as scratch:
-        house = Installation(Path(scratch, "house"), **kept)
-        house.start(only=("web",))
-        try:
-            house.python(SEED.format(number=number, provider=house.sandbox_port))
-            swept, asked, rows = map(
-                float, house.python(SWEEP.format(number=number, provider=house.sandbox_port)).split()
-            )
-            told = load.run(house.port, callbacks(house.port, number), CONNECTIONS)
-            recorded, events, held = map(int, house.python(COUNT).split())
-        finally:
-            house.stop()
-    print(f"database                                   {'PostgreSQL' if kept else 'SQLite':>10}")
-    print(f"callbacks, {CONNECTIONS} connections                   {number / told.seconds:10.0f} /s")
-    median, p99 = told.share(0.5) * 1000, told.share(0.99) * 1000
-    print(told.statuses)
-    print(f"median, p99                                {median:6.0f} ms {p99:6.0f} ms")
-    print(f"lost, counted twice, slots still held      {number - recorded:6} {events - recorded:4} {held:4}")
-    print(f"one sweep with {number} in flight           {swept * 1000:10.0f} ms")
-    print(f"asking for {int(rows)} of them once              {asked:10.1f} s")
-
-
-if __name__ == "__main__":
-    main()
+def measure(house: Installation, number: int) -> dict:
+    """Of an installation whose web server runs and which holds no generation yet; milliseconds and seconds."""
+    house.python(SEED.format(number=number, provider=house.sandbox_port))
+    swept, asked, _ = map(float, house.python(SWEEP.format(number=number, provider=house.sandbox_port)).split())
+    told = load.run(house.port, callbacks(house.port, number), CONNECTIONS)
+    recorded, events, held = map(int, house.python(COUNT).split())
+    return {
+        "number": number,
+        "per_s": round(number / told.seconds),
+        "median_ms": round(told.share(0.5) * 1000, 1),
+        "p99_ms": round(told.share(0.99) * 1000, 1),
+        "lost": number - recorded,
+        "counted_twice": events - recorded,
+        "slots_still_held": held,
+        "statuses": told.statuses,
+        "sweep_ms": round(swept * 1000),
+        "asking_for_all_s": round(asked, 1),
+    }

@@ -33,6 +33,7 @@ def measure() -> dict:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
+    from tests.figures_usage import measure as measure_usage
     from tests.million import ABSENT, FREQUENT, RARE
     from videos.models import Generation, Member
     from videos.views.gallery import PAGE
@@ -91,6 +92,7 @@ def measure() -> dict:
         "poll_cpu": median(ask(idle, 204), 301, time.process_time),
         "poll_queries": queries(ask(idle, 204)),
         "reload_cpu": median(ask("/"), TIMES, time.process_time),
+        "usage": measure_usage(),
     }
 
 

@@ -13,6 +13,7 @@ from .test_access import NARROW, WIDE, violations
 SPREAD = """
 import random
 from datetime import timedelta
+from django.db.models import F
 from django.utils import timezone
 from videos.models import Generation, Member
 chance = random.Random(5)
@@ -21,6 +22,7 @@ for row in Generation.objects.all():
     at = timezone.now() - timedelta(days=chance.randrange(0, 25), hours=1)
     failed = chance.random() < 0.2
     Generation.objects.filter(pk=row.pk).update(
+        version=F("version") + 1, changed_at=timezone.now(),
         created_at=at, member=chance.choice(members), amount=1500, finished_at=at + timedelta(seconds=75),
         state="failed" if failed else "completed",
         error_code=chance.choice(["forbidden", "api_error"]) if failed else "")

@@ -269,7 +269,9 @@ class GenerationForm(forms.Form):
             self.add_error("video_id", "Say which video to extend: its id, or a link to it.")
             return
         mine = Generation.objects.filter(state="completed", trashed_at__isnull=True).order_by("-pk")
-        self.parent = mine.filter(video_id=video_id).first() if video_id else mine.filter(video_url=video_url).first()
+        # Without the exclusion SQLite would not see that the index of those with an id has it.
+        named = mine.exclude(video_id="").filter(video_id=video_id) if video_id else mine.filter(video_url=video_url)
+        self.parent = named.first()
 
     @property
     def prompts(self) -> list[str]:

@@ -7,6 +7,8 @@ from .invitation import Invitation
 from .leftover import Leftover
 from .machine import Heartbeat, Lease
 from .member import Member, Theme
+from .meter import Meter
+from .rollup import RollUp, RollUpMark
 from .rows import Filters
 from .search import SearchIndex
 from .share import Share
@@ -34,8 +36,11 @@ __all__ = [
     "Lease",
     "Leftover",
     "Member",
+    "Meter",
     "OverBudget",
     "Pool",
+    "RollUp",
+    "RollUpMark",
     "SearchIndex",
     "Share",
     "Star",

@@ -212,30 +212,33 @@ class Generation(models.Model):
         now = now or timezone.now()
         key = secrets.token_urlsafe(32)
         with transaction.atomic(durable=True):
-            moved = (
-                type(self)
-                .objects.waiting_for_a_turn()
-                .filter(pk=self.pk, not_before__lte=now)
-                .update(
-                    state=State.SUBMITTING,
-                    version=F("version") + 1,
-                    changed_at=now,
-                    submitted_at=now,
-                    attempts=F("attempts") + 1,
-                    callback_key_hash=digest(key),
-                    error_code="",
-                    error_message="",
-                    trace_id="",
-                    claimed_on=timezone.localdate(now),
-                )
-            )
-            token = self._take_a_token(now) if moved else None
+            rows = type(self).objects.waiting_for_a_turn().filter(pk=self.pk, not_before__lte=now)
+            try:
+                # Whoever holds it already is claiming it, so it is not waited for.
+                self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True))
+            except type(self).DoesNotExist:
+                return None
+            token = self._take_a_token(now)
             if not token:
                 transaction.set_rollback(True)
                 return None
-            type(self).objects.filter(pk=self.pk).update(token=token)
-            self.events.create(kind="claimed")
-        self.refresh_from_db()
+            taken = {
+                "state": State.SUBMITTING,
+                "token": token,
+                "version": self.version + 1,
+                "changed_at": now,
+                "submitted_at": now,
+                "attempts": self.attempts + 1,
+                "callback_key_hash": digest(key),
+                "error_code": "",
+                "error_message": "",
+                "trace_id": "",
+                "claimed_on": timezone.localdate(now),
+            }
+            rows.update(**taken)
+            Event.objects.create(generation=self, kind="claimed")
+        for name, value in taken.items():
+            setattr(self, name, value)
         path = reverse("callback", args=[self.uuid, key])
         return Claim(self, token, f"{token.public_url}{path}" if token.public_url else "")
 
@@ -413,7 +416,8 @@ class Generation(models.Model):
             return False
         now = timezone.now()
         # A callback is the faster messenger; the sweep asks only when it stays away.
-        patience = 8 if self.token and self.token.public_url else 3
+        token = self.token
+        patience = 8 if token and token.public_url else 3
         accepted = self._advance(
             {State.SUBMITTING, State.UNCONFIRMED},
             because="accepted",
@@ -426,7 +430,7 @@ class Generation(models.Model):
             **told,
         )
         if accepted:
-            self.token.worked()
+            token.worked()
         return accepted
 
     def _complete(self, result: provider.Result, via: str, told: dict) -> bool:

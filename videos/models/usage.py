@@ -1,22 +1,23 @@
 """What was asked for and what came of it, added up. Amounts are thousandths of a credit, days the team's."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from statistics import quantiles
 
-from django.db.models import Count, Max, Q, Sum
-from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from . import policy
+from . import policy, rollup
 from .budget import CREDIT, RESERVED, SPENT
 from .generation import Generation
+from .rollup import Tally, counted, roll_up
 from .state import State
 
+__all__ = ["Range", "Report", "Sums", "as_table", "report", "roll_up", "tallies"]
+
 # The time to a result is told of the latest ones; older ones would change little and cost much.
-TIMED_AT_MOST = 10_000
+TIMED_AT_MOST = 2_000
 BARS_AT_MOST = 62
 
 
@@ -57,35 +58,18 @@ class Range:
         days = (self.since + timedelta(days=number) for number in range(self.days))
         return list(dict.fromkeys(map(self.period_of, days)))
 
+    @property
+    def months(self) -> "Iterator[Range]":
+        """The same days, cut where a month ends."""
+        since = self.since
+        while since <= self.until:
+            after = (since.replace(day=1) + timedelta(days=32)).replace(day=1)
+            yield Range(since, min(self.until, after - timedelta(days=1)))
+            since = after
+
     def rows(self):
         first, after = self.moments
         return Generation.objects.filter(created_at__gte=first, created_at__lt=after)
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """How many videos of one day, member, token and state there are, and what they count for."""
-
-    day: date
-    member_id: int
-    token_id: int | None
-    state: str
-    videos: int
-    amount: int
-
-    @property
-    def spent(self) -> int:
-        return self.amount if self.state in SPENT else 0
-
-    @property
-    def held(self) -> int:
-        return self.amount if self.state in RESERVED else 0
-
-
-def tallies(within: Range) -> list[Tally]:
-    """Everything but times and failures comes from these; deleted videos are among them, as they were paid for."""
-    grouped = within.rows().annotate(day=TruncDate("created_at")).values_list("day", "member_id", "token_id", "state")
-    return [Tally(*row) for row in grouped.annotate(Count("pk"), Sum("amount")).order_by("day", "member_id")]
 
 
 OUTCOMES = {
@@ -104,10 +88,15 @@ class Sums:
     spent: int = 0
     held: int = 0
 
-    def add(self, tally: Tally) -> None:
-        self.videos[OUTCOMES.get(tally.state, "open")] += tally.videos
-        self.spent += tally.spent
-        self.held += tally.held
+    def add(self, state: str, videos: int, amount: int) -> None:
+        self.videos[OUTCOMES.get(state, "open")] += videos
+        self.spent += amount if state in SPENT else 0
+        self.held += amount if state in RESERVED else 0
+
+    def add_all(self, other: "Sums") -> None:
+        self.videos.update(other.videos)
+        self.spent += other.spent
+        self.held += other.held
 
     @property
     def asked(self) -> int:
@@ -133,14 +122,6 @@ class Sums:
         return self.ready / ended if ended else None
 
 
-def summed(rows: Iterable[Tally], by) -> dict:
-    """The sums by what `by` says of a tally."""
-    sums: dict = {}
-    for row in rows:
-        sums.setdefault(by(row), Sums()).add(row)
-    return sums
-
-
 @dataclass(frozen=True, slots=True)
 class Times:
     """How long results took from the press of the button, in seconds; `of` so many."""
@@ -152,9 +133,10 @@ class Times:
 
 def times(within: Range) -> Times | None:
     done = within.rows().filter(state=State.COMPLETED, finished_at__isnull=False)
+    # By the moment, whose index leads to the latest of any range; the primary key's would be walked down to it.
     spans = [
         (finished - created).total_seconds()
-        for created, finished in done.order_by("-pk").values_list("created_at", "finished_at")[:TIMED_AT_MOST]
+        for created, finished in done.order_by("-created_at").values_list("created_at", "finished_at")[:TIMED_AT_MOST]
     ]
     if not spans:
         return None
@@ -174,35 +156,84 @@ class Failure:
     latest: Generation
 
 
-def failures(within: Range) -> list[Failure]:
+def _failures(rows: Iterable[rollup.Summed]) -> list[Failure]:
     """Grouped by what happened in words, the most frequent first; what was deleted for good counts and is not shown."""
-    rows = within.rows().filter(state=State.FAILED).values("error_code")
     groups: dict[str, list] = {}
-    rows = rows.annotate(videos=Count("pk"), latest=Max("pk", filter=Q(trashed_at__isnull=True)))
-    for code, videos, latest in rows.values_list("error_code", "videos", "latest"):
-        words = policy.words_for(State.FAILED, code, accepted=True)
+    for row in rows:
+        words = policy.words_for(State.FAILED, row.key, accepted=True)
         group = groups.setdefault(words.title, [words.text, 0, 0])
-        group[1] += videos
-        group[2] = max(group[2], latest or 0)
+        group[1] += row.videos
+        group[2] = max(group[2], row.latest or 0)
     latest = Generation.objects.select_related("member").in_bulk([group[2] for group in groups.values()])
     found = [Failure(title, text, videos, latest.get(pk)) for title, (text, videos, pk) in groups.items()]
     return sorted(found, key=lambda failure: -failure.videos)
 
 
-def as_table(within: Range, names: dict[int, str], tokens: dict[int, str] | None) -> Iterator[list]:
-    """The tallies as rows of a table, the head first; without tokens where these are nobody's business.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the page tells: sums by day, by member's and by token's primary key, all as they were at one moment."""
 
+    days: dict[date, Sums]
+    members: dict[int, Sums]
+    tokens: dict[int | None, Sums]
+    failures: list[Failure]
+    times: Times | None
+
+    @property
+    def total(self) -> Sums:
+        return added(self.days, lambda day: 0).get(0) or Sums()
+
+
+def report(within: Range) -> Report:
+    """Deleted videos are in all sums, as they were paid for."""
+    with rollup.one_moment():
+        found = rollup.read(within.since, within.until)
+        return Report(
+            _summed(found["day"], lambda day: day),
+            _summed(found["member"], int),
+            _summed(found["token"], lambda key: int(key) if key else None),
+            _failures(found["failure"]),
+            times(within),
+        )
+
+
+def _summed(rows: Iterable[rollup.Summed], key: Callable) -> dict:
+    sums: dict = {}
+    for row in rows:
+        sums.setdefault(key(row.key), Sums()).add(row.state, row.videos, row.amount)
+    return sums
+
+
+def added(sums: dict, by: Callable) -> dict:
+    """Sums put together by what `by` says of their keys."""
+    found: dict = {}
+    for key, one in sums.items():
+        found.setdefault(by(key), Sums()).add_all(one)
+    return found
+
+
+def tallies(within: Range) -> list[Tally]:
+    """All of it counted from the rows: what takes the longer the more there are."""
+    found = counted((within.since, within.until + timedelta(days=1)))
+    return sorted(found, key=lambda row: (row.day, row.member_id))
+
+
+def as_table(within: Range, names: dict[int, str], tokens: dict[int, str] | None) -> Iterator[list]:
+    """The sums as rows of a table, the head first; without tokens where these are nobody's business.
+
+    Counted from the rows, a month at a time, so that neither the database nor the memory has to hold all of them.
     Credits are those that are spent or set aside: what failed or was canceled was given back and counts for none.
     """
     yield ["day", "member", *(["token"] if tokens is not None else []), "state", "videos", "credits"]
-    merged: Counter = Counter()
-    amounts: Counter = Counter()
-    for row in tallies(within):
-        # By their keys: two members, or two tokens, may have the same name.
-        key = (row.day, row.member_id, None if tokens is None else row.token_id, row.state)
-        merged[key] += row.videos
-        amounts[key] += row.spent + row.held
-    for (day, member, token, state), videos in merged.items():
-        named = [] if tokens is None else [tokens.get(token, "")]
-        amount = amounts[day, member, token, state]
-        yield [day.isoformat(), names.get(member, ""), *named, state, videos, amount / CREDIT]
+    for part in within.months:
+        merged: Counter = Counter()
+        amounts: Counter = Counter()
+        for row in tallies(part):
+            # By their keys: two members, or two tokens, may have the same name.
+            key = (row.day, row.member_id, None if tokens is None else row.token_id, row.state)
+            merged[key] += row.videos
+            amounts[key] += row.amount if row.state in SPENT or row.state in RESERVED else 0
+        for (day, member, token, state), videos in merged.items():
+            named = [] if tokens is None else [tokens.get(token, "")]
+            amount = amounts[day, member, token, state]
+            yield [day.isoformat(), names.get(member, ""), *named, state, videos, amount / CREDIT]

@@ -20,8 +20,10 @@ def ready_since(member, seen: str) -> int:
     """How many of this member's videos became ready since then, in unix seconds; what is no number counts as now."""
     if not (seen.isascii() and seen.isdigit() and len(seen) < 12):
         return 0
+    since = datetime.fromtimestamp(int(seen), UTC)
     rows = Generation.objects.filter(member=member, state=State.COMPLETED, trashed_at__isnull=True)
-    return rows.filter(finished_at__gte=datetime.fromtimestamp(int(seen), UTC)).count()
+    # What became ready changed then or later, and for changes there is an index.
+    return rows.filter(finished_at__gte=since, changed_at__gte=since).count()
 
 
 def current_path(request: HttpRequest) -> str:

@@ -1,28 +1,26 @@
-"""What is open without sign-in: the provider's callback, what the provider fetches, and the health of the house."""
+"""What is open without sign-in: the provider's callback, and what the provider fetches."""
 
 import logging
-from datetime import timedelta
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
-from django.db import DatabaseError, connection
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
-from django.utils import timezone
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
-from .. import provider
-from ..models import Generation, Heartbeat, TemporaryLink, Verdict
-from ..tasks import MEDIA, SUBMISSIONS, settle
-from .ranges import ranged
+from lumaweb import logs
+
+from .. import provider, rehearsal
+from ..models import Generation, TemporaryLink, Verdict
+from ..tasks import settle
+from . import delivery
+from .metrics import measured
 
 logger = logging.getLogger(__name__)
 
 CALLBACK_AT_MOST = 64 * 1024
-# Workers are asked to stamp every 15 s; what is silent for longer than twice that is late, and soon killed.
-HEARTBEAT_AT_MOST = timedelta(seconds=40)
+# What a provider fetches is for its eyes alone.
+NOT_KEPT = "private, no-store"
 
 
 def _unknown() -> HttpResponse:
@@ -32,26 +30,20 @@ def _unknown() -> HttpResponse:
 
 @csrf_exempt
 @login_not_required
+@measured("callback")
 def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
     """Take in a result. The key is checked before the body is read."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
+    logs.GENERATION.set(str(uuid))
     generation = Generation.objects.only(*Generation.FOR_NEWS).filter(uuid=uuid).order_by().first()
-    if generation is None or not generation.opens_with(key):
+    if generation is None:
+        return _rehearsed(request) if rehearsal.opens(uuid, key) else _unknown()
+    if not generation.opens_with(key):
         return _unknown()
-    length = request.META.get("CONTENT_LENGTH") or "0"
-    # Django reads as many bytes as were announced. A body in chunks announces none, and ends by itself.
-    in_chunks = request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH")
-    stream = request.META["wsgi.input"] if in_chunks else request
-    if not length.isdigit() or int(length) > CALLBACK_AT_MOST:
-        return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
-    try:
-        body = stream.read(CALLBACK_AT_MOST + 1)
-    except Exception as error:  # the web server has types of its own for a broken chunk
-        logger.warning("callback of generation %s broke off: %s", uuid, error)
-        return HttpResponse("The body cannot be read.\n", status=400, content_type="text/plain")
-    if len(body) > CALLBACK_AT_MOST:
-        return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
+    body = _body(request)
+    if isinstance(body, HttpResponse):
+        return body
     try:
         result = provider.read_callback(body)
     except ValueError as error:
@@ -62,11 +54,28 @@ def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
     return HttpResponse(status=204)
 
 
-def _for_the_provider(response: HttpResponse) -> HttpResponse:
-    response.headers["Cache-Control"] = "private, no-store"
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers["Content-Disposition"] = "inline"
-    return response
+def _body(request: HttpRequest) -> bytes | HttpResponse:
+    """What was posted, or the answer to one that cannot be read."""
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    # Django reads as many bytes as were announced. A body in chunks announces none, and ends by itself.
+    in_chunks = request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH")
+    stream = request.META["wsgi.input"] if in_chunks else request
+    if not length.isdigit() or int(length) > CALLBACK_AT_MOST:
+        return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
+    try:
+        body = stream.read(CALLBACK_AT_MOST + 1)
+    except Exception as error:  # the web server has types of its own for a broken chunk
+        logger.warning("a callback broke off: %s", error)
+        return HttpResponse("The body cannot be read.\n", status=400, content_type="text/plain")
+    if len(body) > CALLBACK_AT_MOST:
+        return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
+    return body
+
+
+def _rehearsed(request: HttpRequest) -> HttpResponse:
+    """Prove that this body came through to us as it was sent; nothing is done with it."""
+    body = _body(request)
+    return body if isinstance(body, HttpResponse) else JsonResponse({"proof": rehearsal.proof(body)})
 
 
 @login_not_required
@@ -77,8 +86,8 @@ def frame(request: HttpRequest, key: str) -> HttpResponse:
     if not link or not link.frame or not link.frame.file:
         return _unknown()
     try:
-        return _for_the_provider(FileResponse(link.frame.file.open("rb"), content_type="image/jpeg"))
-    except FileNotFoundError:
+        return delivery.picture(request, link.frame.file, content_type="image/jpeg", kept=NOT_KEPT)
+    except Http404:
         return _unknown()
 
 
@@ -90,58 +99,11 @@ def clip(request: HttpRequest, key: str) -> HttpResponse:
     if not link or not link.clip or not link.clip.video_file:
         return _unknown()
     try:
-        return _for_the_provider(
-            ranged(request, link.clip.video_file, content_type="video/mp4", etag=f'"{link.clip.sha256}"')
-        )
+        # Through us from a bucket too: not every provider follows a redirect, and this address is the one it was told.
+        etag = f'"{link.clip.sha256}"'
+        return delivery.video(request, link.clip.video_file, etag=etag, kept=NOT_KEPT, by_link=False)
     except Http404:
         return _unknown()
-
-
-@login_not_required
-@require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
-    """The process is up. Asks nothing of the database."""
-    return JsonResponse({"ok": True})
-
-
-@login_not_required
-@require_safe
-def readyz(request: HttpRequest) -> HttpResponse:
-    """Everything that is needed works; 503 with the reasons otherwise."""
-    parts = {"database": _database(), "storage": _storage()}
-    if not parts["database"]:
-        parts |= {"worker": _heartbeat(SUBMISSIONS), "media worker": _heartbeat(MEDIA)}
-    problems = {name: problem for name, problem in parts.items() if problem}
-    return JsonResponse({"ok": not problems, "problems": problems}, status=503 if problems else 200)
-
-
-def _database() -> str:
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except DatabaseError as error:
-        return f"The database does not answer: {error.__class__.__name__}."
-    return ""
-
-
-def _storage() -> str:
-    try:
-        name = default_storage.save("probe/ready", ContentFile(b"ready"))
-        default_storage.delete(name)
-    except OSError as error:
-        return f"Media cannot be written: {error.strerror or error}."
-    return ""
-
-
-def _heartbeat(name: str) -> str:
-    try:
-        stamp = Heartbeat.objects.of(name).first()
-    except DatabaseError as error:
-        return f"The database cannot be asked for it: {error.__class__.__name__}."
-    if not stamp:
-        return "No worker has reported yet."
-    age = timezone.now() - stamp.at
-    return f"No worker has reported for {int(age.total_seconds())} s." if age > HEARTBEAT_AT_MOST else ""
 
 
 @login_not_required

@@ -2,7 +2,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils.text import slugify
@@ -14,13 +14,11 @@ from ..forms import FilterForm, cut_frame, frames_impossible
 from ..models import Collection, Generation, OverBudget, State
 from ..models.lineage import Lineage
 from ..tasks import remove_leftovers, submit_later
+from . import delivery
 from .context import counts_for, current_path
 from .gallery import Since, in_days, usual_seconds
-from .ranges import ranged
 from .story import in_short, story_of
 from .studio import submitted
-
-FOR_A_YEAR = "private, max-age=31536000, immutable"
 
 
 def detail_context(generation: Generation, member) -> dict:
@@ -271,25 +269,13 @@ def video(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if request.GET.get("download"):
         words = slugify(generation.prompt[:60]) or "video"
         name = f"{words}-{generation.uuid.hex[:8]}.mp4"
-    return ranged(
-        request,
-        _file(generation, "video_file"),
-        content_type="video/mp4",
-        etag=f'"{generation.sha256}"',
-        download_as=name,
-    )
+    stored = _file(generation, "video_file")
+    return delivery.video(request, stored, etag=f'"{generation.sha256}"', download_as=name)
 
 
 def _picture(request: HttpRequest, uuid: UUID, field: str, content_type: str) -> HttpResponse:
     generation = get_object_or_404(Generation.objects.with_media_for(request.user), uuid=uuid)
-    stored = _file(generation, field)
-    try:
-        response = FileResponse(stored.open("rb"), content_type=content_type)
-    except FileNotFoundError:
-        raise Http404("the file is missing") from None
-    # The address is the video's and its picture never changes.
-    response.headers["Cache-Control"] = FOR_A_YEAR
-    return response
+    return delivery.picture(request, _file(generation, field), content_type=content_type)
 
 
 @require_safe

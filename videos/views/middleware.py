@@ -1,5 +1,7 @@
 import logging
 import re
+import time
+import uuid
 
 import brotli
 from django.conf import settings
@@ -15,17 +17,60 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django_htmx.http import HttpResponseClientRedirect
 
+from lumaweb import logs
+
 from ..models import Member
 from .context import current_path
 
 logger = logging.getLogger(__name__)
+access = logging.getLogger("lumaweb.access")
 
 # What compresses; pictures and videos do not.
 TEXT = re.compile(r"text/|application/(json|javascript|manifest\+json)\b|image/svg\+xml\b")
 BROTLI = re.compile(r"\bbr\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 # What open tabs ask by themselves: nobody has done anything, and it is to cost no query more.
 POLLS = {"live", "compare-news"}
+NUMBER = re.compile("[A-Za-z0-9._-]{8,64}")
 SMALL = 200  # bytes, below which nothing is won
+
+
+class RequestMiddleware:
+    """Give each request a number, which is in the log and in the answer; and with LUMAWEB_ACCESS_LOG a line of its own.
+
+    A proxy that is trusted may give it; from anybody else it would only be a way to write into our log.
+    """
+
+    def __init__(self, get_response) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        began = time.perf_counter()
+        number = _given_number(request) or uuid.uuid4().hex
+        token, about = logs.REQUEST.set(number), logs.GENERATION.set("")
+        try:
+            response = self.get_response(request)
+            response.headers["X-Request-ID"] = number
+            if settings.ACCESS_LOG:
+                _log(request, response.status_code, round((time.perf_counter() - began) * 1000, 1))
+            return response
+        finally:
+            logs.REQUEST.reset(token)
+            logs.GENERATION.reset(about)
+
+
+def _given_number(request: HttpRequest) -> str:
+    said = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
+    return said if NUMBER.fullmatch(said) else ""
+
+
+def _log(request: HttpRequest, status: int, ms: float) -> None:
+    # Whoever was looked up already: a line of the log is worth no query.
+    member = getattr(request, "_cached_user", None)
+    facts = {"method": request.method, "path": request.path, "status": status, "ms": ms}
+    if member is not None and member.pk:
+        facts["member"] = member.pk
+    # The query is left out: there may be words in it that are being searched for.
+    access.info("%s %s %s in %s ms", request.method, request.path, status, ms, extra={"facts": facts})
 
 
 class CompressionMiddleware(GZipMiddleware):

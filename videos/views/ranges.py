@@ -1,50 +1,39 @@
 import re
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 
 # An open-ended range to a slow client holds a thread: answer a piece, the player asks for the next.
 PIECE = 8 * 1024 * 1024
 CHUNK = 256 * 1024
 
 
-def ranged(request: HttpRequest, stored, *, content_type: str, etag: str, download_as: str = "") -> HttpResponse:
-    """Answer a stored file, whole or the one range that was asked for (RFC 9110, section 14).
+def is_known(request: HttpRequest, etag: str) -> bool:
+    return request.headers.get("If-None-Match") == etag
 
-    Several ranges, or one that cannot be read, count as none; one that lies outside is answered 416.
+
+def ranged(request: HttpRequest, stored, headers: dict[str, str]) -> HttpResponse:
+    """Answer a stored file, whole or the one range that was asked for (RFC 9110, section 14); `headers` has its ETag.
+
+    Several ranges, or one that cannot be read, count as none; one that lies outside is answered 416. Raises OSError.
     """
-    try:
-        file, size = stored.open("rb"), stored.size
-    except FileNotFoundError:
-        raise Http404("the file is missing") from None
-    headers = {
-        "Accept-Ranges": "bytes",
-        "ETag": etag,
-        "Cache-Control": "private, max-age=31536000, immutable",
-        "X-Content-Type-Options": "nosniff",
-    }
-    if request.headers.get("If-None-Match") == etag:
-        file.close()
-        return HttpResponse(status=304, headers=headers)
+    file = stored.storage.open(stored.name, "rb")
+    size = file.size
+    headers = headers | {"Accept-Ranges": "bytes"}
     wanted = request.headers.get("Range", "")
-    if_range = request.headers.get("If-Range", etag)
-    span = _span(wanted, size) if wanted and if_range == etag else None
+    if_range = request.headers.get("If-Range", headers["ETag"])
+    span = _span(wanted, size) if wanted and if_range == headers["ETag"] else None
     if span == "outside":
         file.close()
         return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{size}"})
-    if span is None:
-        response = FileResponse(file, content_type=content_type, headers=headers)
-        response.headers["Content-Length"] = size
-        response.headers["Content-Disposition"] = "inline"
-    else:
-        first, last = span
-        response = StreamingHttpResponse(
-            _read(file, first, last), status=206, content_type=content_type, headers=headers
-        )
-        response._resource_closers.append(file.close)
-        response.headers["Content-Length"] = last - first + 1
-        response.headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    if download_as:
-        response.headers["Content-Disposition"] = f'attachment; filename="{download_as}"'
+    first, last = span or (0, size - 1)
+    headers["Content-Length"] = str(last - first + 1)
+    if span:
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    if request.method == "HEAD":
+        file.close()
+        return HttpResponse(status=206 if span else 200, headers=headers)
+    response = StreamingHttpResponse(_read(file, first, last), status=206 if span else 200, headers=headers)
+    response._resource_closers.append(file.close)
     return response
 
 

@@ -1,5 +1,6 @@
 """What is done to several videos at once: to those that were ticked on the wall."""
 
+import logging
 from uuid import UUID
 
 import zipstream
@@ -11,12 +12,16 @@ from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST
 
+from .. import media
 from ..models import Collection, Generation, Star
 from .context import counts_for, current_path
 from .gallery import in_days, usual_seconds
 from .generation import may_change
 
+logger = logging.getLogger(__name__)
+
 AT_MOST = 200
+NOT_NOW = "The saved files cannot be reached at the moment. Nothing is lost: try again in a minute."
 CHUNK = 256 * 1024
 NOT_IN_IT = "not-included.txt"
 
@@ -125,7 +130,13 @@ def _is_uuid(text: str) -> bool:
 def archive(request: HttpRequest) -> HttpResponse:
     """All of them as one ZIP, written while it is sent: nothing of it is held in memory."""
     rows = _ticked(request)
-    saved = [row for row in rows if row.is_saved and default_storage.exists(row.video_file.name)]
+    try:
+        sizes = media.sizes([row.video_file.name for row in rows if row.is_saved])
+    except OSError as error:
+        logger.warning("no archive of %d videos: %s", len(rows), error)
+        messages.error(request, NOT_NOW)
+        return redirect(current_path(request) or "studio")
+    saved = [row for row in rows if row.is_saved and row.video_file.name in sizes]
     if not saved:
         words = "None of these is saved here, so there is nothing to download." if rows else "Nothing is selected."
         messages.info(request, words)
@@ -134,7 +145,7 @@ def archive(request: HttpRequest) -> HttpResponse:
     stream = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
     for row in saved:
         name = f"{slugify(row.prompt[:60]) or 'video'}-{row.uuid.hex[:8]}.mp4"
-        stream.add(_pieces(row.video_file.name), name, size=row.video_file.size)
+        stream.add(_pieces(row.video_file.name), name, size=sizes[row.video_file.name])
     if left_out := [row for row in rows if row not in saved]:
         lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
         stream.add("\n".join(["Not saved here, and so not in this archive:", *lines, ""]).encode(), NOT_IN_IT)
@@ -146,6 +157,7 @@ def archive(request: HttpRequest) -> HttpResponse:
 
 
 def _pieces(name: str):
+    """Its bytes, when it is its turn. Where it is gone by then the download breaks off: its length was told."""
     with default_storage.open(name, "rb") as file:
         while piece := file.read(CHUNK):
             yield piece

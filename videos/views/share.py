@@ -6,7 +6,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -16,9 +16,11 @@ from ..forms import ShareForm
 from ..models import Generation, Share
 from ..models.lineage import path_to
 from ..models.share import watchable
-from .ranges import ranged
+from . import delivery
 
 PAGE = 48
+# So that revoking a link is felt at once.
+ASKED_EACH_TIME = "private, no-cache"
 
 # ── Without an account ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -26,14 +28,14 @@ PAGE = 48
 def _closed(template: str, context: dict, status: int = 200) -> HttpResponse:
     """A page that knows nothing of who looks: without the request no account, cookie or count can get into it."""
     response = HttpResponse(render_to_string(template, context), status=status)
-    return _unseen(response, "private, no-store")
+    response.headers["Cache-Control"] = "private, no-store"
+    return _unseen(response)
 
 
-def _unseen(response: HttpResponse, kept: str) -> HttpResponse:
+def _unseen(response: HttpResponse) -> HttpResponse:
     """The address is the secret: nobody is told of it, and no search engine keeps it."""
     response.headers["Referrer-Policy"] = "no-referrer"
     response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    response.headers["Cache-Control"] = kept
     return response
 
 
@@ -74,12 +76,14 @@ def watch_video(request: HttpRequest, uuid: str, key: str, clip: UUID) -> HttpRe
     shown = _clip(uuid, key, clip)
     if not shown or not shown.video_file:
         return _gone()
+    # Its link names it too, but a browser forgets that where the file comes from another address.
+    name = "video.mp4" if request.GET.get("download") else ""
+    stored, etag = shown.video_file, f'"{shown.sha256}"'
     try:
-        response = ranged(request, shown.video_file, content_type="video/mp4", etag=f'"{shown.sha256}"')
+        response = delivery.video(request, stored, etag=etag, download_as=name, kept=ASKED_EACH_TIME)
     except Http404:
         return _gone()
-    # Asked again each time, so that revoking a link is felt at once.
-    return _unseen(response, "private, no-cache")
+    return _unseen(response)
 
 
 @login_not_required
@@ -89,10 +93,10 @@ def watch_poster(request: HttpRequest, uuid: str, key: str, clip: UUID) -> HttpR
     if not shown or not shown.poster_file:
         return _gone()
     try:
-        response = FileResponse(shown.poster_file.open("rb"), content_type="image/webp")
-    except FileNotFoundError:
+        response = delivery.picture(request, shown.poster_file, content_type="image/webp", kept=ASKED_EACH_TIME)
+    except Http404:
         return _gone()
-    return _unseen(response, "private, no-cache")
+    return _unseen(response)
 
 
 # ── For members ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 from uuid import UUID
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_POST, require_safe
 from .. import media
 from ..forms import FilterForm, frames_impossible, keep_frame
 from ..models import Filters, Frame, Generation
+from . import delivery
 from .gallery import whole
 
 CLIPS = 24
@@ -17,12 +18,7 @@ CLIPS = 24
 def upload(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """An uploaded frame, for the team's own eyes."""
     frame = get_object_or_404(Frame.objects.exclude(file=""), uuid=uuid)
-    try:
-        response = FileResponse(frame.file.open("rb"), content_type="image/jpeg")
-    except FileNotFoundError:
-        raise Http404("the file is missing") from None
-    response.headers["Cache-Control"] = "private, max-age=31536000, immutable"
-    return response
+    return delivery.picture(request, frame.file, content_type="image/jpeg")
 
 
 @require_POST

@@ -35,11 +35,10 @@ def page(request: HttpRequest) -> HttpResponse:
     """How much was made, by whom, for how much, how fast, and what failed."""
     form = RangeForm(request.GET)
     within = form.range
-    rows = usage.tallies(within)
+    told = usage.report(within)
     allowance = Allowance.of(request.user)
     tokens = _tokens(request)
-    total = usage.summed(rows, lambda row: 0).get(0) or usage.Sums()
-    timed, periods = usage.times(within), _periods(within, rows)
+    total, timed, periods = told.total, told.times, _periods(within, told.days)
     context = {
         "form": form,
         "within": within,
@@ -55,12 +54,12 @@ def page(request: HttpRequest) -> HttpResponse:
         "p95": timed and _span(timed.p95),
         "success": _percent(total),
         "timed_at_most": usage.TIMED_AT_MOST,
-        "failures": usage.failures(within),
+        "failures": told.failures,
         "periods": periods,
         "videos_words": _in_words(within, periods, total),
         "credits_words": _credits_in_words(within, periods, total, allowance.terms),
-        "members": _groups(usage.summed(rows, lambda row: row.member_id), _names()),
-        "tokens": None if tokens is None else _groups(usage.summed(rows, lambda row: row.token_id), tokens),
+        "members": _groups(told.members, _names()),
+        "tokens": None if tokens is None else _groups(told.tokens, tokens),
         "states": _states(total),
         "csv": f"{reverse('usage-csv')}?since={within.since:%Y-%m-%d}&until={within.until:%Y-%m-%d}",
     }
@@ -103,8 +102,8 @@ def _average(number: float, within: usage.Range, periods: dict) -> str:
     return f"{'fewer than one' if 0 < average < 1 else f'{average:,.1f}'} a {within.step} on average"
 
 
-def _periods(within: usage.Range, rows: list[usage.Tally]) -> dict:
-    sums = usage.summed(rows, lambda row: within.period_of(row.day))
+def _periods(within: usage.Range, days: dict[date, usage.Sums]) -> dict:
+    sums = usage.added(days, within.period_of)
     each = [(period, sums.get(period) or usage.Sums()) for period in within.periods]
     names = [_name(within, period) for period, _ in each]
 

@@ -12,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, connections, transaction
 from django.utils import timezone
 
+from lumaweb import logs
 from lumaweb.supervisor import Program, Supervisor
 from videos import tasks
 from videos.models import ApiToken, Generation, Heartbeat, Member
@@ -39,10 +40,10 @@ class Command(BaseCommand):
     def handle(self, *args, **options) -> None:
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):
-            self.stdout.write(f"The first visit asks for this one-time code: {code}")
+            self.stdout.write(as_logged(f"The first visit asks for this one-time code: {code}"))
         sandbox = choose_provider()
         for line in check_keys():
-            self.stderr.write(line)
+            self.stderr.write(as_logged(line))
         parts = options["only"] or [part for part in PARTS if part != "sandbox" or sandbox]
         if "web" in parts:
             require_free(settings.HOST, settings.PORT, "PORT")
@@ -62,8 +63,13 @@ class Command(BaseCommand):
             if "web" in parts
             else f"Lumaweb is ready: {', '.join(parts)}",
             on_stop=settings.WORKERS_STOPPING.touch if "worker" in parts else lambda: None,
+            as_line=logs.as_json if settings.LOG_FORMAT == "json" else None,
         )
         sys.exit(supervisor.run())
+
+
+def as_logged(line: str) -> str:
+    return logs.as_json("serve", line.encode()).decode() if settings.LOG_FORMAT == "json" else line
 
 
 def create_first_admin() -> None:
