@@ -9,9 +9,10 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
 # The browser's tests are about pages, which no database changes: one walk stands for them.
-BESIDE_SERVERS = tests --ignore=tests/browser --ignore=tests/test_deploy.py tests/browser/test_walks.py
+DEPLOYED = tests/test_deploy.py tests/test_image.py
+BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_walks.py
 
-.PHONY: run test test-servers check bench chaos fuzz audit screenshots format requirements
+.PHONY: run test test-servers test-deploy check bench chaos fuzz audit screenshots format requirements
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
@@ -21,7 +22,8 @@ run: .venv/ready
 
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
 test: .venv/ready-dev
-	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile $(ARGS)
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile \
+		-m "not servers" $(ARGS)
 
 # Everything that touches the database or the queue once more, and a walk in the browser, beside a PostgreSQL and a Redis
 # that are started for it.
@@ -29,6 +31,11 @@ test-servers: .venv/ready-dev
 	@.ci/servers
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.servers \
 		$(PYTHON) -m pytest --numprocesses 3 --dist loadfile -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
+
+# What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container. As root, on Linux.
+test-deploy: .venv/ready-dev
+	@.ci/servers
+	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(DEPLOYED) $(ARGS)
 
 check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .

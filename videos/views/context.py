@@ -1,7 +1,6 @@
 from datetime import UTC, datetime
 
-from django.db.models import Count, Q
-from django.db.models import F
+from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from videos import crossing
+
+
+class Command(BaseCommand):
+    help = (
+        "Copy a stopped installation's SQLite database into the new, empty PostgreSQL database that DATABASE_URL "
+        "names. What waits to be sent is held in both until an admin releases it; everybody signs in once more. All arrives, "
+        "or nothing; the file stays where it was until you remove it."
+    )
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument(
+            "--from",
+            dest="file",
+            type=Path,
+            default=settings.DATA_DIR / "lumaweb.sqlite3",
+            help="The SQLite file; the one in the data directory, if not said.",
+        )
+
+    def handle(self, *args, file: Path, **options) -> None:
+        try:
+            with crossing.opened(file):
+                found = crossing.cross(self.stdout.write)
+        except crossing.CrossingRefused as error:
+            raise CommandError(str(error)) from None
+        held, doubted = found.pop("held"), found.pop("unconfirmed")
+        self.stdout.write(f"{sum(found.values()):,} rows in {sum(map(bool, found.values()))} tables, counted in both.")
+        if held or doubted:
+            self.stdout.write(
+                f"Held: {held} that waited to be sent. In doubt, as they were being sent: {doubted}. Start Lumaweb, "
+                "look at a video, then release what is held under /admin/videos/generation/."
+            )
+        self.stdout.write(f"{file} was left as it is, but for what waited in it, which is held there too.")
