@@ -36,6 +36,7 @@ from videos.models import Generation, Lease
 from . import servers
 from .factories import a_generation, a_result, a_token
 from .installation import ROOT, Installation, a_free_port
+from .s3_server import S3Server
 from .tiny_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -689,6 +690,32 @@ def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(t
     status, printed = doctored(house.env, "--offline")
     assert status == 1 and "fail  queue: The queue in REDIS_URL does not answer: ConnectionError." in printed
     assert MARKER not in printed
+
+
+def test_a_bucket_is_written_and_its_links_are_tried(tmp_path):
+    s3 = S3Server(tmp_path / "s3").start()
+    try:
+        house = an_empty_house(tmp_path, **s3.env)
+        found = storage_of(house.env)
+        assert [finding["level"] for finding in found] == ["ok", "ok"]
+        assert "Links to 127.0.0.1:" in found[0]["words"] and "in the bucket" in found[1]["words"]
+        [closed] = storage_of(house.env | {"LUMAWEB_S3_SECRET_KEY": MARKER})
+        assert closed["level"] == "fail" and "LUMAWEB_S3_BUCKET" in closed["mend"]
+        nowhere = f"http://127.0.0.1:{a_free_port()}"
+        broken = storage_of(house.env | {"LUMAWEB_S3_PUBLIC_ENDPOINT": nowhere})[0]
+        assert broken["level"] == "fail" and "nobody listens there" in broken["words"]
+        assert "LUMAWEB_S3_PUBLIC_ENDPOINT" in broken["mend"]
+        assert not list((tmp_path / "s3").rglob("doctor-*"))
+    finally:
+        s3.stop()
+        s3.relay.shutdown()
+        s3.relay.server_close()
+
+
+def storage_of(env: dict) -> list[dict]:
+    _, printed = doctored(env, "--offline", "--json")
+    assert MARKER not in printed
+    return [finding for finding in json.loads(printed)["findings"] if finding["look"] == "storage"]
 
 
 def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):

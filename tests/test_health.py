@@ -1,5 +1,6 @@
 """What load balancers ask: is it up, is it ready, and how it answers when something hangs."""
 
+import re
 import socket
 import threading
 import time
@@ -81,6 +82,26 @@ def test_a_database_that_is_not_migrated_is_not_ready(client, workers, monkeypat
         with connection.cursor() as cursor:
             cursor.execute("UPDATE django_migrations SET app = 'videos' WHERE app = 'gone'")
     assert client.get("/readyz").status_code == 200
+
+
+def test_a_table_that_is_missing_is_told_without_its_name(client, workers):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE videos_heartbeat RENAME TO gone")
+    try:
+        answer = client.get("/readyz")
+        assert answer.status_code == 503 and "heartbeat" not in answer.content.decode()
+        assert re.fullmatch(
+            r"The database does not answer as it should: \w+Error\.", answer.json()["problems"]["database"]
+        )
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE gone RENAME TO videos_heartbeat")
+
+
+def test_ready_counts_whole_days_of_silence(client, workers):
+    Heartbeat.objects.update(at=timezone.now() - timezone.timedelta(days=1, seconds=5))
+    silence = int(re.search(r"for (\d+) s", client.get("/readyz").json()["problems"]["worker"])[1])
+    assert 86405 <= silence < 86500
 
 
 @pytest.fixture

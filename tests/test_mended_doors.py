@@ -18,7 +18,6 @@ from django.conf import settings as installation
 from django.core.exceptions import ImproperlyConfigured
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 from PIL import Image
@@ -26,7 +25,7 @@ from PIL import Image
 from lumaweb import environment
 from videos import download, media
 from videos.forms import SetupForm
-from videos.models import ApiToken, Frame, Generation, Heartbeat, Member, State, Submission, TemporaryLink
+from videos.models import ApiToken, Frame, Generation, Member, State, Submission, TemporaryLink
 from videos.views.account import setup_code
 
 from .factories import a_generation, a_member, a_result, a_token
@@ -80,23 +79,6 @@ def test_a_session_key_that_was_never_made_here_is_not_looked_up(client, django_
     client.cookies.load(f'{installation.SESSION_COOKIE_NAME}="\\000aaaaaaaaaaa"')
     with django_assert_num_queries(0):
         assert client.get("/live/").status_code == 302
-
-
-def test_ready_says_so_when_the_tables_are_missing(client, monkeypatch):
-    def broken(*_):
-        raise DatabaseError("no such table")
-
-    monkeypatch.setattr(Heartbeat.objects, "of", broken)
-    answer = client.get("/readyz")
-    assert answer.status_code == 503
-    assert answer.json()["problems"]["worker"] == "The database cannot be asked for it: DatabaseError."
-
-
-def test_ready_counts_whole_days_of_silence(client):
-    for name in ("lumaweb", "media"):
-        Heartbeat.stamp(name)
-    Heartbeat.objects.update(at=timezone.now() - timedelta(days=1, seconds=5))
-    assert "for 86405 s" in client.get("/readyz").json()["problems"]["worker"]
 
 
 def test_a_card_that_was_thrown_away_meanwhile_leaves_the_page(client, ada, monkeypatch):

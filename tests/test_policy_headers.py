@@ -258,7 +258,7 @@ def asked(house: Installation, path: str, headers: dict[str, str], method: str =
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
-        other = ("date", "expires", "set-cookie")  # at each answer
+        other = ("date", "expires", "set-cookie", "x-request-id")  # at each answer
         told = {name.lower(): value for name, value in answer.getheaders() if name.lower() not in other}
         return answer.status, told, re.sub(rb"\b[A-Za-z0-9]{64}\b", b"", answer.read())
     finally:

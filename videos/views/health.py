@@ -47,11 +47,11 @@ def _database() -> dict[str, str]:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        return {"migrations": _migrations()} | {
-            name: _sign_of(cluster) for name, cluster in (("worker", SUBMISSIONS), ("media worker", MEDIA))
-        }
+        if problem := _migrations():
+            return {"migrations": problem}
+        return {name: _sign_of(cluster) for name, cluster in (("worker", SUBMISSIONS), ("media worker", MEDIA))}
     except DatabaseError as error:
-        return {"database": f"The database does not answer: {error.__class__.__name__}."}
+        return {"database": f"The database does not answer as it should: {error.__class__.__name__}."}
 
 
 _is_migrated = False

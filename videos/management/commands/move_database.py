@@ -9,8 +9,8 @@ from videos import crossing
 class Command(BaseCommand):
     help = (
         "Copy a stopped installation's SQLite database into the new, empty PostgreSQL database that DATABASE_URL "
-        "names. What waits to be sent is held in both until an admin releases it; everybody signs in once more. All arrives, "
-        "or nothing; the file stays where it was until you remove it."
+        "names. What waits to be sent is held in both until an admin releases it; everybody signs in once more. All "
+        "arrives, or nothing; the file stays where it was until you remove it."
     )
 
     def add_arguments(self, parser) -> None:
