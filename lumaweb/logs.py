@@ -19,6 +19,8 @@ from typing import Any
 SECRET_PATHS = re.compile(
     r"(/(?:callbacks/luma/[^/\s\"']+|watch/[^/\s\"']+|password/[^/\s\"']+|frames|clips|invitations)/)[^/\s\"'?<&]+"
 )
+# A link into a bucket is good for whoever has it, while it lives.
+SIGNED = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"'<]+", re.IGNORECASE)
 BEARER = re.compile(r"(bearer\s+)[^\s\"',;]+", re.IGNORECASE)
 
 # What the work at hand is about. Each thread has its own, and each task of asyncio a copy of its maker's.
@@ -27,7 +29,9 @@ GENERATION: ContextVar[str] = ContextVar("generation", default="")
 
 
 def redact(text: str) -> str:
-    return BEARER.sub(r"\1[redacted]", SECRET_PATHS.sub(r"\1[redacted]", text))
+    for secret in (SECRET_PATHS, SIGNED, BEARER):
+        text = secret.sub(r"\1[redacted]", text)
+    return text
 
 
 @contextmanager

@@ -1,6 +1,8 @@
+import importlib
 import os
 from contextlib import suppress
 
+from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.wsgi import get_wsgi_application
@@ -19,4 +21,7 @@ class Request(WSGIRequest):
 
 
 application = get_wsgi_application()
+if settings.BUCKET:
+    # It takes most of a second to load: once, before the processes part, and not in the first request of each.
+    importlib.import_module("lumaweb.bucket")
 application.request_class = Request

@@ -1,10 +1,13 @@
 """Finding videos again: search, filters, pages."""
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
+from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from videos.models import Collection, Filters, Generation, Star, search
@@ -173,6 +176,31 @@ def test_pages_lead_to_older_and_to_newer_ones(client):
     assert f"?after={rows[97].pk}" in newer
     top = client.get("/", {"after": rows[97].pk}).content.decode()
     assert "data-first" in top
+
+
+@pytest.mark.parametrize("path", ["/", "/?before=100000", "/?after=0", "/?q=astronauts"])
+def test_a_page_asks_the_database_as_often_with_many_videos_as_with_few(client, path):
+    ada, ben = a_member(), a_member("ben")
+    client.force_login(ada)
+    parent = a_generation(ada, state="completed", archive="saved")
+    client.get(path)  # what is asked once by each process: how long videos usually take
+
+    def queries() -> int:
+        caches["cards"].clear()
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get(path).status_code == 200
+        return len(seen)
+
+    def one_of_each() -> None:
+        for member, state in product((ada, ben), ("queued", "processing", "completed", "failed", "unconfirmed")):
+            archive = "saved" if state == "completed" else ""
+            a_generation(member, state=state, archive=archive, parent=parent, takes=2)
+
+    one_of_each()
+    with_few = queries()
+    for _ in range(6):
+        one_of_each()
+    assert queries() == with_few <= 12
 
 
 def test_what_arrives_obeys_the_filters_of_the_page(client):

@@ -367,7 +367,7 @@ def test_a_saved_file_and_its_folders_are_put_on_the_disk(monkeypatch):
     name = default_storage.save("videos/ab/z.mp4", ContentFile(b"video"))
     synced = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
-    media._outlasts_a_power_cut(name)
+    media.outlasts_a_power_cut(name)
     path = Path(default_storage.path(name))
     places = (path, path.parent, path.parent.parent, Path(installation.MEDIA_ROOT))
     assert synced == [place.stat().st_ino for place in places]

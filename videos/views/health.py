@@ -33,7 +33,10 @@ def readyz(request: HttpRequest) -> HttpResponse:
     """Everything that is needed works; 503 with the reasons otherwise. Answers within 5 s, whatever hangs."""
     parts = _answer(DATABASE, "database", "The database") | _answer(STORAGE, "storage", "The storage")
     problems = {name: problem for name, problem in parts.items() if problem}
-    return JsonResponse({"ok": not problems, "problems": problems}, status=503 if problems else 200)
+    answer = JsonResponse({"ok": not problems, "problems": problems}, status=503 if problems else 200)
+    # Asked every few seconds, it says so itself to whoever asks: Django needs not log it as an error each time.
+    answer._has_been_logged = True
+    return answer
 
 
 def _answer(question: Question, name: str, what: str) -> dict[str, str]:

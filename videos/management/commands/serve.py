@@ -9,7 +9,8 @@ from functools import partial
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
-from django.db import IntegrityError, connections, transaction
+from django.db import IntegrityError, connection, connections, transaction
+from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from lumaweb import logs
@@ -38,6 +39,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, **options) -> None:
+        require_migrated()
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):
             self.stdout.write(as_logged(f"The first visit asks for this one-time code: {code}"))
@@ -70,6 +72,16 @@ class Command(BaseCommand):
 
 def as_logged(line: str) -> str:
     return logs.as_json("serve", line.encode()).decode() if settings.LOG_FORMAT == "json" else line
+
+
+def require_migrated() -> None:
+    """Stop the start in words where the tables are of another version than the code."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise CommandError(
+            "The database is not up to date. Run `manage.py migrate` once (where there are several machines, on one "
+            "of them), then start again."
+        )
 
 
 def create_first_admin() -> None:
