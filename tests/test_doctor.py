@@ -42,8 +42,6 @@ from .tiny_provider import TinyProvider
 pytestmark = pytest.mark.django_db(transaction=True)
 
 MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
-on_sqlite = pytest.mark.skipif("connection.vendor != 'sqlite'")
-on_postgresql = pytest.mark.skipif("connection.vendor != 'postgresql'")
 
 
 def said_by(look, *args) -> str:
@@ -129,7 +127,7 @@ def test_static_files_that_are_missing_or_old_are_told(settings, tmp_path):
 # ── The database and the storage ──────────────────────────────────────────────────────────────────────────────
 
 
-@on_sqlite
+@pytest.mark.embedded
 def test_a_database_that_does_not_wait_for_the_disk_is_told():
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA synchronous=OFF")
@@ -140,7 +138,7 @@ def test_a_database_that_does_not_wait_for_the_disk_is_told():
     connection.close()
 
 
-@on_postgresql
+@pytest.mark.servers
 @pytest.mark.parametrize(
     ("broken", "words"),
     [

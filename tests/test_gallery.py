@@ -90,7 +90,8 @@ def test_a_changed_and_a_purged_prompt_leave_the_index(wall):
     assert not Generation.objects.search("fo").exists()
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL keeps its index by itself")
+# PostgreSQL keeps its index by itself.
+@pytest.mark.embedded
 def test_the_triggers_come_back_when_a_migration_made_the_table_anew():
     with connection.cursor() as cursor:
         for name in search.TRIGGERS:
@@ -216,9 +217,9 @@ def test_what_arrives_obeys_the_filters_of_the_page(client):
     assert f"generation-{fox.uuid}" not in body
 
 
+# PostgreSQL runs the same statements, and the suite's own migration tries them.
+@pytest.mark.embedded
 def test_the_search_migration_describes_what_was_made_before(transactional_db):
-    if connection.vendor != "sqlite":
-        pytest.skip("the same statements, tried by the suite's own migration there")
     row = a_generation(prompt="Ein Reiher")
     call_command("migrate", "videos", "0005", verbosity=0)
     Generation.objects.filter(pk=row.pk).update(search_text="", shape="16:9", video_width=752, video_height=1360)

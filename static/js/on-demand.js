@@ -29,7 +29,7 @@ new MutationObserver((changes) => {
 attend(document);
 
 // The keys, and the dialog over the wall, come with the first sign of somebody being there. What was quicker than they
-// happens once more: a key is pressed, a card is clicked, a step in the history is told.
+// happens once more: a key is pressed, a card or a button is clicked, a step in the history is told.
 const FIRST = ["keydown", "pointermove"];
 const SLEEPING = "film-dialog:not(:defined)";
 const dialog = () => document.querySelector(SLEEPING) && import("./film-dialog.js");
@@ -43,11 +43,14 @@ async function someone(event) {
 
 for (const sign of FIRST) addEventListener(sign, someone);
 addEventListener("click", async (event) => {
-  const link = event.target.closest(".card-link, .story-line a");
-  if (!link || !plain(event) || event.shiftKey || !document.querySelector(SLEEPING)) return;
+  if (!plain(event) || event.shiftKey) return;
+  const pressed = event.target.closest("a, button");
+  const asleep = pressed?.closest("clip-picker:not(:defined), copy-button:not(:defined)");
+  const card = pressed?.matches(".card-link, .story-line a") && document.querySelector(SLEEPING);
+  if (!asleep && !card) return;
   event.preventDefault();
-  await dialog();
-  link.click();
+  await (asleep ? CODE[asleep.localName]() : dialog());
+  pressed.click();
 });
 addEventListener("popstate", async (event) => {
   if (!document.querySelector(SLEEPING)) return;

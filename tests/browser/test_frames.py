@@ -270,6 +270,21 @@ def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, 
     expect(link_of).to_be_focused()
 
 
+def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(house, shown, sign_in):  # noqa: F811
+    page = sign_in(house, "ada")
+    on_the_way = []
+    page.route(re.compile(r"/clip-picker[^/]*\.js$"), lambda route: on_the_way.append(route))
+    with page.expect_request(re.compile(r"/clip-picker[^/]*\.js$")):
+        frames(page)
+    page.get_by_role("link", name="Choose start picture from the gallery").click()
+    assert page.evaluate("() => customElements.get('clip-picker') === undefined")
+    for route in on_the_way:
+        route.continue_()
+    clips = page.get_by_role("dialog", name="Choose the start picture")
+    expect(clips.locator(".clip-choice").first).to_be_visible()
+    expect(page).to_have_url(f"{house.url}/")
+
+
 def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(house, sign_in):
     page = sign_in(house, "ada")
     account = page.get_by_role("button", name="Account of ada")
