@@ -281,6 +281,7 @@ def test_yesterday_s_failure_gives_nothing_back_to_today():
     old.record(running(), "answer")
     Generation.objects.filter(pk=old.pk).update(claimed_on=timezone.localdate() - timedelta(days=1))
     ApiToken.objects.update(day=timezone.localdate() - timedelta(days=1))
+    old.refresh_from_db()
     new = a_generation()
     assert new.claim()
     old.record(failure(), "sweep")

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import DatabaseError
 from django.urls import reverse
 from django.utils import timezone
+from django_q.models import OrmQ
 
 from lumaweb.logs import redact
-from videos.models import Frame, Generation, TemporaryLink
+from videos.models import Balance, Frame, Generation, TemporaryLink
 
 from .factories import a_generation, a_result, a_token, running
 
@@ -67,6 +69,25 @@ def test_a_callback_twice_is_known(client, claimed):
     assert post(client, path, a_body()).status_code == 204
     assert post(client, path, a_body()).status_code == 204
     assert Generation.objects.get().events.filter(kind="completed").count() == 1
+
+
+# With Redis the call is put there after the commit.
+@pytest.mark.embedded
+@pytest.mark.parametrize("breaks", [False, True])
+def test_the_call_to_save_it_is_committed_along_with_the_news_or_not_at_all(client, claimed, monkeypatch, breaks):
+    generation, path = claimed
+    generation.record(running(), "answer")
+    before = OrmQ.objects.count()
+    if breaks:
+        # The last thing that is written in that transaction.
+        monkeypatch.setattr(Balance.objects, "move", lambda *args: Balance.objects.raw("no such statement")[0])
+        with pytest.raises(DatabaseError):
+            post(client, path, a_body(task_id=generation.task_id))
+    else:
+        post(client, path, a_body(task_id=generation.task_id))
+    generation.refresh_from_db()
+    called = OrmQ.objects.count() - before
+    assert (generation.state, called) == (("processing", 0) if breaks else ("completed", 1))
 
 
 def test_what_is_unknown_is_answered_alike(client, claimed):

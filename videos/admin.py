@@ -387,7 +387,6 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
     def release(self, request: HttpRequest, generations) -> None:
         chosen = list(generations)
         released = sum(generation.release(request.user) for generation in chosen)
-        submit_later()
         self._say_released(request, released)
         if untouched := len(chosen) - released:
             messages.info(request, f"{untouched} of those chosen are not held, so nothing was done with them.")
@@ -396,7 +395,6 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
         """Send everything a restore brought back as unsent."""
         self._require_step(request, "POST")
         released = sum(generation.release(request.user) for generation in Generation.objects.held().order_by("pk"))
-        submit_later()
         self._say_released(request, released)
         return redirect("admin:videos_generation_changelist")
 
@@ -434,6 +432,8 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
             raise PermissionDenied
 
     def _say_released(self, request: HttpRequest, released: int) -> None:
+        if released:
+            submit_later()
         messages.success(request, f"{released} released. Each is sent as soon as it is its turn.")
 
 

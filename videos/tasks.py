@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, IntegrityError, close_old_connections, connections, transaction
+from django.db import DatabaseError, IntegrityError, close_old_connections, connection, transaction
 from django.urls import Resolver404, ResolverMatch, resolve
 from django.utils import timezone
 from django_q.brokers import get_broker
@@ -69,8 +69,12 @@ def _later(function: str, *args, **options) -> None:
         with transaction.atomic():
             async_task(f"videos.tasks.{function}", *args, **options)
 
-    # No partial: what failed is logged by its name, and a partial has none.
-    transaction.on_commit(put, robust=True)
+    if not settings.REDIS_URL and connection.in_atomic_block:
+        # The queue is in the same database: committed along with what is to be done, which costs no second commit.
+        async_task(f"videos.tasks.{function}", *args, **options)
+    else:
+        # No partial: what failed is logged by its name, and a partial has none.
+        transaction.on_commit(put, robust=True)
 
 
 def submit_later() -> None:
@@ -122,13 +126,11 @@ def settle(generation: Generation, result: provider.Result, via: str) -> Verdict
     """Record news, and set going what follows from it."""
     began = time.perf_counter()
     with logs.about(generation.uuid):
-        verdict = generation.record(result, via)
+        verdict = generation.record(result, via, along=lambda: archive_later(generation.pk))
     meter.observe("news", f"{via}/{verdict.name.lower()}", time.perf_counter() - began)
-    if verdict is Verdict.RECORDED:
-        if generation.state == State.COMPLETED and generation.archive == "remote":
-            archive_later(generation.pk)
-        if not generation.is_open and Generation.objects.waiting_for_a_turn().exists():
-            submit_later()
+    # Asked after the commit: whoever came before it and saw no room was sent away.
+    if verdict is Verdict.RECORDED and not generation.is_open and Generation.objects.waiting_for_a_turn().exists():
+        submit_later()
     return verdict
 
 
@@ -172,8 +174,8 @@ async def _drain() -> None:
             if claiming and time.monotonic() - started >= CLAIM_FOR and await _in_db(_more_to_send):
                 await _in_db(submit_later)
         finally:
-            # This thread's connections are of no worker of the queue, which would close them.
-            await _in_db(connections.close_all)
+            # This thread is no worker of the queue, which would do it: it keeps a good connection for the next drain.
+            await _in_db(close_old_connections)
     if failures:
         # Their rows stay `submitting` until the sweep finds them; the queue keeps the traceback.
         raise ExceptionGroup("sending failed unexpectedly", failures)
@@ -231,16 +233,12 @@ async def _send(claim: Claim, client) -> None:
     generation = claim.generation
     logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
     try:
-        if await _in_db(_frame_is_gone, generation):
-            raise _never("frame_gone", "A frame was deleted before this was sent.")
-        if generation.needs_public_address and not claim.token.public_url:
-            raise _never("no_public_address", "This installation has no public address for the frames.")
         source, next_step = await _source(claim)
-        request = await _in_db(generation.request, claim, source)
-        luma = provider.LumaClient(claim.token.base_url, await _in_db(_secret, claim.token), client=client)
-        if not await _in_db(_is_still_ours, claim):
-            # Preparing took so long that the sweep doubted it, and its member may have tried again.
+        ready = await _in_db(_ready_to_send, claim, source)
+        if not ready:
             return
+        request, secret = ready
+        luma = provider.LumaClient(claim.token.base_url, secret, client=client)
         try:
             result = await _submit(luma, request)
         except provider.ProviderError as error:
@@ -269,16 +267,23 @@ async def _submit(luma: provider.LumaClient, request: provider.Request) -> provi
         meter.observe("post", outcome, time.perf_counter() - began)
 
 
-def _is_still_ours(claim: Claim) -> bool:
-    if timezone.now() - claim.generation.submitted_at < NO_DOUBT:
-        return True
-    row = Generation.objects.filter(pk=claim.generation.pk, state=State.SUBMITTING)
-    return row.filter(callback_key_hash=claim.generation.callback_key_hash).exists()
+def _ready_to_send(claim: Claim, source: dict[str, str]) -> tuple[provider.Request, str] | None:
+    """What to send, and the secret to send it with; None if it took so long that the claim is no longer ours.
 
-
-def _frame_is_gone(generation: Generation) -> bool:
-    """Whether a picture was purged with its last video between the choice of it and now."""
-    return any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame))
+    In that case the sweep doubted it, and its member may have tried again.
+    """
+    generation = claim.generation
+    # A picture may have been purged with its last video between the choice of it and now.
+    if any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame)):
+        raise _never("frame_gone", "A frame was deleted before this was sent.")
+    if generation.needs_public_address and not claim.token.public_url:
+        raise _never("no_public_address", "This installation has no public address for the frames.")
+    request, secret = generation.request(claim, source), _secret(claim.token)
+    if timezone.now() - generation.submitted_at >= NO_DOUBT:
+        row = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTING)
+        if not row.filter(callback_key_hash=generation.callback_key_hash).exists():
+            return None
+    return request, secret
 
 
 def _may_mean_the_source(error: provider.ProviderError) -> bool:

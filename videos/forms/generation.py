@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from .. import download, media
-from ..models import Allowance, ApiToken, Frame, Generation, Member, OverBudget, Submission
+from ..models import Allowance, ApiToken, Frame, Generation, Member, OverBudget, Pool, Submission
 from ..models.budget import shown
 from ..models.request import fingerprint_of
 from ..models.state import REQUEST
@@ -397,9 +397,9 @@ class GenerationForm(forms.Form):
         return mode if mode in ("text", "frames", "extend") else "text"
 
 
-def frames_impossible() -> str:
+def frames_impossible(pool: Pool | None = None) -> str:
     """Why pictures cannot be uploaded; "" when they can: some provider in use is able to fetch them from us."""
-    tokens = list(ApiToken.objects.filter(enabled=True))
+    tokens = (pool or ApiToken.objects.pool()).enabled
     if any(token.public_url for token in tokens):
         return ""
     if not tokens:

@@ -365,15 +365,17 @@ class Generation(models.Model):
             ask_at=timezone.now(),
         )
 
-    def record(self, result: provider.Result, via: str) -> Verdict:
+    def record(self, result: provider.Result, via: str, along: Callable[[], None] | None = None) -> Verdict:
         """Take in what a messenger brings ("answer", "callback" or "sweep"): the only door for news.
+
+        `along` is called in the transaction in which a video comes to be ours to save.
 
         News with an artifact completes the row from any state but `completed`; a late task id is always kept; other
         news on a finished row changes nothing. News about another task than the known one is refused.
         """
         told = {"task_id": result.task_id} if result.task_id else {}
         try:
-            moved = self._take_in(result, via, told)
+            moved = self._take_in(result, via, told, along)
             # The step that did not come about has read the row anew: its task id is the known one.
             if not moved and told and self.task_id not in ("", result.task_id):
                 logger.warning("generation %s: %s about another task refused", self.uuid, via)
@@ -394,9 +396,9 @@ class Generation(models.Model):
         soon = {} if self.state == State.COMPLETED else {"ask_at": timezone.now()}
         return self._advance(EVERY, because="task_known", text=f"By {via}.", **told, **soon)
 
-    def _take_in(self, result: provider.Result, via: str, told: dict) -> bool:
+    def _take_in(self, result: provider.Result, via: str, told: dict, along: Callable[[], None] | None) -> bool:
         if result.status is provider.Status.COMPLETED:
-            return self._complete(result, via, told)
+            return self._complete(result, via, told, along)
         if result.status is provider.Status.FAILED:
             return self._fail(
                 AT_THE_PROVIDER,
@@ -433,7 +435,7 @@ class Generation(models.Model):
             token.worked()
         return accepted
 
-    def _complete(self, result: provider.Result, via: str, told: dict) -> bool:
+    def _complete(self, result: provider.Result, via: str, told: dict, along: Callable[[], None] | None) -> bool:
         now = timezone.now()
         facts = {
             "because": "completed",
@@ -458,6 +460,7 @@ class Generation(models.Model):
         moved = self._advance(
             EVERY - {State.COMPLETED},
             only=Q(purged_at__isnull=True),
+            along=along,
             video_url=result.video_url,
             thumbnail_url=result.thumbnail_url,
             result_prompt=result.prompt,
@@ -571,7 +574,7 @@ class Generation(models.Model):
         False where it is not in the trash, or is still needed: an extension of it is being made. The files are only
         marked here, in the same transaction; `Leftover.remove` takes them away after it.
         """
-        return self._advance(
+        purged = self._advance(
             CAN_BE_TRASHED,
             because="purged",
             by=member,
@@ -582,6 +585,9 @@ class Generation(models.Model):
             archive_at=None,
             **dict.fromkeys(PURGED, ""),
         )
+        if purged:
+            self.refresh_from_db()
+        return purged
 
     def _let_go(self) -> None:
         rows = type(self).objects.filter(pk=self.pk)
@@ -747,28 +753,39 @@ class Generation(models.Model):
         if trace_id:
             changes["trace_id"] = trace_id[:200]
         with transaction.atomic(durable=True):
-            rows = type(self).objects.filter(pk=self.pk)
-            # As it stands, and as it stays until the end of this step: nothing needs to be read once more after it.
-            self.refresh_from_db(from_queryset=rows.select_for_update())
-            before, changes["version"], changes["changed_at"] = self.state, self.version + 1, timezone.now()
-            moved = rows.filter(only, state__in=leaving).update(**changes)
+            before = self.state
+            moved = self._change(leaving, only, changes)
+            if not moved:
+                # Changed by somebody else, or no step for it: look, and keep it as it is until the end of this.
+                self.refresh_from_db(from_queryset=type(self).objects.filter(pk=self.pk).select_for_update())
+                before = self.state
+                moved = self._change(leaving, only, changes)
             if moved:
                 after = changes.get("state", before)
-                # A row that gets another token leaves the day's count of its own, and the other did not send it.
-                stays = State.QUEUED if "token" in changes else after
-                ApiToken.move(self.token_id, self.claimed_on, self.amount, before, stays)
-                Balance.objects.move(self.member_id, self.month, self.amount, before, after)
                 Event.objects.create(
                     generation=self, kind=because, member=by, text=text[:500], code=code[:100], trace_id=trace_id[:100]
                 )
                 if along:
                     along()
-        if moved and (along or any(hasattr(value, "resolve_expression") for value in changes.values())):
+                # Last, as everybody else's steps change these rows too and wait for this one to end.
+                # A row that gets another token leaves the day's count of its own, and the other did not send it.
+                stays = State.QUEUED if "token" in changes else after
+                ApiToken.move(self.token_id, self.claimed_on, self.amount, before, stays)
+                Balance.objects.move(self.member_id, self.month, self.amount, before, after)
+        if moved and any(hasattr(value, "resolve_expression") for value in changes.values()):
             self.refresh_from_db()
         elif moved:
             for name, value in changes.items():
                 setattr(self, name, value)
-        return bool(moved)
+        return moved
+
+    def _change(self, leaving, only: Q, changes: dict) -> bool:
+        """Write the row if it is still the version that we know, which any other change would have raised."""
+        if self.state not in leaving:
+            return False
+        changes |= {"version": self.version + 1, "changed_at": timezone.now()}
+        known = type(self).objects.filter(only, pk=self.pk, version=self.version, state=self.state)
+        return bool(known.update(**changes))
 
     # What taking in news reads of a row, which has seventy columns: a callback loads these and no others.
     FOR_NEWS = (

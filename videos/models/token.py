@@ -64,12 +64,15 @@ class Pool:
         self.tokens, self.now = tokens, now
 
     @cached_property
+    def enabled(self) -> "list[ApiToken]":
+        return [token for token in self.tokens if token.enabled]
+
+    @cached_property
     def wait(self) -> Wait | None:
         """Why what is queued is not sent; None while a token has room for it."""
-        enabled = [token for token in self.tokens if token.enabled]
-        usable = [token for token in enabled if token.is_usable(self.now)]
-        resting = [token.limited_until for token in enabled if token.rests(self.now)]
-        health = {token.health for token in enabled}
+        usable = [token for token in self.enabled if token.is_usable(self.now)]
+        resting = [token.limited_until for token in self.enabled if token.rests(self.now)]
+        health = {token.health for token in self.enabled}
         free = [token for token in usable if token.in_flight < token.max_in_flight]
         if any(self._has_today(token) for token in free):
             return None
@@ -84,7 +87,7 @@ class Pool:
             return Wait(
                 f"rest{until:%H%M%S}", f"the provider is given a rest until {until:%H:%M}. It goes on by itself."
             )
-        if not enabled:
+        if not self.enabled:
             missing = "every API token is paused." if self.tokens else "there is no API token yet."
             return Wait("paused" if self.tokens else "none", missing, CAN_MEND)
         if health == {Health.USED_UP}:
@@ -104,8 +107,7 @@ class Pool:
     @cached_property
     def trouble(self) -> str:
         """What an admin should look at, in a sentence or two; "" while there is nothing."""
-        enabled = [token for token in self.tokens if token.enabled]
-        ill = [token for token in enabled if token.needs_mending or not token.is_readable]
+        ill = [token for token in self.enabled if token.needs_mending or not token.is_readable]
         if not ill:
             return "" if not self.wait or not self.wait.who else f"{self.wait.text[0].upper()}{self.wait.text[1:]}"
         words = {Health.USED_UP: "is used up", Health.INVALID: "is not valid"}
@@ -114,7 +116,7 @@ class Pool:
             for token in ill[:2]
         )
         more = f" {len(ill) - 2} more {'need' if len(ill) > 3 else 'needs'} you too." if len(ill) > 2 else ""
-        stuck = (self.wait and self.wait.who) or len(ill) == len(enabled)
+        stuck = (self.wait and self.wait.who) or len(ill) == len(self.enabled)
         return told + more + (" New videos wait until one is mended." if stuck else " The others do its work.")
 
 

@@ -76,6 +76,8 @@ def page_of(request: HttpRequest) -> dict:
         newer, older = bool(before), len(generations) > PAGE
         generations = generations[:PAGE]
 
+    query = form.query()
+
     def address(name: str, pk: int) -> str:
         return f"{reverse('studio')}?{form.query(**{name: str(pk)})}"
 
@@ -84,23 +86,17 @@ def page_of(request: HttpRequest) -> dict:
         "days": in_days(generations),
         "newer_url": address("after", generations[0].pk) if newer and generations else "",
         "older_url": address("before", generations[-1].pk) if older and generations else "",
-        "top_url": address_of(form),
+        "top_url": f"{reverse('studio')}?{query}" if query else reverse("studio"),
         "is_first_page": is_first_page,
         "filters": filters,
         "filter_form": form,
-        "filter_query": form.query(),
+        "filter_query": query,
         "chips": Chips(form, request.user) if request.htmx.target != "older" else None,
         "search_is_partial": search.is_partial(filters.words),
         "empty_installation": is_first_page and not generations and not filters,
         "usual": usual_seconds(),
         "live": Since.now(generations).state() | {"newest": newest()},
     }
-
-
-def address_of(form: FilterForm, **instead: str) -> str:
-    """The studio with these filters, and with some of them changed."""
-    query = form.query(**instead)
-    return f"{reverse('studio')}?{query}" if query else reverse("studio")
 
 
 def newest() -> int:
@@ -133,19 +129,24 @@ class Chips:
 
     def __init__(self, form: FilterForm, member) -> None:
         self.form, self.member = form, member
+        self.studio = reverse("studio")  # once for some eighty links
 
     def _value(self, name: str) -> str:
         return "" if name in self.form.errors else str(self.form.data.get(name, ""))
 
+    def _address(self, **instead: str) -> str:
+        query = self.form.query(**instead)
+        return f"{self.studio}?{query}" if query else self.studio
+
     def _chip(self, label: str, **wanted: str) -> Chip:
         on = all(self._value(name) == value for name, value in wanted.items())
         instead = dict.fromkeys(wanted, "") if on and any(wanted.values()) else wanted
-        return Chip(label, address_of(self.form, **instead), on)
+        return Chip(label, self._address(**instead), on)
 
     def _menu(self, name: str, label: str, pairs) -> Menu:
         options = [self._chip(words, **{name: value}) for value, words in pairs]
         chosen = next((option.label for option in options if option.on), "")
-        return Menu(name, label, options, chosen, address_of(self.form, **{name: ""}))
+        return Menu(name, label, options, chosen, self._address(**{name: ""}))
 
     @property
     def simple(self) -> list[Chip]:
@@ -198,7 +199,7 @@ class Chips:
             "member": f"by {self._value('member')}",
             "collection": "in a collection",
         }
-        return [Chip(words.get(name, value), address_of(self.form, **{name: ""}), True) for name, value in self.kept]
+        return [Chip(words.get(name, value), self._address(**{name: ""}), True) for name, value in self.kept]
 
 
 STATE_WORDS = {

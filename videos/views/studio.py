@@ -8,7 +8,7 @@ from django_htmx.http import reswap
 
 from .. import provider
 from ..forms import GenerationForm, frames_impossible
-from ..models import Frame, Generation, OverBudget, Submission
+from ..models import ApiToken, Frame, Generation, OverBudget, Submission
 from ..models.state import REQUEST
 from ..tasks import submit_later
 from .context import counts_for
@@ -20,8 +20,15 @@ PROMPTS, LATEST = 50, 500
 
 def _form_context(form: GenerationForm, extending: Generation | None = None, given: str = "") -> dict:
     """`given`: the fields that were set up and go before a draft, by name; or "all"."""
-    reason = frames_impossible()
-    context = {"form": form, "extending": extending, "frames_possible": not reason, "frames_reason": reason}
+    pool = ApiToken.objects.pool()
+    reason = frames_impossible(pool)
+    context = {
+        "form": form,
+        "extending": extending,
+        "pool": pool,
+        "frames_possible": not reason,
+        "frames_reason": reason,
+    }
     return context | {"given": "errors" if form.is_bound else given}
 
 
