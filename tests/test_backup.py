@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -187,6 +188,23 @@ def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
 
     again = run(new, "restore", str(path))
     assert (again.returncode, "a restore never replaces any" in again.stderr) == (1, True)
+
+
+def test_the_database_alone_comes_back_to_the_media_that_stayed(home, tmp_path):
+    path = tmp_path / "database.tar"
+    said = home.manage("backup", "--without-media", "--with-keys", str(path))
+    assert "The videos are NOT in it" in said
+    assert not [name for name in members_of(path) if name.startswith("media/")]
+    new = Installation(tmp_path / "new")
+    shutil.copytree(home.folder / "media", new.folder / "media")
+    assert "No videos were in the archive" in new.manage("restore", str(path))
+    before, after = (json.loads(one.python(LOOK)) for one in (home, new))
+    assert [after[name] for name in ("saved", "frame", "secret")] == [
+        before[name] for name in ("saved", "frame", "secret")
+    ]
+    # What may have been sent since is held, as after any restore.
+    assert (after["held"], after["next"], after["queue"]) == (["waiting 1", "waiting 2"], [], 0)
+    assert "Files missing: 0" in new.manage("verify_media")
 
 
 @pytest.mark.embedded

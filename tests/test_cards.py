@@ -7,7 +7,7 @@ from django.core.cache import caches
 from django.template import engines
 from django.test import RequestFactory
 
-from videos.models import ApiToken, Generation, Member, Star, State
+from videos.models import ApiToken, Collection, Generation, Member, Star, State
 from videos.models.state import Archive
 
 from .factories import a_generation, a_member, a_token, an_admin
@@ -101,3 +101,28 @@ def test_each_visitor_gets_a_token_of_their_own(client, ada):
         assert len(forms) == 1
         tokens.append(forms[0])
     assert tokens[0] != tokens[1]
+
+
+def filters_of(html: str) -> str:
+    return re.search(r'<nav class="filters".*?</nav>', html, re.DOTALL)[0]
+
+
+@pytest.mark.parametrize("query", ["", "q=heron&state=ready", "since=2026-01-01&member=ada", "since=yesterday%22%3E"])
+def test_the_kept_filters_are_the_filters(client, ada, query):
+    client.force_login(ada)
+    a_generation(ada)
+
+    def anew() -> str:
+        caches["cards"].clear()
+        return filters_of(client.get(f"/?{query}").content.decode())
+
+    first = anew()
+    assert filters_of(client.get(f"/?{query}").content.decode()) == first
+    # Whatever they name is in them at once.
+    a_member("zoe")
+    Collection.objects.create(name="Teaser <3", created_by=ada)
+    kept = filters_of(client.get(f"/?{query}").content.decode())
+    assert ">zoe<" in kept and "Teaser &lt;3" in kept
+    assert kept == anew()
+    client.force_login(Member.objects.get(username="zoe"))
+    assert filters_of(client.get(f"/?{query}").content.decode()) == anew()

@@ -1,5 +1,7 @@
 """One archive of everything: the database, the media it names, and the keys if somebody asks for them.
 
+Or of the database alone, where the media have a safe place of their own.
+
 The archive is a plain tar: the database's snapshot first, then the files, and last a manifest with the SHA-256 of each
 member. Contents are streamed both ways; only names and hashes are held in memory.
 """
@@ -59,19 +61,20 @@ class Report:
     counts: dict[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
     with_keys: bool = False
+    with_media: bool = True
 
 
 # ── Writing ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def write(target: Path, *, with_keys: bool) -> Report:
+def write(target: Path, *, with_keys: bool, with_media: bool = True) -> Report:
     """Write the archive, safe while everything runs; raise BackupFailed, OSError.
 
     It appears under its name only when it is whole, readable by its owner alone.
     """
     if target.exists():
         raise BackupFailed(f"{target} exists already. Name another file, or a folder: then the name gets the date.")
-    report = Report(with_keys=with_keys)
+    report = Report(with_keys=with_keys, with_media=with_media)
     # Beside the target, where there has to be room anyway. The folder is ours alone (0700), and so is all in it.
     with TemporaryDirectory(prefix=".lumaweb-backup-", dir=target.parent) as folder:
         unfinished = Path(folder, "archive.tar")
@@ -82,7 +85,7 @@ def write(target: Path, *, with_keys: bool) -> Report:
                 archive.add_bytes(settings.SECRET_KEY.encode(), "keys/secret-key")
                 archive.add_bytes(",".join(settings.ENCRYPTION_KEYS).encode(), "keys/encryption-keys")
             # The snapshot is older than this look at the files: what it names was there, unless purged since.
-            for name, sha256 in named_media():
+            for name, sha256 in named_media() if with_media else ():
                 _add_media(archive, name, sha256, report)
             report.counts |= {
                 "members": Member.objects.count(),
@@ -97,6 +100,7 @@ def write(target: Path, *, with_keys: bool) -> Report:
                 "database": connection.vendor,
                 "migrations": _applied(),
                 "with_keys": with_keys,
+                "with_media": with_media,
                 "counts": report.counts,
                 "remarks": report.remarks,
                 "members": archive.members,
@@ -266,13 +270,15 @@ def restore(archive: Path) -> Report:
     Raises RestoreRefused before anything is in place, BackupFailed where PostgreSQL's programs fail, OSError. What
     was waiting in the backup is held: it may have been sent, and paid for, since.
     """
-    refuse_unless_empty()
     manifest = read_manifest(archive)
+    # Those of an archive without media are where they always were.
+    with_media = manifest.get("with_media", True)
+    refuse_unless_empty(with_media)
     _check_versions(manifest)
     with TemporaryDirectory(prefix=".lumaweb-restore-", dir=settings.DATA_DIR) as folder:
         staged = Path(folder)
         unpack(archive, manifest, staged)
-        report = Report(manifest["counts"], manifest["remarks"], manifest["with_keys"])
+        report = Report(manifest["counts"], manifest["remarks"], manifest["with_keys"], with_media)
         if connection.vendor == "sqlite":
             with _database_at(staged / SQLITE):
                 _settle_in(report)
@@ -303,9 +309,9 @@ def _put_media(staged: Path, manifest: dict) -> None:
         raise
 
 
-def refuse_unless_empty() -> None:
+def refuse_unless_empty(of_media: bool = True) -> None:
     """Raise RestoreRefused where there is anything a restore could hide, destroy or disturb."""
-    if next((name for name in _all_media()), None):
+    if of_media and next((name for name in _all_media()), None):
         raise RestoreRefused(
             "There are media files here already, and a restore never replaces any. Restore into a new, empty data "
             "directory (LUMAWEB_DATA_DIR), or, where LUMAWEB_S3_BUCKET is set, into an empty bucket or another "
@@ -358,6 +364,7 @@ def read_manifest(archive: Path) -> dict:
             and isinstance(manifest["format"], int)
             and isinstance(manifest["database"], str)
             and isinstance(manifest["with_keys"], bool)
+            and isinstance(manifest.get("with_media", True), bool)
             and isinstance(manifest["counts"], dict)
             and all(isinstance(name, str) for name in manifest["migrations"] + manifest["remarks"])
             and all(

@@ -1,4 +1,4 @@
-"""Cards, each rendered once for all who see the same of it."""
+"""Cards, each rendered once for all who see the same of it; and the filters above them."""
 
 import secrets
 import time
@@ -31,6 +31,18 @@ def card(context: template.Context, oob: bool = False) -> str:
     html = html.replace(TOKEN, conditional_escape(context.get("csrf_token", ""))).replace(NOW, str(int(time.time())))
     # Rendered by a template, and what is put in is escaped.
     return mark_safe(html.replace(f"?{QUERY}", f"?{conditional_escape(query)}" if query else ""))
+
+
+@register.simple_tag(takes_context=True)
+def filters(context: template.Context) -> str:
+    """The row of filters: some eighty links, which seldom change."""
+    key = context["chips"].key
+    html = caches["cards"].get(key) if key else None
+    if html is None:
+        html = context.template.engine.get_template("videos/_filters.html").render(context)
+        if key:
+            caches["cards"].set(key, html)
+    return mark_safe(html)  # rendered by a template
 
 
 def _key(context: template.Context, generation, user, oob: bool) -> str:

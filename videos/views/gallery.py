@@ -163,6 +163,21 @@ class Chips:
         pairs = Collection.objects.order_by(Lower("name")).values_list("uuid", "name")
         return [(str(uuid), name) for uuid, name in pairs]
 
+    @cached_property
+    def member_names(self) -> list[str]:
+        return list(Member.objects.order_by("username").values_list("username", flat=True))
+
+    @property
+    def key(self) -> str | None:
+        """Everything the row shows; None where what was asked cannot be read, which is shown as it was typed."""
+        if self.form.errors:
+            return None
+        shown = (
+            self.studio, self.form.query(), self.member.username, timezone.localdate(),
+            tuple(self.member_names), tuple(self.collection_names),
+        )  # fmt: skip
+        return f"chips-{hash(shown)}"
+
     @property
     def menus(self) -> list[Menu]:
         today = timezone.localdate()
@@ -170,12 +185,11 @@ class Chips:
             (str(today - timedelta(days=back)), words)
             for back, words in ((0, "Today"), (6, "Last 7 days"), (29, "Last 30 days"))
         ]
-        members = Member.objects.order_by("username").values_list("username", "username")
         menus = [
             self._menu("state", "State", [pair for pair in STATE_WORDS.items() if pair[0] not in ("ready", "failed")]),
             self._menu("mode", "Mode", (("text", "Text"), ("frames", "Frames"), ("extend", "Extend"))),
             self._menu("ratio", "Ratio", [(word, word) for word in provider.ASPECT_RATIOS]),
-            self._menu("member", "Member", members),
+            self._menu("member", "Member", [(name, name) for name in self.member_names]),
             self._menu("collection", "Collection", self.collection_names),
             self._menu("choice", "Pick", (("picked", "Picked"), ("rejected", "Rejected"))),
             self._menu("since", "Any date", days),

@@ -8,7 +8,7 @@ from videos import backup
 
 
 class Command(BaseCommand):
-    help = "Write one archive of the database and all media. Safe while everything runs."
+    help = "Write one archive of the database and, unless told otherwise, all media. Safe while everything runs."
 
     def add_arguments(self, parser) -> None:
         parser.add_argument("path", type=Path, help="The archive (….tar), or a folder: then its name is the date.")
@@ -18,11 +18,17 @@ class Command(BaseCommand):
             help="Put the signing key and the encryption keys into it: whoever has the archive has the API tokens.",
         )
 
-    def handle(self, *args, path: Path, with_keys: bool, **options) -> None:
+        parser.add_argument(
+            "--without-media",
+            action="store_true",
+            help="The database alone: for videos in a bucket or a folder that is kept safe by other means.",
+        )
+
+    def handle(self, *args, path: Path, with_keys: bool, without_media: bool, **options) -> None:
         if path.is_dir():
             path /= f"lumaweb-{timezone.localtime():%Y-%m-%d-%H%M%S}.tar"
         try:
-            report = backup.write(path, with_keys=with_keys)
+            report = backup.write(path, with_keys=with_keys, with_media=not without_media)
         except backup.BackupFailed as error:
             raise CommandError(str(error)) from None
         except OSError as error:
@@ -34,6 +40,8 @@ class Command(BaseCommand):
             f"Written: {path}. Generations: {counts['generations']}, members: {counts['members']}, "
             f"files: {counts['files']} ({filesizeformat(counts['bytes'])})."
         )
+        if without_media:
+            self.stdout.write("The videos are NOT in it: their folder or bucket needs a copy of its own.")
         if with_keys:
             self.stdout.write(
                 "The keys ARE in it: whoever reads this archive can use your API tokens and sign in as anybody. Keep "

@@ -7,8 +7,9 @@ from videos import backup
 
 class Command(BaseCommand):
     help = (
-        "Bring an archive that `backup` wrote into an installation that is stopped and empty: no members, no media. "
-        "What waited to be sent is held until an admin releases it. There is no switch to overwrite anything."
+        "Bring an archive that `backup` wrote into an installation that is stopped and empty: no members, and no media "
+        "unless the archive has none. What waited to be sent is held until an admin releases it. There is no switch to "
+        "overwrite anything."
     )
 
     def add_arguments(self, parser) -> None:
@@ -34,6 +35,11 @@ class Command(BaseCommand):
             f"Everybody has to sign in again. Open then and revoked now, as some may have been taken back since: "
             f"{counts['shares']} share links, {counts['invitations']} invitations."
         )
+        if not report.with_media:
+            self.stdout.write(
+                "No videos were in the archive: those that are in the storage are shown again. Let manage.py "
+                "verify_media look for what is missing."
+            )
         self.stdout.write("The keys were in the archive." if report.with_keys else "No keys were in the archive.")
         for remark in report.remarks:
             self.stderr.write(remark)
