@@ -95,7 +95,9 @@ def page_of(request: HttpRequest) -> dict:
         "search_is_partial": search.is_partial(filters.words),
         "empty_installation": is_first_page and not generations and not filters,
         "usual": usual_seconds(),
-        "live": Since.now(generations).state() | {"newest": newest()},
+        # Without filters the first card is it: only what is in the trash is newer.
+        "live": Since.now(generations).state()
+        | {"newest": generations[0].pk if is_first_page and generations and not filters else newest()},
     }
 
 
