@@ -1,8 +1,9 @@
 """Stop what a killed supervisor leaves behind. The supervisor runs this as a program, which outlives it.
 
-Standard input tells, line by line, which process groups are alive: "+123" started, "-123" gone. The end of
-the input is the end of the supervisor, whatever ended it; a clean one leaves nothing on the list. The one
-argument is the patience, in seconds, between the polite signal and the other one.
+The first argument is the patience, in seconds, between the polite signal and the other one; the rest are the
+process groups that are alive already. Standard input tells, line by line, how that changes: "+123" started,
+"-123" gone. The end of the input is the end of the supervisor, whatever ended it; a clean one leaves nothing on
+the list.
 """
 
 import os
@@ -12,9 +13,9 @@ import time
 from collections.abc import Callable, Iterable
 
 
-def left_behind(lines: Iterable[str]) -> set[int]:
+def left_behind(lines: Iterable[str], alive: Iterable[int] = ()) -> set[int]:
     """Read until the supervisor is gone; answer the groups that still are not."""
-    groups: set[int] = set()
+    groups = set(alive)
     for line in lines:
         (groups.add if line.startswith("+") else groups.discard)(int(line[1:]))
     return groups
@@ -33,11 +34,11 @@ def send(groups: set[int], number: int, kill: Callable[[int, int], None] = os.ki
 
 
 def main() -> None:
-    patience = float(sys.argv[1])
-    groups = left_behind(sys.stdin)
+    patience, *alive = sys.argv[1:]
+    groups = left_behind(sys.stdin, map(int, alive))
     # The leaders only: a django-q2 cluster that gets SIGTERM as a group loses its task and hangs.
     send(groups, signal.SIGTERM, os.kill)
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + float(patience)
     while (groups := send(groups, 0)) and time.monotonic() < deadline:
         time.sleep(0.1)
     send(groups, signal.SIGKILL)

@@ -336,16 +336,15 @@ class Supervisor:
         """Start the process that stops our children should we be killed; a killed one is replaced."""
         if self._caretaker is not None and self._caretaker.stdin is not None:
             self._caretaker.stdin.close()
+        # As arguments, not lines: should we be killed while it starts, it knows them all the same.
+        alive = [str(child.pid) for child in self._children if child.process is not None]
         self._caretaker = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(CARETAKER), str(self._pace.stop)],
+            [sys.executable, "-I", "-S", str(CARETAKER), str(self._pace.stop), *alive],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             bufsize=0,
             start_new_session=True,
         )
-        for child in self._children:
-            if child.process is not None:
-                self._tell_caretaker(b"+%d\n" % child.pid)
 
     def _tell_caretaker(self, line: bytes) -> None:
         if self._caretaker is None:

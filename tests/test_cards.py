@@ -126,3 +126,11 @@ def test_the_kept_filters_are_the_filters(client, ada, query):
     assert kept == anew()
     client.force_login(Member.objects.get(username="zoe"))
     assert filters_of(client.get(f"/?{query}").content.decode()) == anew()
+
+
+def test_the_first_page_stands_whatever_it_is_said_to_be_put_into(client, ada):
+    client.force_login(ada)
+    a_generation(ada)
+    page = client.get("/", headers={"HX-Target": "older"})
+    assert page.status_code == 200
+    assert filters_of(page.content.decode())

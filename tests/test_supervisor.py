@@ -230,13 +230,13 @@ sys.exit(Supervisor([Program("one", python(OBEDIENT))], pace=pace).run())
 """)
     running.wait_for(r"\| obedient \d+")
     child = running.pids("obedient")[0]
-    wait_until(lambda: len(children_of(running.process.pid)) == 2)
+    wait_until(lambda: len(children_of(running.process.pid)) == 2, lambda: "the caretaker")
     (first,) = set(children_of(running.process.pid)) - {child}
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: set(children_of(running.process.pid)) - {child, first})
+    wait_until(lambda: set(children_of(running.process.pid)) - {child, first}, lambda: "the next caretaker")
     running.process.kill()
     running.process.wait()
-    wait_until(lambda: not is_alive(child))
+    wait_until(lambda: not is_alive(child), lambda: "the end of the child")
 
 
 def test_a_program_whose_pulse_stands_still_is_killed_and_another_is_not(supervise, tmp_path):

@@ -87,9 +87,15 @@ def switch(page: Page):
     return page.get_by_label("Tell me when my queue is empty")
 
 
+def kept(page: Page):
+    """What is switched here is answered by the server, so that no reload overtakes it."""
+    return page.expect_response("**/profile/choices/", timeout=PATIENCE)
+
+
 def press_switch(page: Page) -> None:
-    """Switch it on, and wait for the browser's answer."""
-    switch(page).click()
+    """Switch it on, and wait for the browser's answer; it is kept by then."""
+    with kept(page):
+        switch(page).click()
     page.wait_for_function("() => window.answered")
     assert page.evaluate("window.asked") == 1
 
@@ -185,7 +191,8 @@ def test_switched_off_again_no_notification_is_kept(room, sign_in):
     page.reload()
     page.get_by_role("button", name="Account of ada").click()
     expect(switch(page)).to_be_checked()
-    switch(page).uncheck()
+    with kept(page):
+        switch(page).uncheck()
     page.reload()
     page.get_by_role("button", name="Account of ada").click()
     expect(switch(page)).not_to_be_checked()

@@ -91,7 +91,7 @@ def page_of(request: HttpRequest) -> dict:
         "filters": filters,
         "filter_form": form,
         "filter_query": query,
-        "chips": Chips(form, request.user) if request.htmx.target != "older" else None,
+        "chips": Chips(form, request.user),
         "search_is_partial": search.is_partial(filters.words),
         "empty_installation": is_first_page and not generations and not filters,
         "usual": usual_seconds(),
