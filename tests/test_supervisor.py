@@ -21,6 +21,8 @@ PRELUDE = """
 import os, signal, sys, time
 from lumaweb.supervisor import Pace, Program, Supervisor
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests are run by nohup
+
 START = '''
 import os, signal, subprocess, sys, time
 say = lambda role: print(role, os.getpid(), flush=True)

@@ -68,17 +68,37 @@ class FilmCard extends HTMLElement {
 }
 
 // One menu serves all cards: it is filled when it is opened. Without it the button leads to the video's page.
+let opener = null;
+
+// It stands at the button that opened it, or has taken that one's place: news swaps cards while the menu is open.
+function standAt(address) {
+  if (opener) opener.style.anchorName = "";
+  opener = document.querySelector(`[data-menu="${address}"]`);
+  if (opener) opener.style.anchorName = "--card-menu";
+  return Boolean(opener);
+}
+
+// What had the focus may have been swapped since, in the menu or on the wall; then the browser gives it to nobody.
+function giveBackFocus() {
+  const { activeElement } = document;
+  if (activeElement === document.body || activeElement?.closest("#card-menu")) opener?.focus({ preventScroll: true });
+}
+
 document.addEventListener("click", async (event) => {
-  const opener = event.target.closest("[data-menu]");
+  const address = event.target.closest("[data-menu]")?.dataset.menu;
   const menu = document.getElementById("card-menu");
-  if (!opener || !menu || event.ctrlKey || event.metaKey) return;
+  if (!address || !menu || event.ctrlKey || event.metaKey) return;
   event.preventDefault();
   menu.replaceChildren();
-  await window.htmx.ajax("GET", opener.dataset.menu, { target: menu, swap: "innerHTML" });
+  await window.htmx.ajax("GET", address, { target: menu, swap: "innerHTML" });
+  if (!standAt(address)) return;
   menu.showPopover({ source: opener });
-  // What is in it may have been swapped, and the focus lost with it.
-  menu.addEventListener("beforetoggle", ({ newState }) => newState === "closed" && setTimeout(() => document.activeElement === document.body && opener.focus({ preventScroll: true })), { once: true });
+  menu.addEventListener("beforetoggle", ({ newState }) => newState === "closed" && setTimeout(giveBackFocus), { once: true });
   menu.querySelector("a, button")?.focus({ preventScroll: true });
+});
+document.addEventListener("htmx:oobAfterSwap", () => {
+  const menu = document.getElementById("card-menu");
+  if (menu?.matches(":popover-open") && !opener.isConnected && !standAt(opener.dataset.menu)) menu.hidePopover();
 });
 document.addEventListener("click", ({ target }) => {
   if (target.closest("#card-menu .menu-item:not(summary)")) document.getElementById("card-menu").hidePopover();

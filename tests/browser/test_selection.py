@@ -130,6 +130,42 @@ def test_a_card_s_menu_knows_its_collections(room, sign_in):
     expect(card.get_by_role("link", name="More")).to_be_focused()
 
 
+def test_a_card_s_menu_stays_where_it_is_while_news_swaps_its_card(room, sign_in):
+    page = sign_in(room, "ada")
+    card = page.locator(".card:has(.select)").nth(4)
+    uuid = card.get_attribute("id").removeprefix("generation-")
+    card.hover()
+    card.get_by_role("link", name="More").click()
+    menu = page.locator("#card-menu")
+    expect(menu.get_by_text("Use prompt")).to_be_visible()
+    page.wait_for_timeout(300)  # until it has come to rest
+    place = menu.bounding_box()
+    code = "from videos.models import Generation, Member\nrow = Generation.objects.get(uuid={!r})\nprint(row.{})"
+    room.python(code.format(uuid, "choose('picked', Member.objects.get(username='ben'))"))
+    expect(page.locator(f"#generation-{uuid}")).to_have_attribute("data-choice", "picked", timeout=8_000)
+    # A card that is pointed at is a little larger than one that is not.
+    assert {name: pytest.approx(size, abs=6) for name, size in place.items()} == menu.bounding_box()
+    menu.locator("summary").click()
+    expect(menu.get_by_label("New collection")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.locator(f"#generation-{uuid}").get_by_role("link", name="More")).to_be_focused()
+
+
+def test_a_card_s_menu_goes_with_its_card(room, sign_in):
+    ada, ben = sign_in(room, "ada"), sign_in(room, "ben")
+    card = ben.locator(".card:has(.select)").nth(4)
+    uuid = card.get_attribute("id")
+    card.hover()
+    card.get_by_role("link", name="More").click()
+    expect(ben.locator("#card-menu").get_by_text("Use prompt")).to_be_visible()
+    tick(ada, 4)
+    ada.locator("#selection").get_by_role("button", name="Move to trash").click()
+    expect(ben.locator(f"#{uuid}")).to_have_count(0, timeout=8_000)
+    expect(ben.locator("#card-menu")).to_be_hidden()
+    ada.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(ben.locator(f"#{uuid}")).to_be_visible(timeout=8_000)
+
+
 def test_a_selection_works_without_script(room, sign_in):
     page = sign_in(room, "ben", java_script_enabled=False)
     for number in (0, 1):
