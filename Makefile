@@ -8,6 +8,8 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
+# More than there are cores only make each other late.
+PROCESSES = --numprocesses auto --maxprocesses 3 --dist loadfile
 # The browser's tests are about pages, which no database changes: one walk stands for them.
 DEPLOYED = tests/test_deploy.py tests/test_image.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_walks.py
@@ -22,7 +24,7 @@ run: .venv/ready
 
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
 test: .venv/ready-dev
-	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest --numprocesses 3 --dist loadfile \
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest $(PROCESSES) \
 		-m "not servers" $(ARGS)
 
 # Everything that touches the database or the queue once more, and a walk in the browser, beside a PostgreSQL and a Redis
@@ -30,12 +32,12 @@ test: .venv/ready-dev
 test-servers: .venv/ready-dev
 	@.ci/servers
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.servers \
-		$(PYTHON) -m pytest --numprocesses 3 --dist loadfile -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
+		$(PYTHON) -m pytest $(PROCESSES) -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
 
 # What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container. As root, on Linux.
 test-deploy: .venv/ready-dev
 	@.ci/servers
-	@exec $(PYTHON) -m pytest --numprocesses 2 --dist loadfile $(DEPLOYED) $(ARGS)
+	@exec $(PYTHON) -m pytest $(PROCESSES) $(DEPLOYED) $(ARGS)
 
 check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .

@@ -84,6 +84,7 @@ def scrub(page, to: float) -> None:
     )
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_all_play_in_step(house, clips, sign_in, count):
     page = sign_in(house, "ada")
@@ -139,6 +140,7 @@ def test_scrubbing_and_single_pictures_keep_them_together(house, clips, sign_in)
     assert max(places(page)) - min(places(page)) < 0.002
 
 
+@pytest.mark.alone
 def test_the_shorter_one_holds_its_last_picture(house, clips, sign_in):
     page = sign_in(house, "ada")
     page.goto(address(house, clips[0], clips[3]))
@@ -163,6 +165,7 @@ def test_the_shorter_one_holds_its_last_picture(house, clips, sign_in):
     assert max(drift[15:]) < MOST_DRIFT
 
 
+@pytest.mark.alone
 def test_loop_begins_again_together_and_sound_comes_from_one(house, clips, sign_in):
     page = sign_in(house, "ada")
     page.goto(address(house, *clips[:2]))

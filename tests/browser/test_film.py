@@ -76,6 +76,7 @@ def test_pictures_are_stepped_through_one_by_one(house, clips, sign_in):
     expect(picture).to_have_text(re.compile("· 3$"))
 
 
+@pytest.mark.alone
 def test_a_chain_plays_on_without_a_gap(house, clips, sign_in):
     page = sign_in(house, "ada")
     # Whatever else the machine does only makes a gap longer: what can be done is shown by the best of three.

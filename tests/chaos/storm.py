@@ -195,10 +195,9 @@ class Storm:
                     return None
                 break
             time.sleep(0.01)
-        target = luck.choice(found)
-        return self._note(target, being_sent)
+        return self._note(luck.choice(found))
 
-    def _note(self, target: Target, being_sent: set[uuid.UUID]) -> Kill | None:
+    def _note(self, target: Target) -> Kill | None:
         open_before = Generation.objects.filter(state="processing").exists()
         saving = Generation.objects.filter(archive="remote").exists()
         leader = Tree(self._root).program(target.what.partition(" ")[0]) or 0
@@ -206,7 +205,8 @@ class Storm:
         if not strike(target, self._root):
             return None
         takes_part = target.what in ("worker talking", "worker cluster", "sandbox")
-        hit = sorted(being_sent & self._being_sent()) if takes_part else []
+        # Claimed by then and no further: also what was claimed between the look for the moment and the kill.
+        hit = sorted(self._being_sent(submitted_at__lte=datetime.now(UTC))) if takes_part else []
         if hit:
             state = "submitting"
         elif target.what.startswith("media") and saving:
@@ -222,8 +222,8 @@ class Storm:
         assert self.house.process is not None
         return self.house.process.pid
 
-    def _being_sent(self) -> set[uuid.UUID]:
-        return set(Generation.objects.filter(state="submitting").values_list("uuid", flat=True))
+    def _being_sent(self, **which) -> set[uuid.UUID]:
+        return set(Generation.objects.filter(state="submitting", **which).values_list("uuid", flat=True))
 
     def _may_not_have_arrived(self) -> bool:
         """Whether a kill now could leave a row of which no callback will ever tell."""
