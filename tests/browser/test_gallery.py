@@ -34,6 +34,21 @@ def test_the_wall_follows_what_is_typed_and_back_undoes_it(full_house, sign_in):
     expect(page.get_by_role("searchbox", name="Search videos")).to_have_value("")
 
 
+def test_the_first_video_brings_the_filters(tmp_path, sign_in):
+    house = Installation(tmp_path / "new").start()
+    try:
+        page = sign_in(house, "ada")
+        filters = page.get_by_role("navigation", name="Filters")
+        expect(page.get_by_role("heading", name="The room is ready")).to_be_visible()
+        expect(filters).to_be_hidden()
+        house.visitor().submit(prompt="The first of all")
+        expect(page.locator(".card")).to_have_count(1)
+        expect(page.get_by_role("heading", name="The room is ready")).to_be_hidden()
+        expect(filters.get_by_role("link", name="Mine")).to_be_visible()
+    finally:
+        house.stop()
+
+
 def test_filters_are_links_that_add_up_and_an_empty_result_says_how_to_widen_it(full_house, sign_in):
     page = sign_in(full_house, "ada")
     page.get_by_role("button", name="Ratio").click()
