@@ -184,6 +184,8 @@ def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
             "secret-key.before-restore", "encryption-keys.before-restore",
         }  # fmt: skip
         assert (new.folder / "encryption-keys").stat().st_mode & 0o777 == 0o600
+        # The proxy may be in the group.
+        assert (new.folder / "lumaweb.sqlite3").stat().st_mode & 0o777 == 0o600
     assert not list(new.folder.glob(".lumaweb-*"))
 
     again = run(new, "restore", str(path))

@@ -487,7 +487,7 @@ def _replace_sqlite(staged: Path) -> None:
     for ending in ("-wal", "-shm"):
         # A log of the empty database must not be taken for one of this.
         home.with_name(home.name + ending).unlink(missing_ok=True)
-    staged.chmod(0o640)
+    staged.chmod(0o600)  # the proxy may be in the group, for the videos
     staged.rename(home)
     _sync(home.parent)
 

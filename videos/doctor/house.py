@@ -113,7 +113,7 @@ def space(least: int = LEAST, comfortable: int = COMFORTABLE) -> Iterator[Findin
         free[device] = shutil.disk_usage(there).free
     for device, names in known.items():
         words = f"{free[device] / GB:.1f} GB are free for {' and '.join(names)}."
-        mend = "Make room, or move it to a larger disk (docs/operations.md)."
+        mend = "Make room, or move it to a larger disk."
         if free[device] < least:
             yield fail(f"Only {words} Videos may not be saved.", mend)
         else:
