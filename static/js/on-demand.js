@@ -4,6 +4,7 @@ const CODE = {
   "copy-button": () => import("./copy-button.js"),
   "film-chain": () => import("./film-chain.js"),
   "film-player": () => import("./film-player.js"),
+  "find-list": () => import("./find-list.js"),
   "frame-pair": () => import("./frame-pair.js"),
   "frame-tile": () => import("./frame-tile.js"),
   "select-bar": () => import("./select-bar.js"),
