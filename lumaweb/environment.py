@@ -200,10 +200,10 @@ def secret(name: str, data_dir: Path, file_name: str, *, may_generate: bool) -> 
             '  python -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"\n'
             "and keep it with your backups' secrets, not with the backups."
         )
-    return written_once(path, lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
+    return _written_once(path, lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
 
 
-def written_once(path: Path, make: Callable[[], str]) -> str:
+def _written_once(path: Path, make: Callable[[], str]) -> str:
     """What a file of ours says (mode 0600); made at the first call. Raises ImproperlyConfigured where it is empty."""
     try:
         # O_EXCL: of several processes that start at once, one writes and the others read what it wrote.

@@ -1,5 +1,3 @@
-import secrets
-
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
@@ -11,11 +9,10 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.crypto import salted_hmac
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
-
-from lumaweb import environment
 
 from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
 from ..models import Allowance, Change, Invitation, Member
@@ -26,10 +23,13 @@ PASSWORDS = "django.contrib.auth.backends.ModelBackend"
 
 
 def setup_code() -> str:
-    """The one-time code that is printed at the start and asked for beyond loopback; "" on loopback."""
+    """The one-time code that is printed at the start and asked for beyond loopback; "" on loopback.
+
+    Made from the secret key, so that every machine that serves this installation asks for the same one.
+    """
     if settings.ON_LOOPBACK:
         return ""
-    return environment.written_once(settings.DATA_DIR / "setup-code", lambda: secrets.token_hex(4))
+    return salted_hmac("videos.setup", "code", algorithm="sha256").hexdigest()[:8]
 
 
 @login_not_required
