@@ -1,6 +1,7 @@
 """Stars, collections, and what is done to several videos at once."""
 
 import io
+import re
 import tracemalloc
 import uuid
 import zipfile
@@ -8,6 +9,8 @@ import zipfile
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from videos.models import Collection, Generation, Star
 
@@ -155,11 +158,48 @@ def test_a_clip_s_own_list_of_collections(client, ada):
     two, _ = Collection.objects.named("Two", ada)
     one.add([clip], ada)
     answer = client.post(
-        f"/generations/{clip.uuid}/collections/", {"in": [str(two.uuid)], "name": "Three\0"}, headers=HTMX
+        f"/generations/{clip.uuid}/collections/",
+        {"was": [str(one.uuid)], "in": [str(two.uuid), "garbage"], "name": "Three\0"},
+        headers=HTMX,
     )
     assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
     assert f"shelves-{clip.uuid}" in answer.content.decode()
     assert "Three" in client.get(f"/generations/{clip.uuid}/menu/").content.decode()
+
+
+def test_what_two_do_to_a_clip_s_collections_at_once_both_stays(client, ada):
+    clip = a_saved_one(ada, "clip")
+    one, two, three = (Collection.objects.named(name, ada)[0] for name in ("One", "Two", "Three"))
+    one.add([clip], ada)
+    page = client.get(f"/generations/{clip.uuid}/menu/").content.decode()
+    was = re.findall('name="was" value="([^"]+)"', page)
+    assert was == [str(one.uuid)]
+    # Meanwhile somebody else puts it into another and takes it out of the one it was in.
+    two.add([clip], ada)
+    one.remove([clip])
+    client.post(f"/generations/{clip.uuid}/collections/", {"was": was, "in": [*was, str(three.uuid)]}, headers=HTMX)
+    assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
+
+
+def test_the_collections_show_their_newest_and_cost_the_same_however_many_there_are(
+    client, ada, django_assert_num_queries
+):
+    clips = [a_saved_one(ada, f"clip {n}") for n in range(6)]
+    thrown_away, unsaved = a_saved_one(ada, "thrown away"), a_generation(ada)
+    thrown_away.trash(ada)
+    full, empty = (Collection.objects.named(name, ada)[0] for name in ("Full", "Empty"))
+    full.add([*clips, thrown_away, unsaved], ada)
+    client.get("/collections/")
+    with CaptureQueriesContext(connection) as few:
+        page = client.get("/collections/").content.decode()
+    shown = re.findall(r'<img src="/generations/([0-9a-f-]+)/poster"', page)
+    assert shown == [str(clip.uuid) for clip in reversed(clips[-4:])]
+    assert "7 videos" in page and "0 videos" in page
+    for n in range(20):
+        Collection.objects.named(f"More {n}", ada)[0].add(clips, ada)
+    with django_assert_num_queries(len(few)):
+        assert client.get("/collections/").content.decode().count("/poster") == 21 * 4
+    assert empty.generations.count() == 0
 
 
 def test_what_cannot_be_a_name_is_refused_in_words(client, ada):

@@ -108,6 +108,16 @@ def test_somebody_is_found_on_the_team_page(studio, sign_in):
     expect(page.get_by_role("heading", name="Zoë Number 7", level=1)).to_be_visible()
 
 
+def test_a_collection_is_found_on_the_page_of_all(studio, sign_in):
+    page = sign_in(studio, "ada")
+    page.goto(f"{studio.url}/collections/")
+    expect(page.locator(".shelf-card:visible")).to_have_count(30)
+    page.get_by_role("searchbox", name="Find a collection").fill("reel 17")
+    expect(page.locator(".shelf-card:visible")).to_have_count(1)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("navigation", name="Filters")).to_contain_text("Collection: Réel 17")
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
 def test_everybody_can_use_them(studio, sign_in, size, theme):

@@ -24,7 +24,7 @@ class FilterForm(forms.Form):
 
     q = forms.CharField(required=False, max_length=WORDS_AT_MOST, strip=True)
     member = forms.ModelChoiceField(Member.objects.order_by("username"), required=False, to_field_name="username")
-    collection = forms.ModelChoiceField(Collection.objects.with_sizes(), required=False, to_field_name="uuid")
+    collection = forms.ModelChoiceField(Collection.objects.all(), required=False, to_field_name="uuid")
     mode = forms.ChoiceField(choices=_known(MODES), required=False)
     ratio = forms.ChoiceField(choices=_known(ASPECT_RATIOS), required=False)
     state = forms.ChoiceField(choices=_known(STATES), required=False)

@@ -3,7 +3,7 @@
 import uuid
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Q, Subquery
 from django.db.models.functions import Lower
 from django.urls import reverse
 
@@ -32,10 +32,21 @@ class Star(models.Model):
 
 
 class CollectionQuerySet(models.QuerySet):
+    def in_order(self) -> "CollectionQuerySet":
+        return self.order_by(Lower("name"))
+
     def with_sizes(self) -> "CollectionQuerySet":
-        """With `size`, the number of clips that are not in the trash."""
+        """With `size`, the number of clips that are not in the trash. Reads every place in every collection."""
         shown = Q(generations__trashed_at__isnull=True, generations__isnull=False)
-        return self.annotate(size=Count("generations", filter=shown)).order_by(Lower("name"))
+        return self.annotate(size=Count("generations", filter=shown))
+
+    def with_covers(self, count: int) -> "CollectionQuerySet":
+        """With `cover_0` and on, the uuids of its newest clips that are saved (None: it has fewer)."""
+        saved = CollectionItem.objects.filter(
+            collection=OuterRef("pk"), generation__trashed_at__isnull=True, generation__archive="saved"
+        )
+        newest = saved.order_by("-generation").values("generation__uuid")
+        return self.annotate(**{f"cover_{place}": Subquery(newest[place : place + 1]) for place in range(count)})
 
     def named(self, name: str, member) -> tuple["Collection", bool]:
         """The collection of this name, made if there is none; whether it was made."""

@@ -14,33 +14,23 @@ from ..models import Generation
 from ..models.state import Archive, Choice
 from .context import counts_for, current_path
 from .gallery import Since
+from .typed import uuid_of, uuids_of
 
 AT_LEAST, AT_MOST = 2, 4
 CHOICES = set(Choice.values)
 SAID = {"picked": "Picked.", "rejected": "Rejected.", "": "Neither picked nor rejected now."}
 
 
-def _uuids(texts: list[str]) -> list[UUID]:
-    """Those that are uuids, each once and in their order."""
-    found: dict[UUID, None] = {}
-    for text in texts:
-        try:
-            found[UUID(text)] = None
-        except ValueError:
-            continue
-    return list(found)
-
-
 def _asked_for(request: HttpRequest) -> tuple[list[Generation], list[str]]:
     """The clips to be shown, in the order they were asked for, and words about those that cannot be."""
     if takes_of := request.GET.get("takes_of"):
-        one = next(iter(_uuids([takes_of])), None)
+        one = uuid_of(takes_of)
         rows = list(_rows().filter(submission__generations__uuid=one).order_by("take"))
         asked = len(rows)
     else:
         asked = len(set(request.GET.getlist("v")))
-        found = {row.uuid: row for row in _rows().filter(uuid__in=_uuids(request.GET.getlist("v"))[:200])}
-        rows = [found[uuid] for uuid in _uuids(request.GET.getlist("v")) if uuid in found]
+        found = {row.uuid: row for row in _rows().filter(uuid__in=uuids_of(request.GET.getlist("v"))[:200])}
+        rows = [found[uuid] for uuid in uuids_of(request.GET.getlist("v")) if uuid in found]
     words = []
     if (missing := asked - len(rows)) > 0:
         words.append(f"{_many(missing)} not here any more: in the trash, deleted, or never made.")
@@ -87,7 +77,7 @@ def _how(request: HttpRequest, left: int) -> str:
 def news(request: HttpRequest) -> HttpResponse:
     """What others chose since the page last asked: the verdicts that changed, or 204."""
     since = Since.read(request)
-    rows = Generation.objects.filter(uuid__in=_uuids(request.GET.getlist("v"))[:AT_MOST])
+    rows = Generation.objects.filter(uuid__in=uuids_of(request.GET.getlist("v"))[:AT_MOST])
     told, upto = since.tell(rows.filter(pk__in=Generation.objects.changed_since(since.moment())))
     if not told:
         return HttpResponse(status=204)
@@ -109,11 +99,11 @@ def choice(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
         wishes = dict(back.partition(":")[::2] for back in backs[: AT_MOST + 1])
         words = "Undone."
     else:
-        others = _uuids(request.POST.getlist("others"))[:AT_MOST] if wanted == Choice.PICKED else []
+        others = uuids_of(request.POST.getlist("others"))[:AT_MOST] if wanted == Choice.PICKED else []
         wishes = {str(uuid): wanted} | {str(other): Choice.REJECTED.value for other in others if other != uuid}
         rest = "the other" if len(wishes) == 2 else f"the other {len(wishes) - 1}"
         words = f"Picked. Rejected {rest}." if others else SAID[wanted]
-    rows = {str(row.uuid): row for row in _rows().filter(uuid__in=_uuids(list(wishes)))}
+    rows = {str(row.uuid): row for row in _rows().filter(uuid__in=uuids_of(list(wishes)))}
     before = []
     for name, wish in wishes.items():
         row = rows.get(name)

@@ -18,6 +18,7 @@ from .. import provider
 from ..forms import FilterForm
 from ..models import Collection, Generation, Member, State, search
 from ..models.state import LONGEST_TRANSACTION
+from .typed import whole
 
 PAGE = 48
 # Changes told in one poll, and kept in mind between two: "1234567:12" each, in a request line of 4,000 bytes.
@@ -51,11 +52,6 @@ def in_days(generations: Iterable[Generation]) -> list[Day]:
             days.append(Day(day))
         days[-1].generations.append(generation)
     return days
-
-
-def whole(text: str | None, default: int = 0) -> int:
-    """A number from the query string; what is none, or no primary key, counts as `default`."""
-    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 19 else default
 
 
 def page_of(request: HttpRequest) -> dict:

@@ -45,7 +45,7 @@ def detail_context(generation: Generation, member) -> dict:
 def shelves_of(generation: Generation) -> dict:
     """What `_collections.html` shows."""
     return {
-        "all_collections": Collection.objects.with_sizes(),
+        "all_collections": Collection.objects.in_order(),
         "in_collections": set(generation.collections.values_list("pk", flat=True)),
     }
 

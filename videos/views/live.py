@@ -1,5 +1,3 @@
-from uuid import UUID
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -10,13 +8,7 @@ from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for, ready_since
 from .gallery import PAGE, Since, in_days, usual_seconds
 from .generation import detail_context, may_change
-
-
-def _uuid(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
+from .typed import uuid_of
 
 
 def _waiting(request: HttpRequest, rows) -> list[int] | None:
@@ -41,7 +33,7 @@ def live(request: HttpRequest) -> HttpResponse:
         return render(request, "videos/_in_flight.html", context | {"oob": True})
     since = Since.read(request)
     rows = Generation.objects.changed_since(since.moment())
-    if only := _uuid(request.GET.get("only", "")):
+    if only := uuid_of(request.GET.get("only", "")):
         rows = rows.filter(uuid=only)
     told, upto = since.tell(rows)
     waiting = _waiting(request, Generation.objects.filter(uuid=only) if only else Generation.objects.for_gallery())
@@ -81,7 +73,7 @@ def live(request: HttpRequest) -> HttpResponse:
     }
     if only and context["gone"]:
         context |= {"gone": [], "thrown_away": news[0], "may_restore": may_change(request, news[0])}
-    watched = only or _uuid(request.GET.get("watch", ""))
+    watched = only or uuid_of(request.GET.get("watch", ""))
     if not only and (lost := next((row for row in news if row.trashed_at and row.uuid == watched), None)):
         context |= {"thrown_away": lost, "may_restore": may_change(request, lost), "in_dialog": True}
     if detail := next((row for row in shown if row.uuid == watched), None):

@@ -17,6 +17,7 @@ from ..models import Collection, Generation, Star
 from .context import counts_for, current_path
 from .gallery import in_days, usual_seconds
 from .generation import may_change
+from .typed import uuid_of, uuids_of
 
 logger = logging.getLogger(__name__)
 
@@ -28,13 +29,11 @@ NOT_IN_IT = "not-included.txt"
 
 def _ticked(request: HttpRequest) -> list[Generation]:
     """The rows that were ticked, newest first; at most so many, and only such as are there."""
-    uuids = set()
-    for text in request.POST.getlist("v")[:AT_MOST]:
-        try:
-            uuids.add(UUID(text))
-        except ValueError:
-            continue
-    return list(Generation.objects.for_gallery(request.user).filter(uuid__in=uuids))
+    return list(Generation.objects.for_gallery(request.user).filter(uuid__in=_named(request)))
+
+
+def _named(request: HttpRequest) -> list[UUID]:
+    return uuids_of(request.POST.getlist("v")[:AT_MOST])
 
 
 def _many(count: int) -> str:
@@ -84,11 +83,8 @@ def collections(request: HttpRequest) -> HttpResponse:
     return _said(request, f"{words} {_many(rest)} {'was' if rest == 1 else 'were'} in it already." if rest else words)
 
 
-def _collection(uuid: str) -> Collection | None:
-    try:
-        return Collection.objects.filter(uuid=UUID(uuid)).first()
-    except ValueError:
-        return None
+def _collection(text: str) -> Collection | None:
+    return Collection.objects.filter(uuid=uuid_of(text)).first()
 
 
 @require_POST
@@ -108,22 +104,13 @@ def trash(request: HttpRequest) -> HttpResponse:
 @require_POST
 def restoration(request: HttpRequest) -> HttpResponse:
     """Undo: take them out of the trash again."""
-    uuids = [text for text in request.POST.getlist("v")[:AT_MOST] if _is_uuid(text)]
-    rows = [row for row in Generation.objects.filter(uuid__in=uuids) if may_change(request, row)]
+    rows = [row for row in Generation.objects.filter(uuid__in=_named(request)) if may_change(request, row)]
     back = [row.pk for row in rows if row.restore(request.user)]
     shown = list(Generation.objects.for_gallery(request.user).filter(pk__in=back))
     if not request.htmx:
         return _said(request, f"Restored {_many(len(back))}.")
     context = {"restored_days": in_days(shown), "usual": usual_seconds(), "counts": counts_for(request.user)}
     return render(request, "videos/_restored.html", context)
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
 
 
 @require_POST

@@ -17,6 +17,7 @@ from ..models import Generation, Share
 from ..models.lineage import path_to
 from ..models.share import watchable
 from . import delivery
+from .typed import uuid_of
 
 PAGE = 48
 # So that revoking a link is felt at once.
@@ -178,7 +179,8 @@ def all_shares(request: HttpRequest) -> HttpResponse:
     if not request.user.is_superuser:
         raise PermissionDenied("Only an admin sees the links of everybody.")
     rows = Share.objects.live()
-    if last := _row(request.GET.get("before", "")):
+    # The last one of the page before, be it revoked since.
+    if last := Share.objects.filter(uuid=uuid_of(request.GET.get("before", ""))).first():
         rows = rows.filter(pk__lt=last.pk)
     links = list(rows[: PAGE + 1])
     more, links = len(links) > PAGE, links[:PAGE]
@@ -188,11 +190,3 @@ def all_shares(request: HttpRequest) -> HttpResponse:
         "next_url": f"{reverse('shares')}?before={links[-1].uuid}" if more else "",
     }
     return render(request, "videos/all_shares.html", context)
-
-
-def _row(uuid: str) -> Share | None:
-    """The last one of the page before, be it revoked since; None for the first page."""
-    try:
-        return Share.objects.filter(uuid=UUID(uuid)).first()
-    except ValueError:
-        return None

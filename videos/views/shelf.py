@@ -4,7 +4,6 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db.models import Prefetch
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -13,6 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from ..forms import frames_impossible
 from ..models import Collection, Generation, Star
 from .generation import may_change, shelves_of
+from .typed import uuids_of
 
 COVERS = 4
 
@@ -43,11 +43,14 @@ def menu(request: HttpRequest, uuid: UUID) -> HttpResponse:
 
 @require_POST
 def collections_of(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Have a clip in just these collections, and in a new one if it is named."""
+    """Put a clip into the collections that were ticked, take it out of those that no longer are; `name` makes one.
+
+    `was` are those that were ticked when the form was shown: what somebody else did meanwhile stays.
+    """
     generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
-    wanted = set(request.POST.getlist("in"))
-    for shelf in Collection.objects.all():
-        (shelf.add([generation], request.user) if str(shelf.uuid) in wanted else shelf.remove([generation]))
+    was, wanted = (set(uuids_of(request.POST.getlist(name))) for name in ("was", "in"))
+    for shelf in Collection.objects.filter(uuid__in=was ^ wanted):
+        (shelf.add([generation], request.user) if shelf.uuid in wanted else shelf.remove([generation]))
     if name := _name(request):
         shelf, _ = Collection.objects.named(name, request.user)
         shelf.add([generation], request.user)
@@ -72,11 +75,13 @@ def collections(request: HttpRequest) -> HttpResponse:
         shelf, made = Collection.objects.named(name, request.user)
         messages.info(request, f"Made {shelf.name}." if made else f"There is a collection called {shelf.name} already.")
         return redirect("collections")
-    covers = Generation.objects.for_gallery().filter(archive="saved")
-    shelves = Collection.objects.with_sizes().select_related("created_by")
-    shelves = shelves.prefetch_related(Prefetch("generations", covers, to_attr="covers"))
-    rows = [(shelf, shelf.covers[:COVERS], _may_delete(request, shelf)) for shelf in shelves]
+    shelves = Collection.objects.in_order().with_sizes().select_related("created_by").with_covers(COVERS)
+    rows = [(shelf, _covers(shelf), _may_delete(request, shelf)) for shelf in shelves]
     return render(request, "videos/collections.html", {"shelves": rows})
+
+
+def _covers(shelf: Collection) -> list[UUID]:
+    return [uuid for place in range(COVERS) if (uuid := getattr(shelf, f"cover_{place}"))]
 
 
 def _may_delete(request: HttpRequest, shelf: Collection) -> bool:

@@ -13,6 +13,7 @@ from ..forms import InviteForm, LimitForm
 from ..models import Change, Invitation, Member, Terms
 from ..models.member import Usage
 from .address import own_origin
+from .typed import whole
 
 CHANGES = 50
 THE_LAST = "Nobody else is an admin. Make somebody one first."
@@ -142,9 +143,9 @@ def changes(request: HttpRequest) -> HttpResponse:
     """Who changed what, the latest first."""
     _admins_only(request)
     rows = Change.objects.select_related("by")
-    before = request.GET.get("before", "")
-    if before.isascii() and before.isdigit() and len(before) < 19:
-        rows = rows.filter(pk__lt=int(before))
+    before = whole(request.GET.get("before"))
+    if before:
+        rows = rows.filter(pk__lt=before)
     page = list(rows[: CHANGES + 1])
     older = page[CHANGES - 1].pk if len(page) > CHANGES else None
     return render(request, "videos/changes.html", {"changes": page[:CHANGES], "older": older, "first": not before})

@@ -1,5 +1,3 @@
-from uuid import UUID
-
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -8,6 +6,7 @@ from django.views.decorators.http import require_GET
 
 from ..models import Generation
 from ..models.state import IN_THE_TRASH
+from .typed import uuid_of
 
 PAGE = 48
 
@@ -16,7 +15,8 @@ PAGE = 48
 def trash(request: HttpRequest) -> HttpResponse:
     """What a member threw away (an admin sees everybody's), the latest first; pages follow by cursor."""
     rows = everything = Generation.objects.for_trash(request.user)
-    if last := _row(everything, request.GET.get("after", "")):
+    # The last one of the page before; the first page again where it has left the trash since.
+    if last := everything.filter(uuid=uuid_of(request.GET.get("after", ""))).first():
         rows = rows.filter(Q(trashed_at__lt=last.trashed_at) | Q(trashed_at=last.trashed_at, pk__lt=last.pk))
     generations = list(rows[: PAGE + 1])
     more = len(generations) > PAGE
@@ -28,11 +28,3 @@ def trash(request: HttpRequest) -> HttpResponse:
         "next_url": f"{reverse('trash')}?after={generations[-1].uuid}" if more else "",
     }
     return render(request, "videos/trash.html", context)
-
-
-def _row(rows, uuid: str) -> Generation | None:
-    """The last one of the page before; None where it has left the trash since, and so for the first page."""
-    try:
-        return rows.filter(uuid=UUID(uuid)).first()
-    except ValueError:
-        return None

@@ -9,7 +9,7 @@ from .. import media
 from ..forms import FilterForm, frames_impossible, keep_frame
 from ..models import Filters, Frame, Generation
 from . import delivery
-from .gallery import whole
+from .typed import whole
 
 CLIPS = 24
 
