@@ -191,10 +191,20 @@ def report(within: Range) -> Report:
         return Report(
             _summed(found["day"], lambda day: day),
             _summed(found["member"], int),
-            _summed(found["token"], lambda key: int(key) if key else None),
+            _by_token(found["token"]),
             _failures(found["failure"]),
             times(within),
         )
+
+
+def by_token(within: Range) -> dict[int | None, Sums]:
+    """What each API token was used for; None: what was never sent."""
+    with rollup.one_moment():
+        return _by_token(rollup.read(within.since, within.until)["token"])
+
+
+def _by_token(rows: Iterable[rollup.Summed]) -> dict[int | None, Sums]:
+    return _summed(rows, lambda key: int(key) if key else None)
 
 
 def _summed(rows: Iterable[rollup.Summed], key: Callable) -> dict:
