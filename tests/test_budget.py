@@ -253,6 +253,18 @@ def test_a_token_s_day_ends_with_its_limit_and_the_next_token_goes_on():
     sums_are_those_of_the_rows()
 
 
+def test_what_a_rest_of_the_day_is_too_small_for_keeps_nothing_behind_it_from_being_sent():
+    a_token(daily_limit=1000)
+    Terms.current().save()
+    Terms.objects.update(per_generate=2000, per_extend=1000)
+    costly = [a_generation() for _ in range(51)]
+    cheap = a_generation(action="extend", source_video_id="v-1")
+    line, claim = tasks._next_claim([])
+    assert (line, claim.generation) == ([], cheap)
+    assert tasks._more_to_send() is False, "a drain that could send nothing would be woken again and again"
+    assert {row.state for row in Generation.objects.filter(pk__in=[row.pk for row in costly])} == {"queued"}
+
+
 def test_a_spent_day_keeps_the_rows_waiting_and_says_why():
     a_token(daily_limit=1000)
     first, second = a_generation(), a_generation()

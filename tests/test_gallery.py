@@ -154,6 +154,17 @@ def test_filters_stand_in_the_address_and_what_cannot_be_read_asks_for_nothing(c
     assert "No video matches" in client.get("/", {"q": "heron", "state": "failed"}).content.decode()
 
 
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "9999-12-31"])
+def test_a_year_without_videos_is_refused_in_every_door(client, day, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    ada = a_member("ada")
+    client.force_login(ada)
+    clip = a_generation(ada, state="completed")
+    for path in ("/", "/live/", f"/generations/{clip.uuid}/"):
+        for name in ("since", "until"):
+            assert client.get(path, {name: day}).status_code in (200, 204), f"{path} {name}"
+
+
 @pytest.mark.parametrize(
     "name", ["q", "member", "collection", "mode", "ratio", "state", "since", "until", "starred", "choice"]
 )

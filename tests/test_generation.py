@@ -197,6 +197,24 @@ def test_a_rate_limit_rests_the_token_for_as_long_as_told():
     assert ApiToken.objects.with_room(later).exists()
 
 
+@pytest.mark.parametrize("what", ["refused", "another way"])
+def test_what_is_written_down_twice_does_not_undo_the_claim_made_in_between(what):
+    # The first time reached the database, but nobody was told; another drain has claimed the row since.
+    a_token()
+    generation = a_generation()
+    claim = generation.claim()
+    error = an_error("too_many_requests", Sent.REFUSED, status=429, retry_after=0)
+    write = {"refused": lambda: generation.refuse(error, claim.ours),
+             "another way": lambda: generation.next_source(1, error, claim.ours)}[what]  # fmt: skip
+    assert write()
+    ApiToken.objects.update(health="ok", limited_until=None)
+    other = Generation.objects.get()
+    assert other.claim()
+    assert not write()
+    assert Generation.objects.get().state == "submitting"
+    assert other.claim() is None
+
+
 def test_what_could_not_be_sent_for_a_day_fails():
     token = a_token()
     generation = a_generation()

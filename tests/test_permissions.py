@@ -345,6 +345,17 @@ def test_a_colleague_sees_nothing_of_what_is_in_another_s_trash(team):
         assert page.status_code == 404 and b"A thing to be forgotten" not in page.content
 
 
+def test_what_goes_on_from_a_clip_in_the_trash_does_not_tell_its_words(team):
+    source = a_generation(team.ada, prompt="A thing to be forgotten", state="completed", video_id="v-1")
+    one, other = (a_generation(team.ben, action="extend", parent=source, state="completed") for _ in range(2))
+    colleague = team.client("colleague")
+    paths = [f"/generations/{one.uuid}/", f"/generations/{other.uuid}/", f"/generations/{one.uuid}/reuse/"]
+    assert all(b"A thing to be forgotten" in colleague.get(path).content for path in paths)
+    source.trash(team.ada)
+    for path in paths:
+        assert b"A thing" not in colleague.get(path).content, path
+
+
 # ── Who somebody is ───────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -387,3 +387,23 @@ def test_a_flood_of_changes_is_told_in_several_polls(client, ada):
         ask |= dict(re.findall(r'data-(since|known)="([^"]*)"', text.partition("<live-state")[2]))
     assert len(told) == 450
     assert client.get("/live/", ask).status_code == 204
+
+
+def test_after_a_change_of_many_at_once_an_open_page_comes_to_rest(client):
+    ada = a_member("ada")
+    client.force_login(ada)
+    rows = [a_generation(ada, takes=4) for _ in range(100)]
+    page = client.get("/").context["live"]
+    assert Generation.objects.hold() == 400
+    told = set()
+    for _ in range(8):
+        answer = client.get("/live/", page | {"top": "1"})
+        if answer.status_code == 204:
+            break
+        told |= {card.pk for card in answer.context["changed"]}
+        page = answer.context["live"]
+    assert answer.status_code == 204, "it is told the same again and again"
+    assert len(told) == 400
+    new = a_generation(ada)
+    assert f"generation-{new.uuid}" in client.get("/live/", page | {"top": "1"}).content.decode()
+    assert rows

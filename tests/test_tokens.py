@@ -17,9 +17,10 @@ from django.test.utils import CaptureQueriesContext
 from videos.management.commands import rotate_encryption_keys
 from videos.management.commands.serve import check_keys, choose_provider
 from videos.models import ApiToken, Change, Generation, Heartbeat, Member
+from videos.provider import Sent
 from videos.tasks import try_token
 
-from .factories import a_generation, a_member, a_token, an_admin
+from .factories import a_generation, a_member, a_token, an_admin, an_error
 from .installation import ROOT, Installation
 from .test_tasks import TinyProvider
 
@@ -131,6 +132,56 @@ def test_another_provider_s_token_pauses_the_first_and_says_so(client, root):
     first.refresh_from_db()
     assert not first.enabled
     assert trail(first) == ["paused, since new videos go to http://127.0.0.1:9."]
+
+
+@pytest.mark.parametrize("way", ["added", "resumed", "at the start"])
+def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, root, settings, way):
+    # However the first came to be paused, and whoever brought the second.
+    first = a_token(base_url="http://127.0.0.1:8")
+    if way == "resumed":
+        second = a_token(enabled=False)
+    asked = a_generation(root)
+    first.set_enabled(False, root)
+    later = a_generation(root)
+    if way == "added":
+        client.post("/admin/videos/apitoken/add/", added())
+    elif way == "resumed":
+        client.post("/admin/videos/apitoken/", {"action": "resume", "_selected_action": [second.pk]})
+    else:
+        settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
+        choose_provider()
+    assert ApiToken.objects.get(enabled=True).base_url == "http://127.0.0.1:9"
+    for row in (asked, later):
+        assert row.claim() is None
+        row.refresh_from_db()
+        assert (row.state, row.news.title, row.attempts) == ("queued", "Held", 0)
+        assert row.events.filter(kind="held").count() == 1
+    assert a_generation(root).claim().token.base_url == "http://127.0.0.1:9"
+    # An admin who releases it means the provider there is now.
+    assert asked.release(root)
+    assert asked.claim().token.base_url == "http://127.0.0.1:9"
+
+
+def test_while_its_provider_only_rests_what_waits_is_not_held(root):
+    token = a_token()
+    waits = a_generation(root)
+    token.set_enabled(False, root)
+    assert waits.claim() is None
+    token.set_enabled(True, root)
+    token.rest(60, "busy")
+    assert ApiToken.objects.get() and waits.claim() is None
+    waits.refresh_from_db()
+    assert not waits.held_at and waits.news is None
+
+
+def test_an_old_secret_s_refusal_takes_nothing_from_the_new_one(root):
+    token = a_token()
+    claim = a_generation(root).claim()
+    ApiToken.objects.get().rotate("a-new-secret-of-the-same", root)
+    claim.generation.refuse(an_error("invalid_token", Sent.REFUSED, status=401), claim.ours)
+    token.refresh_from_db()
+    assert token.health == "ok"
+    assert claim.generation.state == "queued"
 
 
 def test_what_the_system_does_to_a_token_is_written_down_once():

@@ -201,6 +201,28 @@ def test_every_open_page_loses_the_card_and_gets_it_back(client, ada):
     assert 'class="film-page"' in poll(client, generation, since, only=generation.uuid)
 
 
+def test_what_is_restored_comes_back_only_to_walls_that_ask_for_it(client, ada):
+    generation = a_saved_one(ada)
+    Generation.objects.filter(pk=generation.pk).update(prompt="an owl", search_text="an owl")
+    generation.refresh_from_db()
+    since = timezone.now()
+    generation.trash(ada)
+    generation.restore(ada)
+    assert "data-restored" in poll(client, generation, since, q="owl")
+    for filters in ({"q": "heron"}, {"starred": "1"}, {"state": "failed"}):
+        assert "data-restored" not in poll(client, generation, since, **filters), filters
+
+
+@pytest.mark.parametrize(("meanwhile", "words"), [("purge", "deleted for good already"), ("restore", "restored")])
+def test_a_second_press_of_delete_says_what_became_of_it(client, ada, meanwhile, words):
+    generation = a_saved_one(ada)
+    generation.trash(ada)
+    getattr(generation, meanwhile)(ada)
+    answer = client.post(f"/generations/{generation.uuid}/deletion/", headers={"HX-Request": "true"})
+    assert words in answer.headers["HX-Trigger"]
+    assert f'id="generation-{generation.uuid}"' in answer.content.decode(), "its card leaves the page of the trash"
+
+
 def test_its_page_says_what_became_of_it(client, ada):
     generation = a_saved_one(ada)
     path, prompt = f"/generations/{generation.uuid}/", generation.prompt
@@ -433,6 +455,17 @@ def test_the_provider_s_words_go_with_the_prompt_they_may_quote(ada):
     generation.purge()
     assert not Event.objects.filter(text__contains="secret").exists()
     assert (generation.error_code, generation.error_message) == ("forbidden", "")
+
+
+def test_the_words_about_another_way_to_name_its_source_go_too(ada):
+    a_token()
+    generation = a_generation(ada)
+    claim = generation.claim()
+    said = provider.ProviderError("bad_request", "a secret prompt", sent=provider.Sent.REFUSED, status=400)
+    assert generation.next_source(1, said, claim.ours)
+    generation.trash(ada)
+    generation.purge()
+    assert not Event.objects.filter(text__contains="secret").exists()
 
 
 def test_an_admin_who_adopts_its_task_takes_it_out_of_the_trash(ada):

@@ -466,3 +466,13 @@ def test_an_admin_releases_row_by_row_and_all(client, luma, token):
     tasks.drain()
     assert sorted(post["prompt"] for post in luma.posts) == [f"number {number}" for number in range(4)]
     assert rows[0].events.get(kind="released").member.username == "root"
+
+
+def test_while_nobody_saves_the_queue_does_not_grow_with_each_sweep(monkeypatch):
+    monkeypatch.setattr(tasks, "SAVES_AT_ONCE", 5)
+    for _ in range(8):
+        row = a_generation(state="completed", archive="remote", video_url="https://x/y")
+        Generation.objects.filter(pk=row.pk).update(archive_at=timezone.now())
+    for _ in range(4):
+        tasks.ask_to_save()
+    assert tasks.waiting_calls()[tasks.MEDIA] == 5

@@ -242,6 +242,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
             obj.save()
             obj.note(request.user, f"added for {obj.base_url}")
         if obj.enabled and ApiToken.objects.sole_provider(obj.base_url, request.user):
+            # What was asked of another cannot be claimed for this one. Everybody is to see it at once.
             held = Generation.objects.hold()
             messages.warning(
                 request,

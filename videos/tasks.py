@@ -58,6 +58,7 @@ SAVE_TRIES = 32  # with the waits between them about five days
 LINK_GONE = (400, 401, 403, 404, 410)  # how an expired link answers, by vendor
 ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the rest of the sweep
 NO_DOUBT = SUBMITTING_AT_MOST / 4  # after a claim, in which no sweep comes near it
+SAVES_AT_ONCE = 200  # that are asked for in one sweep
 BATCH = 50  # ids in one look-up; the contract's recommended most
 
 
@@ -214,7 +215,7 @@ def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]
     close_old_connections()
     if _is_stopping():
         return [], None
-    line = line or (ApiToken.objects.with_room().exists() and Generation.objects.next_in_line(50)) or []
+    line = line or _line(50)
     while line:
         generation, *line = line
         if claim := generation.claim():
@@ -224,8 +225,13 @@ def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]
     return [], None
 
 
+def _line(limit: int) -> list[Generation]:
+    left = ApiToken.objects.most_left()
+    return [] if left == 0 else Generation.objects.next_in_line(limit, amount_at_most=left)
+
+
 def _more_to_send() -> bool:
-    return ApiToken.objects.with_room().exists() and bool(Generation.objects.next_in_line(1))
+    return bool(_line(1))
 
 
 async def _send(claim: Claim, client) -> None:
@@ -244,11 +250,11 @@ async def _send(claim: Claim, client) -> None:
         except provider.ProviderError as error:
             if not (next_step and _may_mean_the_source(error)):
                 raise
-            await _kept(generation, generation.next_source, next_step, str(error))
+            await _kept(generation, generation.next_source, next_step, error, claim.ours)
             return
     except provider.ProviderError as error:
         logger.info("generation %s: %s", generation.uuid, error)
-        await _kept(generation, generation.refuse, error)
+        await _kept(generation, generation.refuse, error, claim.ours)
     else:
         await _kept(generation, settle, generation, result, "answer")
 
@@ -608,12 +614,22 @@ def sweep() -> None:
         generation.interrupted()
     for generation in Generation.objects.overdue():
         generation.give_up()
-    for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[:200]:
-        archive_later(pk)
+    ask_to_save()
     empty_trash()
     Heartbeat.objects.forget_the_gone()
     wake()
     usage.roll_up()
+
+
+def ask_to_save() -> None:
+    """Wake the saving of what is due; while nobody saves, the queue is not to grow with each sweep."""
+    try:
+        room = SAVES_AT_ONCE - waiting_calls()[MEDIA]
+    except Exception:  # each broker has its own
+        logger.warning("the queue does not answer, so nothing is saved now", exc_info=True)
+        return
+    for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[: max(0, room)]:
+        archive_later(pk)
 
 
 def empty_trash() -> None:

@@ -93,7 +93,7 @@ def test_a_collection_is_found_without_its_accent_and_takes_what_is_ticked(studi
     with page.expect_response(re.compile("/collections/$")) as sent:
         boxes.click()
     assert sent.value.request.post_data.count("in=") == 2
-    expect(film.locator("summary small", has_text="2")).to_be_visible()
+    expect(film.locator(".shelves summary small", has_text="2")).to_be_visible()
 
 
 def test_somebody_is_found_on_the_team_page(studio, sign_in):

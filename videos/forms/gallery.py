@@ -1,5 +1,6 @@
 """What a member wants to see."""
 
+from datetime import date
 from urllib.parse import urlencode
 
 from django import forms
@@ -16,6 +17,12 @@ def _known(words) -> list[tuple[str, str]]:
     return [(word, word) for word in words]
 
 
+def when_there_may_be_videos(day: date) -> None:
+    """Refuse a day whose midnight, or that of the next, may be none that databases know."""
+    if not 2000 <= day.year <= 2999:
+        raise forms.ValidationError("There were no videos in that year.")
+
+
 class FilterForm(forms.Form):
     """The filters of the gallery, as they stand in its URL.
 
@@ -28,8 +35,8 @@ class FilterForm(forms.Form):
     mode = forms.ChoiceField(choices=_known(MODES), required=False)
     ratio = forms.ChoiceField(choices=_known(ASPECT_RATIOS), required=False)
     state = forms.ChoiceField(choices=_known(STATES), required=False)
-    since = forms.DateField(required=False)
-    until = forms.DateField(required=False)
+    since = forms.DateField(required=False, validators=[when_there_may_be_videos])
+    until = forms.DateField(required=False, validators=[when_there_may_be_videos])
     starred = forms.BooleanField(required=False)
     choice = forms.ChoiceField(choices=_known(["picked", "rejected"]), required=False)
 

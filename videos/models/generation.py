@@ -59,6 +59,9 @@ class Claim:
     generation: "Generation"
     token: ApiToken
     callback_url: str
+    # Of a row that is this claim's still. What is written down twice, since nobody knew whether the first time had
+    # reached the database, must not undo the claim that another drain has made since.
+    ours: Q
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,13 @@ class Generation(models.Model):
     timeout = models.PositiveIntegerField(default=300, help_text="Seconds the provider may take.")
     source_video_id = models.CharField(max_length=200, blank=True)
     source_video_url = models.CharField(max_length=2000, blank=True)
+    asked_of = models.CharField(
+        max_length=300,
+        blank=True,
+        db_default="",
+        editable=False,
+        help_text="The provider in charge when it was asked for: no other may charge for it. Empty: any may.",
+    )
     source_step = models.PositiveSmallIntegerField(default=0, help_text="How many ways to name the source failed.")
 
     # Where it stands.
@@ -219,6 +229,10 @@ class Generation(models.Model):
             except type(self).DoesNotExist:
                 return None
             token = self._take_a_token(now)
+            if not token and self._is_of_another_provider():
+                rows.update(held_at=now, changed_at=now, version=self.version + 1)
+                Event.objects.create(generation=self, kind="held")
+                return None
             if not token:
                 transaction.set_rollback(True)
                 return None
@@ -240,16 +254,21 @@ class Generation(models.Model):
         for name, value in taken.items():
             setattr(self, name, value)
         path = reverse("callback", args=[self.uuid, key])
-        return Claim(self, token, f"{token.public_url}{path}" if token.public_url else "")
+        return Claim(self, token, f"{token.public_url}{path}" if token.public_url else "", Q(attempts=self.attempts))
 
     def _take_a_token(self, now) -> ApiToken | None:
-        candidates = list(ApiToken.objects.with_room(now, self.amount))
+        candidates = list(ApiToken.objects.with_room(now, self.amount).of(self.asked_of))
         if self.parent_id and self.parent.token_id:
             candidates.sort(key=lambda token: token.pk != self.parent.token_id)
         if self.needs_public_address:
             # Without any address the row is claimed all the same, to say so at once instead of waiting for ever.
             candidates = [token for token in candidates if token.public_url] or candidates
         return next((token for token in candidates if token.take_slot(now, self.amount)), None)
+
+    def _is_of_another_provider(self) -> bool:
+        """Whether new work goes to others than the one it was asked of: these would charge for it unasked."""
+        enabled = ApiToken.objects.filter(enabled=True)
+        return bool(self.asked_of) and enabled.exists() and not enabled.of(self.asked_of).exists()
 
     @property
     def needs_public_address(self) -> bool:
@@ -300,19 +319,21 @@ class Generation(models.Model):
             if value and (kind, value) not in ways[:number] and number >= self.source_step
         ]
 
-    def next_source(self, step: int, why: str) -> bool:
+    def next_source(self, step: int, error: provider.ProviderError, only: Q = ANY) -> bool:
         """The provider refused a way of naming the source: back in line, to try from way number `step` on."""
         return self._advance(
             {State.SUBMITTING},
             because="returned",
-            text=f"Trying another way to name the clip, since the provider said: {why}",
+            only=only,
+            text=f"Trying another way to name the clip, since the provider said: {error}",
+            code=error.code,
             state=State.QUEUED,
             source_step=step,
             not_before=timezone.now(),
         )
 
-    def refuse(self, error: provider.ProviderError) -> bool:
-        """The POST ended with an error: do what the policy's table says, to this row and to its token."""
+    def refuse(self, error: provider.ProviderError, only: Q = ANY) -> bool:
+        """The POST ended with an error: do what the policy's table says, to the token and (`only` such) to the row."""
         now = timezone.now()
         rule = policy.rule_for(error)
         because = f"{rule.admin} ({error.code}: {error.message})".lstrip()
@@ -326,11 +347,14 @@ class Generation(models.Model):
                 self.token.take_out(Health(rule.token), because)
             if self.events.filter(kind="claimed", at__lt=now - QUEUED_AT_MOST).exists():
                 changes |= {"error_code": "too_late"}
-                return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", **changes, **trace)
+                return self._fail(
+                    {State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace
+                )
             # The token rests, not the row: another token may have room for it at once.
             return self._advance(
                 {State.SUBMITTING},
                 because="returned",
+                only=only,
                 text=error.message,
                 code=error.code,
                 **trace,
@@ -338,11 +362,12 @@ class Generation(models.Model):
                 not_before=now,
                 **changes,
                 # The sweep had doubted it meanwhile, and its member may have tried again: it is not sent once more.
-            ) or self._fail({State.UNCONFIRMED}, because="refused", **changes, **trace)
+            ) or self._fail({State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
         if rule.becomes == policy.UNCONFIRMED:
             return self._advance(
                 {State.SUBMITTING},
                 because="unanswered",
+                only=only,
                 text=error.message,
                 code=error.code,
                 **trace,
@@ -350,7 +375,7 @@ class Generation(models.Model):
                 ask_at=now,
                 **changes,
             )
-        return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", **changes, **trace)
+        return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
 
     def interrupted(self) -> bool:
         """The worker that had claimed it is gone: what it sent, if anything, nobody knows."""
@@ -512,6 +537,7 @@ class Generation(models.Model):
             by=member,
             only=Q(held_at__isnull=False, task_id=""),
             held_at=None,
+            asked_of="",
             not_before=timezone.now(),
         )
 

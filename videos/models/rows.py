@@ -32,6 +32,8 @@ STATES = {
     "canceled": (State.CANCELED,),
 }
 MODES = ("text", "frames", "extend")
+# An open page remembers 150 changes, and would be told again and again of a moment that has more.
+AT_ONE_MOMENT = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,8 @@ class GenerationQuerySet(models.QuerySet):
             rows = rows.filter(shape=filters.ratio)
         if filters.state:
             rows = rows.filter(state__in=STATES[filters.state])
+            if filters.state in ("making", "unconfirmed"):
+                rows = rows.filter(Unfinished("state"))
         if filters.since:
             rows = rows.filter(created_at__gte=_midnight(filters.since))
         if filters.until:
@@ -175,8 +179,8 @@ class GenerationQuerySet(models.QuerySet):
         rows = self.filter(trashed_at__lte=long_ago, purged_at__isnull=True, state__in=CAN_BE_TRASHED)
         return rows.filter(~being_extended())
 
-    def next_in_line(self, limit: int, now=None) -> list:
-        """What may be sent now: everybody's first, then everybody's second, and so on.
+    def next_in_line(self, limit: int, now=None, amount_at_most: int | None = None) -> list:
+        """What may be sent now and counts for no more: everybody's first, then everybody's second, and so on.
 
         What a member has in the making counts as turns they had, so a batch that is half sent does not go on before
         a colleague's single clip.
@@ -187,6 +191,8 @@ class GenerationQuerySet(models.QuerySet):
         had = Case(*(When(member_id=pk, then=Value(number)) for pk, number in making), default=Value(0))
         place = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
         ready = self.waiting_for_a_turn().filter(not_before__lte=now)
+        if amount_at_most is not None:
+            ready = ready.filter(amount__lte=amount_at_most)
         turn = models.ExpressionWrapper(place + had, output_field=models.IntegerField())
         return list(ready.annotate(turn=turn).order_by("turn", "pk")[:limit])
 
@@ -219,11 +225,14 @@ class GenerationQuerySet(models.QuerySet):
 
     def _all_of(self, leaving: State, because: str, text: str, only: Q = ANY, **changes) -> int:
         rows = self.filter(only, state=leaving)
-        Event.objects.bulk_create(
-            [Event(generation_id=pk, kind=because, text=text) for pk in rows.values_list("pk", flat=True)],
-            batch_size=500,
-        )
-        return rows.update(version=F("version") + 1, changed_at=timezone.now(), **changes)
+        pks, now = list(rows.values_list("pk", flat=True)), timezone.now()
+        Event.objects.bulk_create([Event(generation_id=pk, kind=because, text=text) for pk in pks], batch_size=500)
+        changed = 0
+        for place in range(0, len(pks), AT_ONE_MOMENT):
+            moment = now + place // AT_ONE_MOMENT * timedelta(milliseconds=10)
+            changes |= {"version": F("version") + 1, "changed_at": moment}
+            changed += rows.filter(pk__in=pks[place : place + AT_ONE_MOMENT]).update(**changes)
+        return changed
 
     def stuck_submitting(self, now=None) -> "GenerationQuerySet":
         """Their worker died, or hangs beyond what a POST may take."""

@@ -3,7 +3,7 @@
 import uuid
 
 from django.db import IntegrityError, models, transaction
-from django.db.models import Count, OuterRef, Q, Subquery
+from django.db.models import Count, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Lower
 from django.urls import reverse
 
@@ -51,13 +51,15 @@ class CollectionQuerySet(models.QuerySet):
     def named(self, name: str, member) -> tuple["Collection", bool]:
         """The collection of this name, made if there is none; whether it was made."""
         name = " ".join(name.split())
-        if found := self.filter(name__iexact=name).first():
+        # As the constraint compares them, and not as `iexact` would: PostgreSQL's UPPER and LOWER disagree on some.
+        alike = self.annotate(small=Lower("name")).filter(small=Lower(Value(name)))
+        if found := alike.first():
             return found, False
         try:
             with transaction.atomic():
                 return self.create(name=name, created_by=member), True
         except IntegrityError:  # two had the same thought
-            return self.get(name__iexact=name), False
+            return alike.get(), False
 
 
 class Collection(models.Model):
@@ -79,6 +81,15 @@ class Collection(models.Model):
 
     def get_absolute_url(self) -> str:
         return f"{reverse('studio')}?collection={self.uuid}"
+
+    def rename(self, name: str) -> bool:
+        """False where another is called so."""
+        try:
+            with transaction.atomic():
+                Collection.objects.filter(pk=self.pk).update(name=name)
+        except IntegrityError:
+            return False
+        return True
 
     def add(self, generations, member) -> int:
         """Put these in; how many were not in it before."""

@@ -5,6 +5,7 @@ from django.db import IntegrityError, models, transaction
 from .budget import Balance, Terms, month_of
 from .request import fingerprint_of
 from .search import fold
+from .token import ApiToken
 
 
 class SubmissionQuerySet(models.QuerySet):
@@ -29,6 +30,7 @@ class SubmissionQuerySet(models.QuerySet):
         settings.setdefault("search_text", fold(settings.get("prompt", "")))
         settings.setdefault("shape", parent.shape if parent else settings.get("aspect_ratio", "16:9"))
         settings.setdefault("fingerprint", fingerprint_of(settings))
+        settings.setdefault("asked_of", ApiToken.objects.in_charge())
         terms, month = Terms.current(), month_of()
         amount = terms.price_of(settings.get("action", "generate"))
         try:

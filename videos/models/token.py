@@ -136,6 +136,22 @@ class ApiTokenQuerySet(models.QuerySet):
         spare = Q(daily_limit=None) | Q(daily_limit__gte=used_on(today) + amount)
         return self.usable(now).filter(spare, in_flight__lt=F("max_in_flight"))
 
+    def most_left(self, now=None) -> int | None:
+        """The most that one with room has left of its day, in thousandths of a credit. None: no limit."""
+        tokens, today = list(self.with_room(now)), timezone.localdate(now)
+        if any(token.daily_limit is None for token in tokens):
+            return None
+        return max((token.daily_limit - token.used_today(today) for token in tokens), default=0)
+
+    def of(self, base_url: str) -> "ApiTokenQuerySet":
+        """Those of one provider; "": of all."""
+        return self.filter(base_url=base_url) if base_url else self
+
+    def in_charge(self) -> str:
+        """The provider that new videos are asked of; while every token is paused, the one used last; "" without any."""
+        latest = self.order_by("-enabled", F("last_used_at").desc(nulls_last=True), "priority", "pk")
+        return latest.values_list("base_url", flat=True).first() or ""
+
     def recount(self) -> None:
         """Count the slots anew from the rows, where the rows are not those the counts were made with."""
         for token in self:
@@ -332,7 +348,8 @@ class ApiToken(models.Model):
         """Send nothing new with it until an admin mends it."""
         because = redact(because)[:300]
         with transaction.atomic():
-            known = ApiToken.objects.filter(pk=self.pk)
+            # What a provider says of an earlier secret is not said of the one that has taken its place.
+            known = ApiToken.objects.filter(pk=self.pk, encrypted=self.encrypted)
             news = known.exclude(health=health).update(health=health, limited_until=None, last_error=because)
             if news:
                 self.note(None, f"taken out. {because}")

@@ -286,7 +286,11 @@ class Since:
             window = window[: window.index(told[-1]) + 1]
         recent = window[-MOST_CHANGES:]
         if len(told) < len(unknown) or len(recent) < len(window):
-            now = recent[0][2].timestamp() + LONGEST_TRANSACTION.total_seconds()
+            if len(recent) < len(window) and window[-len(recent) - 1][2] == recent[0][2]:
+                # Of a moment that is remembered in part only, the other part would be told anew each time.
+                recent = [row for row in recent if row[2] > recent[0][2]] or recent
+            # A thousandth earlier, as it travels rounded.
+            now = recent[0][2].timestamp() + LONGEST_TRANSACTION.total_seconds() - 0.001
         horizon = now - LONGEST_TRANSACTION.total_seconds()
         known = {pk: version for pk, version, at in recent if at.timestamp() >= horizon - 0.001}
         return [pk for pk, *_ in told], Since(now, known, self.newest)

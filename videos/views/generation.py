@@ -203,16 +203,20 @@ def restoration(request: HttpRequest, uuid: UUID) -> HttpResponse:
 def deletion(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Delete for good what is in the trash; asked twice on the page."""
     generation = _own(request, uuid, even_trashed=True)
-    deleted = generation.purge(request.user)
-    if deleted:
+    if generation.purge(request.user):
         remove_leftovers()
         words = "Deleted for good."
+    elif generation.purged_at:
+        words = "It was deleted for good already."
+    elif not generation.trashed_at:
+        words = "It was restored meanwhile, and is back in the studio."
     else:
         words = "An extension of it is being made and may need it. It can be deleted when that is done."
     if not request.htmx:
         messages.info(request, words)
         return redirect("trash")
-    answer = render(request, "videos/_untrashed.html", {"generation": generation if deleted else None})
+    is_there = generation.trashed_at and not generation.purged_at
+    answer = render(request, "videos/_untrashed.html", {"generation": None if is_there else generation})
     return trigger_client_event(answer, "toast", {"text": words})
 
 

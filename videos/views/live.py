@@ -59,10 +59,11 @@ def live(request: HttpRequest) -> HttpResponse:
         at_top = len(created) <= PAGE  # more than a page of them is for the pill
     # Behind the pill they stay counted until they are loaded; at the top they are on the page now.
     upto.newest = max([newest, *(row.pk for row in created)]) if at_top else newest
+    # They may not be on the page, which then puts them in their place: such as its filters ask for.
+    restored = [] if only or not returned else list(wall.filter(pk__in=returned, pk__lte=newest))
     context = {
         "changed": [] if only else [row for row in shown if row.pk <= newest and row.pk not in returned],
-        # They may not be on the page, which then puts them in their place.
-        "restored_days": [] if only else in_days(row for row in shown if row.pk <= newest and row.pk in returned),
+        "restored_days": in_days(restored),
         "only": only,
         "gone": [row for row in news if row.trashed_at],
         "created_days": in_days(created) if at_top else [],

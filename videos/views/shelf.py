@@ -94,10 +94,8 @@ def renaming(request: HttpRequest, uuid: UUID) -> HttpResponse:
     name = _name(request)
     if not name:
         messages.error(request, "A collection needs a name.")
-    elif Collection.objects.filter(name__iexact=name).exclude(pk=shelf.pk).exists():
+    elif not shelf.rename(name):
         messages.error(request, f"There is a collection called {name} already.")
-    else:
-        Collection.objects.filter(pk=shelf.pk).update(name=name)
     return redirect("collections")
 
 

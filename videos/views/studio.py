@@ -91,7 +91,9 @@ def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
         "video_id": source.source_video_id,
         "video_url": source.source_video_url,
     }
-    return _page(request, GenerationForm(member=request.user, initial=initial), source.parent, "all")
+    # What is in the trash is nobody's to read but its author's; the extension goes on from it all the same.
+    parent = source.parent if source.parent and not source.parent.trashed_at else None
+    return _page(request, GenerationForm(member=request.user, initial=initial), parent, "all")
 
 
 def _come_back(request: HttpRequest, form: GenerationForm) -> HttpResponse:

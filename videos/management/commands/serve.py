@@ -114,15 +114,21 @@ def choose_provider() -> bool:
     )
     for token in former:
         token.set_enabled(False, None, ", as the sandbox listens elsewhere now")
+        # It is the same sandbox, which what waits was asked of.
+        Generation.objects.filter(state="queued", asked_of=token.base_url).update(asked_of=settings.SANDBOX_URL)
+    others = at_sandbox
     if settings.FIRST_TOKEN:
-        ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
+        known = set(ApiToken.objects.values_list("pk", flat=True))
+        first = ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
+        if first.pk not in known:
+            others = ApiToken.objects.exclude(base_url=first.base_url)
     named = settings.LUMA_BASE_URL_GIVEN or bool(settings.FIRST_TOKEN)
     if named or ApiToken.objects.filter(enabled=True).exclude(base_url=settings.SANDBOX_URL).exists():
         paused = settings.LUMA_BASE_URL != settings.SANDBOX_URL and [
-            token for token in at_sandbox if token.set_enabled(False, None, ", as there is another provider now")
+            token for token in others if token.set_enabled(False, None, ", as there is another provider now")
         ]
         if paused:
-            # What was asked of the sandbox must not be charged by the provider that follows it.
+            # What was asked of another cannot be claimed for the provider that follows. Everybody is to see it at once.
             Generation.objects.hold()
         return False
     ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX)
