@@ -73,9 +73,10 @@ LUMA_BASE_URL = environment.origin(
 )
 FIRST_TOKEN = environment.text("LUMAWEB_LUMA_TOKEN")
 SANDBOX_URL = f"http://127.0.0.1:{environment.number('SANDBOX_PORT', 8801, least=1, most=65535)}"
-MEDIA_HOSTS = environment.words(
-    "LUMAWEB_MEDIA_HOSTS", "platform.cdn.acedata.cloud,platform2.cdn.acedata.cloud,storage.cdn-luma.com"
-)
+# Set but empty is unset: without any host no video could be saved.
+MEDIA_HOSTS = environment.words("LUMAWEB_MEDIA_HOSTS") or [
+    "platform.cdn.acedata.cloud", "platform2.cdn.acedata.cloud", "storage.cdn-luma.com"
+]  # fmt: skip
 ADMIN_USERNAME = environment.text("LUMAWEB_ADMIN_USERNAME")
 ADMIN_PASSWORD = environment.text("LUMAWEB_ADMIN_PASSWORD")
 
@@ -153,6 +154,15 @@ if DATABASE_URL:
         DATABASES["default"] = dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
     except (dj_database_url.ParseError, dj_database_url.UnknownSchemeError) as error:
         raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
+    if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
+        raise ImproperlyConfigured(
+            "DATABASE_URL is for PostgreSQL: postgres://user:password@host/name. Leave it unset for the SQLite file."
+        )
+    # A database that is silent, and not only away, has to be told from one that works: the watchdog judges by it.
+    DATABASES["default"]["OPTIONS"] = {
+        "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
+        "tcp_user_timeout": 25_000,
+    } | DATABASES["default"].get("OPTIONS", {})  # fmt: skip
 DATABASE_ROUTERS = ["videos.models.search.OnSQLiteOnly"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

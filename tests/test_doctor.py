@@ -164,20 +164,20 @@ def test_migrations_that_are_pending_or_newer_are_told():
     assert not Lease.objects.exists()
     with connection.cursor() as cursor:
         cursor.execute(
-            "UPDATE django_migrations SET name = '9999_future' WHERE app = 'videos' AND name = '0011_meters'"
+            "UPDATE django_migrations SET name = '9999_future' WHERE app = 'videos' AND name = '0012_asked_of'"
         )
     try:
-        assert said_by(store.migrations).startswith("fail: Not applied: videos.0011_meters")
+        assert said_by(store.migrations).startswith("fail: Not applied: videos.0012_asked_of")
         with connection.cursor() as cursor:
             cursor.execute(
-                "INSERT INTO django_migrations (app, name, applied) VALUES ('videos', '0011_meters', %s)",
+                "INSERT INTO django_migrations (app, name, applied) VALUES ('videos', '0012_asked_of', %s)",
                 [timezone.now()],
             )
         assert "warn: The database is of a newer version than this code: 9999_future." in said_by(store.migrations)
     finally:
         with connection.cursor() as cursor:
-            cursor.execute("DELETE FROM django_migrations WHERE name = '0011_meters'")
-            cursor.execute("UPDATE django_migrations SET name = '0011_meters' WHERE name = '9999_future'")
+            cursor.execute("DELETE FROM django_migrations WHERE name = '0012_asked_of'")
+            cursor.execute("UPDATE django_migrations SET name = '0012_asked_of' WHERE name = '9999_future'")
 
 
 class ForgetfulStorage(FileSystemStorage):

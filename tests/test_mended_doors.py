@@ -351,6 +351,23 @@ def test_a_url_binds_no_whole_domain(tmp_path):
 def test_a_database_of_an_unknown_kind_is_refused_in_words(tmp_path):
     done = settings_of(tmp_path, "1", DATABASE_URL="nonsense://x/y", **KEYS)
     assert "ImproperlyConfigured: DATABASE_URL cannot be read" in done.stderr
+    # SQLite by an address would be without all that makes it safe here.
+    done = settings_of(tmp_path, "1", DATABASE_URL="sqlite:////tmp/x.sqlite3", **KEYS)
+    assert "ImproperlyConfigured: DATABASE_URL is for PostgreSQL" in done.stderr
+
+
+def test_a_database_that_is_silent_is_not_waited_for_until_the_watchdog_bites(tmp_path):
+    url = "postgres://luma@db.example.com/films?sslmode=require&connect_timeout=3"
+    shown = (
+        "[settings.DATABASES['default']['OPTIONS'].get(n) for n in ('sslmode', 'connect_timeout', 'tcp_user_timeout')]"
+    )
+    done = settings_of(tmp_path, shown, DATABASE_URL=url, **KEYS)
+    assert done.stdout.strip() == "['require', 3, 25000]", done.stderr
+
+
+def test_no_host_named_is_none_taken_away(tmp_path):
+    unset, empty = (settings_of(tmp_path, "settings.MEDIA_HOSTS", **env) for env in ({}, {"LUMAWEB_MEDIA_HOSTS": ""}))
+    assert unset.stdout == empty.stdout != "[]\n"
 
 
 # ── Media ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -268,7 +268,7 @@ def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(luma, token, 
 
 def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(luma, token, film):
     generation = finished(luma, film)
-    first, second = (media.save_video(generation, lambda: None) for _ in range(2))
+    first, second = (media.save_video(generation) for _ in range(2))
     media.forget(second)
     assert len({first.video_file, second.video_file}) == 2
     assert [default_storage.exists(name) for name in (first.video_file, second.video_file)] == [True, False]

@@ -515,6 +515,18 @@ def test_a_start_that_is_told_the_token_again_opens_it(settings):
     assert ApiToken.objects.get().changes.count() == 1
 
 
+def test_a_start_brings_no_secret_back_that_an_admin_has_replaced(settings, root):
+    settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
+    choose_provider()
+    token = ApiToken.objects.get(name="First token")
+    token.rotate("the-second-token-of-all", root)
+    other = a_token("another-account-s", base_url="http://127.0.0.1:8")
+    choose_provider()
+    assert ApiToken.objects.filter(base_url="http://127.0.0.1:9").get().opens_with("the-second-token-of-all")
+    other.refresh_from_db()
+    assert other.enabled
+
+
 def test_what_a_start_does_to_the_tokens_is_written_down(settings):
     settings.FIRST_TOKEN, settings.LUMA_BASE_URL_GIVEN = "", False
     choose_provider()

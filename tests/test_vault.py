@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 import time
 import uuid
 
@@ -12,7 +13,7 @@ from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
 
-from videos import provider, tasks
+from videos import download, media, provider, tasks
 from videos.models import ApiToken, Event, Generation, TemporaryLink
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
@@ -466,6 +467,40 @@ def test_an_admin_releases_row_by_row_and_all(client, luma, token):
     tasks.drain()
     assert sorted(post["prompt"] for post in luma.posts) == [f"number {number}" for number in range(4)]
     assert rows[0].events.get(kind="released").member.username == "root"
+
+
+def test_a_saving_that_takes_long_after_its_download_is_known_to_go_on(monkeypatch):
+    # Into a bucket over a slow line, say: nobody else takes it, and the watchdog sees a living worker.
+    generation = a_generation(state="completed", archive="remote", video_url="https://x/y")
+    Generation.objects.filter(pk=generation.pk).update(archive_at=timezone.now())
+    monkeypatch.setattr(tasks, "SAVING_LEASE", 0.4)
+    seen = []
+
+    def slowly(row):
+        tasks.Heartbeat.objects.all().delete()
+        for _ in range(12):
+            time.sleep(0.1)
+            row.refresh_from_db()
+            seen.append((row.archive_at > timezone.now(), tasks.Heartbeat.objects.exists()))
+        raise OSError("the bucket is silent")
+
+    monkeypatch.setattr(tasks, "_save", slowly)
+    tasks.archive(generation.pk)
+    assert all(leased for leased, _ in seen)
+    assert [beats for _, beats in seen][-8:] == [True] * 8
+    assert not [thread for thread in threading.enumerate() if thread.name == "still-saving"]
+
+
+def test_what_a_killed_saving_left_behind_is_removed_by_a_later_one(settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    (tmp_path / "incoming").mkdir()
+    old, new = (tmp_path / "incoming" / name for name in ("old.mp4", "new.mp4"))
+    for path in (old, new):
+        path.write_bytes(b"half a film")
+    os.utime(old, (time.time() - 7200,) * 2)
+    with pytest.raises(download.NotAllowed):
+        media.save_video(a_generation(state="completed", token=a_token(), video_url="https://x.invalid/y"))
+    assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["new.mp4"]
 
 
 def test_while_nobody_saves_the_queue_does_not_grow_with_each_sweep(monkeypatch):

@@ -33,6 +33,7 @@ from django.utils import timezone
 
 from . import media, tasks
 from .models import ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share
+from .models.rows import in_pieces
 from .models.token import TokenUnreadable
 
 FORMAT = 1
@@ -182,11 +183,11 @@ def _add_media(archive: _Archive, name: str, sha256: str, report: Report) -> Non
 
 def named_media() -> Iterator[tuple[str, str]]:
     """The files the database names, each with the SHA-256 it must have, "" where none is known."""
-    saved = Generation.objects.order_by("pk").values_list("video_file", "sha256", "thumbnail_file", "poster_file")
-    for video, sha256, thumbnail, poster in saved.iterator(chunk_size=500):
-        yield from ((name, sha) for name, sha in ((video, sha256), (thumbnail, ""), (poster, "")) if name)
-    for name in Frame.objects.exclude(file="").values_list("file", flat=True).iterator(chunk_size=500):
-        yield name, ""
+    for row in in_pieces(Generation.objects.only("video_file", "sha256", "thumbnail_file", "poster_file")):
+        named = ((row.video_file, row.sha256), (row.thumbnail_file, ""), (row.poster_file, ""))
+        yield from ((file.name, sha256) for file, sha256 in named if file)
+    for frame in in_pieces(Frame.objects.exclude(file="").only("file")):
+        yield frame.file.name, ""
 
 
 def _applied() -> list[str]:
@@ -237,6 +238,13 @@ def _database_at(path: Path) -> Iterator[None]:
             plain.execute("PRAGMA journal_mode=DELETE")
 
 
+PG_NAMES = {
+    "sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT", "sslcert": "PGSSLCERT", "sslkey": "PGSSLKEY",
+    "sslcrl": "PGSSLCRL", "channel_binding": "PGCHANNELBINDING", "target_session_attrs": "PGTARGETSESSIONATTRS",
+    "options": "PGOPTIONS", "service": "PGSERVICE", "passfile": "PGPASSFILE", "connect_timeout": "PGCONNECT_TIMEOUT",
+}  # fmt: skip
+
+
 def _postgres(program: str, *words: str) -> None:
     """Run one of PostgreSQL's programs on our database; the password goes by the environment, where nobody reads it."""
     there = connection.settings_dict
@@ -246,8 +254,9 @@ def _postgres(program: str, *words: str) -> None:
         "PGPASSWORD": there.get("PASSWORD"),
         "PGHOST": there.get("HOST"),
         "PGPORT": str(there.get("PORT") or ""),
-        "PGSSLMODE": there.get("OPTIONS", {}).get("sslmode"),
     }
+    # What else the address says, by the names that these programs know: a root certificate, say.
+    env |= {PG_NAMES[name]: str(value) for name, value in there.get("OPTIONS", {}).items() if name in PG_NAMES}
     try:
         done = subprocess.run(
             [program, *words],
@@ -495,10 +504,22 @@ def _replace_sqlite(staged: Path) -> None:
 def _load_postgresql(staged: Path) -> None:
     """Load the dump in one transaction, at the end of which the queue is held already."""
     script = staged / "database.sql"
-    _postgres("pg_restore", "--no-owner", "--no-privileges", f"--file={script}", str(staged / POSTGRESQL))
+    # Without comments: one on an extension that a superuser made is not ours to write.
+    bare = ("--no-owner", "--no-privileges", "--no-comments")
+    _postgres("pg_restore", *bare, f"--file={script}", str(staged / POSTGRESQL))
+    _for_an_older_server(script)
     hold = f"UPDATE public.{Generation._meta.db_table} SET held_at = now() WHERE state = 'queued'"
     connection.close()
     _postgres("psql", "-X", "-q", "--single-transaction", "-v", "ON_ERROR_STOP=1", "-f", str(script), "-c", hold)
+
+
+def _for_an_older_server(script: Path) -> None:
+    """Comment out what programs of PostgreSQL 17 and newer write at the head, and servers before 17 do not know."""
+    with script.open("r+b") as file:
+        place = file.read(65_536).find(b"\nSET transaction_timeout")
+        if place >= 0:
+            file.seek(place + 1)
+            file.write(b"--")
 
 
 def _say_which_tokens_open(report: Report) -> None:

@@ -78,7 +78,7 @@ def cross(say: Callable[[str], None]) -> dict[str, int]:
         # The file first: were we stopped between the two, the old installation would only have to be released.
         held_there = Generation.objects.using(SOURCE).filter(state="queued", held_at__isnull=True)
         held_there.update(held_at=timezone.now(), changed_at=timezone.now(), version=models.F("version") + 1)
-    held, doubted = Generation.objects.hold_after_restore()
+        held, doubted = Generation.objects.hold_after_restore()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
     return counts | {"held": held, "unconfirmed": doubted}

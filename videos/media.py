@@ -5,7 +5,8 @@ import logging
 import os
 import posixpath
 import secrets
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,6 +31,7 @@ POSTER_WIDTH = 640
 POSTER_MAX_BYTES = 20_000
 THUMBNAIL_MAX_BYTES = 10 * 1024 * 1024
 DOWNLOAD_SECONDS = 600.0
+LEFT_AFTER = 3600.0  # seconds, which no saving takes: the queue ends each after 15 minutes
 
 
 class NotAPicture(Exception):
@@ -119,17 +121,6 @@ class _Moved(File):
         return self.name
 
 
-class _Watched:
-    """A file that reports, now and then, that the download is alive."""
-
-    def __init__(self, file, alive: Callable[[], None]) -> None:
-        self.file, self.alive = file, alive
-
-    def write(self, data: bytes) -> int:
-        self.alive()
-        return self.file.write(data)
-
-
 def rules_for(generation, max_bytes: int) -> download.Rules:
     """Where this generation's media may come from: the CDN's hosts, its provider's own origin, and ours."""
     origins = [generation.token.base_url, settings.PUBLIC_URL or settings.LOCAL_URL]
@@ -141,13 +132,14 @@ def rules_for(generation, max_bytes: int) -> download.Rules:
     )
 
 
-def save_video(generation, alive: Callable[[], None]) -> Saved:
+def save_video(generation) -> Saved:
     """Fetch a finished video and its thumbnail into our storage.
 
     Raises download.NotAllowed, download.DownloadFailed, NotAVideo or OSError; then nothing is left behind.
     """
     folder = Path(settings.MEDIA_ROOT) / "incoming"
     folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    _clear(folder)
     stored: list[str] = []
     # A name of its own for each saving: of two at the same time the one that comes too late takes its files away again.
     base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}-{secrets.token_hex(4)}"
@@ -155,7 +147,7 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
         path = Path(file.name)
         try:
             rules = rules_for(generation, settings.VIDEO_MAX_BYTES)
-            fetched = download.fetch(generation.video_url, rules, _Watched(file, alive))
+            fetched = download.fetch(generation.video_url, rules, file)
             file.flush()
             os.fsync(file.fileno())
             _look_at_the_first_bytes(path)
@@ -179,6 +171,14 @@ def save_video(generation, alive: Callable[[], None]) -> Saved:
         finally:
             path.unlink(missing_ok=True)
     return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, rate, first.width, first.height)
+
+
+def _clear(folder: Path) -> None:
+    """Remove what savings that were killed have left behind: none takes so long."""
+    for path in folder.glob("*.mp4"):
+        with suppress(FileNotFoundError):  # another worker was faster
+            if time.time() - path.stat().st_mtime > LEFT_AFTER:
+                path.unlink()
 
 
 def outlasts_a_power_cut(name: str, storage=default_storage) -> None:

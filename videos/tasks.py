@@ -7,9 +7,12 @@ import asyncio
 import logging
 import random
 import re
+import threading
 import time
 import uuid
 from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -366,18 +369,37 @@ def archive(pk: int) -> None:
         _archive(generation)
 
 
-def _archive(generation: Generation) -> None:
-    renewed = time.monotonic()
+@contextmanager
+def _alive(generation: Generation) -> Iterator[None]:
+    """Renew the lease of a saving, and stamp that this machine saves, as long as it takes: the download, the look at
+    the file, and the way into a bucket, which may be slow or silent. What hangs is ended by the queue's own limit.
+    """
+    done = threading.Event()
 
-    def alive() -> None:
-        nonlocal renewed
-        if time.monotonic() - renewed > SAVING_LEASE / 4:
-            renewed = time.monotonic()
-            generation.still_saving(SAVING_LEASE)
-            beat(MEDIA)
+    def renew() -> None:
+        while not done.wait(SAVING_LEASE / 4):
+            try:
+                generation.still_saving(SAVING_LEASE)
+                beat(MEDIA)
+            except DatabaseError:
+                logger.warning("the saving of %s could not be told to go on", generation.uuid, exc_info=True)
+            finally:
+                # This thread's own, which nobody else would close.
+                connection.close()
 
+    thread = threading.Thread(target=renew, daemon=True, name="still-saving")
+    thread.start()
     try:
-        saved = _save(generation, alive)
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _archive(generation: Generation) -> None:
+    try:
+        with _alive(generation):
+            saved = _save(generation)
     except Exception as error:
         if not isinstance(error, (download.NotAllowed, download.DownloadFailed, media.NotAVideo, OSError)):
             # Ours to mend; the video has its patience all the same.
@@ -400,14 +422,14 @@ def _archive(generation: Generation) -> None:
         media.forget(saved)
 
 
-def _save(generation: Generation, alive) -> media.Saved:
+def _save(generation: Generation) -> media.Saved:
     """Fetch the video; where its link has expired and the provider gives a fresh one, once more by that."""
     try:
-        return media.save_video(generation, alive)
+        return media.save_video(generation)
     except download.DownloadFailed as error:
         if error.status not in LINK_GONE or not _relink(generation):
             raise
-    return media.save_video(generation, alive)
+    return media.save_video(generation)
 
 
 def _relink(generation: Generation) -> bool:

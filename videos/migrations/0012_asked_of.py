@@ -15,7 +15,9 @@ class Migration(migrations.Migration):
                 migrations.AddField(
                     "generation",
                     "asked_of",
-                    models.CharField(blank=True, db_default="", editable=False, help_text=HELP, max_length=300),
+                    models.CharField(
+                        blank=True, db_default="", default="", editable=False, help_text=HELP, max_length=300
+                    ),
                 ),
             ],
         ),

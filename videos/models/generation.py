@@ -107,6 +107,7 @@ class Generation(models.Model):
     asked_of = models.CharField(
         max_length=300,
         blank=True,
+        default="",
         db_default="",
         editable=False,
         help_text="The provider in charge when it was asked for: no other may charge for it. Empty: any may.",

@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
@@ -57,6 +58,18 @@ class Filters:
 
     def __bool__(self) -> bool:
         return self != Filters()
+
+
+def in_pieces(rows: models.QuerySet, size: int = 500) -> Iterator:
+    """All rows in the order of their numbers, so many at a time.
+
+    `iterator()` would keep SQLite's connection at the moment it began, for as long as it takes: nothing that is written
+    meanwhile is seen, and nothing can be written.
+    """
+    last = 0
+    while piece := list(rows.filter(pk__gt=last).order_by("pk")[:size]):
+        yield from piece
+        last = piece[-1].pk
 
 
 class Unfinished(models.Func):
@@ -217,7 +230,7 @@ class GenerationQuerySet(models.QuerySet):
         now = timezone.now()
         doubt = "It was being sent when the backup was made."
         unsure = {"state": State.UNCONFIRMED, "ask_at": now, "error_code": "interrupted", "error_message": doubt}
-        with transaction.atomic(durable=True):
+        with transaction.atomic():
             held = self._all_of(State.QUEUED, "held", "", held_at=now)
             doubted = self._all_of(State.SUBMITTING, "unanswered", doubt, **unsure)
             ApiToken.objects.recount()

@@ -5,7 +5,7 @@ from functools import cached_property
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models, transaction
+from django.db import connection, models, transaction
 from django.db.models import Case, F, Q, Sum, Value, When
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -184,11 +184,15 @@ class ApiTokenQuerySet(models.QuerySet):
         return sum(token.mend() for token in out if token.is_readable)
 
     def take_over(self, base_url: str, secret: str, name: str, **extra) -> "ApiToken":
-        """Make sure this secret is a token of the pool; the row that has it already is left as it is.
+        """Make this secret the first token of its provider; where one is in use already, they are an admin's matter.
 
         A row of this name that no key opens is given the secret anew, where it may have been this one.
         """
         with transaction.atomic():
+            if connection.vendor == "postgresql":
+                # Several machines start at once. Transactions of SQLite that write come one after the other.
+                with connection.cursor() as cursor:
+                    cursor.execute(f"LOCK TABLE {self.model._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
             there = list(self.filter(base_url=base_url))
             for token in there:
                 if token.opens_with(secret):
@@ -197,6 +201,8 @@ class ApiTokenQuerySet(models.QuerySet):
                 if token.name == name and token.last_four == last_four_of(secret) and not token.is_readable:
                     token.rotate(secret, None)
                     return token
+            if in_use := [token for token in there if token.is_readable]:
+                return in_use[0]
             token = ApiToken(base_url=base_url, name=name, **extra)
             token.secret = secret
             token.save()

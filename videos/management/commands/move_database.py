@@ -2,6 +2,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
 
 from videos import crossing
 
@@ -28,6 +29,11 @@ class Command(BaseCommand):
                 found = crossing.cross(self.stdout.write)
         except crossing.CrossingRefused as error:
             raise CommandError(str(error)) from None
+        except DatabaseError as error:
+            raise CommandError(
+                f"Nothing arrived: {error} Run this again. Should you start the old installation instead, see whether "
+                "what waits there is held, and release it under /admin/videos/generation/."
+            ) from None
         held, doubted = found.pop("held"), found.pop("unconfirmed")
         self.stdout.write(f"{sum(found.values()):,} rows in {sum(map(bool, found.values()))} tables, counted in both.")
         if held or doubted:

@@ -3,6 +3,7 @@ import sys
 from django.core.management.base import BaseCommand, CommandError
 
 from videos import moving
+from videos.models import Generation
 
 
 class Command(BaseCommand):
@@ -26,12 +27,14 @@ class Command(BaseCommand):
     def handle(self, *args, to_bucket: bool, to_folder: bool, ahead: bool, **options) -> None:
         try:
             move = moving.Move(to_bucket, self.stdout.write)
-            held = 0 if ahead else moving.hold_the_queue()
+            if not ahead:
+                moving.hold_the_queue()
             move.run()
         except moving.MoveRefused as error:
             raise CommandError(str(error)) from None
         except OSError as error:
-            raise CommandError(f"Not all could be moved: {error} Run this again, and it goes on from here.") from None
+            words = f"Not all could be moved: {error} Run this again, and it goes on from here."
+            raise CommandError(words + ("" if ahead else " What waits to be sent is held until then.")) from None
         found = move.found
         wrong = found["missing"] + found["changed"] + found["different"]
         self.stdout.write(
@@ -41,7 +44,7 @@ class Command(BaseCommand):
         )
         if ahead:
             self.stdout.write("Lumaweb has been running: stop it and run this again without --ahead.")
-        elif held:
+        elif held := Generation.objects.held().count():
             self.stdout.write(
                 f"Held: {held} that waited to be sent. Start Lumaweb, look at a video, then release them under "
                 "/admin/videos/generation/."

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from videos import media
 from videos.models import Frame, Generation
+from videos.models.rows import in_pieces
 
 PIECE = 1024 * 1024
 BATCH = 500
@@ -52,9 +53,9 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def look_at_all(self, repair: bool) -> None:
-        for generation in Generation.objects.filter(archive="saved").order_by("pk").iterator(chunk_size=BATCH):
+        for generation in in_pieces(Generation.objects.filter(archive="saved"), BATCH):
             self.look_at(generation, repair)
-        for frame in Frame.objects.exclude(file="").order_by("pk").iterator(chunk_size=BATCH):
+        for frame in in_pieces(Frame.objects.exclude(file=""), BATCH):
             self.expect(frame.file.name, f"frame {frame.uuid}")
         self.look_for_the_expected()
         for name in orphans():
