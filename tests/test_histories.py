@@ -96,7 +96,7 @@ class History:
             model.objects.all().delete()
         self.member = Member.objects.first() or a_member()
         for number, limit in enumerate((2, 1)):
-            a_token(f"sandbox-{number}", base_url=f"http://127.0.0.1:{9 + number}", max_in_flight=limit)
+            a_token(f"sandbox-{number}", max_in_flight=limit)
         self.posts: dict[int, list[Post]] = defaultdict(list)
         self.under_way: list[Post] = []
         self.seen: dict[int, tuple] = {}

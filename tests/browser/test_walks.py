@@ -197,7 +197,9 @@ def test_an_extension_falls_back_from_id_to_link_to_our_copy(house):
     video_id, link = stored(house, parent, "video_id", "video_url")
     house.python(
         "from videos.models import ApiToken\n"
-        f"ApiToken.objects.take_over('http://127.0.0.1:{house.sandbox_port}', 'sandbox-second', 'second', priority=1)\n"
+        f"second = ApiToken(base_url='http://127.0.0.1:{house.sandbox_port}', name='second', priority=1)\n"
+        "second.secret = 'sandbox-second'\n"
+        "second.save()\n"
         "ApiToken.objects.filter(name='Sandbox').update(enabled=False)"
     )
     try:
