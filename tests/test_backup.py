@@ -3,12 +3,15 @@
 import hashlib
 import io
 import json
+import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import tarfile
+import time
 from contextlib import closing
 
 import pytest
@@ -16,6 +19,7 @@ import pytest
 from videos import backup
 
 from . import servers
+from .factories import a_generation
 from .installation import ROOT, Installation
 
 PEOPLE = """
@@ -301,6 +305,92 @@ def test_a_refused_restore_leaves_nothing_behind(archive, tmp_path):
     assert not [path for path in (new.folder / "media").rglob("*") if path.is_file()]
     assert not list(new.folder.glob(".lumaweb-*"))
     assert run(new, "restore", str(archive)).returncode == 0, "the good one still can be restored"
+
+
+def files_in(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def media_and_keys(installation) -> dict[str, bytes]:
+    return {
+        name: data
+        for name, data in files_in(installation.folder).items()
+        if name.startswith((".lumaweb", "media", "secret-key", "encryption-keys"))
+    }
+
+
+@pytest.mark.embedded
+def test_a_restore_that_fails_at_its_last_steps_takes_back_what_is_in_place(home, tmp_path):
+    archive = tmp_path / "keys.tar"
+    home.manage("backup", "--with-keys", str(archive))
+    new = Installation(tmp_path / "new")
+    new.manage("migrate", "-v0")  # makes its own keys
+    before = media_and_keys(new)
+    assert "secret-key" in before
+    # The media and the first key are in place when the second cannot be.
+    in_the_way = new.folder / "encryption-keys.before-restore" / "something"
+    in_the_way.mkdir(parents=True)
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, "run it again" in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert media_and_keys(new) == before
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    new.manage("restore", str(archive))
+    assert json.loads(new.python(LOOK))["signs_in"]
+    assert (new.folder / "secret-key").read_bytes() == (home.folder / "secret-key").read_bytes()
+
+
+@pytest.mark.servers
+def test_a_dump_that_cannot_be_loaded_takes_the_media_back(archive, tmp_path):
+    new = Installation(tmp_path / "new")
+    broken = tmp_path / "bin" / "psql"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho 'no space left' >&2\nexit 3\n")
+    broken.chmod(0o755)
+    path = new.env["PATH"]
+    new.env["PATH"] = f"{broken.parent}:{path}"
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, "psql failed: no space left" in done.stderr) == (1, True), done.stderr
+    assert not media_and_keys(new)
+    new.env["PATH"] = path
+    new.manage("restore", str(archive))
+
+
+def test_a_backup_that_is_stopped_takes_its_folder_away(home, tmp_path):
+    """By SIGTERM, as a service manager does; while it waits for a file that never comes."""
+    name = home.python(f"{PEOPLE}\nprint(film('slow').video_file.name)")
+    path = home.folder / "media" / name
+    whole = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    try:
+        begun = subprocess.Popen(
+            [sys.executable, "manage.py", "backup", str(tmp_path / "b.tar")],
+            cwd=ROOT, env=home.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        end = time.monotonic() + 30
+        while not any(file.stat().st_size > 10_000 for file in tmp_path.glob(".lumaweb-backup-*/archive.tar")):
+            assert time.monotonic() < end and begun.poll() is None
+            time.sleep(0.05)
+        begun.terminate()
+        begun.communicate(timeout=20)
+    finally:
+        path.unlink()
+        path.write_bytes(whole)  # the other tests' home too
+    assert begun.returncode == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.django_db
+def test_more_files_than_a_restore_could_name_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "FILES_AT_MOST", 3)
+    a_generation(video_file="videos/1.mp4")
+    backup._refuse_too_many_files()
+    a_generation(video_file="videos/2.mp4")
+    with pytest.raises(backup.BackupFailed, match=r"6 files.*--without-media"):
+        backup.write(tmp_path / "b.tar", with_keys=False)
+    assert not list(tmp_path.iterdir())
 
 
 # ── Archives nobody should trust ──────────────────────────────────────────────────────────────────────────────

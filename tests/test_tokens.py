@@ -5,6 +5,9 @@ import re
 import stat
 import subprocess
 import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.fernet import Fernet
@@ -160,6 +163,66 @@ def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, root, s
     # An admin who releases it means the provider there is now.
     assert asked.release(root)
     assert asked.claim().token.base_url == "http://127.0.0.1:9"
+
+
+@pytest.mark.servers
+def test_a_claim_and_an_admin_who_changes_the_provider_never_wait_for_each_other(client, root, monkeypatch):
+    """The claim has its row and asks for the token, while the admin pauses the token and holds the row."""
+    first = a_token(base_url="http://127.0.0.1:8")
+    asked, waits = a_generation(root, takes=2).submission.generations.order_by("take")
+    has_its_row, may_go_on = threading.Event(), threading.Event()
+    take_slot = ApiToken.take_slot
+
+    def take_slot_later(*given):
+        has_its_row.set()
+        assert may_go_on.wait(20)
+        return take_slot(*given)
+
+    monkeypatch.setattr(ApiToken, "take_slot", take_slot_later)
+
+    def closing(call, *given):
+        try:
+            return call(*given)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        claiming = pool.submit(closing, asked.claim)
+        assert has_its_row.wait(20)
+        saving = pool.submit(closing, client.post, "/admin/videos/apitoken/add/", added())
+        end = time.monotonic() + 20
+        while not a_lock_is_waited_for():
+            assert time.monotonic() < end and not saving.done()
+            time.sleep(0.02)
+        may_go_on.set()
+        assert claiming.result(20).token == first
+        assert saving.result(20).status_code == 302
+    waits.refresh_from_db()
+    assert waits.held_at and not asked.held_at
+    # Only what happened is told of each.
+    assert asked.events.filter(kind="held").count() == 0
+    assert waits.events.filter(kind="held").count() == 1
+
+
+def a_lock_is_waited_for() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0] > 0
+
+
+def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, root):
+    """Two providers served at once, as the tables of an earlier version may have it: one of them is saved."""
+    a_token(base_url="http://127.0.0.1:8")
+    of_the_other = a_generation(root)
+    token = a_token(priority=1)
+    of_this = a_generation(root)
+    path = f"/admin/videos/apitoken/{token.pk}/change/"
+    text = client.get(path).content.decode()
+    sent = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', text)) | {"enabled": "on"}
+    answer = client.post(path, sent, follow=True)
+    assert "1 queued before are held" in answer.content.decode()
+    assert set(Generation.objects.held()) == {of_the_other}
+    assert of_this.claim()
 
 
 def test_while_its_provider_only_rests_what_waits_is_not_held(root):

@@ -233,6 +233,11 @@ class ApiTokenAdmin(admin.ModelAdmin):
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
 
     def save_model(self, request, obj, form, change) -> None:
+        others = ApiToken.objects.filter(enabled=True).exclude(base_url=obj.base_url)
+        held = 0
+        if obj.enabled and others.exists():
+            # What was asked of another cannot be claimed for this one. Everybody is to see it at once.
+            held = Generation.objects.hold(but=obj.base_url)
         # Only what the form shows: the slots count on while it was open.
         if change:
             obj.save(update_fields=form.changed_data)
@@ -242,8 +247,6 @@ class ApiTokenAdmin(admin.ModelAdmin):
             obj.save()
             obj.note(request.user, f"added for {obj.base_url}")
         if obj.enabled and ApiToken.objects.sole_provider(obj.base_url, request.user):
-            # What was asked of another cannot be claimed for this one. Everybody is to see it at once.
-            held = Generation.objects.hold()
             messages.warning(
                 request,
                 "The tokens of every other provider are paused: new videos go to one provider at a time."

@@ -16,9 +16,8 @@ import sqlite3
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -39,12 +38,12 @@ from .models.token import TokenUnreadable
 FORMAT = 1
 MANIFEST = "manifest.json"
 MANIFEST_MAX_BYTES = 512 * 1024**2
+FILES_AT_MOST = 2_500_000  # of about 180 bytes each in the manifest
 SQLITE, POSTGRESQL = "database.sqlite3", "database.pgdump"
 KEYS = {"keys/secret-key": "secret-key", "keys/encryption-keys": "encryption-keys"}
 # What a member may be called: these and nothing else, so that no name can lead anywhere.
 MEDIA = re.compile(r"media/((?:videos|frames)(?:/[A-Za-z0-9_-][A-Za-z0-9._-]*)+)")
 PIECE = 1024 * 1024
-PULSE = timedelta(seconds=60)
 
 
 class BackupFailed(Exception):
@@ -75,6 +74,8 @@ def write(target: Path, *, with_keys: bool, with_media: bool = True) -> Report:
     """
     if target.exists():
         raise BackupFailed(f"{target} exists already. Name another file, or a folder: then the name gets the date.")
+    if with_media:
+        _refuse_too_many_files()
     report = Report(with_keys=with_keys, with_media=with_media)
     # Beside the target, where there has to be room anyway. The folder is ours alone (0700), and so is all in it.
     with TemporaryDirectory(prefix=".lumaweb-backup-", dir=target.parent) as folder:
@@ -113,6 +114,16 @@ def write(target: Path, *, with_keys: bool, with_media: bool = True) -> Report:
         unfinished.rename(target)
         _sync(target.parent)
     return report
+
+
+def _refuse_too_many_files() -> None:
+    """Better now than after days of writing, or when the archive is needed and its manifest is more than is read."""
+    files = 3 * Generation.objects.exclude(video_file="").count() + Frame.objects.exclude(file="").count()
+    if files > FILES_AT_MOST:
+        raise BackupFailed(
+            f"There are {files:,} files, more than one archive can hold ({FILES_AT_MOST:,}). Use --without-media, and "
+            "keep a copy of the folder or the bucket by its own means."
+        )
 
 
 def _sync(folder: Path) -> None:
@@ -276,15 +287,15 @@ def _postgres(program: str, *words: str) -> None:
 def restore(archive: Path) -> Report:
     """Bring an archive back into this installation, which has to be an empty one.
 
-    Raises RestoreRefused before anything is in place, BackupFailed where PostgreSQL's programs fail, OSError. What
-    was waiting in the backup is held: it may have been sent, and paid for, since.
+    Raises RestoreRefused, BackupFailed where PostgreSQL's programs fail, OSError; then nothing is left in place, and it
+    can be tried again. What was waiting in the backup is held: it may have been sent, and paid for, since.
     """
     manifest = read_manifest(archive)
     # Those of an archive without media are where they always were.
     with_media = manifest.get("with_media", True)
     refuse_unless_empty(with_media)
     _check_versions(manifest)
-    with TemporaryDirectory(prefix=".lumaweb-restore-", dir=settings.DATA_DIR) as folder:
+    with TemporaryDirectory(prefix=".lumaweb-restore-", dir=settings.DATA_DIR) as folder, ExitStack() as undo:
         staged = Path(folder)
         unpack(archive, manifest, staged)
         report = Report(manifest["counts"], manifest["remarks"], manifest["with_keys"], with_media)
@@ -292,30 +303,28 @@ def restore(archive: Path) -> Report:
             with _database_at(staged / SQLITE):
                 _settle_in(report)
         # The database is put in place last: what starts before that finds an installation without members.
-        _put_media(staged, manifest)
-        keys_changed = _put_keys(staged, report)
+        _put_media(staged, manifest, undo)
+        keys_changed = _put_keys(staged, report, undo)
         _refuse_where_somebody_is()
         if connection.vendor == "sqlite":
             _replace_sqlite(staged / SQLITE)
         else:
             _load_postgresql(staged)
-            _settle_in(report)
+            _settle_in_after_loading(report)
+        undo.pop_all()
     if not keys_changed:
         _say_which_tokens_open(report)
     return report
 
 
-def _put_media(staged: Path, manifest: dict) -> None:
-    """Put the media where they belong. Raises OSError; then none is left there, and it can be tried again."""
+def _put_media(staged: Path, manifest: dict, undo: ExitStack) -> None:
+    """Put the media where they belong. Raises OSError."""
     placed: list[str] = []
-    try:
-        for name in manifest["members"]:
-            if matched := MEDIA.fullmatch(name):
-                media.put_in_place(staged / name, matched[1])
-                placed.append(matched[1])
-    except BaseException:
-        media.take_away(placed)
-        raise
+    undo.callback(media.take_away, placed)
+    for name in manifest["members"]:
+        if matched := MEDIA.fullmatch(name):
+            media.put_in_place(staged / name, matched[1])
+            placed.append(matched[1])
 
 
 def refuse_unless_empty(of_media: bool = True) -> None:
@@ -338,7 +347,7 @@ def _refuse_where_somebody_is() -> None:
             "There are members or videos in this database already, and a restore never replaces any. Restore into a "
             "new, empty data directory (LUMAWEB_DATA_DIR) or database (DATABASE_URL)."
         )
-    if Heartbeat._meta.db_table in tables and Heartbeat.objects.filter(at__gt=timezone.now() - PULSE).exists():
+    if Heartbeat._meta.db_table in tables and Heartbeat.objects.lately().exists():
         raise RestoreRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
 
 
@@ -445,7 +454,7 @@ def _check_versions(manifest: dict) -> None:
         raise RestoreRefused(f"This backup was made by a newer Lumaweb ({newer[-1]}). Update this one first.")
 
 
-def _put_keys(staged: Path, report: Report) -> bool:
+def _put_keys(staged: Path, report: Report, undo: ExitStack) -> bool:
     """Put the archive's keys where generated ones are read from; what was there is kept beside them.
 
     True where the encryption keys are others than those this process knows.
@@ -462,7 +471,8 @@ def _put_keys(staged: Path, report: Report) -> bool:
                 "The backup's own is in the archive."
             )
             continue
-        target.rename(settings.DATA_DIR / f"{file_name}.before-restore")
+        kept = target.rename(settings.DATA_DIR / f"{file_name}.before-restore")
+        undo.callback(kept.replace, target)
         source.rename(target)
         changed |= file_name == "encryption-keys"
     return changed
@@ -477,6 +487,17 @@ def _settle_in(report: Report) -> None:
     Lease.objects.all().delete()
     _close_doors(report)
     report.counts |= {"held": held, "unconfirmed": doubted}
+
+
+def _settle_in_after_loading(report: Report) -> None:
+    """The same in a database that is in place already, which nobody but its owner may empty again."""
+    try:
+        _settle_in(report)
+    except Exception as error:
+        raise BackupFailed(
+            f"The database was loaded, but could not be brought up to date: {error} Do not use it: make a new, empty "
+            "one and let DATABASE_URL name that."
+        ) from error
 
 
 def _close_doors(report: Report) -> None:

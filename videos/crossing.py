@@ -17,7 +17,6 @@ from django.db import connection, connections, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from .backup import PULSE
 from .models import Generation, Heartbeat
 
 SOURCE = "source"
@@ -101,7 +100,7 @@ def _refuse_unless_it_fits() -> None:
         raise CrossingRefused(
             "The file is of an older Lumaweb. Without DATABASE_URL, run `manage.py migrate` on it first."
         )
-    if Heartbeat.objects.using(SOURCE).filter(at__gt=timezone.now() - PULSE).exists():
+    if Heartbeat.objects.using(SOURCE).lately().exists():
         raise CrossingRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
 
 

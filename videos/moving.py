@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 
 from django.conf import settings
 from django.core.files.storage import storages
-from django.utils import timezone
 
 from . import backup, media
 from .models import Generation, Heartbeat
@@ -133,8 +132,7 @@ class Move:
 
 def hold_the_queue() -> int:
     """Have nothing sent until an admin has seen that the media are where they are looked for. Answers how many rows."""
-    pulse = Heartbeat.objects.filter(at__gt=timezone.now() - backup.PULSE)
-    if pulse.exists():
+    if Heartbeat.objects.lately().exists():
         raise MoveRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
     return Generation.objects.hold()
 

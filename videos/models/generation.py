@@ -225,8 +225,8 @@ class Generation(models.Model):
         with transaction.atomic(durable=True):
             rows = type(self).objects.waiting_for_a_turn().filter(pk=self.pk, not_before__lte=now)
             try:
-                # Whoever holds it already is claiming it, so it is not waited for.
-                self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True))
+                # Whoever holds it already is claiming it, so it is not waited for; a star or an event may be added.
+                self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True, no_key=True))
             except type(self).DoesNotExist:
                 return None
             token = self._take_a_token(now)
@@ -784,7 +784,7 @@ class Generation(models.Model):
             moved = self._change(leaving, only, changes)
             if not moved:
                 # Changed by somebody else, or no step for it: look, and keep it as it is until the end of this.
-                self.refresh_from_db(from_queryset=type(self).objects.filter(pk=self.pk).select_for_update())
+                self.refresh_from_db(from_queryset=type(self).objects.filter(pk=self.pk).select_for_update(no_key=True))
                 before = self.state
                 moved = self._change(leaving, only, changes)
             if moved:

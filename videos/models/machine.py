@@ -41,6 +41,10 @@ class HeartbeatQuerySet(models.QuerySet):
         """The stamp of this machine's part of it."""
         return self.filter(name=_here(cluster))
 
+    def lately(self) -> "HeartbeatQuerySet":
+        """Stamps of the last minute: whoever made one may still be running."""
+        return self.filter(at__gt=timezone.now() - timedelta(seconds=60))
+
     def forget_the_gone(self) -> None:
         """Machines come and go; one that is back stamps again."""
         self.filter(at__lt=timezone.now() - timedelta(days=1)).delete()

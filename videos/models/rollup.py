@@ -6,12 +6,12 @@ any moment, with passes or without. Why it is done this way: docs/decisions/usag
 """
 
 import logging
-import time as clock
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db import connection, models, transaction
 from django.db.models import Count, F, Max, Q, Sum, Value
@@ -19,6 +19,7 @@ from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 
 from .generation import Generation
+from .rows import midnight
 from .state import State
 
 logger = logging.getLogger(__name__)
@@ -134,14 +135,10 @@ def _zone() -> str:
     return timezone.get_current_timezone_name()
 
 
-def _midnight(day: date) -> datetime:
-    return datetime.combine(day, time(), timezone.get_current_timezone())
-
-
 def _between(first: date | None, after: date | None) -> dict:
     """The rows from one day (None: the first) up to another (None: and all that follow)."""
-    until = {"created_at__lt": _midnight(after)} if after else {}
-    return {"created_at__gte": _midnight(first or BEGINNING)} | until
+    until = {"created_at__lt": midnight(after)} if after else {}
+    return {"created_at__gte": midnight(first or BEGINNING)} | until
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,7 +287,7 @@ def roll_up(seconds: float = 2.0, piece: int = PIECE) -> bool:
     Each piece is written in a transaction of its own. What a pass that ends in the midst has written is not believed
     before the mark says so, and the next goes on from there. Of two at once one gives way.
     """
-    end = clock.monotonic() + seconds
+    end = time.monotonic() + seconds
     mark = RollUpMark.current() or _begin()
     whole = bool(mark and _catch_up(mark, end) and _reach_back(mark, end, piece))
     if mark and whole:
@@ -329,7 +326,7 @@ def _catch_up(mark: RollUpMark, end: float) -> bool:
     for day in [day for day in reversed(changed) if since and day >= since]:
         if not mark._replace(day, day + A_DAY, folded(counted((day, day + A_DAY)))):
             return False
-        if clock.monotonic() > end:
+        if time.monotonic() > end:
             # Too many for one round: what is left counts as never counted, and is counted on the way back.
             since = day
             break
@@ -345,7 +342,7 @@ def _reach_back(mark: RollUpMark, end: float, piece: int) -> bool:
         sums = folded(counted((first, mark.since)))
         if not mark._replace(first, mark.since, sums, since=first):
             return False
-        if clock.monotonic() > end:
+        if time.monotonic() > end:
             return mark.since == BEGINNING
     return True
 

@@ -118,9 +118,9 @@ class GenerationQuerySet(models.QuerySet):
             if filters.state in ("making", "unconfirmed"):
                 rows = rows.filter(Unfinished("state"))
         if filters.since:
-            rows = rows.filter(created_at__gte=_midnight(filters.since))
+            rows = rows.filter(created_at__gte=midnight(filters.since))
         if filters.until:
-            rows = rows.filter(created_at__lt=_midnight(filters.until + timedelta(days=1)))
+            rows = rows.filter(created_at__lt=midnight(filters.until + timedelta(days=1)))
         if filters.starred_by:
             rows = rows.filter(stars__member=filters.starred_by)
         if filters.choice:
@@ -216,10 +216,14 @@ class GenerationQuerySet(models.QuerySet):
         """What a restore brought back as unsent; it stays where it is until an admin releases it."""
         return self.filter(Unfinished("state"), state=State.QUEUED, held_at__isnull=False, trashed_at__isnull=True)
 
-    def hold(self) -> int:
-        """Keep what is queued from being sent until an admin releases it: it was asked of another provider."""
+    def hold(self, but: str = "") -> int:
+        """Keep what is queued from being sent until an admin releases it, `but` what was asked of this provider.
+
+        Before any token is changed in the same transaction: a claim locks the row first, then the token.
+        """
+        unheld = Q(held_at__isnull=True) & (~Q(asked_of=but) if but else ANY)
         with transaction.atomic():
-            return self._all_of(State.QUEUED, "held", "", only=Q(held_at__isnull=True), held_at=timezone.now())
+            return self._all_of(State.QUEUED, "held", "", only=unheld, held_at=timezone.now())
 
     def hold_after_restore(self) -> tuple[int, int]:
         """Keep what a backup has as unsent from being sent, and doubt what it has as being sent.
@@ -238,7 +242,9 @@ class GenerationQuerySet(models.QuerySet):
 
     def _all_of(self, leaving: State, because: str, text: str, only: Q = ANY, **changes) -> int:
         rows = self.filter(only, state=leaving)
-        pks, now = list(rows.values_list("pk", flat=True)), timezone.now()
+        # Locked, so that what is told is what happens: a claim may take one of them at this moment.
+        locked = rows.select_for_update(no_key=True).order_by("pk")
+        pks, now = list(locked.values_list("pk", flat=True)), timezone.now()
         Event.objects.bulk_create([Event(generation_id=pk, kind=because, text=text) for pk in pks], batch_size=500)
         changed = 0
         for place in range(0, len(pks), AT_ONE_MOMENT):
@@ -267,8 +273,9 @@ class GenerationQuerySet(models.QuerySet):
         return self.filter(archive=Archive.REMOTE, archive_at__lte=now or timezone.now())
 
 
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
+def midnight(day: date) -> datetime:
+    """The moment the team's calendar day begins."""
+    return datetime.combine(day, time.min, timezone.get_current_timezone())
 
 
 def being_extended() -> Exists:

@@ -3,15 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from statistics import quantiles
-
-from django.utils import timezone
 
 from . import policy, rollup
 from .budget import CREDIT, RESERVED, SPENT
 from .generation import Generation
 from .rollup import Tally, counted, roll_up
+from .rows import midnight
 from .state import State
 
 __all__ = ["Range", "Report", "Sums", "as_table", "report", "roll_up", "tallies"]
@@ -35,9 +34,7 @@ class Range:
     @property
     def moments(self) -> tuple[datetime, datetime]:
         """Its start, and the moment after its end."""
-        zone = timezone.get_current_timezone()
-        first, after = (datetime.combine(day, time()) for day in (self.since, self.until + timedelta(days=1)))
-        return first.replace(tzinfo=zone), after.replace(tzinfo=zone)
+        return midnight(self.since), midnight(self.until + timedelta(days=1))
 
     @property
     def step(self) -> str:

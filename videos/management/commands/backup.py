@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
+from lumaweb.ending import undone_on_sigterm
 from videos import backup
 
 
@@ -29,7 +30,8 @@ class Command(BaseCommand):
         if path.is_dir():
             path /= f"lumaweb-{timezone.localtime():%Y-%m-%d-%H%M%S}.tar"
         try:
-            report = backup.write(path, with_keys=with_keys, with_media=not without_media)
+            with undone_on_sigterm():
+                report = backup.write(path, with_keys=with_keys, with_media=not without_media)
         except backup.BackupFailed as error:
             raise CommandError(str(error)) from None
         except OSError as error:

@@ -2,6 +2,7 @@ import sys
 
 from django.core.management.base import BaseCommand, CommandError
 
+from lumaweb.ending import undone_on_sigterm
 from videos import moving
 from videos.models import Generation
 
@@ -29,7 +30,8 @@ class Command(BaseCommand):
             move = moving.Move(to_bucket, self.stdout.write)
             if not ahead:
                 moving.hold_the_queue()
-            move.run()
+            with undone_on_sigterm():
+                move.run()
         except moving.MoveRefused as error:
             raise CommandError(str(error)) from None
         except OSError as error:

@@ -2,6 +2,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
+from lumaweb.ending import undone_on_sigterm
 from videos import backup
 
 
@@ -17,11 +18,15 @@ class Command(BaseCommand):
 
     def handle(self, *args, path: Path, **options) -> None:
         try:
-            report = backup.restore(path)
-        except (backup.RestoreRefused, backup.BackupFailed) as error:
+            with undone_on_sigterm():
+                report = backup.restore(path)
+        except backup.RestoreRefused as error:
             raise CommandError(str(error)) from None
-        except OSError as error:
-            raise CommandError(f"The backup could not be restored: {error}") from None
+        except (backup.BackupFailed, OSError) as error:
+            raise CommandError(
+                f"The backup could not be restored: {error} No media and no keys were left in place: mend this and "
+                "run it again."
+            ) from None
         counts = report.counts
         self.stdout.write(
             f"Restored. Generations: {counts['generations']}, members: {counts['members']}, files: {counts['files']}."

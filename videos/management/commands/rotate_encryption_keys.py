@@ -1,17 +1,13 @@
 import base64
 import os
 import secrets
-from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from videos.models import ApiToken, Change, Heartbeat
 from videos.models.token import TokenUnreadable
-
-PULSE = timedelta(seconds=60)
 
 
 class Command(BaseCommand):
@@ -76,7 +72,7 @@ def key_file() -> Path:
             "others, separated by a comma, restart everything, run this command without --new-key, and take the old "
             "ones out."
         )
-    if Heartbeat.objects.filter(at__gt=timezone.now() - PULSE).exists():
+    if Heartbeat.objects.lately().exists():
         raise CommandError(
             "Lumaweb is running, or was a minute ago: its processes would not know the new key. Stop it first."
         )
