@@ -312,6 +312,7 @@ def restore(archive: Path) -> Report:
             _load_postgresql(staged)
             _settle_in_after_loading(report)
         undo.pop_all()
+    _sync(settings.DATA_DIR)
     if not keys_changed:
         _say_which_tokens_open(report)
     return report
@@ -519,7 +520,6 @@ def _replace_sqlite(staged: Path) -> None:
         home.with_name(home.name + ending).unlink(missing_ok=True)
     staged.chmod(0o600)  # the proxy may be in the group, for the videos
     staged.rename(home)
-    _sync(home.parent)
 
 
 def _load_postgresql(staged: Path) -> None:
