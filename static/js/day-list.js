@@ -113,6 +113,7 @@ class DayList extends HTMLElement {
     if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("film-card")?.isPlaying) {
       this.dispatchEvent(new CustomEvent("card:changing", { bubbles: true, detail: [twin, card] }));
       twin.replaceWith(card);
+      window.htmx.process(card);
     } else card.remove();
     return true;
   }

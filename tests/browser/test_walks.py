@@ -253,6 +253,29 @@ def test_a_failure_is_retried_from_its_card(house, sign_in):
     ready(ada, press(ada, "Generate"))
 
 
+def test_a_card_that_comes_twice_is_as_alive_as_before(house, sign_in):
+    """A quick refusal comes with the poll as a new card, where the form's own answer has put one already."""
+    ada = sign_in(house, "ada")
+    uuid = generate(ada, "A choir [refuse]")
+    expect(card(ada, uuid)).to_have_attribute("data-state", "failed")
+    version = card(ada, uuid).evaluate(
+        """(card) => {
+            const day = card.closest(".day").cloneNode(true), version = Number(card.dataset.version) + 1;
+            day.removeAttribute("data-joined");
+            day.querySelector(".wall").replaceChildren(card.cloneNode(true));
+            day.querySelector(".card").dataset.version = version;
+            htmx.swap("#days", day.outerHTML, { swapStyle: "afterbegin", settleDelay: 20 });
+            return version;
+        }"""
+    )
+    expect(card(ada, uuid)).to_have_attribute("data-version", str(version))
+    expect(card(ada, uuid)).to_have_count(1)
+    with ada.expect_response("**/retries/") as answered:
+        card(ada, uuid).get_by_role("button", name="Retry").click()
+    assert answered.value.request.resource_type == "xhr"
+    assert ada.url == f"{house.url}/"
+
+
 def test_bad_input_in_the_browser_keeps_what_was_typed(house, sign_in):
     ada = sign_in(house, "ada")
     count = len(cards(ada))
