@@ -20,6 +20,16 @@ FLAGS = [
     "--disable-sync",
 ]
 
+# What htmx should have sent and did not: a part of the page that nobody brought to life works by a whole new page, and
+# carries its member away from where they were.
+LEFT = "left to the browser"
+WATCH = f"""
+addEventListener("submit", (event) => {{
+    if (event.target.matches("[hx-post]") && !event.defaultPrevented) console.error("{LEFT}", event.target.action);
+}});
+"""
+COMPLAINTS = ("Content Security Policy", LEFT)
+
 expect.set_options(timeout=15_000)
 
 
@@ -75,16 +85,16 @@ def sign_in(browser, browser_context_args) -> Callable[..., Page]:
     complaints: list[str] = []
     contexts: list[BrowserContext] = []
 
+    def hear(username: str, text: str) -> None:
+        if any(complaint in text for complaint in COMPLAINTS):
+            complaints.append(f"{username}: {text}")
+
     def sign_in(house: Installation, username: str, **options) -> Page:
         contexts.append(context := browser.new_context(**(browser_context_args | options)))
+        context.add_init_script(WATCH)
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(f"{username}: {error}"))
-        page.on(
-            "console",
-            lambda message: (
-                complaints.append(f"{username}: {message.text}") if "Content Security Policy" in message.text else None
-            ),
-        )
+        page.on("console", lambda message: hear(username, message.text))
         page.goto(f"{house.url}/login/")
         page.get_by_label("Username").fill(username)
         page.get_by_label("Password").fill(PASSWORD)
