@@ -307,6 +307,13 @@ def test_a_refused_restore_leaves_nothing_behind(archive, tmp_path):
     assert run(new, "restore", str(archive)).returncode == 0, "the good one still can be restored"
 
 
+@pytest.mark.embedded
+def test_where_there_is_no_database_yet_a_backup_says_so(tmp_path):
+    done = run(Installation(tmp_path / "new"), "backup", str(tmp_path / "b.tar"))
+    assert (done.returncode, "There is no database at" in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def files_in(folder) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 

@@ -74,6 +74,8 @@ def write(target: Path, *, with_keys: bool, with_media: bool = True) -> Report:
     """
     if target.exists():
         raise BackupFailed(f"{target} exists already. Name another file, or a folder: then the name gets the date.")
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
+        raise BackupFailed(f"There is no database at {connection.settings_dict['NAME']} yet.")
     if with_media:
         _refuse_too_many_files()
     report = Report(with_keys=with_keys, with_media=with_media)
@@ -210,11 +212,8 @@ def _snapshot(folder: Path) -> Iterator[Path]:
     """Write the database as it is at one moment into a file; inside, the ORM reads that very moment."""
     if connection.vendor == "sqlite":
         path = folder / SQLITE
-        live = Path(connection.settings_dict["NAME"])
-        if not live.exists():
-            raise BackupFailed(f"There is no database at {live} yet.")
         with (
-            closing(sqlite3.connect(live, timeout=20)) as source,
+            closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=20)) as source,
             closing(sqlite3.connect(path)) as copy,
         ):
             # In one step: in several, each write of the running installation would start it all over again. With a
