@@ -183,10 +183,11 @@ class ApiTokenQuerySet(models.QuerySet):
         out = self.filter(health=Health.INVALID, last_error__contains=f"({CLOSED}:")
         return sum(token.mend() for token in out if token.is_readable)
 
-    def take_over(self, base_url: str, secret: str, name: str, **extra) -> "ApiToken":
-        """Make this secret the first token of its provider; where one is in use already, they are an admin's matter.
+    def take_over(self, base_url: str, secret: str, name: str) -> tuple["ApiToken", bool]:
+        """Make this secret the first token of its provider, and say whether it is new to the pool.
 
-        A row of this name that no key opens is given the secret anew, where it may have been this one.
+        Where one is in use already, they are an admin's matter, and that one stays the first. A row of this name
+        that no key opens is given the secret anew, where it may have been this one.
         """
         with transaction.atomic():
             if connection.vendor == "postgresql":
@@ -196,18 +197,18 @@ class ApiTokenQuerySet(models.QuerySet):
             there = list(self.filter(base_url=base_url))
             for token in there:
                 if token.opens_with(secret):
-                    return token
+                    return token, False
             for token in there:
                 if token.name == name and token.last_four == last_four_of(secret) and not token.is_readable:
                     token.rotate(secret, None)
-                    return token
+                    return token, False
             if in_use := [token for token in there if token.is_readable]:
-                return in_use[0]
-            token = ApiToken(base_url=base_url, name=name, **extra)
+                return in_use[0], False
+            token = ApiToken(base_url=base_url, name=name)
             token.secret = secret
             token.save()
             token.note(None, f"added for {base_url}")
-            return token
+            return token, True
 
 
 class ApiToken(models.Model):

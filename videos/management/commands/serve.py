@@ -118,9 +118,8 @@ def choose_provider() -> bool:
         Generation.objects.filter(state="queued", asked_of=token.base_url).update(asked_of=settings.SANDBOX_URL)
     others = at_sandbox
     if settings.FIRST_TOKEN:
-        known = set(ApiToken.objects.values_list("pk", flat=True))
-        first = ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
-        if first.pk not in known:
+        first, is_new = ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
+        if is_new:
             others = ApiToken.objects.exclude(base_url=first.base_url)
     named = settings.LUMA_BASE_URL_GIVEN or bool(settings.FIRST_TOKEN)
     if named or ApiToken.objects.filter(enabled=True).exclude(base_url=settings.SANDBOX_URL).exists():
@@ -129,7 +128,7 @@ def choose_provider() -> bool:
         ]
         if paused:
             # What was asked of another cannot be claimed for the provider that follows. Everybody is to see it at once.
-            Generation.objects.hold()
+            Generation.objects.hold(but=settings.LUMA_BASE_URL)
         return False
     ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX)
     for token in at_sandbox:
