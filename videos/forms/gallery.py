@@ -1,6 +1,5 @@
 """What a member wants to see."""
 
-from datetime import date
 from urllib.parse import urlencode
 
 from django import forms
@@ -9,18 +8,13 @@ from django.utils.functional import cached_property
 from ..models import Collection, Filters, Member
 from ..models.rows import MODES, STATES
 from ..provider import ASPECT_RATIOS
+from .usage import when_there_may_be_videos
 
 WORDS_AT_MOST = 200
 
 
 def _known(words) -> list[tuple[str, str]]:
     return [(word, word) for word in words]
-
-
-def when_there_may_be_videos(day: date) -> None:
-    """Refuse a day whose midnight, or that of the next, may be none that databases know."""
-    if not 2000 <= day.year <= 2999:
-        raise forms.ValidationError("There were no videos in that year.")
 
 
 class FilterForm(forms.Form):

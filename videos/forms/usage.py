@@ -24,16 +24,28 @@ def presets(today: date | None = None) -> dict[str, Range]:
     }
 
 
+def when_there_may_be_videos(day: date) -> None:
+    """Refuse a day whose midnight, or that of the next, may be none that databases know."""
+    if not 2000 <= day.year <= 2999:
+        raise forms.ValidationError("There were no videos in that year.")
+
+
 class RangeForm(forms.Form):
     """Two days; without them the latest thirty."""
 
-    since = forms.DateField(required=False, error_messages={"invalid": "The first day is no date such as 2026-11-01."})
-    until = forms.DateField(required=False, error_messages={"invalid": "The last day is no date such as 2026-11-30."})
+    since = forms.DateField(
+        required=False,
+        validators=[when_there_may_be_videos],
+        error_messages={"invalid": "The first day is no date such as 2026-11-01."},
+    )
+    until = forms.DateField(
+        required=False,
+        validators=[when_there_may_be_videos],
+        error_messages={"invalid": "The last day is no date such as 2026-11-30."},
+    )
 
     def clean(self) -> dict:
         data = super().clean()
-        if any(day and not 2000 <= day.year <= 2999 for day in (data.get("since"), data.get("until"))):
-            raise forms.ValidationError("There were no videos in that year.")
         within = self._within(data)
         if within.days < 1:
             raise forms.ValidationError("The last day comes before the first.")
