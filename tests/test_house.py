@@ -30,6 +30,8 @@ FLOORS = [
     {"views", "admin", "management"},
     {"forms", "backup", "moving", "doctor"},
     {"tasks"},
+    {"saving"},
+    {"task_lookup"},
     {"models", "checks"},
     {"media"},
     {"provider", "download"},

@@ -26,7 +26,7 @@ from django.utils import timezone
 
 from lumaweb import environment
 from lumaweb.reports import Filter
-from videos import media, tasks
+from videos import media, saving, tasks
 from videos.models import Frame, Generation, Heartbeat, Leftover, Share, TemporaryLink
 from videos.views import delivery
 
@@ -327,7 +327,7 @@ def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it
 
 def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(luma, token, film, s3):
     generation = finished(luma, film)
-    Generation.objects.filter(pk=generation.pk).update(archive_attempts=tasks.SAVE_TRIES + 5)
+    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.SAVE_TRIES + 5)
     s3.stop()
     tasks.archive(generation.pk)
     generation.refresh_from_db()

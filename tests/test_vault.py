@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.brokers import get_broker
 
-from videos import download, media, provider, tasks
-from videos.models import ApiToken, Event, Generation, TemporaryLink
+from videos import download, media, provider, saving, tasks
+from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
 from .test_sandbox import Sandbox
@@ -177,7 +177,7 @@ def test_without_a_fresh_link_saving_is_tried_again_for_days(luma, token, answer
     generation.refresh_from_db()
     assert (generation.archive, generation.archive_attempts) == ("remote", 1)
     assert "relinked" not in kinds(generation)
-    Generation.objects.update(archive_at=timezone.now(), archive_attempts=tasks.SAVE_TRIES - 1)
+    Generation.objects.update(archive_at=timezone.now(), archive_attempts=saving.SAVE_TRIES - 1)
     tasks.archive(generation.pk)
     Generation.objects.update(archive_at=timezone.now())
     tasks.archive(generation.pk)
@@ -188,7 +188,7 @@ def test_without_a_fresh_link_saving_is_tried_again_for_days(luma, token, answer
 def test_the_waits_between_the_tries_add_up_to_days_and_are_not_all_alike(luma, token):
     generation = finished(luma, "/expired.mp4")
     waits = []
-    for tries in range(tasks.SAVE_TRIES):
+    for tries in range(saving.SAVE_TRIES):
         Generation.objects.update(archive_at=timezone.now(), archive_attempts=tries)
         tasks.archive(generation.pk)
         generation.refresh_from_db()
@@ -474,18 +474,18 @@ def test_a_saving_that_takes_long_after_its_download_is_known_to_go_on(monkeypat
     # Into a bucket over a slow line, say: nobody else takes it, and the watchdog sees a living worker.
     generation = a_generation(state="completed", archive="remote", video_url="https://x/y")
     Generation.objects.filter(pk=generation.pk).update(archive_at=timezone.now())
-    monkeypatch.setattr(tasks, "SAVING_LEASE", 0.4)
+    monkeypatch.setattr(saving, "SAVING_LEASE", 0.4)
     seen = []
 
     def slowly(row):
-        tasks.Heartbeat.objects.all().delete()
+        Heartbeat.objects.all().delete()
         for _ in range(12):
             time.sleep(0.1)
             row.refresh_from_db()
-            seen.append((row.archive_at > timezone.now(), tasks.Heartbeat.objects.exists()))
+            seen.append((row.archive_at > timezone.now(), Heartbeat.objects.exists()))
         raise OSError("the bucket is silent")
 
-    monkeypatch.setattr(tasks, "_save", slowly)
+    monkeypatch.setattr(saving, "_save", slowly)
     tasks.archive(generation.pk)
     assert all(leased for leased, _ in seen)
     assert [beats for _, beats in seen][-8:] == [True] * 8

@@ -5,14 +5,10 @@ A task is a wake-up call and may come twice or never; the rows decide what is to
 
 import asyncio
 import logging
-import random
 import re
-import threading
 import time
 import uuid
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
@@ -27,7 +23,7 @@ from django_q.tasks import async_task
 
 from lumaweb import logs
 
-from . import download, mail, media, provider
+from . import download, mail, media, provider, saving
 from .models import (
     ApiToken,
     Claim,
@@ -46,19 +42,16 @@ from .models import (
     usage,
 )
 from .models.state import SUBMITTING_AT_MOST
-from .models.token import TokenUnreadable
+from .task_lookup import look_up, never, open_secret
 
 logger = logging.getLogger(__name__)
 
 SUBMISSIONS = settings.Q_CLUSTER["name"]
-MEDIA = "media"
+MEDIA = saving.CLUSTER
 
 CLAIM_FOR = 20.0  # seconds; then the next drain goes on, so that no task of the queue lasts for ever
 STOPPING_FOR = 60.0  # seconds after which a mark left by a stop that was cut short counts for nothing
 AT_ONCE = 200  # POSTs under way in one drain
-SAVING_LEASE = 60.0  # seconds after which another worker may take over a download that fell silent
-SAVE_TRIES = 32  # with the waits between them about five days
-LINK_GONE = (400, 401, 403, 404, 410)  # how an expired link answers, by vendor
 ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the rest of the sweep
 NO_DOUBT = SUBMITTING_AT_MOST / 4  # after a claim, in which no sweep comes near it
 SAVES_AT_ONCE = 200  # that are asked for in one sweep
@@ -84,6 +77,10 @@ def _later(function: str, *args, **options) -> None:
 def submit_later() -> None:
     """Wake a drain."""
     _later("drain")
+
+
+# Calls in the queue name this function by its path here.
+archive = saving.archive
 
 
 def archive_later(pk: int) -> None:
@@ -284,10 +281,10 @@ def _ready_to_send(claim: Claim, source: dict[str, str]) -> tuple[provider.Reque
     generation = claim.generation
     # A picture may have been purged with its last video between the choice of it and now.
     if any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame)):
-        raise _never("frame_gone", "A frame was deleted before this was sent.")
+        raise never("frame_gone", "A frame was deleted before this was sent.")
     if generation.needs_public_address and not claim.token.public_url:
-        raise _never("no_public_address", "This installation has no public address for the frames.")
-    request, secret = generation.request(claim, source), _secret(claim.token)
+        raise never("no_public_address", "This installation has no public address for the frames.")
+    request, secret = generation.request(claim, source), open_secret(claim.token)
     if timezone.now() - generation.submitted_at >= NO_DOUBT:
         row = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTING)
         if not row.filter(callback_key_hash=generation.callback_key_hash).exists():
@@ -299,13 +296,6 @@ def _may_mean_the_source(error: provider.ProviderError) -> bool:
     """Whether this refusal could be about the way the video to extend was named: then the next way is worth a try."""
     about_the_payload = error.status in (400, 404) and error.code not in ("token_mismatched", "api_not_implemented")
     return error.sent is provider.Sent.REFUSED and about_the_payload
-
-
-def _secret(token: ApiToken) -> str:
-    try:
-        return token.secret
-    except TokenUnreadable as error:
-        raise _never("token_unreadable", str(error)) from None
 
 
 async def _source(claim: Claim) -> tuple[dict[str, str], int]:
@@ -322,7 +312,7 @@ async def _source(claim: Claim) -> tuple[dict[str, str], int]:
         if kind == "copy":
             value = await _in_db(_mint_clip, claim)
         return {"video_url": value}, following
-    raise _never(
+    raise never(
         "source_gone",
         "The clip's id belongs to another account, its link has expired, and our saved copy has no public address.",
     )
@@ -351,110 +341,7 @@ def _mint_clip(claim: Claim) -> str:
     return TemporaryLink.mint(claim.token.public_url, claim.generation, clip=claim.generation.parent)
 
 
-def _never(code: str, message: str) -> provider.ProviderError:
-    return provider.ProviderError(code, message, whose=provider.Whose.ADMIN, sent=provider.Sent.NEVER)
-
-
-# ── Saving ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def archive(pk: int) -> None:
-    """Keep a finished video here, before its link expires."""
-    # Many short downloads leave no room for the task that stamps.
-    beat(MEDIA)
-    generation = Generation.objects.select_related("token").filter(pk=pk).first()
-    if not generation or not generation.begin_saving(SAVING_LEASE):
-        return
-    with logs.about(generation.uuid):
-        _archive(generation)
-
-
-@contextmanager
-def _alive(generation: Generation) -> Iterator[None]:
-    """Renew the lease of a saving, and stamp that this machine saves, as long as it takes: the download, the look at
-    the file, and the way into a bucket, which may be slow or silent. What hangs is ended by the queue's own limit.
-    """
-    done = threading.Event()
-
-    def renew() -> None:
-        while not done.wait(SAVING_LEASE / 4):
-            try:
-                generation.still_saving(SAVING_LEASE)
-                beat(MEDIA)
-            except DatabaseError:
-                logger.warning("the saving of %s could not be told to go on", generation.uuid, exc_info=True)
-            finally:
-                # This thread's own, which nobody else would close.
-                connection.close()
-
-    thread = threading.Thread(target=renew, daemon=True, name="still-saving")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
-
-
-def _archive(generation: Generation) -> None:
-    try:
-        with _alive(generation):
-            saved = _save(generation)
-    except Exception as error:
-        if not isinstance(error, (download.NotAllowed, download.DownloadFailed, media.NotAVideo, OSError)):
-            # Ours to mend; the video has its patience all the same.
-            logger.exception("generation %s: saving failed unexpectedly", generation.uuid)
-        # Counted in tries, not by the video's age: a file lost after a year, or restored, has the same patience.
-        tries = generation.archive_attempts
-        retry_in = min(6 * 3600, 5 * 2 ** min(tries, 13)) * random.uniform(0.8, 1.2)
-        logger.warning("generation %s: not saved: %s", generation.uuid, error)
-        # A host that is not allowed may be allowed tomorrow, and our own storage be back: no fault of the video's.
-        for_good = tries >= SAVE_TRIES and not isinstance(error, (download.NotAllowed, OSError))
-        generation.save_failed(str(error), for_good=for_good, retry_in=retry_in)
-        return
-    facts = {
-        name: getattr(saved, name)
-        for name in ("video_file", "thumbnail_file", "poster_file", "sha256", "size_bytes", "duration", "frame_rate")
-    }
-    if not generation.video_width or not generation.video_height:
-        facts |= {"video_width": saved.video_width, "video_height": saved.video_height}
-    if not generation.saved(**facts):
-        media.forget(saved)
-
-
-def _save(generation: Generation) -> media.Saved:
-    """Fetch the video; where its link has expired and the provider gives a fresh one, once more by that."""
-    try:
-        return media.save_video(generation)
-    except download.DownloadFailed as error:
-        if error.status not in LINK_GONE or not _relink(generation):
-            raise
-    return media.save_video(generation)
-
-
-def _relink(generation: Generation) -> bool:
-    """Ask the provider for the video's link of today; False where that brings no other one."""
-    if not generation.task_id:
-        return False
-    try:
-        result = _look_up(generation.token, generation.task_id)
-    except provider.ProviderError as error:
-        logger.info("generation %s: no fresh link: %s", generation.uuid, error)
-        return False
-    if result is None and generation.disown():
-        logger.warning("generation %s: its callback was about a task nobody knows", generation.uuid)
-    return bool(result and generation.relink(result))
-
-
-def _look_up(token: ApiToken, task_id: str) -> provider.Result | None:
-    """One task, with this token; None if it has none by this id. Raises provider.ProviderError."""
-    secret = _secret(token)
-
-    async def look() -> provider.Result | None:
-        async with provider.new_client() as client:
-            return await provider.LumaClient(token.base_url, secret, client=client).task(task_id)
-
-    return asyncio.run(look())
+# ── Trying a token ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -487,7 +374,7 @@ def try_secret(token: ApiToken, secret: str) -> Trial:
 def _tried(token: ApiToken) -> tuple[Trial, Health | None]:
     """What the provider thinks of a token, and the health it has by that; None where it stays as it is."""
     try:
-        _look_up(token, str(uuid.uuid4()))
+        look_up(token, str(uuid.uuid4()))
     except provider.ProviderError as error:
         rule = policy.POST.get(error.code)
         said = f"{error.code}: {error.message}" if error.message else error.code
@@ -589,7 +476,7 @@ def _find(task_id: str) -> tuple[ApiToken, provider.Result]:
     tokens = list(ApiToken.objects.filter(enabled=True))
     for token in tokens:
         try:
-            if result := _look_up(token, task_id):
+            if result := look_up(token, task_id):
                 return token, result
         except provider.ProviderError as error:
             logger.warning("token %s: task not readable: %s", token.pk, error)
@@ -709,7 +596,7 @@ def _ask(token: ApiToken, generations: list[Generation]) -> bool:
             return await luma.tasks([generation.task_id for generation in generations])
 
     try:
-        secret = _secret(token)
+        secret = open_secret(token)
         results = asyncio.run(look())
     except provider.ProviderError as error:
         logger.warning("token %s: tasks not readable: %s", token.pk, error)
