@@ -355,7 +355,7 @@ def test_a_video_paid_for_elsewhere_is_adopted_from_the_sandbox_provider(tmp_pat
 
 def test_a_task_s_echo_is_read_liberally():
     for echo in (None, [], "x", {}, {"prompt": 3, "timeout": "x", "aspect_ratio": [], "loop": "yes", "action": {}}):
-        asked = provider._asked(echo)
+        asked = provider.echoed_request(echo)
         assert asked is None or asked == provider.Request()
 
 

@@ -1,0 +1,213 @@
+"""The calls: one connection pool, one token, one answer or one ProviderError each."""
+
+import asyncio
+import json
+import re
+import ssl
+from collections.abc import Iterable
+from functools import cache
+from typing import Any
+
+import httpx
+
+from .errors import ProviderError, code_by_status, retry_after, sent_by, whose_matter
+from .parsing import error_words, read_result, read_task
+from .types import BATCH_LIMIT, Request, Result, Sent, Status, Whose
+from .values import identifier, parse_json
+
+# Seconds for all of one call whose answer comes at once, however slowly it drips.
+POST_AT_MOST = 45.0
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+
+
+class LumaClient:
+    """Talk to one provider with one token, over a connection pool that others may share."""
+
+    def __init__(self, base_url: str, token: str, *, client: httpx.AsyncClient):
+        self.base_url = base_url.rstrip("/")
+        self._token = token
+        self._client = client
+
+    def __repr__(self) -> str:
+        return f"<LumaClient {self.base_url}>"
+
+    async def submit(self, request: Request, *, read_timeout: float | None = None) -> Result:
+        """Send one paid request, once; raise ProviderError.
+
+        With a callback or asynchronous the answer names the task at once. The synchronous way answers with
+        the whole result after minutes: give it a read_timeout, in seconds.
+        """
+        response, body = await self._post("/luma/videos", request.payload(), read_timeout=read_timeout)
+        document = self._document(response, body)
+        result = read_result(document)
+        if not result.task_id and result.status is Status.RUNNING:
+            raise _unreadable(response, "The provider's answer names no task.")
+        return result
+
+    async def task(self, task_id: str) -> Result | None:
+        """Look one task up; None if the provider has none by this id; raise ProviderError."""
+        response, body = await self._post("/luma/tasks", {"action": "retrieve", "id": task_id})
+        if response.status_code == 404 and _is_absent(body):
+            return None
+        document = self._document(response, body, allow_empty=True)
+        if not document:
+            return None
+        if not ({"id", "response", "finished_at"} & document.keys()):
+            raise self._answered_error(response, document) or _unreadable(response, "This is not a task.")
+        named = identifier(document.get("id"))
+        if named and named.lower() != task_id.strip().lower():
+            raise _unreadable(response, "The provider answered about another task.")
+        return read_task(document, task_id)
+
+    async def tasks(self, ids: Iterable[str]) -> dict[str, Result]:
+        """Look up to 50 tasks up in one call; unknown ids are absent; raise ProviderError, ValueError."""
+        wanted = {task_id.strip().lower(): task_id for task_id in ids}
+        if len(wanted) > BATCH_LIMIT:
+            raise ValueError(f"At most {BATCH_LIMIT} tasks can be looked up at once.")
+        if not wanted:
+            return {}
+        response, body = await self._post("/luma/tasks", {"action": "retrieve_batch", "ids": list(wanted.values())})
+        document = self._document(response, body)
+        items = document.get("items")
+        if not isinstance(items, list):
+            if items is None and document.get("count") == 0:
+                return {}
+            raise self._answered_error(response, document) or _unreadable(response, "This is no list of tasks.")
+        found = {}
+        for item in items:
+            if not isinstance(item, dict):
+                continue
+            task_id = wanted.get(identifier(item.get("id")).lower())
+            if task_id is not None:
+                found[task_id] = read_task(item, task_id)
+        return found
+
+    async def _post(
+        self, path: str, payload: dict[str, Any], *, read_timeout: float | None = None
+    ) -> tuple[httpx.Response, bytes | None]:
+        if not re.fullmatch(r"[\x21-\x7e]+", self._token):
+            # Such a token cannot stand in a header; finding out halfway would leave the outcome in doubt.
+            raise ProviderError("not_sent", "The API token cannot be sent.", whose=Whose.ADMIN, sent=Sent.NEVER)
+        timeout = _timeout(read_timeout)
+        try:
+            request = self._client.build_request(
+                "POST",
+                self.base_url + path,
+                content=json.dumps(payload, allow_nan=False).encode("ascii"),
+                headers={
+                    "accept": "application/json",
+                    "content-type": "application/json",
+                    "authorization": f"Bearer {self._token}",
+                },
+                timeout=timeout,
+            )
+            if request.url.port is not None and not 1 <= request.url.port <= 65535:
+                # httpx lets it pass, and the socket would answer with an OverflowError.
+                raise httpx.InvalidURL("no such port")
+        except (httpx.InvalidURL, ValueError) as error:
+            raise ProviderError(
+                "not_sent", "The provider's address is not usable.", whose=Whose.ADMIN, sent=Sent.NEVER
+            ) from error
+        try:
+            # httpx's limits are per read; a server that drips one byte at a time would hold us for ever.
+            async with asyncio.timeout(POST_AT_MOST if read_timeout is None else read_timeout + POST_AT_MOST):
+                response = await self._client.send(request, stream=True, follow_redirects=False)
+                try:
+                    body = await _read(response)
+                finally:
+                    await response.aclose()
+        except httpx.UnsupportedProtocol as error:
+            raise ProviderError(
+                "not_sent", "The provider's address is not usable.", whose=Whose.ADMIN, sent=Sent.NEVER
+            ) from error
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise ProviderError(
+                "not_sent", "The provider could not be reached.", whose=Whose.NOBODY, sent=Sent.NEVER
+            ) from error
+        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
+            # OSError covers asyncio's TimeoutError and whatever a socket raises past httpx's mapping.
+            raise ProviderError(
+                "no_answer", "The connection ended before the provider answered.", sent=Sent.MAYBE
+            ) from error
+        return response, body
+
+    def _document(self, response: httpx.Response, body: bytes | None, *, allow_empty: bool = False) -> dict[str, Any]:
+        """Return the JSON object of a 2xx answer; raise ProviderError for everything else."""
+        document = parse_json(body)
+        if not response.is_success:
+            raise self._error(response, document)
+        if allow_empty and (document is None and body is not None and body.strip() in (b"", b"null")):
+            return {}
+        if not isinstance(document, dict):
+            raise _unreadable(response, "The provider's answer is not a JSON object.")
+        return document
+
+    def _answered_error(self, response: httpx.Response, document: dict[str, Any]) -> ProviderError | None:
+        return self._error(response, document) if document.get("error") else None
+
+    def _error(self, response: httpx.Response, document: Any) -> ProviderError:
+        status = response.status_code
+        fields = document if isinstance(document, dict) else {}
+        code, message = error_words(fields.get("error"))
+        spoken = bool(code or message)
+        code = code or code_by_status(status, spoken)
+        return ProviderError(
+            code,
+            (message or response.reason_phrase or f"HTTP {status}").replace(self._token, "…"),
+            status=status,
+            trace_id=identifier(fields.get("trace_id")),
+            whose=whose_matter(status, code, spoken),
+            sent=sent_by(status, code),
+            retry_after=retry_after(response.headers.get("retry-after", "")),
+        )
+
+
+def new_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Make a connection pool for one event loop; no environment proxies, no redirects."""
+    return httpx.AsyncClient(
+        transport=transport,
+        verify=_tls(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=_timeout(None),
+        # An idle connection is let go before the usual server (5 s and more) does it: a POST written into a
+        # connection just being closed would end in doubt for nothing.
+        limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=4.0),
+    )
+
+
+def _unreadable(response: httpx.Response, message: str) -> ProviderError:
+    return ProviderError("unreadable", message, status=response.status_code, sent=Sent.MAYBE)
+
+
+def _is_absent(body: bytes | None) -> bool:
+    """Tell the provider's own "no such task" from a gateway's 404, which says nothing about the task."""
+    if body is None:
+        return False
+    document = parse_json(body)
+    if isinstance(document, dict):
+        return error_words(document.get("error"))[0] != "api_not_implemented"
+    return body.strip() in (b"", b"null", b"[]")
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Make the process's one TLS context: each costs 30-55 ms."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _timeout(read: float | None) -> httpx.Timeout:
+    return httpx.Timeout(connect=10.0, read=30.0 if read is None else read, write=30.0, pool=30.0)
+
+
+async def _read(response: httpx.Response) -> bytes | None:
+    """Read an answer to its end; None for one that cannot be decoded or is absurdly long."""
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                return None
+    except httpx.DecodingError:
+        return None
+    return bytes(body)

@@ -1,0 +1,116 @@
+"""What goes to the provider and what comes back, as frozen dataclasses."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+PUBLIC_BASE_URL = "https://api.acedata.cloud"
+ASPECT_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "9:21")
+BATCH_LIMIT = 50
+
+# Longer texts are cut; a longer id or link is dropped, because a cut one would name something else.
+ID_LENGTH = 200
+CODE_LENGTH = 100
+MESSAGE_LENGTH = 2_000
+PROMPT_LENGTH = 10_000
+URL_LENGTH = 4_000
+ASKED_URL_LENGTH = 2_000
+SIZE_LIMIT = 100_000
+
+
+class Status(StrEnum):
+    """Where a task is, reduced to what a decision can rest on."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class Whose(StrEnum):
+    """Who can do something about a failure."""
+
+    MEMBER = "member"
+    ADMIN = "admin"
+    NOBODY = "nobody"
+
+
+class Sent(StrEnum):
+    """Whether a paid request may have arrived.
+
+    NEVER: no byte of it reached the provider. REFUSED: the provider said no; nothing runs, nothing is
+    charged. MAYBE: it may run and may be charged, so it must not be repeated.
+    """
+
+    NEVER = "never"
+    REFUSED = "refused"
+    MAYBE = "maybe"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a member asks of the provider; timeout is in seconds, empty strings mean not given."""
+
+    action: str = "generate"
+    prompt: str = ""
+    aspect_ratio: str = "16:9"
+    start_image_url: str = ""
+    end_image_url: str = ""
+    enhancement: bool = True
+    loop: bool = False
+    timeout: int = 300
+    video_id: str = ""
+    video_url: str = ""
+    callback_url: str = ""
+    asynchronous: bool = False
+
+    def payload(self) -> dict[str, Any]:
+        """Build the JSON body of POST /luma/videos, with only the fields that apply to the action."""
+        extends = self.action == "extend"
+        fields: dict[str, Any] = {"action": self.action, "prompt": self.prompt}
+        if not extends:
+            fields["aspect_ratio"] = self.aspect_ratio
+            fields["start_image_url"] = self.start_image_url
+        elif self.aspect_ratio != "16:9":
+            # An extension has the shape of its clip. 16:9 is what the provider assumes anyway, so it is never
+            # spelled out: over a portrait clip it would be an order nobody gave.
+            fields["aspect_ratio"] = self.aspect_ratio
+        fields["end_image_url"] = self.end_image_url
+        if extends:
+            fields["video_id"] = self.video_id
+            # The id wins when both are sent; sending one leaves no doubt which clip was meant.
+            fields["video_url"] = "" if self.video_id else self.video_url
+        fields["enhancement"] = self.enhancement
+        fields["loop"] = self.loop
+        fields["timeout"] = self.timeout
+        fields["callback_url"] = self.callback_url
+        payload = {name: value for name, value in fields.items() if value != ""}
+        if self.asynchronous:
+            payload["async"] = True
+        return payload
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the provider reports about one task, whichever way it came.
+
+    Widths and heights are pixels; links are http(s) or empty; error_code is the provider's own word and
+    may be empty on a failure. COMPLETED always has a video_url.
+    """
+
+    task_id: str
+    status: Status = Status.RUNNING
+    video_id: str = ""
+    video_url: str = ""
+    video_width: int | None = None
+    video_height: int | None = None
+    thumbnail_url: str = ""
+    thumbnail_width: int | None = None
+    thumbnail_height: int | None = None
+    prompt: str = ""
+    state: str = ""
+    success: bool | None = None
+    error_code: str = ""
+    error_message: str = ""
+    trace_id: str = ""
+    # What a task says was asked for, its callback_url included: a secret, to be compared and never stored.
+    request: Request | None = field(default=None, compare=False, repr=False)

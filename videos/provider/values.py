@@ -1,0 +1,99 @@
+"""Single values of foreign JSON, made fit to keep, and the JSON itself."""
+
+import json
+import math
+import re
+from typing import Any, Never
+from urllib.parse import urlsplit
+
+from .types import ID_LENGTH, SIZE_LIMIT, URL_LENGTH
+
+MAX_DEPTH = 64
+
+# Characters that no database keeps and no page shows: controls but tab and newlines, and lone surrogates.
+_UNKEPT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
+
+
+def clean_text(value: Any, length: int) -> str:
+    return _UNKEPT.sub("", value).strip()[:length].rstrip() if isinstance(value, str) else ""
+
+
+def identifier(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:
+        value = str(value)
+    identifier = clean_text(value, ID_LENGTH + 1)
+    return identifier if len(identifier) <= ID_LENGTH else ""
+
+
+def web_link(value: Any, length: int = URL_LENGTH) -> str:
+    link = clean_text(value, length + 1).replace(" ", "%20")
+    if not link or len(link) > length or re.search(r"\s", link):
+        return ""
+    try:
+        parts = urlsplit(link)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return ""
+    return link if usable else ""
+
+
+def pixels(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    # The order matters: NaN fails the comparison, and a number within it is safe to round.
+    return (round(value) or None) if 0 < value <= SIZE_LIMIT else None
+
+
+# Reading JSON
+
+
+def parse_json(body: bytes | None) -> Any:
+    """Parse the provider's own answer, liberally; None if it is no JSON at all."""
+    if body is None:
+        return None
+    try:
+        text = body.decode("utf-8-sig", errors="replace")
+        check_depth(text)
+        return json.loads(text, parse_int=lambda digits: int(digits) if len(digits) < 400 else math.inf)
+    except (ValueError, RecursionError):
+        return None
+
+
+_STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_BRACKETS = re.compile(r"[\[\]{}]")
+
+
+def check_depth(text: str) -> None:
+    """Refuse absurd nesting before the parser meets it, since that recurses; raise ValueError."""
+    depth = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
+        depth += 1 if bracket in "[{" else -1
+        if depth > MAX_DEPTH:
+            raise ValueError("The body is nested too deeply.")
+
+
+def check_texts(value: Any) -> None:
+    if isinstance(value, str):
+        if "\0" in value or LONE_SURROGATES.search(value):
+            raise ValueError("The body holds characters that are not text.")
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            check_texts(name)
+            check_texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            check_texts(inner)
+
+
+def refuse_number(_: str) -> Never:
+    raise ValueError("The body holds a number that is none.")
+
+
+def finite_float(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else refuse_number(digits)
+
+
+def bounded_int(digits: str) -> int:
+    return int(digits) if len(digits) <= 400 else refuse_number(digits)
