@@ -5,12 +5,14 @@ import json
 import re
 import ssl
 from collections.abc import Iterable
+from datetime import datetime
 from functools import cache
 from typing import Any
 
 import httpx
 
 from .errors import ProviderError, code_by_status, retry_after, sent_by, whose_matter
+from .listing import TaskPage, listing_payload, read_page
 from .parsing import error_words, read_result, read_task
 from .types import BATCH_LIMIT, Request, Result, Sent, Status, Whose
 from .values import identifier, parse_json
@@ -67,14 +69,8 @@ class LumaClient:
         if not wanted:
             return {}
         response, body = await self._post("/luma/tasks", {"action": "retrieve_batch", "ids": list(wanted.values())})
-        document = self._document(response, body)
-        items = document.get("items")
-        if not isinstance(items, list):
-            if items is None and document.get("count") == 0:
-                return {}
-            raise self._answered_error(response, document) or _unreadable(response, "This is no list of tasks.")
         found = {}
-        for item in items:
+        for item in self._items(response, body):
             if not isinstance(item, dict):
                 continue
             task_id = wanted.get(identifier(item.get("id")).lower())
@@ -82,13 +78,32 @@ class LumaClient:
                 found[task_id] = read_task(item, task_id)
         return found
 
+    async def list_tasks(
+        self, offset: int = 0, *, since: datetime | None = None, until: datetime | None = None
+    ) -> TaskPage:
+        """Read one page of the account's tasks, newest first, created between `since` and `until`; raise ProviderError.
+
+        A provider may ignore the bounds, the offset and the size of a page; `has_no_listing` tells one without any.
+        """
+        response, body = await self._post("/luma/tasks", listing_payload(offset, since, until))
+        return read_page(self._items(response, body))
+
+    def _items(self, response: httpx.Response, body: bytes | None) -> list[Any]:
+        document = self._document(response, body)
+        items = document.get("items")
+        if isinstance(items, list):
+            return items
+        if items is None and document.get("count") == 0:
+            return []
+        raise self._answered_error(response, document) or _unreadable(response, "This is no list of tasks.")
+
     async def _post(
         self, path: str, payload: dict[str, Any], *, read_timeout: float | None = None
     ) -> tuple[httpx.Response, bytes | None]:
         if not re.fullmatch(r"[\x21-\x7e]+", self._token):
             # Such a token cannot stand in a header; finding out halfway would leave the outcome in doubt.
             raise ProviderError("not_sent", "The API token cannot be sent.", whose=Whose.ADMIN, sent=Sent.NEVER)
-        timeout = _timeout(read_timeout)
+        timeout = timeouts(read_timeout)
         try:
             request = self._client.build_request(
                 "POST",
@@ -113,7 +128,7 @@ class LumaClient:
             async with asyncio.timeout(POST_AT_MOST if read_timeout is None else read_timeout + POST_AT_MOST):
                 response = await self._client.send(request, stream=True, follow_redirects=False)
                 try:
-                    body = await _read(response)
+                    body = await read_body(response)
                 finally:
                     await response.aclose()
         except httpx.UnsupportedProtocol as error:
@@ -169,7 +184,7 @@ def new_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.Async
         verify=_tls(),
         trust_env=False,
         follow_redirects=False,
-        timeout=_timeout(None),
+        timeout=timeouts(None),
         # An idle connection is let go before the usual server (5 s and more) does it: a POST written into a
         # connection just being closed would end in doubt for nothing.
         limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=4.0),
@@ -196,11 +211,12 @@ def _tls() -> ssl.SSLContext:
     return httpx.create_ssl_context(trust_env=False)
 
 
-def _timeout(read: float | None) -> httpx.Timeout:
+def timeouts(read: float | None) -> httpx.Timeout:
+    """Set the limits in seconds of each step of a call."""
     return httpx.Timeout(connect=10.0, read=30.0 if read is None else read, write=30.0, pool=30.0)
 
 
-async def _read(response: httpx.Response) -> bytes | None:
+async def read_body(response: httpx.Response) -> bytes | None:
     """Read an answer to its end; None for one that cannot be decoded or is absurdly long."""
     body = bytearray()
     try:

@@ -3,12 +3,15 @@
 import json
 import math
 import re
+from datetime import UTC, datetime
 from typing import Any, Never
 from urllib.parse import urlsplit
 
 from .types import ID_LENGTH, SIZE_LIMIT, URL_LENGTH
 
 MAX_DEPTH = 64
+# Times above this are milliseconds: as seconds it is the year 5138.
+_MILLISECONDS = 1e11
 
 # Characters that no database keeps and no page shows: controls but tab and newlines, and lone surrogates.
 _UNKEPT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -43,6 +46,19 @@ def pixels(value: Any) -> int | None:
         return None
     # The order matters: NaN fails the comparison, and a number within it is safe to round.
     return (round(value) or None) if 0 < value <= SIZE_LIMIT else None
+
+
+def moment(value: Any) -> datetime | None:
+    """Read a time that is a number of seconds or milliseconds since 1970, or ISO 8601; None for anything else."""
+    try:
+        if isinstance(value, str):
+            read = datetime.fromisoformat(value)
+            return read if read.tzinfo else read.replace(tzinfo=UTC)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+            return None
+        return datetime.fromtimestamp(value / 1000 if value > _MILLISECONDS else value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 # Reading JSON
