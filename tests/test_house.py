@@ -13,7 +13,7 @@ ROOMS = {
     if "migrations" not in path.parts
 }
 VENDORS = {
-    "httpx": {"videos/provider/client.py", "videos/download.py"},
+    "httpx": {"videos/provider/client.py", "videos/provider/files.py", "videos/download.py"},
     "httpcore": {"videos/download.py"},
     "django_q": {"videos/tasks.py", "videos/admin.py"},
     "av": {"videos/media.py"},
