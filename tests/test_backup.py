@@ -476,6 +476,42 @@ def test_no_link_and_no_device_is_taken(archive, tmp_path, kind):
         unpack(rebuilt(archive, tmp_path, strange), tmp_path)
 
 
+@pytest.mark.parametrize(("holes", "words"), [("0,4", "no backup of ours has"), ("", "cannot be read as a backup")])
+def test_a_sparse_file_is_not_taken(archive, tmp_path, holes, words):
+    whole = rebuilt(archive, tmp_path, lambda parts: parts).read_bytes()
+    sparse = tarfile.TarInfo("media/videos/aa/x.mp4")
+    sparse.pax_headers = {"GNU.sparse.map": holes, "GNU.sparse.realsize": str(1 << 40), "GNU.sparse.name": sparse.name}
+    path = tmp_path / "sparse.tar"
+    path.write_bytes(sparse.tobuf(tarfile.PAX_FORMAT) + whole)
+    with pytest.raises(backup.RestoreRefused, match=words):
+        unpack(path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["media/videos/aa/x.mp4", "manifest.json"])
+def test_a_member_of_negative_size_does_not_keep_the_restore_busy_for_ever(archive, tmp_path, name):
+    whole = rebuilt(archive, tmp_path, lambda parts: parts).read_bytes()
+    entry = tarfile.TarInfo(name)
+    entry.size = -512
+    path = tmp_path / "negative.tar"
+    path.write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + whole)
+    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+        unpack(path, tmp_path)
+
+
+def test_a_size_that_the_manifest_does_not_promise_is_refused_before_anything_is_written(archive, tmp_path):
+    staged = tmp_path / "staged"
+    with pytest.raises(backup.RestoreRefused, match="changed or damaged"):
+        unpack(rebuilt(archive, tmp_path, altered), staged)
+    assert not staged.exists()
+
+
+def test_an_archive_is_unpacked_by_a_python_that_has_no_extraction_filters(archive, tmp_path, monkeypatch):
+    for name in ("data_filter", "tar_filter", "fully_trusted_filter", "FilterError"):
+        monkeypatch.delattr(tarfile, name, raising=False)  # Python 3.11.3 and older
+    unpack(archive, tmp_path / "staged")
+    assert {path.name for path in (tmp_path / "staged").iterdir()} >= {"media"}
+
+
 def drop(name):
     return lambda parts: [part for part in parts if part[0].name != name]
 
