@@ -18,7 +18,7 @@ from videos import download, media, provider, saving, tasks
 from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
-from .test_sandbox import Sandbox
+from .sandbox.process import Sandbox
 from .test_tasks import TinyProvider, a_film
 
 pytestmark = pytest.mark.django_db(transaction=True)

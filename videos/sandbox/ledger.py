@@ -27,16 +27,27 @@ CREATE TABLE IF NOT EXISTS callbacks (
 );
 CREATE INDEX IF NOT EXISTS callbacks_task ON callbacks (task_id);
 """
+# Added after the first release of the file: a sandbox keeps the ledger of an earlier version.
+ADDED_COLUMNS = {
+    "tasks": {"started_at": "REAL", "deleted": "INTEGER NOT NULL DEFAULT 0"},
+}
+ADDED_INDEXES = """
+CREATE INDEX IF NOT EXISTS tasks_listed ON tasks (token_hash, created_at);
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One accepted request; file is the unguessable stem of its media, parent a path or ""."""
+    """One accepted request; file is the unguessable stem of its media, parent a path or "".
+
+    Times are Unix seconds; ready_at is the earliest moment at which the task may finish.
+    """
 
     id: str
     token_hash: str
     trace_id: str
     created_at: float
+    started_at: float
     ready_at: float
     finished_at: float | None
     request: dict[str, Any]
@@ -46,6 +57,7 @@ class Task:
     video_id: str
     response: dict[str, Any] | None
     delivered: bool
+    deleted: bool
 
 
 class Ledger:
@@ -59,6 +71,18 @@ class Ledger:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(SCHEMA)
+        self._add_columns()
+        self._db.executescript(ADDED_INDEXES)
+
+    def _add_columns(self) -> None:
+        # In one transaction: --ledger may open the file while a sandbox does.
+        self._db.execute("BEGIN IMMEDIATE")
+        for table, columns in ADDED_COLUMNS.items():
+            known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
+            for name, kind in columns.items():
+                if name not in known:
+                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
+        self._db.execute("COMMIT")
 
     def close(self) -> None:
         with self._lock:
@@ -81,13 +105,14 @@ class Ledger:
                     (task.created_at, token_hash, json.dumps(request), trace_id, task.id),
                 ).lastrowid
                 self._db.execute(
-                    "INSERT INTO tasks (id, token_hash, trace_id, created_at, ready_at, request, faults,"
-                    " file, parent, video_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO tasks (id, token_hash, trace_id, created_at, started_at, ready_at, request, faults,"
+                    " file, parent, video_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         task.id,
                         token_hash,
                         trace_id,
                         task.created_at,
+                        task.started_at,
                         task.ready_at,
                         json.dumps(request),
                         json.dumps(sorted(task.faults)),
@@ -127,8 +152,25 @@ class Ledger:
         return _task(rows[0]) if rows else None
 
     def task_of_video(self, video_id: str, token_hash: str) -> Task | None:
-        rows = self._read("SELECT * FROM tasks WHERE video_id = ? AND token_hash = ?", (video_id, token_hash))
+        rows = self._read(
+            "SELECT * FROM tasks WHERE video_id = ? AND token_hash = ? AND deleted = 0", (video_id, token_hash)
+        )
         return _task(rows[0]) if rows else None
+
+    def tasks_of(
+        self, token_hash: str, *, since: float, until: float, limit: int, offset: int
+    ) -> tuple[list[Task], int]:
+        """Return one page of an account's tasks, newest first, and their number on all pages."""
+        listed = "FROM tasks WHERE token_hash = ? AND deleted = 0 AND created_at BETWEEN ? AND ?"
+        rows = self._read(
+            f"SELECT * {listed} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?",
+            (token_hash, since, until, limit, offset),
+        )
+        return [_task(row) for row in rows], self._read(f"SELECT count(*) {listed}", (token_hash, since, until))[0][0]
+
+    def delete(self, task_id: str) -> None:
+        """Hide a task from every look-up; the record of what was accepted stays."""
+        self._write("UPDATE tasks SET deleted = 1 WHERE id = ?", (task_id,))
 
     def open_tasks(self) -> list[Task]:
         """Tasks that are not finished, or whose callback is still due: what a restart takes up again."""
@@ -183,6 +225,7 @@ def _task(row: sqlite3.Row) -> Task:
         token_hash=row["token_hash"],
         trace_id=row["trace_id"],
         created_at=row["created_at"],
+        started_at=row["started_at"] or row["created_at"],
         ready_at=row["ready_at"],
         finished_at=row["finished_at"],
         request=json.loads(row["request"]),
@@ -192,4 +235,5 @@ def _task(row: sqlite3.Row) -> Task:
         video_id=row["video_id"],
         response=json.loads(row["response"]) if row["response"] else None,
         delivered=bool(row["delivered"]),
+        deleted=bool(row["deleted"]),
     )

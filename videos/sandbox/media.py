@@ -2,6 +2,7 @@
 
 import re
 
+from .exchange import Exchange
 from .studio import Studio
 
 TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
@@ -9,11 +10,11 @@ PATH = re.compile(r"/media/([0-9a-f-]{36})/([\w-]+)\.(mp4|jpg)")
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 
 
-def send_media(handler, studio: Studio) -> None:
+def send_media(handler: Exchange, studio: Studio) -> None:
     """Answer one GET or HEAD of a media path: 200, 206, 403, 404 or 416."""
     found = PATH.fullmatch(handler.path.partition("?")[0])
     task = studio.ledger.task(found[1]) if found else None
-    if task is None or task.finished_at is None or task.file != found[2]:
+    if task is None or task.deleted or task.finished_at is None or task.file != found[2]:
         return _deny(handler, 404, "not_found", "no such file")
     if studio.media_is_forbidden(task):
         return _deny(handler, 403, "forbidden", "the link is not available")
@@ -60,5 +61,5 @@ def _copy(file, target, length: int) -> None:
         length -= len(block)
 
 
-def _deny(handler, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
+def _deny(handler: Exchange, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
     handler.answer(status, {"error": {"code": code, "message": message}, "trace_id": handler.trace_id}, headers)

@@ -5,6 +5,7 @@ import itertools
 import logging
 import random
 import secrets
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -59,25 +60,28 @@ class Studio:
 
     def plan(self, wish: Wish, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset) -> Task:
         """Make the task of a valid wish, not yet accepted; Refusal when its parent cannot be read."""
+        created_at = time.time()
         task_id, file = new_id(), secrets.token_urlsafe(16)
         parent = self._find_parent(wish, token_hash, self.media / task_id) if wish.action == "extend" else ""
-        now = time.time()
         early = "early" in faults and wish.callback_url
         wait = 0 if early else self.options.seconds * (SLOWNESS if "slow" in faults else 1)
+        started_at = time.time()
         return Task(
-            task_id,
-            token_hash,
-            trace_id,
-            now,
-            now + wait,
-            None,
-            payload,
-            faults,
-            file,
-            parent,
-            new_id(),
-            None,
-            False,
+            id=task_id,
+            token_hash=token_hash,
+            trace_id=trace_id,
+            created_at=created_at,
+            started_at=started_at,
+            ready_at=started_at + wait,
+            finished_at=None,
+            request=payload,
+            faults=faults,
+            file=file,
+            parent=parent,
+            video_id=new_id(),
+            response=None,
+            delivered=False,
+            deleted=False,
         )
 
     def begin(self, task: Task) -> tuple[threading.Event, threading.Event]:
@@ -92,6 +96,13 @@ class Studio:
             return task.response
         links = {name: self.base_url + task.response[name] for name in ("video_url", "thumbnail_url")}
         return {**task.response, **links}
+
+    def delete(self, task_id: str) -> None:
+        """Forget a task and its files; one that is still being rendered keeps its files unseen."""
+        self.ledger.delete(task_id)
+        task = self.ledger.task(task_id)
+        if task and task.finished_at is not None:
+            shutil.rmtree(self.media / task_id, ignore_errors=True)
 
     def media_is_forbidden(self, task: Task) -> bool:
         return "forbid_media" in task.faults and time.time() < (task.finished_at or 0) + FORBIDDEN_SECONDS

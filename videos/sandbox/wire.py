@@ -32,6 +32,10 @@ def bad_request(message: str) -> Refusal:
     return Refusal(400, "bad_request", message)
 
 
+def too_many_requests() -> Refusal:
+    return Refusal(429, "too_many_requests", "too many requests, try again later", retry_after=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """One valid request for a video; a ratio of None was not asked for, timeout is in seconds."""

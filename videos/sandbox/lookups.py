@@ -1,0 +1,122 @@
+"""POST /luma/tasks: one task, several by id, the list of an account's tasks, and deletion."""
+
+import math
+import re
+import uuid
+from typing import Any
+
+from .exchange import Exchange
+from .ledger import Task
+from .studio import Studio
+from .wire import Refusal, bad_request
+
+LARGEST_BATCH = 500
+USUAL_PAGE = 20
+TASK_ID = re.compile(r"[0-9a-fA-F-]{36}")
+Payload = dict[str, Any]
+
+
+def look_up(exchange: Exchange, payload: Payload, token_hash: str) -> None:
+    """Answer by `action`, which may be left out; null means absent. Refusal for everything else."""
+    studio = exchange.studio
+    if studio.draw_lookup_fault():
+        raise Refusal(500, "api_error", "the provider failed")
+    sent = {name: value for name, value in payload.items() if value is not None}
+    match sent.get("action") or ("retrieve_batch" if "ids" in sent else "retrieve"):
+        case "retrieve":
+            found = _find(studio, [_task_id(sent)], token_hash)
+            exchange.answer(200, {**describe(studio, found[0]), "data": _data(studio, found[0])} if found else {})
+        case "retrieve_batch" if "ids" in sent:
+            items = [describe(studio, task) for task in _find(studio, _ids(sent), token_hash)]
+            exchange.answer(200, {"items": items, "count": len(items)})
+        case "retrieve_batch":
+            tasks, total = _list(studio, sent, token_hash)
+            exchange.answer(200, {"items": [describe(studio, task) for task in tasks], "count": total})
+        case "delete":
+            task_id = _task_id(sent)
+            if not _find(studio, [task_id], token_hash):
+                raise Refusal(404, "task_not_found", f"there is no task {task_id}")
+            studio.delete(task_id)
+            exchange.answer(200, {"id": task_id, "deleted": True})
+        case action:
+            raise Refusal(400, "api_not_implemented", f"action {action!r} is not implemented")
+
+
+def describe(studio: Studio, task: Task) -> Payload:
+    """Build the contract's view of one task, with every key seen at the provider."""
+    shown = {
+        "_id": task.id.replace("-", "")[:24],
+        "id": task.id,
+        "api_id": str(uuid.uuid5(uuid.NAMESPACE_URL, "luma/videos")),
+        "application_id": _stable_id("application", task),
+        "credential_id": _stable_id("credential", task),
+        "user_id": _stable_id("user", task),
+        "created_at": task.created_at,
+        "started_at": task.started_at,
+        "trace_id": task.trace_id,
+        "request": {name: value for name, value in task.request.items() if name != "callback_secret"},
+        "response": studio.result(task) or _running(task),
+    }
+    if task.finished_at is not None:
+        shown |= {"finished_at": task.finished_at, "elapsed": round(task.finished_at - task.started_at, 3)}
+    return shown
+
+
+def _running(task: Task) -> Payload:
+    # The provider's SDK takes any link in the echoed request for the result of a task without a state.
+    return {"task_id": task.id, "state": "processing"}
+
+
+def _data(studio: Studio, task: Task) -> Payload:
+    """Build the copy of the response that the provider's command line client reads: always with `state`."""
+    response = studio.result(task) or _running(task)
+    return {"id": task.id, "state": "failed", **response}
+
+
+def _find(studio: Studio, ids: list[str], token_hash: str) -> list[Task]:
+    """Return the tasks that exist and belong to this account, in the order of their ids."""
+    tasks = [studio.ledger.task(one) for one in dict.fromkeys(ids) if TASK_ID.fullmatch(one)]
+    return [task for task in tasks if task and task.token_hash == token_hash and not task.deleted]
+
+
+def _list(studio: Studio, sent: Payload, token_hash: str) -> tuple[list[Task], int]:
+    """Return one page of the account's tasks, newest first, and how many there are on all pages."""
+    return studio.ledger.tasks_of(
+        token_hash,
+        since=_number(sent, "created_at_min", 0.0),
+        until=_number(sent, "created_at_max", math.inf),
+        limit=min(LARGEST_BATCH, int(_number(sent, "limit", USUAL_PAGE))),
+        offset=min(1 << 62, int(_number(sent, "offset", 0))),
+    )
+
+
+def _task_id(sent: Payload) -> str:
+    task_id = sent.get("id") or sent.get("task_id")
+    if not isinstance(task_id, str) or not task_id:
+        raise bad_request("id is required")
+    return task_id
+
+
+def _ids(sent: Payload) -> list[str]:
+    ids = sent["ids"]
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise bad_request("ids must be a list of strings")
+    if len(ids) > LARGEST_BATCH:
+        raise bad_request(f"at most {LARGEST_BATCH} ids at once")
+    return ids
+
+
+def _number(sent: Payload, name: str, default: float) -> float:
+    """Read a number that is not negative, also from a string; Refusal for anything else."""
+    value = sent.get(name, default)
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not number >= 0 or (number == math.inf and name in sent):
+        raise bad_request(f"{name} must be a number that is not negative")
+    return number
+
+
+def _stable_id(kind: str, task: Task) -> str:
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{task.token_hash}"))
