@@ -8,17 +8,32 @@ holds its connection's mutex, on which Python's garbage collection in another th
 import random
 import sqlite3
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 from django.db.backends.sqlite3 import base
 
 LOOK_EVERY = (0.0005, 0.002)  # seconds; by chance, so that two that wait do not look at the same moments
+
+_WAIT_LIMIT: ContextVar[float] = ContextVar("sqlite_wait_limit", default=float("inf"))
+
+
+@contextmanager
+def lock_wait_limit(seconds: float) -> Iterator[None]:
+    """Wait no longer than this for the write lock at the start of a transaction; other databases ignore it."""
+    token = _WAIT_LIMIT.set(seconds)
+    try:
+        yield
+    finally:
+        _WAIT_LIMIT.reset(token)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def _start_transaction_under_autocommit(self) -> None:
         """Begin; look again and again whether the lock is free, for as long as the timeout allows."""
         patience = self.settings_dict["OPTIONS"].get("timeout", 5.0)
-        deadline = time.monotonic() + patience
+        deadline = time.monotonic() + min(patience, _WAIT_LIMIT.get())
         self._wait_inside(0)
         try:
             while not self._begin(deadline):

@@ -81,6 +81,7 @@ class FrameTile extends HTMLElement {
     upload.upload.addEventListener("progress", ({ loaded, total }) => { bar.value = loaded / total; });
     upload.addEventListener("loadend", () => this.#upload === upload && this.#sent(upload));
     upload.open("POST", this.dataset.uploads);
+    upload.setRequestHeader("Accept", "application/json");
     upload.responseType = "json";
     this.#upload = upload;
     this.dataset.uploading = "";

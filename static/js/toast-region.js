@@ -42,9 +42,11 @@ class ToastRegion extends HTMLElement {
     if (detail.elt.localName === "live-feed") return;
     const status = detail.xhr?.status;
     const number = status >= 500 && detail.xhr.getResponseHeader("X-Request-ID");
+    // While nothing can be stored, the server says why in one sentence.
+    const explained = status === 503 && detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
     this.show({
       level: "error",
-      text: status
+      text: explained ? detail.xhr.responseText : status
         ? WORDS[status] ?? `That did not work: the server answered ${status}. Try again in a moment.${number ? ` An admin finds it in the log by ${number}.` : ""}`
         : "That did not reach the server. Check the connection and try again.",
     });

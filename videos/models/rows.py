@@ -262,6 +262,11 @@ class GenerationQuerySet(models.QuerySet):
         """Tasks whose result should be looked up: nobody calls us back, the callback is late, or we gave up lately."""
         return self.filter(ask_at__lte=now or timezone.now()).exclude(task_id="")
 
+    def poll_now(self) -> int:
+        """Have the sweep look these tasks up at its next tick; return how many there are."""
+        expected = [State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED, State.FAILED]
+        return self.filter(state__in=expected).exclude(task_id="").update(ask_at=timezone.now())
+
     def overdue(self, now=None) -> list:
         """Still without an end a day after all patience was over: its provider cannot be asked (any more)."""
         now = now or timezone.now()

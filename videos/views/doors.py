@@ -1,24 +1,31 @@
 """What is open without sign-in: the provider's callback, and what the provider fetches."""
 
 import logging
+from collections.abc import Callable
+from functools import cache, partial
 from uuid import UUID
 
 from django.contrib.auth.decorators import login_not_required
+from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
 from lumaweb import logs
+from lumaweb.sqlite.base import lock_wait_limit
+from lumaweb.storage_errors import problem_of
 
 from .. import provider, rehearsal
 from ..models import Generation, TemporaryLink, Verdict
 from ..tasks import settle
 from . import delivery
 from .metrics import measured
+from .missed_callbacks import Missed, missed_callbacks
 
 logger = logging.getLogger(__name__)
 
 CALLBACK_AT_MOST = 64 * 1024
+CALLBACK_WAIT = 5.0  # seconds for the database's write lock
 # What a provider fetches is for its eyes alone.
 NOT_KEPT = "private, no-store"
 
@@ -36,12 +43,27 @@ def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     logs.GENERATION.set(str(uuid))
+    body = cache(partial(_body, request))  # a stream, which can be read once
+    try:
+        # The provider waits 10 s for its answer.
+        with lock_wait_limit(CALLBACK_WAIT):
+            return _take_callback(request, uuid, key, body)
+    except Error as error:
+        if not (problem := problem_of(error)):
+            raise
+        logger.warning("callback of generation %s cannot be stored: %s", uuid, problem)
+        return _missed(uuid, key, body())
+
+
+def _take_callback(
+    request: HttpRequest, uuid: UUID, key: str, read: Callable[[], bytes | HttpResponse]
+) -> HttpResponse:
     generation = Generation.objects.only(*Generation.FOR_NEWS).filter(uuid=uuid).order_by().first()
     if generation is None:
         return _rehearsed(request) if rehearsal.opens(uuid, key) else _unknown()
     if not generation.opens_with(key):
         return _unknown()
-    body = _body(request)
+    body = read()
     if isinstance(body, HttpResponse):
         return body
     try:
@@ -52,6 +74,20 @@ def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
     if settle(generation, result, "callback") is Verdict.REFUSED:
         return _unknown()
     return HttpResponse(status=204)
+
+
+def _missed(uuid: UUID, key: str, body: bytes | HttpResponse) -> HttpResponse:
+    """Note whose result it was; the provider may send it again, or may not."""
+    if isinstance(body, HttpResponse):
+        return body
+    try:
+        task_id = provider.read_callback(body).task_id
+    except ValueError:
+        task_id = ""
+    missed_callbacks.note(Missed(uuid, key, task_id))
+    answer = HttpResponse("Nothing can be stored right now.\n", status=503, content_type="text/plain")
+    answer.headers["Retry-After"] = "30"
+    return answer
 
 
 def _body(request: HttpRequest) -> bytes | HttpResponse:
