@@ -103,7 +103,7 @@ def test_what_asks_for_the_same_is_found(client, ada, what):
 
 
 def test_what_was_not_made_is_not_offered(client, ada):
-    a_generation(ada, prompt=FORM["prompt"])
+    a_generation(a_member("cleo"), prompt=FORM["prompt"])
     trashed = made()
     trashed.trash(trashed.member)
     assert send(client).status_code == 200

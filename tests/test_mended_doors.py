@@ -206,11 +206,13 @@ def test_a_callback_in_chunks_through_the_real_web_server(tmp_path):
 def test_an_edited_form_is_another_submission_and_the_same_form_is_not(client, ada):
     key = str(uuid.uuid4())
     asked = {"submission_key": key, "prompt": "A", "count": "1"}
-    for changes in ({}, {}, {"prompt": "B"}, {"count": "2"}, {"loop": "true"}, {"prompt": "B"}):
+    more = {"count": "2", "again": "1"}  # of the same video, which is still queued
+    for changes in ({}, {}, {"prompt": "B"}, more, more, {"loop": "true"}, {"prompt": "B"}):
         assert client.post("/generations/", asked | changes).status_code == 302
     assert Submission.objects.count() == 4
-    client.post("/generations/", {"prompt": "A"})
-    client.post("/generations/", {"prompt": "A"})
+    # Without a key each is a submission of its own.
+    client.post("/generations/", {"prompt": "A", "again": "1"})
+    client.post("/generations/", {"prompt": "A", "again": "1"})
     assert Submission.objects.count() == 6
 
 

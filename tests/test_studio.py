@@ -191,7 +191,7 @@ def test_an_upload_is_kept_when_something_else_is_wrong(client, ada, token):
 
 def test_the_same_picture_is_stored_once(client, ada, token):
     for _ in range(2):
-        client.post("/generations/", asked(start_image=upload(a_picture())))
+        client.post("/generations/", asked(start_image=upload(a_picture()), again="1"))
     assert Frame.objects.count() == 1
     assert Generation.objects.count() == 2
 
@@ -216,7 +216,7 @@ def completed(token, **settings) -> Generation:
 def test_an_extension_knows_its_parent_by_id_and_by_link(client, ada, token):
     parent = completed(token)
     client.post("/generations/", asked(action="extend", video_id=parent.video_id))
-    client.post("/generations/", asked(action="extend", video_url=parent.video_url))
+    client.post("/generations/", asked(action="extend", video_url=parent.video_url, again="1"))
     children = Generation.objects.filter(action="extend")
     assert [(child.parent, child.depth) for child in children] == [(parent, 1), (parent, 1)]
     page = client.get(f"/generations/{parent.uuid}/").content.decode()

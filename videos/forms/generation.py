@@ -15,9 +15,8 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from .. import download, media
-from ..models import Allowance, ApiToken, Frame, Generation, Member, OverBudget, Pool, Submission
+from ..models import Allowance, AlreadyRequested, ApiToken, Frame, Generation, Member, OverBudget, Pool, Submission
 from ..models.budget import shown
-from ..models.request import fingerprint_of
 from ..models.state import REQUEST
 from ..provider import ASPECT_RATIOS, Request
 
@@ -134,6 +133,8 @@ class GenerationForm(forms.Form):
         super().__init__(data, files, initial=initial, **kwargs)
         self.member = member
         self.parent: Generation | None = None
+        # Equal requests, when they stopped this one: the member's own in flight, and the team's finished videos.
+        self.requested: list[Generation] = []
         self.made: list[Generation] = []
 
     # ── Field by field ────────────────────────────────────────────────────────────────────────────────────────
@@ -297,43 +298,33 @@ class GenerationForm(forms.Form):
         depth = self.parent.depth + 1 if self.parent else int(data["action"] == "extend")
         return {"start_frame": data["start"], "end_frame": data["end"], "parent": self.parent, "depth": depth}
 
-    def already_made(self) -> bool:
-        """Whether the team has finished clips of the very same requests: the latest of each are in `made`.
-
-        Only a person is asked, and once: a script that posts a request means it. A form that comes a second time is
-        no new request.
-        """
-        data = self.cleaned_data
-        if data.get("again") or not data.get("form"):
-            return False
-        asked = [self._asked(prompt) for prompt in self.prompts]
-        keys = [self._key(one, line) for line, one in enumerate(asked)]
-        if Submission.objects.filter(member=self.member, key__in=keys).exists():
-            return False
-        self.made = Generation.objects.made_before([fingerprint_of(one | self._linked) for one in asked])
-        if self.made:
-            # So that the answer to the question is a press of its own, and still only one.
-            self.data = self.data.copy()
-            self.data["submission_key"] = str(uuid.uuid4())
-        return bool(self.made)
-
-    def save(self) -> tuple[list[Submission], bool]:
+    def save(self) -> list[Submission]:
         """Create what was asked for, all of it or nothing, one submission for each prompt.
 
-        A form that was sent before gives what it made then, and False. Raises OverBudget.
+        A form that was sent before returns what it made then. Raises AlreadyRequested, after which the form shows the
+        equal requests, and OverBudget.
         """
+        data = self.cleaned_data
+        asked = {self._key(one, line): one | self._linked for line, one in enumerate(map(self._asked, self.prompts))}
         try:
-            with transaction.atomic():
-                opened = [
-                    Submission.objects.open(
-                        self.member, self._key(asked, line), self.cleaned_data["count"], **asked | self._linked
-                    )
-                    for line, asked in enumerate(map(self._asked, self.prompts))
-                ]
+            opened = Submission.objects.open_unless_requested(
+                self.member,
+                asked,
+                data["count"],
+                again=data["again"],
+                # Only a person is asked about finished videos: a script that posts the request later means it.
+                ask_about_made=bool(data["form"]),
+            )
         except OverBudget as error:
             # Of several prompts one was too much; what is said is about all of them.
             raise self.cost.over(error) from None
-        return [submission for submission, _ in opened], any(made for _, made in opened)
+        except AlreadyRequested as error:
+            self.requested, self.made = error.requested, error.made
+            # "Make another" is a press of its own, and still only one.
+            self.data = self.data.copy()
+            self.data["submission_key"] = str(uuid.uuid4())
+            raise
+        return [submission for submission, _ in opened]
 
     def _key(self, asked: dict, line: int) -> uuid.UUID:
         """The form's own key with what it asks for: sent twice it is one, gone back to and edited it is another.

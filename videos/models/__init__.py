@@ -14,11 +14,12 @@ from .search import SearchIndex
 from .share import Share
 from .shelf import Collection, CollectionItem, Star
 from .state import Choice, State
-from .submission import Submission
+from .submission import AlreadyRequested, Submission
 from .token import ApiToken, Health, Pool
 
 __all__ = [
     "Allowance",
+    "AlreadyRequested",
     "ApiToken",
     "Balance",
     "Change",

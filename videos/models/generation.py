@@ -21,7 +21,7 @@ from .budget import RESERVED, SPENT, Balance, Terms
 from .event import Event
 from .frame import Frame, TemporaryLink, digest
 from .leftover import Leftover
-from .rows import GenerationQuerySet, being_extended
+from .rows import GenerationQuerySet, being_extended, is_one_intention
 from .state import (
     ANY,
     ASKED_AFTER_THE_END,
@@ -629,12 +629,13 @@ class Generation(models.Model):
     def retry(self, member) -> tuple[models.Model | None, bool]:
         """Ask for the same again, as a new generation; None where this one is not at its end without a video.
 
-        A second press makes no second one: the key follows from what is repeated.
+        A held key or a second press makes no second one: the key follows from what is repeated, and from how often,
+        where the latest retry is neither under way nor seconds old.
         """
         if self.state not in (State.FAILED, State.UNCONFIRMED, State.CANCELED):
             return None, False
         tried = self.retries.count()
-        if tried and self.retries.filter(state__in=OPEN).exists():
+        if tried and self.retries.filter(is_one_intention(), pk=self.retries.latest("pk").pk).exists():
             tried -= 1
         linked = ("start_frame", "end_frame", "source_video_id", "source_video_url", "parent", "depth")
         same = {name: getattr(self, name) for name in (*REQUEST, *linked)}

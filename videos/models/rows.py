@@ -17,6 +17,7 @@ from .state import (
     HOLDS_A_SLOT,
     IN_THE_TRASH,
     LONGEST_TRANSACTION,
+    ONE_INTENTION,
     OPEN,
     SUBMITTING_AT_MOST,
     Archive,
@@ -168,6 +169,12 @@ class GenerationQuerySet(models.QuerySet):
         latest = made.order_by().values("fingerprint").annotate(latest=Max("pk")).values("latest")
         return list(self.filter(pk__in=latest).select_related("member").order_by("-pk"))
 
+    def requested_by(self, member, fingerprints: list[str], now=None) -> list:
+        """The member's own rows of equal requests that are queued, in flight or just created, the newest first."""
+        # Without the exclusion SQLite would not see that the index of those with a fingerprint has all of them.
+        known = self.exclude(fingerprint="").filter(fingerprint__in=fingerprints, member=member)
+        return list(known.filter(is_one_intention(now)).select_related("member").order_by("-pk"))
+
     def in_flight(self) -> "GenerationQuerySet":
         return self.filter(Unfinished("state"), state__in=OPEN, trashed_at__isnull=True)
 
@@ -276,6 +283,14 @@ class GenerationQuerySet(models.QuerySet):
 
     def worth_saving(self, now=None) -> "GenerationQuerySet":
         return self.filter(archive=Archive.REMOTE, archive_at__lte=now or timezone.now())
+
+
+def is_one_intention(now=None) -> Q:
+    """Whether an equal request now would be the same intention as the row: it is queued, in flight or just created."""
+    now = now or timezone.now()
+    # Bounded on both sides: after a clock that ran ahead was set back, old rows would be new for hours.
+    just_created = Q(created_at__range=(now - ONE_INTENTION, now + ONE_INTENTION))
+    return just_created | Q(state__in=OPEN | {State.UNCONFIRMED})
 
 
 def midnight(day: date) -> datetime:

@@ -18,6 +18,9 @@ QUEUED_AT_MOST = timedelta(hours=24)
 ASKED_AFTER_THE_END = timedelta(hours=24)
 # A row is changed and committed within this time, so a poll that looks back this far misses nothing.
 LONGEST_TRANSACTION = timedelta(seconds=20)
+# An equal request this soon after another is a held key, a double click or a repeating script, whatever became of the
+# first.
+ONE_INTENTION = timedelta(seconds=10)
 # How long the trash keeps what was thrown away.
 IN_THE_TRASH = timedelta(days=30)
 

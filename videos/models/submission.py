@@ -1,14 +1,56 @@
 import uuid
+from collections.abc import Mapping
 
 from django.db import IntegrityError, models, transaction
 
 from .budget import Balance, Terms, month_of
+from .generation import Generation
+from .member import Member
 from .request import fingerprint_of
 from .search import fold
 from .token import ApiToken
 
 
+class AlreadyRequested(Exception):
+    """Equal requests were found, so nothing was created.
+
+    `requested` are the member's own that are queued, in flight or seconds old; `made` are the team's finished videos.
+    """
+
+    def __init__(self, requested: list[Generation], made: list[Generation]) -> None:
+        self.requested, self.made = requested, made
+        super().__init__(f"{len(requested)} equal requests in flight, {len(made)} finished")
+
+
 class SubmissionQuerySet(models.QuerySet):
+    def open_unless_requested(
+        self,
+        member,
+        asked: Mapping[uuid.UUID, dict],
+        takes: int,
+        *,
+        again: bool = False,
+        ask_about_made: bool = False,
+    ) -> list[tuple["Submission", bool]]:
+        """Create a submission for each key and its settings, all or none; return them as `open` does.
+
+        A key that was used before is the same request sent again and is answered with what it made. Otherwise, unless
+        the member asked for it `again`, an equal request stops all of them; `ask_about_made` includes what the team
+        has finished. Raises AlreadyRequested and OverBudget.
+        """
+        with transaction.atomic():
+            # Two equal requests at one instant: the second waits here, then sees the rows of the first. SQLite has
+            # one writer at a time anyway. NO KEY, as every new row that names the member locks the key.
+            Member.objects.select_for_update(no_key=True).get(pk=member.pk)
+            if not again:
+                known = set(self.filter(member=member, key__in=asked).values_list("key", flat=True))
+                fresh = [fingerprint_of(settings) for key, settings in asked.items() if key not in known]
+                requested = Generation.objects.requested_by(member, fresh)
+                made = Generation.objects.made_before(fresh) if ask_about_made else []
+                if requested or made:
+                    raise AlreadyRequested(requested, [row for row in made if row not in requested])
+            return [self.open(member, key, takes, **settings) for key, settings in asked.items()]
+
     def open(
         self,
         member,
@@ -24,8 +66,6 @@ class SubmissionQuerySet(models.QuerySet):
         The only door by which a generation comes into being; it tells why by its first event. False as second:
         nothing new was made. Raises OverBudget, and IntegrityError for a task another generation has.
         """
-        from .generation import Generation
-
         parent = settings.get("parent")
         settings.setdefault("search_text", fold(settings.get("prompt", "")))
         settings.setdefault("shape", parent.shape if parent else settings.get("aspect_ratio", "16:9"))

@@ -251,9 +251,10 @@ def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
         return _refused(request, generation, "Only what failed, was canceled or got no answer can be tried again.")
     if request.htmx and not _on_its_page(request, generation):
         answer = submitted(request, again)
-        if request.POST.get("from") == "dialog":
-            return trigger_client_event(answer, "toast", {"text": "Asked for again. It is on the wall."})
-        return answer
+        if made and request.POST.get("from") != "dialog":
+            return answer
+        words = "Retried. The new video is in the gallery." if made else "Already retried. The video is in the gallery."
+        return trigger_client_event(answer, "toast", {"text": words})
     page_of_new = again.generations.get().get_absolute_url()
     return HttpResponseClientRedirect(page_of_new) if request.htmx else redirect(page_of_new)
 

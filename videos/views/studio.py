@@ -8,7 +8,7 @@ from django_htmx.http import reswap
 
 from .. import provider
 from ..forms import GenerationForm, frames_impossible
-from ..models import ApiToken, Frame, Generation, OverBudget, Submission
+from ..models import AlreadyRequested, ApiToken, Frame, Generation, OverBudget, Submission
 from ..models.state import REQUEST
 from ..tasks import submit_later
 from .context import counts_for
@@ -109,10 +109,10 @@ def generations(request: HttpRequest) -> HttpResponse:
     form = GenerationForm(request.POST, request.FILES, member=request.user)
     if not form.is_valid():
         return _come_back(request, form)
-    if form.already_made():
-        return _come_back(request, form)
     try:
-        submissions, _ = form.save()
+        submissions = form.save()
+    except AlreadyRequested:
+        return _come_back(request, form)
     except OverBudget as error:
         form.add_error(None, str(error))
         return _come_back(request, form)
