@@ -27,6 +27,9 @@ CONTRACT = {
 IN_THE_CONTRACT = {
     "bad_request", "token_mismatched", "api_not_implemented", "invalid_token", "token_expired", "no_token",
     "forbidden", "used_up", "disabled", "too_many_requests", "api_error", "timeout",
+    "invalid_request", "request_too_large", "content_too_large", "task_not_found", "no_api", "unauthorized",
+    "content_moderation", "insufficient_balance", "not_applied", "rate_limited", "busy", "upstream_error",
+    "upstream_timeout",
 }  # fmt: skip
 
 

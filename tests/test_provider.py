@@ -195,7 +195,8 @@ FAILED = Result(
             replace(WHOLE, thumbnail_url="", thumbnail_width=None, thumbnail_height=None, state="", success=None),
         ),
         ("callback_failed", FAILED),
-        ("callback_failed_bare_string", replace(FAILED, error_code="")),
+        # A bare string is transient: the task may still bring a video.
+        ("callback_failed_bare_string", replace(FAILED, status=Status.RUNNING, error_code="")),
         ("callback_pending", Result(TASK, state="pending", success=True)),
         ("callback_processing", Result(TASK, state="processing")),
         ("callback_state_failed", Result(TASK, Status.FAILED, state="failed")),
@@ -233,16 +234,40 @@ def test_a_refusal_inside_a_200_is_a_failed_result():
         ({"video_url": LINK}, Status.COMPLETED),
         ({"video_url": LINK, "state": "processing"}, Status.COMPLETED),
         ({"video_url": LINK, "success": False}, Status.COMPLETED),
-        ({"video_url": LINK, "success": False, "error": {"code": "x"}}, Status.FAILED),
+        ({"video_url": LINK, "success": False, "error": {"code": "x"}}, Status.COMPLETED),
+        ({"video_url": LINK, "state": "failed"}, Status.COMPLETED),
         ({"state": " FAILED "}, Status.FAILED),
-        ({"success": False, "error": "no"}, Status.FAILED),
+        ({"state": "processing", "status": "Rejected"}, Status.FAILED),
+        ({"state": None, "status": "error"}, Status.FAILED),
+        ({"status": "running"}, Status.RUNNING),
+        ({"success": False, "error": "temporary"}, Status.RUNNING),
+        ({"success": False, "error": "api_error"}, Status.RUNNING),
+        ({"success": False, "error": "temporary", "finished_at": 1.5}, Status.FAILED),
+        ({"success": False, "error": "temporary", "state": "canceled"}, Status.FAILED),
         ({"success": False, "error": {"a": 1}}, Status.FAILED),
+        ({"success": False, "error": {}}, Status.RUNNING),
         ({"error": {"code": "used_up"}}, Status.FAILED),
-        ({"error": ["no"]}, Status.FAILED),
+        ({"error": "temporary"}, Status.RUNNING),
+        ({"error": ["no"]}, Status.RUNNING),
     ],
 )
 def test_what_counts_as_final(fields, status):
     assert read_callback(json.dumps({"task_id": TASK, **fields}).encode()).status is status
+
+
+@pytest.mark.parametrize("field", ["state", "status"])
+@pytest.mark.parametrize("word", ["failed", "failure", "error", "cancelled", "canceled", "rejected"])
+def test_every_final_word_ends_a_task_wherever_it_stands(word, field):
+    for said in (word, word.upper(), f" {word.title()} "):
+        assert read_callback(json.dumps({"task_id": TASK, field: said}).encode()).status is Status.FAILED
+        for task in ({"response": {field: said}}, {field: said}, {field: said, "response": None}):
+            result, _ = answered(look, body=json.dumps({"id": TASK, **task}).encode())
+            assert result.status is Status.FAILED, task
+
+
+def test_a_callback_with_the_whole_task_is_read_as_one():
+    result = read_callback(golden("task_completed"))
+    assert (result.task_id, result.status, result.video_url) == (TASK, Status.COMPLETED, LINK)
 
 
 @pytest.mark.parametrize(
@@ -363,16 +388,26 @@ def test_a_running_task_is_read(name):
         (404, b""),
         (404, b"{}"),
         (404, b'{"error": {"code": "not_found", "message": "no such task"}}'),
+        (404, golden("error_404_task_not_found")),
     ],
 )
 def test_an_unknown_task_is_none(status, body):
     assert answered(look, status, body)[0] is None
 
 
-def test_a_gateways_404_is_not_an_unknown_task():
-    error = failure(look, 404, b"<html>nginx</html>")
-    assert (error.code, error.whose) == ("http_404", Whose.ADMIN)
-    assert failure(look, 404, b'{"error": {"code": "api_not_implemented"}}').code == "api_not_implemented"
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"<html>nginx</html>", "http_404"),
+        (golden("error_404_no_api"), "no_api"),
+        (golden("error_404_api_not_implemented"), "api_not_implemented"),
+        (b'{"detail": "Not Found"}', "not_found"),
+        (b'{"error": {"code": "route_gone", "message": "moved"}}', "route_gone"),
+    ],
+)
+def test_a_404_about_the_address_says_nothing_about_a_task(body, code):
+    error = failure(look, 404, body)
+    assert (error.code, error.whose) == (code, Whose.ADMIN)
 
 
 def test_many_tasks_are_read_and_absent_ones_absent():
@@ -385,6 +420,54 @@ def test_many_tasks_are_read_and_absent_ones_absent():
 def test_a_task_nobody_asked_about_is_not_handed_out():
     assert answered(lambda client: client.tasks(["other"]), body=golden("batch"))[0] == {}
     assert failure(lambda client: client.task("other"), body=golden("task_completed")).code == "unreadable"
+
+
+def batches(answer):
+    """Look 50 tasks up at a provider that answers each batch of ids with `answer(ids)`: status and body."""
+    ids = [f"task-{number}" for number in range(50)]
+    calls = []
+
+    def wire(request):
+        calls.append(json.loads(request.content)["ids"])
+        status, body = answer(calls[-1])
+        return httpx.Response(status, content=body)
+
+    async def run():
+        async with new_client(httpx.MockTransport(wire)) as client:
+            return await LumaClient("https://api.example", "secret", client=client).tasks(ids)
+
+    return run, calls
+
+
+def as_items(ids):
+    return 200, json.dumps({"items": [{"id": task_id, "response": {}} for task_id in ids]}).encode()
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [(200, b"{" * 5_000), (200, b"<html>"), (400, b'{"error": {"code": "bad_request"}}'), (413, b""), (422, b"{}")],
+)
+def test_one_unreadable_task_does_not_hide_the_others_of_its_batch(bad):
+    run, calls = batches(lambda ids: bad if "task-30" in ids else as_items(ids))
+    found = asyncio.run(run())
+    assert found.keys() == {f"task-{number}" for number in range(50)} - {"task-30"}
+    assert len(calls) < 15
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "calls_at_most"), [(502, b"<html>", 1), (401, b"", 1), (429, b"", 1), (200, b"<html>", 7)]
+)
+def test_a_provider_that_reads_nothing_is_not_asked_about_each_task(status, body, calls_at_most):
+    run, calls = batches(lambda ids: (status, body))
+    with pytest.raises(ProviderError):
+        asyncio.run(run())
+    assert len(calls) <= calls_at_most
+
+
+@pytest.mark.parametrize("item", [None, 7, "x", [], {}, {"id": None}, {"id": {"a": 1}}, {"id": "other"}])
+def test_an_odd_item_is_passed_over(item):
+    body = json.dumps({"items": [item, {"task_id": TASK, "response": {"video_url": LINK}}]}).encode()
+    assert answered(look_at_two, body=body)[0].keys() == {TASK}
 
 
 def test_no_ids_ask_nothing_and_too_many_are_a_mistake():
@@ -403,7 +486,17 @@ def test_no_ids_ask_nothing_and_too_many_are_a_mistake():
         ({"finished_at": 1.5, "response": {"success": False}}, Status.FAILED),
         ({"response": {"success": False}}, Status.RUNNING),
         ({"response": {"video_url": LINK}}, Status.COMPLETED),
-        ({"response": {"error": "no"}}, Status.FAILED),
+        ({"response": {"error": "no"}}, Status.RUNNING),
+        ({"response": {"success": False, "error": "temporary"}}, Status.RUNNING),
+        ({"finished_at": 1.5, "response": {"success": False, "error": "temporary"}}, Status.FAILED),
+        ({"finished_at": 1.5, "response": {"error": "broke"}}, Status.FAILED),
+        ({"response": {"success": False, "error": "temporary", "state": "failure"}}, Status.FAILED),
+        ({"response": {"task_id": TASK, "state": "processing"}}, Status.RUNNING),
+        ({"response": {"success": False, "error": {"code": "task_failed"}}}, Status.FAILED),
+        ({"success": False, "error": {"code": "task_failed"}, "response": None}, Status.FAILED),
+        ({"finished_at": None, "response": None, "request": {"start_image_url": START}}, Status.RUNNING),
+        ({"video_url": LINK}, Status.COMPLETED),
+        ({"video_url": LINK, "response": {"success": False, "error": {"code": "x"}}}, Status.COMPLETED),
     ],
 )
 def test_what_a_task_says(fields, status):
@@ -425,17 +518,38 @@ def test_an_error_inside_a_200_lookup_is_an_error(call):
     ("status", "code", "whose", "sent"),
     [
         (400, "bad_request", Whose.MEMBER, Sent.REFUSED),
+        (400, "invalid_request", Whose.MEMBER, Sent.REFUSED),
+        (400, "no_token", Whose.ADMIN, Sent.REFUSED),
         (400, "token_mismatched", Whose.ADMIN, Sent.REFUSED),
-        (400, "api_not_implemented", Whose.NOBODY, Sent.REFUSED),
+        (400, "api_not_implemented", Whose.ADMIN, Sent.REFUSED),
+        (400, "no_api", Whose.ADMIN, Sent.REFUSED),
+        (404, "api_not_implemented", Whose.ADMIN, Sent.REFUSED),
+        (404, "no_api", Whose.ADMIN, Sent.REFUSED),
         (401, "invalid_token", Whose.ADMIN, Sent.REFUSED),
         (401, "token_expired", Whose.ADMIN, Sent.REFUSED),
         (401, "no_token", Whose.ADMIN, Sent.REFUSED),
-        (403, "forbidden", Whose.MEMBER, Sent.REFUSED),
+        (401, "token_mismatched", Whose.ADMIN, Sent.REFUSED),
+        (401, "unauthorized", Whose.ADMIN, Sent.REFUSED),
+        (402, "used_up", Whose.ADMIN, Sent.REFUSED),
+        (402, "insufficient_balance", Whose.ADMIN, Sent.REFUSED),
         (403, "used_up", Whose.ADMIN, Sent.REFUSED),
+        (403, "insufficient_balance", Whose.ADMIN, Sent.REFUSED),
+        (403, "forbidden", Whose.MEMBER, Sent.REFUSED),
+        (403, "content_moderation", Whose.MEMBER, Sent.REFUSED),
         (403, "disabled", Whose.ADMIN, Sent.REFUSED),
+        (403, "not_applied", Whose.ADMIN, Sent.REFUSED),
+        (413, "request_too_large", Whose.MEMBER, Sent.REFUSED),
+        (413, "content_too_large", Whose.MEMBER, Sent.REFUSED),
         (429, "too_many_requests", Whose.NOBODY, Sent.REFUSED),
+        (429, "rate_limited", Whose.NOBODY, Sent.REFUSED),
+        (429, "busy", Whose.NOBODY, Sent.REFUSED),
         (500, "api_error", Whose.NOBODY, Sent.MAYBE),
+        (500, "upstream_error", Whose.NOBODY, Sent.MAYBE),
+        (502, "api_error", Whose.NOBODY, Sent.MAYBE),
+        (502, "upstream_error", Whose.NOBODY, Sent.MAYBE),
+        (503, "api_error", Whose.NOBODY, Sent.MAYBE),
         (504, "timeout", Whose.NOBODY, Sent.MAYBE),
+        (504, "upstream_timeout", Whose.NOBODY, Sent.MAYBE),
     ],
 )
 def test_every_error_of_the_contract(call, status, code, whose, sent):
@@ -458,17 +572,44 @@ HTML = b"<html><body><h1>Gateway</h1></body></html>"
         (503, HTML, "api_error", Whose.NOBODY, Sent.MAYBE),
         (504, HTML, "api_error", Whose.NOBODY, Sent.MAYBE),
         (504, b'{"error": "too slow"}', "timeout", Whose.NOBODY, Sent.MAYBE),
+        (500, golden("error_403_forbidden"), "forbidden", Whose.MEMBER, Sent.MAYBE),
+        (200, golden("error_403_forbidden"), "forbidden", Whose.MEMBER, Sent.MAYBE),
+        (202, b"", "unreadable", Whose.NOBODY, Sent.MAYBE),
+        (204, b"", "unreadable", Whose.NOBODY, Sent.MAYBE),
+        (200, b'{"success": false, "error": "busy"}', "busy", Whose.NOBODY, Sent.MAYBE),
+        (200, b'{"state": "failed"}', "unreadable", Whose.NOBODY, Sent.MAYBE),
         (500, b'{"error": {"code": "used_up"}}', "used_up", Whose.ADMIN, Sent.MAYBE),
         (400, b'{"error": {"code": "api_error"}}', "api_error", Whose.NOBODY, Sent.MAYBE),
         (400, b'{"error": "prompt is required"}', "bad_request", Whose.MEMBER, Sent.REFUSED),
         (403, b'{"error": "used_up"}', "used_up", Whose.ADMIN, Sent.REFUSED),
         (400, b'{"error": {"code": "new_word"}}', "new_word", Whose.MEMBER, Sent.REFUSED),
         (402, b'{"error": {"message": "pay"}}', "used_up", Whose.ADMIN, Sent.REFUSED),
+        (400, b'{"error": {"code": "USED_UP"}}', "used_up", Whose.ADMIN, Sent.REFUSED),
+        (400, b"", "bad_request", Whose.MEMBER, Sent.REFUSED),
+        (400, HTML, "http_400", Whose.ADMIN, Sent.REFUSED),
+        (401, b'{"message": "Unauthorized"}', "unauthorized", Whose.ADMIN, Sent.REFUSED),
+        (401, b'{"error": {"code": "key_revoked"}}', "key_revoked", Whose.ADMIN, Sent.REFUSED),
+        (401, HTML, "http_401", Whose.ADMIN, Sent.REFUSED),
+        (403, b'{"error": {"code": "new_word"}}', "new_word", Whose.ADMIN, Sent.REFUSED),
+        (403, b'{"error": "not for you"}', "unexplained", Whose.ADMIN, Sent.REFUSED),
+        (403, b'{"message": "not for you", "code": 7}', "unexplained", Whose.ADMIN, Sent.REFUSED),
+        (403, b'{"message": "no", "code": "forbidden"}', "forbidden", Whose.MEMBER, Sent.REFUSED),
+        (403, b"", "unexplained", Whose.ADMIN, Sent.REFUSED),
+        (404, b'{"detail": "Not Found"}', "not_found", Whose.ADMIN, Sent.REFUSED),
+        (404, golden("error_404_task_not_found"), "task_not_found", Whose.NOBODY, Sent.REFUSED),
+        (405, b'{"detail": "Method Not Allowed"}', "http_405", Whose.ADMIN, Sent.REFUSED),
+        (413, b"", "request_too_large", Whose.MEMBER, Sent.REFUSED),
+        (413, HTML, "http_413", Whose.ADMIN, Sent.REFUSED),
+        (422, b'{"detail": [{"loc": ["prompt"]}]}', "bad_request", Whose.MEMBER, Sent.REFUSED),
         (403, HTML, "http_403", Whose.ADMIN, Sent.REFUSED),
         (404, HTML, "http_404", Whose.ADMIN, Sent.REFUSED),
         (408, HTML, "http_408", Whose.ADMIN, Sent.MAYBE),
         (409, b'{"error": {"code": "conflict"}}', "conflict", Whose.ADMIN, Sent.MAYBE),
+        (409, golden("error_403_used_up"), "used_up", Whose.ADMIN, Sent.MAYBE),
+        (499, b"", "http_499", Whose.ADMIN, Sent.MAYBE),
         (429, HTML, "too_many_requests", Whose.NOBODY, Sent.REFUSED),
+        (300, b"", "redirected", Whose.ADMIN, Sent.MAYBE),
+        (308, golden("error_403_used_up"), "redirected", Whose.ADMIN, Sent.REFUSED),
         (301, b"", "redirected", Whose.ADMIN, Sent.REFUSED),
         (307, b"", "redirected", Whose.ADMIN, Sent.REFUSED),
         (302, b"", "redirected", Whose.ADMIN, Sent.MAYBE),
@@ -485,6 +626,20 @@ HTML = b"<html><body><h1>Gateway</h1></body></html>"
 def test_other_answers_to_a_paid_request(status, body, code, whose, sent):
     error = failure(submit, status, body, headers={"location": "https://elsewhere.example/"})
     assert (error.status, error.code, error.whose, error.sent) == (status, code, whose, sent)
+
+
+def test_an_error_that_names_a_task_keeps_its_id():
+    for status, body in [
+        (500, {"error": {"code": "api_error", "message": "oh"}, "task_id": TASK}),
+        (504, {"error": {"code": "timeout", "task_id": TASK}}),
+        (502, {"error": "late", "data": {"task_id": TASK}}),
+    ]:
+        assert failure(submit, status, json.dumps(body).encode()).task_id == TASK
+    assert failure(submit, 500, b'{"error": {"code": "api_error"}, "id": "no-task"}').task_id == ""
+
+
+def test_a_task_id_one_level_down_is_found():
+    assert answered(submit, body=json.dumps({"success": True, "data": {"task_id": TASK}}).encode())[0].task_id == TASK
 
 
 def test_an_answer_that_cannot_be_unpacked_is_unreadable():

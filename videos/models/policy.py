@@ -223,6 +223,24 @@ POST = {
     ),
 }
 
+# The other generation of the provider's documentation has these words for the same.
+for other, code in {
+    "invalid_request": "bad_request",
+    "request_too_large": "bad_request",
+    "content_too_large": "bad_request",
+    "task_not_found": "bad_request",
+    "no_api": "api_not_implemented",
+    "unauthorized": "invalid_token",
+    "content_moderation": "forbidden",
+    "insufficient_balance": "used_up",
+    "not_applied": "disabled",
+    "rate_limited": "too_many_requests",
+    "busy": "too_many_requests",
+    "upstream_error": "api_error",
+    "upstream_timeout": "timeout",
+}.items():
+    POST[other] = POST[code]
+
 # What a task that was accepted can end with, where the words differ from those above.
 TASK = {
     "api_error": Rule(

@@ -5,17 +5,18 @@ import json
 import re
 import ssl
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
 
 import httpx
 
-from .errors import ProviderError, code_by_status, retry_after, sent_by, whose_matter
+from .errors import NO_TASK, ProviderError, code_by_status, known_code, retry_after, sent_by, whose_matter
 from .listing import TaskPage, listing_payload, read_page
-from .parsing import error_words, read_result, read_task
-from .types import BATCH_LIMIT, Request, Result, Sent, Status, Whose
-from .values import identifier, parse_json
+from .parsing import error_words, read_result, read_task, task_ids_of
+from .types import BATCH_LIMIT, CODE_LENGTH, MESSAGE_LENGTH, Request, Result, Sent, Status, Whose
+from .values import clean_text, identifier, parse_json
 
 # Seconds for all of one call whose answer comes at once, however slowly it drips.
 POST_AT_MOST = 45.0
@@ -42,8 +43,13 @@ class LumaClient:
         response, body = await self._post("/luma/videos", request.payload(), read_timeout=read_timeout)
         document = self._document(response, body)
         result = read_result(document)
-        if not result.task_id and result.status is Status.RUNNING:
-            raise _unreadable(response, "The provider's answer names no task.")
+        if not result.task_id:
+            result = replace(result, task_id=next(task_ids_of(document | {"id": None}), ""))
+        if not result.task_id and result.status is not Status.COMPLETED:
+            # Without a task even the provider's own "failed" leaves doubt: it answered with success.
+            raise self._answered_error(response, document) or _unreadable(
+                response, "The provider's answer names no task."
+            )
         return result
 
     async def task(self, task_id: str) -> Result | None:
@@ -54,26 +60,47 @@ class LumaClient:
         document = self._document(response, body, allow_empty=True)
         if not document:
             return None
-        if not ({"id", "response", "finished_at"} & document.keys()):
+        if not ({"id", "task_id", "response", "finished_at"} & document.keys()):
             raise self._answered_error(response, document) or _unreadable(response, "This is not a task.")
-        named = identifier(document.get("id"))
-        if named and named.lower() != task_id.strip().lower():
+        named = [name.lower() for name in task_ids_of(document)]
+        if named and task_id.strip().lower() not in named:
             raise _unreadable(response, "The provider answered about another task.")
         return read_task(document, task_id)
 
     async def tasks(self, ids: Iterable[str]) -> dict[str, Result]:
-        """Look up to 50 tasks up in one call; unknown ids are absent; raise ProviderError, ValueError."""
+        """Look up to 50 tasks up in one call; unknown ids are absent; raise ProviderError, ValueError.
+
+        An answer that cannot be read, or a refusal that may be about one of the ids, is asked for again in halves, so
+        that one bad task does not hide the others. What stays unreadable then is absent.
+        """
         wanted = {task_id.strip().lower(): task_id for task_id in ids}
         if len(wanted) > BATCH_LIMIT:
             raise ValueError(f"At most {BATCH_LIMIT} tasks can be looked up at once.")
         if not wanted:
             return {}
-        response, body = await self._post("/luma/tasks", {"action": "retrieve_batch", "ids": list(wanted.values())})
+        found: dict[str, Result] = {}
+        failed: ProviderError | None = None
+        pending, calls = [list(wanted.values())], 0
+        while pending:
+            batch, calls = pending.pop(0), calls + 1
+            try:
+                found |= await self._batch(batch, wanted)
+            except ProviderError as error:
+                failed = failed or error
+                if not _may_be_one_task(error) or (not found and calls >= 7) or calls >= BATCH_LIMIT:
+                    break
+                if len(batch) > 1:
+                    half = len(batch) // 2
+                    pending += [batch[:half], batch[half:]]
+        if failed and not found:
+            raise failed
+        return found
+
+    async def _batch(self, ids: list[str], wanted: dict[str, str]) -> dict[str, Result]:
+        response, body = await self._post("/luma/tasks", {"action": "retrieve_batch", "ids": ids})
         found = {}
         for item in self._items(response, body):
-            if not isinstance(item, dict):
-                continue
-            task_id = wanted.get(identifier(item.get("id")).lower())
+            task_id = next((wanted[name.lower()] for name in task_ids_of(item) if name.lower() in wanted), None)
             if task_id is not None:
                 found[task_id] = read_task(item, task_id)
         return found
@@ -150,7 +177,7 @@ class LumaClient:
         """Return the JSON object of a 2xx answer; raise ProviderError for everything else."""
         document = parse_json(body)
         if not response.is_success:
-            raise self._error(response, document)
+            raise self._error(response, document, body)
         if allow_empty and (document is None and body is not None and body.strip() in (b"", b"null")):
             return {}
         if not isinstance(document, dict):
@@ -158,22 +185,28 @@ class LumaClient:
         return document
 
     def _answered_error(self, response: httpx.Response, document: dict[str, Any]) -> ProviderError | None:
-        return self._error(response, document) if document.get("error") else None
+        return self._error(response, document, b"") if document.get("error") else None
 
-    def _error(self, response: httpx.Response, document: Any) -> ProviderError:
+    def _error(self, response: httpx.Response, document: Any, body: bytes | None) -> ProviderError:
         status = response.status_code
         fields = document if isinstance(document, dict) else {}
         code, message = error_words(fields.get("error"))
-        spoken = bool(code or message)
-        code = code or code_by_status(status, spoken)
+        if not code and not message:
+            # Not the contract's form; its words help an admin all the same.
+            code = known_code(clean_text(fields.get("code"), CODE_LENGTH))
+            message = clean_text(fields.get("message") or fields.get("detail"), MESSAGE_LENGTH)
+        page = not isinstance(document, dict) and bool(body is None or body.strip())
+        if not code or 300 <= status < 400:
+            code = code_by_status(status, page=page, spoken=bool(message))
         return ProviderError(
             code,
             (message or response.reason_phrase or f"HTTP {status}").replace(self._token, "…"),
             status=status,
             trace_id=identifier(fields.get("trace_id")),
-            whose=whose_matter(status, code, spoken),
+            whose=whose_matter(status, code),
             sent=sent_by(status, code),
             retry_after=retry_after(response.headers.get("retry-after", "")),
+            task_id=next(task_ids_of(fields | {"id": None}), ""),
         )
 
 
@@ -196,13 +229,18 @@ def _unreadable(response: httpx.Response, message: str) -> ProviderError:
 
 
 def _is_absent(body: bytes | None) -> bool:
-    """Tell the provider's own "no such task" from a gateway's 404, which says nothing about the task."""
+    """Tell the provider's own "no such task" from the 404 of a wrong address or a gateway."""
     if body is None:
         return False
     document = parse_json(body)
     if isinstance(document, dict):
-        return error_words(document.get("error"))[0] != "api_not_implemented"
+        return not document or error_words(document.get("error"))[0] in NO_TASK
     return body.strip() in (b"", b"null", b"[]")
+
+
+def _may_be_one_task(error: ProviderError) -> bool:
+    """Whether a batch may have failed for one of its tasks, and the others could be read without it."""
+    return error.code == "unreadable" or error.status in (400, 413, 422)
 
 
 @cache

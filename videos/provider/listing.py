@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from .errors import ProviderError
-from .parsing import read_task
+from .parsing import read_task, task_ids_of
 from .types import Result
-from .values import identifier, moment
+from .values import moment
 
 # Items of one page. A provider may give fewer.
 PAGE_SIZE = 100
@@ -55,10 +55,6 @@ def read_page(items: list[Any]) -> TaskPage:
     """Read the items of one page; an item without an id is left out."""
     tasks = []
     for item in items:
-        if not isinstance(item, dict):
-            continue
-        response = item.get("response")
-        inner = response.get("task_id") if isinstance(response, dict) else None
-        if task_id := identifier(item.get("id")) or identifier(item.get("task_id")) or identifier(inner):
+        if task_id := next(task_ids_of(item), ""):
             tasks.append(ListedTask(read_task(item, task_id), moment(item.get("created_at"))))
     return TaskPage(tuple(tasks), len(items))

@@ -1,10 +1,11 @@
 """Reading results, tasks and callbacks."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from .errors import WHOSE_BY_CODE
+from .errors import known_code
 from .types import ASKED_URL_LENGTH, ASPECT_RATIOS, CODE_LENGTH, MESSAGE_LENGTH, PROMPT_LENGTH, Request, Result, Status
 from .values import (
     bounded_int,
@@ -17,6 +18,9 @@ from .values import (
     refuse_number,
     web_link,
 )
+
+# A task that says one of these in `state` or `status` has ended without a video.
+FINAL_WORDS = frozenset({"failed", "failure", "error", "cancelled", "canceled", "rejected"})
 
 
 def read_callback(body: bytes) -> Result:
@@ -38,75 +42,84 @@ def read_callback(body: bytes) -> Result:
     if not isinstance(document, dict):
         raise ValueError("The body is not a JSON object.")
     check_texts(document)
+    if isinstance(document.get("response"), dict):
+        # The whole task, as a look-up would answer it.
+        return read_task(document, next(task_ids_of(document), ""))
     return read_result(document)
 
 
-def read_result(document: dict[str, Any], *, task_id: str = "", finished: bool = False) -> Result:
-    code, message = error_words(document.get("error"))
-    success = document.get("success")
+def read_result(document: dict[str, Any], *, task_id: str = "", outer: dict[str, Any] | None = None) -> Result:
+    """Read a result; `outer` is the task around it, whose own words count where the result has none."""
+    # An explicit null means absent.
+    outer = outer or {}
+    fields = outer | {name: value for name, value in document.items() if value is not None}
+    code, message = error_words(fields.get("error"))
+    success = fields.get("success")
     success = success if isinstance(success, bool) else None
-    state = clean_text(document.get("state"), CODE_LENGTH)
-    video_url = web_link(document.get("video_url"))
+    words = {
+        clean_text(source.get(name), CODE_LENGTH).lower()
+        for source in (document, outer)
+        for name in ("state", "status")
+    }
+    video_url = web_link(fields.get("video_url"))
     return Result(
-        task_id=task_id or identifier(document.get("task_id")),
+        task_id=task_id or identifier(fields.get("task_id")),
         status=_status(
-            failed_with_error=bool(code or message),
-            success=success,
-            state=state,
             video_url=video_url,
-            finished=finished,
+            ended_badly=not words.isdisjoint(FINAL_WORDS),
+            success=success,
+            error=fields.get("error"),
+            finished=bool(fields.get("finished_at")),
         ),
-        video_id=identifier(document.get("video_id")),
+        video_id=identifier(fields.get("video_id")),
         video_url=video_url,
-        video_width=pixels(document.get("video_width")),
-        video_height=pixels(document.get("video_height")),
-        thumbnail_url=web_link(document.get("thumbnail_url")),
-        thumbnail_width=pixels(document.get("thumbnail_width")),
-        thumbnail_height=pixels(document.get("thumbnail_height")),
-        prompt=clean_text(document.get("prompt"), PROMPT_LENGTH),
-        state=state,
+        video_width=pixels(fields.get("video_width")),
+        video_height=pixels(fields.get("video_height")),
+        thumbnail_url=web_link(fields.get("thumbnail_url")),
+        thumbnail_width=pixels(fields.get("thumbnail_width")),
+        thumbnail_height=pixels(fields.get("thumbnail_height")),
+        prompt=clean_text(fields.get("prompt"), PROMPT_LENGTH),
+        state=clean_text(fields.get("state"), CODE_LENGTH) or clean_text(fields.get("status"), CODE_LENGTH),
         success=success,
         error_code=code,
         error_message=message,
-        trace_id=identifier(document.get("trace_id")),
+        trace_id=identifier(fields.get("trace_id")),
     )
 
 
-def _status(*, failed_with_error: bool, success: bool | None, state: str, video_url: str, finished: bool) -> Status:
+def _status(*, video_url: str, ended_badly: bool, success: bool | None, error: Any, finished: bool) -> Status:
     """Decide what a result means; in doubt RUNNING, because a wrong FAILED would hide a paid video.
 
-    A `completed` without a video is doubt: there is nothing to save yet, and the next look may bring it;
-    whoever waits has a deadline of their own. A bare `success: false` is doubt too, until the task is
-    marked as finished.
+    A `completed` without a video is doubt: there is nothing to save yet, and the next look-up may bring it; whoever
+    waits has a deadline of their own. A bare string as error is transient ("temporary" in the provider's own client
+    tests) until the task is marked as finished, and so is a bare `success: false`. A task that is finished and says
+    nothing at all is RUNNING: `finished_at` and `response` may be written a moment apart.
     """
-    if state.lower() == "failed" or (failed_with_error and success is False):
-        return Status.FAILED
     if video_url:
         return Status.COMPLETED
-    if success is False and finished:
+    if ended_badly:
         return Status.FAILED
-    if failed_with_error and success is None:
+    if success is not True and isinstance(error, dict) and error:
+        return Status.FAILED
+    if finished and (success is False or (success is None and error)):
         return Status.FAILED
     return Status.RUNNING
 
 
 def read_task(document: dict[str, Any], task_id: str) -> Result:
-    """Read one task of /luma/tasks; the id asked for stands, whatever the response inside repeats.
-
-    `finished_at` with an empty response is RUNNING: the two may be written a moment apart, and nothing
-    says that it failed.
-    """
+    """Read one task of /luma/tasks; the id asked for stands, whatever the response inside repeats."""
     response = document.get("response")
-    result = read_result(
-        response if isinstance(response, dict) else {},
-        task_id=task_id,
-        finished=bool(document.get("finished_at")),
-    )
-    return replace(
-        result,
-        trace_id=result.trace_id or identifier(document.get("trace_id")),
-        request=echoed_request(document.get("request")),
-    )
+    result = read_result(response if isinstance(response, dict) else {}, task_id=task_id, outer=document)
+    return replace(result, request=echoed_request(document.get("request")))
+
+
+def task_ids_of(item: Any) -> Iterator[str]:
+    """Yield the ids under which an answer may name its task, the surest first."""
+    if not isinstance(item, dict):
+        return
+    inner = [item.get(name) for name in ("response", "data", "error")]
+    candidates = [item.get("id"), item.get("task_id"), *(one.get("task_id") for one in inner if isinstance(one, dict))]
+    yield from filter(None, map(identifier, candidates))
 
 
 def echoed_request(echo: Any) -> Request | None:
@@ -134,8 +147,10 @@ def error_words(error: Any) -> tuple[str, str]:
     """Return code and message of an `error` that is an object, a bare string, or something else."""
     if isinstance(error, dict):
         code, message = clean_text(error.get("code"), CODE_LENGTH), clean_text(error.get("message"), MESSAGE_LENGTH)
+        code = known_code(code) or code
         return code, message or ("" if code or not error else "The provider gave no reason.")
     if isinstance(error, str):
         word = clean_text(error, MESSAGE_LENGTH)
-        return (word, "") if word in WHOSE_BY_CODE else ("", word)
+        code = known_code(word)
+        return (code, "") if code else ("", word)
     return ("", "The provider gave no reason.") if error else ("", "")
