@@ -44,10 +44,10 @@ def fetch(url: str, most_bytes: int) -> bytes:
         raise Unreadable(str(getattr(wrong, "reason", None) or wrong) or type(wrong).__name__) from wrong
 
 
-def fetch_image(url: str, target: Path) -> None:
-    """Save the picture behind a link as an upright RGB PNG; Unreadable when it is none."""
+def save_image(encoded: bytes, target: Path) -> None:
+    """Save a picture as an upright RGB PNG; Unreadable when it is none."""
     try:
-        with Image.open(io.BytesIO(fetch(url, IMAGE_BYTES))) as picture:
+        with Image.open(io.BytesIO(encoded)) as picture:
             if picture.width * picture.height > IMAGE_PIXELS:
                 raise Unreadable(f"{picture.width}x{picture.height} pixels are too many")
             # Far more pixels than any clip has would only make every later step slow.

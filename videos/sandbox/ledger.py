@@ -26,6 +26,9 @@ CREATE TABLE IF NOT EXISTS callbacks (
     status INTEGER, error TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS callbacks_task ON callbacks (task_id);
+CREATE TABLE IF NOT EXISTS files (
+    name TEXT PRIMARY KEY, token_hash TEXT NOT NULL, uploaded_at REAL NOT NULL, expires_at REAL NOT NULL
+);
 """
 # Added after the first release of the file: a sandbox keeps the ledger of an earlier version.
 ADDED_COLUMNS = {
@@ -167,6 +170,20 @@ class Ledger:
             (token_hash, since, until, limit, offset),
         )
         return [_task(row) for row in rows], self._read(f"SELECT count(*) {listed}", (token_hash, since, until))[0][0]
+
+    def has_tasks(self, token_hash: str) -> bool:
+        return bool(self._read("SELECT 1 FROM tasks WHERE token_hash = ? LIMIT 1", (token_hash,)))
+
+    def add_file(self, name: str, token_hash: str, expires_at: float) -> None:
+        self._write(
+            "INSERT INTO files (name, token_hash, uploaded_at, expires_at) VALUES (?, ?, ?, ?)",
+            (name, token_hash, time.time(), expires_at),
+        )
+
+    def file(self, name: str) -> sqlite3.Row | None:
+        """Return name, token_hash, uploaded_at and expires_at of an uploaded file."""
+        rows = self._read("SELECT * FROM files WHERE name = ?", (name,))
+        return rows[0] if rows else None
 
     def delete(self, task_id: str) -> None:
         """Hide a task from every look-up; the record of what was accepted stays."""

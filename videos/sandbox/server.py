@@ -1,22 +1,26 @@
 """HTTP on loopback: the routes of the API, of the media, and who may call them."""
 
-import hashlib
 import logging
-import re
 import sys
 from http.server import ThreadingHTTPServer
 
+from .accounts import Account, authenticate
 from .exchange import Exchange
 from .ledger import new_id
 from .lookups import look_up
 from .media import send_media
 from .studio import Studio
 from .submission import submit
-from .wire import Refusal, read_json_object, too_many_requests
+from .uploads import API_UPLOAD, LARGEST_FORM, PLATFORM_UPLOAD, send_upload, upload
+from .wire import Refusal, read_json_object
 
-TOKEN = re.compile(r"sandbox(-.+)?")
-LIMITED = "sandbox-limited"
-LARGEST_JSON = 1 << 20
+# Bytes of a body, for each operation.
+LARGEST_BODY = {
+    "/luma/videos": 1 << 20,
+    "/luma/tasks": 1 << 20,
+    API_UPLOAD: LARGEST_FORM,
+    PLATFORM_UPLOAD: LARGEST_FORM,
+}
 log = logging.getLogger(__name__)
 
 
@@ -42,12 +46,10 @@ class Handler(Exchange):
     def do_GET(self) -> None:
         self.trace_id = new_id()
         self.ignore_body()
-        if self.path.startswith("/media/"):
-            send_media(self, self.studio)
-        elif self.route in ("/", "/healthz"):
-            self.answer(200, {"provider": "sandbox"})
-        else:
-            self.refuse(self._no_api())
+        try:
+            self._get()
+        except Refusal as refusal:
+            self.refuse(refusal)
 
     do_HEAD = do_GET
 
@@ -65,29 +67,31 @@ class Handler(Exchange):
 
     do_PATCH = do_DELETE = do_OPTIONS = do_PUT
 
+    def _get(self) -> None:
+        if self.path.startswith("/media/"):
+            send_media(self, self.studio)
+        elif self.path.startswith("/files/"):
+            send_upload(self, self._account().hash)
+        elif self.route in ("/", "/healthz"):
+            self.answer(200, {"provider": "sandbox"})
+        else:
+            raise self._no_api()
+
     def _post(self) -> None:
-        if self.route not in ("/luma/videos", "/luma/tasks"):
+        if (limit := LARGEST_BODY.get(self.route)) is None:
             self.ignore_body()
             raise self._no_api()
-        body = self.read_body(LARGEST_JSON)
-        token = self._token()
-        token_hash = hashlib.sha256(token.encode()).hexdigest()
-        payload = read_json_object(body)
-        if self.route == "/luma/videos":
-            submit(self, payload, token, token_hash)
+        body = self.read_body(limit)
+        account = self._account()
+        if self.route in (API_UPLOAD, PLATFORM_UPLOAD):
+            upload(self, body, account.hash)
+        elif self.route == "/luma/videos":
+            submit(self, read_json_object(body), account)
         else:
-            look_up(self, payload, token_hash)
+            look_up(self, read_json_object(body), account.hash)
 
-    def _token(self) -> str:
-        scheme, _, token = self.headers.get("Authorization", "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise Refusal(401, "no_token", "an Authorization header with a Bearer token is required")
-        if not TOKEN.fullmatch(token):
-            raise Refusal(401, "invalid_token", "the token is not valid")
-        if token == LIMITED:
-            raise too_many_requests()
-        return token
+    def _account(self) -> Account:
+        return authenticate(self.headers.get("Authorization", ""), self.studio.ledger)
 
     def _no_api(self) -> Refusal:
         return Refusal(404, "no_api", f"there is no API at {self.route}")

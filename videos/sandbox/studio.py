@@ -16,7 +16,8 @@ from typing import Any
 from .callbacks import deliver
 from .crew import Crew, Outcome
 from .faults import draw_faults
-from .fetch import VIDEO_BYTES, Unreadable, fetch, fetch_image
+from .fetch import IMAGE_BYTES, VIDEO_BYTES, Unreadable, fetch, save_image
+from .filestore import FileStore
 from .films import last_frame
 from .ledger import Ledger, Task, new_id
 from .options import Options
@@ -34,6 +35,7 @@ class Studio:
     def __init__(self, options: Options, ledger: Ledger, base_url: str):
         self.options, self.ledger, self.base_url = options, ledger, base_url
         self.media = options.data / "media"
+        self.files = FileStore(options.data / "files", ledger)
         self._crew = Crew()
         self._errands = ThreadPoolExecutor(8, "errand")
         self._postmen = ThreadPoolExecutor(32, "postman")
@@ -107,6 +109,9 @@ class Studio:
     def media_is_forbidden(self, task: Task) -> bool:
         return "forbid_media" in task.faults and time.time() < (task.finished_at or 0) + FORBIDDEN_SECONDS
 
+    def file_link(self, name: str) -> str:
+        return f"{self.base_url}/files/{name}"
+
     def video_file(self, task: Task) -> Path:
         return self.media / task.id / f"{task.file}.mp4"
 
@@ -147,7 +152,7 @@ class Studio:
             picture = folder / f"{end}.png"
             try:
                 if not picture.exists():
-                    fetch_image(url, picture)
+                    save_image(self._read_frame(url, task.token_hash), picture)
             except Unreadable as wrong:
                 message = f"could not fetch {end}_image_url: {wrong}"
                 self._finish(task, {"error": {"code": "bad_request", "message": message}})
@@ -170,6 +175,13 @@ class Studio:
         }
         hurry = "early" in task.faults
         self._crew.render(job, lambda outcome: self._finish_later(task, outcome), first=hurry)
+
+    def _read_frame(self, url: str, token_hash: str) -> bytes:
+        """Read the picture behind a link; one that was uploaded here is for its own account only."""
+        uploaded = url.partition("?")[0].removeprefix(self.file_link(""))
+        if uploaded != url.partition("?")[0]:
+            return self.files.find(uploaded, token_hash).path.read_bytes()
+        return fetch(url, IMAGE_BYTES)
 
     def _finish_later(self, task: Task, outcome: Outcome) -> None:
         self._agenda.at(task.ready_at, lambda: self._postmen.submit(self._logged, self._finish, task, outcome))

@@ -5,22 +5,22 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .accounts import Account
 from .exchange import Exchange
 from .faults import UNACCEPTED_GATEWAY
 from .ledger import Task
 from .wire import Refusal, Wish, read_wish, too_many_requests
 
-USED_UP = "sandbox-used-up"
 LONGEST_HANG = 900.0
 EARLY_PATIENCE = 25.0
 GATEWAY = "502 Bad Gateway"
 
 
-def submit(exchange: Exchange, payload: dict[str, Any], token: str, token_hash: str) -> None:
+def submit(exchange: Exchange, payload: dict[str, Any], account: Account) -> None:
     """Answer one request for a video; Refusal, noted in the ledger, when nothing is accepted."""
-    studio = exchange.studio
+    studio, token_hash = exchange.studio, account.hash
     try:
-        if token == USED_UP:
+        if account.is_used_up:
             raise Refusal(403, "used_up", "the balance of this token is used up")
         wish = read_wish(payload)
         faults = studio.draw_faults(wish.prompt)

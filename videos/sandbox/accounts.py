@@ -1,0 +1,51 @@
+"""API tokens and the accounts behind them."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from .ledger import Ledger
+from .wire import Refusal, too_many_requests
+
+SERVED = re.compile(r"sandbox(-.+)?")
+USED_UP, LIMITED, REVOKED_LATER = "sandbox-used-up", "sandbox-limited", "sandbox-revoked-later"
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A caller. `sandbox-a` and `sandbox-a:2` are two tokens of one account, which hash stands for."""
+
+    token: str
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(self.token.partition(":")[0].encode()).hexdigest()
+
+    @property
+    def is_used_up(self) -> bool:
+        return self.token == USED_UP
+
+
+def bearer(authorization: str) -> str:
+    """Read the token out of an Authorization header; Refusal when there is none."""
+    scheme, _, token = authorization.partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Refusal(401, "no_token", "an Authorization header with a Bearer token is required")
+    return token.strip()
+
+
+def authenticate(authorization: str, ledger: Ledger) -> Account:
+    """Return the account of an API token; Refusal when the token may not call at all."""
+    token = bearer(authorization)
+    if not SERVED.fullmatch(token):
+        raise Refusal(401, "invalid_token", "the token is not valid")
+    if token == LIMITED:
+        raise too_many_requests()
+    account = Account(token)
+    if token == REVOKED_LATER and ledger.has_tasks(account.hash):
+        raise revoked()
+    return account
+
+
+def revoked() -> Refusal:
+    return Refusal(401, "invalid_token", "the token has been revoked")
