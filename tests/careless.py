@@ -1,6 +1,6 @@
 """The settings of an installation whose database takes no care, for tests/test_doctor.py."""
 
-from lumaweb.settings import *  # noqa: F403
-from lumaweb.settings import DATABASES
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES
 
 DATABASES["default"]["OPTIONS"] |= {"init_command": "PRAGMA journal_mode=DELETE; PRAGMA synchronous=OFF;"}

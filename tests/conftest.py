@@ -1,25 +1,37 @@
 """Fixtures for all tests."""
 
 import fcntl
+import os
 
 import pytest
-from asgiref.sync import SyncToAsync
-from django.core.management import call_command
-from django.db import connections
+from django.conf import settings
 from django.db.backends.signals import connection_created
 
-
-@pytest.fixture(scope="session", autouse=True)
-def static_files(django_db_setup):
-    """The pages name static files by their hashed names, which are made here as `make run` makes them."""
-    call_command("collectstatic", interactive=False, verbosity=0)
+from . import prepared, servers
 
 
 @pytest.fixture(scope="session", autouse=True)
-def no_connection_is_left(django_db_setup):
-    """A drain's thread keeps its connection for the next one, and nobody can drop a database that is in use."""
-    yield
-    SyncToAsync.single_thread_executor.submit(connections.close_all).result()
+def static_files():
+    """The pages name static files by their hashed names, which are made as `make run` makes them."""
+    prepared.copy_static_files(settings.STATIC_ROOT)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
+    """Put a migrated database where Django would make one of its own."""
+    database = settings.DATABASES["default"]
+    if servers.there():
+        # As Django makes the name, to which pytest-django has added the worker's.
+        name = database["TEST"]["NAME"] or f"test_{database['NAME']}"
+        prepared.copy_postgres(f"{os.environ[servers.POSTGRES]}/{name}")
+    else:
+        prepared.copy_sqlite(database["TEST"]["NAME"])
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb():
+    """Have Django use the database that is there. It ends with the folder, or the server, of this test run."""
+    return True
 
 
 @pytest.fixture(autouse=True)

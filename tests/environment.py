@@ -1,18 +1,28 @@
 """The environment of the tests, loaded by pytest before anything reads the settings (`-p tests.environment`).
 
 Every process of a test run has a data directory of its own, so that no installation's is touched, and beside the
-servers of `tests.servers` a database and a queue of its own.
+servers of `tests.servers` a database and a queue of its own. All are in one folder, which the first process makes and
+removes at the end.
 """
 
 import os
+import shutil
 import tempfile
 
-from . import servers
+from . import prepared, servers
 
-os.environ["LUMAWEB_DATA_DIR"] = tempfile.mkdtemp(prefix="lumaweb-tests-")
+FIRST = prepared.FOLDER not in os.environ  # the others are the workers of pytest-xdist, started by the first
+if FIRST:
+    os.environ[prepared.FOLDER] = tempfile.mkdtemp(prefix="lumaweb-tests-")
+os.environ["LUMAWEB_DATA_DIR"] = tempfile.mkdtemp(dir=os.environ[prepared.FOLDER])
 for name in ("LUMAWEB_PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "LUMAWEB_LUMA_TOKEN", "LUMAWEB_LUMA_BASE_URL"):
     os.environ.pop(name, None)
 for name in ("LUMAWEB_S3_BUCKET", "LUMAWEB_ACCEL_PREFIX"):
     os.environ.pop(name, None)
 if servers.there():
     os.environ |= servers.both()
+
+
+def pytest_unconfigure() -> None:
+    if FIRST:
+        shutil.rmtree(os.environ.pop(prepared.FOLDER), ignore_errors=True)

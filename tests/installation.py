@@ -11,7 +11,7 @@ from pathlib import Path
 
 import httpx
 
-from . import servers
+from . import prepared, servers
 
 ROOT = Path(__file__).resolve().parent.parent
 PASSWORD = "correct-horse-9"
@@ -40,11 +40,13 @@ class Installation:
             "SANDBOX_SECONDS": "1.5",
             "LUMAWEB_ADMIN_USERNAME": "ada",
             "LUMAWEB_ADMIN_PASSWORD": PASSWORD,
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
         }
         if servers.there():
             self.env |= servers.both()
         self.env |= env
         self.process: subprocess.Popen | None = None
+        self.is_prepared = False
 
     def manage(self, *words: str) -> str:
         """Run a management command; its output."""
@@ -63,11 +65,31 @@ class Installation:
         """Run lines of Python inside the product's Django; what they print."""
         return self.manage("shell", "--no-imports", "-v0", "-c", code).strip()
 
+    def migrate(self) -> None:
+        """Migrate the database. A test run copies the prepared one where there is none yet."""
+        file, database = self.folder / "lumaweb.sqlite3", self.env.get("DATABASE_URL")
+        self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+        if prepared.expected() and not database and not file.exists():
+            prepared.copy_sqlite(file)
+        elif prepared.expected() and database and servers.is_empty(database):
+            prepared.copy_postgres(database)
+        else:
+            self.manage("migrate", "-v0")
+
+    def collect_static_files(self) -> None:
+        """Collect the static files. A test run copies the prepared ones where there are none yet."""
+        folder = self.folder / "static"
+        if prepared.expected() and not folder.exists():
+            prepared.copy_static_files(folder)
+        else:
+            self.manage("collectstatic", "--noinput", "-v0")
+
     def start(self, only: tuple[str, ...] = ()) -> "Installation":
         """Start all of it, or these parts of `serve` only, and wait until it is ready."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.manage("migrate", "-v0")
-        self.manage("collectstatic", "--noinput", "-v0")
+        if not self.is_prepared:
+            self.migrate()
+            self.collect_static_files()
+            self.is_prepared = True
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "serve", *(("--only", *only) if only else ())],

@@ -1,7 +1,7 @@
 """The settings of an installation whose every logger says everything, for tests/test_secrets.py."""
 
-from lumaweb.settings import *  # noqa: F403
-from lumaweb.settings import LOGGING
+from tests.settings import *  # noqa: F403
+from tests.settings import LOGGING
 
 LOGGING["root"]["level"] = "DEBUG"
 for logger in LOGGING["loggers"].values():

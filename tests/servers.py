@@ -19,6 +19,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
+import redis
+
 POSTGRES, REDIS = "LUMAWEB_TESTS_POSTGRES", "LUMAWEB_TESTS_REDIS"
 SECRETS = {
     "LUMAWEB_SECRET_KEY": "not-a-secret-but-long-enough-for-the-tests-0123456789",
@@ -32,20 +35,29 @@ def there() -> bool:
     return POSTGRES in os.environ
 
 
+def administration() -> psycopg.Connection:
+    """Connect to PostgreSQL's own database, from which others are created and dropped."""
+    return psycopg.connect(f"{os.environ[POSTGRES]}/postgres", autocommit=True)
+
+
 def a_database() -> str:
     """The URL of a new, empty database."""
-    import psycopg
-
     name = f"lumaweb_{uuid.uuid4().hex[:12]}"
-    with psycopg.connect(f"{os.environ[POSTGRES]}/postgres", autocommit=True) as connection:
+    with administration() as connection:
         connection.execute(f"CREATE DATABASE {name}")
     return f"{os.environ[POSTGRES]}/{name}"
 
 
+def is_empty(database_url: str) -> bool:
+    """Whether it is a database on the PostgreSQL of this run, and has no table."""
+    if not (there() and database_url.startswith(os.environ[POSTGRES])):
+        return False
+    with psycopg.connect(database_url) as connection:
+        return not connection.execute("SELECT 1 FROM pg_tables WHERE schemaname = 'public'").fetchone()
+
+
 def a_queue() -> str:
     """The URL of a Redis database that nobody else uses."""
-    import redis
-
     with redis.Redis.from_url(f"{os.environ[REDIS]}/0") as counter:
         number = int(counter.incr("queues"))
     assert number < QUEUES, "more queues than tests/servers.py provides for"
@@ -88,6 +100,8 @@ def postgres(folder: Path) -> Iterator[str]:
         check=True, stdout=subprocess.DEVNULL, cwd=folder, **as_user,
     )  # fmt: skip
     options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "max_connections": 300}
+    # Nothing here has to survive a power cut. A commit still survives that PostgreSQL is killed.
+    options |= {"fsync": "off", "full_page_writes": "off"}
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             [programs / "postgres", "-D", folder / "data", *(f"-c{name}={value}" for name, value in options.items())],

@@ -124,7 +124,7 @@ def run(installation: Installation, *words: str) -> subprocess.CompletedProcess:
 def home(tmp_path_factory):
     """An installation with members, videos, frames, and work in every state. Nothing of it runs."""
     installation = Installation(tmp_path_factory.mktemp("home"))
-    installation.manage("migrate", "-v0")
+    installation.migrate()
     installation.python(FURNISH)
     return installation
 
@@ -279,7 +279,7 @@ def test_a_backup_never_replaces_a_file(home, archive):
 @pytest.mark.embedded
 def test_a_restore_into_a_running_or_a_used_installation_is_refused(archive, tmp_path):
     new = Installation(tmp_path / "new")
-    new.manage("migrate", "-v0")
+    new.migrate()
     new.python("from videos.models import Heartbeat\nHeartbeat.stamp('lumaweb')")
     done = run(new, "restore", str(archive))
     assert (done.returncode, "Stop it first" in done.stderr) == (1, True)

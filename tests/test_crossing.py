@@ -64,7 +64,7 @@ def old(tmp_path) -> Installation:
     """An installation on SQLite with 400 videos in all states, some of which wait."""
     house = Installation(tmp_path / "house", **servers.SECRETS | {"DATABASE_URL": "", "REDIS_URL": ""})
     house.folder.mkdir()
-    house.manage("migrate", "-v0")
+    house.migrate()
     subprocess.run([sys.executable, "-m", "tests.million", "400"], cwd=ROOT, env=house.env, check=True)
     queued, sending = map(int, house.python(SETTLE).split())
     assert queued >= 2 and sending == 1

@@ -659,7 +659,7 @@ def test_an_installation_that_was_never_set_up_is_told_what_to_do(tmp_path):
 
 def test_a_database_file_that_is_damaged_is_told(tmp_path):
     house = an_empty_house(tmp_path)
-    house.manage("migrate", "-v0")
+    house.migrate()
     file = house.folder / "lumaweb.sqlite3"
     data = bytearray(file.read_bytes())
     data[8192:40_000] = os.urandom(40_000 - 8192)
@@ -684,7 +684,7 @@ def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(t
     assert "Check DATABASE_URL" in printed and MARKER not in printed
     (tmp_path / "more").mkdir()
     house = an_empty_house(tmp_path / "more", REDIS_URL=f"redis://:{MARKER}@{where}/0")
-    house.manage("migrate", "-v0")
+    house.migrate()
     status, printed = doctored(house.env, "--offline")
     assert status == 1 and "fail  queue: The queue in REDIS_URL does not answer: ConnectionError." in printed
     assert MARKER not in printed

@@ -185,9 +185,7 @@ def requests_as_the_web_server_has_them(monkeypatch, static_files):
 
 
 @pytest.fixture
-def team(settings) -> Team:
-    # One sign-in in earnest takes longer than a hundred cases.
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def team() -> Team:
     return Team()
 
 
@@ -333,8 +331,7 @@ def test_no_address_with_garbage_in_it_answers_500(team, data, who, method):
 
 @cases(0.05, 60)
 @given(fields=st.fixed_dictionaries({}, optional=dict.fromkeys(["username", "password1", "password2", "code"], texts)))
-def test_garbage_makes_no_first_admin(settings, fields):
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+def test_garbage_makes_no_first_admin(fields):
     before = transaction.savepoint()
     answer = Client().generic("POST", "/setup/", urlencoded(fields.items()), content_type=FORM)
     made = Member.objects.count()

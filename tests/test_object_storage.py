@@ -699,7 +699,7 @@ def test_readiness_is_about_the_bucket(client, s3, settings, bucket):
 
 def test_a_backup_holds_what_is_in_the_bucket_and_is_restored_into_another(s3, tmp_path):
     home = Installation(tmp_path / "home", LUMAWEB_S3_PREFIX="home", **s3.env)
-    home.manage("migrate", "-v0")
+    home.migrate()
     home.python(FURNISH)
     before = stored_in(s3, environment.Bucket("", "", "", "", "", "home", 0))
     assert len(before) == 10

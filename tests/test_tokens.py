@@ -611,7 +611,7 @@ def at(house: Installation) -> dict:
 @pytest.mark.embedded
 def test_an_installation_whose_keys_were_lost_does_not_start_and_says_why(tmp_path):
     house = Installation(tmp_path)
-    house.manage("migrate", "-v0")
+    house.migrate()
     file = tmp_path / "encryption-keys"
     house.python(
         "from videos.models import ApiToken\n"
