@@ -11,8 +11,8 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videos import tasks
 from videos.forms import TermsForm
+from videos.jobs import submit, sweep
 from videos.models import ApiToken, Balance, Change, Generation, Member, OverBudget, Submission, Terms
 from videos.models.budget import month_of, shown
 from videos.provider import Sent
@@ -259,9 +259,9 @@ def test_what_a_rest_of_the_day_is_too_small_for_keeps_nothing_behind_it_from_be
     Terms.objects.update(per_generate=2000, per_extend=1000)
     costly = [a_generation() for _ in range(51)]
     cheap = a_generation(action="extend", source_video_id="v-1")
-    line, claim = tasks._next_claim([])
+    line, claim = submit._next_claim([])
     assert (line, claim.generation) == ([], cheap)
-    assert tasks._more_to_send() is False, "a drain that could send nothing would be woken again and again"
+    assert submit.more_to_send() is False, "a drain that could send nothing would be woken again and again"
     assert {row.state for row in Generation.objects.filter(pk__in=[row.pk for row in costly])} == {"queued"}
 
 
@@ -435,7 +435,7 @@ ACTS = {
     "trash": lambda row, ada, task: row.trash(ada),
     "purge": lambda row, ada, task: row.purge(ada),
     "adopt": lambda row, ada, task: row.adopted(ada, ApiToken.objects.order_by("-pk").first()),
-    "sweep": lambda row, ada, task: tasks.sweep(),
+    "sweep": lambda row, ada, task: sweep.sweep(),
 }
 STEPS = st.sampled_from(["ask", "ask", "claim", *ACTS])
 

@@ -7,7 +7,7 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from videos import tasks
+from videos.jobs import sweep
 from videos.models import Frame, Generation, Leftover, Submission
 
 from .factories import a_generation, a_member, a_token
@@ -241,7 +241,7 @@ def test_a_frame_nobody_used_for_a_week_lets_its_file_go(client, ada, token):
     client.post("/generations/", asked(mode="frames", end_frame=used))
     used = aged(used, 70)
     fresh = Frame.objects.get(uuid=client.post("/uploads/", {"image": upload(a_picture((90, 40)))}).json()["frame"])
-    tasks.empty_trash()
+    sweep.empty_trash()
     assert [default_storage.exists(frame.file.name) for frame in (unused, used, fresh)] == [False, True, True]
     assert not Leftover.objects.exists()
     answer = client.post("/generations/", asked(mode="frames", start_frame=str(unused.uuid)))

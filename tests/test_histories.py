@@ -13,7 +13,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videos import tasks
+from videos.jobs import record, sweep
 from videos.models import ApiToken, Balance, Event, Generation, Member, Submission, Verdict
 from videos.models.state import HOLDS_A_SLOT
 from videos.provider import Sent
@@ -183,13 +183,13 @@ class History:
     def tick(self, asks: bool) -> None:
         """Long after: even what is still under way may be given up as interrupted."""
         Generation.objects.filter(state="submitting").update(submitted_at=timezone.now() - timedelta(minutes=10))
-        tasks.sweep()
+        sweep.sweep()
         assert not Generation.objects.filter(state="submitting").exists()
         self.rows_change_by_whole_steps()
         if asks:
             Generation.objects.filter(ask_at__isnull=False).update(ask_at=timezone.now())
             for row in Generation.objects.worth_asking():
-                tasks.settle(row, self.owner(row.task_id).result, "sweep")
+                record.settle(row, self.owner(row.task_id).result, "sweep")
 
     def mend_the_tokens(self) -> None:
         ApiToken.objects.update(health="ok", limited_until=None)
@@ -267,7 +267,7 @@ class History:
     def deliver(self, post: Post, old_copy: bool) -> None:
         old = [copy for copy in self.copies if copy.pk == post.copy.pk]
         row = old[0] if old_copy and old else Generation.objects.get(pk=post.copy.pk)
-        assert tasks.settle(row, post.result, "callback") is not Verdict.REFUSED
+        assert record.settle(row, post.result, "callback") is not Verdict.REFUSED
 
 
 @pytest.mark.django_db

@@ -15,7 +15,7 @@ ROOMS = {
 VENDORS = {
     "httpx": {"videos/provider/client.py", "videos/provider/files.py", "videos/download.py"},
     "httpcore": {"videos/download.py"},
-    "django_q": {"videos/tasks.py", "videos/admin.py"},
+    "django_q": {"videos/jobs/queue.py", "videos/admin.py"},
     "av": {"videos/media.py"},
     "PIL": {"videos/media.py"},
     "cryptography": {"videos/models/token.py", "videos/checks.py"},
@@ -30,8 +30,7 @@ FLOORS = [
     {"views", "admin", "management"},
     {"forms", "backup", "moving", "doctor"},
     {"tasks"},
-    {"saving"},
-    {"task_lookup"},
+    {"jobs"},
     {"models", "checks"},
     {"media"},
     {"provider", "download"},

@@ -7,6 +7,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from videos import tasks
+from videos.jobs import queue, sweep
 from videos.management.commands.serve import SEVERAL, Pulse
 from videos.models import Heartbeat
 
@@ -80,8 +81,8 @@ def test_a_broker_that_is_away_is_logged_and_keeps_nobody(monkeypatch, caplog):
     def away(*_, **__):
         raise ConnectionError("nobody listens")
 
-    monkeypatch.setattr(tasks, "async_task", away)
-    tasks.submit_later()
+    monkeypatch.setattr(queue, "async_task", away)
+    queue.submit_later()
     assert "nobody listens" in caplog.text
 
 
@@ -91,5 +92,5 @@ def test_machines_that_are_gone_are_forgotten(on):
     Heartbeat.objects.update(at=timezone.now() - timedelta(days=2))
     on("two")
     tasks.beat("lumaweb")
-    tasks.sweep()
+    sweep.sweep()
     assert Heartbeat.objects.get() == Heartbeat.objects.here("lumaweb").get()

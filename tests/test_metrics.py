@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lumaweb import environment
 from videos import tasks
+from videos.jobs import queue
 from videos.models import Generation, Heartbeat, Meter, meter, usage, vitals
 
 from .doors import Team
@@ -180,7 +181,7 @@ def test_the_heartbeat_s_age_is_the_youngest_of_all_machines(settings, tmp_path)
 
 def test_the_queue_s_length_is_told_by_cluster():
     before = scraped()
-    tasks.beat_later(3)
+    queue.beat_later(3)
     now = scraped()
     for cluster in ("lumaweb", "media"):
         assert now["lumaweb_queue_length", cluster] - before["lumaweb_queue_length", cluster] == 3

@@ -27,6 +27,7 @@ from django.utils import timezone
 from lumaweb import environment
 from lumaweb.reports import Filter
 from videos import media, saving, tasks
+from videos.jobs import sweep
 from videos.models import Frame, Generation, Heartbeat, Leftover, Share, TemporaryLink
 from videos.views import delivery
 
@@ -638,11 +639,11 @@ def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_agai
         assert row.purge()
     s3.stop()
     s3.asked.clear()
-    tasks.remove_leftovers()
+    sweep.remove_leftovers()
     assert Leftover.objects.count() == 9
     assert len({path for _, path in s3.asked}) == 1, "one silence is enough"
     s3.start()
-    tasks.remove_leftovers()
+    sweep.remove_leftovers()
     assert not Leftover.objects.exists()
     assert stored_in(s3, bucket) == {}
 

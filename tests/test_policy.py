@@ -9,6 +9,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from videos import provider, tasks
+from videos.jobs import sweep
 from videos.models import ApiToken, Frame, Generation, Health, policy
 from videos.models.state import State
 
@@ -99,7 +100,7 @@ def interrupted(luma):
     generation = a_generation()
     generation.claim()
     Generation.objects.update(submitted_at=timezone.now() - timezone.timedelta(minutes=5))
-    tasks.sweep()
+    sweep.sweep()
     return generation
 
 

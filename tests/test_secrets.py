@@ -24,7 +24,7 @@ from django_q.models import OrmQ
 from PIL import Image
 
 from lumaweb.logs import RedactingFormatter, redact
-from videos import tasks
+from videos.jobs import queue, record, sweep
 
 from . import servers
 from .doors import Team, addresses, path_of
@@ -149,13 +149,13 @@ def test_what_is_handed_to_the_queue_are_numbers_and_the_names_of_clusters(djang
         author.post("/generations/", {"prompt": "A lighthouse"})
         author.post(reverse("retries", args=[team.failed.uuid]))
         author.post(reverse("deletion", args=[team.trashed.uuid]))
-        tasks.settle(team.at_work, failure("task-9"), "callback")
-        tasks.beat_later()
-        tasks.sweep()
+        record.settle(team.at_work, failure("task-9"), "callback")
+        queue.beat_later()
+        sweep.sweep()
     waiting = [row.task for row in OrmQ.objects.all()]
     assert len(waiting) > 3
     for task in waiting:
-        clusters = (tasks.SUBMISSIONS, tasks.MEDIA)
+        clusters = (queue.SUBMISSIONS, queue.MEDIA)
         assert all(isinstance(argument, int) or argument in clusters for argument in task["args"]), task
         assert not task.get("kwargs"), task
 

@@ -10,6 +10,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from videos import tasks
+from videos.jobs import polling, queue, sweep
 from videos.models import ApiToken, Generation, Heartbeat, Lease
 from videos.provider import Sent
 
@@ -162,7 +163,7 @@ def test_the_sweep_asks_for_what_nobody_called_back(luma, token, settings):
     result = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4", "video_id": "v"}
     luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id, "response": result}], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
-    assert tasks.ask() == 1
+    assert polling.ask() == 1
     generation.refresh_from_db()
     assert (generation.state, generation.via) == ("completed", "sweep")
     assert luma.posts[-1] == {"action": "retrieve_batch", "ids": [generation.task_id]}
@@ -175,21 +176,21 @@ def test_a_task_that_runs_on_is_asked_for_later(luma, token, settings):
     generation.refresh_from_db()
     luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id}], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
-    tasks.ask()
+    polling.ask()
     generation.refresh_from_db()
     assert generation.state == "processing"
     assert generation.ask_at > timezone.now()
-    assert tasks.ask() == 0
+    assert polling.ask() == 0
 
 
 def test_the_sweep_finds_what_a_dead_worker_left(luma, token):
     generation = a_generation()
     generation.claim()
-    tasks.sweep()
+    sweep.sweep()
     generation.refresh_from_db()
     assert generation.state == "submitting", "it may still be under way"
     Generation.objects.update(submitted_at=timezone.now() - timezone.timedelta(minutes=5))
-    tasks.sweep()
+    sweep.sweep()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("unconfirmed", "interrupted")
 
@@ -199,11 +200,11 @@ def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
     generation.claim()
     generation.record(running(), "answer")
     Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=1), ask_at=timezone.now())
-    tasks.sweep()
+    sweep.sweep()
     generation.refresh_from_db()
     assert generation.state == "processing", "after a night asleep the video may well be there: ask first"
     luma.answer = lambda path, body: (200, {"items": [{"id": "task-1"}], "count": 1})
-    tasks.ask()
+    polling.ask()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "overdue")
     generation.record(a_result(), "callback")
@@ -217,8 +218,8 @@ def test_what_finished_while_we_slept_is_found(luma, token):
     Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=8), ask_at=timezone.now())
     done = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4"}
     luma.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": done}], "count": 1})
-    tasks.sweep()
-    tasks.ask()
+    sweep.sweep()
+    polling.ask()
     generation.refresh_from_db()
     assert generation.state == "completed"
 
@@ -228,7 +229,7 @@ def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(luma, token):
     generation.claim()
     generation.record(running(), "answer")
     Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=30))
-    tasks.sweep()
+    sweep.sweep()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "overdue")
 
@@ -341,7 +342,7 @@ def test_a_link_to_elsewhere_is_not_followed(luma, token, tmp_path):
 
 
 def test_a_heartbeat_is_stamped_by_work_only():
-    tasks.beat_later()
+    queue.beat_later()
     assert not Heartbeat.objects.exists()
     tasks.beat("lumaweb")
     assert Heartbeat.objects.of("lumaweb").exists()

@@ -17,11 +17,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from videos.jobs.check_token import try_token
 from videos.management.commands import rotate_encryption_keys
 from videos.management.commands.serve import check_keys, choose_provider
 from videos.models import ApiToken, Change, Generation, Heartbeat, Member
 from videos.provider import Sent
-from videos.tasks import try_token
 
 from .factories import a_generation, a_member, a_token, an_admin, an_error
 from .installation import ROOT, Installation

@@ -7,7 +7,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from videos import provider, tasks
+from videos import provider
+from videos.jobs import record, sweep
 from videos.models import ApiToken, Event, Frame, Generation, Leftover, TemporaryLink, Verdict
 from videos.models.state import PURGED
 
@@ -324,7 +325,7 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
     fresh = a_saved_one(ada)
     fresh.trash(ada)
     long_in_the_trash(generation)
-    tasks.sweep()
+    sweep.sweep()
     generation.refresh_from_db()
     fresh.refresh_from_db()
     assert generation.purged_at
@@ -344,7 +345,7 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
     assert generation.finished_at
     assert events(generation)[-1] == "purged"
     assert "secret" not in str(Generation.objects.filter(pk=generation.pk).values().get())
-    tasks.sweep()
+    sweep.sweep()
     assert events(generation).count("purged") == 1
 
 
@@ -352,12 +353,12 @@ def test_a_frame_stays_while_another_video_has_it(ada):
     frame = a_frame(ada)
     one, other = a_saved_one(ada, start_frame=frame), a_saved_one(ada, end_frame=frame)
     long_in_the_trash(one)
-    tasks.sweep()
+    sweep.sweep()
     frame.refresh_from_db()
     assert default_storage.exists(frame.file.name)
     name = frame.file.name
     long_in_the_trash(other)
-    tasks.sweep()
+    sweep.sweep()
     frame.refresh_from_db()
     assert not frame.file
     assert not default_storage.exists(name)
@@ -370,7 +371,7 @@ def test_a_crash_between_the_commit_and_the_files_leaves_none_for_ever(ada):
     assert generation.purge()  # and here the process dies
     assert all(map(default_storage.exists, stored))
     default_storage.delete(stored[0])  # or later, with one of them gone
-    tasks.sweep()
+    sweep.sweep()
     assert not any(map(default_storage.exists, stored))
     assert not Leftover.objects.exists()
 
@@ -381,7 +382,7 @@ def test_a_file_that_cannot_be_removed_does_not_keep_the_others(ada):
     Leftover.objects.create(file=blocked)
     free = default_storage.save("frames/free", ContentFile(b"x"))
     Leftover.objects.create(file=free)
-    tasks.remove_leftovers()
+    sweep.remove_leftovers()
     assert not default_storage.exists(free)
     assert [leftover.file.name for leftover in Leftover.objects.all()] == [blocked]
 
@@ -390,13 +391,13 @@ def test_what_is_being_extended_is_not_deleted_until_that_is_done(client, ada):
     generation = a_saved_one(ada)
     child = a_generation(ada, action="extend", parent=generation, source_video_id=generation.video_id)
     long_in_the_trash(generation)
-    tasks.sweep()
+    sweep.sweep()
     generation.refresh_from_db()
     assert not generation.purged_at
     text = client.post(f"/generations/{generation.uuid}/deletion/", follow=True).content.decode()
     assert "An extension of it is being made" in text
     child.cancel(ada)
-    tasks.sweep()
+    sweep.sweep()
     generation.refresh_from_db()
     assert generation.purged_at
 
@@ -422,7 +423,7 @@ def test_a_video_that_comes_after_the_purge_is_told_and_not_kept(ada):
     generation = in_state("failed")
     generation.trash(ada)
     generation.purge()
-    assert tasks.settle(generation, a_result("task-late", prompt="a secret"), "callback") is Verdict.RECORDED
+    assert record.settle(generation, a_result("task-late", prompt="a secret"), "callback") is Verdict.RECORDED
     generation.refresh_from_db()
     assert (generation.state, generation.task_id, generation.video_id) == ("completed", "task-late", "video-1")
     assert (generation.archive, generation.video_url, generation.result_prompt) == ("", "", "")

@@ -14,7 +14,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videos import tasks
+from videos.jobs import sweep
 from videos.models import ApiToken, Balance, Choice, Event, Generation, Member, RollUp, RollUpMark, Submission, rollup
 from videos.models.budget import RESERVED, SPENT
 from videos.models.usage import OUTCOMES, Range, report, roll_up, tallies
@@ -214,7 +214,7 @@ class History:
         Generation.objects.hold_after_restore()
 
     def sweep(self, *_) -> None:
-        tasks.sweep()
+        sweep.sweep()
 
     def an_hour_passes(self, *_) -> None:
         an_hour_passes()
@@ -347,7 +347,7 @@ def test_of_two_passes_at_once_one_gives_way(ada):
 
 def test_the_ticker_keeps_them(ada):
     asked(ada, 2)
-    tasks.sweep()
+    sweep.sweep()
     assert is_rolled_up()
 
 

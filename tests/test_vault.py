@@ -15,6 +15,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from videos import download, media, provider, saving, tasks
+from videos.jobs import adopt, polling, queue, sweep
 from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
@@ -209,7 +210,7 @@ def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
         a_task(task_id, a_video(luma), aspect_ratio="9:16", loop=True, timeout=90, callback_url=secret),
     )
     admin = an_admin()
-    adoption = tasks.adopt(f"  {task_id.upper()}\n", admin)
+    adoption = adopt.adopt(f"  {task_id.upper()}\n", admin)
     generation = adoption.generation
     assert (generation.state, generation.task_id, generation.token, generation.member) == (
         "completed", task_id, token, admin,
@@ -221,7 +222,7 @@ def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
     assert generation.events.first().member == admin
     stored = str(Generation.objects.values().get()) + str(list(Event.objects.values()))
     assert secret not in stored, "a callback address is a secret"
-    again = tasks.adopt(task_id, a_member("ben"))
+    again = adopt.adopt(task_id, a_member("ben"))
     assert again.generation == generation
     assert "already" in again.words
     assert Generation.objects.count() == 1
@@ -234,14 +235,14 @@ def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
 def test_a_running_task_is_adopted_and_asked_for_but_never_sent(luma, token):
     task_id = str(uuid.uuid4())
     luma.answer = lambda path, body: (200, a_task(task_id))
-    generation = tasks.adopt(task_id, an_admin()).generation
+    generation = adopt.adopt(task_id, an_admin()).generation
     token.refresh_from_db()
     assert (generation.state, token.in_flight) == ("processing", 1)
     tasks.drain()
     assert all(post["action"] == "retrieve" for post in luma.posts)
     luma.answer = lambda path, body: (200, {"items": [a_task(task_id, a_video(luma))], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
-    tasks.ask()
+    polling.ask()
     generation.refresh_from_db()
     token.refresh_from_db()
     assert (generation.state, token.in_flight) == ("completed", 0)
@@ -254,7 +255,7 @@ def test_the_token_that_made_it_is_found_among_the_enabled(luma, token):
     a_token("off", base_url=off.url, priority=1, enabled=False)
     luma.answer = lambda path, body: (200, {})
     other.answer = lambda path, body: (200, a_task(body["id"], a_video(other)))
-    generation = tasks.adopt(str(uuid.uuid4()), an_admin()).generation
+    generation = adopt.adopt(str(uuid.uuid4()), an_admin()).generation
     other.shutdown()
     off.shutdown()
     assert generation.token == theirs
@@ -266,22 +267,22 @@ def test_the_token_that_made_it_is_found_among_the_enabled(luma, token):
     "pasted", ["", "x", "https://example.com/task", "a b c d e f", "<script>", "é" * 36, "a" * 201]
 )
 def test_what_is_no_task_id_is_not_looked_up(luma, token, pasted):
-    with pytest.raises(tasks.NotAdopted, match="not a task id"):
-        tasks.adopt(pasted, an_admin())
+    with pytest.raises(adopt.NotAdopted, match="not a task id"):
+        adopt.adopt(pasted, an_admin())
     assert not luma.posts
 
 
 def test_an_unknown_task_a_silent_provider_and_no_token_are_told_apart(luma, token):
     admin, task_id = an_admin(), str(uuid.uuid4())
     luma.answer = lambda path, body: (200, {})
-    with pytest.raises(tasks.NotAdopted, match="No enabled API token knows this task"):
-        tasks.adopt(task_id, admin)
+    with pytest.raises(adopt.NotAdopted, match="No enabled API token knows this task"):
+        adopt.adopt(task_id, admin)
     luma.answer = lambda path, body: (500, {})
-    with pytest.raises(tasks.NotAdopted, match=r"“test” .* Try again later"):
-        tasks.adopt(task_id, admin)
+    with pytest.raises(adopt.NotAdopted, match=r"“test” .* Try again later"):
+        adopt.adopt(task_id, admin)
     ApiToken.objects.update(enabled=False)
-    with pytest.raises(tasks.NotAdopted, match="no enabled API token"):
-        tasks.adopt(task_id, admin)
+    with pytest.raises(adopt.NotAdopted, match="no enabled API token"):
+        adopt.adopt(task_id, admin)
     assert not Generation.objects.exists()
 
 
@@ -301,7 +302,7 @@ def test_a_task_that_was_sent_for_one_of_our_rows_goes_to_that_row(luma, token, 
     task_id = str(uuid.uuid4())
     callback = f"https://films.example.com{reverse('callback', args=[generation.uuid, 'some-key'])}"
     luma.answer = lambda path, body: (200, a_task(task_id, callback_url=callback))
-    adoption = tasks.adopt(task_id, an_admin())
+    adoption = adopt.adopt(task_id, an_admin())
     generation.refresh_from_db()
     assert adoption.generation == generation
     assert (Generation.objects.count(), generation.state, generation.task_id) == (1, "processing", task_id)
@@ -321,7 +322,7 @@ def test_our_own_secret_addresses_in_the_echo_are_not_stored(luma, token):
         "video_url": f"https://films.example.com/clips/{key}.mp4",
     }
     luma.answer = lambda path, body: (200, a_task(body["id"], a_video(luma), **echo))
-    generation = tasks.adopt(str(uuid.uuid4()), an_admin()).generation
+    generation = adopt.adopt(str(uuid.uuid4()), an_admin()).generation
     assert (generation.start_image_url, generation.source_video_url) == ("", "")
     assert generation.end_image_url == "https://pictures.example.com/end.jpg"
     assert not TemporaryLink.objects.exists()
@@ -333,7 +334,7 @@ def test_an_adopted_extension_finds_its_parent(luma, token):
         200,
         a_task(body["id"], a_video(luma), action="extend", video_id=parent.video_id),
     )
-    generation = tasks.adopt(str(uuid.uuid4()), an_admin()).generation
+    generation = adopt.adopt(str(uuid.uuid4()), an_admin()).generation
     assert (generation.action, generation.parent, generation.depth) == ("extend", parent, 1)
 
 
@@ -343,7 +344,7 @@ def test_a_video_paid_for_elsewhere_is_adopted_from_the_sandbox_provider(tmp_pat
         a_token(base_url=sandbox.url)
         task_id = sandbox.make("a heron at dusk", aspect_ratio="1:1", **{"async": True}).json()["task_id"]
         sandbox.finished(task_id)
-        generation = tasks.adopt(task_id, an_admin()).generation
+        generation = adopt.adopt(task_id, an_admin()).generation
         tasks.archive(generation.pk)
         generation.refresh_from_db()
         assert (generation.prompt, generation.aspect_ratio) == ("a heron at dusk", "1:1")
@@ -400,7 +401,7 @@ def held(token, count: int = 1) -> list[Generation]:
 def test_what_is_held_is_not_sent(luma, token):
     (generation,) = held(token)
     tasks.drain()
-    tasks.sweep()
+    sweep.sweep()
     assert generation.claim() is None
     generation.refresh_from_db()
     assert (generation.state, luma.posts, kinds(generation)[-1]) == ("queued", [], "held")
@@ -505,11 +506,11 @@ def test_what_a_killed_saving_left_behind_is_removed_by_a_later_one(settings, tm
 
 
 def test_while_nobody_saves_the_queue_does_not_grow_with_each_sweep(monkeypatch):
-    monkeypatch.setattr(tasks, "SAVES_AT_ONCE", 5)
-    get_broker(tasks.MEDIA).purge_queue()  # Redis keeps what other tests have called for
+    monkeypatch.setattr(sweep, "SAVES_AT_ONCE", 5)
+    get_broker(queue.MEDIA).purge_queue()  # Redis keeps what other tests have called for
     for _ in range(8):
         row = a_generation(state="completed", archive="remote", video_url="https://x/y")
         Generation.objects.filter(pk=row.pk).update(archive_at=timezone.now())
     for _ in range(4):
-        tasks.ask_to_save()
-    assert tasks.waiting_calls()[tasks.MEDIA] == 5
+        sweep.ask_to_save()
+    assert queue.waiting_calls()[queue.MEDIA] == 5

@@ -19,9 +19,11 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from .download import NotAllowed, origin_of
 from .forms.money import CreditsField
+from .jobs.adopt import NotAdopted, adopt
+from .jobs.check_token import try_secret, try_token
+from .jobs.queue import submit_later
 from .models import ApiToken, Change, Event, Generation, Terms, usage
 from .models.budget import shown
-from .tasks import NotAdopted, adopt, submit_later, try_secret, try_token
 
 admin.site.site_header = admin.site.site_title = "Lumaweb"
 admin.site.index_title = "Administration"

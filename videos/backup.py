@@ -30,7 +30,8 @@ from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from . import media, tasks
+from . import media
+from .jobs import queue
 from .models import ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share
 from .models.rows import in_pieces
 from .models.token import TokenUnreadable
@@ -488,7 +489,7 @@ def _settle_in(report: Report) -> None:
     """Bring the database up to date, and make sure that nothing in it is paid for a second time."""
     call_command("migrate", interactive=False, verbosity=0)
     held, doubted = Generation.objects.hold_after_restore()
-    tasks.forget_wake_ups()
+    queue.forget_wake_ups()
     Heartbeat.objects.all().delete()
     Lease.objects.all().delete()
     _close_doors(report)

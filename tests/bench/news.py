@@ -40,7 +40,7 @@ print(Generation.objects.filter(state="completed", via="callback").count(),
 SWEEP = """
 import threading, time, json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from videos import tasks
+from videos.jobs import polling, sweep
 from videos.models import Generation
 class Running(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -56,10 +56,10 @@ class Running(BaseHTTPRequestHandler):
 server = ThreadingHTTPServer(("127.0.0.1", {provider}), Running)
 threading.Thread(target=server.serve_forever, daemon=True).start()
 started = time.perf_counter()
-tasks.sweep()
+sweep.sweep()
 swept = time.perf_counter()
 asked = 0
-while asked < {number} and (more := tasks.ask()):
+while asked < {number} and (more := polling.ask()):
     asked += more
 print(swept - started, time.perf_counter() - swept, asked)
 """

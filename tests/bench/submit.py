@@ -78,7 +78,7 @@ import uuid
 from django.db import transaction
 from django_q.tasks import async_task
 from videos.models import ApiToken, Generation, Member, Submission
-from videos.tasks import submit_later
+from videos.jobs.queue import submit_later
 ApiToken.objects.update(max_in_flight=10000)
 ada = Member.objects.get()
 with transaction.atomic():

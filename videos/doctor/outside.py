@@ -24,7 +24,8 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from .. import rehearsal, tasks
+from .. import rehearsal
+from ..jobs import check_token
 from ..models import ApiToken, Generation, State
 from .findings import Finding, fail, ok, skip, warn
 from .wire import Answer, NoAnswer, ask
@@ -64,7 +65,7 @@ def tokens_work() -> Iterator[Finding]:
     if not tokens:
         yield skip("No enabled API token can be tested.")
     for token in tokens:
-        trial = tasks.try_secret(token, token.secret)
+        trial = check_token.try_secret(token, token.secret)
         words = f"“{token.name}” at {urlsplit(token.base_url).netloc}: {trial.words}"
         if trial.verdict == "ok":
             yield ok(words)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.utils import timezone
 
-from .. import tasks
+from ..jobs.queue import MEDIA, SUBMISSIONS, beat_later, broker, waiting_calls
 from ..models import ApiToken, Heartbeat, Lease, Pool, vitals
 from .findings import Finding, fail, ok, warn
 
@@ -19,7 +19,7 @@ START = "Start it: manage.py serve --only {}, or see the log for why it does not
 def queue() -> Iterator[Finding]:
     kind = "REDIS_URL" if settings.REDIS_URL else "the database"
     try:
-        name, calls = tasks.broker(), tasks.waiting_calls()
+        name, calls = broker(), waiting_calls()
     except Exception as error:  # each broker has its own
         yield fail(
             f"The queue in {kind} does not answer: {type(error).__name__}.",
@@ -39,8 +39,8 @@ def queue() -> Iterator[Finding]:
 def workers(seconds: float = SIGN_WITHIN) -> Iterator[Finding]:
     """Ask for a sign of life, through the queue, and wait for it."""
     asked = timezone.now()
-    tasks.beat_later()
-    silent = {tasks.SUBMISSIONS: "worker", tasks.MEDIA: "media worker"}
+    beat_later()
+    silent = {SUBMISSIONS: "worker", MEDIA: "media worker"}
     end = time.monotonic() + seconds
     while silent and time.monotonic() < end:
         for cluster in [cluster for cluster in silent if Heartbeat.objects.of(cluster).filter(at__gte=asked).exists()]:
@@ -49,7 +49,7 @@ def workers(seconds: float = SIGN_WITHIN) -> Iterator[Finding]:
     for cluster, name in silent.items():
         at = vitals.last_sign(cluster)
         last = f"the last sign of life was {(timezone.now() - at).total_seconds():.0f} s ago" if at else "it never has"
-        consequence = "Nothing new is sent" if cluster == tasks.SUBMISSIONS else "Nothing is saved"
+        consequence = "Nothing new is sent" if cluster == SUBMISSIONS else "Nothing is saved"
         yield fail(
             f"The {name} did not answer within {seconds:.0f} s; {last}. {consequence} until it does.",
             START.format("worker"),

@@ -16,8 +16,8 @@ from lumaweb.sqlite.base import lock_wait_limit
 from lumaweb.storage_errors import problem_of
 
 from .. import provider, rehearsal
+from ..jobs.record import settle
 from ..models import Generation, TemporaryLink, Verdict
-from ..tasks import settle
 from . import delivery
 from .metrics import measured
 from .missed_callbacks import Missed, missed_callbacks

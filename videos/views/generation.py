@@ -11,9 +11,10 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 
 from .. import provider
 from ..forms import FilterForm, cut_frame, frames_impossible
+from ..jobs.queue import submit_later
+from ..jobs.sweep import remove_leftovers
 from ..models import Collection, Generation, OverBudget, State
 from ..models.lineage import Lineage
-from ..tasks import remove_leftovers, submit_later
 from . import delivery
 from .context import counts_for, current_path
 from .gallery import Since, in_days, usual_seconds

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_safe
 from lumaweb.patience import Question, Silent
 
 from .. import rehearsal
+from ..jobs.queue import MEDIA, SUBMISSIONS
 from ..models import vitals
-from ..tasks import MEDIA, SUBMISSIONS
 
 PATIENCE = 2.0  # seconds for each of the two; load balancers wait 5 or more
 

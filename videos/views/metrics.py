@@ -18,8 +18,8 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 
 from lumaweb.patience import Question, Silent
 
+from ..jobs.queue import MEDIA, SUBMISSIONS, waiting_calls
 from ..models import ApiToken, Meter, meter, vitals
-from ..tasks import MEDIA, SUBMISSIONS, waiting_calls
 
 PATIENCE = 5.0  # seconds; Prometheus itself waits 10
 # By their names in the database: what they are called outside, and what the parts of a label are.

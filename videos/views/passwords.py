@@ -11,8 +11,8 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
 from ..forms import ForgottenForm
+from ..jobs.queue import mail_new_password_later
 from ..models import Change
-from ..tasks import mail_new_password_later
 from .address import own_origin
 
 

@@ -8,9 +8,9 @@ from django_htmx.http import reswap
 
 from .. import provider
 from ..forms import GenerationForm, frames_impossible
+from ..jobs.queue import submit_later
 from ..models import AlreadyRequested, ApiToken, Frame, Generation, OverBudget, Submission
 from ..models.state import REQUEST
-from ..tasks import submit_later
 from .context import counts_for
 from .gallery import in_days, page_of, usual_seconds
 

@@ -1,6 +1,6 @@
 from django.core.management.base import BaseCommand, CommandError
 
-from videos import tasks
+from videos.jobs import adopt
 from videos.models import Member
 
 
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         if not (owner := members.filter(is_active=True).order_by("pk").first()):
             raise CommandError(f"There is no active member {member!r}." if member else "There is no admin yet.")
         try:
-            adoption = tasks.adopt(task_id, owner)
-        except tasks.NotAdopted as error:
+            adoption = adopt.adopt(task_id, owner)
+        except adopt.NotAdopted as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"{adoption.words} {adoption.generation.get_absolute_url()}")

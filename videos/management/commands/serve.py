@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from lumaweb import logs
 from lumaweb.supervisor import Program, Supervisor
-from videos import tasks
+from videos.jobs import queue
 from videos.models import ApiToken, Generation, Heartbeat, Member
 from videos.views.account import setup_code
 
@@ -198,7 +198,7 @@ def programs(parts: list[str]) -> list[Program]:
         "worker": [
             # By the environment: django-q2 reads its settings before it reads its --name.
             Program(name, [*manage, "qcluster"], env | {"Q_CLUSTER_NAME": cluster}, partial(pulse, cluster))
-            for name, cluster in (("worker", tasks.SUBMISSIONS), ("media", tasks.MEDIA))
+            for name, cluster in (("worker", queue.SUBMISSIONS), ("media", queue.MEDIA))
         ],
         "ticker": [Program("ticker", [*manage, "sweep"], env)],
     }
@@ -219,12 +219,12 @@ class Pulse:
         try:
             at = Heartbeat.objects.here(cluster).values_list("at", flat=True).first()
             if time.monotonic() - self._asked >= ASK_EVERY:
-                tasks.beat_later()
+                queue.beat_later()
                 self._asked = time.monotonic()
             recently = timezone.now() - LATE
             if (not at or at < recently) and Heartbeat.objects.of(cluster).filter(at__gt=recently).exists():
                 # The queue is shared, and the machines that have stamped took what was meant for ours by chance.
-                tasks.beat_later(SEVERAL)
+                queue.beat_later(SEVERAL)
             return at
         finally:
             connections.close_all()

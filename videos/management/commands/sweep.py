@@ -6,7 +6,7 @@ import time
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
-from videos import tasks
+from videos.jobs import polling, queue, sweep
 from videos.models import Lease
 
 TICK = 5.0  # seconds: how often results are asked for
@@ -22,8 +22,8 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options) -> None:
         if options["once"]:
-            tasks.sweep()
-            tasks.ask()
+            sweep.sweep()
+            polling.ask()
             return
         # A list, not an Event: a handler that runs while this thread is inside Event.wait may never get its lock.
         told: list[int] = []
@@ -39,12 +39,12 @@ class Command(BaseCommand):
                 if Lease.objects.take("ticker", holder, LEASE):
                     if started - swept >= SWEEP_EVERY:
                         swept = started
-                        tasks.sweep()
+                        sweep.sweep()
                     else:
-                        tasks.wake()
-                    tasks.ask()
+                        sweep.wake()
+                    polling.ask()
                     if swept == started:
-                        tasks.beat_later()
+                        queue.beat_later()
             except DatabaseError as error:
                 # The database is away or locked: the next tick tries again.
                 self.stderr.write(f"ticker: {error}")

@@ -10,8 +10,8 @@ from django.db import DatabaseError, connection
 
 from lumaweb import logs
 
-from . import download, media, provider
-from .models import Generation, Heartbeat
+from .. import download, media, provider
+from ..models import Generation, Heartbeat
 from .task_lookup import look_up
 
 logger = logging.getLogger(__name__)

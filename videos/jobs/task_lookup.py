@@ -2,9 +2,9 @@
 
 import asyncio
 
-from . import provider
-from .models import ApiToken
-from .models.token import TokenUnreadable
+from .. import provider
+from ..models import ApiToken
+from ..models.token import TokenUnreadable
 
 
 def look_up(token: ApiToken, task_id: str) -> provider.Result | None:

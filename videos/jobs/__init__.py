@@ -1,0 +1,1 @@
+"""Background work: what runs in the queue, in the ticker, and in commands."""

@@ -1,0 +1,69 @@
+"""The queue: the only module that knows django-q2.
+
+A call in the queue is a wake-up call and may come twice or never; the rows decide what is to be done. The queue names
+its functions by their path in `videos.tasks`.
+"""
+
+from django.conf import settings
+from django.db import connection, transaction
+from django_q.brokers import get_broker
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+
+from . import saving
+
+SUBMISSIONS = settings.Q_CLUSTER["name"]
+MEDIA = saving.CLUSTER
+
+
+def _later(function: str, *args, **options) -> None:
+    """Put a call into the queue once what was just written is committed. A broker that is away is logged."""
+
+    def put() -> None:
+        # In a transaction, as SQLite keeps whoever writes outside of one waiting for longest.
+        with transaction.atomic():
+            async_task(f"videos.tasks.{function}", *args, **options)
+
+    if not settings.REDIS_URL and connection.in_atomic_block:
+        # The queue is in the same database: committed along with what is to be done, which costs no second commit.
+        async_task(f"videos.tasks.{function}", *args, **options)
+    else:
+        # No partial: what failed is logged by its name, and a partial has none.
+        transaction.on_commit(put, robust=True)
+
+
+def submit_later() -> None:
+    """Wake a drain."""
+    _later("drain")
+
+
+def archive_later(pk: int) -> None:
+    _later("archive", pk, cluster=MEDIA)
+
+
+def beat_later(times: int = 1) -> None:
+    """Ask a worker of each cluster to stamp its heartbeat. A broker that is away is logged and keeps nobody."""
+    for _ in range(times):
+        _later("beat", SUBMISSIONS)
+        _later("beat", MEDIA, cluster=MEDIA)
+
+
+def mail_new_password_later(name: str, origin: str) -> None:
+    _later("mail_new_password", name, origin)
+
+
+def waiting_calls() -> dict[str, int]:
+    """How many calls wait in the queue, by cluster. Raises what the broker raises."""
+    return {cluster: get_broker(cluster).queue_size() for cluster in (SUBMISSIONS, MEDIA)}
+
+
+def broker() -> str:
+    """Which broker it is, in a word or two; raises what it raises where it does not answer."""
+    ours = get_broker(SUBMISSIONS)
+    ours.ping()
+    return ours.info()
+
+
+def forget_wake_ups() -> None:
+    """Empty the queue: after a restore its calls are of another time. Redis keeps its own; they find nothing to do."""
+    OrmQ.objects.all().delete()

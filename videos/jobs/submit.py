@@ -1,0 +1,233 @@
+"""Submitting: claim rows and send each once, many POSTs at a time."""
+
+import asyncio
+import logging
+import time
+from dataclasses import replace
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections
+from django.utils import timezone
+
+from lumaweb import logs
+
+from .. import download, media, provider
+from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter
+from ..models.state import SUBMITTING_AT_MOST
+from .queue import SUBMISSIONS, submit_later
+from .record import settle
+from .task_lookup import never, open_secret
+
+logger = logging.getLogger(__name__)
+
+CLAIM_FOR = 20.0  # seconds; then the next drain goes on, so that no task of the queue lasts for ever
+STOPPING_FOR = 60.0  # seconds after which a mark left by a stop that was cut short counts for nothing
+AT_ONCE = 200  # POSTs under way in one drain
+NO_DOUBT = SUBMITTING_AT_MOST / 4  # after a claim, in which no sweep comes near it
+
+
+def drain() -> None:
+    """Send what may be sent now, many POSTs at once. Any number of drains may run; the claim decides."""
+    asyncio.run(_drain())
+
+
+async def _drain() -> None:
+    started = stamped = time.monotonic()
+    sending: set[asyncio.Task] = set()
+    line: list[Generation] = []
+    failures: list[BaseException] = []
+    claiming = True
+    async with provider.new_client() as client:
+        try:
+            while True:
+                now = time.monotonic()
+                claim = None
+                try:
+                    if now - stamped > 5:
+                        stamped = now
+                        await _in_db(Heartbeat.stamp, SUBMISSIONS)
+                    if claiming and now - started < CLAIM_FOR and len(sending) < AT_ONCE:
+                        line, claim = await _in_db(_next_claim, line)
+                except DatabaseError as error:
+                    # No more claims, but what is under way is paid for and must still be recorded.
+                    failures.append(error)
+                    claiming = False
+                if claim:
+                    sending.add(asyncio.create_task(_send(claim, client)))
+                    await asyncio.sleep(0)  # let the POST go out before the next claim
+                    continue
+                if not sending:
+                    break
+                done, sending = await asyncio.wait(sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+                failures += [task.exception() for task in done if task.exception()]
+            if claiming and time.monotonic() - started >= CLAIM_FOR and await _in_db(more_to_send):
+                await _in_db(submit_later)
+        finally:
+            # This thread is no worker of the queue, which would do it: it keeps a good connection for the next drain.
+            await _in_db(close_old_connections)
+    if failures:
+        # Their rows stay `submitting` until the sweep finds them; the queue keeps the traceback.
+        raise ExceptionGroup("sending failed unexpectedly", failures)
+
+
+async def _in_db(function, *args):
+    return await sync_to_async(function)(*args)
+
+
+async def _kept(generation: Generation, function, *args) -> None:
+    """Write down what came of a POST; a database that is locked or away for a moment is tried again."""
+    for wait in (0.5, 1, 2, 4, 8, None):
+        try:
+            await _in_db(close_old_connections)
+            await _in_db(function, *args)
+            return
+        except DatabaseError:
+            if wait is None:
+                logger.exception(
+                    "generation %s: what came of its POST could not be recorded: %s", generation.uuid, args
+                )
+                raise
+            await asyncio.sleep(wait)
+
+
+def _is_stopping() -> bool:
+    """Whether this machine's workers were told to stop: what is claimed now would be killed while it is sent."""
+    try:
+        return time.time() - settings.WORKERS_STOPPING.stat().st_mtime < STOPPING_FOR
+    except FileNotFoundError:
+        return False
+
+
+def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]:
+    """The next row that could be claimed, and who is left in line behind it."""
+    close_old_connections()
+    if _is_stopping():
+        return [], None
+    line = line or _line(50)
+    while line:
+        generation, *line = line
+        if claim := generation.claim():
+            return line, claim
+        if not ApiToken.objects.with_room().exists():
+            return [], None
+    return [], None
+
+
+def _line(limit: int) -> list[Generation]:
+    left = ApiToken.objects.most_left()
+    return [] if left == 0 else Generation.objects.next_in_line(limit, amount_at_most=left)
+
+
+def more_to_send() -> bool:
+    return bool(_line(1))
+
+
+async def _send(claim: Claim, client) -> None:
+    """POST one claimed generation and record what comes of it."""
+    generation = claim.generation
+    logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
+    try:
+        source, next_step = await _source(claim)
+        ready = await _in_db(_ready_to_send, claim, source)
+        if not ready:
+            return
+        request, secret = ready
+        luma = provider.LumaClient(claim.token.base_url, secret, client=client)
+        try:
+            result = await _submit(luma, request)
+        except provider.ProviderError as error:
+            if not (next_step and _may_mean_the_source(error)):
+                raise
+            await _kept(generation, generation.next_source, next_step, error, claim.ours)
+            return
+    except provider.ProviderError as error:
+        logger.info("generation %s: %s", generation.uuid, error)
+        await _kept(generation, generation.refuse, error, claim.ours)
+    else:
+        await _kept(generation, settle, generation, result, "answer")
+
+
+async def _submit(luma: provider.LumaClient, request: provider.Request) -> provider.Result:
+    """POST it, and measure how long the answer takes."""
+    began, outcome = time.perf_counter(), "unclear"
+    try:
+        result = await luma.submit(request)
+        outcome = "accepted"
+        return result
+    except provider.ProviderError as error:
+        outcome = {provider.Sent.NEVER: "not_sent", provider.Sent.REFUSED: "refused"}.get(error.sent, outcome)
+        raise
+    finally:
+        meter.observe("post", outcome, time.perf_counter() - began)
+
+
+def _ready_to_send(claim: Claim, source: dict[str, str]) -> tuple[provider.Request, str] | None:
+    """What to send, and the secret to send it with; None if it took so long that the claim is no longer ours.
+
+    In that case the sweep doubted it, and its member may have tried again.
+    """
+    generation = claim.generation
+    # A picture may have been purged with its last video between the choice of it and now.
+    if any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame)):
+        raise never("frame_gone", "A frame was deleted before this was sent.")
+    if generation.needs_public_address and not claim.token.public_url:
+        raise never("no_public_address", "This installation has no public address for the frames.")
+    request, secret = generation.request(claim, source), open_secret(claim.token)
+    if timezone.now() - generation.submitted_at >= NO_DOUBT:
+        row = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTING)
+        if not row.filter(callback_key_hash=generation.callback_key_hash).exists():
+            return None
+    return request, secret
+
+
+def _may_mean_the_source(error: provider.ProviderError) -> bool:
+    """Whether this refusal could be about the way the video to extend was named: then the next way is worth a try."""
+    about_the_payload = error.status in (400, 404) and error.code not in ("token_mismatched", "api_not_implemented")
+    return error.sent is provider.Sent.REFUSED and about_the_payload
+
+
+async def _source(claim: Claim) -> tuple[dict[str, str], int]:
+    """How to name the video to extend, and the number of the way to try after it (0: there is none)."""
+    if claim.generation.action != "extend":
+        return {}, 0
+    ways = await _in_db(_ways, claim)
+    for number, kind, value, rules in ways:
+        if rules and not await asyncio.to_thread(_is_alive, value, rules):
+            continue
+        following = number + 1 if number < ways[-1][0] else 0
+        if kind == "id":
+            return {"video_id": value}, following
+        if kind == "copy":
+            value = await _in_db(_mint_clip, claim)
+        return {"video_url": value}, following
+    raise never(
+        "source_gone",
+        "The clip's id belongs to another account, its link has expired, and our saved copy has no public address.",
+    )
+
+
+def _ways(claim: Claim) -> list[tuple[int, str, str, download.Rules | None]]:
+    """The ways to name the source, each with the rules by which its link can be looked at first, if it is ours."""
+    parent = claim.generation.parent
+    rules = None
+    if parent and parent.token:
+        # A look, not a download: the row is claimed, and its POST must not wait for a slow CDN.
+        rules = replace(media.rules_for(parent, settings.VIDEO_MAX_BYTES), deadline=5.0)
+    return [
+        (number, kind, value, rules if rules and kind == "link" and value == parent.video_url else None)
+        for number, kind, value in claim.generation.sources(claim.token)
+    ]
+
+
+def _is_alive(link: str, rules: download.Rules) -> bool:
+    """Whether the provider's own link to a video still gives something; what cannot be told counts as yes."""
+    status = download.probe(link, rules)
+    return status is None or status < 400
+
+
+def _mint_clip(claim: Claim) -> str:
+    return TemporaryLink.mint(claim.token.public_url, claim.generation, clip=claim.generation.parent)
+
+
+# ── Trying a token ────────────────────────────────────────────────────────────────────────────────────────────
