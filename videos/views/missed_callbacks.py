@@ -12,7 +12,7 @@ from lumaweb.storage_errors import problem_of
 
 from .. import provider
 from ..models import Generation
-from ..tasks import settle
+from ..jobs.record import settle
 
 logger = logging.getLogger(__name__)
 
