@@ -11,8 +11,8 @@ from django.db import connections
 from lumaweb.storage_errors import problem_of
 
 from .. import provider
-from ..models import Generation
 from ..jobs.record import settle
+from ..models import Generation
 
 logger = logging.getLogger(__name__)
 
