@@ -180,7 +180,9 @@ def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
     assert found["open_doors"] == [0, 0, 0]
     assert "Everybody has to sign in again." in said and "1 share links, 1 invitations." in said
     assert 3 < found["saved"] < 3 + written, "the writer wrote before and after the moment of the backup"
-    assert f"Videos good: {found['saved']}, changed: 0. Files missing: 0, orphans: 0." in new.manage("verify_media")
+    assert f"Videos good: {found['saved']}, changed: 0, incomplete: 0. Files missing: 0, orphans: 0." in new.manage(
+        "verify_media"
+    )
     if not servers.there():
         with closing(sqlite3.connect(new.folder / "lumaweb.sqlite3")) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)

@@ -16,7 +16,7 @@ VENDORS = {
     "httpx": {"videos/provider/client.py", "videos/provider/files.py", "videos/download.py"},
     "httpcore": {"videos/download.py"},
     "django_q": {"videos/jobs/queue.py", "videos/admin.py"},
-    "av": {"videos/media.py"},
+    "av": {"videos/media.py", "videos/media_check.py"},
     "PIL": {"videos/media.py"},
     "cryptography": {"videos/models/token.py", "videos/checks.py"},
     "boto3": {"lumaweb/bucket.py"},
@@ -33,7 +33,7 @@ FLOORS = [
     {"jobs"},
     {"models", "checks"},
     {"media"},
-    {"provider", "download"},
+    {"provider", "download", "media_check"},
 ]
 
 

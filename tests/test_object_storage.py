@@ -602,7 +602,7 @@ def command(*words: str, **options) -> tuple[str, int]:
 
 def test_media_in_a_bucket_are_verified(luma, token, film, s3, bucket):
     good, changed, missing = (saved(luma, film) for _ in range(3))
-    assert command("verify_media") == ("Videos good: 3, changed: 0. Files missing: 0, orphans: 0.\n", 0)
+    assert command("verify_media") == ("Videos good: 3, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
     default_storage.delete(changed.video_file.name)
     default_storage.save(changed.video_file.name, ContentFile(film[:-1] + b"x"))
     default_storage.delete(missing.poster_file.name)

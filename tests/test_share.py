@@ -279,7 +279,7 @@ def test_what_is_not_saved_cannot_be_shared_and_the_page_says_why():
     generation = a_saved_one()
     ada = signed_in(generation.member)
     path = reverse("shares-of", args=[generation.uuid])
-    for archive, words in (("remote", "still being saved"), ("lost", "could not be saved")):
+    for archive, words in (("remote", "still being saved"), ("lost", "is not saved here")):
         Generation.objects.filter(pk=generation.pk).update(archive=archive)
         page = ada.get(path).content.decode()
         assert words in page and 'name="days"' not in page

@@ -14,8 +14,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.brokers import get_broker
 
-from videos import download, media, provider, saving, tasks
-from videos.jobs import adopt, polling, queue, sweep
+from videos import download, media, provider, tasks
+from videos.jobs import adopt, polling, queue, saving, sweep
 from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
@@ -97,7 +97,7 @@ def verify(*words: str) -> tuple[str, int]:
 
 def test_good_media_are_good(luma, token, film):
     saved(luma, film)
-    assert verify() == ("Videos good: 1, changed: 0. Files missing: 0, orphans: 0.\n", 0)
+    assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
 def test_a_changed_byte_is_found(luma, token, film):

@@ -32,6 +32,15 @@ class NotAllowed(Exception):
     """The rules forbid this link, an address behind it, or a place it redirects to."""
 
 
+class HostNotListed(NotAllowed):
+    """The link, or a place it redirects to, is at a host that nobody allowed."""
+
+    def __init__(self, host: str, *, redirected: bool = False):
+        how = "The link redirects to" if redirected else "The link leads to"
+        super().__init__(f"{how} {host}, which is not one of the allowed media hosts.")
+        self.host = host
+
+
 class DownloadFailed(Exception):
     """A permitted link brought no file.
 
@@ -42,6 +51,10 @@ class DownloadFailed(Exception):
         super().__init__(message)
         self.status = status
         self.permanent = permanent
+
+
+class TooLarge(DownloadFailed):
+    """The file has more bytes than the rules allow."""
 
 
 @dataclass(frozen=True)
@@ -179,7 +192,7 @@ def fetch(
     What is in the file after an error is of no use.
     """
     digest, length = hashlib.sha256(), 0
-    too_long = DownloadFailed(f"The file is larger than {rules.max_bytes:,} bytes.", permanent=True)
+    too_long = TooLarge(f"The file is larger than {rules.max_bytes:,} bytes.", permanent=True)
     with _answer(url, rules, {}, resolve=resolve, tls=tls) as response:
         if response.status != 200:
             raise _refused(response.status)
@@ -262,9 +275,9 @@ def _permitted(url: str, rules: Rules) -> tuple[_Link, bool]:
     if link.origin in rules.origins:
         return link, True
     if not any(_covers(entry, link.host) for entry in rules.hosts):
-        raise NotAllowed(f"Nothing is fetched from {link.host}.")
+        raise HostNotListed(link.host)
     if link.port not in PORTS:
-        raise NotAllowed(f"Nothing is fetched from port {link.port}.")
+        raise NotAllowed(f"The link names port {link.port}, which is not allowed.")
     return link, False
 
 
@@ -327,7 +340,10 @@ def _redirected(link: _Link, location: str, rules: Rules) -> tuple[_Link, bool]:
         place = str(httpx.URL(str(link)).join(location)) if _PLAIN.fullmatch(location) else ""
     except (httpx.InvalidURL, ValueError):
         place = ""
-    following, trusted = _permitted(place, rules)
+    try:
+        following, trusted = _permitted(place, rules)
+    except HostNotListed as refusal:
+        raise HostNotListed(refusal.host, redirected=True) from None
     if link.scheme == "https" and following.scheme == "http":
         raise NotAllowed("The link redirects from https to http.")
     return following, trusted

@@ -1,13 +1,15 @@
 """Pictures and videos: reading what was uploaded, fetching what was made, and what is cut from it."""
 
+import hashlib
 import io
 import logging
 import os
 import posixpath
 import secrets
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -21,6 +23,7 @@ from django.core.files.storage import default_storage
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import download
+from .media_check import NotAVideo, check_whole
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +33,14 @@ FRAME_MAX_PIXELS = 50_000_000
 POSTER_WIDTH = 640
 POSTER_MAX_BYTES = 20_000
 THUMBNAIL_MAX_BYTES = 10 * 1024 * 1024
+THUMBNAIL_SECONDS = 5.0  # a small file that takes longer is worth less than the worker that waits for it
 DOWNLOAD_SECONDS = 600.0
+CHUNK_SIZE = 1024 * 1024
 LEFT_AFTER = 3600.0  # seconds, which no saving takes: the queue ends each after 15 minutes
 
 
 class NotAPicture(Exception):
     """What was uploaded cannot be used as a frame; the message is for the member."""
-
-
-class NotAVideo(Exception):
-    """What was downloaded cannot be decoded as a video."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,24 +122,30 @@ class _Moved(File):
         return self.name
 
 
-def rules_for(generation, max_bytes: int) -> download.Rules:
+def rules_for(generation, max_bytes: int, deadline: float = DOWNLOAD_SECONDS) -> download.Rules:
     """Where this generation's media may come from: the CDN's hosts, its provider's own origin, and ours."""
     origins = [generation.token.base_url, settings.PUBLIC_URL or settings.LOCAL_URL]
     return download.Rules(
         hosts=frozenset(host.lower() for host in settings.MEDIA_HOSTS),
         origins=frozenset(download.origin_of(url) for url in origins),
         max_bytes=max_bytes,
-        deadline=DOWNLOAD_SECONDS,
+        deadline=deadline,
     )
 
 
-def save_video(generation) -> Saved:
-    """Fetch a finished video and its thumbnail into our storage.
+def save_video(
+    generation,
+    *,
+    seconds: float = DOWNLOAD_SECONDS,
+    reading: Callable[[], AbstractContextManager[None]] = nullcontext,
+) -> Saved:
+    """Fetch a finished video and its thumbnail into our storage, once the file is known to be whole.
 
-    Raises download.NotAllowed, download.DownloadFailed, NotAVideo or OSError; then nothing is left behind.
+    `seconds` is what the download may take; `reading` is entered for as long as the files are read, which is when a
+    bad one could kill this process. Raises download.NotAllowed, download.DownloadFailed, NotAVideo or OSError; then
+    nothing is left behind.
     """
-    folder = Path(settings.MEDIA_ROOT) / "incoming"
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    folder = incoming()
     _clear(folder)
     stored: list[str] = []
     # A name of its own for each saving: of two at the same time the one that comes too late takes its files away again.
@@ -146,31 +153,44 @@ def save_video(generation) -> Saved:
     with NamedTemporaryFile(dir=folder, suffix=".mp4", delete=False) as file:
         path = Path(file.name)
         try:
-            rules = rules_for(generation, settings.VIDEO_MAX_BYTES)
-            fetched = download.fetch(generation.video_url, rules, file)
+            thumbnail = _thumbnail_while_we_wait(generation)
+            fetched = download.fetch(
+                generation.video_url, rules_for(generation, settings.VIDEO_MAX_BYTES, seconds), file
+            )
             file.flush()
             os.fsync(file.fileno())
-            _look_at_the_first_bytes(path)
-            duration, rate, first = probe(path)
-            thumbnail = _thumbnail(generation) or first
+            picture = thumbnail.result()
+            with reading():
+                check_whole(path)
+                duration, rate, first = probe(path)
+                shown = (picture and _read_thumbnail(picture)) or first
+                poster, still = _poster(shown), _jpeg(shown)
 
             def keep(ending: str, content: File) -> str:
                 stored.append(default_storage.save(f"{base}{ending}", content))
                 return stored[-1]
 
-            poster = keep(".webp", ContentFile(_poster(thumbnail)))
-            still = keep(".jpg", ContentFile(_jpeg(thumbnail)))
+            names = keep(".webp", ContentFile(poster)), keep(".jpg", ContentFile(still))
             path.chmod(0o640)
             with path.open("rb") as finished:
                 video = keep(".mp4", _Moved(finished, name=str(path)))
             for name in stored:
                 outlasts_a_power_cut(name)
+            if default_storage.size(video) != fetched.bytes:
+                raise OSError(f"The storage has kept only a part of {video}.")
         except BaseException:
             take_away(stored)
             raise
         finally:
             path.unlink(missing_ok=True)
-    return Saved(video, still, poster, fetched.sha256, fetched.bytes, duration, rate, first.width, first.height)
+    return Saved(video, names[1], names[0], fetched.sha256, fetched.bytes, duration, rate, first.width, first.height)
+
+
+def incoming() -> Path:
+    """The folder for files that are not stored yet, on a disk of this machine."""
+    folder = Path(settings.MEDIA_ROOT) / "incoming"
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    return folder
 
 
 def _clear(folder: Path) -> None:
@@ -235,6 +255,28 @@ def names(folder: str = "") -> Iterator[str]:
         yield from names(posixpath.join(folder, name))
 
 
+@contextmanager
+def on_disk(stored) -> Iterator[tuple[Path, str]]:
+    """Yield the path of a stored file on a disk of this machine and its SHA-256 in hex. Raises OSError.
+
+    What is in a bucket is copied for as long as that takes.
+    """
+    try:
+        path = Path(stored.path)
+    except NotImplementedError:
+        with stored.open("rb") as source, NamedTemporaryFile(dir=incoming(), suffix=".mp4") as copy:
+            digest = hashlib.sha256()
+            while chunk := source.read(CHUNK_SIZE):
+                digest.update(chunk)
+                copy.write(chunk)
+            copy.flush()
+            yield Path(copy.name), digest.hexdigest()
+    else:
+        with path.open("rb") as source:
+            sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+        yield path, sha256
+
+
 def forget(saved: Saved) -> None:
     """Delete files that turned out to be a second copy."""
     take_away([saved.video_file, saved.thumbnail_file, saved.poster_file])
@@ -250,17 +292,10 @@ def take_away(stored: list[str]) -> None:
             logger.warning("file %s is not needed and cannot be removed: %s", name, error)
 
 
-def _look_at_the_first_bytes(path: Path) -> None:
-    with path.open("rb") as file:
-        head = file.read(12)
-    if head[4:8] not in (b"ftyp", b"moov", b"mdat", b"free", b"wide", b"skip"):
-        raise NotAVideo("What the link gave is no MP4 file.")
-
-
 def probe(path: Path) -> tuple[float, float | None, Image.Image]:
     """Duration in seconds, pictures a second (None if the file does not say), and first picture of a video file."""
     try:
-        with av.open(str(path)) as container:
+        with av.open(str(path), metadata_errors="replace") as container:
             stream = container.streams.video[0]
             first = next(container.decode(stream)).to_image()
             duration = Fraction(container.duration or 0, av.time_base)
@@ -279,7 +314,7 @@ def cut(stored, at: float | str) -> Picture:
     and OSError where the file is not to be had.
     """
     try:
-        with stored.open("rb") as file, av.open(file) as container:
+        with stored.open("rb") as file, av.open(file, metadata_errors="replace") as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             picture = _shown_at(container, stream, at).to_image()
@@ -308,20 +343,37 @@ def _shown_at(container, stream, at: float | str):
     return shown
 
 
-def _thumbnail(generation) -> Image.Image | None:
-    """The provider's thumbnail, decoded; None where there is none to be had and the first picture must do."""
+def _thumbnail_while_we_wait(generation) -> Future[bytes]:
+    """Fetch the provider's thumbnail beside the video; b"" where there is none within its few seconds."""
+
+    def fetch() -> bytes:
+        data = io.BytesIO()
+        try:
+            download.fetch(generation.thumbnail_url, rules, data)
+        except (download.NotAllowed, download.DownloadFailed) as error:
+            logger.info("no thumbnail of %s, so the poster is made from the video: %s", generation.uuid, error)
+            return b""
+        return data.getvalue()
+
+    done: Future[bytes] = Future()
     if not generation.thumbnail_url:
-        return None
-    data = io.BytesIO()
+        done.set_result(b"")
+        return done
+    rules = rules_for(generation, THUMBNAIL_MAX_BYTES, THUMBNAIL_SECONDS)
+    thread = ThreadPoolExecutor(1, "thumbnail")
+    fetched = thread.submit(fetch)
+    thread.shutdown(wait=False)
+    return fetched
+
+
+def _read_thumbnail(data: bytes) -> Image.Image | None:
+    """Decode a thumbnail; None where it is no picture we can read."""
     try:
-        download.fetch(generation.thumbnail_url, rules_for(generation, THUMBNAIL_MAX_BYTES), data)
-        with Image.open(data, formats=("JPEG", "PNG", "WEBP")) as image:
+        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
             if image.width * image.height > FRAME_MAX_PIXELS:
                 return None
             return image.convert("RGB")
     except (
-        download.NotAllowed,
-        download.DownloadFailed,
         UnidentifiedImageError,
         OSError,
         SyntaxError,

@@ -54,6 +54,7 @@ urlpatterns = [
     path("generations/<uuid:uuid>/cancellation/", generation.cancellation, name="cancellation"),
     path("generations/<uuid:uuid>/dismissal/", generation.dismissal, name="dismissal"),
     path("generations/<uuid:uuid>/retries/", generation.retries, name="retries"),
+    path("generations/<uuid:uuid>/saving/", generation.saving, name="saving"),
     path("generations/<uuid:uuid>/trash/", generation.trash, name="move-to-trash"),
     path("generations/<uuid:uuid>/restoration/", generation.restoration, name="restoration"),
     path("generations/<uuid:uuid>/deletion/", generation.deletion, name="deletion"),

@@ -1,17 +1,23 @@
-"""Save finished videos: fetch the file, verify it, put it into our storage, and renew links that stopped working."""
+"""Save finished videos: fetch the file, check that it is whole, store it, and renew links that stopped working."""
 
+import errno
 import logging
+import os
 import random
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, close_old_connections, connection
 
 from lumaweb import logs
 
 from .. import download, media, provider
+from ..media_check import Incomplete, NotAVideo
 from ..models import Generation, Heartbeat
+from ..models.saving import CAUSES, READING
 from .task_lookup import look_up
 
 logger = logging.getLogger(__name__)
@@ -19,7 +25,12 @@ logger = logging.getLogger(__name__)
 CLUSTER = "media"  # the queue's workers that save
 SAVING_LEASE = 60.0  # seconds after which another worker may take over a download that fell silent
 SAVE_TRIES = 32  # with the waits between them about five days
+LONGEST_WAIT = 6 * 3600.0  # seconds between two attempts
+LONGEST_WAIT_FOR_ADMIN = 3600.0  # where an admin may change something at any moment
+FETCHING_AT_MOST = 720.0  # seconds for both downloads; the queue ends a saving after 900
+WORTH_A_DOWNLOAD = 30.0  # seconds that must be left for the second one
 LINK_GONE = (400, 401, 403, 404, 410)  # how an expired link answers, by vendor
+NO_FAULT_OF_THE_VIDEO = ("not_allowed", "refused_link", "storage_full", "storage_away")  # tried for as long as it takes
 
 
 def archive(pk: int) -> None:
@@ -27,10 +38,50 @@ def archive(pk: int) -> None:
     # Many short downloads leave no room for the task that stamps.
     Heartbeat.stamp(CLUSTER)
     generation = Generation.objects.select_related("token").filter(pk=pk).first()
-    if not generation or not generation.begin_saving(SAVING_LEASE):
+    if not generation:
+        return
+    stopped = _stopped_a_worker(generation.archive_worker)
+    if not generation.begin_saving(SAVING_LEASE, _worker(), stopped_a_worker=stopped):
+        if generation.archive_error == "stops_worker":
+            logger.error("generation %s: set aside, as its file stopped the worker again", generation.uuid)
         return
     with logs.about(generation.uuid):
         _archive(generation)
+
+
+# ── Workers that die ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _worker() -> str:
+    """Name this process: its machine, the process that started it, and its own number."""
+    return f"{Heartbeat.name_here(CLUSTER)}/{os.getppid()}/{os.getpid()}"
+
+
+def _stopped_a_worker(name: str) -> bool:
+    """Whether the worker of this name, which never ended its saving, was most likely stopped by the file.
+
+    One that died while it read the file was. One that died at another step was, unless all workers of the machine
+    ended with it: that was a restart or a power cut.
+    """
+    if not name:
+        return False
+    machine, parent, own = name.removesuffix(READING).rsplit("/", 2)
+    here, our_parent, _ = _worker().rsplit("/", 2)
+    if machine != here:
+        return True  # of another machine it cannot be told, and its lease ran out
+    if _is_running(int(own)):
+        return False  # what it found could not be written down
+    return name.endswith(READING) or parent == our_parent
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager
@@ -60,21 +111,60 @@ def _alive(generation: Generation) -> Iterator[None]:
         thread.join()
 
 
+@contextmanager
+def _reading(generation: Generation) -> Iterator[None]:
+    """Note in the row that this worker reads the file. When the worker dies or is ended, the note stays."""
+    _mark_reading(generation, True)
+    try:
+        yield
+    except Exception:
+        _mark_reading(generation, False)
+        raise
+    _mark_reading(generation, False)
+
+
+def _mark_reading(generation: Generation, reading: bool) -> None:
+    try:
+        generation.mark_reading(reading)
+    except DatabaseError:
+        # Worth less than the download, and only needed if this worker dies.
+        logger.warning("generation %s: cannot note that its file is read", generation.uuid, exc_info=True)
+
+
+# ── One attempt ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an attempt failed: one of CAUSES, a sentence for members ("" if the cause has one), and the whole story."""
+
+    code: str
+    message: str
+    story: str
+
+
+class _NotFetched(Exception):
+    """The provider's file could not be had, and what its fresh link led to, in a sentence."""
+
+    def __init__(self, error: Exception, link: str) -> None:
+        super().__init__(f"{error} {link}".strip())
+        self.error = error
+
+
 def _archive(generation: Generation) -> None:
     try:
         with _alive(generation):
             saved = _save(generation)
+    except SystemExit:
+        # The queue's time limit. Where it came while the file was read, the next worker counts it against the file.
+        if not generation.archive_worker.endswith(READING):
+            _failed(generation, Failure("too_slow", "", CAUSES["too_slow"].text))
+        raise
     except Exception as error:
-        if not isinstance(error, (download.NotAllowed, download.DownloadFailed, media.NotAVideo, OSError)):
-            # Ours to mend; the video has its patience all the same.
+        failure = _explain(error)
+        if failure.code == "unexpected":
             logger.exception("generation %s: saving failed unexpectedly", generation.uuid)
-        # Counted in tries, not by the video's age: a file lost after a year, or restored, has the same patience.
-        tries = generation.archive_attempts
-        retry_in = min(6 * 3600, 5 * 2 ** min(tries, 13)) * random.uniform(0.8, 1.2)
-        logger.warning("generation %s: not saved: %s", generation.uuid, error)
-        # A host that is not allowed may be allowed tomorrow, and our own storage be back: no fault of the video's.
-        for_good = tries >= SAVE_TRIES and not isinstance(error, (download.NotAllowed, OSError))
-        generation.save_failed(str(error), for_good=for_good, retry_in=retry_in)
+        _failed(generation, failure)
         return
     facts = {
         name: getattr(saved, name)
@@ -82,29 +172,121 @@ def _archive(generation: Generation) -> None:
     }
     if not generation.video_width or not generation.video_height:
         facts |= {"video_width": saved.video_width, "video_height": saved.video_height}
-    if not generation.saved(**facts):
+    if not _written(generation, lambda: generation.saved(**facts)) and not _names(generation, saved):
         media.forget(saved)
 
 
-def _save(generation: Generation) -> media.Saved:
-    """Fetch the video; where its link has expired and the provider gives a fresh one, once more by that."""
-    try:
-        return media.save_video(generation)
-    except download.DownloadFailed as error:
-        if error.status not in LINK_GONE or not _relink(generation):
-            raise
-    return media.save_video(generation)
+def _names(generation: Generation, saved: media.Saved) -> bool:
+    """Whether the row has these files: a step that looked as if it had failed may have been committed."""
+    return Generation.objects.filter(pk=generation.pk, video_file=saved.video_file).exists()
 
 
-def _relink(generation: Generation) -> bool:
-    """Ask the provider for the video's link of today; False where that brings no other one."""
-    if not generation.task_id:
+def _failed(generation: Generation, failure: Failure) -> None:
+    """Wait, longer after each attempt; after the last one give up, or go back to a copy that is better than none."""
+    # Counted in attempts, not by the video's age: a file lost after a year, or restored, has the same patience.
+    tries = generation.archive_attempts
+    waits_for_others = failure.code in NO_FAULT_OF_THE_VIDEO
+    longest = LONGEST_WAIT_FOR_ADMIN if waits_for_others else LONGEST_WAIT
+    retry_in = min(longest, 5 * 2 ** min(max(0, tries - 1), 13)) * random.uniform(0.8, 1.2)
+    logger.warning("generation %s: not saved: %s", generation.uuid, failure.story)
+    for_good = tries > SAVE_TRIES and not waits_for_others
+    if for_good and _has_its_copy(generation):
+        _written(generation, lambda: generation.keep_incomplete(failure.story))
+        return
+    _written(
+        generation,
+        lambda: generation.save_failed(
+            failure.story, for_good=for_good, retry_in=retry_in, code=failure.code, message=failure.message
+        ),
+    )
+
+
+def _has_its_copy(generation: Generation) -> bool:
+    """Whether the file that was saved before is still there as it was: incomplete, but nothing better exists."""
+    if not generation.video_file:
         return False
+    try:
+        with media.on_disk(generation.video_file) as (_, sha256):
+            return sha256 == generation.sha256
+    except FileNotFoundError:
+        return False
+
+
+def _written(generation: Generation, step: Callable[[], bool]) -> bool:
+    """Write down what came of an attempt; a database that is locked or away for a moment is tried again."""
+    for wait in (0.5, 1, 2, 4, 8):
+        try:
+            return step()
+        except DatabaseError:
+            logger.warning("generation %s: what came of its saving is not written yet", generation.uuid, exc_info=True)
+            time.sleep(wait)
+            close_old_connections()
+    return step()
+
+
+def _save(generation: Generation) -> media.Saved:
+    """Fetch the video; if that fails and the provider gives another link, once more by that."""
+    ends = time.monotonic() + FETCHING_AT_MOST
+
+    def attempt() -> media.Saved:
+        seconds = min(media.DOWNLOAD_SECONDS, ends - time.monotonic())
+        return media.save_video(generation, seconds=seconds, reading=lambda: _reading(generation))
+
+    try:
+        return attempt()
+    except (download.NotAllowed, download.DownloadFailed, NotAVideo) as error:
+        link = _relink(generation, error)
+        if link or ends - time.monotonic() < WORTH_A_DOWNLOAD:
+            raise _NotFetched(error, link) from error
+    try:
+        return attempt()
+    except (download.NotAllowed, download.DownloadFailed, NotAVideo) as error:
+        raise _NotFetched(error, "A fresh link did not help.") from error
+
+
+def _relink(generation: Generation, error: Exception) -> str:
+    """Ask the provider for the video's link of today; return "" if it is another one, else why there is none."""
+    if not generation.task_id:
+        return "Its task id is not known, so the provider cannot be asked for a fresh link."
     try:
         result = look_up(generation.token, generation.task_id)
-    except provider.ProviderError as error:
-        logger.info("generation %s: no fresh link: %s", generation.uuid, error)
-        return False
-    if result is None and generation.disown():
-        logger.warning("generation %s: its callback was about a task nobody knows", generation.uuid)
-    return bool(result and generation.relink(result))
+    except provider.ProviderError as refusal:
+        logger.info("generation %s: no fresh link: %s", generation.uuid, refusal)
+        return f"A fresh link could not be looked up ({refusal.code})."
+    if result is None:
+        bad_link = not isinstance(error, download.DownloadFailed) or error.status in LINK_GONE
+        if bad_link and generation.disown():
+            logger.warning("generation %s: its callback was about a task nobody knows", generation.uuid)
+        return "The provider no longer knows its task, so there is no fresh link."
+    if not result.video_url:
+        return "The provider no longer has a link to it."
+    if not generation.relink(result):
+        return "The provider gives no other link."
+    return ""
+
+
+def _explain(error: Exception) -> Failure:
+    """Judge the error of an attempt."""
+    cause = error.error if isinstance(error, _NotFetched) else error
+    code = _code(cause)
+    return Failure(code, "" if CAUSES[code].text else str(error), str(error))
+
+
+def _code(error: Exception) -> str:
+    if isinstance(error, download.NotAllowed):
+        return "not_allowed" if isinstance(error, download.HostNotListed) else "refused_link"
+    if isinstance(error, Incomplete):
+        return "incomplete"
+    if isinstance(error, NotAVideo):
+        return "not_a_video"
+    if isinstance(error, download.TooLarge):
+        return "too_large"
+    if isinstance(error, download.DownloadFailed):
+        if error.status in (401, 403):
+            return "no_access"
+        if error.status in LINK_GONE:
+            return "link_gone"
+        return "server_error" if error.status else "unreachable"
+    if isinstance(error, OSError):
+        return "storage_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "storage_away"
+    return "unexpected"

@@ -21,7 +21,9 @@ from .budget import RESERVED, SPENT, Balance, Terms
 from .event import Event
 from .frame import Frame, TemporaryLink, digest
 from .leftover import Leftover
+from .news import News
 from .rows import GenerationQuerySet, being_extended, is_one_intention
+from .saving import Saving
 from .state import (
     ANY,
     ASKED_AFTER_THE_END,
@@ -64,17 +66,7 @@ class Claim:
     ours: Q
 
 
-@dataclass(frozen=True, slots=True)
-class News:
-    """A state in words, for members; `admin` is for admins only."""
-
-    title: str
-    text: str
-    who: str = ""
-    admin: str = ""
-
-
-class Generation(models.Model):
+class Generation(Saving, models.Model):
     """One video asked of the provider, from the press of the button to the saved file.
 
     The integer primary key is the order of creation; `uuid` is what the outside sees. Fields of the result are the
@@ -149,7 +141,17 @@ class Generation(models.Model):
     # The copy we keep.
     archive = models.CharField(max_length=8, choices=Archive, default=Archive.NONE, blank=True)
     archive_at = models.DateTimeField(null=True, help_text="When to try (again) to save it.")
-    archive_attempts = models.PositiveIntegerField(default=0)
+    archive_attempts = models.PositiveIntegerField(default=0, help_text="Begun since it was last saved, or given up.")
+    archive_worker = models.CharField(
+        max_length=100, blank=True, default="", db_default="", editable=False, help_text="Which worker saves it now."
+    )
+    archive_deaths = models.PositiveSmallIntegerField(
+        default=0, db_default=0, editable=False, help_text="How many workers died while they saved it."
+    )
+    archive_error = models.CharField(
+        max_length=40, blank=True, default="", db_default="", help_text="What the last attempt to save it ended with."
+    )
+    archive_message = models.CharField(max_length=500, blank=True, default="", db_default="")
     video_file = models.FileField(upload_to="videos/", blank=True, max_length=200)
     thumbnail_file = models.FileField(upload_to="videos/", blank=True, max_length=200)
     poster_file = models.FileField(upload_to="videos/", blank=True, max_length=200)
@@ -663,101 +665,6 @@ class Generation(models.Model):
             ask_at=timezone.now() + timedelta(seconds=random.uniform(3, 6))
         )
 
-    def begin_saving(self, seconds: float) -> bool:
-        """Take the saving of it for so many seconds; False while another worker has it, or when it is done."""
-        now = timezone.now()
-        due = type(self).objects.worth_saving(now).filter(pk=self.pk)
-        return bool(due.update(archive_at=now + timedelta(seconds=seconds)))
-
-    def still_saving(self, seconds: float) -> None:
-        type(self).objects.filter(pk=self.pk, archive=Archive.REMOTE).update(
-            archive_at=timezone.now() + timedelta(seconds=seconds)
-        )
-
-    def relink(self, result: provider.Result) -> bool:
-        """The provider gave a fresh link to a video that is not saved yet; False when it is the one we have."""
-        if not result.video_url:
-            return False
-        return self._advance(
-            {State.COMPLETED},
-            because="relinked",
-            only=Q(archive=Archive.REMOTE) & ~Q(video_url=result.video_url),
-            video_url=result.video_url,
-            thumbnail_url=result.thumbnail_url or F("thumbnail_url"),
-        )
-
-    def disown(self) -> bool:
-        """The callback that completed it, before any answer came, was about a task its provider does not know.
-
-        It was a lie, or another's: its link leads nowhere, and the true news may still come.
-        """
-        return self._advance(
-            {State.COMPLETED},
-            because="foreign_news",
-            only=Q(archive=Archive.REMOTE, via="callback", accepted_at__isnull=True),
-            state=State.UNCONFIRMED,
-            finished_at=None,
-            error_code="no_answer",
-            archive=Archive.NONE,
-            archive_at=None,
-            **dict.fromkeys(("via", "task_id", "video_id", "video_url", "thumbnail_url", "result_prompt"), ""),
-        )
-
-    def unsave(self, why: str) -> bool:
-        """The saved file is missing or changed: save it again. False where the provider's link is not known."""
-        return self._advance(
-            {State.COMPLETED},
-            because="unsaved",
-            text=why,
-            # Only what was looked at: a file that was saved anew meanwhile has another name or hash.
-            only=Q(archive=Archive.SAVED, video_file=self.video_file.name, sha256=self.sha256) & ~Q(video_url=""),
-            archive=Archive.REMOTE,
-            archive_at=timezone.now(),
-            archive_attempts=0,
-        )
-
-    def saved(self, **facts) -> bool:
-        """The files are in place: sha256 (hex), size_bytes, duration (s); False when they were before."""
-        shape = nearest_ratio(facts.get("video_width"), facts.get("video_height"))
-        if shape:
-            facts["shape"] = shape
-        return self._advance(
-            {State.COMPLETED},
-            because="saved",
-            only=Q(archive__in=[Archive.REMOTE, Archive.LOST]),
-            archive=Archive.SAVED,
-            archive_at=None,
-            **facts,
-        )
-
-    def save_again(self, member) -> bool:
-        """What kept it from being saved is mended: try anew, with all patience."""
-        return self._advance(
-            {State.COMPLETED},
-            because="unsaved",
-            by=member,
-            only=Q(archive=Archive.LOST, purged_at__isnull=True) & ~Q(video_url=""),
-            archive=Archive.REMOTE,
-            archive_at=timezone.now(),
-            archive_attempts=0,
-        )
-
-    def save_failed(self, why: str, *, for_good: bool, retry_in: float) -> bool:
-        """Saving did not work: try again in `retry_in` seconds, or say that the video is lost."""
-        unsaved = Q(archive=Archive.REMOTE)  # and not purged meanwhile
-        if for_good:
-            return self._advance(
-                {State.COMPLETED}, because="lost", text=why, only=unsaved, archive=Archive.LOST, archive_at=None
-            )
-        return self._advance(
-            {State.COMPLETED},
-            because="save_failed",
-            text=why,
-            only=unsaved,
-            archive_attempts=F("archive_attempts") + 1,
-            archive_at=timezone.now() + timedelta(seconds=retry_in),
-        )
-
     def _advance(
         self,
         leaving,
@@ -889,6 +796,4 @@ class Generation(models.Model):
         if self.state == State.QUEUED and self.error_code:
             rule = policy.words_for(self.state, self.error_code, accepted=False)
             return News(rule.title, rule.text, rule.who, rule.admin)
-        if self.archive == Archive.LOST:
-            return News("The video could not be saved here", "Its story says why.", policy.ADMIN)
-        return None
+        return self.saving_news if self.state == State.COMPLETED else None

@@ -61,6 +61,11 @@ class Heartbeat(models.Model):
     def __str__(self) -> str:
         return f"{self.name} at {self.at:%H:%M:%S}"
 
+    @staticmethod
+    def name_here(cluster: str) -> str:
+        """The name of this machine's part of a cluster."""
+        return _here(cluster)
+
     @classmethod
     def stamp(cls, cluster: str) -> None:
         cls.objects.update_or_create(name=_here(cluster), defaults={"at": timezone.now()})

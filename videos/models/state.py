@@ -48,6 +48,7 @@ PURGED = (
     "video_url",
     "thumbnail_url",
     "error_message",
+    "archive_message",
     "search_text",
     "fingerprint",
 )

@@ -11,7 +11,7 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 
 from .. import provider
 from ..forms import FilterForm, cut_frame, frames_impossible
-from ..jobs.queue import submit_later
+from ..jobs.queue import archive_later, submit_later
 from ..jobs.sweep import remove_leftovers
 from ..models import Collection, Generation, OverBudget, State
 from ..models.lineage import Lineage
@@ -258,6 +258,16 @@ def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
         return trigger_client_event(answer, "toast", {"text": words})
     page_of_new = again.generations.get().get_absolute_url()
     return HttpResponseClientRedirect(page_of_new) if request.htmx else redirect(page_of_new)
+
+
+@require_POST
+def saving(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Save a finished video again now, where that failed."""
+    generation = _own(request, uuid)
+    if not generation.save_again(request.user):
+        return _refused(request, generation, "It is saved already, or being saved now.")
+    archive_later(generation.pk)
+    return _back(request, generation)
 
 
 def _file(generation: Generation, name: str):

@@ -1,4 +1,3 @@
-import hashlib
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -10,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from videos import media
+from videos.media_check import NotAVideo, check_whole
 from videos.models import Frame, Generation
 from videos.models.rows import in_pieces
 
-PIECE = 1024 * 1024
 BATCH = 500
 # A file is in place before its row says so, and a download under way has no row yet.
 YOUNG = timedelta(hours=1)
@@ -21,15 +20,16 @@ YOUNG = timedelta(hours=1)
 
 class Command(BaseCommand):
     help = (
-        "Read every saved file again and compare: videos by their SHA-256, the others by being there; then look for "
-        "files nobody names. Ends with 1 where anything is wrong."
+        "Read every saved file again: compare videos with their SHA-256 and check that they are whole, look whether "
+        "the other files are there, then look for files nobody names. Ends with 1 where anything is wrong."
     )
 
     def add_arguments(self, parser) -> None:
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="Have videos whose file is missing or changed saved again from the provider, by the next sweep.",
+            help="Have videos whose file is missing, changed or incomplete saved again from the provider, "
+            "by the next sweep.",
         )
 
     def handle(self, *args, repair: bool, **options) -> None:
@@ -42,14 +42,14 @@ class Command(BaseCommand):
             raise CommandError(f"The media could not be read to the end, so this says nothing: {error}") from None
         found = self.found
         self.stdout.write(
-            f"Videos good: {found['good']}, changed: {found['changed']}. Files missing: {found['missing']}, "
-            f"orphans: {found['orphan']}."
+            f"Videos good: {found['good']}, changed: {found['changed']}, incomplete: {found['incomplete']}. "
+            f"Files missing: {found['missing']}, orphans: {found['orphan']}."
         )
         if repair:
             self.stdout.write(
                 f"To be saved again: {found['repaired']}. Cannot be, without a link: {found['hopeless']}."
             )
-        if found["missing"] or found["changed"] or found["orphan"]:
+        if any(found[problem] for problem in ("missing", "changed", "incomplete", "orphan")):
             sys.exit(1)
 
     def look_at_all(self, repair: bool) -> None:
@@ -62,15 +62,16 @@ class Command(BaseCommand):
             self.say("orphan", f"{name} (no row names it)")
 
     def look_at(self, generation: Generation, repair: bool) -> None:
-        problem = problem_of(generation)
+        problem, detail = problem_of(generation)
         if problem:
             stored = generation.video_file.name, generation.sha256
             generation.refresh_from_db()
             if (generation.video_file.name, generation.sha256) != stored or generation.archive != "saved":
                 return  # purged or saved anew while we were reading
-            self.say(problem, f"{stored[0]} (video {generation.uuid})")
+            self.say(problem, f"{stored[0]} (video {generation.uuid}){f': {detail}' if detail else ''}")
             if repair:
-                self.found["repaired" if generation.unsave(f"The file is {problem}.") else "hopeless"] += 1
+                why = detail or f"The file is {problem}."
+                self.found["repaired" if generation.unsave(why) else "hopeless"] += 1
         else:
             self.found["good"] += 1
         for name in (generation.thumbnail_file.name, generation.poster_file.name):
@@ -95,18 +96,20 @@ class Command(BaseCommand):
         self.stdout.write(f"{what}: {line}")
 
 
-def problem_of(generation: Generation) -> str:
-    """Say "missing" or "changed" of a saved video, "" where it is what it was."""
+def problem_of(generation: Generation) -> tuple[str, str]:
+    """Return "missing", "changed" or "incomplete" for a saved video, "" if it is good, and more about it, if known."""
     if not generation.video_file:
-        return "missing"
-    sha256 = hashlib.sha256()
+        return "missing", ""
     try:
-        with generation.video_file.open("rb") as file:
-            while piece := file.read(PIECE):
-                sha256.update(piece)
+        with media.on_disk(generation.video_file) as (path, sha256):
+            if sha256 != generation.sha256:
+                return "changed", ""
+            check_whole(path)
     except FileNotFoundError:
-        return "missing"
-    return "" if sha256.hexdigest() == generation.sha256 else "changed"
+        return "missing", ""
+    except NotAVideo as reason:
+        return "incomplete", str(reason)
+    return "", ""
 
 
 def orphans() -> Iterator[str]:
