@@ -2,15 +2,17 @@ from .budget import Allowance, Balance, OverBudget, Terms
 from .change import Change
 from .event import Event
 from .frame import Frame, TemporaryLink
-from .generation import Claim, Generation, Verdict
+from .generation import Generation
 from .invitation import Invitation
 from .leftover import Leftover
 from .machine import Heartbeat, Lease
 from .member import Member, Theme
 from .meter import Meter
+from .results import Verdict
 from .rollup import RollUp, RollUpMark
 from .rows import Filters
 from .search import SearchIndex
+from .sending import Claim
 from .share import Share
 from .shelf import Collection, CollectionItem, Star
 from .state import Choice, State

@@ -1,72 +1,44 @@
 import logging
-import random
-import secrets
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import Enum, auto
+from datetime import datetime
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import IntegrityError, models, transaction
-from django.db.models import F, Q
+from django.db import models, transaction
+from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from lumaweb.logs import redact
 
-from .. import provider
 from . import policy
 from .budget import RESERVED, SPENT, Balance, Terms
 from .event import Event
-from .frame import Frame, TemporaryLink, digest
+from .frame import Frame, TemporaryLink
 from .leftover import Leftover
 from .news import News
+from .results import Results
 from .rows import GenerationQuerySet, being_extended, is_one_intention
 from .saving import Saving
+from .sending import Sending
 from .state import (
     ANY,
-    ASKED_AFTER_THE_END,
-    AT_THE_PROVIDER,
     CAN_BE_TRASHED,
     EVERY,
-    GRACE,
     IN_THE_TRASH,
     OPEN,
     PURGED,
-    QUEUED_AT_MOST,
     REQUEST,
     Archive,
     Choice,
     State,
-    nearest_ratio,
 )
-from .token import ApiToken, Health
+from .token import ApiToken
 
 logger = logging.getLogger(__name__)
 
 
-class Verdict(Enum):
-    """What `record` did with a piece of news."""
-
-    RECORDED = auto()
-    KNOWN = auto()
-    REFUSED = auto()
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One row taken for one POST: the token to send it with and where its result may be called back to."""
-
-    generation: "Generation"
-    token: ApiToken
-    callback_url: str
-    # Of a row that is this claim's still. What is written down twice, since nobody knew whether the first time had
-    # reached the database, must not undo the claim that another drain has made since.
-    ours: Q
-
-
-class Generation(Saving, models.Model):
+class Generation(Sending, Results, Saving, models.Model):
     """One video asked of the provider, from the press of the button to the saved file.
 
     The integer primary key is the order of creation; `uuid` is what the outside sees. Fields of the result are the
@@ -216,291 +188,6 @@ class Generation(Saving, models.Model):
 
     # ── What may happen to it ─────────────────────────────────────────────────────────────────────────────────
 
-    def claim(self, now=None) -> Claim | None:
-        """Take this row and a token's slot for one POST; None when another drain won or no token has room.
-
-        Committed before the first byte leaves: from here on the row is never sent a second time by accident. The key
-        in the callback URL is fresh for each claim, and only its hash is stored.
-        """
-        now = now or timezone.now()
-        key = secrets.token_urlsafe(32)
-        with transaction.atomic(durable=True):
-            rows = type(self).objects.waiting_for_a_turn().filter(pk=self.pk, not_before__lte=now)
-            try:
-                # Whoever holds it already is claiming it, so it is not waited for; a star or an event may be added.
-                self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True, no_key=True))
-            except type(self).DoesNotExist:
-                return None
-            token = self._take_a_token(now)
-            if not token and self._is_of_another_provider():
-                rows.update(held_at=now, changed_at=now, version=self.version + 1)
-                Event.objects.create(generation=self, kind="held")
-                return None
-            if not token:
-                transaction.set_rollback(True)
-                return None
-            taken = {
-                "state": State.SUBMITTING,
-                "token": token,
-                "version": self.version + 1,
-                "changed_at": now,
-                "submitted_at": now,
-                "attempts": self.attempts + 1,
-                "callback_key_hash": digest(key),
-                "error_code": "",
-                "error_message": "",
-                "trace_id": "",
-                "claimed_on": timezone.localdate(now),
-            }
-            rows.update(**taken)
-            Event.objects.create(generation=self, kind="claimed")
-        for name, value in taken.items():
-            setattr(self, name, value)
-        path = reverse("callback", args=[self.uuid, key])
-        return Claim(self, token, f"{token.public_url}{path}" if token.public_url else "", Q(attempts=self.attempts))
-
-    def _take_a_token(self, now) -> ApiToken | None:
-        candidates = list(ApiToken.objects.with_room(now, self.amount).of(self.asked_of))
-        if self.parent_id and self.parent.token_id:
-            candidates.sort(key=lambda token: token.pk != self.parent.token_id)
-        if self.needs_public_address:
-            # Without any address the row is claimed all the same, to say so at once instead of waiting for ever.
-            candidates = [token for token in candidates if token.public_url] or candidates
-        return next((token for token in candidates if token.take_slot(now, self.amount)), None)
-
-    def _is_of_another_provider(self) -> bool:
-        """Whether new work goes to others than the one it was asked of: these would charge for it unasked."""
-        enabled = ApiToken.objects.filter(enabled=True)
-        return bool(self.asked_of) and enabled.exists() and not enabled.of(self.asked_of).exists()
-
-    @property
-    def needs_public_address(self) -> bool:
-        return bool(self.start_frame_id or self.end_frame_id)
-
-    def request(self, claim: Claim, source: dict[str, str]) -> provider.Request:
-        """What to send: frames get their temporary addresses now. `source` names the video to extend."""
-        start, end = self.start_image_url, self.end_image_url
-        if self.start_frame_id:
-            start = TemporaryLink.mint(claim.token.public_url, self, frame=self.start_frame)
-        if self.end_frame_id:
-            end = TemporaryLink.mint(claim.token.public_url, self, frame=self.end_frame)
-        return provider.Request(
-            action=self.action,
-            prompt=self.prompt,
-            aspect_ratio=self.aspect_ratio,
-            start_image_url=start,
-            end_image_url=end,
-            enhancement=self.enhancement,
-            loop=self.loop,
-            timeout=self.timeout,
-            callback_url=claim.callback_url,
-            asynchronous=not claim.callback_url,
-            **source,
-        )
-
-    def sources(self, token: ApiToken) -> list[tuple[int, str, str]]:
-        """The ways to name the video to extend to this token's provider: (number, "id" | "link" | "copy", value).
-
-        Best first. A way has the same number with every token, so that one which a provider refused is known by it.
-
-        What the member named comes first. An id means something only to the account that made the video, a link may
-        have expired, and our copy needs an address the provider can reach.
-        """
-        parent = self.parent
-        own_account = parent is None or parent.token_id in (None, token.pk)
-        has_copy = parent and parent.archive == Archive.SAVED and token.public_url
-        ways = [
-            ("id", self.source_video_id if own_account else ""),
-            ("link", self.source_video_url),
-            ("id", parent.video_id if parent and own_account else ""),
-            ("link", parent.video_url if parent else ""),
-            ("copy", str(parent.uuid) if has_copy else ""),
-        ]
-        return [
-            (number, kind, value)
-            for number, (kind, value) in enumerate(ways)
-            if value and (kind, value) not in ways[:number] and number >= self.source_step
-        ]
-
-    def next_source(self, step: int, error: provider.ProviderError, only: Q = ANY) -> bool:
-        """The provider refused a way of naming the source: back in line, to try from way number `step` on."""
-        return self._advance(
-            {State.SUBMITTING},
-            because="returned",
-            only=only,
-            text=f"Trying another way to name the clip, since the provider said: {error}",
-            code=error.code,
-            state=State.QUEUED,
-            source_step=step,
-            not_before=timezone.now(),
-        )
-
-    def refuse(self, error: provider.ProviderError, only: Q = ANY) -> bool:
-        """The POST ended with an error: do what the policy's table says, to the token and (`only` such) to the row."""
-        now = timezone.now()
-        rule = policy.rule_for(error)
-        because = f"{rule.admin} ({error.code}: {error.message})".lstrip()
-        changes = {"error_code": error.code[:100], "error_message": error.message}
-        trace = {"trace_id": error.trace_id}
-        if rule.becomes == policy.QUEUED:
-            wait = error.retry_after or min(60, 2 ** min(self.attempts, 6)) * random.uniform(0.5, 1)
-            if self.token and rule.token == "rest":
-                self.token.rest(wait, because)
-            elif self.token and rule.token:
-                self.token.take_out(Health(rule.token), because)
-            if self.events.filter(kind="claimed", at__lt=now - QUEUED_AT_MOST).exists():
-                changes |= {"error_code": "too_late"}
-                return self._fail(
-                    {State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace
-                )
-            # The token rests, not the row: another token may have room for it at once.
-            return self._advance(
-                {State.SUBMITTING},
-                because="returned",
-                only=only,
-                text=error.message,
-                code=error.code,
-                **trace,
-                state=State.QUEUED,
-                not_before=now,
-                **changes,
-                # The sweep had doubted it meanwhile, and its member may have tried again: it is not sent once more.
-            ) or self._fail({State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
-        if rule.becomes == policy.UNCONFIRMED:
-            return self._advance(
-                {State.SUBMITTING},
-                because="unanswered",
-                only=only,
-                text=error.message,
-                code=error.code,
-                **trace,
-                state=State.UNCONFIRMED,
-                ask_at=now,
-                **changes,
-            )
-        return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
-
-    def interrupted(self) -> bool:
-        """The worker that had claimed it is gone: what it sent, if anything, nobody knows."""
-        return self._advance(
-            {State.SUBMITTING},
-            because="unanswered",
-            code="interrupted",
-            text="The worker stopped while it was sending.",
-            state=State.UNCONFIRMED,
-            error_code="interrupted",
-            error_message="The worker stopped while it was sending.",
-            ask_at=timezone.now(),
-        )
-
-    def record(self, result: provider.Result, via: str, along: Callable[[], None] | None = None) -> Verdict:
-        """Take in what a messenger brings ("answer", "callback" or "sweep"): the only door for news.
-
-        `along` is called in the transaction in which a video comes to be ours to save.
-
-        News with an artifact completes the row from any state but `completed`; a late task id is always kept; other
-        news on a finished row changes nothing. News about another task than the known one is refused.
-        """
-        told = {"task_id": result.task_id} if result.task_id else {}
-        try:
-            moved = self._take_in(result, via, told, along)
-            # The step that did not come about has read the row anew: its task id is the known one.
-            if not moved and told and self.task_id not in ("", result.task_id):
-                logger.warning("generation %s: %s about another task refused", self.uuid, via)
-                self.events.create(kind="foreign_news", text=f"By {via}.")
-                return Verdict.REFUSED
-            if not moved and told and not self.task_id:
-                # A late task id is worth keeping whatever the state: with it the result can be looked up.
-                moved = self._learn(told, via)
-        except IntegrityError:
-            if not type(self).objects.filter(token=self.token_id, task_id=result.task_id).exclude(pk=self.pk).exists():
-                raise
-            logger.warning("generation %s: %s brought the task of another generation", self.uuid, via)
-            return Verdict.REFUSED
-        return Verdict.RECORDED if moved else Verdict.KNOWN
-
-    def _learn(self, told: dict, via: str) -> bool:
-        """Keep a task id that came late; unless the video is here, it is worth a look."""
-        soon = {} if self.state == State.COMPLETED else {"ask_at": timezone.now()}
-        return self._advance(EVERY, because="task_known", text=f"By {via}.", **told, **soon)
-
-    def _take_in(self, result: provider.Result, via: str, told: dict, along: Callable[[], None] | None) -> bool:
-        if result.status is provider.Status.COMPLETED:
-            return self._complete(result, via, told, along)
-        if result.status is provider.Status.FAILED:
-            return self._fail(
-                AT_THE_PROVIDER,
-                because="failed",
-                via=via,
-                error_code=result.error_code or "api_error",
-                error_message=result.error_message,
-                trace_id=result.trace_id,
-                result_state=result.state,
-                result_success=result.success,
-                **told,
-            )
-        return self._accept(result, via, told)
-
-    def _accept(self, result: provider.Result, via: str, told: dict) -> bool:
-        if not told:
-            return False
-        now = timezone.now()
-        # A callback is the faster messenger; the sweep asks only when it stays away.
-        token = self.token
-        patience = 8 if token and token.public_url else 3
-        accepted = self._advance(
-            {State.SUBMITTING, State.UNCONFIRMED},
-            because="accepted",
-            text=f"By {via}.",
-            state=State.PROCESSING,
-            accepted_at=now,
-            ask_at=now + timedelta(seconds=patience),
-            error_code="",
-            error_message="",
-            **told,
-        )
-        if accepted:
-            token.worked()
-        return accepted
-
-    def _complete(self, result: provider.Result, via: str, told: dict, along: Callable[[], None] | None) -> bool:
-        now = timezone.now()
-        facts = {
-            "because": "completed",
-            "text": f"By {via}.",
-            "trace_id": result.trace_id,
-            "state": State.COMPLETED,
-            "finished_at": now,
-            "via": via,
-            "ask_at": None,
-            "video_id": result.video_id,
-            "video_width": result.video_width,
-            "video_height": result.video_height,
-            "thumbnail_width": result.thumbnail_width,
-            "thumbnail_height": result.thumbnail_height,
-            "shape": nearest_ratio(result.video_width, result.video_height) or self.shape,
-            "result_state": result.state,
-            "result_success": result.success,
-            "error_code": "",
-            "error_message": "",
-            **told,
-        }
-        moved = self._advance(
-            EVERY - {State.COMPLETED},
-            only=Q(purged_at__isnull=True),
-            along=along,
-            video_url=result.video_url,
-            thumbnail_url=result.thumbnail_url,
-            result_prompt=result.prompt,
-            archive=Archive.REMOTE,
-            archive_at=now,
-            **facts,
-        )
-        if not moved and self.purged_at:
-            # Deleted for good before it came: that it was made is told, but nothing of it is kept.
-            moved = self._advance(EVERY - {State.COMPLETED}, only=Q(purged_at__isnull=False), **facts)
-        return moved
-
     def _fail(self, leaving, *, because: str, **changes) -> bool:
         return self._advance(
             leaving,
@@ -508,22 +195,6 @@ class Generation(Saving, models.Model):
             text=changes.get("error_message", ""),
             code=changes.get("error_code", ""),
             **({"state": State.FAILED, "finished_at": timezone.now(), "ask_at": None} | changes),
-        )
-
-    @property
-    def is_overdue(self) -> bool:
-        """Whether the provider's time and our patience are over."""
-        patience = timedelta(seconds=2 * self.timeout) + GRACE
-        return self.state == State.PROCESSING and self.waiting_since + patience < timezone.now()
-
-    def give_up(self) -> bool:
-        """Wait no longer. For a day it is still looked up now and then, since a video that comes late is ours."""
-        return self._fail(
-            {State.PROCESSING},
-            because="failed",
-            error_code="overdue",
-            error_message="No result came.",
-            ask_at=timezone.now() + timedelta(hours=1),
         )
 
     def cancel(self, member) -> bool:
@@ -542,24 +213,6 @@ class Generation(Saving, models.Model):
             held_at=None,
             asked_of="",
             not_before=timezone.now(),
-        )
-
-    def adopted(self, member, token: ApiToken) -> bool:
-        """An admin found the provider's task of this row: it was sent, is never sent again, and waits for news."""
-        return self._advance(
-            {State.QUEUED, State.UNCONFIRMED, State.FAILED, State.CANCELED},
-            because="adopted",
-            by=member,
-            only=Q(task_id=""),
-            state=State.UNCONFIRMED,
-            token=token,
-            claimed_on=None,
-            held_at=None,
-            finished_at=None,
-            # Whoever looks for a video does not want it in the trash.
-            trashed_at=None,
-            trashed_by=None,
-            ask_at=timezone.now(),
         )
 
     def choose(self, choice: Choice, member) -> bool:
@@ -648,23 +301,6 @@ class Generation(Saving, models.Model):
             self.events.create(kind="retried", member=member)
         return submission, made
 
-    def asked_in_vain(self) -> None:
-        """The task runs on: look again soon while its usual time lasts, then ever less often; not for ever."""
-        now = timezone.now()
-        age = (now - self.waiting_since).total_seconds()
-        wait = 4 if age < 120 else min(10, age / 30) if age < self.timeout else 60
-        ask_at = now + timedelta(seconds=wait * random.uniform(0.8, 1.2))
-        if self.state == State.FAILED:
-            ended = self.finished_at or now
-            ask_at = now + timedelta(hours=1) if now - ended < ASKED_AFTER_THE_END else None
-        type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(asked=F("asked") + 1, ask_at=ask_at)
-
-    def ask_soon(self) -> None:
-        """Asking did not work (the provider is away, or limits us): try again shortly."""
-        type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(
-            ask_at=timezone.now() + timedelta(seconds=random.uniform(3, 6))
-        )
-
     def _advance(
         self,
         leaving,
@@ -727,10 +363,6 @@ class Generation(Saving, models.Model):
         "uuid", "state", "version", "token", "member", "amount", "month", "claimed_on", "task_id", "purged_at", "shape",
         "archive", "callback_key_hash",
     )  # fmt: skip
-
-    def opens_with(self, key: str) -> bool:
-        """Whether this is the key of the callback URL that the last claim sent out."""
-        return bool(self.callback_key_hash) and secrets.compare_digest(self.callback_key_hash, digest(key))
 
     # ── How it is shown ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,210 @@
+"""The sending of a generation: its claim, its request, and what an error of the POST does to its row."""
+
+import random
+import secrets
+from dataclasses import dataclass
+
+from django.db import models, transaction
+from django.db.models import Q
+from django.urls import reverse
+from django.utils import timezone
+
+from .. import provider
+from . import policy
+from .event import Event
+from .frame import TemporaryLink, digest
+from .state import ANY, QUEUED_AT_MOST, Archive, State
+from .token import ApiToken, Health
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One row taken for one POST: the token to send it with and where its result may be called back to."""
+
+    generation: models.Model
+    token: ApiToken
+    callback_url: str
+    # Of a row that is this claim's still. What is written down twice, since nobody knew whether the first time had
+    # reached the database, must not undo the claim that another drain has made since.
+    ours: Q
+
+
+class Sending:
+    """The steps of a row from the queue to the provider; mixed into Generation."""
+
+    def claim(self, now=None) -> Claim | None:
+        """Take this row and a token's slot for one POST; None when another drain won or no token has room.
+
+        Committed before the first byte leaves: from here on the row is never sent a second time by accident. The key
+        in the callback URL is fresh for each claim, and only its hash is stored.
+        """
+        now = now or timezone.now()
+        key = secrets.token_urlsafe(32)
+        with transaction.atomic(durable=True):
+            rows = type(self).objects.waiting_for_a_turn().filter(pk=self.pk, not_before__lte=now)
+            try:
+                # Whoever holds it already is claiming it, so it is not waited for; a star or an event may be added.
+                self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True, no_key=True))
+            except type(self).DoesNotExist:
+                return None
+            token = self._take_a_token(now)
+            if not token and self._is_of_another_provider():
+                rows.update(held_at=now, changed_at=now, version=self.version + 1)
+                Event.objects.create(generation=self, kind="held")
+                return None
+            if not token:
+                transaction.set_rollback(True)
+                return None
+            taken = {
+                "state": State.SUBMITTING,
+                "token": token,
+                "version": self.version + 1,
+                "changed_at": now,
+                "submitted_at": now,
+                "attempts": self.attempts + 1,
+                "callback_key_hash": digest(key),
+                "error_code": "",
+                "error_message": "",
+                "trace_id": "",
+                "claimed_on": timezone.localdate(now),
+            }
+            rows.update(**taken)
+            Event.objects.create(generation=self, kind="claimed")
+        for name, value in taken.items():
+            setattr(self, name, value)
+        path = reverse("callback", args=[self.uuid, key])
+        return Claim(self, token, f"{token.public_url}{path}" if token.public_url else "", Q(attempts=self.attempts))
+
+    def _take_a_token(self, now) -> ApiToken | None:
+        candidates = list(ApiToken.objects.with_room(now, self.amount).of(self.asked_of))
+        if self.parent_id and self.parent.token_id:
+            candidates.sort(key=lambda token: token.pk != self.parent.token_id)
+        if self.needs_public_address:
+            # Without any address the row is claimed all the same, to say so at once instead of waiting for ever.
+            candidates = [token for token in candidates if token.public_url] or candidates
+        return next((token for token in candidates if token.take_slot(now, self.amount)), None)
+
+    def _is_of_another_provider(self) -> bool:
+        """Whether new work goes to others than the one it was asked of: these would charge for it unasked."""
+        enabled = ApiToken.objects.filter(enabled=True)
+        return bool(self.asked_of) and enabled.exists() and not enabled.of(self.asked_of).exists()
+
+    @property
+    def needs_public_address(self) -> bool:
+        return bool(self.start_frame_id or self.end_frame_id)
+
+    def request(self, claim: Claim, source: dict[str, str]) -> provider.Request:
+        """What to send: frames get their temporary addresses now. `source` names the video to extend."""
+        start, end = self.start_image_url, self.end_image_url
+        if self.start_frame_id:
+            start = TemporaryLink.mint(claim.token.public_url, self, frame=self.start_frame)
+        if self.end_frame_id:
+            end = TemporaryLink.mint(claim.token.public_url, self, frame=self.end_frame)
+        return provider.Request(
+            action=self.action,
+            prompt=self.prompt,
+            aspect_ratio=self.aspect_ratio,
+            start_image_url=start,
+            end_image_url=end,
+            enhancement=self.enhancement,
+            loop=self.loop,
+            timeout=self.timeout,
+            callback_url=claim.callback_url,
+            asynchronous=not claim.callback_url,
+            **source,
+        )
+
+    def sources(self, token: ApiToken) -> list[tuple[int, str, str]]:
+        """The ways to name the video to extend to this token's provider: (number, "id" | "link" | "copy", value).
+
+        Best first. A way has the same number with every token, so that one which a provider refused is known by it.
+
+        What the member named comes first. An id means something only to the account that made the video, a link may
+        have expired, and our copy needs an address the provider can reach.
+        """
+        parent = self.parent
+        own_account = parent is None or parent.token_id in (None, token.pk)
+        has_copy = parent and parent.archive == Archive.SAVED and token.public_url
+        ways = [
+            ("id", self.source_video_id if own_account else ""),
+            ("link", self.source_video_url),
+            ("id", parent.video_id if parent and own_account else ""),
+            ("link", parent.video_url if parent else ""),
+            ("copy", str(parent.uuid) if has_copy else ""),
+        ]
+        return [
+            (number, kind, value)
+            for number, (kind, value) in enumerate(ways)
+            if value and (kind, value) not in ways[:number] and number >= self.source_step
+        ]
+
+    def next_source(self, step: int, error: provider.ProviderError, only: Q = ANY) -> bool:
+        """The provider refused a way of naming the source: back in line, to try from way number `step` on."""
+        return self._advance(
+            {State.SUBMITTING},
+            because="returned",
+            only=only,
+            text=f"Trying another way to name the clip, since the provider said: {error}",
+            code=error.code,
+            state=State.QUEUED,
+            source_step=step,
+            not_before=timezone.now(),
+        )
+
+    def refuse(self, error: provider.ProviderError, only: Q = ANY) -> bool:
+        """The POST ended with an error: do what the policy's table says, to the token and (`only` such) to the row."""
+        now = timezone.now()
+        rule = policy.rule_for(error)
+        because = f"{rule.admin} ({error.code}: {error.message})".lstrip()
+        changes = {"error_code": error.code[:100], "error_message": error.message}
+        trace = {"trace_id": error.trace_id}
+        if rule.becomes == policy.QUEUED:
+            wait = error.retry_after or min(60, 2 ** min(self.attempts, 6)) * random.uniform(0.5, 1)
+            if self.token and rule.token == "rest":
+                self.token.rest(wait, because)
+            elif self.token and rule.token:
+                self.token.take_out(Health(rule.token), because)
+            if self.events.filter(kind="claimed", at__lt=now - QUEUED_AT_MOST).exists():
+                changes |= {"error_code": "too_late"}
+                return self._fail(
+                    {State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace
+                )
+            # The token rests, not the row: another token may have room for it at once.
+            return self._advance(
+                {State.SUBMITTING},
+                because="returned",
+                only=only,
+                text=error.message,
+                code=error.code,
+                **trace,
+                state=State.QUEUED,
+                not_before=now,
+                **changes,
+                # The sweep had doubted it meanwhile, and its member may have tried again: it is not sent once more.
+            ) or self._fail({State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
+        if rule.becomes == policy.UNCONFIRMED:
+            return self._advance(
+                {State.SUBMITTING},
+                because="unanswered",
+                only=only,
+                text=error.message,
+                code=error.code,
+                **trace,
+                state=State.UNCONFIRMED,
+                ask_at=now,
+                **changes,
+            )
+        return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
+
+    def interrupted(self) -> bool:
+        """The worker that had claimed it is gone: what it sent, if anything, nobody knows."""
+        return self._advance(
+            {State.SUBMITTING},
+            because="unanswered",
+            code="interrupted",
+            text="The worker stopped while it was sending.",
+            state=State.UNCONFIRMED,
+            error_code="interrupted",
+            error_message="The worker stopped while it was sending.",
+            ask_at=timezone.now(),
+        )
