@@ -74,6 +74,15 @@ class Sandbox:
         printed = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=True)
         return [json.loads(line) for line in printed.stdout.splitlines()]
 
+    def record(self, task_id):
+        """The ledger's line of one task."""
+        return next(line for line in self.ledger() if line["task_id"] == task_id)
+
+    def control(self, **change):
+        """Change the running process, as its command line does."""
+        command = [sys.executable, "-m", "videos.sandbox", "--control", json.dumps(change)]
+        subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, check=True)
+
     def frames(self, url):
         with av.open(io.BytesIO(self.http.get(url).content)) as film:
             return [frame.to_ndarray(format="rgb24") for frame in film.decode(video=0)]
@@ -87,12 +96,12 @@ class Sandbox:
 
 
 class Listener(ThreadingHTTPServer):
-    """Receives callbacks, and hands out pictures; answers the statuses it was told to."""
+    """Receives callbacks, and hands out pictures; answers a path with the statuses in `answers`, in turn."""
 
     daemon_threads = True
 
     def __init__(self):
-        self.received, self.statuses, self.files = [], [], {}
+        self.received, self.raw, self.answers, self.files = [], [], {}, {}
         super().__init__(("127.0.0.1", 0), self.Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -102,9 +111,11 @@ class Listener(ThreadingHTTPServer):
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            self.server.received.append((time.time(), self.path, body, dict(self.headers)))
-            self.send_response(self.server.statuses.pop(0) if self.server.statuses else 204)
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            self.server.raw.append((raw, self.path, dict(self.headers)))
+            self.server.received.append((time.time(), self.path, json.loads(raw), dict(self.headers)))
+            statuses = self.server.answers.get(self.path)
+            self.send_response(statuses.pop(0) if statuses else 204)
             self.end_headers()
 
         def do_GET(self):
@@ -116,7 +127,7 @@ class Listener(ThreadingHTTPServer):
             pass
 
 
-def wait_for(look, seconds=10):
+def wait_for(look, seconds=20):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         if found := look():

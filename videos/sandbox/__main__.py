@@ -8,8 +8,10 @@ import sys
 import threading
 import time
 
+from .control import Control
 from .ledger import Ledger
 from .options import read_options
+from .records import read_records
 from .server import SandboxServer
 from .studio import Studio
 
@@ -18,9 +20,15 @@ STOP_AT_MOST = 2.5  # seconds
 
 def main() -> None:
     options = read_options()
+    if options.change:
+        try:
+            Control(options.control_file).change(options.change)
+        except ValueError as wrong:
+            sys.exit(f"--control: {wrong}")
+        return
     ledger = Ledger(options.data / "ledger.sqlite3")
     if options.show_ledger:
-        for line in ledger.lines():
+        for line in read_records(ledger):
             sys.stdout.write(json.dumps(line) + "\n")
         return
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="sandbox: %(message)s")
@@ -34,16 +42,17 @@ def main() -> None:
     told: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, _: told.append(number))
-    threading.Thread(target=server.serve_forever, name="http", daemon=True).start()
+    server.listen()
     sys.stdout.write(f"Sandbox provider ready at {server.base_url}\n")
     sys.stdout.flush()
     while not told:
+        server.follow_outage()
         time.sleep(0.1)
     # Whatever holds a lock by then: what was accepted is in the ledger, and the renderers end when we are gone.
     last_word = threading.Timer(STOP_AT_MOST, os._exit, [0])
     last_word.daemon = True
     last_word.start()
-    server.shutdown()
+    server.close_listener()
     studio.stop()
     ledger.close()
     logging.shutdown()

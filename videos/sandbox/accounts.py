@@ -4,6 +4,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from .control import Control
 from .ledger import Ledger
 from .wire import Refusal, too_many_requests
 
@@ -21,6 +22,11 @@ class Account:
     def hash(self) -> str:
         return hashlib.sha256(self.token.partition(":")[0].encode()).hexdigest()
 
+    def require_first(self, ledger: Ledger) -> None:
+        """Refuse a token that serves one request, if there was one."""
+        if self.token == REVOKED_LATER and ledger.has_tasks(self.hash):
+            raise Refusal(401, "invalid_token", "the token has been revoked")
+
     @property
     def is_used_up(self) -> bool:
         return self.token == USED_UP
@@ -34,18 +40,15 @@ def bearer(authorization: str) -> str:
     return token.strip()
 
 
-def authenticate(authorization: str, ledger: Ledger) -> Account:
+def authenticate(authorization: str, ledger: Ledger, control: Control) -> Account:
     """Return the account of an API token; Refusal when the token may not call at all."""
     token = bearer(authorization)
     if not SERVED.fullmatch(token):
         raise Refusal(401, "invalid_token", "the token is not valid")
+    account = Account(token)
+    if control.is_revoked(token):
+        raise Refusal(401, "invalid_token", "the token has been revoked")
+    account.require_first(ledger)
     if token == LIMITED:
         raise too_many_requests()
-    account = Account(token)
-    if token == REVOKED_LATER and ledger.has_tasks(account.hash):
-        raise revoked()
     return account
-
-
-def revoked() -> Refusal:
-    return Refusal(401, "invalid_token", "the token has been revoked")

@@ -27,7 +27,7 @@ class Exchange(BaseHTTPRequestHandler):
 
     @property
     def studio(self) -> Studio:
-        return self.server.studio
+        return self.server.studio  # type: ignore[attr-defined]
 
     @property
     def route(self) -> str:
@@ -103,8 +103,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.connection.shutdown(socket.SHUT_RDWR)
 
     def refuse(self, refusal: Refusal, **more: str) -> None:
-        headers = {"Retry-After": str(refusal.retry_after)} if refusal.retry_after is not None else {}
-        self.answer(refusal.status, {**more, **refusal.body(self.trace_id)}, headers)
+        self.answer(refusal.status, {**more, **refusal.body(self.trace_id)}, refusal.headers)
 
     def answer(self, status: int, payload: Any, headers: dict[str, str] | None = None) -> None:
         self.send(status, "application/json", json.dumps(payload).encode(), headers)

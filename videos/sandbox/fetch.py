@@ -2,7 +2,6 @@
 
 import http.client
 import io
-import json
 import time
 import urllib.error
 import urllib.request
@@ -60,9 +59,9 @@ def save_image(encoded: bytes, target: Path) -> None:
     upright.save(target, compress_level=1)
 
 
-def post_json(url: str, payload: dict[str, Any]) -> tuple[int | None, str]:
-    """POST an object, following no redirect; the status (None: no answer) and what went wrong."""
-    request = _request(url, json.dumps(payload).encode(), {"Content-Type": "application/json"})
+def post_json(url: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int | None, str]:
+    """POST a JSON body, following no redirect; the status (None: no answer) and what went wrong."""
+    request = _request(url, body, {"Content-Type": "application/json", **(headers or {})})
     try:
         with _opener(url, _StayHere).open(request, timeout=PATIENCE) as answer:
             answer.read(1 << 16)
@@ -75,7 +74,7 @@ def post_json(url: str, payload: dict[str, Any]) -> tuple[int | None, str]:
 
 
 class _StayHere(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *_):
+    def redirect_request(self, *_: Any) -> None:
         return None
 
 
@@ -83,7 +82,7 @@ def _request(url: str, body: bytes | None = None, headers: dict[str, str] | None
     return urllib.request.Request(url, body, {"User-Agent": "lumaweb-sandbox", "Accept": "*/*", **(headers or {})})
 
 
-def _opener(url: str, *handlers) -> urllib.request.OpenerDirector:
+def _opener(url: str, *handlers: Any) -> urllib.request.OpenerDirector:
     host = urlsplit(url).hostname or ""
     if host in ("localhost", "::1") or host.startswith("127."):
         handlers += (urllib.request.ProxyHandler({}),)  # a proxy's loopback is not ours

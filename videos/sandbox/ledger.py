@@ -5,7 +5,7 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +32,19 @@ CREATE TABLE IF NOT EXISTS files (
 """
 # Added after the first release of the file: a sandbox keeps the ledger of an earlier version.
 ADDED_COLUMNS = {
-    "tasks": {"started_at": "REAL", "deleted": "INTEGER NOT NULL DEFAULT 0"},
+    "tasks": {
+        "started_at": "REAL",
+        "deleted": "INTEGER NOT NULL DEFAULT 0",
+        "fetches": "INTEGER NOT NULL DEFAULT 0",
+        "shown": "INTEGER NOT NULL DEFAULT 0",
+    },
+    "posts": {"faults": "TEXT NOT NULL DEFAULT '[]'", "named": "TEXT"},
 }
 ADDED_INDEXES = """
 CREATE INDEX IF NOT EXISTS tasks_listed ON tasks (token_hash, created_at);
+CREATE INDEX IF NOT EXISTS tasks_running ON tasks (token_hash) WHERE finished_at IS NULL;
 """
+Request = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +76,7 @@ class Ledger:
 
     def __init__(self, path: Path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a guard of accept() reads
         self._db = sqlite3.connect(path, check_same_thread=False, timeout=20, isolation_level=None)
         self._db.row_factory = sqlite3.Row
         self._db.execute("PRAGMA journal_mode=WAL")
@@ -91,48 +99,50 @@ class Ledger:
         with self._lock:
             self._db.close()
 
-    def receive(self, token_hash: str, request: dict[str, Any], trace_id: str) -> int:
-        """Note a POST that will not be accepted; the number is for answered()."""
-        return self._write(
-            "INSERT INTO posts (received_at, token_hash, request, trace_id) VALUES (?, ?, ?, ?)",
-            (time.time(), token_hash, json.dumps(request), trace_id),
+    def receive(self, token_hash: str, request: Request, trace_id: str, status: int, faults: Iterable[str]) -> None:
+        """Note a POST that is not accepted, and the status of its answer (0: there is none)."""
+        now = time.time()
+        self._write(
+            "INSERT INTO posts (received_at, token_hash, request, trace_id, answered, answered_at, faults)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (now, token_hash, json.dumps(request), trace_id, status, now, json.dumps(sorted(faults))),
         )
 
-    def accept(self, token_hash: str, request: dict[str, Any], trace_id: str, task: Task) -> int:
-        """Note a POST and the task it made, in one commit; the number is for answered()."""
+    def accept(self, task: Task, guard: Callable[[int], None]) -> int:
+        """Note a POST and the task it made, in one commit; the number is for answered().
+
+        guard(running) is called in the same transaction with the number of the account's unfinished tasks, and refuses
+        by raising.
+        """
+        faults = json.dumps(sorted(task.faults))
+        values = (task.id, task.token_hash, task.trace_id, task.created_at, task.started_at, task.ready_at)
+        request = json.dumps(task.request)
         with self._lock:
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                running = "SELECT count(*) FROM tasks WHERE token_hash = ? AND finished_at IS NULL"
+                guard(self._db.execute(running, (task.token_hash,)).fetchone()[0])
                 post = self._db.execute(
-                    "INSERT INTO posts (received_at, token_hash, request, trace_id, task_id) VALUES (?, ?, ?, ?, ?)",
-                    (task.created_at, token_hash, json.dumps(request), trace_id, task.id),
+                    "INSERT INTO posts (received_at, token_hash, request, trace_id, task_id, faults)"
+                    " VALUES (?, ?, ?, ?, ?, ?)",
+                    (task.created_at, task.token_hash, request, task.trace_id, task.id, faults),
                 ).lastrowid
                 self._db.execute(
                     "INSERT INTO tasks (id, token_hash, trace_id, created_at, started_at, ready_at, request, faults,"
                     " file, parent, video_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        task.id,
-                        token_hash,
-                        trace_id,
-                        task.created_at,
-                        task.started_at,
-                        task.ready_at,
-                        json.dumps(request),
-                        json.dumps(sorted(task.faults)),
-                        task.file,
-                        task.parent,
-                        task.video_id,
-                    ),
+                    (*values, request, faults, task.file, task.parent, task.video_id),
                 )
                 self._db.execute("COMMIT")
             except BaseException:
                 self._db.execute("ROLLBACK")
                 raise
-        return post
+        return post or 0
 
-    def answered(self, post: int, status: int) -> None:
-        """Note the status of an answer that is about to leave (0: the connection was cut or held)."""
-        self._write("UPDATE posts SET answered = ?, answered_at = ? WHERE id = ?", (status, time.time(), post))
+    def answered(self, post: int, status: int, named: str | None = None) -> None:
+        """Note the status of an answer that is about to leave (0: there is none), and the task id it names."""
+        self._write(
+            "UPDATE posts SET answered = ?, answered_at = ?, named = ? WHERE id = ?", (status, time.time(), named, post)
+        )
 
     def finish(self, task_id: str, response: dict[str, Any]) -> None:
         self._write(
@@ -194,38 +204,43 @@ class Ledger:
         return [_task(row) for row in self._read("SELECT * FROM tasks WHERE finished_at IS NULL OR delivered = 0")]
 
     def was_answered(self, task_id: str) -> bool:
-        return bool(self._read("SELECT 1 FROM posts WHERE task_id = ? AND answered = 200", (task_id,)))
+        """Whether the answer to the POST named the task that it made."""
+        return bool(self._read("SELECT 1 FROM posts WHERE task_id = ? AND named = task_id", (task_id,)))
 
-    def lines(self) -> Iterator[dict[str, Any]]:
-        """Everything on record, oldest first, one dictionary per POST."""
-        calls: dict[str, list[dict[str, Any]]] = {}
-        for row in self._read("SELECT * FROM callbacks ORDER BY id"):
-            calls.setdefault(row["task_id"], []).append(
-                {name: row[name] for name in ("attempted_at", "kind", "status", "error")}
-            )
-        tasks = {row["id"]: _task(row) for row in self._read("SELECT * FROM tasks")}
-        for row in self._read("SELECT * FROM posts ORDER BY id"):
-            task = tasks.get(row["task_id"])
-            yield {
-                "id": row["id"],
-                "accepted": task is not None,
-                "received_at": row["received_at"],
-                "token_hash": row["token_hash"],
-                "trace_id": row["trace_id"],
-                "request": json.loads(row["request"]),
-                "answered": row["answered"],
-                "answered_at": row["answered_at"],
-                "task_id": row["task_id"],
-                "video_id": task.video_id if task else None,
-                "faults": sorted(task.faults) if task else [],
-                "finished_at": task.finished_at if task else None,
-                "success": task.response["success"] if task and task.response else None,
-                "callbacks": calls.get(row["task_id"], []),
-            }
+    def attempts(self, task_id: str) -> tuple[int, float]:
+        """Return how often the callback was tried, and when last (Unix seconds)."""
+        tried = "SELECT count(*), coalesce(max(attempted_at), 0) FROM callbacks WHERE task_id = ? AND kind = 'callback'"
+        return tuple(self._read(tried, (task_id,))[0])
+
+    def previous(self, task: Task) -> str:
+        """Return the id of the task that the account was given before this one; this one's without any."""
+        rows = self._read(
+            "SELECT id FROM tasks WHERE token_hash = ? AND created_at <= ? AND id != ?"
+            " ORDER BY created_at DESC LIMIT 1",
+            (task.token_hash, task.created_at, task.id),
+        )
+        return rows[0]["id"] if rows else task.id
+
+    def count_fetch(self, task_id: str) -> int:
+        """Count one fetch of a video; its number, from 1."""
+        return self._changed("UPDATE tasks SET fetches = fetches + 1 WHERE id = ? RETURNING fetches", task_id) or 0
+
+    def is_first_showing(self, task_id: str) -> bool:
+        """Note that a result was given away; whether it was the first time."""
+        return bool(self._changed("UPDATE tasks SET shown = 1 WHERE id = ? AND shown = 0 RETURNING 1", task_id))
+
+    def rows(self, table: str) -> list[sqlite3.Row]:
+        """Return all of a table in the order of its rows."""
+        return self._read(f"SELECT * FROM {table} ORDER BY rowid")
 
     def _write(self, statement: str, values: tuple) -> int:
         with self._lock:
             return self._db.execute(statement, values).lastrowid or 0
+
+    def _changed(self, statement: str, task_id: str) -> int | None:
+        with self._lock:
+            rows = self._db.execute(statement, (task_id,)).fetchall()
+        return rows[0][0] if rows else None
 
     def _read(self, statement: str, values: tuple = ()) -> list[sqlite3.Row]:
         with self._lock:

@@ -7,8 +7,9 @@ from typing import Any
 
 from .exchange import Exchange
 from .ledger import Task
+from .results import running, shown_while_running
 from .studio import Studio
-from .wire import Refusal, bad_request
+from .wire import Refusal, bad_request, too_many_requests
 
 LARGEST_BATCH = 500
 USUAL_PAGE = 20
@@ -19,17 +20,17 @@ Payload = dict[str, Any]
 def look_up(exchange: Exchange, payload: Payload, token_hash: str) -> None:
     """Answer by `action`, which may be left out; null means absent. Refusal for everything else."""
     studio = exchange.studio
-    if studio.draw_lookup_fault():
-        raise Refusal(500, "api_error", "the provider failed")
+    if fault := studio.draw_lookup_fault():
+        return _fail(exchange, fault)
     sent = {name: value for name, value in payload.items() if value is not None}
     match sent.get("action") or ("retrieve_batch" if "ids" in sent else "retrieve"):
         case "retrieve":
             found = _find(studio, [_task_id(sent)], token_hash)
-            exchange.answer(200, {**describe(studio, found[0]), "data": _data(studio, found[0])} if found else {})
+            exchange.answer(200, describe(studio, found[0], with_data=True) if found else {})
         case "retrieve_batch" if "ids" in sent:
             items = [describe(studio, task) for task in _find(studio, _ids(sent), token_hash)]
             exchange.answer(200, {"items": items, "count": len(items)})
-        case "retrieve_batch":
+        case "retrieve_batch" if not studio.draw_listing_fault():
             tasks, total = _list(studio, sent, token_hash)
             exchange.answer(200, {"items": [describe(studio, task) for task in tasks], "count": total})
         case "delete":
@@ -42,8 +43,11 @@ def look_up(exchange: Exchange, payload: Payload, token_hash: str) -> None:
             raise Refusal(400, "api_not_implemented", f"action {action!r} is not implemented")
 
 
-def describe(studio: Studio, task: Task) -> Payload:
-    """Build the contract's view of one task, with every key seen at the provider."""
+def describe(studio: Studio, task: Task, *, with_data: bool = False) -> Payload:
+    """Build the contract's view of one task, with every key seen at the provider.
+
+    with_data adds the copy of the response that the provider's command line client reads, always with `state`.
+    """
     shown = {
         "_id": task.id.replace("-", "")[:24],
         "id": task.id,
@@ -55,28 +59,37 @@ def describe(studio: Studio, task: Task) -> Payload:
         "started_at": task.started_at,
         "trace_id": task.trace_id,
         "request": {name: value for name, value in task.request.items() if name != "callback_secret"},
-        "response": studio.result(task) or _running(task),
     }
-    if task.finished_at is not None:
+    result = studio.result(task)
+    if result is None or task.finished_at is None:
+        shown |= shown_while_running(task)
+        data = running(task)
+    else:
         shown |= {"finished_at": task.finished_at, "elapsed": round(task.finished_at - task.started_at, 3)}
-    return shown
+        shown["response"] = result
+        data = {"state": "completed" if result.get("video_url") else "failed", **result}
+    return {**shown, "data": {"id": task.id, **data}} if with_data else shown
 
 
-def _running(task: Task) -> Payload:
-    # The provider's SDK takes any link in the echoed request for the result of a task without a state.
-    return {"task_id": task.id, "state": "processing"}
-
-
-def _data(studio: Studio, task: Task) -> Payload:
-    """Build the copy of the response that the provider's command line client reads: always with `state`."""
-    response = studio.result(task) or _running(task)
-    return {"id": task.id, "state": "failed", **response}
+def _fail(exchange: Exchange, fault: str) -> None:
+    match fault:
+        case "lookup_no_api":
+            raise Refusal(404, "no_api", "there is no API at /luma/tasks")
+        case "lookup_limit":
+            raise too_many_requests()
+        case "lookup_page":
+            exchange.answer_page(404, "404 Not Found")
+        case _:
+            raise Refusal(500, "api_error", "the provider failed")
 
 
 def _find(studio: Studio, ids: list[str], token_hash: str) -> list[Task]:
     """Return the tasks that exist and belong to this account, in the order of their ids."""
     tasks = [studio.ledger.task(one) for one in dict.fromkeys(ids) if TASK_ID.fullmatch(one)]
-    return [task for task in tasks if task and task.token_hash == token_hash and not task.deleted]
+    found = [task for task in tasks if task and task.token_hash == token_hash and not task.deleted]
+    if studio.is_poisoned(found):
+        raise Refusal(500, "api_error", "the provider failed")
+    return found
 
 
 def _list(studio: Studio, sent: Payload, token_hash: str) -> tuple[list[Task], int]:

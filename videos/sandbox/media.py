@@ -1,45 +1,57 @@
-"""Serving finished clips and thumbnails, with byte ranges."""
+"""Serving finished clips and thumbnails, with byte ranges, and spoiling some of them."""
 
 import re
+import socket
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 from .exchange import Exchange
-from .studio import Studio
+from .faults import BAD_DOWNLOADS
+from .ledger import Task
+from .wire import Refusal
 
 TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
 PATH = re.compile(r"/media/([0-9a-f-]{36})/([\w-]+)\.(mp4|jpg)")
 RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+BAD_FETCHES = 2
+DRIP_PAUSE = 1.0  # seconds between two bytes
 
 
-def send_media(handler: Exchange, studio: Studio) -> None:
-    """Answer one GET or HEAD of a media path: 200, 206, 403, 404 or 416."""
-    found = PATH.fullmatch(handler.path.partition("?")[0])
+def send_media(exchange: Exchange) -> None:
+    """Answer one GET or HEAD of a media path with 200 or 206; Refusal 403, 404 or 416."""
+    studio = exchange.studio
+    url = urlsplit(exchange.path)
+    found = PATH.fullmatch(url.path)
     task = studio.ledger.task(found[1]) if found else None
-    if task is None or task.deleted or task.finished_at is None or task.file != found[2]:
-        return _deny(handler, 404, "not_found", "no such file")
+    if not found or task is None or task.deleted or task.finished_at is None or task.file != found[2]:
+        raise _no_file()
     if studio.media_is_forbidden(task):
-        return _deny(handler, 403, "forbidden", "the link is not available")
+        raise Refusal(403, "forbidden", "the link is not available")
+    if "stale_link" in task.faults and "fresh" not in parse_qs(url.query):
+        raise _no_file()
     path = studio.video_file(task).with_suffix(f".{found[3]}")
     if not path.exists():
-        return _deny(handler, 404, "not_found", "no such file")
-    with path.open("rb") as file:
-        size = file.seek(0, 2)
-        window = read_range(handler.headers.get("Range", ""), size)
-        if window is None:
-            return _deny(handler, 416, "bad_request", "no such range", {"Content-Range": f"bytes */{size}"})
-        first, last = window
-        partial = (first, last) != (0, size - 1) or handler.headers.get("Range")
-        handler.send_response(206 if partial else 200)
-        handler.send_header("Content-Type", TYPES[found[3]])
-        handler.send_header("Content-Length", str(last - first + 1))
-        handler.send_header("Accept-Ranges", "bytes")
-        if partial:
-            handler.send_header("Content-Range", f"bytes {first}-{last}/{size}")
-        handler.end_headers()
-        if handler.command == "HEAD":
-            return
-        handler.wfile.flush()
-        file.seek(first)
-        _copy(file, handler.wfile, last - first + 1)
+        raise _no_file()
+    if found[3] == "jpg":
+        _send_thumbnail(exchange, task, path)
+    elif (spoilt := task.faults & BAD_DOWNLOADS.keys()) and exchange.command == "GET" and _is_early(exchange, task):
+        _send_spoilt(exchange, path, min(spoilt))
+    else:
+        send_file(exchange, path.read_bytes(), TYPES[found[3]])
+
+
+def send_file(exchange: Exchange, content: bytes, content_type: str) -> None:
+    """Answer with a file, or the part of it that the request's Range names; Refusal 416 when there is none."""
+    size = len(content)
+    window = read_range(exchange.headers.get("Range", ""), size)
+    if window is None:
+        raise Refusal(416, "bad_request", "no such range", headers={"Content-Range": f"bytes */{size}"})
+    first, last = window
+    headers = {"Accept-Ranges": "bytes"}
+    partial = "Range" in exchange.headers
+    if partial:
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    exchange.send(206 if partial else 200, content_type, content[first : last + 1], headers)
 
 
 def read_range(header: str, size: int) -> tuple[int, int] | None:
@@ -55,11 +67,53 @@ def read_range(header: str, size: int) -> tuple[int, int] | None:
     return (first, last) if first <= last else None
 
 
-def _copy(file, target, length: int) -> None:
-    while length > 0 and (block := file.read(min(length, 1 << 18))):
-        target.write(block)
-        length -= len(block)
+def _is_early(exchange: Exchange, task: Task) -> bool:
+    return exchange.studio.ledger.count_fetch(task.id) <= BAD_FETCHES
 
 
-def _deny(handler: Exchange, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
-    handler.answer(status, {"error": {"code": code, "message": message}, "trace_id": handler.trace_id}, headers)
+def _send_spoilt(exchange: Exchange, path: Path, how: str) -> None:
+    content = path.read_bytes()
+    match how:
+        case "half":
+            send_file(exchange, content[: len(content) // 2], TYPES["mp4"])
+        case "empty":
+            exchange.send(200, TYPES["mp4"], b"")
+        case "webpage":
+            exchange.answer_page(200, "Welcome")
+        case "login":
+            exchange.answer_page(302, "302 Found", {"Location": f"{exchange.studio.base_url}/login"})
+        case "wrong_kind":
+            exchange.send(200, TYPES["mp4"], path.with_suffix(".jpg").read_bytes())
+        case _:
+            _begin(exchange, len(content), TYPES["mp4"])
+            exchange.wfile.write(content[: len(content) // 2])
+            exchange.wfile.flush()
+            exchange.close_connection = True
+            exchange.connection.shutdown(socket.SHUT_WR)
+
+
+def _send_thumbnail(exchange: Exchange, task: Task, path: Path) -> None:
+    if "no_thumbnail" in task.faults:
+        raise _no_file()
+    content = path.read_bytes()
+    if "slow_thumbnail" not in task.faults or exchange.command == "HEAD":
+        return send_file(exchange, content, TYPES["jpg"])
+    _begin(exchange, len(content), TYPES["jpg"])
+    for at in range(len(content)):
+        exchange.wfile.write(content[at : at + 1])
+        exchange.wfile.flush()
+        exchange.wait(None, DRIP_PAUSE)
+        if exchange.close_connection:
+            return
+
+
+def _begin(exchange: Exchange, length: int, content_type: str) -> None:
+    exchange.send_response(200)
+    exchange.send_header("Content-Type", content_type)
+    exchange.send_header("Content-Length", str(length))
+    exchange.end_headers()
+    exchange.wfile.flush()
+
+
+def _no_file() -> Refusal:
+    return Refusal(404, "not_found", "no such file")

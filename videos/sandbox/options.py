@@ -1,13 +1,15 @@
 """The settings of one sandbox: environment variables, and command-line flags that equal them."""
 
 import argparse
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
-from .faults import FAULTS, parse_faults
+from .faults import SECTIONS, parse_faults
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,9 +21,15 @@ class Options:
     accept_seconds: float = 0.0
     scale: float = 1.0
     faults: dict[str, float] = field(default_factory=dict)
+    concurrency: int = 256
     data: Path = Path("data/sandbox")
     show_ledger: bool = False
+    change: dict[str, Any] = field(default_factory=dict)
     verbose: bool = False
+
+    @property
+    def control_file(self) -> Path:
+        return self.data / "control.json"
 
 
 def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ) -> Options:
@@ -53,8 +61,10 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
     )
     setting("--scale", "SANDBOX_SCALE", "1", _scale, "scale of the pixels rendered, above 0 and at most 1")
     setting("--faults", "SANDBOX_FAULTS", "", _faults, "faults by chance: name=probability,…")
+    setting("--concurrency", "SANDBOX_CONCURRENCY", "256", _count, "unfinished tasks of one account before a 429")
     setting("--data-dir", "LUMAWEB_DATA_DIR", "./data", Path, "our files go into its folder sandbox/")
     parser.add_argument("--ledger", action="store_true", help="print every POST on record as JSON lines, and leave")
+    parser.add_argument("--control", type=_object, default={}, help="change a running sandbox: JSON, and leave")
     parser.add_argument("--verbose", action="store_true", help="log every request")
     given = parser.parse_args(argv)
     return Options(
@@ -63,25 +73,39 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
         accept_seconds=given.accept_seconds,
         scale=given.scale,
         faults=given.faults,
+        concurrency=given.concurrency,
         data=(given.data_dir / "sandbox").resolve(),
         show_ledger=given.ledger,
+        change=given.control,
         verbose=given.verbose,
     )
 
 
 def _epilog() -> str:
-    faults = "\n".join(
-        fill(f"{name:13}{text}", 100, subsequent_indent=" " * 17, initial_indent="    ")
-        for name, text in FAULTS.items()
-    )
     return (
         "tokens:\n"
-        "    sandbox, sandbox-*   service\n"
-        "    sandbox-used-up      403 used_up when a video is asked for\n"
-        "    sandbox-limited      429 too_many_requests\n"
-        "    anything else        401\n\n"
-        "faults, as [name] in a prompt or by chance in SANDBOX_FAULTS (lost=0.1,twice=0.05):\n" + faults
+        "    sandbox, sandbox-*      service, each an account of its own\n"
+        "    sandbox-NAME:KEY        another token of the account sandbox-NAME\n"
+        "    sandbox-used-up         403 used_up when a video is asked for\n"
+        "    sandbox-limited         429 too_many_requests\n"
+        "    sandbox-revoked-later   accepted for the first video, then 401\n"
+        "    anything else           401\n\n"
+        "while it runs, by --control (a key with null takes it back):\n"
+        '    {"outage": "refused", "seconds": 10}   no connection; 502 and 503 answer HTML pages\n'
+        '    {"revoked": ["sandbox-team"]}          these tokens get 401\n'
+        '    {"faults": "lost=0.1"}                 in place of SANDBOX_FAULTS\n'
+        '    {"concurrency": 5}                     in place of SANDBOX_CONCURRENCY\n\n'
+        "faults, as [name] in a prompt or by chance in SANDBOX_FAULTS (lost=0.1,twice=0.05);\n"
+        "[answer 402 some_code] answers just so:\n" + "\n".join(_described(*section) for section in SECTIONS.items())
     )
+
+
+def _described(title: str, faults: dict[str, str]) -> str:
+    lines = (
+        fill(f"{name:18}{text}", 100, subsequent_indent=" " * 22, initial_indent="    ")
+        for name, text in faults.items()
+    )
+    return "\n".join((f"  {title}", *lines))
 
 
 def _port(text: str) -> int:
@@ -92,6 +116,22 @@ def _port(text: str) -> int:
 
 def _not_negative(text: str) -> float:
     return _between(text, 0, 86400, "a number of seconds from 0 to 86400")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
+    return int(text)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        given = json.loads(text)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object")
+    return given
 
 
 def _scale(text: str) -> float:

@@ -1,8 +1,11 @@
 """HTTP on loopback: the routes of the API, of the media, and who may call them."""
 
 import logging
+import socket
 import sys
+import threading
 from http.server import ThreadingHTTPServer
+from typing import Any
 
 from .accounts import Account, authenticate
 from .exchange import Exchange
@@ -10,7 +13,7 @@ from .ledger import new_id
 from .lookups import look_up
 from .media import send_media
 from .studio import Studio
-from .submission import submit
+from .submission import answer_outage, note_unanswered, submit
 from .uploads import API_UPLOAD, LARGEST_FORM, PLATFORM_UPLOAD, send_upload, upload
 from .wire import Refusal, read_json_object
 
@@ -21,6 +24,7 @@ LARGEST_BODY = {
     API_UPLOAD: LARGEST_FORM,
     PLATFORM_UPLOAD: LARGEST_FORM,
 }
+POLL_SECONDS = 0.1  # between two looks for the end of the server
 log = logging.getLogger(__name__)
 
 
@@ -35,8 +39,37 @@ class SandboxServer(ThreadingHTTPServer):
     def __init__(self, port: int):
         super().__init__(("127.0.0.1", port), Handler)
         self.base_url = f"http://127.0.0.1:{self.server_port}"
+        self._listener: threading.Thread | None = None
 
-    def handle_error(self, request, client_address) -> None:
+    def listen(self) -> None:
+        """Accept connections in a thread of its own."""
+        self._listener = threading.Thread(target=self.serve_forever, args=(POLL_SECONDS,), name="http", daemon=True)
+        self._listener.start()
+
+    def close_listener(self) -> None:
+        """Refuse new connections; those that are open go on."""
+        if self._listener is not None:
+            self.shutdown()
+            self.socket.close()
+            self._listener = None
+
+    def follow_outage(self) -> None:
+        """Close or reopen the port as the control file says."""
+        refused = self.studio.control.outage() == "refused"
+        if refused:
+            self.close_listener()
+        elif self._listener is None:
+            self.socket = socket.socket(self.address_family, self.socket_type)
+            try:
+                self.server_bind()
+                self.server_activate()
+            except OSError as wrong:  # tried again at the next look
+                self.socket.close()
+                log.warning("cannot listen again: %s", wrong.strerror)
+            else:
+                self.listen()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
         log.debug("connection from %s ended: %s", client_address, sys.exc_info()[1])
 
 
@@ -69,7 +102,7 @@ class Handler(Exchange):
 
     def _get(self) -> None:
         if self.path.startswith("/media/"):
-            send_media(self, self.studio)
+            send_media(self)
         elif self.path.startswith("/files/"):
             send_upload(self, self._account().hash)
         elif self.route in ("/", "/healthz"):
@@ -82,6 +115,8 @@ class Handler(Exchange):
             self.ignore_body()
             raise self._no_api()
         body = self.read_body(limit)
+        if kind := self.studio.control.outage():
+            return self._fail(kind, body)
         account = self._account()
         if self.route in (API_UPLOAD, PLATFORM_UPLOAD):
             upload(self, body, account.hash)
@@ -90,8 +125,14 @@ class Handler(Exchange):
         else:
             look_up(self, read_json_object(body), account.hash)
 
+    def _fail(self, kind: str, body: bytes) -> None:
+        """Answer as a gateway whose provider is away, or not at all."""
+        if self.route == "/luma/videos":
+            note_unanswered(self, body, 0 if kind == "refused" else int(kind))
+        answer_outage(self, kind)
+
     def _account(self) -> Account:
-        return authenticate(self.headers.get("Authorization", ""), self.studio.ledger)
+        return authenticate(self.headers.get("Authorization", ""), self.studio.ledger, self.studio.control)
 
     def _no_api(self) -> Refusal:
         return Refusal(404, "no_api", f"there is no API at {self.route}")

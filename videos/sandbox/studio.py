@@ -1,31 +1,33 @@
 """The life of a task: accepted, rendered, finished, delivered; and taken up again after a restart."""
 
-import heapq
-import itertools
 import logging
 import random
 import secrets
 import shutil
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .callbacks import deliver
+from .agenda import Agenda
+from .callbacks import Deliveries
+from .control import Control
 from .crew import Crew, Outcome
-from .faults import draw_faults
+from .faults import LISTING, LOOKUPS, UPLOADS, draw_faults, draw_one
 from .fetch import IMAGE_BYTES, VIDEO_BYTES, Unreadable, fetch, save_image
 from .filestore import FileStore
 from .films import last_frame
 from .ledger import Ledger, Task, new_id
 from .options import Options
+from .results import failure, give_result, to_record, transient
 from .wire import RATIOS, Wish, bad_request
 
 SLOWNESS = 5
 FORBIDDEN_SECONDS = 15.0
-LATE_SECONDS = 20.0
+POISONED_LOOKUPS = 5
 log = logging.getLogger(__name__)
 
 
@@ -36,12 +38,16 @@ class Studio:
         self.options, self.ledger, self.base_url = options, ledger, base_url
         self.media = options.data / "media"
         self.files = FileStore(options.data / "files", ledger)
+        self.control = Control(options.control_file)
         self._crew = Crew()
         self._errands = ThreadPoolExecutor(8, "errand")
-        self._postmen = ThreadPoolExecutor(32, "postman")
+        self._finishers = ThreadPoolExecutor(8, "finisher")
         self._agenda = Agenda()
+        # Few pixels are for tests: they wait less for callbacks, too.
+        self._deliveries = Deliveries(ledger, self._agenda, base_url, options.scale**2)
         self._luck = random.Random()
         self._waiting: dict[str, tuple[threading.Event, threading.Event]] = {}
+        self._named: Counter[str] = Counter()
 
     def take_up(self) -> None:
         """Go on with what an earlier run left unfinished or undelivered."""
@@ -49,16 +55,32 @@ class Studio:
             if task.finished_at is None:
                 self.begin(task)
             else:
-                self._postmen.submit(self._logged, self._deliver, task)
+                self._finishers.submit(self._logged, self._deliver, task)
 
     def stop(self) -> None:
         self._crew.stop()
 
     def draw_faults(self, prompt: str) -> frozenset[str]:
-        return draw_faults(prompt, self.options.faults, self._luck)
+        return draw_faults(prompt, self._chances, self._luck)
 
-    def draw_lookup_fault(self) -> bool:
-        return self._luck.random() < self.options.faults.get("lookup", 0)
+    def draw_lookup_fault(self) -> str:
+        return draw_one(LOOKUPS, self._chances, self._luck)
+
+    def draw_listing_fault(self) -> str:
+        return draw_one(LISTING, self._chances, self._luck)
+
+    def draw_upload_fault(self) -> str:
+        return draw_one(UPLOADS, self._chances, self._luck)
+
+    @property
+    def _chances(self) -> dict[str, float]:
+        return self.control.faults(self.options.faults)
+
+    def is_poisoned(self, tasks: list[Task]) -> bool:
+        """Count a look-up of these tasks; whether one of them makes it fail."""
+        poison = [task.id for task in tasks if "poison" in task.faults]
+        self._named.update(poison)
+        return any(self._named[task_id] <= POISONED_LOOKUPS for task_id in poison)
 
     def plan(self, wish: Wish, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset) -> Task:
         """Make the task of a valid wish, not yet accepted; Refusal when its parent cannot be read."""
@@ -89,15 +111,15 @@ class Studio:
     def begin(self, task: Task) -> tuple[threading.Event, threading.Event]:
         """Start on an accepted task; the events say that it is finished, and that its callback is done."""
         events = self._waiting[task.id] = (threading.Event(), threading.Event())
+        if "transient" in task.faults:
+            halfway = (task.started_at + task.ready_at) / 2
+            self._agenda.at(halfway, lambda: self._deliveries.hint(task, transient(task)))
         self._errands.submit(self._logged, self._prepare_or_fail, task)
         return events
 
     def result(self, task: Task) -> dict[str, Any] | None:
         """Tell what became of a task in the contract's words; None while it runs."""
-        if task.response is None or not task.response["success"]:
-            return task.response
-        links = {name: self.base_url + task.response[name] for name in ("video_url", "thumbnail_url")}
-        return {**task.response, **links}
+        return give_result(self.ledger, task, self.base_url)
 
     def delete(self, task_id: str) -> None:
         """Forget a task and its files; one that is still being rendered keeps its files unseen."""
@@ -137,11 +159,11 @@ class Studio:
             self._prepare(task)
         except Exception:  # a full disk, say: the task must end, or its caller waits for ever
             log.exception("task %s could not be prepared", task.id)
-            self._finish(task, {"error": {"code": "api_error", "message": "the generation failed"}})
+            self._finish(task, failure("api_error", "the generation failed"))
 
     def _prepare(self, task: Task) -> None:
-        if "fail" in task.faults:
-            self._finish_later(task, {"error": {"code": "api_error", "message": "the generation failed"}})
+        if "fail" in task.faults or "cancel" in task.faults:
+            self._finish_later(task, failure("api_error", "the generation failed"))
             return
         folder = self.media / task.id
         frames = {}
@@ -154,8 +176,7 @@ class Studio:
                 if not picture.exists():
                     save_image(self._read_frame(url, task.token_hash), picture)
             except Unreadable as wrong:
-                message = f"could not fetch {end}_image_url: {wrong}"
-                self._finish(task, {"error": {"code": "bad_request", "message": message}})
+                self._finish(task, failure("bad_request", f"could not fetch {end}_image_url: {wrong}"))
                 return
             frames[end] = str(picture)
         folder.mkdir(parents=True, exist_ok=True)
@@ -184,72 +205,25 @@ class Studio:
         return fetch(url, IMAGE_BYTES)
 
     def _finish_later(self, task: Task, outcome: Outcome) -> None:
-        self._agenda.at(task.ready_at, lambda: self._postmen.submit(self._logged, self._finish, task, outcome))
+        self._agenda.at(task.ready_at, lambda: self._finishers.submit(self._logged, self._finish, task, outcome))
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
-        self.ledger.finish(task.id, self._response(task, outcome))
+        self.ledger.finish(task.id, to_record(task, outcome))
         if waiting := self._waiting.get(task.id):
             waiting[0].set()
-        self._deliver(self.ledger.task(task.id))
-
-    def _response(self, task: Task, outcome: Outcome) -> dict[str, Any]:
-        if error := outcome.get("error"):
-            return {"success": False, "task_id": task.id, "error": error, "trace_id": task.trace_id}
-        path = f"/media/{task.id}/{task.file}"
-        return {
-            "success": True,
-            "task_id": task.id,
-            "video_id": task.video_id,
-            "prompt": task.request["prompt"],
-            "video_url": f"{path}.mp4",
-            "video_width": outcome["width"],
-            "video_height": outcome["height"],
-            "state": "completed",
-            "thumbnail_url": f"{path}.jpg",
-            "thumbnail_width": outcome["width"],
-            "thumbnail_height": outcome["height"],
-        }
+        if finished := self.ledger.task(task.id):
+            self._deliver(finished)
 
     def _deliver(self, task: Task) -> None:
-        """Send the callback now, or note when; then this task needs nothing more from us."""
-        due = task.finished_at + LATE_SECONDS if "late" in task.faults else 0
-        if due > time.time() and task.request.get("callback_url"):
-            self._agenda.at(due, lambda: self._postmen.submit(self._logged, self._send, task))
-        else:
-            self._send(task)
+        def attempted() -> None:
+            if waiting := self._waiting.pop(task.id, None):
+                waiting[1].set()
 
-    def _send(self, task: Task) -> None:
-        deliver(self.ledger, task, self.result(task), self.base_url)
-        self.ledger.delivered(task.id)
-        if waiting := self._waiting.pop(task.id, None):
-            waiting[1].set()
+        self._deliveries.deliver(task, lambda: self.result(task) or {}, attempted)
 
     @staticmethod
-    def _logged(work: Callable, *given) -> None:
+    def _logged(work: Callable[..., Any], *given: Any) -> None:
         try:
             work(*given)
         except Exception:  # the pool would keep it to itself, and the task would stay open without a word
             log.exception("a task could not go on")
-
-
-class Agenda:
-    """Calls functions at a time of day, in one thread; they must be quick."""
-
-    def __init__(self):
-        self._entries: list[tuple[float, int, Callable[[], Any]]] = []
-        self._order = itertools.count()
-        self._changed = threading.Condition()
-        threading.Thread(target=self._run, name="agenda", daemon=True).start()
-
-    def at(self, when: float, act: Callable[[], Any]) -> None:
-        with self._changed:
-            heapq.heappush(self._entries, (when, next(self._order), act))
-            self._changed.notify()
-
-    def _run(self) -> None:
-        while True:
-            with self._changed:
-                while not self._entries or self._entries[0][0] > time.time():
-                    self._changed.wait(self._entries[0][0] - time.time() if self._entries else None)
-                act = heapq.heappop(self._entries)[2]
-            act()

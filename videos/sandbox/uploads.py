@@ -16,6 +16,8 @@ LARGEST_FORM = LARGEST_FILE + 2**20
 
 def upload(exchange: Exchange, body: bytes, token_hash: str) -> None:
     """Keep the picture in the multipart field `file`; answer in the form of the called endpoint."""
+    if fault := exchange.studio.draw_upload_fault():
+        return _fail(exchange, fault)
     picture = file_field(exchange.headers.get("Content-Type", ""), body)
     if len(picture) > LARGEST_FILE:
         raise Refusal(413, "request_too_large", f"the file is larger than {LARGEST_FILE // 2**20} MB")
@@ -29,6 +31,16 @@ def upload(exchange: Exchange, body: bytes, token_hash: str) -> None:
         exchange.answer(200, {"success": True, "url": link, "expires_at": expires_at})
     else:
         exchange.answer(200, {"file_url": link, "file_name": stored.name, "expires_at": expires_at})
+
+
+def _fail(exchange: Exchange, fault: str) -> None:
+    match fault:
+        case "upload_forbidden":
+            raise Refusal(403, "forbidden", "this account may not upload files")
+        case "upload_shape":
+            exchange.answer(200, {"data": {"id": exchange.trace_id}})
+        case _:
+            raise Refusal(404, "no_api", f"there is no API at {exchange.route}")
 
 
 def send_upload(exchange: Exchange, token_hash: str) -> None:

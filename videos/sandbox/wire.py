@@ -20,9 +20,9 @@ LONGEST_TIMEOUT = 86400
 class Refusal(Exception):
     """A request that is answered with an error: HTTP status, the contract's code, a sentence."""
 
-    def __init__(self, status: int, code: str, message: str, retry_after: int | None = None):
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None):
         super().__init__(message)
-        self.status, self.code, self.message, self.retry_after = status, code, message, retry_after
+        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
 
     def body(self, trace_id: str) -> dict[str, Any]:
         return {"error": {"code": self.code, "message": self.message}, "trace_id": trace_id}
@@ -33,7 +33,7 @@ def bad_request(message: str) -> Refusal:
 
 
 def too_many_requests() -> Refusal:
-    return Refusal(429, "too_many_requests", "too many requests, try again later", retry_after=2)
+    return Refusal(429, "too_many_requests", "too many requests, try again later", {"Retry-After": "2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,7 @@ class Wish:
     video_id: str
     video_url: str
     callback_url: str
+    callback_secret: str
     is_async: bool
 
     @property
@@ -91,6 +92,7 @@ def read_wish(payload: dict[str, Any]) -> Wish:
         video_id=_text(sent, "video_id"),
         video_url=_link(sent, "video_url"),
         callback_url=_link(sent, "callback_url"),
+        callback_secret=_text(sent, "callback_secret"),
         is_async=_flag(sent, "async", default=False),
     )
     if action == "extend" and not (wish.video_id or wish.video_url):

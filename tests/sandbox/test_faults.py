@@ -1,0 +1,137 @@
+"""Faults of the sandbox's answers, tasks and look-ups, by mark and by chance."""
+
+
+import httpx
+import pytest
+
+from .process import Sandbox, wait_for
+
+JSON, HTML = "application/json", "text/html"
+
+
+@pytest.mark.parametrize(("mark", "lost_how"), [("hang", httpx.ReadTimeout), ("drop", httpx.RemoteProtocolError)])
+def test_a_lost_answer_still_makes_the_video(sandbox, listener, mark, lost_how):
+    with pytest.raises(lost_how):
+        sandbox.post("/luma/videos", {"prompt": f"[{mark}]", "callback_url": f"{listener.url}/{mark}"}, timeout=0.6)
+    (body,) = wait_for(lambda: listener.bodies(f"/{mark}"))
+    assert body["success"] is True
+    line = next(line for line in sandbox.ledger() if line["task_id"] == body["task_id"])
+    assert line["accepted"] is True and line["answered"] == 0
+
+
+@pytest.mark.parametrize(
+    ("mark", "status", "code", "accepted"),
+    [
+        ("refuse", 403, "forbidden", False),
+        ("limit", 429, "too_many_requests", False),
+        ("busy", 429, "too_many_requests", False),
+        ("unknown_400", 400, "prompt_not_supported", False),
+        ("unknown_403", 403, "region_not_supported", False),
+        ("not_found_page", 404, None, False),
+        ("error", 500, "api_error", True),
+        ("error_used_up", 500, "used_up", True),
+        ("named_error", 500, "api_error", True),
+        ("gateway", 502, None, True),
+        ("unavailable", 503, None, True),
+        ("gateway_timeout", 504, "upstream_timeout", True),
+        ("request_timeout", 408, None, True),
+        ("conflict", 409, "conflict", True),
+        ("closed", 499, None, True),
+        ("redirect", 302, None, True),
+        ("see_other", 303, None, True),
+        ("page", 200, None, True),
+        ("answer 402 odd_code", 402, "odd_code", False),
+        ("answer 401", 401, None, False),
+        ("answer 507 odd_code", 507, "odd_code", True),
+        ("answer 308", 308, None, True),
+    ],
+)
+def test_an_answer_of_every_kind_and_whether_a_task_runs_behind_it(sandbox, mark, status, code, accepted):
+    answer = sandbox.make(f"[{mark}] x", **{"async": True})
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == (JSON if code else HTML)
+    assert ("retry-after" in answer.headers) == (mark in ("limit", "unavailable"))
+    assert ("location" in answer.headers) == (300 <= status < 400)
+    (record,) = (line for line in sandbox.ledger() if line["prompt"] == f"[{mark}] x")
+    assert record["accepted"] is accepted and record["answered"] == status and record["faults"] == [mark]
+    if accepted:
+        assert sandbox.finished(record["task_id"])["success"] is True
+    if code:
+        assert answer.json()["error"]["code"] == code and answer.json()["trace_id"]
+        names_task = mark in ("named_error", "gateway_timeout")
+        assert answer.json().get("task_id") == (record["task_id"] if names_task else None) == record["named"]
+
+
+def test_an_answer_without_a_task(sandbox):
+    answer = sandbox.make("[no_task]", **{"async": True})
+    assert answer.status_code == 200 and set(answer.json()) == {"success", "trace_id"}
+    assert sandbox.ledger()[-1]["accepted"] is True and sandbox.ledger()[-1]["named"] is None
+
+
+def test_a_task_that_ends_badly(sandbox):
+    failing = sandbox.make("please [fail]")
+    assert failing.status_code == 500 and failing.json()["success"] is False
+    assert failing.json()["error"]["code"] == "api_error" and failing.json()["trace_id"]
+    task_id = sandbox.submitted("[cancel]")
+    response = sandbox.finished(task_id)
+    assert set(response) == {"task_id", "state"}
+    assert response["state"].lower() in ("failed", "failure", "error", "cancelled", "canceled", "rejected")
+
+
+def test_two_requests_are_answered_with_one_task_id(sandbox):
+    first = sandbox.submitted("one", token="sandbox-twins")
+    second = sandbox.submitted("two [equal_id]", token="sandbox-twins")
+    assert first == second
+    records = [line for line in sandbox.ledger() if line["prompt"] in ("one", "two [equal_id]")]
+    assert [line["named"] for line in records] == [first, first]
+    assert records[0]["task_id"] == first != records[1]["task_id"]
+
+
+def test_transient_errors_are_bare_strings_while_the_task_runs(sandbox, listener):
+    task_id = sandbox.submitted("[transient] [slow]", callback_url=f"{listener.url}/transient")
+    running = sandbox.task(task_id)
+    assert running["response"]["success"] is False and isinstance(running["response"]["error"], str)
+    assert "finished_at" not in running and "state" not in running["response"]
+    assert sandbox.finished(task_id)["success"] is True
+    first, last = wait_for(lambda: (bodies := listener.bodies("/transient"))[1:] and bodies)
+    assert isinstance(first["error"], str) and last["video_url"]
+
+
+def test_a_bare_task_has_no_response_an_empty_one_or_null_while_it_runs(sandbox):
+    task_id = sandbox.submitted("[bare] [slow]")
+    seen = {str(sandbox.task(task_id).get("response", "absent")) for _ in range(40)}
+    assert seen == {"absent", "{}", "None"}
+    assert sandbox.finished(task_id)["state"] == "completed"
+
+
+def test_a_sparse_result_is_its_video_with_floats_for_sizes(sandbox):
+    response = sandbox.finished(sandbox.submitted("[sparse]"))
+    assert set(response) == {"task_id", "video_id", "prompt", "video_url", "video_width", "video_height"}
+    assert isinstance(response["video_width"], float)
+
+
+def test_a_poisoned_task_spoils_the_look_ups_that_name_it_five_times(sandbox):
+    good, bad = sandbox.submitted("good"), sandbox.submitted("[poison]")
+    for payload in [{"id": bad}, *[{"ids": [good, bad]}] * 4]:
+        assert sandbox.post("/luma/tasks", payload).status_code == 500
+        assert sandbox.task(good)["id"] == good
+    assert sandbox.look_up(ids=[good, bad])["count"] == 2
+
+
+def test_faults_come_by_chance_too(tmp_path):
+    unlucky = Sandbox(tmp_path, faults="limit=1,lookup=1")
+    try:
+        assert unlucky.make().status_code == 429
+        assert unlucky.post("/luma/tasks", {"action": "retrieve", "id": "x"}).status_code == 500
+    finally:
+        unlucky.stop()
+
+
+def test_by_chance_an_answer_in_doubt_hides_a_task_half_of_the_time(tmp_path):
+    unlucky = Sandbox(tmp_path, faults="conflict=1")
+    try:
+        for _ in range(24):
+            assert unlucky.make("[fail]", **{"async": True}).status_code == 409
+        assert {line["accepted"] for line in unlucky.ledger()} == {True, False}
+    finally:
+        unlucky.stop()

@@ -1,0 +1,65 @@
+"""Answers in place of the usual one: refusals, and all that leave doubt whether a task was accepted."""
+
+import re
+from dataclasses import dataclass, replace
+
+ANSWER_MARK = re.compile(r"\[answer ([2-5]\d\d)(?: (\w+))?\]")
+BEFORE = "-before"  # ends the name of a reply in doubt that is given before anything is accepted
+DOUBTFUL_STATUSES = frozenset((408, 409, 499))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A status with a JSON error (code), an HTML page (page is its title), or neither: a JSON object without a task."""
+
+    status: int
+    text: str
+    code: str = ""
+    page: str = ""
+    retry_after: int | None = None
+    names_task: bool = False
+    accepted: bool = False
+
+
+REFUSED = {
+    "refuse": Reply(403, "403 forbidden: the prompt was refused by moderation", "forbidden"),
+    "limit": Reply(429, "429 too_many_requests with Retry-After", "too_many_requests", retry_after=2),
+    "busy": Reply(429, "429 too_many_requests for concurrency, without Retry-After", "too_many_requests"),
+    "unknown_400": Reply(400, "400 with a code of no documentation", "prompt_not_supported"),
+    "unknown_403": Reply(403, "403 with a code of no documentation", "region_not_supported"),
+    "not_found_page": Reply(404, "404 with an HTML page", page="404 Not Found"),
+}
+IN_DOUBT = {
+    name: replace(reply, accepted=True)
+    for name, reply in {
+        "error": Reply(500, "500 api_error", "api_error"),
+        "error_used_up": Reply(500, "500 with the code used_up", "used_up"),
+        "named_error": Reply(500, "500 api_error that names the task", "api_error", names_task=True),
+        "gateway": Reply(502, "502 with an HTML page", page="502 Bad Gateway"),
+        "unavailable": Reply(503, "503 with an HTML page and Retry-After", page="503 Unavailable", retry_after=3),
+        "gateway_timeout": Reply(504, "504 upstream_timeout that names the task", "upstream_timeout", names_task=True),
+        "request_timeout": Reply(408, "408 with an HTML page", page="408 Request Timeout"),
+        "conflict": Reply(409, "409 conflict", "conflict"),
+        "closed": Reply(499, "499 with an HTML page", page="499 Client Closed Request"),
+        "redirect": Reply(302, "302 to another address", page="302 Found"),
+        "see_other": Reply(303, "303 to another address", page="303 See Other"),
+        "no_task": Reply(200, "200 with a JSON object that names no task"),
+        "page": Reply(200, "200 with an HTML page", page="Welcome"),
+    }.items()
+}
+
+
+def find_reply(faults: frozenset[str]) -> Reply | None:
+    """Return what answers a request with these faults; accepted says whether its task runs all the same."""
+    for name, reply in {**REFUSED, **IN_DOUBT}.items():
+        if name in faults:
+            return reply
+        if name + BEFORE in faults:
+            return replace(reply, accepted=False)
+    for fault in faults:
+        if mark := ANSWER_MARK.fullmatch(f"[{fault}]"):
+            status = int(mark[1])
+            doubtful = not 400 <= status < 500 or status in DOUBTFUL_STATUSES
+            page = "" if mark[2] or status < 300 else f"{status} Asked For"
+            return Reply(status, f"the prompt asked for {status}", mark[2] or "", page, accepted=doubtful)
+    return None
