@@ -26,8 +26,8 @@ from django.utils import timezone
 
 from lumaweb import environment
 from lumaweb.reports import Filter
-from videos import media, saving, tasks
-from videos.jobs import sweep
+from videos import media, tasks
+from videos.jobs import saving, sweep
 from videos.models import Frame, Generation, Heartbeat, Leftover, Share, TemporaryLink
 from videos.views import delivery
 
@@ -35,6 +35,7 @@ from .factories import a_generation, a_member, a_result, a_token, running
 from .installation import Installation
 from .s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
 from .test_backup import FURNISH, LOOK
+from .test_media_check import a_film as a_film_of_a_second
 from .test_tasks import a_film
 from .tiny_provider import TinyProvider
 
@@ -617,6 +618,52 @@ def test_media_in_a_bucket_are_verified(luma, token, film, s3, bucket):
     assert f"missing: {missing.poster_file.name}" in said
     assert f"orphan: {orphan}" in said
     assert good.video_file.name not in said
+
+
+def test_only_a_whole_file_reaches_the_bucket(luma, token, film, s3, bucket):
+    generation = finished(luma, film[: len(film) // 2])
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert (generation.archive, generation.archive_error) == ("remote", "incomplete")
+    assert stored_in(s3, bucket) == {}
+    luma.files[urlsplit(generation.video_url).path] = film
+    Generation.objects.update(archive_at=timezone.now())
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert stored_in(s3, bucket)[generation.video_file.name] == film
+
+
+def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, bucket, settings, tmp_path, monkeypatch):
+    whole = a_film_of_a_second(tmp_path / "film.mp4", seconds=1, movflags="faststart")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(media, "check_whole", lambda path: None)
+        generation = saved(luma, whole[: len(whole) * 3 // 4])
+    before = generation.video_file.name
+    said, status = command("verify_media", "--repair")
+    assert f"incomplete: {before} (video {generation.uuid}): The file is incomplete" in said
+    assert status == 1
+    assert not list((settings.MEDIA_ROOT / "incoming").iterdir()), "the copy that was looked at is gone"
+    luma.files[urlsplit(generation.video_url).path] = whole
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
+    sweep.remove_leftovers()
+    assert before not in stored_in(s3, bucket)
+    assert command("verify_media") == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
+
+
+def test_a_card_says_that_the_bucket_is_waited_for(client, ada, luma, token, film, s3):
+    generation = finished(luma, film)
+    s3.stop()
+    tasks.archive(generation.pk)
+    text = client.get("/").text
+    assert "The storage for videos cannot be written to." in text
+    assert "manage.py doctor" in text, "she is an admin"
+    s3.start()
+    assert client.post(reverse("saving", args=[generation.uuid])).status_code == 302
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
 
 
 def test_a_bucket_that_does_not_answer_has_lost_nothing(luma, token, film, s3, settings, bucket):
