@@ -22,7 +22,7 @@ from PIL import Image
 
 from videos import media, tasks
 from videos.jobs import saving, sweep
-from videos.models import Generation, Leftover
+from videos.models import Generation, Lease, Leftover
 from videos.models.saving import CAUSES, READING
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
@@ -339,6 +339,7 @@ def test_a_file_that_stops_its_worker_twice_is_set_aside_and_others_go_on(client
     assert (poison.archive, poison.archive_attempts, poison.archive_deaths) == ("remote", 1, 0)
     assert in_a_worker(poison, dies=step) == -signal.SIGKILL
     assert (poison.archive, poison.archive_attempts, poison.archive_deaths) == ("remote", 2, 1)
+    Lease.objects.update(until=timezone.now() - timedelta(seconds=1))  # of the worker that is gone
     assert in_a_worker(poison, dies=step) == 0, "it is not even tried"
     assert (poison.archive, poison.archive_at, kinds(poison)[-1]) == ("lost", None, "set_aside")
     assert poison not in Generation.objects.worth_saving()
@@ -351,6 +352,26 @@ def test_a_file_that_stops_its_worker_twice_is_set_aside_and_others_go_on(client
     client.post(reverse("saving", args=[poison.uuid]))
     assert in_a_worker(poison) == 0
     assert (poison.archive, poison.archive_deaths, poison.news) == ("saved", 0, None)
+
+
+def test_a_file_that_was_saved_beside_one_that_stops_workers_is_not_set_aside_with_it(cdn, token, film):
+    """Both workers end together, twice if both were tried together again: suspects are saved one at a time."""
+    cdn.at |= {"/poison.mp4": film, "/v.mp4": film}
+    poison, beside = finished(f"{cdn.url}/poison.mp4"), finished(f"{cdn.url}/v.mp4")
+    for generation in (poison, beside):
+        in_a_worker(generation, dies="fetching")
+    in_a_worker(poison, dies="fetching")
+    assert poison.archive_deaths == 1
+    attempts = beside.archive_attempts
+    in_a_worker(beside)
+    assert (beside.archive, beside.archive_deaths, beside.archive_attempts) == ("remote", 1, attempts)
+    assert beside.archive_at > timezone.now(), "it waits for its turn"
+    Lease.objects.update(until=timezone.now() - timedelta(seconds=1))
+    in_a_worker(poison)
+    assert poison.archive == "lost"
+    in_a_worker(beside)
+    assert beside.archive == "saved"
+    assert Lease.objects.get(name=saving.SUSPECT).until < timezone.now(), "it was given back"
 
 
 def test_one_death_is_told_and_the_next_attempt_saves_it(cdn, token, film):

@@ -16,13 +16,14 @@ from lumaweb import logs
 
 from .. import download, media, provider
 from ..media_check import Incomplete, NotAVideo
-from ..models import Generation, Heartbeat
+from ..models import Generation, Heartbeat, Lease
 from ..models.saving import CAUSES, READING
 from .task_lookup import look_up
 
 logger = logging.getLogger(__name__)
 
 CLUSTER = "media"  # the queue's workers that save
+SUSPECT = "a file that may stop workers"  # the lease's name
 SAVING_LEASE = 60.0  # seconds after which another worker may take over a download that fell silent
 SAVE_TRIES = 32  # with the waits between them about five days
 LONGEST_WAIT = 6 * 3600.0  # seconds between two attempts
@@ -37,16 +38,16 @@ def archive(pk: int) -> None:
     """Keep a finished video here, before its link expires."""
     # Many short downloads leave no room for the task that stamps.
     Heartbeat.stamp(CLUSTER)
-    generation = Generation.objects.select_related("token").filter(pk=pk).first()
+    generation = Generation.objects.select_related("token").worth_saving().filter(pk=pk).first()
     if not generation:
         return
-    stopped = _stopped_a_worker(generation.archive_worker)
-    if not generation.begin_saving(SAVING_LEASE, _worker(), stopped_a_worker=stopped):
-        if generation.archive_error == "stops_worker":
-            logger.error("generation %s: set aside, as its file stopped the worker again", generation.uuid)
-        return
     with logs.about(generation.uuid):
-        _archive(generation)
+        if _stopped_a_worker(generation.archive_worker) and not generation.note_stopped_worker():
+            logger.error("generation %s: set aside, as its file stopped the worker again", generation.uuid)
+            return
+        with _alone(generation) as may_begin:
+            if may_begin and generation.begin_saving(SAVING_LEASE, _worker()):
+                _archive(generation)
 
 
 # ── Workers that die ──────────────────────────────────────────────────────────────────────────────────────────
@@ -85,6 +86,25 @@ def _is_running(pid: int) -> bool:
 
 
 @contextmanager
+def _alone(generation: Generation) -> Iterator[bool]:
+    """Let one file at a time be saved of those that may have stopped a worker; False while it is another's turn.
+
+    Two that were saved side by side are both suspected when both workers end, and would go on to end together.
+    """
+    if not generation.archive_deaths:
+        yield True
+        return
+    if not Lease.objects.take(SUSPECT, _worker(), SAVING_LEASE):
+        generation.postpone_saving(random.uniform(5, 15))
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        Lease.objects.give_back(SUSPECT, _worker())
+
+
+@contextmanager
 def _alive(generation: Generation) -> Iterator[None]:
     """Renew the lease of a saving, and stamp that this machine saves, as long as it takes: the download, the look at
     the file, and the way into a bucket, which may be slow or silent. What hangs is ended by the queue's own limit.
@@ -95,6 +115,8 @@ def _alive(generation: Generation) -> Iterator[None]:
         while not done.wait(SAVING_LEASE / 4):
             try:
                 generation.still_saving(SAVING_LEASE)
+                if generation.archive_deaths:
+                    Lease.objects.take(SUSPECT, _worker(), SAVING_LEASE)
                 Heartbeat.stamp(CLUSTER)
             except DatabaseError:
                 logger.warning("the saving of %s could not be told to go on", generation.uuid, exc_info=True)

@@ -9,7 +9,6 @@ from django.utils import timezone
 from django.utils.formats import date_format
 
 from .. import provider
-from .event import Event
 from .leftover import Leftover
 from .news import News
 from .state import Archive, State, nearest_ratio
@@ -59,6 +58,7 @@ CAUSES = {
     "unexpected": Cause(
         "An error in Lumaweb stopped the saving.", "", "The log of the media worker has the traceback."
     ),
+    "interrupted": Cause("The worker that saved it stopped.", "", "The log of the media worker may say why."),
     "stops_worker": Cause(
         "Its file stopped a worker each time it was saved, so Lumaweb does not try again automatically. "
         "Other videos are saved as usual.",
@@ -71,35 +71,49 @@ CAUSES = {
 class Saving:
     """The steps of a `Generation` that concern the copy kept here."""
 
-    def begin_saving(self, seconds: float, worker: str = "", *, stopped_a_worker: bool = False) -> bool:
+    def begin_saving(self, seconds: float, worker: str = "") -> bool:
         """Lease the saving to a worker for so many seconds; return False while another has it, or when it is done.
 
-        The attempt counts from here, so that one that ends with its worker counts too. `stopped_a_worker`: the worker
-        named in the row died while it saved this; when that happened too often the video is set aside instead.
+        The attempt counts from here, so that one that ends with its worker counts too.
         """
         now = timezone.now()
-        stopped = self.archive_deaths + stopped_a_worker
-        if stopped_a_worker and stopped >= WORKERS_STOPPED_AT_MOST:
-            self._set_aside(now, stopped)
-            return False
-        due = type(self).objects.worth_saving(now).filter(pk=self.pk, archive_worker=self.archive_worker)
-        lease = {"archive_at": now + timedelta(seconds=seconds), "archive_worker": worker, "archive_deaths": stopped}
+        due = type(self).objects.worth_saving(now).filter(pk=self.pk)
+        lease = {"archive_at": now + timedelta(seconds=seconds), "archive_worker": worker}
         with transaction.atomic():
             began = due.update(archive_attempts=F("archive_attempts") + 1, **lease)
-            if began and stopped_a_worker:
-                Event.objects.create(generation=self, kind="save_interrupted", text="The worker that saved it stopped.")
         if began:
             self.archive_attempts += 1
             for name, value in lease.items():
                 setattr(self, name, value)
         return bool(began)
 
-    def _set_aside(self, now: datetime, stopped: int) -> None:
-        self._advance(
+    def postpone_saving(self, seconds: float) -> None:
+        """Leave the saving for so many seconds; this is no attempt."""
+        with transaction.atomic():
+            due = type(self).objects.worth_saving().filter(pk=self.pk)
+            due.update(archive_at=timezone.now() + timedelta(seconds=seconds))
+
+    def note_stopped_worker(self) -> bool:
+        """The worker named in the row died while it saved this: count that; return False if it is set aside for it."""
+        stopped = self.archive_deaths + 1
+        same = Q(archive=Archive.REMOTE, archive_worker=self.archive_worker, archive_at__lte=timezone.now())
+        if stopped < WORKERS_STOPPED_AT_MOST:
+            self._advance(
+                {State.COMPLETED},
+                because="save_interrupted",
+                text="The worker stopped while it saved this video.",
+                only=same,
+                archive_worker="",
+                archive_deaths=stopped,
+                archive_error="interrupted",
+                archive_message="",
+            )
+            return True
+        return not self._advance(
             {State.COMPLETED},
             because="set_aside",
             text=f"The worker stopped {stopped} times while it saved this video.",
-            only=Q(archive=Archive.REMOTE, archive_at__lte=now, archive_worker=self.archive_worker),
+            only=same,
             archive=Archive.LOST,
             archive_at=None,
             archive_worker="",
