@@ -312,8 +312,8 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = environment.sender("LUMAWEB_EMAIL_FROM", wanted=CAN_MAIL)
 
 # ── The queue ─────────────────────────────────────────────────────────────────────────────────────────────────
-# It only wakes up; the rows decide. timeout is far above a drain's 20 s of claiming plus a POST's 30 s, retry far
-# above timeout, and nothing is repeated by the queue (ack_failures, max_attempts).
+# It only wakes up; the rows decide. A drain has no timeout, as it may hold answers that a locked database refuses;
+# retry is far above the timeout of the others, and nothing is repeated by the queue (ack_failures, max_attempts).
 Q_CLUSTER = {
     "name": "lumaweb",
     "workers": 2,

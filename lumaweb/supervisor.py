@@ -383,7 +383,10 @@ class Supervisor:
     def _stop(self) -> None:
         heard = len(self._signals)
         self._say("stopping")
-        self._on_stop()
+        try:
+            self._on_stop()
+        except OSError as error:  # a full disk must not keep anybody running
+            self._say(f"stopping without notice: {error}")
         for outlives_others, patience in ((False, self._pace.stop), (True, self._pace.stop_last)):
             group = [child for child in self._children if child.program.outlives_others == outlives_others]
             for child in reversed(group):

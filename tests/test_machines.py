@@ -3,13 +3,17 @@
 from datetime import timedelta
 
 import pytest
+from django.db import OperationalError
 from django.utils import timezone
 from django_q.brokers import get_broker
 
 from videos import tasks
 from videos.jobs import queue, sweep
+from videos.management.commands import serve
 from videos.management.commands.serve import SEVERAL, Pulse
 from videos.models import Heartbeat
+
+from .outages import locked
 
 pytestmark = pytest.mark.django_db
 
@@ -74,6 +78,20 @@ def test_where_nobody_stamps_the_queue_is_not_filled_with_requests(on):
     for _ in range(5):
         pulse("lumaweb")
     assert asked() - before == 1
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db(transaction=True)
+def test_a_cluster_that_waits_for_a_locked_database_is_not_taken_for_a_stuck_one(on, monkeypatch):
+    monkeypatch.setattr(serve, "LATE", timedelta(0))
+    monkeypatch.setattr(serve, "PROBE_WAIT", 0.2)
+    on("ours")
+    tasks.beat("lumaweb")
+    pulse = Pulse()
+    stamp = pulse("lumaweb")
+    with locked(), pytest.raises(OperationalError):  # which excuses it: the supervisor judges nobody by that
+        pulse("lumaweb")
+    assert pulse("lumaweb") == stamp
 
 
 @pytest.mark.django_db(transaction=True)

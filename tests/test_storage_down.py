@@ -5,8 +5,6 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, ProgrammingError, connection
@@ -17,6 +15,7 @@ from videos.models import Generation
 from videos.views.missed_callbacks import LIMIT, Missed, MissedCallbacks, missed_callbacks
 
 from .factories import a_generation, a_member, a_token, running
+from .outages import TOO_LONG_FOR_A_FULL_DISK, full, locked, read_only
 
 PROMPT = "A red fox\nruns <b>over</b> the snow"
 
@@ -28,47 +27,6 @@ def impatient(monkeypatch):
     connection.close()
     yield
     connection.close()
-
-
-@contextmanager
-def locked() -> Iterator[None]:
-    """Hold the write lock of the real database file from another connection."""
-    other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        other.execute("ROLLBACK")
-        other.close()
-
-
-@contextmanager
-def full() -> Iterator[None]:
-    """Let the database file grow no further."""
-    with connection.cursor() as cursor:
-        pages = cursor.execute("PRAGMA page_count").fetchone()[0]
-        # What is free inside the file would still take something in.
-        free = cursor.execute("PRAGMA freelist_count").fetchone()[0]
-        if free:
-            cursor.execute("VACUUM")
-            pages = cursor.execute("PRAGMA page_count").fetchone()[0]
-        cursor.execute(f"PRAGMA max_page_count = {pages}")
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA max_page_count = 1073741823")
-
-
-@contextmanager
-def read_only() -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA query_only = 1")
-    try:
-        yield
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("PRAGMA query_only = 0")
 
 
 @pytest.fixture
@@ -94,9 +52,10 @@ def test_a_form_that_cannot_be_stored_comes_back_in_a_sentence_with_what_was_typ
     client, ada, impatient, broken, words
 ):
     a_token()
-    prompt = PROMPT * 100  # more than the free room of a page
     with broken():
-        answer = client.post("/generations/", {"prompt": prompt, "action": "generate", "aspect_ratio": "9:16"})
+        answer = client.post(
+            "/generations/", {"prompt": TOO_LONG_FOR_A_FULL_DISK, "action": "generate", "aspect_ratio": "9:16"}
+        )
     assert answer.status_code == 503
     assert answer.headers["Retry-After"] == "5"
     page = answer.content.decode()

@@ -241,6 +241,20 @@ sys.exit(Supervisor([Program("one", python(OBEDIENT))], pace=pace).run())
     wait_until(lambda: not is_alive(child), lambda: "the end of the child")
 
 
+def test_a_stop_that_cannot_be_announced_stops_all_the_same(supervise):
+    running = supervise("""
+def announce():
+    raise OSError(28, "No space left on device")
+
+Supervisor([Program("one", python(OBEDIENT))], pace=pace, on_stop=announce).run()
+""")
+    running.wait_for(r"obedient \d+$")
+    [pid] = running.pids("obedient")
+    assert running.stop() == 0
+    assert not is_alive(pid)
+    assert "stopping without notice: [Errno 28] No space left on device" in running.said
+
+
 def test_a_program_whose_pulse_stands_still_is_killed_and_another_is_not(supervise, tmp_path):
     running = supervise(f"""
 import pathlib

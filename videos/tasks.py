@@ -1,8 +1,10 @@
 """The functions that calls in the queue name by their path; their code is in `videos.jobs`."""
 
 from . import mail
+from .jobs.queue import SUBMISSIONS
 from .jobs.saving import archive
 from .jobs.submit import drain
+from .jobs.unsaved import recover
 from .models import Heartbeat
 
 __all__ = ["archive", "beat", "drain", "mail_new_password"]
@@ -14,3 +16,6 @@ def mail_new_password(name: str, origin: str) -> None:
 
 def beat(name: str) -> None:
     Heartbeat.stamp(name)
+    if name == SUBMISSIONS:
+        # Of a worker on this machine that was ended before the database took its answers.
+        recover()

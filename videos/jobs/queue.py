@@ -33,8 +33,8 @@ def _later(function: str, *args, **options) -> None:
 
 
 def submit_later() -> None:
-    """Wake a drain."""
-    _later("drain")
+    """Wake a drain, without the queue's limit of time: it may hold answers that cannot be recorded yet."""
+    _later("drain", timeout=-1)
 
 
 def archive_later(pk: int) -> None:

@@ -4,31 +4,38 @@ import asyncio
 import logging
 import time
 from dataclasses import replace
+from functools import partial
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
-from django.utils import timezone
+from django.db import Error, close_old_connections
 
 from lumaweb import logs
+from lumaweb.storage_errors import problem_of
 
 from .. import download, media, provider
 from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter
 from ..models.state import SUBMITTING_AT_MOST
 from .queue import SUBMISSIONS, submit_later
 from .record import settle
+from .spool import Outcome
 from .task_lookup import never, open_secret
+from .unsaved import Unsaved, refuse
 
 logger = logging.getLogger(__name__)
 
 CLAIM_FOR = 20.0  # seconds; then the next drain goes on, so that no task of the queue lasts for ever
 STOPPING_FOR = 60.0  # seconds after which a mark left by a stop that was cut short counts for nothing
 AT_ONCE = 200  # POSTs under way in one drain
-NO_DOUBT = SUBMITTING_AT_MOST / 4  # after a claim, in which no sweep comes near it
+NO_DOUBT = SUBMITTING_AT_MOST.total_seconds() / 4  # after a claim, in which no sweep comes near it
 
 
 def drain() -> None:
-    """Send what may be sent now, many POSTs at once. Any number of drains may run; the claim decides."""
+    """Send what may be sent now, many POSTs at once. Any number of drains may run; the claim decides.
+
+    It ends when all answers are recorded, which a locked or full database can hold up for long: the queue sets it no
+    limit of time (queue.submit_later).
+    """
     asyncio.run(_drain())
 
 
@@ -38,6 +45,7 @@ async def _drain() -> None:
     line: list[Generation] = []
     failures: list[BaseException] = []
     claiming = True
+    unsaved = Unsaved(is_stopping)
     async with provider.new_client() as client:
         try:
             while True:
@@ -49,12 +57,12 @@ async def _drain() -> None:
                         await _in_db(Heartbeat.stamp, SUBMISSIONS)
                     if claiming and now - started < CLAIM_FOR and len(sending) < AT_ONCE:
                         line, claim = await _in_db(_next_claim, line)
-                except DatabaseError as error:
+                except Error as error:
                     # No more claims, but what is under way is paid for and must still be recorded.
-                    failures.append(error)
+                    logger.warning("nothing more is claimed by this drain: %s", problem_of(error) or error)
                     claiming = False
                 if claim:
-                    sending.add(asyncio.create_task(_send(claim, client)))
+                    sending.add(asyncio.create_task(_send(claim, client, unsaved)))
                     await asyncio.sleep(0)  # let the POST go out before the next claim
                     continue
                 if not sending:
@@ -75,23 +83,7 @@ async def _in_db(function, *args):
     return await sync_to_async(function)(*args)
 
 
-async def _kept(generation: Generation, function, *args) -> None:
-    """Write down what came of a POST; a database that is locked or away for a moment is tried again."""
-    for wait in (0.5, 1, 2, 4, 8, None):
-        try:
-            await _in_db(close_old_connections)
-            await _in_db(function, *args)
-            return
-        except DatabaseError:
-            if wait is None:
-                logger.exception(
-                    "generation %s: what came of its POST could not be recorded: %s", generation.uuid, args
-                )
-                raise
-            await asyncio.sleep(wait)
-
-
-def _is_stopping() -> bool:
+def is_stopping() -> bool:
     """Whether this machine's workers were told to stop: what is claimed now would be killed while it is sent."""
     try:
         return time.time() - settings.WORKERS_STOPPING.stat().st_mtime < STOPPING_FOR
@@ -102,7 +94,7 @@ def _is_stopping() -> bool:
 def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]:
     """The next row that could be claimed, and who is left in line behind it."""
     close_old_connections()
-    if _is_stopping():
+    if is_stopping():
         return [], None
     line = line or _line(50)
     while line:
@@ -123,10 +115,12 @@ def more_to_send() -> bool:
     return bool(_line(1))
 
 
-async def _send(claim: Claim, client) -> None:
+async def _send(claim: Claim, client, unsaved: Unsaved) -> None:
     """POST one claimed generation and record what comes of it."""
     generation = claim.generation
     logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
+    answered = partial(Outcome, generation.uuid, generation.attempts)
+    next_step = 0
     try:
         source, next_step = await _source(claim)
         ready = await _in_db(_ready_to_send, claim, source)
@@ -134,18 +128,24 @@ async def _send(claim: Claim, client) -> None:
             return
         request, secret = ready
         luma = provider.LumaClient(claim.token.base_url, secret, client=client)
-        try:
-            result = await _submit(luma, request)
-        except provider.ProviderError as error:
-            if not (next_step and _may_mean_the_source(error)):
-                raise
-            await _kept(generation, generation.next_source, next_step, error, claim.ours)
-            return
+        result = await _submit(luma, request)
     except provider.ProviderError as error:
         logger.info("generation %s: %s", generation.uuid, error)
-        await _kept(generation, generation.refuse, error, claim.ours)
+        await _keep_refusal(answered(error=error, next_source=next_step), generation, unsaved)
+    except Error as error:
+        # The database failed between the claim and the POST, of which no byte has left.
+        if not (problem := problem_of(error)):
+            raise
+        unsent = never("storage_down", f"It could not be prepared: {problem}.")
+        await _keep_refusal(answered(error=unsent), generation, unsaved)
     else:
-        await _kept(generation, settle, generation, result, "answer")
+        await unsaved.keep(answered(result=result), partial(settle, generation, result, "answer"))
+
+
+async def _keep_refusal(outcome: Outcome, generation: Generation, unsaved: Unsaved) -> None:
+    if outcome.next_source and not _may_mean_the_source(outcome.error):
+        outcome = replace(outcome, next_source=0)
+    await unsaved.keep(outcome, partial(refuse, generation, outcome))
 
 
 async def _submit(luma: provider.LumaClient, request: provider.Request) -> provider.Result:
@@ -174,15 +174,17 @@ def _ready_to_send(claim: Claim, source: dict[str, str]) -> tuple[provider.Reque
     if generation.needs_public_address and not claim.token.public_url:
         raise never("no_public_address", "This installation has no public address for the frames.")
     request, secret = generation.request(claim, source), open_secret(claim.token)
-    if timezone.now() - generation.submitted_at >= NO_DOUBT:
+    if time.monotonic() - claim.at >= NO_DOUBT:
         row = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTING)
         if not row.filter(callback_key_hash=generation.callback_key_hash).exists():
             return None
     return request, secret
 
 
-def _may_mean_the_source(error: provider.ProviderError) -> bool:
+def _may_mean_the_source(error: provider.ProviderError | None) -> bool:
     """Whether this refusal could be about the way the video to extend was named: then the next way is worth a try."""
+    if error is None:
+        return False
     about_the_payload = error.status in (400, 404) and error.code not in ("token_mismatched", "api_not_implemented")
     return error.sent is provider.Sent.REFUSED and about_the_payload
 

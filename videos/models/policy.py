@@ -180,6 +180,15 @@ POST = {
         NOBODY,
         "Our own worker stopped while it was sending. " + LOOK_IT_UP,
     ),
+    "storage_down": Rule(
+        QUEUED,
+        "",
+        "Waiting for the database",
+        f"Lumaweb could not prepare it. {NOTHING_CHARGED}",
+        NOBODY,
+        "The database was locked, full or away between the claim and the request: see the log.",
+        "as soon as the database works",
+    ),
     "token_unreadable": Rule(
         QUEUED,
         Health.INVALID,

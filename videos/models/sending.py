@@ -2,6 +2,7 @@
 
 import random
 import secrets
+import time
 from dataclasses import dataclass
 
 from django.db import models, transaction
@@ -27,6 +28,7 @@ class Claim:
     # Of a row that is this claim's still. What is written down twice, since nobody knew whether the first time had
     # reached the database, must not undo the claim that another drain has made since.
     ours: Q
+    at: float  # by time.monotonic(): how old a claim is must not depend on a clock that somebody sets
 
 
 class Sending:
@@ -73,7 +75,8 @@ class Sending:
         for name, value in taken.items():
             setattr(self, name, value)
         path = reverse("callback", args=[self.uuid, key])
-        return Claim(self, token, f"{token.public_url}{path}" if token.public_url else "", Q(attempts=self.attempts))
+        callback_url = f"{token.public_url}{path}" if token.public_url else ""
+        return Claim(self, token, callback_url, Q(attempts=self.attempts), time.monotonic())
 
     def _take_a_token(self, now) -> ApiToken | None:
         candidates = list(ApiToken.objects.with_room(now, self.amount).of(self.asked_of))

@@ -14,8 +14,10 @@ from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from lumaweb import logs
+from lumaweb.sqlite.base import lock_wait_limit
 from lumaweb.supervisor import Program, Supervisor
 from videos.jobs import queue
+from videos.jobs.unsaved import recover
 from videos.models import ApiToken, Generation, Heartbeat, Member
 from videos.views.account import setup_code
 
@@ -25,6 +27,8 @@ SANDBOX_TOKEN = "sandbox"
 ASK_EVERY = 15.0  # seconds between two requests for a heartbeat
 LATE = timedelta(seconds=20)
 SEVERAL = 4  # requests at once, when other machines were faster
+WATCHDOG = "watchdog"  # the name of its own stamp, by which it learns whether the database takes any
+PROBE_WAIT = 2.0  # seconds for the database's write lock
 
 
 class Command(BaseCommand):
@@ -54,6 +58,7 @@ class Command(BaseCommand):
             require_free("127.0.0.1", port, "SANDBOX_PORT")
         if "worker" in parts:
             settings.WORKERS_STOPPING.unlink(missing_ok=True)
+            recover()
         connections.close_all()
         # Modules are found from here; what the environment says about files was read where we were started.
         os.chdir(settings.BASE_DIR)
@@ -214,20 +219,32 @@ class Pulse:
 
     def __init__(self) -> None:
         self._asked = -ASK_EVERY
+        self._changed: dict[str, tuple[datetime | None, float]] = {}
 
     def __call__(self, cluster: str) -> datetime | None:
+        """Return the stamp; raise django.db.Error while the database does not take any, which is nobody's fault."""
         try:
-            at = Heartbeat.objects.here(cluster).values_list("at", flat=True).first()
-            if time.monotonic() - self._asked >= ASK_EVERY:
-                queue.beat_later()
-                self._asked = time.monotonic()
-            recently = timezone.now() - LATE
-            if (not at or at < recently) and Heartbeat.objects.of(cluster).filter(at__gt=recently).exists():
-                # The queue is shared, and the machines that have stamped took what was meant for ours by chance.
-                queue.beat_later(SEVERAL)
-            return at
+            with lock_wait_limit(PROBE_WAIT):
+                return self._look(cluster)
         finally:
             connections.close_all()
+
+    def _look(self, cluster: str) -> datetime | None:
+        at = Heartbeat.objects.here(cluster).values_list("at", flat=True).first()
+        known, since = self._changed.get(cluster, (None, 0.0))
+        if at != known or not since:
+            self._changed[cluster] = at, time.monotonic()
+        elif time.monotonic() - since > LATE.total_seconds():
+            # A worker that waits for a locked or full database, perhaps with answers in its hands, is not stuck.
+            Heartbeat.stamp(WATCHDOG)
+        if time.monotonic() - self._asked >= ASK_EVERY:
+            queue.beat_later()
+            self._asked = time.monotonic()
+        recently = timezone.now() - LATE
+        if (not at or at < recently) and Heartbeat.objects.of(cluster).filter(at__gt=recently).exists():
+            # The queue is shared, and the machines that have stamped took what was meant for ours by chance.
+            queue.beat_later(SEVERAL)
+        return at
 
 
 def web_answers() -> bool:
