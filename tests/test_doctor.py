@@ -31,7 +31,7 @@ from django.utils import timezone
 from videos import doctor, rehearsal
 from videos.doctor import Look, house, outside, store, work
 from videos.doctor.findings import ok
-from videos.models import Generation, Lease
+from videos.models import ApiToken, Generation, Lease
 
 from . import servers
 from .factories import a_generation, a_result, a_token
@@ -436,7 +436,13 @@ def test_no_address_is_told_with_what_it_means(settings):
     settings.PUBLIC_URL = None
     settings.LOCAL_URL = f"http://127.0.0.1:{a_free_port()}"
     a_token(base_url="https://api.example.com")
-    assert said_by(outside.address).startswith("warn: There is no public address, so api.example.com is asked")
+    told = said_by(outside.address)
+    assert told.startswith("warn: There is no public address, so api.example.com is asked")
+    assert "frames are uploaded to it." in told
+    ApiToken.objects.get().refuse_uploads("api.example.com/files/upload answered 404.")
+    assert (
+        "frames are given by link only: api.example.com/files/upload answered 404. " in said_by(outside.address) + " "
+    )
 
 
 @pytest.fixture

@@ -217,11 +217,13 @@ def test_what_is_no_picture_is_refused_in_words(client, ada, token):
     assert not Frame.objects.exists()
 
 
-def test_without_a_public_address_nothing_is_uploaded(client, ada):
-    a_token(base_url="https://api.acedata.cloud")
+def test_without_a_public_address_nothing_is_taken_that_the_provider_refuses(client, ada):
+    token = a_token(base_url="https://api.acedata.cloud")
+    assert client.post("/uploads/", {"image": upload(a_picture())}).status_code == 200
+    token.refuse_uploads("api.acedata.cloud/files/upload answered 404.")
     answer = client.post("/uploads/", {"image": upload(a_picture())})
     assert answer.status_code == 422
-    assert "LUMAWEB_PUBLIC_URL" in answer.json()["error"]
+    assert "answered 404. Use a link instead." in answer.json()["error"]
 
 
 def test_uploading_is_for_members(client, token):

@@ -5,6 +5,8 @@ import uuid
 from pathlib import Path
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db.models import F
 from django.utils import timezone
 
@@ -84,8 +86,22 @@ def frame_gone(luma):
     return a_generation(start_frame=a_frame(file=""))
 
 
-def no_public_address(luma):
-    return a_generation(start_frame=a_frame(file="frames/there.jpg"))
+def with_a_frame(luma, answer):
+    luma.answer_upload = lambda path, url: answer
+    file = default_storage.save(f"frames/{uuid.uuid4().hex}.jpg", ContentFile(b"\xff\xd8\xff"))
+    return a_generation(start_frame=a_frame(file=file))
+
+
+def upload_refused(luma):
+    return with_a_frame(luma, (404, {}))
+
+
+def upload_too_large(luma):
+    return with_a_frame(luma, (413, {}))
+
+
+def upload_failed(luma):
+    return with_a_frame(luma, (503, {}))
 
 
 def too_late(luma):
@@ -115,8 +131,8 @@ def storage_down(luma):
 
 
 SCENES = (
-    not_sent, no_answer, unreadable, interrupted, token_unreadable, source_gone, frame_gone, no_public_address,
-    too_late, storage_down,
+    not_sent, no_answer, unreadable, interrupted, token_unreadable, source_gone, frame_gone,
+    upload_refused, upload_too_large, upload_failed, too_late, storage_down,
 )  # fmt: skip
 OURS = {scene.__name__: scene for scene in SCENES}
 
@@ -175,6 +191,12 @@ def test_the_table_is_complete_and_promises_no_second_post_where_one_may_have_ar
             assert all((rule.title, rule.text, rule.admin)), code
             assert bool(rule.again) == (rule.becomes == policy.QUEUED), code
             assert len(rule.admin) < 200, "it leads the token's last error, which has 300 characters"
+
+
+def test_a_row_of_an_earlier_version_keeps_its_words():
+    assert (
+        policy.words_for("failed", "no_public_address", accepted=False).title == "The provider cannot reach the frames"
+    )
 
 
 def test_the_page_of_the_table_is_the_table():

@@ -196,11 +196,15 @@ def test_the_same_picture_is_stored_once(client, ada, token):
     assert Generation.objects.count() == 2
 
 
-def test_without_a_public_address_uploads_are_off_and_links_work(client, ada):
-    a_token(base_url="https://api.acedata.cloud")
+def test_without_a_public_address_uploads_work_until_the_provider_refuses_one(client, ada):
+    token = a_token(base_url="https://api.acedata.cloud")
+    client.post("/generations/", asked(start_image=upload(a_picture())))
+    assert Generation.objects.get().start_frame
+    Generation.objects.all().delete()
+    token.refuse_uploads("api.acedata.cloud/files/upload answered 404.")
     answer = client.post("/generations/", asked(start_image=upload(a_picture())))
     assert answer.status_code == 422
-    assert "LUMAWEB_PUBLIC_URL" in answer.content.decode()
+    assert "api.acedata.cloud/files/upload answered 404. Use a link instead." in answer.content.decode()
     client.post("/generations/", asked(start_image_url="https://example.com/a.jpg"))
     assert Generation.objects.get().start_image_url
 

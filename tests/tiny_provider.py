@@ -1,10 +1,22 @@
 """A provider in a few lines, on a real socket: what it answers is the test's own business."""
 
+import itertools
 import json
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass(frozen=True)
+class Upload:
+    """One multipart POST: what came, and the link that the provider gives for it."""
+
+    path: str
+    token: str
+    body: bytes
+    url: str
 
 
 class TinyProvider(ThreadingHTTPServer):
@@ -20,6 +32,9 @@ class TinyProvider(ThreadingHTTPServer):
         self.cut = False  # take the request and hang up
         self.posts: list[dict] = []
         self.files: dict[str, bytes] = {}
+        self.uploads: list[Upload] = []
+        self.upload_seconds = 0.0
+        self._numbers = itertools.count(1)
         self.most_at_once = self._at_once = 0
         self.lock = threading.Lock()
         threading.Thread(target=self.serve_forever, daemon=True).start()
@@ -27,13 +42,22 @@ class TinyProvider(ThreadingHTTPServer):
     def answer(self, path: str, body: dict) -> tuple[int, dict]:
         return 200, {"task_id": str(uuid.uuid4())}
 
+    def answer_upload(self, path: str, url: str) -> tuple[int, dict] | None:
+        """Answer to an uploaded file, for which `url` is a fresh link; None: hang up."""
+        expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7 * 86400))
+        return 200, {"success": True, "url": url, "expires_at": expires}
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         provider = self.server
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        content = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Type"].startswith("multipart/form-data"):
+            self.upload(content)
+            return
+        body = json.loads(content)
         with provider.lock:
             provider.posts.append(body)
             provider._at_once += 1
@@ -46,6 +70,18 @@ class _Handler(BaseHTTPRequestHandler):
             return
         status, document = provider.answer(self.path, body)
         self.reply(status, json.dumps(document).encode(), "application/json")
+
+    def upload(self, content: bytes) -> None:
+        provider = self.server
+        url = f"https://cdn.example.com/uploads/{next(provider._numbers)}.jpg"
+        with provider.lock:
+            provider.uploads.append(Upload(self.path, self.headers["Authorization"], content, url))
+        time.sleep(provider.upload_seconds)
+        answer = provider.answer_upload(self.path, url)
+        if answer is None:
+            self.close_connection = True
+            return
+        self.reply(answer[0], json.dumps(answer[1]).encode(), "application/json")
 
     def do_GET(self) -> None:
         data = self.server.files.get(self.path)

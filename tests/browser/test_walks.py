@@ -185,9 +185,42 @@ def test_without_callbacks_results_are_asked_for(deaf_house, sign_in):
     uuid = generate(ada)
     ready(ada, uuid)
     assert stored(deaf_house, uuid, "via") == ["sweep"]
-    assert "Start frame" not in ada.locator("#composer input[type=file]:enabled").all_inner_texts()
-    ada.get_by_text("Frames", exact=True).first.click()
-    expect(ada.locator("#composer")).to_contain_text("LUMAWEB_PUBLIC_URL")
+
+
+def test_without_a_public_address_frames_are_uploaded_to_the_provider(deaf_house, sign_in):
+    """An upload and a picture of a video here both become the first picture of a video."""
+    ada, visitor = sign_in(deaf_house, "ada"), deaf_house.visitor()
+    framed = generate(ada, "A harbour at noon", start=a_frame("teal"))
+    ready(ada, framed)
+    content = visitor.wait_until_saved(framed)
+    first, _ = first_and_last(content)
+    assert difference(first, Image.open(io.BytesIO(a_frame("teal")["buffer"]))) < 25
+
+    ada.goto(f"{deaf_house.url}/generations/{framed}/")
+    ada.get_by_role("button", name="as start frame").click()
+    expect(ada.locator('#composer input[name="start_frame"]')).not_to_have_value("")
+    ada.get_by_label("Prompt", exact=True).fill("The harbour at night")
+    continued = press(ada, "Generate")
+    ready(ada, continued)
+    begins, _ = first_and_last(visitor.wait_until_saved(continued))
+    assert difference(begins, first) < 25, "the player stands at its first picture"
+    uploads = deaf_house.python("from videos.models import UploadedFrame\nprint(UploadedFrame.objects.count())")
+    assert int(uploads) == 2
+
+
+def test_a_provider_that_takes_no_uploads_leaves_the_links(deaf_house, sign_in):
+    deaf_house.python(
+        "from videos.models import ApiToken\n"
+        "ApiToken.objects.get().refuse_uploads('api.example/files/upload answered 404.')"
+    )
+    try:
+        ada = sign_in(deaf_house, "ada")
+        ada.get_by_text("Frames", exact=True).first.click()
+        expect(ada.locator("#composer")).to_contain_text("api.example/files/upload answered 404. Use a link instead.")
+        expect(ada.locator("#composer input[type=file]:enabled")).to_have_count(0)
+        expect(ada.get_by_label("Link to start picture")).to_be_enabled()
+    finally:
+        deaf_house.python("from videos.models import ApiToken\nApiToken.objects.get().accept_uploads()")
 
 
 def test_an_extension_falls_back_from_id_to_link_to_our_copy(house):

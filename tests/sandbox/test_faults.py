@@ -1,6 +1,5 @@
 """Faults of the sandbox's answers, tasks and look-ups, by mark and by chance."""
 
-
 import httpx
 import pytest
 

@@ -87,7 +87,8 @@ def address() -> Iterator[Finding]:
         public = settings.LOCAL_URL
     if not public:
         yield warn(
-            "There is no public address: results are asked for every few seconds, and frames are given by link only.",
+            "There is no public address: results are asked for every few seconds, and frames are uploaded to the "
+            "provider.",
             "Set LUMAWEB_PUBLIC_URL to the address the provider can reach, if there is one.",
         )
         return
@@ -118,9 +119,10 @@ def address() -> Iterator[Finding]:
 def _no_address() -> Iterator[Finding]:
     for token in ApiToken.objects.filter(enabled=True):
         if not token.public_url:
+            frames = "uploaded to it" if token.takes_uploads() else f"given by link only: {token.uploads_refusal}"
             yield warn(
                 f"There is no public address, so {urlsplit(token.base_url).netloc} is asked for results every few "
-                "seconds, and frames are given by link only.",
+                f"seconds, and frames are {frames}.".replace("..", "."),
                 "Set LUMAWEB_PUBLIC_URL to the address the provider can reach, if there is one.",
             )
             return

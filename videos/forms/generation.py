@@ -389,16 +389,14 @@ class GenerationForm(forms.Form):
 
 
 def frames_impossible(pool: Pool | None = None) -> str:
-    """Why pictures cannot be uploaded; "" when they can: some provider in use is able to fetch them from us."""
+    """Why a picture cannot be given to the provider; "" when it can, by our public address or by an upload."""
     tokens = (pool or ApiToken.objects.pool()).enabled
-    if any(token.public_url for token in tokens):
+    if any(token.takes_frames() for token in tokens):
         return ""
     if not tokens:
-        return "There is no API token yet, so nobody could fetch the picture. Use a link instead."
-    return (
-        "This installation has no public address from which the provider could fetch the picture. "
-        "Use a link instead, or ask your admin to set LUMAWEB_PUBLIC_URL."
-    )
+        return "There is no API token yet, so nobody could take the picture. Use a link instead."
+    latest = max(tokens, key=lambda token: token.uploads_refused_at)
+    return f"The provider refused the last uploaded picture: {latest.uploads_refusal} Use a link instead."
 
 
 def keep_frame(upload, member: Member) -> Frame:

@@ -16,6 +16,7 @@ from lumaweb.storage_errors import problem_of
 from .. import download, media, provider
 from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter
 from ..models.state import SUBMITTING_AT_MOST
+from .frames import ClaimLost, Uploads
 from .queue import SUBMISSIONS, submit_later
 from .record import settle
 from .spool import Outcome
@@ -47,6 +48,7 @@ async def _drain() -> None:
     claiming = True
     unsaved = Unsaved(is_stopping)
     async with provider.new_client() as client:
+        uploads = Uploads(client, _in_db)
         try:
             while True:
                 now = time.monotonic()
@@ -62,7 +64,7 @@ async def _drain() -> None:
                     logger.warning("nothing more is claimed by this drain: %s", problem_of(error) or error)
                     claiming = False
                 if claim:
-                    sending.add(asyncio.create_task(_send(claim, client, unsaved)))
+                    sending.add(asyncio.create_task(_send(claim, client, uploads, unsaved)))
                     await asyncio.sleep(0)  # let the POST go out before the next claim
                     continue
                 if not sending:
@@ -115,7 +117,7 @@ def more_to_send() -> bool:
     return bool(_line(1))
 
 
-async def _send(claim: Claim, client, unsaved: Unsaved) -> None:
+async def _send(claim: Claim, client, uploads: Uploads, unsaved: Unsaved) -> None:
     """POST one claimed generation and record what comes of it."""
     generation = claim.generation
     logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
@@ -123,12 +125,15 @@ async def _send(claim: Claim, client, unsaved: Unsaved) -> None:
     next_step = 0
     try:
         source, next_step = await _source(claim)
-        ready = await _in_db(_ready_to_send, claim, source)
+        links = await uploads.links(claim)
+        ready = await _in_db(_ready_to_send, claim, source, links)
         if not ready:
             return
         request, secret = ready
         luma = provider.LumaClient(claim.token.base_url, secret, client=client)
         result = await _submit(luma, request)
+    except ClaimLost:
+        logger.warning("generation %s: its upload took too long, and it is back in the queue", generation.uuid)
     except provider.ProviderError as error:
         logger.info("generation %s: %s", generation.uuid, error)
         await _keep_refusal(answered(error=error, next_source=next_step), generation, unsaved)
@@ -162,7 +167,9 @@ async def _submit(luma: provider.LumaClient, request: provider.Request) -> provi
         meter.observe("post", outcome, time.perf_counter() - began)
 
 
-def _ready_to_send(claim: Claim, source: dict[str, str]) -> tuple[provider.Request, str] | None:
+def _ready_to_send(
+    claim: Claim, source: dict[str, str], uploads: dict[int, str]
+) -> tuple[provider.Request, str] | None:
     """What to send, and the secret to send it with; None if it took so long that the claim is no longer ours.
 
     In that case the sweep doubted it, and its member may have tried again.
@@ -171,9 +178,9 @@ def _ready_to_send(claim: Claim, source: dict[str, str]) -> tuple[provider.Reque
     # A picture may have been purged with its last video between the choice of it and now.
     if any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame)):
         raise never("frame_gone", "A frame was deleted before this was sent.")
-    if generation.needs_public_address and not claim.token.public_url:
-        raise never("no_public_address", "This installation has no public address for the frames.")
-    request, secret = generation.request(claim, source), open_secret(claim.token)
+    request, secret = generation.request(claim, source, uploads), open_secret(claim.token)
+    if generation.uploading:
+        return (request, secret) if generation.end_upload(claim.ours) else None
     if time.monotonic() - claim.at >= NO_DOUBT:
         row = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTING)
         if not row.filter(callback_key_hash=generation.callback_key_hash).exists():

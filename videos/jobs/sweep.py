@@ -4,7 +4,7 @@ import logging
 
 from django.db import transaction
 
-from ..models import Frame, Generation, Heartbeat, Leftover, usage
+from ..models import Frame, Generation, Heartbeat, Leftover, UploadedFrame, usage
 from .queue import MEDIA, archive_later, submit_later, waiting_calls
 from .submit import more_to_send
 
@@ -16,7 +16,8 @@ SAVES_AT_ONCE = 200  # that are asked for in one sweep
 def sweep() -> None:
     """Mend what a lost wake-up, a lost callback or a lost worker left behind. One at a time, by the ticker's lease."""
     for generation in Generation.objects.stuck_submitting():
-        generation.interrupted()
+        if not generation.upload_interrupted():
+            generation.interrupted()
     for generation in Generation.objects.overdue():
         generation.give_up()
     ask_to_save()
@@ -44,6 +45,7 @@ def empty_trash() -> None:
     with transaction.atomic():
         unused = list(Frame.objects.unused().values_list("pk", flat=True)[:200])
         Frame.objects.filter(pk__in=unused).let_go()
+    UploadedFrame.objects.forget_expired()
     remove_leftovers()
 
 

@@ -18,6 +18,7 @@ from .shelf import Collection, CollectionItem, Star
 from .state import Choice, State
 from .submission import AlreadyRequested, Submission
 from .token import ApiToken, Health, Pool
+from .uploaded_frame import UploadedFrame
 
 __all__ = [
     "Allowance",
@@ -52,5 +53,6 @@ __all__ = [
     "TemporaryLink",
     "Terms",
     "Theme",
+    "UploadedFrame",
     "Verdict",
 ]

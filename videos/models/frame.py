@@ -44,6 +44,8 @@ class FrameQuerySet(models.QuerySet):
         for frame in self.select_for_update().exclude(file=""):
             if not Generation.objects.filter(Q(start_frame=frame) | Q(end_frame=frame)).exists():
                 Leftover.objects.mark(frame.file)
+                # The provider's copy lives as long as the provider says; nothing here leads to it any more.
+                frame.uploads.all().delete()
                 self.filter(pk=frame.pk).update(file="")
 
 

@@ -34,11 +34,12 @@ from .state import (
     State,
 )
 from .token import ApiToken
+from .uploading import Uploading
 
 logger = logging.getLogger(__name__)
 
 
-class Generation(Sending, Results, Saving, models.Model):
+class Generation(Sending, Uploading, Results, Saving, models.Model):
     """One video asked of the provider, from the press of the button to the saved file.
 
     The integer primary key is the order of creation; `uuid` is what the outside sees. Fields of the result are the
@@ -87,6 +88,9 @@ class Generation(Sending, Results, Saving, models.Model):
     held_at = models.DateTimeField(null=True, help_text="Restored as unsent: not sent until an admin releases it.")
     attempts = models.PositiveIntegerField(default=0)
     submitted_at = models.DateTimeField(null=True)
+    uploading = models.BooleanField(
+        default=False, db_default=False, editable=False, help_text="Claimed, and its frames are uploaded first."
+    )
     accepted_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     callback_key_hash = models.CharField(max_length=64, blank=True)

@@ -3,7 +3,8 @@
 `becomes`: the generation's next state. `token`: what becomes of the token that was used: "" nothing, "rest" it is not
 used for a while, or the Health it is taken out with. `title`, `text`, `who`: what the member reads; `admin`: what an
 admin reads besides, also as the token's last error. `again`: when it is tried again by itself, "" never; the end of it
-is a day after it was asked for (`too_late`). `docs/policy.md` is this table, written by `manage.py policy`.
+is a day after it was asked for (`too_late`). `row_waits`: not at once, though the token does not rest. `docs/policy.md`
+is this table, written by `manage.py policy`.
 """
 
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class Rule:
     who: str = NOBODY
     admin: str = ""
     again: str = ""
+    row_waits: bool = False
 
 
 NOTHING_CHARGED = "Nothing was charged."
@@ -35,6 +37,7 @@ NEXT_TOKEN = "at once with the next token, or when an admin has mended this one"
 WHEN_RESTED = (
     "at once with the next token, or when this one has rested: as long as the provider says, or up to a minute"
 )
+AFTER_A_WAIT = "as long after as the provider says, or after up to a minute"
 
 # What an admin does.
 LOOK_IT_UP = "Look for it in the provider's console before anybody retries; if it is there, adopt it by its task id."
@@ -214,13 +217,31 @@ POST = {
         MEMBER,
         "Its last video was deleted for good while this one waited.",
     ),
-    "no_public_address": Rule(
+    "upload_refused": Rule(
         FAILED,
         "",
-        "The provider cannot reach the frames",
-        f"This installation has no public address. {NOTHING_CHARGED}",
-        ADMIN,
-        "Set LUMAWEB_PUBLIC_URL to the address the provider can reach; until then members can use links.",
+        "The provider refused the frame",
+        f"It took no uploaded picture. Give a link to the picture instead. {NOTHING_CHARGED}",
+        MEMBER,
+        "The provider's file upload refused it. With LUMAWEB_PUBLIC_URL set, the provider fetches frames from here.",
+    ),
+    "upload_too_large": Rule(
+        FAILED,
+        "",
+        "The frame is too large",
+        f"The provider takes pictures of up to 25 MB. Choose a smaller one. {NOTHING_CHARGED}",
+        MEMBER,
+        "The provider's file upload found the picture too large.",
+    ),
+    "upload_failed": Rule(
+        QUEUED,
+        "",
+        "The frame could not be uploaded yet",
+        "It is sent as soon as the provider takes the frame.",
+        NOBODY,
+        "The provider's file upload did not answer: check the network, its address, and its status page.",
+        AFTER_A_WAIT,
+        row_waits=True,
     ),
     "too_late": Rule(
         FAILED,
@@ -286,6 +307,18 @@ TASK = {
     ),
 }
 
+# Codes of rows that an earlier version wrote.
+FORMER = {
+    "no_public_address": Rule(
+        FAILED,
+        "",
+        "The provider cannot reach the frames",
+        f"This installation has no public address. {NOTHING_CHARGED}",
+        ADMIN,
+        "Set LUMAWEB_PUBLIC_URL to the address the provider can reach; until then members can use links.",
+    ),
+}
+
 UNKNOWN = {
     QUEUED: Rule(
         QUEUED,
@@ -331,7 +364,7 @@ def rule_for(error: provider.ProviderError) -> Rule:
 
 def words_for(state: str, code: str, *, accepted: bool) -> Rule:
     """How a row in this state with this code is explained to a member."""
-    tables = (TASK, POST) if accepted or state == FAILED else (POST, TASK)
+    tables = (TASK, POST, FORMER) if accepted or state == FAILED else (POST, TASK, FORMER)
     for table in tables:
         if (rule := table.get(code)) and rule.becomes == state:
             return rule

@@ -4,6 +4,7 @@ import random
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.db import models, transaction
 from django.db.models import Q
@@ -63,6 +64,7 @@ class Sending:
                 "version": self.version + 1,
                 "changed_at": now,
                 "submitted_at": now,
+                "uploading": self.has_frames and not token.public_url,
                 "attempts": self.attempts + 1,
                 "callback_key_hash": digest(key),
                 "error_code": "",
@@ -82,9 +84,9 @@ class Sending:
         candidates = list(ApiToken.objects.with_room(now, self.amount).of(self.asked_of))
         if self.parent_id and self.parent.token_id:
             candidates.sort(key=lambda token: token.pk != self.parent.token_id)
-        if self.needs_public_address:
-            # Without any address the row is claimed all the same, to say so at once instead of waiting for ever.
-            candidates = [token for token in candidates if token.public_url] or candidates
+        if self.has_frames:
+            # Where no provider takes frames the row is claimed all the same, to say so instead of waiting for ever.
+            candidates = [token for token in candidates if token.takes_frames(now)] or candidates
         return next((token for token in candidates if token.take_slot(now, self.amount)), None)
 
     def _is_of_another_provider(self) -> bool:
@@ -92,17 +94,21 @@ class Sending:
         enabled = ApiToken.objects.filter(enabled=True)
         return bool(self.asked_of) and enabled.exists() and not enabled.of(self.asked_of).exists()
 
-    @property
-    def needs_public_address(self) -> bool:
-        return bool(self.start_frame_id or self.end_frame_id)
+    def request(self, claim: Claim, source: dict[str, str], uploads: dict[int, str] | None = None) -> provider.Request:
+        """Build what to send. `source` names the video to extend, `uploads` the links of uploaded frames by their keys.
 
-    def request(self, claim: Claim, source: dict[str, str]) -> provider.Request:
-        """What to send: frames get their temporary addresses now. `source` names the video to extend."""
+        Frames that were not uploaded get their temporary addresses now.
+        """
         start, end = self.start_image_url, self.end_image_url
-        if self.start_frame_id:
-            start = TemporaryLink.mint(claim.token.public_url, self, frame=self.start_frame)
-        if self.end_frame_id:
-            end = TemporaryLink.mint(claim.token.public_url, self, frame=self.end_frame)
+        uploads = uploads or {}
+        if self.start_frame:
+            start = uploads.get(self.start_frame.pk) or TemporaryLink.mint(
+                claim.token.public_url, self, frame=self.start_frame
+            )
+        if self.end_frame:
+            end = uploads.get(self.end_frame.pk) or TemporaryLink.mint(
+                claim.token.public_url, self, frame=self.end_frame
+            )
         return provider.Request(
             action=self.action,
             prompt=self.prompt,
@@ -181,7 +187,7 @@ class Sending:
                 code=error.code,
                 **trace,
                 state=State.QUEUED,
-                not_before=now,
+                not_before=now + timedelta(seconds=wait) if rule.row_waits else now,
                 **changes,
                 # The sweep had doubted it meanwhile, and its member may have tried again: it is not sent once more.
             ) or self._fail({State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)

@@ -29,6 +29,8 @@ class Health(models.TextChoices):
     INVALID = "invalid", "Not valid"
 
 
+# For how long frames are not uploaded to a provider that refused one; then the next frame tries it again.
+UPLOADS_REFUSED_FOR = timedelta(hours=1)
 CAN_MEND = "An admin can mend this."
 KEY_IS_MISSING = "is not opened by the encryption keys"
 CLOSED = "token_unreadable"  # as the policy's table calls it
@@ -238,6 +240,8 @@ class ApiToken(models.Model):
     limited_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.CharField(max_length=300, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
+    uploads_refused_at = models.DateTimeField(null=True, blank=True, editable=False)
+    uploads_refusal = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = ApiTokenQuerySet.as_manager()
@@ -312,6 +316,25 @@ class ApiToken(models.Model):
         on_this_machine = origin_of(self.base_url)[1] in ("127.0.0.1", "localhost", "::1")
         return settings.LOCAL_URL if on_this_machine else ""
 
+    def takes_uploads(self, now: datetime | None = None) -> bool:
+        """Whether an uploaded frame is worth a try: its provider has not refused one lately."""
+        refused_at = self.uploads_refused_at
+        return refused_at is None or refused_at + UPLOADS_REFUSED_FOR < (now or timezone.now())
+
+    def takes_frames(self, now: datetime | None = None) -> bool:
+        """Whether a frame of ours can be given to its provider, by our public address or by an upload."""
+        return bool(self.public_url) or self.takes_uploads(now)
+
+    def refuse_uploads(self, words: str) -> None:
+        """Remember for a while that its provider takes no uploaded frames."""
+        self.uploads_refused_at, self.uploads_refusal = timezone.now(), redact(words)[:300]
+        self.save(update_fields=["uploads_refused_at", "uploads_refusal"])
+
+    def accept_uploads(self) -> None:
+        """Forget a refusal: an upload has worked."""
+        refused = ApiToken.objects.filter(pk=self.pk, uploads_refused_at__isnull=False)
+        refused.update(uploads_refused_at=None, uploads_refusal="")
+
     def used_today(self, today: date | None = None) -> int:
         """What counts for the day's limit, in thousandths of a credit."""
         return self.day_used if self.day == (today or timezone.localdate()) else 0
@@ -385,8 +408,10 @@ class ApiToken(models.Model):
         """A new secret in the same row: what was made with the old one stays this token's; the old one is gone."""
         self.secret = secret
         self.health, self.limited_until, self.last_error = Health.OK, None, ""
+        self.uploads_refused_at, self.uploads_refusal = None, ""
+        stored = ["encrypted", "last_four", "health", "limited_until", "last_error"]
         with transaction.atomic():
-            self.save(update_fields=["encrypted", "last_four", "health", "limited_until", "last_error"])
+            self.save(update_fields=[*stored, "uploads_refused_at", "uploads_refusal"])
             self.note(by, "a new secret" + (f", which ends with {self.last_four}" if self.last_four else ""))
 
     def set_enabled(self, enabled: bool, by=None, because: str = "") -> bool:
