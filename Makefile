@@ -11,7 +11,7 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 # More than there are cores only make each other late.
 PROCESSES = --numprocesses auto --maxprocesses 3 --dist loadfile
 # The browser's tests are about pages, which no database changes: one walk stands for them.
-DEPLOYED = tests/test_deploy.py tests/test_image.py
+DEPLOYED = tests/test_deploy.py tests/test_image.py tests/test_clients.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_walks.py
 
 .PHONY: run test test-servers test-deploy check bench chaos fuzz audit screenshots format requirements
@@ -25,7 +25,7 @@ run: .venv/ready
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
 test: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest $(PROCESSES) \
-		-m "not servers" $(ARGS)
+		-m "not servers and not clients" $(ARGS)
 
 # Everything that touches the database or the queue once more, and a walk in the browser, beside a PostgreSQL and a Redis
 # that are started for it.
@@ -34,8 +34,9 @@ test-servers: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.servers \
 		$(PYTHON) -m pytest $(PROCESSES) -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
 
-# What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container. As root, on Linux.
-test-deploy: .venv/ready-dev
+# What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container. As root, on Linux. And the
+# provider's own clients against the sandbox.
+test-deploy: .venv/ready-dev .venv/clients/ready
 	@.ci/servers
 	@exec $(PYTHON) -m pytest $(PROCESSES) $(DEPLOYED) $(ARGS)
 
@@ -81,6 +82,8 @@ requirements:
 		--output-file requirements-dev.txt requirements-dev.in
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--output-file requirements-audit.txt requirements-audit.in
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--output-file requirements-clients.txt requirements-clients.in
 
 .venv/ready: requirements.txt .ci/setup
 	@.ci/setup requirements.txt
@@ -88,6 +91,10 @@ requirements:
 
 .venv/audit/ready: requirements-audit.txt .ci/setup .venv/ready
 	@.ci/setup requirements-audit.txt .venv/audit
+	@touch $@
+
+.venv/clients/ready: requirements-clients.txt .ci/setup .venv/ready
+	@.ci/setup requirements-clients.txt .venv/clients
 	@touch $@
 
 .venv/ready-dev: requirements-dev.txt .venv/ready

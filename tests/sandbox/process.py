@@ -54,9 +54,13 @@ class Sandbox:
     def task(self, task_id, token=SERVED):
         return self.post("/luma/tasks", {"action": "retrieve", "id": task_id}, token).json()
 
-    def finished(self, task_id, seconds=15):
+    def finished(self, task_id, seconds=20):
         """The response of a task, as soon as it is final."""
-        return wait_for(lambda: (task := self.task(task_id)).get("finished_at") and task["response"], seconds)
+        return self.wait_until_finished(task_id, seconds=seconds)["response"]
+
+    def wait_until_finished(self, task_id, token=SERVED, seconds=20):
+        """The task, as soon as it is final."""
+        return wait_for(lambda: (task := self.task(task_id, token)).get("finished_at") and task, seconds)
 
     def submitted(self, prompt="a quiet valley", token=SERVED, **payload):
         """The task id of a request that was answered at once."""

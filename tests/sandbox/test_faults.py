@@ -1,9 +1,16 @@
 """Faults of the sandbox's answers, tasks and look-ups, by mark and by chance."""
 
+import re
+import subprocess
+import sys
+
 import httpx
 import pytest
 
-from .process import Sandbox, wait_for
+from videos.sandbox import options
+from videos.sandbox.faults import FAULTS
+
+from .process import ROOT, Sandbox, wait_for
 
 JSON, HTML = "application/json", "text/html"
 
@@ -42,7 +49,7 @@ def test_a_lost_answer_still_makes_the_video(sandbox, listener, mark, lost_how):
         ("answer 402 odd_code", 402, "odd_code", False),
         ("answer 401", 401, None, False),
         ("answer 507 odd_code", 507, "odd_code", True),
-        ("answer 308", 308, None, True),
+        ("answer 308", 308, None, False),
     ],
 )
 def test_an_answer_of_every_kind_and_whether_a_task_runs_behind_it(sandbox, mark, status, code, accepted):
@@ -134,3 +141,13 @@ def test_by_chance_an_answer_in_doubt_hides_a_task_half_of_the_time(tmp_path):
         assert {line["accepted"] for line in unlucky.ledger()} == {True, False}
     finally:
         unlucky.stop()
+
+
+def test_every_fault_and_setting_is_in_the_help_and_on_the_page_about_the_sandbox():
+    command = [sys.executable, "-m", "videos.sandbox", "--help"]
+    help_text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    page = (ROOT / "docs/sandbox.md").read_text()
+    assert [name for name in FAULTS if f"    {name} " not in help_text] == []
+    assert [name for name in FAULTS if f"`{name}`" not in page] == []
+    for variable in set(re.findall("SANDBOX_[A-Z_]+", (ROOT / options.__file__).read_text())):
+        assert variable in help_text and f"| `{variable}` |" in page

@@ -181,6 +181,19 @@ class Ledger:
         )
         return [_task(row) for row in rows], self._read(f"SELECT count(*) {listed}", (token_hash, since, until))[0][0]
 
+    def finished_of(self, token_hash: str, *, trace_id: str, limit: int, offset: int) -> tuple[list[Task], int]:
+        """Return one page of an account's finished tasks, deleted ones too, newest first, and their number."""
+        finished = "FROM tasks WHERE token_hash = ? AND finished_at IS NOT NULL AND (? = '' OR trace_id = ?)"
+        values = (token_hash, trace_id, trace_id)
+        rows = self._read(
+            f"SELECT * {finished} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?", (*values, limit, offset)
+        )
+        return [_task(row) for row in rows], self._read(f"SELECT count(*) {finished}", values)[0][0]
+
+    def successes_of(self, token_hash: str) -> int:
+        succeeded = "token_hash = ? AND json_extract(response, '$.success') = 1"
+        return self._read(f"SELECT count(*) FROM tasks WHERE {succeeded}", (token_hash,))[0][0]
+
     def has_tasks(self, token_hash: str) -> bool:
         return bool(self._read("SELECT 1 FROM tasks WHERE token_hash = ? LIMIT 1", (token_hash,)))
 

@@ -51,10 +51,10 @@ def describe(studio: Studio, task: Task, *, with_data: bool = False) -> Payload:
     shown = {
         "_id": task.id.replace("-", "")[:24],
         "id": task.id,
-        "api_id": str(uuid.uuid5(uuid.NAMESPACE_URL, "luma/videos")),
-        "application_id": _stable_id("application", task),
-        "credential_id": _stable_id("credential", task),
-        "user_id": _stable_id("user", task),
+        "api_id": stable_id("api", "luma/videos"),
+        "application_id": stable_id("application", task.token_hash),
+        "credential_id": stable_id("credential", task.token_hash),
+        "user_id": stable_id("user", task.token_hash),
         "created_at": task.created_at,
         "started_at": task.started_at,
         "trace_id": task.trace_id,
@@ -63,12 +63,12 @@ def describe(studio: Studio, task: Task, *, with_data: bool = False) -> Payload:
     result = studio.result(task)
     if result is None or task.finished_at is None:
         shown |= shown_while_running(task)
-        data = running(task)
+        data = {} if "bare" in task.faults else running(task)
     else:
         shown |= {"finished_at": task.finished_at, "elapsed": round(task.finished_at - task.started_at, 3)}
         shown["response"] = result
         data = {"state": "completed" if result.get("video_url") else "failed", **result}
-    return {**shown, "data": {"id": task.id, **data}} if with_data else shown
+    return {**shown, "data": {"id": task.id, **data}} if with_data and data else shown
 
 
 def _fail(exchange: Exchange, fault: str) -> None:
@@ -131,5 +131,6 @@ def _number(sent: Payload, name: str, default: float) -> float:
     return number
 
 
-def _stable_id(kind: str, task: Task) -> str:
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{task.token_hash}"))
+def stable_id(kind: str, name: str) -> str:
+    """Make an id that is the same in every answer and after every restart."""
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, f"{kind}/{name}"))

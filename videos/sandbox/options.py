@@ -22,6 +22,7 @@ class Options:
     scale: float = 1.0
     faults: dict[str, float] = field(default_factory=dict)
     concurrency: int = 256
+    extend: str = "part"
     data: Path = Path("data/sandbox")
     show_ledger: bool = False
     change: dict[str, Any] = field(default_factory=dict)
@@ -61,6 +62,9 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
     )
     setting("--scale", "SANDBOX_SCALE", "1", _scale, "scale of the pixels rendered, above 0 and at most 1")
     setting("--faults", "SANDBOX_FAULTS", "", _faults, "faults by chance: name=probability,…")
+    setting(
+        "--extend", "SANDBOX_EXTEND", "part", _extension, "an extension is the new `part`, or `whole` with its parent"
+    )
     setting("--concurrency", "SANDBOX_CONCURRENCY", "256", _count, "unfinished tasks of one account before a 429")
     setting("--data-dir", "LUMAWEB_DATA_DIR", "./data", Path, "our files go into its folder sandbox/")
     parser.add_argument("--ledger", action="store_true", help="print every POST on record as JSON lines, and leave")
@@ -74,6 +78,7 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
         scale=given.scale,
         faults=given.faults,
         concurrency=given.concurrency,
+        extend=given.extend,
         data=(given.data_dir / "sandbox").resolve(),
         show_ledger=given.ledger,
         change=given.control,
@@ -116,6 +121,12 @@ def _port(text: str) -> int:
 
 def _not_negative(text: str) -> float:
     return _between(text, 0, 86400, "a number of seconds from 0 to 86400")
+
+
+def _extension(text: str) -> str:
+    if text not in ("part", "whole"):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither part nor whole")
+    return text
 
 
 def _count(text: str) -> int:

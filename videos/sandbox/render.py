@@ -9,6 +9,7 @@ from PIL import Image, ImageOps
 
 from .caption import Overlay
 from .films import last_frame, write_film
+from .joining import prepend
 from .noise import smoothstep
 from .scenes import Scene
 from .wire import RATIOS
@@ -44,6 +45,8 @@ def render_clip(job: dict[str, Any]) -> dict[str, Any]:
         job["loop"],
     )
     write_film(Path(job["video"]), size, clip.rate, clip.frames())
+    if job["whole"]:
+        prepend(Path(job["parent"]), Path(job["video"]))
     clip.thumbnail().save(job["thumbnail"], quality=88, progressive=True)
     return {"width": size[0], "height": size[1]}
 

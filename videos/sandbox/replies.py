@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 ANSWER_MARK = re.compile(r"\[answer ([2-5]\d\d)(?: (\w+))?\]")
 BEFORE = "-before"  # ends the name of a reply in doubt that is given before anything is accepted
-DOUBTFUL_STATUSES = frozenset((408, 409, 499))
+DOUBTFUL = frozenset((302, 303, 408, 409, 499))  # besides every 2xx and 5xx
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,8 +13,9 @@ class Reply:
     """A status with a JSON error (code), an HTML page (page is its title), or neither: a JSON object without a task."""
 
     status: int
-    text: str
+    text: str  # for --help
     code: str = ""
+    message: str = "the provider failed"
     page: str = ""
     retry_after: int | None = None
     names_task: bool = False
@@ -22,11 +23,13 @@ class Reply:
 
 
 REFUSED = {
-    "refuse": Reply(403, "403 forbidden: the prompt was refused by moderation", "forbidden"),
-    "limit": Reply(429, "429 too_many_requests with Retry-After", "too_many_requests", retry_after=2),
-    "busy": Reply(429, "429 too_many_requests for concurrency, without Retry-After", "too_many_requests"),
-    "unknown_400": Reply(400, "400 with a code of no documentation", "prompt_not_supported"),
-    "unknown_403": Reply(403, "403 with a code of no documentation", "region_not_supported"),
+    "refuse": Reply(403, "403 forbidden", "forbidden", "the prompt was refused by moderation"),
+    "limit": Reply(
+        429, "429 too_many_requests with Retry-After", "too_many_requests", "try again later", retry_after=2
+    ),
+    "busy": Reply(429, "429 without Retry-After, for concurrency", "too_many_requests", "too many tasks run"),
+    "unknown_400": Reply(400, "400 with an undocumented code", "prompt_not_supported", "the prompt is not supported"),
+    "unknown_403": Reply(403, "403 with an undocumented code", "region_not_supported", "not available here"),
     "not_found_page": Reply(404, "404 with an HTML page", page="404 Not Found"),
 }
 IN_DOUBT = {
@@ -59,7 +62,8 @@ def find_reply(faults: frozenset[str]) -> Reply | None:
     for fault in faults:
         if mark := ANSWER_MARK.fullmatch(f"[{fault}]"):
             status = int(mark[1])
-            doubtful = not 400 <= status < 500 or status in DOUBTFUL_STATUSES
+            doubtful = status < 300 or status >= 500 or status in DOUBTFUL
             page = "" if mark[2] or status < 300 else f"{status} Asked For"
-            return Reply(status, f"the prompt asked for {status}", mark[2] or "", page, accepted=doubtful)
+            message = f"the prompt asked for {status}"
+            return Reply(status, "", mark[2] or "", message, page, accepted=doubtful)
     return None

@@ -8,6 +8,7 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 
 from .accounts import Account, authenticate
+from .billing import APPLICATIONS, USAGE, send_billing
 from .exchange import Exchange
 from .ledger import new_id
 from .lookups import look_up
@@ -107,6 +108,10 @@ class Handler(Exchange):
             send_upload(self, self._account().hash)
         elif self.route in ("/", "/healthz"):
             self.answer(200, {"provider": "sandbox"})
+        elif self.route in (APPLICATIONS, USAGE):
+            if kind := self.studio.control.outage():
+                return answer_outage(self, kind)
+            send_billing(self)
         else:
             raise self._no_api()
 

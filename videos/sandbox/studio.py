@@ -191,6 +191,7 @@ class Studio:
             "start": frames.get("start"),
             "end": frames.get("end"),
             "parent": task.parent or None,
+            "whole": bool(task.parent) and self.options.extend == "whole",
             "video": str(self.video_file(task)),
             "thumbnail": str(self.video_file(task).with_suffix(".jpg")),
         }

@@ -97,7 +97,7 @@ def send_reply(exchange: Exchange, reply: Reply, task_id: str = "") -> None:
         return exchange.answer_page(reply.status, reply.page, headers)
     named = {"task_id": task_id} if reply.names_task and task_id else {}
     if reply.code:
-        refusal = Refusal(reply.status, reply.code, reply.text, headers)
+        refusal = Refusal(reply.status, reply.code, reply.message, headers)
         exchange.refuse(refusal, **named)
     else:
         exchange.answer(reply.status, {"success": True, "trace_id": exchange.trace_id}, headers)

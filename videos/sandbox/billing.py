@@ -1,0 +1,82 @@
+"""What a platform token can read: the balance of an account and what was charged."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from .accounts import USED_UP, Account, bearer
+from .exchange import Exchange
+from .ledger import Task
+from .lookups import stable_id
+from .wire import Refusal, bad_request
+
+APPLICATIONS, USAGE = "/api/v1/applications", "/api/v1/usage/apis"
+PREFIX = "platform-"
+START_BALANCE = 1000.0  # credits
+PRICE = 3.68  # credits for one video; only success is charged
+USUAL_PAGE, LARGEST_PAGE = 20, 100
+
+
+def send_billing(exchange: Exchange) -> None:
+    """Answer one GET of the account's pages; Refusal 401 without a platform token."""
+    account = _platform_account(bearer(exchange.headers.get("Authorization", "")))
+    query = {name: values[-1] for name, values in parse_qs(urlsplit(exchange.path).query).items()}
+    if exchange.route == APPLICATIONS:
+        exchange.answer(200, {"count": 1, "items": [_application(exchange, account)]})
+        return
+    tasks, total = exchange.studio.ledger.finished_of(
+        account.hash,
+        trace_id=query.get("trace_id", ""),
+        limit=min(LARGEST_PAGE, _count(query, "limit", USUAL_PAGE)),
+        offset=_count(query, "offset", 0),
+    )
+    exchange.answer(200, {"count": total, "items": [_usage(task) for task in tasks]})
+
+
+def _platform_account(token: str) -> Account:
+    """Return the account that `platform-NAME` may read: NAME, or sandbox-NAME where that is no account."""
+    name = token.removeprefix(PREFIX)
+    if name in ("", token):
+        raise Refusal(401, "invalid_token", "a platform token is required")
+    return Account(name if name == "sandbox" or name.startswith("sandbox-") else f"sandbox-{name}")
+
+
+def _application(exchange: Exchange, account: Account) -> dict[str, Any]:
+    spent = round(exchange.studio.ledger.successes_of(account.hash) * PRICE, 2)
+    return {
+        "id": stable_id("application", account.hash),
+        "type": "Usage",
+        "scope": "Individual",
+        "service_id": SERVICE["id"],
+        "service": SERVICE,
+        "user_id": stable_id("user", account.hash),
+        "remaining_amount": 0.0 if account.token == USED_UP else round(max(0.0, START_BALANCE - spent), 2),
+        "used_amount": spent,
+    }
+
+
+def _usage(task: Task) -> dict[str, Any]:
+    succeeded = bool(task.response and task.response["success"])
+    return {
+        "id": str(uuid.uuid5(uuid.NAMESPACE_URL, f"usage/{task.id}")),
+        "api_id": stable_id("api", "luma/videos"),
+        "application_id": stable_id("application", task.token_hash),
+        "credential_id": stable_id("credential", task.token_hash),
+        "service": SERVICE,
+        "status_code": 200 if succeeded else 500,
+        "elapsed": round((task.finished_at or task.started_at) - task.started_at, 3),
+        "trace_id": task.trace_id,
+        "created_at": datetime.fromtimestamp(task.created_at, UTC).isoformat().replace("+00:00", "Z"),
+        "deducted_amount": PRICE if succeeded else 0.0,
+    }
+
+
+def _count(query: dict[str, str], name: str, default: int) -> int:
+    value = query.get(name, str(default))
+    if not value.isdecimal() or len(value) > 9:
+        raise bad_request(f"{name} must be a number that is not negative")
+    return int(value)
+
+
+SERVICE = {"id": stable_id("service", "luma"), "title": "Luma Videos Generation", "alias": "luma"}
