@@ -4,18 +4,22 @@ import logging
 import re
 import uuid
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from functools import partial
 
-from django.db import IntegrityError
-from django.urls import Resolver404, ResolverMatch, resolve
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from .. import provider
 from ..models import ApiToken, Generation, Member, State, Submission, Verdict
+from ..models.in_doubt import TaskTaken
+from .matching import Likeness, Wanted, callback_address, frame_behind, is_temporary
 from .record import settle
 from .task_lookup import look_up
 
 logger = logging.getLogger(__name__)
+
+# That a task is compared with; more than these would be an outage of days.
+VIDEOS_IN_DOUBT = 500
 
 
 class NotAdopted(Exception):
@@ -31,53 +35,107 @@ class Adoption:
 
 
 def adopt(pasted: str, member: Member) -> Adoption:
-    """Take a task of the provider's into the history, once, by its id; raise NotAdopted.
-
-    Its row starts as `unconfirmed` and never as `queued`, so nothing can send it; what the look-up brought is then
-    recorded like any other news, and what it did not bring yet is asked for by the sweep.
-    """
+    """Take a task of the provider's into the history, once, by its id; raise NotAdopted."""
     task_id = _read_task_id(pasted)
     if known := Generation.objects.filter(task_id__iexact=task_id).first():
         return _known(known)
     token, result = _find(task_id)
+    return adopt_task(token, result, member)
+
+
+def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adoption:
+    """Give a task to the video that it was sent for, else make a video of it; once, whoever else adopts it now."""
     asked = result.request or provider.Request(prompt=result.prompt)
-    ours = _sent_by(asked)
-    if ours and ours.task_id == "" and not ours.purged_at:
-        ours.adopted(member, token)
-        if settle(ours, result, "sweep") is not Verdict.REFUSED:
-            return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
-    parent = Generation.objects.filter(video_id=asked.video_id).first() if asked.video_id else None
     try:
+        ours = _sent_by(asked)
+        if ours and ours.task_id == "" and not ours.purged_at:
+            ours.adopted(member, token, along=partial(ours.take_task, token, result.task_id))
+            if settle(ours, result, "sweep") is not Verdict.REFUSED:
+                return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
+        if row := _only_video_for(token, result):
+            adoption = adopt_for(row, token, result, member)
+            if adoption:
+                return adoption
+        generation, made = _make(token, result, asked, member)
+    except (TaskTaken, IntegrityError):
+        # Another admin pasted it at the same moment, or its callback came in.
+        return _known(Generation.objects.filter(task_id__iexact=result.task_id).get())
+    if not made:
+        return _known(generation)
+    settle(generation, result, "sweep")
+    return Adoption(generation, f"It is part of the history now: {generation.get_state_display().lower()}.")
+
+
+def adopt_for(generation: Generation, token: ApiToken, result: provider.Result, member: Member) -> Adoption | None:
+    """Give a task to a video in doubt; None where that has news by now, or another video has the task."""
+    if not generation.found(result.task_id, f"Adopted by {member.username}.", by=member):
+        return None
+    settle(generation, result, "sweep")
+    return Adoption(generation, "The video that was in doubt has it now.")
+
+
+def adopt_offered(generation: Generation, task_id: str, member: Member) -> Adoption:
+    """Give one of the tasks that were found for a video in doubt to it; raise NotAdopted."""
+    offer = generation.found_tasks.filter(task_id=task_id).select_related("token").first()
+    if not offer:
+        raise NotAdopted("This task is no longer offered for this video.")
+    try:
+        result = look_up(offer.token, offer.task_id)
+    except provider.ProviderError as error:
+        logger.warning("token %s: task not readable: %s", offer.token_id, error)
+        raise NotAdopted("The provider could not be asked for it. Try again later.") from error
+    if not result:
+        raise NotAdopted("The provider no longer knows this task.")
+    adoption = adopt_for(generation, offer.token, result, member)
+    if not adoption:
+        raise NotAdopted("This video, or another one with this task, has got news meanwhile.")
+    return adoption
+
+
+def _only_video_for(token: ApiToken, result: provider.Result) -> Generation | None:
+    """The one video in doubt whose request this task answers; None where there is none, or more than one."""
+    rows = Generation.objects.in_doubt().filter(state=State.UNCONFIRMED, token__base_url=token.base_url)
+    wanted = Wanted(rows.select_related("token", "parent")[:VIDEOS_IN_DOUBT])
+    equal = [row for row in wanted.generations if wanted.likeness(row, result) >= Likeness.EQUAL]
+    return equal[0] if len(equal) == 1 else None
+
+
+def _make(token: ApiToken, result: provider.Result, asked: provider.Request, member: Member) -> tuple[Generation, bool]:
+    """Make a video of a task; False as second where this member adopted it before.
+
+    Its row starts as `unconfirmed` and never as `queued`, so nothing can send it; what the look-up brought is then
+    recorded like any other news, and what it did not bring yet is asked for by the sweep.
+    """
+    parent = Generation.objects.filter(video_id=asked.video_id).first() if asked.video_id else None
+    frames = {f"{side}_frame": frame_behind(getattr(asked, f"{side}_image_url")) for side in ("start", "end")}
+    links = {
+        "source_video_url": asked.video_url,
+        "start_image_url": "" if frames["start_frame"] else asked.start_image_url,
+        "end_image_url": "" if frames["end_frame"] else asked.end_image_url,
+    }
+    settings = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
+    row = Generation(token=token)
+    with transaction.atomic():
+        row.take_task(token, result.task_id)
         submission, made = Submission.objects.open(
             member,
-            uuid.uuid5(uuid.NAMESPACE_URL, f"{token.pk}/{task_id}"),
+            uuid.uuid5(uuid.NAMESPACE_URL, f"{token.pk}/{result.task_id}"),
             1,
             because="adopted",
             # It is being made already, and charged.
             whatever_the_limit=True,
             state=State.UNCONFIRMED,
             token=token,
-            task_id=task_id,
+            task_id=result.task_id,
             ask_at=timezone.now(),
             parent=parent,
             depth=parent.depth + 1 if parent else int(asked.action == "extend"),
             source_video_id=asked.video_id,
-            source_video_url="" if _is_ours(asked.video_url) else asked.video_url,
-            start_image_url="" if _is_ours(asked.start_image_url) else asked.start_image_url,
-            end_image_url="" if _is_ours(asked.end_image_url) else asked.end_image_url,
-            **{
-                name: getattr(asked, name)
-                for name in ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
-            },
+            **frames,
+            **{name: "" if is_temporary(link) else link for name, link in links.items()},
+            **{name: getattr(asked, name) for name in settings},
         )
-    except IntegrityError:
-        # Another admin pasted it at the same moment, or its callback came in.
-        return _known(Generation.objects.get(token=token, task_id=task_id))
-    generation = submission.generations.get()
-    if not made:
-        return _known(generation)
-    settle(generation, result, "sweep")
-    return Adoption(generation, f"It is part of the history now: {generation.get_state_display().lower()}.")
+    return submission.generations.get(), made
 
 
 def _read_task_id(pasted: str) -> str:
@@ -123,20 +181,5 @@ def _find(task_id: str) -> tuple[ApiToken, provider.Result]:
 
 def _sent_by(asked: provider.Request) -> Generation | None:
     """The row that this request was sent for, which the provider's echo of our callback address tells."""
-    match = _match(asked.callback_url)
-    if not match or match.url_name != "callback":
-        return None
-    return Generation.objects.filter(uuid=match.kwargs["uuid"]).first()
-
-
-def _is_ours(link: str) -> bool:
-    """Whether this is one of the addresses we mint for a provider: a secret, and dead when the work is done."""
-    match = _match(link)
-    return bool(match and match.url_name in ("frame", "clip"))
-
-
-def _match(link: str) -> ResolverMatch | None:
-    try:
-        return resolve(urlsplit(link).path) if link else None
-    except Resolver404:
-        return None
+    address = callback_address(asked.callback_url)
+    return Generation.objects.filter(uuid=address.uuid).first() if address else None

@@ -1,6 +1,7 @@
 from .budget import Allowance, Balance, OverBudget, Terms
 from .change import Change
 from .event import Event
+from .found_task import FoundTask
 from .frame import Frame, TemporaryLink
 from .generation import Generation
 from .invitation import Invitation
@@ -15,7 +16,7 @@ from .search import SearchIndex
 from .sending import Claim
 from .share import Share
 from .shelf import Collection, CollectionItem, Star
-from .state import Choice, State
+from .state import Choice, SearchOutcome, State
 from .submission import AlreadyRequested, Submission
 from .token import ApiToken, Health, Pool
 from .uploaded_frame import UploadedFrame
@@ -32,6 +33,7 @@ __all__ = [
     "CollectionItem",
     "Event",
     "Filters",
+    "FoundTask",
     "Frame",
     "Generation",
     "Health",
@@ -46,6 +48,7 @@ __all__ = [
     "RollUp",
     "RollUpMark",
     "SearchIndex",
+    "SearchOutcome",
     "Share",
     "Star",
     "State",

@@ -32,6 +32,9 @@ LABELS = {
     "rejected": "Rejected",
     "unchosen": "Neither picked nor rejected any more",
     "adopted": "Adopted by its task id",
+    "found": "Found at the provider",
+    "searched": "Looked for at the provider",
+    "search_ended": "Not looked for any more",
     "shared": "Shared by a link",
     "unshared": "A link to it was revoked",
 }

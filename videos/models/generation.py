@@ -15,6 +15,7 @@ from . import policy
 from .budget import RESERVED, SPENT, Balance, Terms
 from .event import Event
 from .frame import Frame, TemporaryLink
+from .in_doubt import InDoubt
 from .leftover import Leftover
 from .news import News
 from .results import Results
@@ -31,6 +32,7 @@ from .state import (
     REQUEST,
     Archive,
     Choice,
+    SearchOutcome,
     State,
 )
 from .token import ApiToken
@@ -39,7 +41,7 @@ from .uploading import Uploading
 logger = logging.getLogger(__name__)
 
 
-class Generation(Sending, Uploading, Results, Saving, models.Model):
+class Generation(Sending, Uploading, Results, InDoubt, Saving, models.Model):
     """One video asked of the provider, from the press of the button to the saved file.
 
     The integer primary key is the order of creation; `uuid` is what the outside sees. Fields of the result are the
@@ -96,6 +98,15 @@ class Generation(Sending, Uploading, Results, Saving, models.Model):
     callback_key_hash = models.CharField(max_length=64, blank=True)
     ask_at = models.DateTimeField(null=True, help_text="When to look the task up, if no news came before.")
     asked = models.PositiveIntegerField(default=0)
+    search_outcome = models.CharField(
+        max_length=12,
+        choices=SearchOutcome,
+        default=SearchOutcome.NOT_YET,
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="In doubt: what the latest search at the provider has brought.",
+    )
     via = models.CharField(max_length=10, blank=True, help_text="Which messenger brought the end.")
 
     # What the provider reported.

@@ -171,13 +171,14 @@ class Results:
             ask_at=timezone.now() + timedelta(seconds=random.uniform(3, 6))
         )
 
-    def adopted(self, member, token: ApiToken) -> bool:
+    def adopted(self, member, token: ApiToken, along: Callable[[], None] | None = None) -> bool:
         """An admin found the provider's task of this row: it was sent, is never sent again, and waits for news."""
         return self._advance(
             {State.QUEUED, State.UNCONFIRMED, State.FAILED, State.CANCELED},
             because="adopted",
             by=member,
             only=Q(task_id=""),
+            along=along,
             state=State.UNCONFIRMED,
             token=token,
             claimed_on=None,

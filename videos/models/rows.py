@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from . import search
 from .event import Event
+from .in_doubt import InDoubtQuerySet
 from .shelf import Star
 from .state import (
     ANY,
@@ -22,6 +23,7 @@ from .state import (
     SUBMITTING_AT_MOST,
     Archive,
     State,
+    Unfinished,
 )
 from .token import ApiToken
 
@@ -73,17 +75,7 @@ def in_pieces(rows: models.QuerySet, size: int = 500) -> Iterator:
         last = piece[-1].pk
 
 
-class Unfinished(models.Func):
-    """Whether a row is open or unconfirmed, in the very words of the index that holds these rows alone.
-
-    SQLite enters such an index only where the query has its condition word for word, and not as a parameter.
-    """
-
-    template = "%(expressions)s IN ('queued', 'submitting', 'processing', 'unconfirmed')"
-    output_field = models.BooleanField()
-
-
-class GenerationQuerySet(models.QuerySet):
+class GenerationQuerySet(InDoubtQuerySet):
     def for_gallery(self, member=None, filters: Filters | None = None) -> "GenerationQuerySet":
         """What the team sees, newest first, with what a card shows; `starred` is this member's own."""
         rows = self.filter(trashed_at__isnull=True).with_what_cards_show().order_by("-pk")

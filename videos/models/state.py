@@ -89,6 +89,25 @@ class Choice(models.TextChoices):
     REJECTED = "rejected"
 
 
+class Unfinished(models.Func):
+    """Whether a row is open or unconfirmed, in the very words of the index that holds these rows alone.
+
+    SQLite enters such an index only where the query has its condition word for word, and not as a parameter.
+    """
+
+    template = "%(expressions)s IN ('queued', 'submitting', 'processing', 'unconfirmed')"
+    output_field = models.BooleanField()
+
+
+class SearchOutcome(models.TextChoices):
+    """What the search at the provider for a video in doubt has brought."""
+
+    NOT_YET = "", "not searched yet"
+    NOT_FOUND = "not_found", "no such task"
+    OFFERED = "offered", "tasks to choose from"
+    UNAVAILABLE = "unavailable", "no list of tasks"
+
+
 def nearest_ratio(width: int | None, height: int | None) -> str:
     """The known aspect ratio nearest to these pixels; "" where they are not known."""
     if not width or not height:

@@ -9,8 +9,7 @@ from django.db.models import Count, Min
 from . import rollup
 from .generation import Generation
 from .machine import Heartbeat
-from .rows import Unfinished
-from .state import State
+from .state import State, Unfinished
 from .token import ApiToken, Health
 
 # Workers are asked to stamp every 15 s; what is silent for longer than twice that is late, and soon killed.

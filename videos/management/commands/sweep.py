@@ -6,7 +6,7 @@ import time
 from django.core.management.base import BaseCommand
 from django.db import DatabaseError, close_old_connections
 
-from videos.jobs import polling, queue, sweep
+from videos.jobs import polling, queue, reconcile, sweep
 from videos.models import Lease
 
 TICK = 5.0  # seconds: how often results are asked for
@@ -15,7 +15,7 @@ LEASE = 20.0  # seconds: how long a dead ticker keeps the others waiting
 
 
 class Command(BaseCommand):
-    help = "The ticker: ask for late results, mend what was left behind, have the workers' heartbeat stamped."
+    help = "The ticker: look up results, search for videos in doubt, repair what was left behind, stamp heartbeats."
 
     def add_arguments(self, parser) -> None:
         parser.add_argument("--once", action="store_true", help="One round, then stop.")
@@ -24,6 +24,7 @@ class Command(BaseCommand):
         if options["once"]:
             sweep.sweep()
             polling.ask()
+            reconcile.reconcile()
             return
         # A list, not an Event: a handler that runs while this thread is inside Event.wait may never get its lock.
         told: list[int] = []
@@ -43,6 +44,7 @@ class Command(BaseCommand):
                     else:
                         sweep.wake()
                     polling.ask()
+                    reconcile.reconcile()
                     if swept == started:
                         queue.beat_later()
             except DatabaseError as error:

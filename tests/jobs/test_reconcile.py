@@ -1,0 +1,649 @@
+"""Videos in doubt are searched for in the provider's listing, and adopted only where nothing else can be meant."""
+
+import uuid
+from datetime import timedelta
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+
+from videos import provider
+from videos.jobs import polling, reconcile, submit
+from videos.models import Event, FoundTask, Frame, Generation, TemporaryLink, UploadedFrame
+from videos.models.in_doubt import SEARCH_STEPS
+
+from ..factories import a_generation, a_member, a_result, a_token, an_error, running
+from ..tiny_provider import TinyProvider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Listing:
+    """What the provider has: tasks of one account, and how it lists them."""
+
+    def __init__(self, luma: TinyProvider) -> None:
+        self.tasks: list[dict] = []
+        self.calls: list[dict] = []
+        self.failure: tuple[int, dict] | None = None
+        self.knows_bounds = self.knows_offset = True
+        self.page = provider.PAGE_SIZE
+        luma.answer = self.answer
+
+    def add(self, generation: Generation | None = None, *, after: float = 2, **task) -> str:
+        """A task that was created so many seconds after this video's claim, with its very request."""
+        task_id = task.pop("id", "") or str(uuid.uuid4())
+        claimed = generation.submitted_at if generation else timezone.now()
+        echo = request_of(generation) if generation else {"action": "generate", "prompt": "somebody else's"}
+        echo |= task.pop("request", {})
+        created = (claimed + timedelta(seconds=after)).timestamp()
+        self.tasks.append({"id": task_id, "created_at": created, "request": echo} | task)
+        return task_id
+
+    def answer(self, path: str, body: dict) -> tuple[int, dict]:
+        assert path == "/luma/tasks", "nothing that costs may be sent"
+        if "ids" in body:
+            found = [task for task in self.tasks if task["id"] in body["ids"]]
+            return 200, {"items": found, "count": len(found)}
+        if body["action"] == "retrieve":
+            return 200, next((task for task in self.tasks if task["id"] == body["id"]), {})
+        self.calls.append(body)
+        if self.failure:
+            return self.failure
+        tasks = sorted(self.tasks, key=lambda task: -(task["created_at"] or 0))
+        if self.knows_bounds:
+            since, until = body.get("created_at_min", 0), body.get("created_at_max", 1e12)
+            tasks = [task for task in tasks if task["created_at"] is None or since <= task["created_at"] <= until]
+        offset = body["offset"] if self.knows_offset else 0
+        page = tasks[offset : offset + min(self.page, body["limit"])]
+        return 200, {"items": page, "count": len(tasks)}
+
+
+def request_of(generation: Generation) -> dict:
+    """What the provider echoes of this video's request, without a callback."""
+    names = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
+    echo = {name: getattr(generation, name) for name in names} | {"async": True}
+    for name in ("start_image_url", "end_image_url"):
+        if getattr(generation, name):
+            echo[name] = getattr(generation, name)
+    return echo
+
+
+def a_video(**extra) -> dict:
+    return {
+        "success": True, "state": "completed", "video_id": str(uuid.uuid4()),
+        "video_url": "https://platform.cdn.acedata.cloud/luma/v.mp4", "video_width": 1360, "video_height": 752,
+    } | extra  # fmt: skip
+
+
+def in_doubt(minutes: float = 0, **settings) -> Generation:
+    """A video whose answer was cut off so many minutes after its claim."""
+    generation = a_generation(**settings)
+    generation.claim()
+    generation.refuse(an_error("no_answer", provider.Sent.MAYBE))
+    claimed = timezone.now() - timedelta(minutes=minutes)
+    Generation.objects.filter(pk=generation.pk).update(submitted_at=claimed)
+    generation.refresh_from_db()
+    return generation
+
+
+def search(*generations: Generation) -> None:
+    """Search now, and read the rows again."""
+    Generation.objects.filter(ask_at__isnull=False, state="unconfirmed").update(ask_at=timezone.now())
+    reconcile.reconcile()
+    for generation in generations:
+        generation.refresh_from_db()
+
+
+def callback(generation: Generation, key: str) -> str:
+    return f"https://films.example.com{reverse('callback', args=[generation.uuid, key])}"
+
+
+@pytest.fixture
+def luma():
+    luma = TinyProvider()
+    yield luma
+    luma.shutdown()
+    luma.server_close()
+
+
+@pytest.fixture
+def token(luma, settings):
+    settings.PUBLIC_URL = ""
+    return a_token(base_url=luma.url)
+
+
+@pytest.fixture
+def listing(luma, token) -> Listing:
+    return Listing(luma)
+
+
+# ── One to one ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_only_task_with_the_request_is_adopted(listing, token):
+    generation = in_doubt()
+    task_id = listing.add(generation)
+    search(generation)
+    token.refresh_from_db()
+    assert (generation.state, generation.task_id, token.in_flight) == ("processing", task_id, 1)
+    assert [event.kind for event in generation.events.all()][-2:] == ["found", "accepted"]
+    assert not FoundTask.objects.exists()
+
+
+def test_a_finished_task_brings_its_video_at_once(listing):
+    generation = in_doubt()
+    listing.add(generation, response=a_video(), finished_at=1.0)
+    search(generation)
+    assert (generation.state, generation.archive, generation.via) == ("completed", "remote", "sweep")
+
+
+def test_a_failed_task_says_that_nothing_is_to_come(listing):
+    generation = in_doubt()
+    listing.add(generation, response={"success": False, "error": {"code": "api_error", "message": "oh"}})
+    search(generation)
+    assert generation.state == "failed"
+
+
+def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(luma, token, listing):
+    """From the press of the button on: the POST is taken, its answer is lost, and nobody does anything."""
+    answer = listing.answer
+
+    def take_and_cut(path, body):
+        if path == "/luma/videos":
+            listing.tasks.append({"id": str(uuid.uuid4()), "created_at": timezone.now().timestamp(), "request": body})
+            return 502, {}
+        return answer(path, body)
+
+    luma.answer = take_and_cut
+    generation = a_generation()
+    submit.drain()
+    generation.refresh_from_db()
+    assert generation.state == "unconfirmed"
+    reconcile.reconcile()
+    generation.refresh_from_db()
+    assert (generation.state, generation.task_id) == ("processing", listing.tasks[0]["id"])
+    listing.tasks[0] |= {"response": a_video(), "finished_at": timezone.now().timestamp()}
+    Generation.objects.update(ask_at=timezone.now())
+    polling.ask()
+    generation.refresh_from_db()
+    assert generation.state == "completed"
+    assert sum("prompt" in post for post in luma.posts) == 1, "found, and not sent again"
+
+
+@pytest.mark.parametrize(
+    ("after", "adopted"),
+    [(-61, False), (-59, True), (0, True), (599, True), (601, False), (-3600, False), (7200, False)],
+)
+def test_the_window_is_a_minute_before_the_claim_to_ten_after(listing, after, adopted):
+    generation = in_doubt(minutes=180)
+    listing.add(generation, after=after)
+    search(generation)
+    assert bool(generation.task_id) == adopted
+    if not adopted:
+        assert [offer.task_id for offer in generation.offers] == [listing.tasks[0]["id"]], "offered all the same"
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"prompt": "another"}, {"aspect_ratio": "9:16"}, {"enhancement": False}, {"loop": True}, {"timeout": 60},
+        {"action": "extend", "video_id": "v"}, {"start_image_url": "https://example.com/a.jpg"},
+        {"end_image_url": "https://example.com/a.jpg"},
+    ],
+)  # fmt: skip
+def test_another_request_is_never_adopted_by_itself(listing, difference):
+    generation = in_doubt()
+    listing.add(generation, request=difference)
+    search(generation)
+    assert (generation.state, generation.task_id) == ("unconfirmed", "")
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        {"callback_url": None, "video_id": None, "start_image_url": None},
+        {"enhancement": None},
+        {"unknown": "field", "async": False},
+        {"prompt": "  Astronauts shuttle from space to volcano \n"},
+    ],
+)
+def test_nulls_and_unknown_fields_make_no_other_request(listing, echo):
+    generation = in_doubt()
+    listing.add(generation, request=echo)
+    search(generation)
+    assert generation.task_id
+
+
+def test_two_tasks_with_the_request_are_offered(listing):
+    generation = in_doubt()
+    first, second = listing.add(generation, after=3), listing.add(generation, after=60)
+    search(generation)
+    assert generation.state == "unconfirmed"
+    assert [offer.task_id for offer in generation.offers] == [first, second]
+
+
+def test_two_videos_in_doubt_with_one_task_are_both_offered_it(listing):
+    first, second = in_doubt(), in_doubt()
+    task_id = listing.add(first)
+    search(first, second)
+    for generation in (first, second):
+        assert generation.state == "unconfirmed"
+        assert [offer.task_id for offer in generation.offers] == [task_id]
+
+
+def test_takes_with_as_many_tasks_are_offered_and_the_last_one_follows_by_itself(listing):
+    in_doubt(takes=1)
+    first, second = Generation.objects.get(), in_doubt()
+    tasks = [listing.add(first, after=1), listing.add(first, after=2)]
+    search(first, second)
+    assert (first.task_id, second.task_id) == ("", "")
+    assert first.found(tasks[0], "chosen")
+    search(second)
+    assert second.task_id == tasks[1]
+
+
+@pytest.mark.parametrize("rival", ["submitting", "dismissed", "held", "another token"])
+def test_a_task_that_may_be_somebody_else_s_is_not_adopted(listing, token, luma, rival):
+    generation = in_doubt()
+    if rival == "another token":
+        other = a_token("sandbox-second", base_url=luma.url)
+        Generation.objects.filter(pk=in_doubt().pk).update(token=other)
+    elif rival == "held":
+        a_generation()
+        Generation.objects.hold_after_restore()
+        Generation.objects.exclude(pk=generation.pk).update(created_at=timezone.now() - timedelta(hours=1))
+    else:
+        second = a_generation()
+        second.claim()
+        if rival == "dismissed":
+            second.refuse(an_error("no_answer", provider.Sent.MAYBE))
+            second.dismiss(second.member)
+    listing.add(generation)
+    search(generation)
+    assert (generation.state, generation.task_id) == ("unconfirmed", "")
+    assert len(generation.offers) == 1
+
+
+def test_a_rival_that_has_its_own_task_is_none(listing):
+    generation, other = in_doubt(), a_generation()
+    other.claim()
+    other.record(running("of-the-other"), "answer")
+    other.refresh_from_db()
+    listing.add(other, id="of-the-other")
+    mine = listing.add(generation)
+    search(generation)
+    assert generation.task_id == mine
+
+
+@pytest.mark.parametrize("elsewhere", ["another token of the provider", "the trash", "another case"])
+def test_a_task_that_a_video_has_already_is_unknown_to_nobody(listing, luma, token, elsewhere):
+    other = a_generation()
+    other.claim()
+    task_id = str(uuid.uuid4())
+    other.record(a_result(task_id), "answer")
+    if elsewhere == "the trash":
+        other.trash(other.member)
+    if elsewhere == "another token of the provider":
+        Generation.objects.update(token=a_token("sandbox-second", base_url=luma.url))
+    generation = in_doubt()
+    Generation.objects.filter(pk=generation.pk).update(token=token)
+    generation.refresh_from_db()
+    listing.add(generation, id=task_id.upper() if elsewhere == "another case" else task_id)
+    search(generation)
+    assert (generation.task_id, generation.search_outcome, generation.offers) == ("", "not_found", [])
+
+
+def test_a_task_without_a_time_is_only_offered(listing):
+    generation = in_doubt()
+    listing.add(generation, created_at=None)
+    search(generation)
+    assert (generation.task_id, len(generation.offers)) == ("", 1)
+
+
+def test_a_dated_task_beside_one_without_a_time_is_only_offered(listing):
+    generation = in_doubt()
+    listing.add(generation)
+    listing.add(generation, created_at=None)
+    search(generation)
+    assert (generation.task_id, len(generation.offers)) == ("", 2)
+
+
+def test_a_task_without_an_echo_is_offered_by_its_prompt(listing):
+    generation = in_doubt()
+    listing.add(generation, request={}, response=a_video(prompt=generation.prompt))
+    listing.tasks[0].pop("request")
+    search(generation)
+    assert (generation.task_id, [offer.status for offer in generation.offers]) == ("", ["completed"])
+
+
+# ── Callbacks ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def claimed_with_callback(settings, luma, **extra) -> tuple[Generation, str]:
+    """A video in doubt, and the callback address of its claim."""
+    settings.PUBLIC_URL = "https://films.example.com"
+    generation = a_generation(**extra)
+    claim = generation.claim()
+    generation.refuse(an_error("no_answer", provider.Sent.MAYBE))
+    generation.refresh_from_db()
+    return generation, claim.callback_url
+
+
+def test_the_callback_address_of_the_claim_decides_alone(listing, luma, settings):
+    """Though the request looks different, the time is wrong, and an equal one is there too."""
+    generation, address = claimed_with_callback(settings, luma)
+    mine = listing.add(generation, after=400, request={"callback_url": address, "prompt": "rewritten"})
+    listing.add(generation, after=2)
+    search(generation)
+    assert generation.task_id == mine
+
+
+def test_the_callback_address_is_stored_nowhere_and_logged_nowhere(listing, luma, settings, caplog):
+    caplog.set_level("DEBUG")
+    generation, address = claimed_with_callback(settings, luma)
+    key = address.rstrip("/").rpartition("/")[2]
+    listing.add(generation, request={"callback_url": address})
+    listing.add(generation, request={"callback_url": callback(generation, "another-key")})
+    search(generation)
+    second = in_doubt()
+    listing.add(second, request={"callback_url": callback(second, "another-key")})
+    search(second)
+    rows = [*Generation.objects.values(), *Event.objects.values(), *FoundTask.objects.values()]
+    for secret in (key, "another-key"):
+        assert secret not in str(rows)
+        assert secret not in caplog.text
+
+
+def test_of_two_tasks_with_one_callback_address_the_better_is_taken(listing, luma, settings):
+    generation, address = claimed_with_callback(settings, luma)
+    failed = {"success": False, "error": {"code": "api_error", "message": "oh"}}
+    listing.add(generation, after=1, request={"callback_url": address}, response=failed)
+    good = listing.add(generation, after=5, request={"callback_url": address}, response=a_video())
+    search(generation)
+    assert (generation.state, generation.task_id) == ("completed", good)
+
+
+def test_a_callback_address_with_another_key_is_only_offered(listing, luma, settings):
+    generation, _ = claimed_with_callback(settings, luma)
+    listing.add(generation, request={"callback_url": callback(generation, "of-an-earlier-claim")})
+    search(generation)
+    assert (generation.task_id, len(generation.offers)) == ("", 1)
+
+
+@pytest.mark.parametrize("whose", ["another program", "another installation", "another video"])
+def test_somebody_else_s_callback_address_makes_it_somebody_else_s(listing, luma, settings, whose):
+    generation, _ = claimed_with_callback(settings, luma)
+    address = {
+        "another program": lambda: "https://elsewhere.example.com/hook",
+        "another installation": lambda: f"https://a.example.com/callbacks/luma/{uuid.uuid4()}/{'k' * 43}/",
+        "another video": lambda: callback(a_generation(prompt="other"), "key"),
+    }[whose]()
+    listing.add(generation, request={"callback_url": address})
+    search(generation)
+    assert (generation.task_id, generation.search_outcome, generation.offers) == ("", "not_found", [])
+
+
+def test_a_dismissed_video_gets_its_task_by_the_callback_address(listing, luma, settings):
+    dismissed, address = claimed_with_callback(settings, luma, prompt="dismissed")
+    dismissed.dismiss(dismissed.member)
+    listing.add(dismissed, request={"callback_url": address}, response=a_video())
+    search(in_doubt(prompt="another"))
+    dismissed.refresh_from_db()
+    assert dismissed.state == "completed"
+
+
+# ── What was extended, and frames ─────────────────────────────────────────────────────────────────────────────
+
+
+def finished(**extra) -> Generation:
+    parent = a_generation(prompt="parent")
+    parent.claim()
+    parent.record(a_result("p", **extra), "answer")
+    return parent
+
+
+@pytest.mark.parametrize(
+    ("source", "adopted"),
+    [
+        ({"video_id": "video-1"}, True),
+        ({"video_url": "https://platform.cdn.acedata.cloud/luma/v.mp4"}, True),
+        ({"video_id": "another"}, False),
+        ({"video_url": "https://example.com/other.mp4"}, False),
+        ({}, False),
+    ],
+)
+def test_an_extension_is_known_by_what_it_extends(listing, source, adopted):
+    parent = finished()
+    generation = in_doubt(action="extend", source_video_id="video-1", parent=parent)
+    listing.add(generation, request=source)
+    search(generation)
+    assert bool(generation.task_id) == adopted
+
+
+def test_an_extension_of_our_copy_is_known_by_the_copy_s_address(listing):
+    parent = finished()
+    generation = in_doubt(action="extend", source_video_url="https://gone.example.com/v.mp4", parent=parent)
+    address = TemporaryLink.mint("https://films.example.com", generation, clip=parent)
+    listing.add(generation, request={"video_url": address})
+    search(generation)
+    assert generation.task_id
+
+
+def a_frame() -> Frame:
+    facts = {"sha256": uuid.uuid4().hex, "file": f"frames/{uuid.uuid4().hex}.jpg", "member": a_member("ben")}
+    return Frame.objects.create(width=64, height=48, size_bytes=9, **facts)
+
+
+@pytest.mark.parametrize("way", ["uploaded", "fetched", "another's", "none"])
+def test_a_frame_is_known_by_the_link_that_was_sent(listing, token, way):
+    frame = a_frame()
+    generation = in_doubt(start_frame=frame)
+    link = "https://cdn.acedata.cloud/uploads/1.jpg"
+    if way == "uploaded":
+        UploadedFrame.objects.remember(frame, token, url=link, expires_at=None, endpoint="")
+    if way == "fetched":
+        link = TemporaryLink.mint("https://films.example.com", generation, frame=frame)
+    listing.add(generation, request={} if way == "none" else {"start_image_url": link})
+    search(generation)
+    assert bool(generation.task_id) == (way in ("uploaded", "fetched"))
+
+
+# ── Paging ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("page", [1, 3, 100])
+def test_small_pages_are_read_one_after_the_other(listing, page):
+    listing.page = page
+    generation = in_doubt(minutes=5)
+    for after in (100, 200):
+        listing.add(after=after - 300)
+    mine = listing.add(generation)
+    search(generation)
+    assert generation.task_id == mine
+
+
+def test_where_the_pages_do_not_end_nothing_is_adopted(listing):
+    listing.page = 2
+    generation = in_doubt(minutes=9)
+    for number in range(20):
+        listing.add(generation, after=100 + number, request={"prompt": "somebody else's"})
+    listing.add(generation, after=599)
+    search(generation)
+    assert generation.task_id == "", "another one with this request may be on a page that was not read"
+    assert len(generation.offers) == 1
+    assert len(listing.calls) == 5
+
+
+def test_a_provider_that_ignores_the_bounds_is_read_until_it_gets_older(listing):
+    listing.knows_bounds, listing.page = False, 10
+    for hours in range(1, 300):
+        listing.add(after=-3600 * hours)
+    generation = in_doubt()
+    mine = listing.add(generation)
+    search(generation)
+    assert (generation.task_id, len(listing.calls)) == (mine, 1)
+
+
+def test_a_provider_that_ignores_the_offset_gives_all_at_once(listing):
+    listing.knows_offset = listing.knows_bounds = False
+    generation = in_doubt()
+    mine = listing.add(generation)
+    listing.add()
+    search(generation)
+    assert (generation.task_id, len(listing.calls)) == (mine, 2)
+
+
+def test_a_full_page_that_comes_again_is_no_complete_listing(listing):
+    listing.knows_offset = False
+    generation = in_doubt(minutes=9)
+    for number in range(120):
+        listing.add(generation, after=100 + number, request={"prompt": "somebody else's"})
+    listing.add(generation, after=300)
+    search(generation)
+    assert generation.task_id == ""
+
+
+def test_oldest_first_is_read_to_its_end(listing, luma):
+    generation = in_doubt()
+    for hours in range(1, 8):
+        listing.add(after=-3600 * hours)
+    mine = listing.add(generation)
+    listing.tasks.sort(key=lambda task: task["created_at"])
+
+    def oldest_first(path, body):
+        page = listing.tasks[body["offset"] : body["offset"] + 2]
+        return 200, {"items": page, "count": len(page)}
+
+    luma.answer = oldest_first
+    search(generation)
+    assert generation.task_id == mine
+
+
+# ── The schedule ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_search_is_repeated_at_its_steps_and_ends(listing):
+    generation = in_doubt()
+    calls = 0
+    for step in SEARCH_STEPS:
+        age = timezone.now() - timedelta(seconds=step + 1)
+        Generation.objects.update(submitted_at=age, ask_at=timezone.now())
+        reconcile.reconcile()
+        generation.refresh_from_db()
+        calls += 1
+        assert generation.search_outcome == "not_found"
+        assert reconcile.reconcile() == 0, "not due again before the next step"
+    assert generation.ask_at is None
+    assert not generation.is_searched_for
+    assert len(listing.calls) <= 4 * calls
+    assert [event.kind for event in generation.events.all()].count("searched") == 1
+    assert generation.events.last().kind == "search_ended"
+
+
+def test_what_is_too_old_is_not_searched_for(listing):
+    generation = in_doubt(minutes=60 * 24 * 3)
+    search(generation)
+    assert (generation.ask_at, generation.search_outcome, listing.calls) == (None, "", [])
+
+
+def test_an_outage_is_searched_with_one_reading(listing):
+    generations = [in_doubt(prompt=f"number {number}") for number in range(12)]
+    tasks = [listing.add(generation) for generation in generations]
+    search(*generations)
+    assert [generation.task_id for generation in generations] == tasks
+    assert len(listing.calls) <= 2
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        (404, {"error": {"code": "no_api", "message": "no such API"}}),
+        (405, {}),
+        (400, {"error": {"code": "bad_request", "message": "ids is required"}}),
+        (200, {"surprise": True}),
+    ],
+)
+def test_a_provider_without_a_listing_is_told_and_asked_seldom(listing, failure):
+    generation = in_doubt()
+    listing.failure = failure
+    search(generation)
+    assert (generation.state, generation.search_outcome) == ("unconfirmed", "unavailable")
+    assert generation.ask_at > timezone.now() + timedelta(minutes=59)
+    listing.failure = None
+    mine = listing.add(generation)
+    search(generation)
+    assert generation.task_id == mine, "should it come to have one, it is used"
+
+
+@pytest.mark.parametrize("failure", [(500, {}), (429, {}), (401, {"error": {"code": "invalid_token", "message": ""}})])
+def test_a_provider_in_trouble_is_asked_again_soon(listing, failure):
+    generation = in_doubt()
+    listing.failure = failure
+    search(generation)
+    assert generation.search_outcome == ""
+    assert timezone.now() < generation.ask_at < timezone.now() + timedelta(minutes=2)
+    Generation.objects.update(submitted_at=timezone.now() - timedelta(seconds=SEARCH_STEPS[-1] + 60))
+    search(generation)
+    assert generation.ask_at is None
+    assert generation.events.last().text == "The provider could not be asked."
+
+
+def test_an_empty_listing_that_should_not_be_empty_is_none(listing):
+    """It takes the ids that were not given for an empty list of ids."""
+    other = a_generation(prompt="other")
+    other.claim()
+    other.record(running("known"), "answer")
+    generation = in_doubt()
+    search(generation)
+    assert generation.search_outcome == "unavailable"
+    listing.add(other, id="known")
+    search(generation)
+    assert generation.search_outcome == "not_found"
+
+
+def test_a_provider_whose_clock_is_hours_off_is_offered_from(listing):
+    other = a_generation(prompt="other")
+    other.claim()
+    other.record(running("known"), "answer")
+    other.refresh_from_db()
+    listing.add(other, id="known", after=8 * 3600)
+    generation = in_doubt()
+    mine = listing.add(generation, after=8 * 3600)
+    search(generation)
+    assert [offer.task_id for offer in generation.offers] == [mine]
+
+
+def test_the_nearest_five_are_offered(listing):
+    generation = in_doubt(minutes=200)
+    tasks = [listing.add(generation, after=after) for after in (5000, 1000, 4000, -2000, 3000, -500, 9000)]
+    search(generation)
+    assert {offer.task_id for offer in generation.offers} == {tasks[number] for number in (5, 1, 3, 4, 2)}
+
+
+def test_offers_end_with_the_doubt(listing):
+    generation = in_doubt()
+    for after in (1, 2):
+        listing.add(generation, after=after)
+    search(generation)
+    assert FoundTask.objects.count() == 2
+    generation.record(a_result("by-callback"), "callback")
+    reconcile.reconcile()
+    assert not FoundTask.objects.exists()
+
+
+def test_a_video_that_nobody_sent_is_not_searched_for(listing):
+    generation = in_doubt()
+    Generation.objects.update(token=None)
+    search(generation)
+    assert (generation.ask_at, listing.calls) == (None, [])
+
+
+def test_one_silent_provider_does_not_hold_up_the_others(listing, token):
+    silent = a_token("other", base_url="http://127.0.0.1:9")
+    lost = in_doubt(prompt="lost")
+    Generation.objects.filter(pk=lost.pk).update(token=silent)
+    generation = in_doubt()
+    mine = listing.add(generation)
+    search(generation, lost)
+    assert generation.task_id == mine
+    assert lost.ask_at > timezone.now()

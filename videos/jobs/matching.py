@@ -1,0 +1,168 @@
+"""Compare a task at the provider with the videos in doubt: whose request does it answer?
+
+What a task echoes of its request may hold our own secret addresses. They are compared by their hashes here, and neither
+stored nor logged.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import IntEnum
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from django.urls import Resolver404, ResolverMatch, resolve
+
+from .. import provider
+from ..models import Frame, Generation, TemporaryLink, UploadedFrame
+from ..models.frame import digest
+
+# A task of a claim was created within these bounds of it, by the provider's clock.
+BEFORE_THE_CLAIM = timedelta(minutes=1)
+AFTER_THE_CLAIM = timedelta(minutes=10)
+
+
+class Likeness(IntEnum):
+    """How much a task looks like the answer to one video's request.
+
+    NONE: it is another's. SIMILAR: the same prompt, or the callback's address without the claim's key. EQUAL: the same
+    request. CALLBACK: it echoes the secret callback address of the claim itself.
+    """
+
+    NONE = 0
+    SIMILAR = 1
+    EQUAL = 2
+    CALLBACK = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackAddress:
+    """What a callback address of this kind of installation names."""
+
+    uuid: UUID
+    key_hash: str
+
+
+def callback_address(link: str) -> CallbackAddress | None:
+    match = _match(link)
+    if not match or match.url_name != "callback":
+        return None
+    return CallbackAddress(match.kwargs["uuid"], digest(match.kwargs["key"]))
+
+
+def is_temporary(link: str) -> bool:
+    """Tell whether this is an address that Lumaweb mints for one request: a secret, and dead when the work is done."""
+    match = _match(link)
+    return bool(match and match.url_name in ("frame", "clip"))
+
+
+def frame_behind(link: str) -> Frame | None:
+    """Return the picture of ours that a request named by this link, uploaded or fetched from here; else None."""
+    if not link:
+        return None
+    temporary = TemporaryLink.objects.filter(key_hash=_key_hash(link), frame__isnull=False).select_related("frame")
+    upload = UploadedFrame.objects.filter(url=link).select_related("frame").first() or temporary.first()
+    return upload.frame if upload and upload.frame.file else None
+
+
+def in_window(generation: Generation, created_at: datetime | None) -> bool:
+    claimed = generation.submitted_at
+    if created_at is None or claimed is None:
+        return False
+    return claimed - BEFORE_THE_CLAIM <= created_at <= claimed + AFTER_THE_CLAIM
+
+
+class Wanted:
+    """The requests of some videos, as the provider would echo them."""
+
+    def __init__(self, generations: Iterable[Generation]) -> None:
+        self.generations = list(generations)
+        self._links = _links_by_generation(self.generations)
+
+    def likeness(self, generation: Generation, result: provider.Result) -> Likeness:
+        """Compare one task with one of these videos."""
+        echo = result.request
+        if echo is None:
+            return Likeness.SIMILAR if _same_prompt(generation, result.prompt) else Likeness.NONE
+        if echo.callback_url:
+            return _by_callback(generation, echo.callback_url)
+        if not _same_prompt(generation, echo.prompt) or echo.action != generation.action:
+            return Likeness.NONE
+        return Likeness.EQUAL if self._is_equal(generation, echo) else Likeness.SIMILAR
+
+    def _is_equal(self, generation: Generation, echo: provider.Request) -> bool:
+        settings = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
+        expected = _as_echoed(generation)
+        if any(getattr(expected, name) != getattr(echo, name) for name in settings):
+            return False
+        known = self._links[generation.pk]
+        for side in ("start", "end"):
+            link, frame = getattr(echo, f"{side}_image_url"), getattr(generation, f"{side}_frame_id")
+            if frame and not ({link, _key_hash(link)} & known[frame]):
+                return False
+            if not frame and link != getattr(expected, f"{side}_image_url"):
+                return False
+        return generation.action != "extend" or self._extends_the_same(generation, echo, known[None])
+
+    def _extends_the_same(self, generation: Generation, echo: provider.Request, copies: set[str]) -> bool:
+        """Compare what is extended: a claim names it by its id, by a link, or by the link of our copy."""
+        parent = generation.parent
+        if echo.video_id:
+            return echo.video_id in (generation.source_video_id, parent.video_id if parent else "")
+        links = {generation.source_video_url, parent.video_url if parent else ""} - {""}
+        return echo.video_url in links or _key_hash(echo.video_url) in copies
+
+
+def _by_callback(generation: Generation, link: str) -> Likeness:
+    """An echoed callback address decides alone: it is this claim's, this video's, or somebody else's."""
+    address = callback_address(link)
+    if not address or address.uuid != generation.uuid:
+        return Likeness.NONE
+    is_of_this_claim = bool(generation.callback_key_hash) and address.key_hash == generation.callback_key_hash
+    return Likeness.CALLBACK if is_of_this_claim else Likeness.SIMILAR
+
+
+def _same_prompt(generation: Generation, prompt: str) -> bool:
+    return bool(prompt) and prompt == _as_echoed(generation).prompt
+
+
+def _as_echoed(generation: Generation) -> provider.Request:
+    """The request of a video as a task repeats it, without what a claim adds: frames, source and callback."""
+    sent = provider.Request(
+        action=generation.action,
+        prompt=generation.prompt,
+        aspect_ratio=generation.aspect_ratio,
+        start_image_url="" if generation.start_frame_id else generation.start_image_url,
+        end_image_url="" if generation.end_frame_id else generation.end_image_url,
+        enhancement=generation.enhancement,
+        loop=generation.loop,
+        timeout=generation.timeout,
+    )
+    return provider.echoed_request(sent.payload()) or sent
+
+
+def _links_by_generation(generations: list[Generation]) -> dict[int, dict[int | None, set[str]]]:
+    """By video and frame, the links a claim may have sent: as such, or by the hash of their key. None: our own copy."""
+    links: dict[int, dict[int | None, set[str]]] = defaultdict(lambda: defaultdict(set))
+    frames = {row.pk: {row.start_frame_id, row.end_frame_id} - {None} for row in generations}
+    for link in TemporaryLink.objects.filter(generation__in=generations):
+        links[link.generation_id][link.frame_id].add(link.key_hash)
+    for upload in UploadedFrame.objects.filter(frame__in=set().union(*frames.values())) if generations else ():
+        for pk, of_this in frames.items():
+            if upload.frame_id in of_this:
+                links[pk][upload.frame_id].add(upload.url)
+    return links
+
+
+def _key_hash(link: str) -> str:
+    """The hash of the key in an address of ours; a text that no set of links holds for any other."""
+    match = _match(link)
+    return digest(match.kwargs["key"]) if match and match.url_name in ("frame", "clip") else "-"
+
+
+def _match(link: str) -> ResolverMatch | None:
+    try:
+        return resolve(urlsplit(link).path) if link else None
+    except (Resolver404, ValueError):
+        return None
