@@ -29,7 +29,8 @@ class ComposePanel extends HTMLElement {
     this.addEventListener("htmx:beforeSwap", ({ detail }) => { if (detail.requestConfig.verb === "get") this.#before = this.#read(); }, { signal });
     this.addEventListener("htmx:afterRequest", (event) => this.#answered(event), { signal });
     this.addEventListener("htmx:beforeRequest", (event) => this.#busy(event, "true"), { signal });
-    for (const kind of ["input", "change", "frame"]) this.addEventListener(kind, () => this.#edited(), { signal });
+    // A form that goes has its field say that it changed, when the one that comes with its answer is there already.
+    for (const kind of ["input", "change", "frame"]) this.addEventListener(kind, ({ target }) => this.form.contains(target) && this.#edited(), { signal });
     addEventListener("pagehide", () => this.#save(), { signal });
     phone.addEventListener("change", () => this.#guard(), { signal });
     this.#form = this.form;

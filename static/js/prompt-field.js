@@ -1,4 +1,4 @@
-// The prompt: grows with its text, counts near its limit, sends at Ctrl or Cmd and Enter. Ideas fill it.
+// The prompt: grows with its text, counts near its limit. Ideas fill it. Ctrl or Cmd and Enter: paid-controls.js.
 // Alt and the arrows up and down walk through what one asked for before; so does a list.
 class PromptField extends HTMLElement {
   #listening;
@@ -22,11 +22,8 @@ class PromptField extends HTMLElement {
   get menu() { return this.querySelector("[popover]"); }
 
   #pressed(event) {
-    const { key, altKey, ctrlKey, metaKey } = event;
-    if (key === "Enter" && (ctrlKey || metaKey)) {
-      event.preventDefault();
-      this.closest("form").requestSubmit();
-    } else if (altKey && (key === "ArrowUp" || key === "ArrowDown") && event.target === this.text) {
+    const { key, altKey } = event;
+    if (altKey && (key === "ArrowUp" || key === "ArrowDown") && event.target === this.text) {
       event.preventDefault();
       this.#use((earlier) => earlier.walk(key === "ArrowUp" ? 1 : -1));
     } else if (event.target.matches(".earlier") && (key === "ArrowUp" || key === "ArrowDown")) {
