@@ -28,7 +28,7 @@ def test_a_callback_is_tried_again_after_anything_but_2xx(sandbox, listener, sta
     assert [call["status"] for call in calls] == [status, status, 200]
     # Documented are 60 s and 300 s; the sandbox of the tests renders so few pixels that it waits 1.44 % of them.
     first, second, third = (call["attempted_at"] for call in calls)
-    assert second - first == pytest.approx(0.864, abs=0.7) and third - second == pytest.approx(4.32, abs=1.5)
+    assert second - first > 0.85 and third - second > 4.3
 
 
 def test_a_delivery_goes_on_where_a_restart_interrupted_it(tmp_path, listener):

@@ -76,6 +76,7 @@ class Crew:
     @staticmethod
     def _ask(worker: subprocess.Popen, job: dict[str, Any]) -> Outcome | None:
         """Hand over one job and wait for its outcome; None when the worker is gone."""
+        assert worker.stdin and worker.stdout
         try:
             worker.stdin.write(json.dumps(job).encode() + b"\n")
             worker.stdin.flush()

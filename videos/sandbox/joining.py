@@ -43,11 +43,11 @@ def _copy(
     for clip in (before, after):
         start = end
         for packet in clip.demux(clip.streams.video[0]):
-            if packet.dts is None:  # the last packet of a demuxer is empty
+            if packet.pts is None or packet.dts is None:  # the last packet of a demuxer is empty
                 continue
             shift = int(start / packet.time_base)
             packet.pts, packet.dts = packet.pts + shift, packet.dts + shift
-            end = max(end, (packet.pts + packet.duration) * packet.time_base)
+            end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
             packet.stream = stream
             target.mux(packet)
 
@@ -76,7 +76,7 @@ def _frames(*clips: av.container.InputContainer) -> Iterator[tuple[av.VideoFrame
         length = 1 / Fraction(stream.average_rate or 24)
         begun, last = None, Fraction(0)
         for frame in clip.decode(stream):
-            at = (frame.pts or 0) * Fraction(frame.time_base)
+            at = (frame.pts or 0) * (frame.time_base or CLOCK)
             begun = at if begun is None else begun
             last = at - begun
             yield frame, start + last

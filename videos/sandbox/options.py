@@ -3,7 +3,7 @@
 import argparse
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import fill
@@ -42,7 +42,7 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
-    def setting(flag: str, variable: str, fallback: str, kind, text: str) -> None:
+    def setting(flag: str, variable: str, fallback: str, kind: Callable[[str], Any], text: str) -> None:
         # A string default goes through `type` too: a wrong variable gets the sentence of a wrong flag.
         parser.add_argument(
             flag,

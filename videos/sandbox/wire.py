@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Never
 from urllib.parse import urlsplit
 
 RATIOS = {
@@ -138,5 +138,5 @@ def _link(sent: dict[str, Any], name: str) -> str:
     return value
 
 
-def _no_constant(word: str):
+def _no_constant(word: str) -> Never:
     raise ValueError(f"{word} is not JSON")
