@@ -237,12 +237,11 @@ def test_a_restart_keeps_tasks_and_files_and_finishes_what_was_open(tmp_path, li
 
 
 def test_two_hundred_posts_are_held_at_once(tmp_path):
-    crowd = Sandbox(tmp_path, accept_seconds=1, seconds=60)
+    crowd = Sandbox(tmp_path, accept_seconds=5, seconds=60)
     try:
-        started = time.monotonic()
         limits = httpx.Limits(max_connections=200)
         with (
-            httpx.Client(base_url=crowd.url, timeout=20, limits=limits, trust_env=False) as client,
+            httpx.Client(base_url=crowd.url, timeout=60, limits=limits, trust_env=False) as client,
             ThreadPoolExecutor(200) as pool,
         ):
 
@@ -253,7 +252,9 @@ def test_two_hundred_posts_are_held_at_once(tmp_path):
             answers = list(pool.map(ask, range(200)))
         assert {answer.status_code for answer in answers} == {200}
         assert len({answer.json()["task_id"] for answer in answers}) == 200
-        assert time.monotonic() - started < 8
+        held = [(line["received_at"], line["answered_at"]) for line in crowd.ledger()]
+        # Not all 200: a busy machine needs a part of the five seconds to send them.
+        assert max(sum(since <= at < until for since, until in held) for at, _ in held) > 100
     finally:
         crowd.stop()
 
