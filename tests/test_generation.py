@@ -110,7 +110,10 @@ def test_news_about_another_task_is_refused():
 def test_one_task_never_belongs_to_two_generations():
     in_state("completed")
     second = in_state("submitting")
-    assert second.record(running("task-1"), "answer") is Verdict.REFUSED
+    assert second.record(running("task-1"), "callback") is Verdict.REFUSED
+    assert second.record(running("task-1"), "answer") is Verdict.RECORDED
+    second.refresh_from_db()
+    assert (second.state, second.task_id) == ("unconfirmed", "")
 
 
 def test_a_callback_that_beats_the_answer_completes_the_generation():

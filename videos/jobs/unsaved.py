@@ -144,7 +144,9 @@ def record(outcome: Outcome) -> None:
 def refuse(generation: Generation, outcome: Outcome) -> None:
     """Do to the row and its token what follows from an error."""
     only = Q(attempts=outcome.attempt)
-    if outcome.error and outcome.next_source:
+    if outcome.error and outcome.error.task_id:
+        generation.refuse_with_task(outcome.error, only)
+    elif outcome.error and outcome.next_source:
         generation.next_source(outcome.next_source, outcome.error, only)
     elif outcome.error:
         generation.refuse(outcome.error, only)

@@ -35,13 +35,14 @@ from .state import (
     SearchOutcome,
     State,
 )
+from .task_ids import TaskIds
 from .token import ApiToken
 from .uploading import Uploading
 
 logger = logging.getLogger(__name__)
 
 
-class Generation(Sending, Uploading, Results, InDoubt, Saving, models.Model):
+class Generation(Sending, Uploading, Results, TaskIds, InDoubt, Saving, models.Model):
     """One video asked of the provider, from the press of the button to the saved file.
 
     The integer primary key is the order of creation; `uuid` is what the outside sees. Fields of the result are the
@@ -111,6 +112,9 @@ class Generation(Sending, Uploading, Results, InDoubt, Saving, models.Model):
 
     # What the provider reported.
     task_id = models.CharField(max_length=200, blank=True)
+    task_via = models.CharField(
+        max_length=10, blank=True, default="", db_default="", help_text="The most trusted messenger of the task id."
+    )
     video_id = models.CharField(max_length=200, blank=True)
     video_url = models.CharField(max_length=4000, blank=True)
     video_width = models.PositiveIntegerField(null=True)
@@ -327,6 +331,7 @@ class Generation(Sending, Uploading, Results, InDoubt, Saving, models.Model):
         trace_id: str = "",
         only: Q = ANY,
         along: Callable[[], None] | None = None,
+        instead_of: str = "",
         **changes,
     ) -> bool:
         """Make one guarded step: the row, its token's slot, its event and what goes `along`, or nothing at all."""
@@ -335,7 +340,7 @@ class Generation(Sending, Uploading, Results, InDoubt, Saving, models.Model):
         if changes.get("error_message"):
             changes["error_message"] = redact(changes["error_message"])
         if changes.get("task_id"):
-            only &= Q(task_id__in=["", changes["task_id"]])
+            only &= Q(task_id__in=[instead_of or "", changes["task_id"]])
         if trace_id:
             changes["trace_id"] = trace_id[:200]
         with transaction.atomic(durable=True):
@@ -369,6 +374,9 @@ class Generation(Sending, Uploading, Results, InDoubt, Saving, models.Model):
         """Write the row if it is still the version that we know, which any other change would have raised."""
         if self.state not in leaving:
             return False
+        if changes.get("task_id") and changes["task_id"] == self.task_id:
+            # Who named the known task is told by `_trust`, and never less than before.
+            changes["task_via"] = self.task_via
         changes |= {"version": self.version + 1, "changed_at": timezone.now()}
         known = type(self).objects.filter(only, pk=self.pk, version=self.version, state=self.state)
         return bool(known.update(**changes))
@@ -376,7 +384,7 @@ class Generation(Sending, Uploading, Results, InDoubt, Saving, models.Model):
     # What taking in news reads of a row, which has seventy columns: a callback loads these and no others.
     FOR_NEWS = (
         "uuid", "state", "version", "token", "member", "amount", "month", "claimed_on", "task_id", "purged_at", "shape",
-        "archive", "callback_key_hash",
+        "archive", "callback_key_hash", "task_via", "ask_at", "error_code",
     )  # fmt: skip
 
     # ── How it is shown ───────────────────────────────────────────────────────────────────────────────────────

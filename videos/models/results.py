@@ -18,6 +18,9 @@ from .token import ApiToken
 
 logger = logging.getLogger(__name__)
 
+# The error code of a row whose task id the provider gave to another row as well.
+SAME_TASK = "same_task"
+
 
 class Verdict(Enum):
     """What `record` did with a piece of news."""
@@ -38,22 +41,24 @@ class Results:
         News with an artifact completes the row from any state but `completed`; a late task id is always kept; other
         news on a finished row changes nothing. News about another task than the known one is refused.
         """
-        told = {"task_id": result.task_id} if result.task_id else {}
+        told = {"task_id": result.task_id, "task_via": via} if result.task_id else {}
         try:
             moved = self._take_in(result, via, told, along)
             # The step that did not come about has read the row anew: its task id is the known one.
             if not moved and told and self.task_id not in ("", result.task_id):
-                logger.warning("generation %s: %s about another task refused", self.uuid, via)
-                self.events.create(kind="foreign_news", text=f"By {via}.")
-                return Verdict.REFUSED
+                return self._hear_of_another_task(result, via, along)
             if not moved and told and not self.task_id:
                 # A late task id is worth keeping whatever the state: with it the result can be looked up.
                 moved = self._learn(told, via)
-        except IntegrityError:
-            if not type(self).objects.filter(token=self.token_id, task_id=result.task_id).exclude(pk=self.pk).exists():
-                raise
-            logger.warning("generation %s: %s brought the task of another generation", self.uuid, via)
-            return Verdict.REFUSED
+        except IntegrityError as error:
+            try:
+                return self._hear_of_a_taken_task(result, via, along)
+            except LookupError:
+                raise error from None
+        if told:
+            self._trust(via)
+        if not moved and told:
+            moved = self._judge_video(result, via, along) or self._confirm_failure(result, via)
         return Verdict.RECORDED if moved else Verdict.KNOWN
 
     def _learn(self, told: dict, via: str) -> bool:
@@ -65,18 +70,30 @@ class Results:
         if result.status is provider.Status.COMPLETED:
             return self._complete(result, via, told, along)
         if result.status is provider.Status.FAILED:
-            return self._fail(
-                AT_THE_PROVIDER,
-                because="failed",
-                via=via,
-                error_code=result.error_code or "api_error",
-                error_message=result.error_message,
-                trace_id=result.trace_id,
-                result_state=result.state,
-                result_success=result.success,
-                **told,
-            )
+            facts = self._failure_facts(result, via) | self._check_failure(told, via)
+            return self._fail(AT_THE_PROVIDER, because="failed", trace_id=result.trace_id, **facts, **told)
         return self._accept(result, via, told)
+
+    @staticmethod
+    def _failure_facts(result: provider.Result, via: str) -> dict:
+        return {
+            "via": via,
+            "error_code": result.error_code or "api_error",
+            "error_message": result.error_message,
+            "result_state": result.state,
+            "result_success": result.success,
+        }
+
+    def _check_failure(self, told: dict, via: str) -> dict:
+        """Have a failure looked up that only a callback reports, about a task that only callbacks have named."""
+        unsure = via == "callback" and told and self.task_via in ("", "callback")
+        return {"ask_at": timezone.now()} if unsure else {}
+
+    def _confirm_failure(self, result: provider.Result, via: str) -> bool:
+        """A look-up says that a failed row's task has failed: there is nothing left to look up."""
+        if via == "sweep" and result.status is provider.Status.FAILED:
+            type(self).objects.filter(pk=self.pk, state=State.FAILED, ask_at__isnull=False).update(ask_at=None)
+        return False
 
     def _accept(self, result: provider.Result, via: str, told: dict) -> bool:
         if not told:
@@ -85,8 +102,12 @@ class Results:
         # A callback is the faster messenger; the sweep asks only when it stays away.
         token = self.token
         patience = 8 if token and token.public_url else 3
+        from_states = {State.SUBMITTING, State.UNCONFIRMED}
+        if self.token_id:
+            # Sent back in line by mistake: its task exists, so it is not sent again.
+            from_states.add(State.QUEUED)
         accepted = self._advance(
-            {State.SUBMITTING, State.UNCONFIRMED},
+            from_states,
             because="accepted",
             text=f"By {via}.",
             state=State.PROCESSING,
@@ -101,13 +122,30 @@ class Results:
         return accepted
 
     def _complete(self, result: provider.Result, via: str, told: dict, along: Callable[[], None] | None) -> bool:
-        now = timezone.now()
         facts = {
             "because": "completed",
             "text": f"By {via}.",
             "trace_id": result.trace_id,
+            **self._video_facts(result, via),
+            **told,
+        }
+        moved = self._advance(
+            EVERY - {State.COMPLETED},
+            only=Q(purged_at__isnull=True),
+            along=along,
+            **facts,
+            **self._media_facts(result),
+        )
+        if not moved and self.purged_at:
+            # Deleted for good before it came: that it was made is told, but nothing of it is kept.
+            moved = self._advance(EVERY - {State.COMPLETED}, only=Q(purged_at__isnull=False), **facts)
+        return moved
+
+    def _video_facts(self, result: provider.Result, via: str) -> dict:
+        """What a row keeps of a finished video, also where the video itself was deleted before it came."""
+        return {
             "state": State.COMPLETED,
-            "finished_at": now,
+            "finished_at": timezone.now(),
             "via": via,
             "ask_at": None,
             "video_id": result.video_id,
@@ -118,25 +156,20 @@ class Results:
             "shape": nearest_ratio(result.video_width, result.video_height) or self.shape,
             "result_state": result.state,
             "result_success": result.success,
-            "error_code": "",
+            # That its task id is another row's too stays to be told.
+            "error_code": SAME_TASK if self.error_code == SAME_TASK else "",
             "error_message": "",
-            **told,
         }
-        moved = self._advance(
-            EVERY - {State.COMPLETED},
-            only=Q(purged_at__isnull=True),
-            along=along,
-            video_url=result.video_url,
-            thumbnail_url=result.thumbnail_url,
-            result_prompt=result.prompt,
-            archive=Archive.REMOTE,
-            archive_at=now,
-            **facts,
-        )
-        if not moved and self.purged_at:
-            # Deleted for good before it came: that it was made is told, but nothing of it is kept.
-            moved = self._advance(EVERY - {State.COMPLETED}, only=Q(purged_at__isnull=False), **facts)
-        return moved
+
+    @staticmethod
+    def _media_facts(result: provider.Result) -> dict:
+        return {
+            "video_url": result.video_url,
+            "thumbnail_url": result.thumbnail_url,
+            "result_prompt": result.prompt,
+            "archive": Archive.REMOTE,
+            "archive_at": timezone.now(),
+        }
 
     @property
     def is_overdue(self) -> bool:
@@ -160,7 +193,7 @@ class Results:
         age = (now - self.waiting_since).total_seconds()
         wait = 4 if age < 120 else min(10, age / 30) if age < self.timeout else 60
         ask_at = now + timedelta(seconds=wait * random.uniform(0.8, 1.2))
-        if self.state == State.FAILED:
+        if self.state in (State.FAILED, State.COMPLETED):
             ended = self.finished_at or now
             ask_at = now + timedelta(hours=1) if now - ended < ASKED_AFTER_THE_END else None
         type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(asked=F("asked") + 1, ask_at=ask_at)

@@ -164,7 +164,9 @@ class Saving:
             archive=Archive.NONE,
             archive_at=None,
             archive_worker="",
-            **dict.fromkeys(("via", "task_id", "video_id", "video_url", "thumbnail_url", "result_prompt"), ""),
+            **dict.fromkeys(
+                ("via", "task_id", "task_via", "video_id", "video_url", "thumbnail_url", "result_prompt"), ""
+            ),
         )
 
     def unsave(self, why: str) -> bool:

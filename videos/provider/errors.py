@@ -53,6 +53,11 @@ class ProviderError(Exception):
         self.retry_after = retry_after
         self.task_id = task_id
 
+    def in_doubt(self) -> "ProviderError":
+        """Return the same error as one after which the request may have been carried out."""
+        facts = {name: value for name, value in vars(self).items() if name not in ("code", "message", "sent")}
+        return ProviderError(self.code, self.message, sent=Sent.MAYBE, **facts)
+
 
 # Both generations of the provider's documentation.
 WHOSE_BY_CODE = {
