@@ -11,10 +11,10 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 # More than there are cores only make each other late.
 PROCESSES = --numprocesses auto --maxprocesses 3 --dist loadfile
 # The browser's tests are about pages, which no database changes: one walk stands for them.
-DEPLOYED = tests/test_deploy.py tests/test_image.py tests/test_clients.py
+DEPLOYED = tests/test_deploy.py tests/test_image.py tests/test_fresh_machine.py tests/test_clients.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_walks.py
 
-.PHONY: run test test-servers test-deploy check bench chaos fuzz audit screenshots format requirements
+.PHONY: run test test-servers test-deploy test-fresh check bench chaos fuzz audit screenshots format requirements
 
 run: .venv/ready
 	@$(PYTHON) manage.py migrate --no-input --verbosity 0
@@ -34,11 +34,16 @@ test-servers: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.servers \
 		$(PYTHON) -m pytest $(PROCESSES) -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
 
-# What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container. As root, on Linux. And the
-# provider's own clients against the sandbox.
+# What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container; and make run and make test on a
+# bare Debian. As root, on Linux. And the provider's own clients against the sandbox.
 test-deploy: .venv/ready-dev .venv/clients/ready
 	@.ci/servers
 	@exec $(PYTHON) -m pytest $(PROCESSES) $(DEPLOYED) $(ARGS)
+
+# Of these, make run and make test on a bare Debian 12 with its own Python alone.
+test-fresh: .venv/ready-dev
+	@.ci/servers
+	@exec $(PYTHON) -m pytest tests/test_fresh_machine.py $(ARGS)
 
 check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .

@@ -29,18 +29,12 @@ from cryptography.x509.oid import NameOID
 from lumaweb.supervisor import Pace
 from videos.management.commands.migrate import Command as Migrate
 
+from .debian import program
 from .installation import PASSWORD, ROOT, Installation, Visitor, a_free_port
 
 DEPLOY = ROOT / "deploy"
 # Stands where a key stands in an address; no log may have it.
 KEY = "theKEYthatOPENSitSELF0123456789"
-
-
-def program(name: str) -> str:
-    """Where a program is; a sentence where it is not, as nothing here is left out silently."""
-    found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
-    assert found, f"{name} is not installed, and this test runs it: .ci/servers installs it"
-    return found
 
 
 # ── The proxies ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from . import debian
+from .debian import done, program
 from .installation import ROOT
-from .test_deploy import program
 
 pytestmark = pytest.mark.servers
 
@@ -32,33 +33,11 @@ print(answer.status, answer.read().decode())
 """
 
 
-def done(*command: object, seconds: float = 300, **how) -> str:
-    """Run a command; what it prints. Its own words where it fails."""
-    ran = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds, **how)
-    assert ran.returncode == 0, f"{' '.join(map(str, command))[:200]}\n{ran.stdout[-2000:]}\n{ran.stderr[-3000:]}"
-    return ran.stdout
-
-
 def until(seconds: float, what: str, seen: Callable[[], object]) -> None:
     end = time.monotonic() + seconds
     while not seen():
         assert time.monotonic() < end, f"not within {seconds:.0f} s: {what}"
         time.sleep(0.2)
-
-
-def debian(folder: Path) -> None:
-    """A small Debian 12 with its Python: what the official image is, but for where Python was built."""
-    sites = done("apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Origin: Debian").split()
-    mirror = next((site for site in sites if site.rstrip("/").endswith("/debian")), "")
-    wanted = "--include=python3,python3-venv,python3-pip,ca-certificates,systemd"
-    done(program("debootstrap"), "--variant=minbase", wanted, "bookworm", folder, *filter(None, [mirror]), seconds=600)
-    (folder / "usr/local/bin/python").symlink_to("/usr/bin/python3")
-    # Packages come the way this machine has them come.
-    for place in ("etc/pip.conf", "etc/ssl/certs/ca-certificates.crt"):
-        if Path("/", place).exists():
-            shutil.copy(Path("/", place), folder / place)
-    for file in Path("/etc/apt/apt.conf.d").iterdir():
-        shutil.copy(file, folder / "etc/apt/apt.conf.d")
 
 
 class Image:
@@ -70,7 +49,10 @@ class Image:
         done("mount", "-t", "tmpfs", "-o", "size=8g", "tmpfs", folder)
         # Copying works on every file system, and chroot without an engine.
         self.env = os.environ | {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
-        debian(folder / "debian")
+        (folder / "debian").mkdir()
+        debian.make(folder / "debian", "python3-pip", "systemd")
+        # Where the official image has the Python that was built for it.
+        (folder / "debian/usr/local/bin/python").symlink_to("/usr/bin/python3")
         base = self.buildah("from", "scratch").strip()
         self.buildah("add", "--quiet", base, folder / "debian", "/")
         self.buildah("commit", "--quiet", "--rm", base, BASE)
