@@ -8,8 +8,8 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
-# More than there are cores only make each other late.
-PROCESSES = --numprocesses auto --maxprocesses 3 --dist loadfile
+# One more than there are cores: tests/conftest.py.
+PROCESSES = --numprocesses auto
 # The browser's tests are about pages, which no database changes: one walk stands for them.
 DEPLOYED = tests/test_deploy.py tests/test_image.py tests/test_fresh_machine.py tests/test_clients.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_walks.py
@@ -24,8 +24,7 @@ run: .venv/ready
 
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
 test: .venv/ready-dev
-	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest $(PROCESSES) \
-		-m "not servers and not clients" $(ARGS)
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest $(PROCESSES) $(ARGS)
 
 # Everything that touches the database or the queue once more, and a walk in the browser, beside a PostgreSQL and a Redis
 # that are started for it.
@@ -38,7 +37,7 @@ test-servers: .venv/ready-dev
 # bare Debian. As root, on Linux. And the provider's own clients against the sandbox.
 test-deploy: .venv/ready-dev .venv/clients/ready
 	@.ci/servers
-	@exec $(PYTHON) -m pytest $(PROCESSES) $(DEPLOYED) $(ARGS)
+	@exec $(PYTHON) -m pytest $(PROCESSES) -m "" $(DEPLOYED) $(ARGS)
 
 # Of these, make run and make test on a bare Debian 12 with its own Python alone.
 test-fresh: .venv/ready-dev
@@ -63,9 +62,9 @@ bench: .venv/ready-dev
 	@.ci/servers
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.bench $(ARGS)
 
-# Throw garbage at every address, form and callback: make fuzz CASES=50000
+# Throw garbage at every address, form and callback, and try all examples of the other property tests: make fuzz CASES=50000
 fuzz: .venv/ready-dev
-	@LUMAWEB_FUZZ_CASES=$(or $(CASES),10000) exec $(PYTHON) -m pytest tests/test_fuzz.py $(ARGS)
+	@LUMAWEB_FUZZ_CASES=$(or $(CASES),10000) exec $(PYTHON) -m pytest -m hypothesis --hypothesis-profile=full $(ARGS)
 
 # Ask the package index which of the pinned dependencies have known vulnerabilities.
 audit: .venv/audit/ready

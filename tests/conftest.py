@@ -7,7 +7,30 @@ import pytest
 from django.conf import settings
 from django.db.backends.signals import connection_created
 
-from . import prepared, servers
+from . import database_use, prepared, profiles, scheduling, servers
+
+profiles.register()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Run one worker more than there are cores: at any time about one of three waits for processes that it started."""
+    return (os.cpu_count() or 1) + 1
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    config.option.loadscopereorder = False  # xdist would begin with the files that have the most tests
+    return scheduling.Scheduling(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    if servers.there():
+        beside = {item: database_use.uses_database(item) for item in items}
+        config.hook.pytest_deselected(items=[item for item in items if not beside[item]])
+        items[:] = filter(beside.get, items)
+    if hasattr(config, "workerinput"):
+        items[:] = scheduling.in_order(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

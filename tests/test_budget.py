@@ -19,6 +19,7 @@ from videos.provider import Sent
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, an_error, failure, running
 from .ledger import sums_are_those_of_the_rows
+from .profiles import example_count
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = {"form": "1", "mode": "text"}
@@ -441,7 +442,7 @@ STEPS = st.sampled_from(["ask", "ask", "claim", *ACTS])
 
 
 @pytest.mark.django_db
-@settings(max_examples=80, deadline=None, database=None, derandomize=True)
+@settings(max_examples=example_count(80), deadline=None, database=None, derandomize=True)
 @given(steps=st.lists(st.tuples(STEPS, st.integers(0, 9), st.sampled_from([0, 333, 1000, 2500])), max_size=40))
 def test_the_sums_are_always_those_of_the_rows(steps):
     members = [Member.objects.get_or_create(username=name)[0] for name in ("ada", "ben")]

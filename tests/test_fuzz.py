@@ -23,6 +23,7 @@ from videos.forms.generation import UNUSABLE
 from videos.models import ApiToken, Frame, Generation, Member, State, Submission, Terms
 
 from .doors import BODIES, NOBODY, Team, addresses, path_of, watching, writes
+from .profiles import example_count
 from .test_permissions import RULES
 
 pytestmark = pytest.mark.django_db
@@ -35,7 +36,7 @@ CSRF = "a" * 32
 def cases(share: float, otherwise: int):
     """How many cases a test gets: its share of what was asked for, or a few that are always the same."""
     return settings(
-        max_examples=round(CASES * share) if CASES else otherwise,
+        max_examples=round(CASES * share) if CASES else example_count(otherwise),
         derandomize=not CASES,
         database=None,
         deadline=None,

@@ -20,6 +20,7 @@ from videos.provider import Sent
 
 from .factories import a_generation, a_member, a_result, a_token, an_error, failure, running
 from .ledger import sums_are_those_of_the_rows
+from .profiles import example_count
 
 MOST_ROWS = 7
 # Events that tell something without changing the row.
@@ -271,7 +272,7 @@ class History:
 
 
 @pytest.mark.django_db
-@settings(max_examples=60, deadline=None, database=None)
+@settings(max_examples=example_count(60), deadline=None, database=None)
 @given(steps=st.lists(STEPS, min_size=20, max_size=30))
 def test_whatever_happens_nothing_is_paid_twice_and_no_video_is_lost(steps):
     history = History()

@@ -30,6 +30,8 @@ from videos.provider import (
     read_callback,
 )
 
+from .profiles import example_count
+
 PAYLOADS = Path(__file__).parent / "payloads"
 TASK = "e4018a99-1522-4f24-9330-62c2a9b50b59"
 VIDEO = "155838f8-7f1e-44d8-b387-192f3b4b509d"
@@ -764,7 +766,7 @@ ODD_RESULT = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=example_count(150), deadline=None)
 @given(status=st.integers(200, 599), document=ANY_JSON | ODD_RESULT)
 def test_no_answer_brings_a_traceback(status, document):
     body = json.dumps(document).encode()
@@ -777,7 +779,7 @@ def test_no_answer_brings_a_traceback(status, document):
             assert outcome is None or isinstance(outcome, Result | dict)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=example_count(200), deadline=None)
 @given(body=st.binary(max_size=200) | (ANY_JSON | ODD_RESULT).map(lambda document: json.dumps(document).encode()))
 def test_no_callback_brings_more_than_a_value_error(body):
     try:
@@ -823,7 +825,7 @@ def javascript_payload(code):
 
 
 @given(prompt=st.text())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=example_count(100), deadline=None)
 def test_examples_carry_any_prompt(prompt):
     request, written = each_example(prompt)
     payload = replace(request, callback_url="").payload()

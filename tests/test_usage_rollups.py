@@ -21,6 +21,7 @@ from videos.models.usage import OUTCOMES, Range, report, roll_up, tallies
 from videos.provider import Sent
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, an_error, failure, running
+from .profiles import example_count
 
 DAYS = 12
 PIECE = 3
@@ -256,7 +257,7 @@ setattr(History, "pass", History.pass_)
 
 
 @pytest.mark.django_db
-@settings(max_examples=30, deadline=None, database=None)
+@settings(max_examples=example_count(30), deadline=None, database=None)
 @given(steps=st.lists(STEPS, min_size=15, max_size=25))
 def test_whatever_happens_the_page_says_what_the_rows_say(steps):
     try:
