@@ -16,7 +16,18 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from videos.models import Collection, Frame, Generation, Invitation, Member, Share, TemporaryLink
+from videos import provider
+from videos.models import (
+    Collection,
+    FoundTask,
+    Frame,
+    Generation,
+    Invitation,
+    Member,
+    SearchOutcome,
+    Share,
+    TemporaryLink,
+)
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, failure, running
 
@@ -78,6 +89,9 @@ class Team:
         self.failed.record(failure("task-3"), "callback")
         self.unconfirmed = self._sent()
         self.unconfirmed.interrupted()
+        listed = provider.ListedTask(provider.Result("task-offered"), None)
+        offers = [FoundTask.objects.keep(self.token, listed)]
+        self.unconfirmed.note_search(SearchOutcome.OFFERED, offers)
         self.queued = a_generation(self.ada)
         self.collection, _ = Collection.objects.named("Hers", self.ada)
         self.collection.add([self.saved], self.ada)
@@ -142,6 +156,7 @@ def _about(name: str):
 ABOUT = {
     "cancellation": _about("queued"),
     "dismissal": _about("unconfirmed"),
+    "adoption": _about("unconfirmed"),
     "retries": _about("failed"),
     "restoration": _about("trashed"),
     "deletion": _about("trashed"),
@@ -189,6 +204,7 @@ def _row_of_the_admin(address: Address, team: Team) -> int:
 
 # What is posted there that does something.
 BODIES = {
+    "adoption": lambda team: {"task": "task-offered"},
     "generations": lambda team: {"prompt": "A lighthouse"},
     "collections-of": lambda team: {"name": "Another", "in": [str(team.collection.uuid)]},
     "choice": lambda team: {"choice": "picked"},

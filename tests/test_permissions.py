@@ -44,6 +44,7 @@ thumbnail                    login  seen      seen   seen          login  405   
 poster                       login  seen      seen   seen          login  405       405    405
 cancellation                 login  405       405    405           login  403       done   done
 dismissal                    login  405       405    405           login  403       done   done
+adoption                     login  405       405    405           login  403       done   done
 retries                      login  405       405    405           login  403       done   done
 move-to-trash                login  405       405    405           login  403       done   done
 restoration                  login  405       405    405           login  403       done   done
@@ -100,6 +101,8 @@ readyz                       503    503       503    503           405    405   
 metrics                      404    404       404    404           405    405       405    405
 robots                       seen   seen      seen   seen          405    405       405    405
 terms                        login  403       403    seen          login  403       403    422
+missing                      login  403       403    seen          login  405       405    405
+missing-adoptions            login  405       405    405           login  403       403    same
 usage                        login  seen      seen   seen          login  405       405    405
 usage-csv                    login  seen      seen   seen          login  405       405    405
 """
@@ -262,6 +265,7 @@ OF_A_SELECTION = {"selection-trash": "saved", "selection-restoration": "trashed"
 ONE_S_OWN = {
     "cancellation": "queued",
     "dismissal": "unconfirmed",
+    "adoption": "unconfirmed",
     "retries": "failed",
     "move-to-trash": "saved",
     "restoration": "trashed",
@@ -276,7 +280,7 @@ def test_only_its_author_and_an_admin_undo_or_repeat_a_video(team, name, row, he
     generation = getattr(team, row)
     path = reverse(name, args=[] if name in OF_A_SELECTION else [generation.uuid])
     before = facts_of(generation)
-    team.client(who).post(path, {"v": [str(generation.uuid)]}, headers=headers)
+    team.client(who).post(path, {"v": [str(generation.uuid)], "task": "task-offered"}, headers=headers)
     assert (facts_of(generation) != before) is may
 
 

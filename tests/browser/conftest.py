@@ -75,6 +75,7 @@ def house(tmp_path_factory):
 def deaf_house(tmp_path_factory):
     """An installation nobody can call back: results are asked for."""
     house = Installation(tmp_path_factory.mktemp("deaf"), LUMAWEB_PUBLIC_URL="").start()
+    house.add_member("ben")
     yield house
     house.stop()
 

@@ -32,6 +32,7 @@ class Adoption:
 
     generation: Generation
     words: str
+    is_new: bool = True
 
 
 def adopt(pasted: str, member: Member) -> Adoption:
@@ -52,10 +53,9 @@ def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adop
             ours.adopted(member, token, along=partial(ours.take_task, token, result.task_id))
             if settle(ours, result, "sweep") is not Verdict.REFUSED:
                 return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
-        if row := _only_video_for(token, result):
-            adoption = adopt_for(row, token, result, member)
-            if adoption:
-                return adoption
+        row = _video_for(token, result)
+        if row and adopt_for(row, result, member):
+            return Adoption(row, "It answers a request that was made here: that video has it now.")
         generation, made = _make(token, result, asked, member)
     except (TaskTaken, IntegrityError):
         # Another admin pasted it at the same moment, or its callback came in.
@@ -66,38 +66,33 @@ def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adop
     return Adoption(generation, f"It is part of the history now: {generation.get_state_display().lower()}.")
 
 
-def adopt_for(generation: Generation, token: ApiToken, result: provider.Result, member: Member) -> Adoption | None:
-    """Give a task to a video in doubt; None where that has news by now, or another video has the task."""
-    if not generation.found(result.task_id, f"Adopted by {member.username}.", by=member):
-        return None
-    settle(generation, result, "sweep")
-    return Adoption(generation, "The video that was in doubt has it now.")
+def adopt_for(generation: Generation, result: provider.Result, member: Member) -> bool:
+    """Give a task to a video in doubt; False where that has news by now, or another video has the task."""
+    if not generation.found(result.task_id, "Chosen from the provider's list.", by=member):
+        return False
+    return settle(generation, result, "sweep") is not Verdict.REFUSED
 
 
-def adopt_offered(generation: Generation, task_id: str, member: Member) -> Adoption:
-    """Give one of the tasks that were found for a video in doubt to it; raise NotAdopted."""
-    offer = generation.found_tasks.filter(task_id=task_id).select_related("token").first()
-    if not offer:
+def adopt_offered(generation: Generation, task_id: str, member: Member) -> None:
+    """Give one of the tasks that were found for a video in doubt to it; raise NotAdopted.
+
+    The provider is not asked now: it listed this task, and the next look-up brings what became of it.
+    """
+    if not generation.found_tasks.filter(task_id=task_id).exists():
         raise NotAdopted("This task is no longer offered for this video.")
-    try:
-        result = look_up(offer.token, offer.task_id)
-    except provider.ProviderError as error:
-        logger.warning("token %s: task not readable: %s", offer.token_id, error)
-        raise NotAdopted("The provider could not be asked for it. Try again later.") from error
-    if not result:
-        raise NotAdopted("The provider no longer knows this task.")
-    adoption = adopt_for(generation, offer.token, result, member)
-    if not adoption:
-        raise NotAdopted("This video, or another one with this task, has got news meanwhile.")
-    return adoption
+    if not adopt_for(generation, provider.Result(task_id), member):
+        raise NotAdopted("This video has news by now, or another video has this task.")
 
 
-def _only_video_for(token: ApiToken, result: provider.Result) -> Generation | None:
-    """The one video in doubt whose request this task answers; None where there is none, or more than one."""
+def _video_for(token: ApiToken, result: provider.Result) -> Generation | None:
+    """The video in doubt whose request this task answers, the earliest of one member's; None where there is no such.
+
+    Equal requests of one member are the same wish, but which of two members gets the video is not decided here.
+    """
     rows = Generation.objects.in_doubt().filter(state=State.UNCONFIRMED, token__base_url=token.base_url)
-    wanted = Wanted(rows.select_related("token", "parent")[:VIDEOS_IN_DOUBT])
+    wanted = Wanted(rows.select_related("token", "parent").order_by("pk")[:VIDEOS_IN_DOUBT])
     equal = [row for row in wanted.generations if wanted.likeness(row, result) >= Likeness.EQUAL]
-    return equal[0] if len(equal) == 1 else None
+    return equal[0] if len({row.member_id for row in equal}) == 1 else None
 
 
 def _make(token: ApiToken, result: provider.Result, asked: provider.Request, member: Member) -> tuple[Generation, bool]:
@@ -153,7 +148,7 @@ def _read_task_id(pasted: str) -> str:
 
 def _known(generation: Generation) -> Adoption:
     place = "in the trash" if generation.trashed_at else "part of the history"
-    return Adoption(generation, f"This task is {place} already, as “{generation.prompt[:60]}”.")
+    return Adoption(generation, f"This task is {place} already, as “{generation.prompt[:60]}”.", False)
 
 
 def _find(task_id: str) -> tuple[ApiToken, provider.Result]:

@@ -22,14 +22,17 @@ class Reading:
 
 
 def read_listing(
-    token: ApiToken, since: datetime | None = None, until: datetime | None = None, *, pages: int = PAGES_AT_MOST
+    token: ApiToken, since: datetime | None = None, until: datetime | None = None, *, seconds: float = READ_FOR
 ) -> Reading:
-    """List what this token's account has created between two moments, both optional; raise provider.ProviderError."""
+    """List what this token's account has created between two moments, both optional, within so many seconds.
+
+    Raises provider.ProviderError.
+    """
     secret = open_secret(token)
 
     async def read() -> Reading:
-        async with provider.new_client() as client, asyncio.timeout(READ_FOR):
-            return await _read(provider.LumaClient(token.base_url, secret, client=client), since, until, pages)
+        async with provider.new_client() as client, asyncio.timeout(seconds):
+            return await _read(provider.LumaClient(token.base_url, secret, client=client), since, until)
 
     try:
         return asyncio.run(read())
@@ -46,13 +49,13 @@ def without_video(token: ApiToken, reading: Reading) -> dict[str, provider.Liste
     return {task_id: task for task_id, task in reading.tasks.items() if task_id.lower() not in known}
 
 
-async def _read(luma: provider.LumaClient, since: datetime | None, until: datetime | None, pages: int) -> Reading:
+async def _read(luma: provider.LumaClient, since: datetime | None, until: datetime | None) -> Reading:
     """Read page after page, newest first, until nothing is left or all that follows is older than `since`.
 
     A provider may ignore the bounds, give smaller pages, or ignore the offset and give the same page again.
     """
     reading, offset, newest_first, last = Reading(), 0, True, None
-    for _ in range(pages):
+    for _ in range(PAGES_AT_MOST):
         page = await luma.list_tasks(offset, since=since, until=until)
         offset += page.received
         before = len(reading.tasks)

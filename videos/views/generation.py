@@ -11,6 +11,7 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 
 from .. import provider
 from ..forms import FilterForm, cut_frame, frames_impossible
+from ..jobs.adopt import NotAdopted, adopt_offered
 from ..jobs.queue import archive_later, submit_later
 from ..jobs.sweep import remove_leftovers
 from ..models import Collection, Generation, OverBudget, State
@@ -235,6 +236,17 @@ def cancellation(request: HttpRequest, uuid: UUID) -> HttpResponse:
 def dismissal(request: HttpRequest, uuid: UUID) -> HttpResponse:
     generation = _own(request, uuid)
     generation.dismiss(request.user)
+    return _back(request, generation)
+
+
+@require_POST
+def adoption(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Give the video in doubt one of the provider's tasks that were found for it."""
+    generation = _own(request, uuid)
+    try:
+        adopt_offered(generation, request.POST.get("task", ""), request.user)
+    except NotAdopted as reason:
+        return _refused(request, generation, str(reason))
     return _back(request, generation)
 
 
