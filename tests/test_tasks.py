@@ -12,6 +12,7 @@ from django.utils import timezone
 from videos import tasks
 from videos.jobs import polling, queue, sweep
 from videos.models import ApiToken, Generation, Heartbeat, Lease
+from videos.models.state import LOOKED_UP_AT_LEAST
 from videos.provider import Sent
 
 from .factories import a_generation, a_result, a_token, an_error, running
@@ -204,6 +205,10 @@ def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
     generation.refresh_from_db()
     assert generation.state == "processing", "after a night asleep the video may well be there: ask first"
     luma.answer = lambda path, body: (200, {"items": [{"id": "task-1"}], "count": 1})
+    polling.ask()
+    generation.refresh_from_db()
+    assert generation.state == "processing", "the clock may have jumped: look several times"
+    Generation.objects.update(ask_at=timezone.now(), asked=LOOKED_UP_AT_LEAST)
     polling.ask()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "overdue")

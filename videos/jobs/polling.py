@@ -2,11 +2,16 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections import defaultdict
 
+from lumaweb.storage_errors import problem_of
+
 from .. import provider
-from ..models import ApiToken, Generation, Verdict
+from ..models import ApiToken, Generation, Health, Verdict, policy
+from ..models.look_ups import REFUSED_AGAIN
+from ..models.task_ids import CALLBACK
 from .record import settle
 from .task_lookup import open_secret
 
@@ -14,48 +19,89 @@ logger = logging.getLogger(__name__)
 
 ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the rest of the sweep
 BATCH = 50  # ids in one look-up; the contract's recommended most
+ROWS_AT_ONCE = 2000
+AGAIN_AT_MOST = 60.0  # seconds until a provider is asked again that has not answered
+# Look-ups after which a task that only a callback named, and that its provider does not know, is no task of ours.
+UNKNOWN_AFTER = 3
+
+Answer = dict[str, provider.Result] | provider.ProviderError
 
 
 def ask() -> int:
-    """Look up the tasks whose news is due, in batches, each with the token that made it. Answers how many."""
-    due = defaultdict(list)
-    for generation in Generation.objects.worth_asking().select_related("token").order_by("ask_at")[:2000]:
+    """Look up the tasks whose news is due, a batch of each token at a time; return how many rows that were.
+
+    Raises django.db.Error while the database does not work.
+    """
+    Generation.objects.resume_look_ups()
+    due: dict[ApiToken, list[Generation]] = defaultdict(list)
+    for generation in Generation.objects.worth_asking().select_related("token").order_by("ask_at")[:ROWS_AT_ONCE]:
         due[generation.token].append(generation)
     end = time.monotonic() + ASK_FOR
     asked = 0
-    for token, generations in due.items():
-        while generations and time.monotonic() < end:
-            batch, generations = generations[:BATCH], generations[BATCH:]
+    while due and (left := end - time.monotonic()) > 0:
+        batches = {token: rows[:BATCH] for token, rows in due.items()}
+        answers = asyncio.run(_look_up(batches, left))
+        for (token, batch), answer in zip(batches.items(), answers, strict=True):
             asked += len(batch)
-            if not _ask(token, batch):
+            due[token] = due[token][BATCH:]
+            if isinstance(answer, provider.ProviderError):
                 # The others of this token would wait as long for nothing.
-                for generation in generations:
-                    generation.ask_soon()
-                break
+                due[token] = []
+                _put_off(token, answer)
+            else:
+                _take_in(batch, answer)
+        due = {token: rows for token, rows in due.items() if rows}
     return asked
 
 
-def _ask(token: ApiToken, generations: list[Generation]) -> bool:
-    """Look one batch up and record what is new; False when the provider did not answer."""
+async def _look_up(batches: dict[ApiToken, list[Generation]], seconds: float) -> list[Answer]:
+    """Look one batch up with each token, all at once, so that no provider waits for another that hangs."""
+    async with provider.new_client() as client:
 
-    async def look() -> dict[str, provider.Result]:
-        async with provider.new_client() as client:
-            luma = provider.LumaClient(token.base_url, secret, client=client)
-            return await luma.tasks([generation.task_id for generation in generations])
+        async def look(token: ApiToken, batch: list[Generation]) -> Answer:
+            try:
+                luma = provider.LumaClient(token.base_url, open_secret(token), client=client)
+                async with asyncio.timeout(seconds):
+                    return await luma.tasks([generation.task_id for generation in batch])
+            except provider.ProviderError as error:
+                return error
+            except TimeoutError:
+                return provider.ProviderError("no_answer", f"No answer to a look-up within {seconds:.0f} s.")
 
-    try:
-        secret = open_secret(token)
-        results = asyncio.run(look())
-    except provider.ProviderError as error:
-        logger.warning("token %s: tasks not readable: %s", token.pk, error)
-        for generation in generations:
-            generation.ask_soon()
-        return False
-    for generation in generations:
-        result = results.get(generation.task_id)
-        if result is None or settle(generation, result, "sweep") is Verdict.KNOWN:
-            # Given up only on fresh knowledge: after a night asleep the video may well be there.
-            given_up = generation.is_overdue and generation.give_up()
-            if not given_up:
-                generation.asked_in_vain()
-    return True
+        return await asyncio.gather(*(look(token, batch) for token, batch in batches.items()))
+
+
+def _put_off(token: ApiToken, error: provider.ProviderError) -> None:
+    """Look up later whatever is due with this token, in one UPDATE; disable a token that is refused, and say so."""
+    logger.warning("token %s: tasks not readable: %s", token.pk, error)
+    seconds = min(error.retry_after or random.uniform(3, 6), AGAIN_AT_MOST)
+    rule = policy.rule_for(error)
+    if rule.token in Health.values and error.sent is not provider.Sent.MAYBE:
+        token.take_out(Health(rule.token), f"{rule.admin} ({error.code}: {error.message})")
+        if rule.token == Health.INVALID:
+            Generation.objects.note_refused_token(token)
+            seconds = REFUSED_AGAIN
+    Generation.objects.worth_asking().filter(token=token).put_off(seconds)
+
+
+def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> None:
+    """Record what is new, each row for itself: one that cannot be recorded does not delay the others."""
+    for generation in batch:
+        try:
+            _take_one_in(generation, results.get(generation.task_id))
+        except Exception as error:
+            if problem_of(error):
+                raise
+            logger.exception("generation %s: what a look-up brought cannot be recorded", generation.uuid)
+            Generation.objects.filter(pk=generation.pk).put_off(AGAIN_AT_MOST)
+
+
+def _take_one_in(generation: Generation, result: provider.Result | None) -> None:
+    if result is not None and settle(generation, result, "sweep") is Verdict.RECORDED:
+        return
+    unknown = result is None and generation.task_via == CALLBACK and generation.asked >= UNKNOWN_AFTER
+    if unknown and generation.forget_task("The provider knows no such task, which only a callback had named."):
+        return
+    # Given up only on fresh knowledge: after a night asleep the video may well be there.
+    if not (generation.is_overdue and generation.give_up()):
+        generation.asked_in_vain()

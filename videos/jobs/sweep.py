@@ -1,30 +1,74 @@
 """The sweep: repair what a lost wake-up, a lost callback or a lost worker left behind."""
 
 import logging
+from functools import partial
 
 from django.db import transaction
 
+from lumaweb.storage_errors import problem_of
+
 from ..models import Frame, Generation, Heartbeat, Leftover, UploadedFrame, usage
+from ..models.state import SUBMITTING_AT_MOST
 from .queue import MEDIA, archive_later, submit_later, waiting_calls
 from .submit import more_to_send
+from .watch import Watch
 
 logger = logging.getLogger(__name__)
 
 SAVES_AT_ONCE = 200  # that are asked for in one sweep
 
 
-def sweep() -> None:
-    """Mend what a lost wake-up, a lost callback or a lost worker left behind. One at a time, by the ticker's lease."""
-    for generation in Generation.objects.stuck_submitting():
+# The ticker's own time, in seconds, in which a task that cannot be looked up was seen past all patience.
+HOPELESS_AFTER = 1800.0
+
+
+def sweep(watch: Watch | None = None) -> None:
+    """Repair what a lost wake-up, a lost callback or a lost worker left behind. One at a time, by the ticker's lease.
+
+    With a `watch` the ticker's own time decides what is lost, and not the clock. One step that fails keeps no other
+    from being taken; an ExceptionGroup tells of them at the end, or django.db.Error at once while the database is away.
+    """
+    failures = []
+    for step in (
+        partial(doubt_interrupted, watch),
+        partial(give_up_hopeless, watch),
+        ask_to_save,
+        empty_trash,
+        Heartbeat.objects.forget_the_gone,
+        wake,
+        usage.roll_up,
+    ):
+        try:
+            step()
+        except Exception as error:
+            if problem_of(error):
+                raise
+            failures.append(error)
+    if failures:
+        raise ExceptionGroup("steps of the sweep failed", failures)
+
+
+def doubt_interrupted(watch: Watch | None = None) -> None:
+    """Doubt what a worker was sending that is gone."""
+    if watch is None:
+        lost = list(Generation.objects.stuck_submitting())
+    else:
+        rows = {(row.pk, row.attempts, row.submitted_at): row for row in Generation.objects.submitting()}
+        seconds = watch.seen_for("submitting", rows)
+        lost = [row for key, row in rows.items() if seconds[key] > SUBMITTING_AT_MOST.total_seconds()]
+    for generation in lost:
         if not generation.upload_interrupted():
             generation.interrupted()
-    for generation in Generation.objects.overdue():
+
+
+def give_up_hopeless(watch: Watch | None = None) -> None:
+    """Give up what has had no end for a day after all patience, and cannot be looked up."""
+    rows = {row.pk: row for row in Generation.objects.overdue()}
+    if watch is not None:
+        seconds = watch.seen_for("overdue", rows)
+        rows = {pk: row for pk, row in rows.items() if seconds[pk] > HOPELESS_AFTER}
+    for generation in rows.values():
         generation.give_up()
-    ask_to_save()
-    empty_trash()
-    Heartbeat.objects.forget_the_gone()
-    wake()
-    usage.roll_up()
 
 
 def ask_to_save() -> None:

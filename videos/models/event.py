@@ -19,6 +19,8 @@ LABELS = {
     "same_task": "Same task id as another video",
     "foreign_news": "News about another task, ignored",
     "asked": "Asked the provider for news",
+    "look_ups_stopped": "Not looked up: the API token is refused",
+    "look_ups_resumed": "Looked up again",
     "saved": "Saved here",
     "relinked": "A fresh link from the provider",
     "unsaved": "The saved file is no longer good",

@@ -6,13 +6,17 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
+SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
+
 
 class LeaseQuerySet(models.QuerySet):
     def take(self, name: str, holder: str, seconds: float) -> bool:
         """Take or renew the lease; False while another holder has it. One UPDATE decides."""
         now = timezone.now()
         self.get_or_create(name=name, defaults={"holder": "", "until": now - timedelta(days=1)})
-        free = models.Q(holder=holder) | models.Q(until__lt=now)
+        # A lease that ends later than any can was taken before the clock was set back.
+        longest = timedelta(seconds=seconds) + SKEW
+        free = models.Q(holder=holder) | models.Q(until__lt=now) | models.Q(until__gt=now + longest)
         return bool(self.filter(free, name=name).update(holder=holder, until=now + timedelta(seconds=seconds)))
 
     def give_back(self, name: str, holder: str) -> None:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from .. import provider
 from .frame import digest
-from .state import ASKED_AFTER_THE_END, AT_THE_PROVIDER, EVERY, GRACE, Archive, State, nearest_ratio
+from .state import ASKED_AFTER_THE_END, AT_THE_PROVIDER, EVERY, GRACE, LOOKED_UP_AT_LEAST, Archive, State, nearest_ratio
 from .token import ApiToken
 
 logger = logging.getLogger(__name__)
@@ -172,10 +172,15 @@ class Results:
         }
 
     @property
-    def is_overdue(self) -> bool:
-        """Whether the provider's time and our patience are over."""
+    def is_past_patience(self) -> bool:
+        """Whether, by the clock, the provider's time and our patience are over."""
         patience = timedelta(seconds=2 * self.timeout) + GRACE
         return self.state == State.PROCESSING and self.waiting_since + patience < timezone.now()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether so many look-ups have found it running, too: a clock that jumps ends no patience."""
+        return self.asked >= LOOKED_UP_AT_LEAST and self.is_past_patience
 
     def give_up(self) -> bool:
         """Wait no longer. For a day it is still looked up now and then, since a video that comes late is ours."""
@@ -197,12 +202,6 @@ class Results:
             ended = self.finished_at or now
             ask_at = now + timedelta(hours=1) if now - ended < ASKED_AFTER_THE_END else None
         type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(asked=F("asked") + 1, ask_at=ask_at)
-
-    def ask_soon(self) -> None:
-        """Asking did not work (the provider is away, or limits us): try again shortly."""
-        type(self).objects.filter(pk=self.pk, ask_at__isnull=False).update(
-            ask_at=timezone.now() + timedelta(seconds=random.uniform(3, 6))
-        )
 
     def adopted(self, member, token: ApiToken, along: Callable[[], None] | None = None) -> bool:
         """An admin found the provider's task of this row: it was sent, is never sent again, and waits for news."""

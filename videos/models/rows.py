@@ -9,21 +9,22 @@ from django.utils import timezone
 from . import search
 from .event import Event
 from .in_doubt import InDoubtQuerySet
+from .look_ups import LookUpQuerySet
 from .shelf import Star
 from .state import (
     ANY,
-    ASKED_AFTER_THE_END,
     CAN_BE_TRASHED,
-    GRACE,
     HOLDS_A_SLOT,
     IN_THE_TRASH,
     LONGEST_TRANSACTION,
     ONE_INTENTION,
     OPEN,
-    SUBMITTING_AT_MOST,
+    SAVING_AT_MOST,
+    WAITING_AT_MOST,
     Archive,
     State,
     Unfinished,
+    is_due,
 )
 from .token import ApiToken
 
@@ -75,7 +76,7 @@ def in_pieces(rows: models.QuerySet, size: int = 500) -> Iterator:
         last = piece[-1].pk
 
 
-class GenerationQuerySet(InDoubtQuerySet):
+class GenerationQuerySet(InDoubtQuerySet, LookUpQuerySet):
     def for_gallery(self, member=None, filters: Filters | None = None) -> "GenerationQuerySet":
         """What the team sees, newest first, with what a card shows; `starred` is this member's own."""
         rows = self.filter(trashed_at__isnull=True).with_what_cards_show().order_by("-pk")
@@ -202,7 +203,7 @@ class GenerationQuerySet(InDoubtQuerySet):
         making = making.values_list("member_id").annotate(Count("pk"))
         had = Case(*(When(member_id=pk, then=Value(number)) for pk, number in making), default=Value(0))
         place = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
-        ready = self.waiting_for_a_turn().filter(not_before__lte=now)
+        ready = self.waiting_for_a_turn().filter(is_due("not_before", now, WAITING_AT_MOST))
         if amount_at_most is not None:
             ready = ready.filter(amount__lte=amount_at_most)
         turn = models.ExpressionWrapper(place + had, output_field=models.IntegerField())
@@ -252,29 +253,8 @@ class GenerationQuerySet(InDoubtQuerySet):
             changed += rows.filter(pk__in=pks[place : place + AT_ONE_MOMENT]).update(**changes)
         return changed
 
-    def stuck_submitting(self, now=None) -> "GenerationQuerySet":
-        """Their worker died, or hangs beyond what a POST may take."""
-        lost = (now or timezone.now()) - SUBMITTING_AT_MOST
-        return self.filter(Unfinished("state"), state=State.SUBMITTING, submitted_at__lt=lost)
-
-    def worth_asking(self, now=None) -> "GenerationQuerySet":
-        """Tasks whose result should be looked up: nobody calls us back, the callback is late, or we gave up lately."""
-        return self.filter(ask_at__lte=now or timezone.now()).exclude(task_id="")
-
-    def poll_now(self) -> int:
-        """Have the sweep look these tasks up at its next tick; return how many there are."""
-        expected = [State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED, State.FAILED]
-        return self.filter(state__in=expected).exclude(task_id="").update(ask_at=timezone.now())
-
-    def overdue(self, now=None) -> list:
-        """Still without an end a day after all patience was over: its provider cannot be asked (any more)."""
-        now = now or timezone.now()
-        slow = self.filter(Unfinished("state"), state=State.PROCESSING)
-        slow = slow.filter(accepted_at__lt=now - GRACE - ASKED_AFTER_THE_END)
-        return [row for row in slow if row.is_overdue]
-
     def worth_saving(self, now=None) -> "GenerationQuerySet":
-        return self.filter(archive=Archive.REMOTE, archive_at__lte=now or timezone.now())
+        return self.filter(is_due("archive_at", now or timezone.now(), SAVING_AT_MOST), archive=Archive.REMOTE)
 
 
 def is_one_intention(now=None) -> Q:

@@ -15,7 +15,7 @@ from .. import provider
 from . import policy
 from .event import Event
 from .frame import TemporaryLink, digest
-from .state import ANY, QUEUED_AT_MOST, Archive, State
+from .state import ANY, QUEUED_AT_MOST, WAITING_AT_MOST, Archive, State, is_due
 from .token import ApiToken, Health
 
 
@@ -44,7 +44,8 @@ class Sending:
         now = now or timezone.now()
         key = secrets.token_urlsafe(32)
         with transaction.atomic(durable=True):
-            rows = type(self).objects.waiting_for_a_turn().filter(pk=self.pk, not_before__lte=now)
+            due = is_due("not_before", now, WAITING_AT_MOST)
+            rows = type(self).objects.waiting_for_a_turn().filter(due, pk=self.pk)
             try:
                 # Whoever holds it already is claiming it, so it is not waited for; a star or an event may be added.
                 self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True, no_key=True))

@@ -1,4 +1,4 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import models
 from django.db.models import Q
@@ -21,6 +21,12 @@ LONGEST_TRANSACTION = timedelta(seconds=20)
 # An equal request this soon after another is a held key, a double click or a repeating script, whatever became of the
 # first.
 ONE_INTENTION = timedelta(seconds=10)
+# Longer than anything queued, and than the saving of a video, is put off: what is due even later was written by a clock
+# that has been set back since.
+WAITING_AT_MOST = timedelta(hours=2)
+SAVING_AT_MOST = timedelta(hours=8)
+# Look-ups that were answered before a running task is given up, whatever the clock says.
+LOOKED_UP_AT_LEAST = 20
 # How long the trash keeps what was thrown away.
 IN_THE_TRASH = timedelta(days=30)
 
@@ -106,6 +112,11 @@ class SearchOutcome(models.TextChoices):
     NOT_FOUND = "not_found", "no such task"
     OFFERED = "offered", "tasks to choose from"
     UNAVAILABLE = "unavailable", "no list of tasks"
+
+
+def is_due(field: str, now: datetime, at_most: timedelta) -> Q:
+    """Match what is due at this moment, or later than it can have been put off to: its clock has been set back."""
+    return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + at_most})
 
 
 def nearest_ratio(width: int | None, height: int | None) -> str:

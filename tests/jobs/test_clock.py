@@ -1,0 +1,163 @@
+"""A clock that somebody sets: jumps of hours neither fail what runs nor stop the look-ups."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from videos.jobs import polling, sweep
+from videos.jobs.watch import Watch
+from videos.models import Generation, Lease
+from videos.models.state import LOOKED_UP_AT_LEAST
+
+from ..factories import a_generation, a_token, running
+from ..tiny_provider import TinyProvider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+JUMPS = [timedelta(hours=hours) for hours in (-30, -3, 3, 30)]
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock on the wall, which a test sets, and the one that nobody can set."""
+
+    class Clock:
+        ahead = timedelta(0)
+        ticked = 0.0
+
+        def set(self, by: timedelta) -> None:
+            self.ahead += by
+
+        def passes(self, seconds: float) -> None:
+            self.ahead += timedelta(seconds=seconds)
+            self.ticked += seconds
+
+    clock, in_earnest = Clock(), timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: in_earnest() + clock.ahead)
+    return clock
+
+
+@pytest.fixture
+def watch(clock):
+    return Watch(lambda: clock.ticked)
+
+
+@pytest.fixture
+def luma():
+    provider = TinyProvider()
+    provider.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": {}}], "count": 1})
+    yield provider
+    provider.shutdown()
+    provider.server_close()
+
+
+@pytest.fixture
+def token(luma):
+    return a_token(base_url=luma.url)
+
+
+def claimed() -> Generation:
+    generation = a_generation()
+    assert generation.claim()
+    return generation
+
+
+def state() -> str:
+    return Generation.objects.get().state
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(luma, token, clock, watch, jump):
+    claimed().record(running("task-1"), "answer")
+    sweep.sweep(watch)
+    clock.set(jump)
+    for _ in range(3):
+        clock.passes(90)
+        sweep.sweep(watch)
+        assert polling.ask() == 1
+        assert state() == "processing"
+    luma.answer = lambda path, body: (
+        200,
+        {"items": [{"id": "task-1", "response": {"video_url": "https://cdn.example.com/v.mp4"}}], "count": 1},
+    )
+    clock.passes(90)
+    polling.ask()
+    assert state() == "completed"
+
+
+def test_a_task_that_has_run_for_too_long_is_still_given_up(luma, token, clock, watch):
+    claimed().record(running("task-1"), "answer")
+    for _ in range(LOOKED_UP_AT_LEAST):
+        clock.passes(90)
+        polling.ask()
+    assert state() == "processing", f"{LOOKED_UP_AT_LEAST * 90} s are within its patience and what a look-up may take"
+    clock.passes(300)
+    polling.ask()
+    assert state() == "failed"
+
+
+def test_a_provider_that_is_away_for_a_day_ends_a_task_only_after_the_ticker_has_seen_it_for_long(token, clock, watch):
+    claimed().record(running("task-1"), "answer")
+    clock.set(timedelta(hours=30))
+    sweep.sweep(watch)
+    clock.passes(1700)
+    sweep.sweep(watch)
+    assert state() == "processing"
+    clock.passes(200)
+    sweep.sweep(watch)
+    assert state() == "failed"
+    assert Generation.objects.get().ask_at is not None, "it is looked up all the same"
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_a_post_under_way_is_doubted_by_the_ticker_s_own_time_only(token, clock, watch, jump):
+    claimed()
+    sweep.sweep(watch)
+    clock.set(jump)
+    clock.passes(15)
+    sweep.sweep(watch)
+    assert state() == "submitting"
+    clock.passes(60)
+    sweep.sweep(watch)
+    assert state() == "unconfirmed"
+
+
+def test_a_second_claim_of_a_row_has_its_whole_time(token, clock, watch):
+    generation = claimed()
+    sweep.sweep(watch)
+    clock.passes(50)
+    Generation.objects.update(state="queued")
+    Generation.objects.get().claim()
+    sweep.sweep(watch)
+    clock.passes(50)
+    sweep.sweep(watch)
+    generation.refresh_from_db()
+    assert generation.state == "submitting"
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_what_is_queued_can_be_claimed_after_a_jump(token, clock, jump):
+    generation = a_generation()
+    clock.set(jump)
+    assert [row.pk for row in Generation.objects.next_in_line(5)] == [generation.pk]
+    assert generation.claim()
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_the_ticker_s_lease_does_not_outlast_its_holder_after_a_jump(transactional_db, clock, jump):
+    assert Lease.objects.take("ticker", "dead", 20)
+    assert not Lease.objects.take("ticker", "next", 20)
+    clock.set(jump)
+    clock.passes(21)
+    assert Lease.objects.take("ticker", "next", 20)
+    assert not Lease.objects.take("ticker", "third", 20)
+
+
+@pytest.mark.parametrize("jump", JUMPS, ids=str)
+def test_an_unsaved_video_is_saved_after_a_jump(token, clock, jump):
+    generation = claimed()
+    Generation.objects.filter(pk=generation.pk).update(state="completed", archive="remote", archive_at=timezone.now())
+    clock.set(jump)
+    clock.passes(8 * 3600)
+    assert Generation.objects.worth_saving().exists()

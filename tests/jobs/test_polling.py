@@ -1,0 +1,177 @@
+"""Looking up what is due: one row, one token or one provider that does not work delays no other."""
+
+import time
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from videos.jobs import polling
+from videos.models import ApiToken, Generation
+from videos.models.look_ups import REFUSED_AGAIN
+
+from ..factories import a_generation, a_result, a_token, running
+from ..tiny_provider import TinyProvider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def provider():
+    """Start as many providers as a test wants."""
+    started = []
+
+    def start() -> TinyProvider:
+        started.append(TinyProvider())
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.shutdown()
+        one.server_close()
+
+
+@pytest.fixture
+def luma(provider):
+    return provider()
+
+
+@pytest.fixture
+def token(luma):
+    return a_token(base_url=luma.url)
+
+
+def runs(token: ApiToken, task_id: str, via: str = "answer") -> Generation:
+    """A row whose task runs at the provider and is due to be looked up."""
+    ApiToken.objects.exclude(pk=token.pk).update(enabled=False)
+    generation = a_generation()
+    assert generation.claim()
+    generation.record(running(task_id), via)
+    ApiToken.objects.update(enabled=True)
+    Generation.objects.filter(pk=generation.pk).update(ask_at=timezone.now())
+    return Generation.objects.get(pk=generation.pk)
+
+
+def answers(*items: dict):
+    return lambda path, body: (200, {"items": list(items), "count": len(items)})
+
+
+def finished(task_id: str) -> dict:
+    response = {"success": True, "video_id": f"v-{task_id}", "video_url": f"https://cdn.example.com/{task_id}.mp4"}
+    return {"id": task_id, "response": response}
+
+
+def state(row: Generation) -> str:
+    return Generation.objects.get(pk=row.pk).state
+
+
+def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(luma, token):
+    for _ in range(15):
+        for row in a_generation(takes=4).submission.generations.all():
+            Generation.objects.filter(pk=row.pk).update(token=token, task_id=str(row.uuid), state="processing")
+    Generation.objects.update(ask_at=timezone.now())
+    luma.answer = lambda path, body: (503, {"error": {"code": "upstream_error", "message": "away"}})
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        assert polling.ask() == polling.BATCH
+    updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "videos_generation"')]
+    assert len(updates) == 1
+    assert not Generation.objects.filter(ask_at__lte=timezone.now()).exists()
+    assert len(luma.posts) == 1
+
+
+def test_how_long_a_limited_provider_says_to_wait_is_kept(luma, token):
+    row = runs(token, "task-1")
+    luma.answer = lambda path, body: (429, {"error": {"code": "too_many_requests", "message": "slow down"}})
+    polling.ask()
+    wait = (Generation.objects.get(pk=row.pk).ask_at - timezone.now()).total_seconds()
+    assert 1 < wait < 60
+
+
+def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, monkeypatch, caplog):
+    bad, good = runs(token, "bad"), runs(token, "good")
+    in_earnest = polling.settle
+
+    def settle(generation, result, via):
+        if generation.task_id == "bad":
+            raise ValueError("a fault of ours")
+        return in_earnest(generation, result, via)
+
+    monkeypatch.setattr(polling, "settle", settle)
+    luma.answer = answers(finished("bad"), finished("good"))
+    polling.ask()
+    assert (state(bad), state(good)) == ("processing", "completed")
+    assert Generation.objects.get(pk=bad.pk).ask_at > timezone.now()
+    assert "a fault of ours" in caplog.text
+
+
+def test_a_provider_that_hangs_holds_up_no_other(luma, token, provider, monkeypatch):
+    monkeypatch.setattr(polling, "ASK_FOR", 1.0)
+    silent = provider()
+    silent.seconds = 3
+    hangs = runs(a_token("sandbox-silent", base_url=silent.url), "hangs")
+    answered = runs(token, "task-1")
+    luma.answer = answers(finished("task-1"))
+    began = time.monotonic()
+    polling.ask()
+    assert time.monotonic() - began < 3
+    assert (state(hangs), state(answered)) == ("processing", "completed")
+    assert Generation.objects.get(pk=hangs.pk).ask_at > timezone.now()
+
+
+def test_a_token_that_is_refused_is_disabled_and_its_rows_say_so_until_it_has_a_new_secret(luma, token):
+    row = runs(token, "task-1")
+    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "revoked"}})
+    polling.ask()
+    token.refresh_from_db()
+    now = Generation.objects.get(pk=row.pk)
+    assert (token.health, now.state, now.error_code) == ("invalid", "processing", "token_refused")
+    assert now.version == row.version + 1, "open pages show it"
+    assert now.events.filter(kind="look_ups_stopped").exists()
+    assert now.ask_at > timezone.now() + timezone.timedelta(seconds=REFUSED_AGAIN - 10)
+    polling.ask()
+    assert len(luma.posts) == 1
+    token.rotate("sandbox-new", None)
+    luma.answer = answers(finished("task-1"))
+    polling.ask()
+    now = Generation.objects.get(pk=row.pk)
+    assert (now.state, now.error_code) == ("completed", "")
+    assert now.events.filter(kind="look_ups_resumed").exists()
+
+
+def test_a_secret_that_was_replaced_meanwhile_is_not_disabled_for_the_old_one(luma, token):
+    row = runs(token, "task-1")
+
+    def answer(path, body):
+        ApiToken.objects.get().rotate("sandbox-new", None)
+        return 401, {"error": {"code": "invalid_token", "message": "revoked"}}
+
+    luma.answer = answer
+    polling.ask()
+    assert ApiToken.objects.get().health == "ok"
+    assert Generation.objects.get(pk=row.pk).error_code == ""
+
+
+def test_a_task_that_only_a_callback_named_and_nobody_knows_is_forgotten(luma, token):
+    lie, true = runs(token, "lie", "callback"), runs(token, "true")
+    luma.answer = answers()
+    for _ in range(polling.UNKNOWN_AFTER + 1):
+        assert state(lie) == "processing"
+        Generation.objects.update(ask_at=timezone.now())
+        polling.ask()
+    assert (state(lie), state(true)) == ("unconfirmed", "processing")
+    assert Generation.objects.get(pk=lie.pk).task_id == ""
+
+
+def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_task(luma, token):
+    generation = a_generation()
+    generation.claim()
+    generation.record(a_result("lie", video_url="https://cdn.example.com/lie.mp4"), "callback")
+    generation.record(running("true"), "answer")
+    luma.answer = answers(finished("true"))
+    assert polling.ask() == 1
+    now = Generation.objects.get()
+    assert (now.state, now.video_url) == ("completed", "https://cdn.example.com/true.mp4")
+    assert polling.ask() == 0
