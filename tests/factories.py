@@ -2,6 +2,8 @@
 
 import uuid
 
+from django.utils import timezone
+
 from videos import provider
 from videos.models import ApiToken, Generation, Member, Submission
 
@@ -16,6 +18,8 @@ def an_admin(username: str = "root") -> Member:
 
 
 def a_token(secret: str = "sandbox", base_url: str = "http://127.0.0.1:9", **extra) -> ApiToken:
+    """Not the first token of a new installation: with room for much, and its provider answers clearly."""
+    extra = {"max_in_flight": 100, "clear_at": timezone.now(), "ramp": 1000} | extra
     token = ApiToken(name="test", base_url=base_url, **extra)
     token.secret = secret
     token.save()

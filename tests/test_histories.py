@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from videos.jobs import record, sweep
 from videos.models import ApiToken, Balance, Event, Generation, Member, Submission, Verdict
+from videos.models.circuit import AS_NEW
 from videos.models.state import HOLDS_A_SLOT
 from videos.provider import Sent
 
@@ -148,7 +149,8 @@ class History:
             self.mend_the_tokens()
         copy = self.pick(self.those_now("queued", sensible), which)
         now = Generation.objects.get(pk=copy.pk)
-        sendable = now.state == "queued" and ApiToken.objects.with_room().exists()
+        due = now.state == "queued" and now.not_before <= timezone.now()
+        sendable = due and ApiToken.objects.with_room().exists()
         claim = copy.claim()
         assert bool(claim) == sendable
         if not claim:
@@ -193,7 +195,8 @@ class History:
                 record.settle(row, self.owner(row.task_id).result, "sweep")
 
     def mend_the_tokens(self) -> None:
-        ApiToken.objects.update(health="ok", limited_until=None)
+        ApiToken.objects.update(**AS_NEW)
+        Generation.objects.filter(state="queued").update(not_before=timezone.now())
 
     # ── The provider ────────────────────────────────────────────────────────────────────────────────────
 
@@ -232,6 +235,7 @@ class History:
     def slots_are_those_of_the_rows(self) -> None:
         for token in ApiToken.objects.all():
             assert token.in_flight == token.generations.filter(state__in=HOLDS_A_SLOT).count()
+            assert token.sending == token.generations.filter(state="submitting").count()
         sums_are_those_of_the_rows()
 
     def a_row_knows_its_own_task_only(self) -> None:

@@ -144,7 +144,7 @@ def test_a_video_that_is_not_saved_is_told_with_its_age():
 
 def test_each_token_has_one_condition_and_is_named_by_its_number(settings):
     tokens = {word: a_token(max_in_flight=7) for word in ("ok", "limited", "used_up", "invalid", "paused")}
-    tokens["limited"].rest(60, "busy")
+    tokens["limited"].back_off("busy", seconds=60)
     tokens["used_up"].take_out("used_up", "spent")
     tokens["invalid"].take_out("invalid", "wrong")
     tokens["paused"].set_enabled(False)
@@ -161,7 +161,7 @@ def test_each_token_has_one_condition_and_is_named_by_its_number(settings):
 
 def test_a_rest_that_is_over_is_no_rest():
     token = a_token()
-    token.rest(-1, "busy")
+    token.back_off("busy", seconds=-1)
     token.refresh_from_db()
     assert vitals.condition_of(token, timezone.now()) == "ok"
 

@@ -35,15 +35,16 @@ def token(luma):
 
 
 def test_one_drain_sends_many_at_once(luma, token):
-    luma.seconds = 0.5
+    luma.seconds = 2
     for _ in range(30):
         a_generation()
+    ApiToken.objects.update(clear_at=timezone.now())
     started = time.monotonic()
     tasks.drain()
     assert set(Generation.objects.values_list("state", flat=True)) == {"processing"}
     assert len(luma.posts) == 30
     assert luma.most_at_once > 10
-    assert time.monotonic() - started < 30 * 0.5 / 3
+    assert time.monotonic() - started < 30 * 2 / 3
 
 
 def test_any_number_of_drains_send_each_row_once(luma, token):

@@ -231,7 +231,7 @@ def test_while_its_provider_only_rests_what_waits_is_not_held(root):
     token.set_enabled(False, root)
     assert waits.claim() is None
     token.set_enabled(True, root)
-    token.rest(60, "busy")
+    token.back_off("busy", seconds=60)
     assert ApiToken.objects.get() and waits.claim() is None
     waits.refresh_from_db()
     assert not waits.held_at and waits.news is None
@@ -275,7 +275,7 @@ def test_the_trail_outlives_its_token(client, root):
 
 def test_marking_as_healthy_is_written_down_where_it_changes_something(client, root):
     well, out, rests = a_token("well"), a_token("out", health="used_up"), a_token("rests")
-    rests.rest(600, "Too many requests.")
+    rests.back_off("Too many requests.", seconds=600)
     chosen = {"action": "healthy_again", "_selected_action": [well.pk, out.pk, rests.pk]}
     client.post("/admin/videos/apitoken/", chosen)
     client.post("/admin/videos/apitoken/", chosen)
@@ -541,7 +541,7 @@ def test_the_database_check_names_what_stays_closed(settings):
 
 def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, root, settings):
     closed_token(settings)
-    assert "New videos wait until one is mended." in ApiToken.objects.pool().trouble
+    assert "New videos wait until one is fixed." in ApiToken.objects.pool().trouble
     a_token()
     told = "The API token “test” is not opened by the encryption keys. The others do its work."
     assert ApiToken.objects.pool().trouble == told

@@ -20,7 +20,10 @@ class Upload:
 
 
 class TinyProvider(ThreadingHTTPServer):
-    """Answers every POST after `seconds` with `answer(path, body)`: a status and a JSON document; remembers them."""
+    """Answers every POST after `seconds` with `answer(path, body)`: a status and a JSON document; remembers them.
+
+    A document that is None is a gateway's page.
+    """
 
     daemon_threads = True
     request_queue_size = 256
@@ -30,6 +33,7 @@ class TinyProvider(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.seconds = 0.0
         self.cut = False  # take the request and hang up
+        self.headers: dict[str, str] = {}  # of every answer to a POST
         self.posts: list[dict] = []
         self.files: dict[str, bytes] = {}
         self.uploads: list[Upload] = []
@@ -69,7 +73,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         status, document = provider.answer(self.path, body)
-        self.reply(status, json.dumps(document).encode(), "application/json")
+        if document is None:
+            self.reply(status, b"<html><h1>Gateway</h1></html>", "text/html", provider.headers)
+        else:
+            self.reply(status, json.dumps(document).encode(), "application/json", provider.headers)
 
     def upload(self, content: bytes) -> None:
         provider = self.server
@@ -87,8 +94,10 @@ class _Handler(BaseHTTPRequestHandler):
         data = self.server.files.get(self.path)
         self.reply(404 if data is None else 200, data or b"", "application/octet-stream")
 
-    def reply(self, status: int, data: bytes, content_type: str) -> None:
+    def reply(self, status: int, data: bytes, content_type: str, headers: dict[str, str] | None = None) -> None:
         self.send_response(status)
+        for name, value in (headers or {}).items():
+            self.send_header(name, value)
         self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

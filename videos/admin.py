@@ -193,7 +193,12 @@ class ApiTokenAdmin(admin.ModelAdmin):
 
     @admin.display(description="in the making", ordering="in_flight")
     def load(self, token: ApiToken) -> str:
-        return f"{token.in_flight} of {token.max_in_flight}"
+        lowered = (
+            f" (the provider allows no more; {token.max_in_flight} are set)"
+            if token.limit < token.max_in_flight
+            else ""
+        )
+        return f"{token.in_flight} of {token.limit}{lowered}"
 
     @admin.display(description="today", ordering="day_used")
     def today(self, token: ApiToken) -> str:

@@ -76,7 +76,7 @@ def waiting() -> Iterator[Finding]:
         yield warn(
             f"{line.length} videos wait to be sent, the first for {_spoken(line.age(now))}"
             + (f", as {why.text}" if why else ", though a token has room."),
-            why.who if why and why.who else "Look at the worker and the tokens above.",
+            why.admin if why and why.admin else "Look at the worker and the tokens above.",
         )
     if held:
         yield warn(

@@ -23,6 +23,11 @@ def try_token(token: ApiToken, by: Member | None = None) -> Trial:
     if health:
         token.take_out(health, trial.words)
         return trial
+    if trial.verdict == "ok" and token.passed_look_up():
+        submit_later()
+        return replace(
+            trial, words=trial.words.replace("accepts it.", "accepts it, and the next video is sent with it.")
+        )
     if trial.verdict == "ok" and token.mend(by):
         submit_later()
         return replace(trial, words=trial.words.replace("accepts it.", "accepts it, and it is used again."))
@@ -41,9 +46,9 @@ def _tried(token: ApiToken) -> tuple[Trial, Health | None]:
     try:
         look_up(token, str(uuid.uuid4()))
     except provider.ProviderError as error:
-        rule = policy.POST.get(error.code)
+        rule = policy.rule_for(error)
         said = f"{error.code}: {error.message}" if error.message else error.code
-        if error.sent is not provider.Sent.MAYBE and rule and rule.token in Health.values:
+        if rule.token in Health.values:
             if error.sent is provider.Sent.NEVER:
                 return Trial("refused", f"{rule.admin} ({error.code}: the provider was not asked)"), Health(rule.token)
             return Trial("refused", f"The provider refuses it. {rule.admin} ({said})"), Health(rule.token)

@@ -14,7 +14,7 @@ from lumaweb import logs
 from lumaweb.storage_errors import problem_of
 
 from .. import download, media, provider
-from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter
+from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter, policy
 from ..models.state import SUBMITTING_AT_MOST
 from .frames import ClaimLost, Uploads
 from .queue import SUBMISSIONS, submit_later
@@ -148,7 +148,7 @@ async def _send(claim: Claim, client, uploads: Uploads, unsaved: Unsaved) -> Non
 
 
 async def _keep_refusal(outcome: Outcome, generation: Generation, unsaved: Unsaved) -> None:
-    if outcome.next_source and not _may_mean_the_source(outcome.error):
+    if outcome.next_source and not (outcome.error and policy.is_about_the_request(outcome.error)):
         outcome = replace(outcome, next_source=0)
     await unsaved.keep(outcome, partial(refuse, generation, outcome))
 
@@ -186,14 +186,6 @@ def _ready_to_send(
         if not row.filter(callback_key_hash=generation.callback_key_hash).exists():
             return None
     return request, secret
-
-
-def _may_mean_the_source(error: provider.ProviderError | None) -> bool:
-    """Whether this refusal could be about the way the video to extend was named: then the next way is worth a try."""
-    if error is None:
-        return False
-    about_the_payload = error.status in (400, 404) and error.code not in ("token_mismatched", "api_not_implemented")
-    return error.sent is provider.Sent.REFUSED and about_the_payload
 
 
 async def _source(claim: Claim) -> tuple[dict[str, str], int]:
@@ -237,6 +229,3 @@ def _is_alive(link: str, rules: download.Rules) -> bool:
 
 def _mint_clip(claim: Claim) -> str:
     return TemporaryLink.mint(claim.token.public_url, claim.generation, clip=claim.generation.parent)
-
-
-# ── Trying a token ────────────────────────────────────────────────────────────────────────────────────────────

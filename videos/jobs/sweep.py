@@ -7,8 +7,9 @@ from django.db import transaction
 
 from lumaweb.storage_errors import problem_of
 
-from ..models import Frame, Generation, Heartbeat, Leftover, UploadedFrame, usage
+from ..models import ApiToken, Frame, Generation, Heartbeat, Leftover, UploadedFrame, usage
 from ..models.state import SUBMITTING_AT_MOST
+from .probe import probe_tokens
 from .queue import MEDIA, archive_later, submit_later, waiting_calls
 from .submit import more_to_send
 from .watch import Watch
@@ -35,6 +36,7 @@ def sweep(watch: Watch | None = None) -> None:
         ask_to_save,
         empty_trash,
         Heartbeat.objects.forget_the_gone,
+        ApiToken.objects.recount_sending,
         wake,
         usage.roll_up,
     ):
@@ -105,6 +107,7 @@ def remove_leftovers() -> None:
 
 
 def wake() -> None:
-    """Have sent what waits: a token's rest is over, or the wake-up was lost with its worker."""
+    """Have sent what waits: a token's pause is over, or the wake-up was lost with its worker."""
+    probe_tokens()
     if more_to_send():
         submit_later()

@@ -1,3 +1,4 @@
+from .bounce import Bounce
 from .budget import Allowance, Balance, OverBudget, Terms
 from .change import Change
 from .event import Event
@@ -26,6 +27,7 @@ __all__ = [
     "AlreadyRequested",
     "ApiToken",
     "Balance",
+    "Bounce",
     "Change",
     "Choice",
     "Claim",

@@ -17,7 +17,8 @@ from .event import Event
 from .frame import Frame, TemporaryLink
 from .in_doubt import InDoubt
 from .leftover import Leftover
-from .news import News
+from .news import News, explain
+from .refusal import Refusal
 from .results import Results
 from .rows import GenerationQuerySet, being_extended, is_one_intention
 from .saving import Saving
@@ -42,7 +43,7 @@ from .uploading import Uploading
 logger = logging.getLogger(__name__)
 
 
-class Generation(Sending, Uploading, Results, TaskIds, InDoubt, Saving, models.Model):
+class Generation(Sending, Uploading, Refusal, Results, TaskIds, InDoubt, Saving, models.Model):
     """One video asked of the provider, from the press of the button to the saved file.
 
     The integer primary key is the order of creation; `uuid` is what the outside sees. Fields of the result are the
@@ -97,6 +98,7 @@ class Generation(Sending, Uploading, Results, TaskIds, InDoubt, Saving, models.M
     accepted_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     callback_key_hash = models.CharField(max_length=64, blank=True)
+    callback_sent = models.BooleanField(null=True, help_text="Whether the provider was told where to call back.")
     ask_at = models.DateTimeField(null=True, help_text="When to look the task up, if no news came before.")
     asked = models.PositiveIntegerField(default=0)
     search_outcome = models.CharField(
@@ -127,6 +129,7 @@ class Generation(Sending, Uploading, Results, TaskIds, InDoubt, Saving, models.M
     result_success = models.BooleanField(null=True)
     error_code = models.CharField(max_length=100, blank=True)
     error_message = models.TextField(blank=True)
+    error_status = models.PositiveSmallIntegerField(null=True, help_text="HTTP status of the POST's error.")
     trace_id = models.CharField(max_length=200, blank=True)
 
     # The copy we keep.
@@ -339,6 +342,9 @@ class Generation(Sending, Uploading, Results, TaskIds, InDoubt, Saving, models.M
         text = redact(text)
         if changes.get("error_message"):
             changes["error_message"] = redact(changes["error_message"])
+        if "error_code" in changes:
+            # The status belongs to the code beside it.
+            changes.setdefault("error_status", None)
         if changes.get("task_id"):
             only &= Q(task_id__in=[instead_of or "", changes["task_id"]])
         if trace_id:
@@ -437,18 +443,10 @@ class Generation(Sending, Uploading, Results, TaskIds, InDoubt, Saving, models.M
 
     @property
     def news(self) -> News | None:
-        """What went wrong, what it means and who can mend it; None while all is well."""
-        if self.state in (State.FAILED, State.UNCONFIRMED):
-            rule = policy.words_for(self.state, self.error_code, accepted=bool(self.accepted_at))
-            return News(rule.title, rule.text, rule.who, rule.admin)
-        if self.state == State.QUEUED and self.held_at:
-            return News(
-                "Held",
-                "Since it was asked for, this installation was restored from a backup, so it may have been sent, "
-                "or its provider was changed and another would charge for it. It is not sent until that is settled.",
-                "An admin can release it.",
-            )
-        if self.state == State.QUEUED and self.error_code:
-            rule = policy.words_for(self.state, self.error_code, accepted=False)
-            return News(rule.title, rule.text, rule.who, rule.admin)
-        return self.saving_news if self.state == State.COMPLETED else None
+        """What went wrong, what it means and what can be done; None while all is well."""
+        return self.saving_news if self.state == State.COMPLETED else explain(self)
+
+    @property
+    def is_error_ours(self) -> bool:
+        """Whether the error's message was written by Lumaweb and not by the provider."""
+        return policy.is_ours(self.error_code)

@@ -1,11 +1,63 @@
+"""A generation's state in words."""
+
 from dataclasses import dataclass
+
+from . import policy
+from .state import State
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """A state in words, for members; `admin` is for admins only."""
+    """A state in words.
+
+    who: an action for every member. ask: for members who are no admins. own: for its author, or an admin. admin: what
+    an admin reads besides.
+    """
 
     title: str
     text: str
     who: str = ""
     admin: str = ""
+    ask: str = ""
+    own: str = ""
+
+
+HELD = News(
+    "Held",
+    "After this video was requested, Lumaweb was restored from a backup, so it may have been sent before, or its "
+    "provider was changed, so that another one would charge for it. It is not sent until an admin decides.",
+    ask="Ask an admin to release it.",
+    admin="Release it under Generations if it was not sent, or adopt its task.",
+)
+
+
+def explain(row) -> News | None:
+    """Say why a row without a video is where it is; None while all is well."""
+    if row.state == State.QUEUED and row.held_at:
+        return HELD
+    if row.state not in (State.FAILED, State.UNCONFIRMED) and not (row.state == State.QUEUED and row.error_code):
+        return None
+    rule = policy.words_for(
+        row.state, row.error_code, accepted=bool(row.accepted_at or row.task_id), status=row.error_status
+    )
+    text, admin, own = rule.text, rule.admin, ""
+    if row.state == State.UNCONFIRMED:
+        callback_sent = _callback_sent(row)
+        known = policy.follow_up(
+            task_id=row.task_id,
+            callback_sent=callback_sent,
+            search_outcome=row.search_outcome,
+            is_searched_for=row.is_searched_for,
+        )
+        doing = policy.words_of(known, callback_sent=callback_sent)
+        text, admin, own = f"{text} {doing.text}", f"{admin} {doing.admin}".strip(), doing.own
+    elif row.error_code == "dismissed" and _callback_sent(row):
+        text = f"{text} If its callback still comes, the video appears here."
+    return News(rule.title, text, rule.who, admin, rule.ask, own)
+
+
+def _callback_sent(row) -> bool:
+    """Whether the provider was told where to call back; of rows of an earlier version, whether it would be now."""
+    if row.callback_sent is not None:
+        return row.callback_sent
+    return bool(row.token and row.token.public_url)

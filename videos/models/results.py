@@ -44,6 +44,9 @@ class Results:
         told = {"task_id": result.task_id, "task_via": via} if result.task_id else {}
         try:
             moved = self._take_in(result, via, told, along)
+            if via == "answer" and not (moved and self.state == State.PROCESSING) and self.token:
+                # Faster news had the row already, or this brought its end: the answer is clear all the same.
+                self.token.answered_clearly(accepted=True)
             # The step that did not come about has read the row anew: its task id is the known one.
             if not moved and told and self.task_id not in ("", result.task_id):
                 return self._hear_of_another_task(result, via, along)
@@ -78,7 +81,7 @@ class Results:
     def _failure_facts(result: provider.Result, via: str) -> dict:
         return {
             "via": via,
-            "error_code": result.error_code or "api_error",
+            "error_code": result.error_code or "task_failed",
             "error_message": result.error_message,
             "result_state": result.state,
             "result_success": result.success,
@@ -106,7 +109,7 @@ class Results:
         if self.token_id:
             # Sent back in line by mistake: its task exists, so it is not sent again.
             from_states.add(State.QUEUED)
-        accepted = self._advance(
+        return self._advance(
             from_states,
             because="accepted",
             text=f"By {via}.",
@@ -115,11 +118,9 @@ class Results:
             ask_at=now + timedelta(seconds=patience),
             error_code="",
             error_message="",
+            along=(lambda: token.answered_clearly(accepted=True)) if via == "answer" else None,
             **told,
         )
-        if accepted:
-            token.worked()
-        return accepted
 
     def _complete(self, result: provider.Result, via: str, told: dict, along: Callable[[], None] | None) -> bool:
         facts = {

@@ -1,10 +1,8 @@
-"""The sending of a generation: its claim, its request, and what an error of the POST does to its row."""
+"""The sending of a generation: its claim and its request. `refusal` has what an error of the POST does."""
 
-import random
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.db import models, transaction
 from django.db.models import Q
@@ -12,11 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from .. import provider
-from . import policy
 from .event import Event
 from .frame import TemporaryLink, digest
-from .state import ANY, QUEUED_AT_MOST, WAITING_AT_MOST, Archive, State, is_due
-from .token import ApiToken, Health
+from .state import ANY, WAITING_AT_MOST, Archive, State, is_due
+from .token import ApiToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +67,8 @@ class Sending:
                 "callback_key_hash": digest(key),
                 "error_code": "",
                 "error_message": "",
+                "error_status": None,
+                "callback_sent": bool(token.public_url),
                 "trace_id": "",
                 "claimed_on": timezone.localdate(now),
             }
@@ -88,6 +87,9 @@ class Sending:
         if self.has_frames:
             # Where no provider takes frames the row is claimed all the same, to say so instead of waiting for ever.
             candidates = [token for token in candidates if token.takes_frames(now)] or candidates
+        if self.attempts:
+            sent_back_by = set(self.bounces.values_list("token_id", flat=True))
+            candidates.sort(key=lambda token: token.pk in sent_back_by)
         return next((token for token in candidates if token.take_slot(now, self.amount)), None)
 
     def _is_of_another_provider(self) -> bool:
@@ -154,57 +156,13 @@ class Sending:
             {State.SUBMITTING},
             because="returned",
             only=only,
+            along=lambda: self.token.answered_clearly(accepted=False),
             text=f"Trying another way to name the clip, since the provider said: {error}",
             code=error.code,
             state=State.QUEUED,
             source_step=step,
             not_before=timezone.now(),
         )
-
-    def refuse(self, error: provider.ProviderError, only: Q = ANY) -> bool:
-        """The POST ended with an error: do what the policy's table says, to the token and (`only` such) to the row."""
-        now = timezone.now()
-        rule = policy.rule_for(error)
-        because = f"{rule.admin} ({error.code}: {error.message})".lstrip()
-        changes = {"error_code": error.code[:100], "error_message": error.message}
-        trace = {"trace_id": error.trace_id}
-        if rule.becomes == policy.QUEUED:
-            wait = error.retry_after or min(60, 2 ** min(self.attempts, 6)) * random.uniform(0.5, 1)
-            if self.token and rule.token == "rest":
-                self.token.rest(wait, because)
-            elif self.token and rule.token:
-                self.token.take_out(Health(rule.token), because)
-            if self.events.filter(kind="claimed", at__lt=now - QUEUED_AT_MOST).exists():
-                changes |= {"error_code": "too_late"}
-                return self._fail(
-                    {State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace
-                )
-            # The token rests, not the row: another token may have room for it at once.
-            return self._advance(
-                {State.SUBMITTING},
-                because="returned",
-                only=only,
-                text=error.message,
-                code=error.code,
-                **trace,
-                state=State.QUEUED,
-                not_before=now + timedelta(seconds=wait) if rule.row_waits else now,
-                **changes,
-                # The sweep had doubted it meanwhile, and its member may have tried again: it is not sent once more.
-            ) or self._fail({State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
-        if rule.becomes == policy.UNCONFIRMED:
-            return self._advance(
-                {State.SUBMITTING},
-                because="unanswered",
-                only=only,
-                text=error.message,
-                code=error.code,
-                **trace,
-                state=State.UNCONFIRMED,
-                ask_at=now,
-                **changes,
-            )
-        return self._fail({State.SUBMITTING, State.UNCONFIRMED}, because="refused", only=only, **changes, **trace)
 
     def interrupted(self) -> bool:
         """The worker that had claimed it is gone: what it sent, if anything, nobody knows."""

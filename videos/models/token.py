@@ -1,52 +1,33 @@
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cached_property
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models, transaction
-from django.db.models import Case, F, Q, Sum, Value, When
-from django.db.models.functions import Greatest
+from django.db.models import Case, Count, F, Q, Sum, Value, When
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from lumaweb.logs import redact
 
 from ..download import origin_of
-from .budget import Terms
 from .change import Change
-from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT
+from .circuit import AS_NEW, Circuit, Health, Probe, at_once, clock_time, has_recovered
+from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT, State
+from .token_pool import Pool
 
 
 def _fernet() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
 
 
-class Health(models.TextChoices):
-    OK = "ok", "OK"
-    LIMITED = "limited", "Limited for now"
-    USED_UP = "used_up", "Used up"
-    INVALID = "invalid", "Not valid"
-
-
 # For how long frames are not uploaded to a provider that refused one; then the next frame tries it again.
 UPLOADS_REFUSED_FOR = timedelta(hours=1)
-CAN_MEND = "An admin can mend this."
-KEY_IS_MISSING = "is not opened by the encryption keys"
 CLOSED = "token_unreadable"  # as the policy's table calls it
 
 
 class TokenUnreadable(Exception):
     """The encryption keys of this installation do not open this token."""
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Why nothing can be sent now; `key` tells one reason from another."""
-
-    key: str
-    text: str
-    who: str = ""
 
 
 def used_on(day: date) -> Case:
@@ -59,84 +40,26 @@ def last_four_of(secret: str) -> str:
     return secret[-4:] if len(secret) >= 12 else ""
 
 
-class Pool:
-    """All tokens as they are at one moment: why work waits, and what an admin has to mend."""
-
-    def __init__(self, tokens: "list[ApiToken]", now: datetime) -> None:
-        self.tokens, self.now = tokens, now
-
-    @cached_property
-    def enabled(self) -> "list[ApiToken]":
-        return [token for token in self.tokens if token.enabled]
-
-    @cached_property
-    def wait(self) -> Wait | None:
-        """Why what is queued is not sent; None while a token has room for it."""
-        usable = [token for token in self.enabled if token.is_usable(self.now)]
-        resting = [token.limited_until for token in self.enabled if token.rests(self.now)]
-        health = {token.health for token in self.enabled}
-        free = [token for token in usable if token.in_flight < token.max_in_flight]
-        if any(self._has_today(token) for token in free):
-            return None
-        if free:
-            return Wait(
-                "day", "the daily limit of the API tokens is reached. It goes on tomorrow.", "An admin can raise it."
-            )
-        if usable:
-            return Wait("busy", "all that may be made at the same time is being made. It goes on by itself.")
-        if resting:
-            until = timezone.localtime(min(resting))
-            return Wait(
-                f"rest{until:%H%M%S}", f"the provider is given a rest until {until:%H:%M}. It goes on by itself."
-            )
-        if not self.enabled:
-            missing = "every API token is paused." if self.tokens else "there is no API token yet."
-            return Wait("paused" if self.tokens else "none", missing, CAN_MEND)
-        if health == {Health.USED_UP}:
-            return Wait("used_up", "the balance of every API token is used up.", CAN_MEND)
-        if health == {Health.INVALID}:
-            return Wait("invalid", "no API token is valid.", CAN_MEND)
-        return Wait("unfit", "every API token is used up or not valid.", CAN_MEND)
-
-    def _has_today(self, token: "ApiToken") -> bool:
-        """Whether the rest of its day's limit is enough for the cheapest video."""
-        if token.daily_limit is None:
-            return True
-        terms = Terms.current()
-        cheapest = max(1, min(terms.per_generate, terms.per_extend))
-        return token.used_today(timezone.localdate(self.now)) + cheapest <= token.daily_limit
-
-    @cached_property
-    def trouble(self) -> str:
-        """What an admin should look at, in a sentence or two; "" while there is nothing."""
-        ill = [token for token in self.enabled if token.needs_mending or not token.is_readable]
-        if not ill:
-            return "" if not self.wait or not self.wait.who else f"{self.wait.text[0].upper()}{self.wait.text[1:]}"
-        words = {Health.USED_UP: "is used up", Health.INVALID: "is not valid"}
-        told = " ".join(
-            f"The API token “{token.name}” {words[token.health] if token.is_readable else KEY_IS_MISSING}."
-            for token in ill[:2]
-        )
-        more = f" {len(ill) - 2} more {'need' if len(ill) > 3 else 'needs'} you too." if len(ill) > 2 else ""
-        stuck = (self.wait and self.wait.who) or len(ill) == len(self.enabled)
-        return told + more + (" New videos wait until one is mended." if stuck else " The others do its work.")
-
-
 class ApiTokenQuerySet(models.QuerySet):
     def pool(self, now=None) -> Pool:
         return Pool(list(self), now or timezone.now())
 
     def usable(self, now=None) -> "ApiTokenQuerySet":
-        """Enabled and healthy, or rested long enough: best first."""
+        """Enabled and healthy, or with a pause that is over and no look-up to come first: best first."""
         now = now or timezone.now()
-        healthy = Q(health=Health.OK) | Q(health=Health.LIMITED, limited_until__lte=now)
+        healthy = Q(health=Health.OK) | (has_recovered(now) & ~Q(probe=Probe.LOOK_UP))
         return self.filter(healthy, enabled=True).order_by("priority", "in_flight", "pk")
 
     def with_room(self, now=None, amount: int = 1) -> "ApiTokenQuerySet":
-        """Usable, with a slot free and this much (thousandths of a credit) left of the day's limit."""
-        today = timezone.localdate(now)
-        spare = Q(daily_limit=None) | Q(daily_limit__gte=used_on(today) + amount)
-        return self.usable(now).filter(spare, in_flight__lt=F("max_in_flight"))
+        """Usable, with a slot and a POST free and this much (thousandths of a credit) left of the day's limit."""
+        now = now or timezone.now()
+        spare = Q(daily_limit=None) | Q(daily_limit__gte=used_on(timezone.localdate(now)) + amount)
+        slot = Q(in_flight__lt=F("max_in_flight"), sending__lt=at_once(now))
+        return self.usable(now).filter(spare, slot, in_flight__lt=Coalesce(F("effective_limit"), F("max_in_flight")))
+
+    def awaiting_look_up(self, now=None) -> "ApiTokenQuerySet":
+        """Paused for doubtful answers until just now: a free look-up has to come before the next request."""
+        return self.filter(has_recovered(now or timezone.now()), enabled=True, probe=Probe.LOOK_UP)
 
     def most_left(self, now=None) -> int | None:
         """The most that one with room has left of its day, in thousandths of a credit. None: no limit."""
@@ -158,9 +81,18 @@ class ApiTokenQuerySet(models.QuerySet):
         """Count the slots anew from the rows, where the rows are not those the counts were made with."""
         for token in self:
             token.in_flight = token.generations.filter(state__in=HOLDS_A_SLOT).count()
+            token.sending = token.generations.filter(state=State.SUBMITTING).count()
             counted = token.generations.filter(state__in=COUNTS_FOR_THE_DAY, claimed_on=token.day)
             token.day_used = counted.aggregate(sum=Sum("amount"))["sum"] or 0
-            token.save(update_fields=["in_flight", "day_used"])
+            token.save(update_fields=["in_flight", "sending", "day_used"])
+
+    def recount_sending(self) -> None:
+        """Correct the number of POSTs under way, which processes of an earlier version do not count."""
+        counted = Count("generations", filter=Q(generations__state=State.SUBMITTING))
+        for token in self.filter(sending__gt=0).annotate(submitting=counted):
+            if token.sending != token.submitting:
+                # Where a claim or an answer came in between, its own count is right, and the next sweep looks again.
+                self.filter(pk=token.pk, sending=token.sending).update(sending=token.submitting)
 
     def sole_provider(self, base_url: str, by=None) -> int:
         """Pause the tokens of every other provider: new work goes to one at a time. Answers how many were paused."""
@@ -185,11 +117,11 @@ class ApiTokenQuerySet(models.QuerySet):
         out = self.filter(health=Health.INVALID, last_error__contains=f"({CLOSED}:")
         return sum(token.mend() for token in out if token.is_readable)
 
-    def take_over(self, base_url: str, secret: str, name: str) -> tuple["ApiToken", bool]:
+    def take_over(self, base_url: str, secret: str, name: str, **settings: int) -> tuple["ApiToken", bool]:
         """Make this secret the first token of its provider, and say whether it is new to the pool.
 
-        Where one is in use already, they are an admin's matter, and that one stays the first. A row of this name
-        that no key opens is given the secret anew, where it may have been this one.
+        `settings` are those of a new one. Where one is in use already, they are an admin's matter, and that one stays
+        the first. A row of this name that no key opens is given the secret anew, where it may have been this one.
         """
         with transaction.atomic():
             if connection.vendor == "postgresql":
@@ -206,14 +138,14 @@ class ApiTokenQuerySet(models.QuerySet):
                     return token, False
             if in_use := [token for token in there if token.is_readable]:
                 return in_use[0], False
-            token = ApiToken(base_url=base_url, name=name)
+            token = ApiToken(base_url=base_url, name=name, **settings)
             token.secret = secret
             token.save()
             token.note(None, f"added for {base_url}")
             return token, True
 
 
-class ApiToken(models.Model):
+class ApiToken(Circuit):
     """A bearer token of one provider. Its secret is stored encrypted and is never shown again."""
 
     name = models.CharField(max_length=80, help_text="What you call it, for example the account it belongs to.")
@@ -225,20 +157,17 @@ class ApiToken(models.Model):
     priority = models.PositiveSmallIntegerField(default=10, help_text="The lowest number is used first.")
     max_in_flight = models.PositiveIntegerField(
         "at the same time",
-        default=100,
+        default=5,
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],
-        help_text="How many videos may be in the making with this token at the same time.",
+        help_text="How many videos may be in the making with this token at the same time. The provider's own limit "
+        "is 5 unless your account has another; it is found out where this number is higher.",
     )
-    in_flight = models.PositiveIntegerField(default=0, editable=False)
     daily_limit = models.PositiveBigIntegerField(
         null=True, blank=True, help_text="How much may be sent with it in a day; empty: no limit."
     )
     day = models.DateField(null=True, editable=False)
     day_used = models.BigIntegerField(default=0, editable=False)
     enabled = models.BooleanField(default=True, help_text="Off: nothing new is sent with it.")
-    health = models.CharField(max_length=10, choices=Health, default=Health.OK, editable=False)
-    limited_until = models.DateTimeField(null=True, blank=True, editable=False)
-    last_error = models.CharField(max_length=300, blank=True, editable=False)
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     uploads_refused_at = models.DateTimeField(null=True, blank=True, editable=False)
     uploads_refusal = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)
@@ -255,10 +184,7 @@ class ApiToken(models.Model):
 
     def is_usable(self, now: datetime) -> bool:
         """Whether `usable` would choose it."""
-        return self.enabled and not self.needs_mending and not self.rests(now)
-
-    def rests(self, now: datetime) -> bool:
-        return self.health == Health.LIMITED and bool(self.limited_until) and self.limited_until > now
+        return self.enabled and not (self.needs_mending or self.rests(now) or self.awaits_look_up(now))
 
     @property
     def needs_mending(self) -> bool:
@@ -271,9 +197,12 @@ class ApiToken(models.Model):
             return "Not opened by the encryption keys"
         if not self.enabled:
             return "Paused" if not self.needs_mending else f"Paused; {self.get_health_display().lower()}"
-        if self.rests(timezone.now()):
-            return f"Rests until {timezone.localtime(self.limited_until):%H:%M:%S}"
-        # A rest that is over ends with the next video it is used for.
+        now = timezone.now()
+        if self.rests(now) and self.limited_until:
+            return f"Backs off until {clock_time(self.limited_until, now)}"
+        if self.awaits_look_up(now):
+            return "Checking whether the provider answers"
+        # A pause that is over ends with the next video it is used for.
         return Health.OK.label if self.health == Health.LIMITED else self.get_health_display()
 
     @property
@@ -346,17 +275,27 @@ class ApiToken(models.Model):
         return bool(
             ApiToken.objects.with_room(now, amount)
             .filter(pk=self.pk)
-            .update(in_flight=F("in_flight") + 1, last_used_at=now, day_used=used_on(today) + amount, day=today)
+            .update(
+                in_flight=F("in_flight") + 1,
+                sending=F("sending") + 1,
+                last_used_at=now,
+                day_used=used_on(today) + amount,
+                day=today,
+            )
         )
 
     @staticmethod
     def move(pk: int | None, claimed_on: date | None, amount: int, before: str, after: str) -> None:
         """Follow a generation from one state to another, whatever the limits say: the work is there, or gone."""
         slots = (after in HOLDS_A_SLOT) - (before in HOLDS_A_SLOT)
+        posts = (after == State.SUBMITTING) - (before == State.SUBMITTING)
         used = ((after in COUNTS_FOR_THE_DAY) - (before in COUNTS_FOR_THE_DAY)) * amount
-        if pk and (slots or used):
+        if pk and (slots or posts or used):
             # Never below none: a count that had drifted must not keep a video from being recorded.
-            counts: dict = {"in_flight": Greatest(F("in_flight") + slots, 0)}
+            counts: dict = {
+                "in_flight": Greatest(F("in_flight") + slots, 0),
+                "sending": Greatest(F("sending") + posts, 0),
+            }
             if used:
                 counts["day_used"] = F("day_used") + Case(When(day=claimed_on, then=Value(used)), default=Value(0))
             ApiToken.objects.filter(pk=pk).update(**counts)
@@ -365,14 +304,6 @@ class ApiToken(models.Model):
         """Write into the audit trail what was done with it. Its name is part of the words, which outlive the row."""
         end = "" if what.endswith((".", ")")) else "."
         Change.objects.note(by, redact(f"API token “{self.name}”: {what}{end}"), token=self)
-
-    def rest(self, seconds: float, because: str) -> None:
-        """Send nothing new with it for a while; a longer rest that is already on stays."""
-        until = timezone.now() + timedelta(seconds=seconds)
-        earlier = Q(limited_until__isnull=True) | Q(limited_until__lt=until)
-        ApiToken.objects.filter(earlier, pk=self.pk, health__in=[Health.OK, Health.LIMITED]).update(
-            health=Health.LIMITED, limited_until=until, last_error=redact(because)[:300]
-        )
 
     def take_out(self, health: Health, because: str) -> None:
         """Send nothing new with it until an admin mends it."""
@@ -399,7 +330,7 @@ class ApiToken(models.Model):
         """Use it again before its rest is over; False where it has none."""
         with transaction.atomic():
             resting = ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED)
-            ended = bool(resting.update(health=Health.OK, limited_until=None, last_error=""))
+            ended = bool(resting.update(**AS_NEW))
             if ended:
                 self.note(by, "its rest was ended")
         return ended
@@ -407,11 +338,11 @@ class ApiToken(models.Model):
     def rotate(self, secret: str, by) -> None:
         """A new secret in the same row: what was made with the old one stays this token's; the old one is gone."""
         self.secret = secret
-        self.health, self.limited_until, self.last_error = Health.OK, None, ""
+        for name, value in AS_NEW.items():
+            setattr(self, name, value)
         self.uploads_refused_at, self.uploads_refusal = None, ""
-        stored = ["encrypted", "last_four", "health", "limited_until", "last_error"]
         with transaction.atomic():
-            self.save(update_fields=[*stored, "uploads_refused_at", "uploads_refusal"])
+            self.save(update_fields=["encrypted", "last_four", *AS_NEW, "uploads_refused_at", "uploads_refusal"])
             self.note(by, "a new secret" + (f", which ends with {self.last_four}" if self.last_four else ""))
 
     def set_enabled(self, enabled: bool, by=None, because: str = "") -> bool:
@@ -421,9 +352,3 @@ class ApiToken(models.Model):
             if changed:
                 self.note(by, f"{'resumed' if enabled else 'paused'}{because}")
         return bool(changed)
-
-    def worked(self) -> None:
-        """The provider accepted work: whatever rest there was is over."""
-        ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED, limited_until__lte=timezone.now()).update(
-            health=Health.OK, limited_until=None, last_error=""
-        )

@@ -104,7 +104,7 @@ class _Installation:
         yield _gauge("lumaweb_token_condition", "1 for the condition a token is in.", condition)
         load = [(label, token.in_flight) for label, token in tokens]
         yield _gauge("lumaweb_token_in_flight", "Videos in the making with a token.", load)
-        room = [(label, token.max_in_flight) for label, token in tokens]
+        room = [(label, token.limit) for label, token in tokens]
         yield _gauge("lumaweb_token_in_flight_limit", "How many there may be.", room)
 
     def _queue(self, now) -> Iterator[Metric]:

@@ -24,6 +24,7 @@ from videos.views.account import setup_code
 PARTS = ("sandbox", "web", "worker", "ticker")
 SANDBOX = "Sandbox"
 SANDBOX_TOKEN = "sandbox"
+SANDBOX_IN_FLIGHT = 100  # it has no limit of its own
 ASK_EVERY = 15.0  # seconds between two requests for a heartbeat
 LATE = timedelta(seconds=20)
 SEVERAL = 4  # requests at once, when other machines were faster
@@ -135,7 +136,7 @@ def choose_provider() -> bool:
             # What was asked of another cannot be claimed for the provider that follows. Everybody is to see it at once.
             Generation.objects.hold(but=settings.LUMA_BASE_URL)
         return False
-    ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX)
+    ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX, max_in_flight=SANDBOX_IN_FLIGHT)
     for token in at_sandbox:
         token.set_enabled(True, None, ", as there is no other provider")
     return True

@@ -1,0 +1,48 @@
+"""What follows from each thing that can happen to a request: the one place that decides it."""
+
+from .follow_up import WORDS as FOLLOW_UP
+from .follow_up import FollowUp, follow_up, words_of
+from .judge import is_about_the_request, is_ours, rule_for, words_for
+from .page import as_markdown
+from .rules import (
+    ADDRESS,
+    BACKS_OFF,
+    BY_STATUS,
+    DOUBT,
+    DOUBTED,
+    FAILED,
+    LIMITED,
+    POST,
+    QUEUED,
+    STAYS,
+    SUSPECT,
+    TASK,
+    UNCONFIRMED,
+    Rule,
+)
+
+__all__ = [
+    "ADDRESS",
+    "BACKS_OFF",
+    "BY_STATUS",
+    "DOUBT",
+    "DOUBTED",
+    "FAILED",
+    "FOLLOW_UP",
+    "LIMITED",
+    "POST",
+    "QUEUED",
+    "STAYS",
+    "SUSPECT",
+    "TASK",
+    "UNCONFIRMED",
+    "FollowUp",
+    "Rule",
+    "as_markdown",
+    "follow_up",
+    "is_about_the_request",
+    "is_ours",
+    "rule_for",
+    "words_for",
+    "words_of",
+]

@@ -1,0 +1,68 @@
+"""What Lumaweb does about a request that may have been carried out, and how that is said."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+LOOK_FOR_IT = "Look for it in the provider's console before anyone retries it; if it is there, adopt it by its task ID."
+BY_CALLBACK = "If the provider makes it, its callback brings the video here."
+GIVE_UP = "Retry it if a second charge is acceptable, or dismiss it."
+
+
+class FollowUp(StrEnum):
+    """How news of a request in doubt can still come."""
+
+    LOOK_UP = "task ID known"
+    OFFERED = "tasks offered"
+    SEARCH = "searched for"
+    CALLBACK = "callback expected"
+    NOT_LISTED = "search over"
+    NOTHING = "no list of tasks"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """text: what everybody reads. own: what its author, or an admin, can do. admin: what an admin reads besides."""
+
+    text: str
+    own: str = ""
+    admin: str = ""
+
+
+WORDS = {
+    FollowUp.LOOK_UP: Words("Lumaweb looks it up at the provider by its task ID."),
+    FollowUp.OFFERED: Words("The provider lists tasks that may be this video.", "Choose the right one.", LOOK_FOR_IT),
+    FollowUp.SEARCH: Words("Lumaweb searches the provider's list of tasks for it.", "", LOOK_FOR_IT),
+    FollowUp.CALLBACK: Words(BY_CALLBACK, "", LOOK_FOR_IT),
+    FollowUp.NOT_LISTED: Words(
+        "The provider's list of tasks did not have it, and Lumaweb no longer searches for it.", GIVE_UP, LOOK_FOR_IT
+    ),
+    FollowUp.NOTHING: Words(
+        "Lumaweb cannot look it up: the provider neither lists its tasks nor sends a callback for this one.",
+        GIVE_UP,
+        LOOK_FOR_IT,
+    ),
+}
+
+
+def follow_up(*, task_id: str, callback_sent: bool, search_outcome: str, is_searched_for: bool) -> FollowUp:
+    """Choose what is said of an unconfirmed row: the one place that knows what is really being done about it.
+
+    search_outcome: of the latest search in the provider's list, "" before the first; is_searched_for: another follows.
+    """
+    if task_id:
+        return FollowUp.LOOK_UP
+    if search_outcome == "offered":
+        return FollowUp.OFFERED
+    if is_searched_for and search_outcome != "unavailable":
+        return FollowUp.SEARCH
+    if callback_sent:
+        return FollowUp.CALLBACK
+    return FollowUp.NOT_LISTED if search_outcome == "not_found" else FollowUp.NOTHING
+
+
+def words_of(known: FollowUp, *, callback_sent: bool) -> Words:
+    """Say what is being done; a callback may come besides everything but look-ups."""
+    words = WORDS[known]
+    if callback_sent and known in (FollowUp.OFFERED, FollowUp.SEARCH):
+        return Words(f"{words.text} {BY_CALLBACK}", words.own, words.admin)
+    return words

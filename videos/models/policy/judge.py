@@ -1,0 +1,93 @@
+"""Which rule an outcome falls under."""
+
+from ... import provider
+from .rules import (
+    BAD_REQUEST,
+    DOUBT,
+    FAILED,
+    FORMER,
+    INVALID_TOKEN,
+    LIMIT,
+    NEVER_SENT,
+    NOT_THE_API,
+    OURS,
+    POST,
+    QUEUED,
+    REDIRECTED,
+    TASK,
+    TOO_LARGE,
+    UNCONFIRMED,
+    UNEXPLAINED,
+    UNKNOWN_DOUBT,
+    UNKNOWN_TASK,
+    USED_UP,
+    Rule,
+)
+
+_BY_STATUS = {
+    400: BAD_REQUEST,
+    401: INVALID_TOKEN,
+    402: USED_UP,
+    404: NOT_THE_API,
+    413: TOO_LARGE,
+    422: BAD_REQUEST,
+    429: LIMIT,
+}
+
+
+def rule_for(error: provider.ProviderError) -> Rule:
+    """Return the rule for a POST that ended with this error.
+
+    Where the request may have arrived, no code turns that into a refusal or has it sent again.
+    """
+    if error.sent is provider.Sent.MAYBE:
+        return DOUBT.get(error.code, UNKNOWN_DOUBT)
+    if error.sent is provider.Sent.NEVER:
+        return POST.get(error.code, NEVER_SENT)
+    return POST.get(error.code) or by_status(error.code, error.status)
+
+
+def by_status(code: str, status: int | None) -> Rule:
+    """Return the rule for a refusal whose code is not known; `http_…` is the code of a page not the provider's."""
+    if status is not None and 300 <= status < 400:
+        return REDIRECTED
+    if status != 429 and code.startswith("http_"):
+        return NOT_THE_API
+    return _BY_STATUS.get(status or 0, UNEXPLAINED)
+
+
+def is_about_the_request(error: provider.ProviderError) -> bool:
+    """Whether another form of the same request may be accepted: its payload, or a video it names, was refused."""
+    if error.sent is not provider.Sent.REFUSED or error.status not in (400, 404, 422):
+        return False
+    if error.code in POST:
+        return POST[error.code].becomes == FAILED
+    return error.status != 404 or not (error.code.startswith("http_") or error.code == "not_found")
+
+
+def is_ours(code: str) -> bool:
+    """Whether Lumaweb gave this code, and the message with it, and not the provider."""
+    return code in OURS
+
+
+def words_for(state: str, code: str, *, accepted: bool, status: int | None = None) -> Rule:
+    """Return the rule that explains a row in this state with this code and HTTP status.
+
+    accepted: the provider has, or had, a task of it. The status is not known of rows of an earlier version.
+    """
+    if state == UNCONFIRMED:
+        return DOUBT.get(code, UNKNOWN_DOUBT)
+    if accepted and state == FAILED:
+        return TASK.get(code) or _ending_as(state, code) or UNKNOWN_TASK
+    known = _ending_as(state, code) or (TASK.get(code) if state == FAILED else None)
+    if known:
+        return known
+    rule = by_status(code, status)
+    if rule.becomes == state:
+        return rule
+    return NEVER_SENT if state == QUEUED else UNEXPLAINED
+
+
+def _ending_as(state: str, code: str) -> Rule | None:
+    rule = POST.get(code) or FORMER.get(code)
+    return rule if rule and rule.becomes == state else None

@@ -1,0 +1,70 @@
+"""The tables as a page to read."""
+
+from collections.abc import Mapping
+
+from ..circuit import Health
+from .follow_up import WORDS as FOLLOW_UP
+from .rules import ADDRESS, BACKS_OFF, BY_STATUS, DOUBT, DOUBTED, LIMITED, POST, STAYS, SUSPECT, TASK, Rule
+
+TOKENS = {
+    STAYS: "stays",
+    BACKS_OFF: "pauses, up to a minute",
+    ADDRESS: "pauses, up to a minute",
+    LIMITED: "pauses; fewer videos at the same time",
+    DOUBTED: "pauses after the second in a row, or at once after a 503",
+    SUSPECT: "pauses after the third video in a row",
+}
+
+
+def as_markdown() -> str:
+    """Write the tables as Markdown."""
+    lines = [
+        "# What follows from each outcome",
+        "",
+        "Written by `manage.py policy` from `videos/models/policy/rules.py`, which is what happens. Within 4xx a known",
+        "code decides, and an unknown one is judged by its status. A request that may have arrived is never repeated",
+        "by Lumaweb, whatever its code says. Sentences in italics are for members who are no admins.",
+        "",
+        "A video that every healthy token sends back with an answer that is not the provider's, while others pass,",
+        "fails as `sent_back`.",
+    ]
+    for title, table in (
+        ("A request that was refused or not sent", POST),
+        ("A request that may have been carried out", DOUBT),
+        ("An error without a known code, by its HTTP status", BY_STATUS),
+        ("A task that was accepted", TASK),
+    ):
+        lines += ["", f"## {title}", "", "| outcome | generation | token | sent again | everyone reads | admin reads |"]
+        lines += ["| --- | --- | --- | --- | --- | --- |"]
+        lines += [_row(names, rule) for names, rule in _grouped(table)]
+    lines += [
+        "",
+        "## What is being done about an unconfirmed video",
+        "",
+        "While a callback may come besides, that is said too.",
+        "",
+        "| known of it | everyone reads besides | its author or an admin reads | admin reads |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| {known} | {words.text} | {words.own} | {words.admin} |" for known, words in FOLLOW_UP.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _grouped(table: Mapping[str, Rule]) -> list[tuple[list[str], Rule]]:
+    """One entry for all names of the same rule."""
+    groups: list[tuple[list[str], Rule]] = []
+    for name, rule in table.items():
+        same = next((names for names, known in groups if known == rule), None)
+        if same is None:
+            groups.append(([name], rule))
+        else:
+            same.append(name)
+    return groups
+
+
+def _row(names: list[str], rule: Rule) -> str:
+    token = TOKENS.get(rule.token) or f"disabled: {Health(rule.token).label.lower()}"
+    asked = f"_{rule.ask}_" if rule.ask else ""
+    words = " ".join(filter(None, (f"**{rule.title}.**", rule.text, rule.who, asked)))
+    names_in_code = ", ".join(f"`{name}`" for name in names)
+    return f"| {names_in_code} | {rule.becomes} | {token} | {rule.again or 'never'} | {words} | {rule.admin} |"

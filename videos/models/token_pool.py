@@ -1,0 +1,135 @@
+"""All API tokens at one moment: why work waits, and what an admin has to do."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+
+from django.utils import timezone
+
+from .budget import Terms
+from .circuit import Health, clock_time
+
+KEY_IS_MISSING = "is not opened by the encryption keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Why nothing can be sent now; `key` tells one reason from another.
+
+    `ask` is for members who are no admins, `admin` says to admins what they can do.
+    """
+
+    key: str
+    text: str
+    ask: str = ""
+    admin: str = ""
+
+
+BUSY = Wait("busy", "the maximum number of videos is being sent or made. The next one follows automatically.")
+DAY = Wait(
+    "day",
+    "the daily limit of the API tokens is reached. Sending resumes tomorrow.",
+    "An admin can raise the limit.",
+    "You can raise the limit under API tokens.",
+)
+PROBE = Wait("probe", "Lumaweb is checking whether the provider answers again. Sending resumes automatically.")
+NONE = Wait("none", "there is no API token yet.", "Ask an admin to add one.", "Add one under API tokens.")
+PAUSED = Wait("paused", "every API token is paused.", "Ask an admin to resume one.", "Resume one under API tokens.")
+USED_UP = Wait(
+    "used_up",
+    "the balance of every API token is used up.",
+    "Ask an admin to top it up.",
+    "Top it up, then mark the token as healthy under API tokens.",
+)
+INVALID = Wait(
+    "invalid",
+    "no API token is valid.",
+    "Ask an admin to fix the API tokens.",
+    "Enter a valid one under API tokens.",
+)
+UNFIT = Wait(
+    "unfit",
+    "every API token is used up or not valid.",
+    "Ask an admin to fix the API tokens.",
+    "Top one up or enter a valid one under API tokens.",
+)
+
+
+class Pool:
+    """All tokens at one moment."""
+
+    def __init__(self, tokens: list, now: datetime) -> None:
+        self.tokens, self.now = tokens, now
+
+    @cached_property
+    def enabled(self) -> list:
+        return [token for token in self.tokens if token.enabled]
+
+    @cached_property
+    def wait(self) -> Wait | None:
+        """Why queued videos are not sent; None while a token has room for one."""
+        usable = [token for token in self.enabled if token.is_usable(self.now)]
+        free = [
+            token for token in usable if token.in_flight < token.limit and token.sending < token.posts_at_once(self.now)
+        ]
+        if any(self._has_today(token) for token in free):
+            return None
+        if free:
+            return DAY
+        if usable:
+            return BUSY
+        return self._pause() or self._disabled()
+
+    def _pause(self) -> Wait | None:
+        if any(token.awaits_look_up(self.now) for token in self.enabled):
+            return PROBE
+        resting = [token.limited_until for token in self.enabled if token.rests(self.now)]
+        if not resting:
+            return None
+        until = min(resting)
+        return Wait(
+            f"rest{timezone.localtime(until):%d%H%M%S}",
+            f"sending is paused until {clock_time(until, self.now)}, because the provider was busy, not reachable or "
+            "gave no clear answer. It resumes automatically.",
+            admin="The last error under API tokens says more.",
+        )
+
+    def _disabled(self) -> Wait:
+        health = {token.health for token in self.enabled}
+        if not self.enabled:
+            return PAUSED if self.tokens else NONE
+        return {frozenset({Health.USED_UP}): USED_UP, frozenset({Health.INVALID}): INVALID}.get(
+            frozenset(health), UNFIT
+        )
+
+    def _has_today(self, token) -> bool:
+        """Whether the rest of its day's limit is enough for the cheapest video."""
+        if token.daily_limit is None:
+            return True
+        terms = Terms.current()
+        cheapest = max(1, min(terms.per_generate, terms.per_extend))
+        return token.used_today(timezone.localdate(self.now)) + cheapest <= token.daily_limit
+
+    @cached_property
+    def trouble(self) -> str:
+        """What an admin should look at, in a sentence or two; "" while there is nothing."""
+        ill = [token for token in self.enabled if token.needs_mending or not token.is_readable]
+        suspect = [token for token in self.enabled if token not in ill and token.is_suspect]
+        if not ill and not suspect:
+            return f"{self.wait.text[0].upper()}{self.wait.text[1:]}" if self.wait and self.wait.ask else ""
+        words = {Health.USED_UP: "is used up", Health.INVALID: "is not valid"}
+        told = [
+            f"The API token “{token.name}” {words[token.health] if token.is_readable else KEY_IS_MISSING}."
+            for token in ill[:2]
+        ]
+        if len(ill) > 2:
+            told.append(f"{len(ill) - 2} more {'need' if len(ill) > 3 else 'needs'} you too.")
+        told += [
+            f"The provider refuses one video after another sent with the API token “{token.name}”, without a known "
+            "reason."
+            for token in suspect[:1]
+        ]
+        if ill:
+            stuck = (self.wait and self.wait.ask) or len(ill) == len(self.enabled)
+            told.append("New videos wait until one is fixed." if stuck else "The others do its work.")
+        return " ".join(told)
