@@ -121,7 +121,7 @@ def test_a_provider_that_hangs_holds_up_no_other(luma, token, provider, monkeypa
     assert Generation.objects.get(pk=hangs.pk).ask_at > timezone.now()
 
 
-def test_a_token_that_is_refused_is_disabled_and_its_rows_say_so_until_it_has_a_new_secret(luma, token):
+def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a_new_secret(luma, token, client):
     row = runs(token, "task-1")
     luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "revoked"}})
     polling.ask()
@@ -129,6 +129,8 @@ def test_a_token_that_is_refused_is_disabled_and_its_rows_say_so_until_it_has_a_
     now = Generation.objects.get(pk=row.pk)
     assert (token.health, now.state, now.error_code) == ("invalid", "processing", "token_refused")
     assert now.version == row.version + 1, "open pages show it"
+    client.force_login(now.member)
+    assert "no longer accepts the API token that requested it" in client.get("/").content.decode()
     assert now.events.filter(kind="look_ups_stopped").exists()
     assert now.ask_at > timezone.now() + timezone.timedelta(seconds=REFUSED_AGAIN - 10)
     polling.ask()

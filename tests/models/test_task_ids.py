@@ -246,7 +246,8 @@ def test_two_answers_with_one_task_are_told_on_both_rows_at_once(two):
     assert (other.state, other.task_id, other.error_code) == ("unconfirmed", "", "same_task")
     assert str(other.uuid) in one.events.get(kind="same_task").text
     assert str(one.uuid) in other.events.get(kind="same_task").text
-    assert other.news is not None
+    assert "one video or two" in other.news.text
+    assert one.news.title == other.news.title == "Same task as another video"
     assert in_flight_is_right()
     assert Generation.objects.stuck_submitting().count() == 0
     # The video is the first one's, which goes on saying so.

@@ -37,6 +37,7 @@ from .state import (
     State,
 )
 from .task_ids import TaskIds
+from .task_news import task_news
 from .token import ApiToken
 from .uploading import Uploading
 
@@ -444,6 +445,8 @@ class Generation(Sending, Uploading, Refusal, Results, TaskIds, InDoubt, Saving,
     @property
     def news(self) -> News | None:
         """What went wrong, what it means and what can be done; None while all is well."""
+        if said := task_news(self.state, self.error_code):
+            return said
         return self.saving_news if self.state == State.COMPLETED else explain(self)
 
     @property

@@ -267,7 +267,7 @@ FORMER = {
 # What Lumaweb says of what it did or met, besides the provider's words.
 OURS = frozenset(
     {"not_sent", "no_answer", "unreadable", "interrupted", "token_unreadable", "source_gone", "frame_gone"}
-    | {"storage_down", "no_public_address", "too_late", "overdue", "dismissed"}
+    | {"storage_down", "no_public_address", "too_late", "overdue", "dismissed", "same_task", "token_refused"}
 )
 
 # A request that may have been carried out: the provider's code never decides, it only chooses the words.
