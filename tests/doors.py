@@ -87,6 +87,10 @@ class Team:
         self.trashed.trash(self.ada)
         self.failed = self._sent()
         self.failed.record(failure("task-3"), "callback")
+        self.lost = self._sent()
+        self.lost.record(running("task-4"), "answer")
+        self.lost.record(a_result("task-4"), "callback")
+        self.lost.save_failed("The link answers 404.", for_good=True, retry_in=0)
         self.unconfirmed = self._sent()
         self.unconfirmed.interrupted()
         listed = provider.ListedTask(provider.Result("task-offered"), None)
@@ -158,6 +162,7 @@ ABOUT = {
     "dismissal": _about("unconfirmed"),
     "adoption": _about("unconfirmed"),
     "retries": _about("failed"),
+    "saving": _about("lost"),
     "restoration": _about("trashed"),
     "deletion": _about("trashed"),
     "upload": _about("frame"),

@@ -23,7 +23,8 @@ from .factories import a_generation
 from .installation import ROOT, Installation
 
 PEOPLE = """
-import hashlib, uuid
+import hashlib, tempfile, uuid
+from pathlib import Path
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django_q.models import OrmQ
@@ -32,6 +33,10 @@ from videos import provider
 from videos.models import (
     ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share, Submission
 )
+
+from tests.films import a_film, with_mark
+
+FILM = a_film(Path(tempfile.mkdtemp(), "film.mp4"), seconds=1)
 
 def ask(prompt):
     return Submission.objects.open(Member.objects.first(), uuid.uuid4(), 1, prompt=prompt)[0].generations.get()
@@ -42,7 +47,7 @@ def film(prompt):
     result = provider.Result(str(uuid.uuid4()), provider.Status.COMPLETED, video_url="https://example.com/v.mp4")
     generation.record(result, "callback")
     base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}"
-    data = generation.uuid.bytes * 5000
+    data = with_mark(FILM, generation.uuid.bytes * 5000)
     names = {kind: default_storage.save(base + end, ContentFile(data))
              for kind, end in (("video_file", ".mp4"), ("thumbnail_file", ".jpg"), ("poster_file", ".webp"))}
     generation.saved(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), duration=1.0, **names)

@@ -14,7 +14,8 @@ from PIL import Image
 from videos import media_check
 from videos.media_check import Incomplete, NotAVideo, check_whole
 
-RATE, SECONDS = 24, 3
+from .films import SECONDS, a_film
+
 FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
 # How a muxer may lay out one film: where its index stands, and whether sizes are known from the start.
 LAYOUTS = {
@@ -25,25 +26,6 @@ LAYOUTS = {
     "fragments after a first part": {"movflags": "frag_keyframe"},
     "fragments with an index of segments": {"movflags": "dash+delay_moov+global_sidx+frag_keyframe"},
 }
-
-
-def a_film(path: Path, codec: str = "h264", sound: bool = False, seconds: float = SECONDS, **options) -> bytes:
-    noise = np.random.default_rng(1)
-    with av.open(str(path), "w", format="mp4", options=options) as container:
-        stream = container.add_stream(codec, rate=RATE)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        stream.codec_context.gop_size = RATE // 2
-        voice = container.add_stream("aac", rate=44100, layout="mono") if sound else None
-        for _ in range(int(seconds * RATE)):
-            picture = noise.integers(0, 255, (48, 64, 3), dtype=np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
-        for number in range(int(seconds * 44100 / 1024) if voice else 0):
-            samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), dtype=np.float32), "fltp", "mono")
-            samples.sample_rate, samples.pts = 44100, number * 1024
-            container.mux(voice.encode(samples))
-        for each in filter(None, (stream, voice)):
-            container.mux(each.encode())
-    return path.read_bytes()
 
 
 @pytest.fixture(scope="module")

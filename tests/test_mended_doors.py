@@ -24,7 +24,7 @@ from django.utils import timezone
 from PIL import Image
 
 from lumaweb import environment
-from videos import download, media
+from videos import media
 from videos.forms import SetupForm
 from videos.models import ApiToken, Frame, Generation, Member, State, Submission, TemporaryLink
 from videos.views.account import setup_code
@@ -61,7 +61,7 @@ def test_the_way_back_after_the_sign_in_is_quoted():
 
 
 @pytest.mark.parametrize("headers", [NO_ADDRESS, {"HX-Request": "true"}], ids=["no address", "not said"])
-@pytest.mark.parametrize("act", ["trash", "restoration", "deletion", "cancellation", "dismissal", "retries"])
+@pytest.mark.parametrize("act", ["trash", "restoration", "deletion", "cancellation", "dismissal", "retries", "saving"])
 def test_every_act_goes_without_the_page_it_was_made_on(client, ada, act, headers):
     generation = a_generation(ada)
     if act == "restoration":
@@ -385,11 +385,8 @@ def test_a_thumbnail_that_is_a_bomb_is_done_without(monkeypatch, error):
     def bomb(*_, **__):
         raise error
 
-    generation = a_generation()
-    generation.token, generation.thumbnail_url = a_token(), "https://platform.cdn.acedata.cloud/t.jpg"
-    monkeypatch.setattr(download, "fetch", lambda *_: None)
     monkeypatch.setattr(Image, "open", bomb)
-    assert media._thumbnail(generation) is None
+    assert media._read_thumbnail(b"a bomb") is None
 
 
 def test_a_saved_file_and_its_folders_are_put_on_the_disk(monkeypatch):

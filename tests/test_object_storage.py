@@ -32,10 +32,10 @@ from videos.models import Frame, Generation, Heartbeat, Leftover, Share, Tempora
 from videos.views import delivery
 
 from .factories import a_generation, a_member, a_result, a_token, running
+from .films import a_film as a_film_of_noise
 from .installation import Installation
 from .s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
 from .test_backup import FURNISH, LOOK
-from .test_media_check import a_film as a_film_of_a_second
 from .test_tasks import a_film
 from .tiny_provider import TinyProvider
 
@@ -634,7 +634,7 @@ def test_only_a_whole_file_reaches_the_bucket(luma, token, film, s3, bucket):
 
 
 def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, bucket, settings, tmp_path, monkeypatch):
-    whole = a_film_of_a_second(tmp_path / "film.mp4", seconds=1, movflags="faststart")
+    whole = a_film_of_noise(tmp_path / "film.mp4", seconds=1, movflags="faststart")
     with monkeypatch.context() as earlier:
         earlier.setattr(media, "check_whole", lambda path: None)
         generation = saved(luma, whole[: len(whole) * 3 // 4])

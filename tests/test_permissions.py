@@ -46,6 +46,7 @@ cancellation                 login  405       405    405           login  403   
 dismissal                    login  405       405    405           login  403       done   done
 adoption                     login  405       405    405           login  403       done   done
 retries                      login  405       405    405           login  403       done   done
+saving                       login  405       405    405           login  403       done   done
 move-to-trash                login  405       405    405           login  403       done   done
 restoration                  login  405       405    405           login  403       done   done
 deletion                     login  405       405    405           login  403       done   done
@@ -267,6 +268,7 @@ ONE_S_OWN = {
     "dismissal": "unconfirmed",
     "adoption": "unconfirmed",
     "retries": "failed",
+    "saving": "lost",
     "move-to-trash": "saved",
     "restoration": "trashed",
     "deletion": "trashed",

@@ -26,7 +26,7 @@ from videos.models import Generation, Lease, Leftover
 from videos.models.saving import CAUSES, READING
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
-from .test_media_check import a_film
+from .films import a_film
 from .tiny_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
