@@ -456,6 +456,11 @@ def test_one_unreadable_task_does_not_hide_the_others_of_its_batch(bad):
     assert len(calls) < 15
 
 
+def test_an_unreadable_task_among_unknown_ones_is_no_failure():
+    run, _ = batches(lambda ids: (200, b"<html>") if "task-30" in ids else (200, b'{"items": [], "count": 0}'))
+    assert asyncio.run(run()) == {}
+
+
 @pytest.mark.parametrize(
     ("status", "body", "calls_at_most"), [(502, b"<html>", 1), (401, b"", 1), (429, b"", 1), (200, b"<html>", 7)]
 )

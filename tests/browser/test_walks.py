@@ -252,7 +252,7 @@ def test_an_extension_falls_back_from_id_to_link_to_our_copy(house):
         )
         by_nothing = visitor.submit(action="extend", video_id=video_id, prompt="nothing can work")
         assert visitor.wait_for(by_nothing, "completed", "failed") == "failed"
-        assert "cannot be reached" in visitor.http.get(f"/generations/{by_nothing}/").text
+        assert "Video to extend not reachable" in visitor.http.get(f"/generations/{by_nothing}/").text
     finally:
         house.python(
             "from videos.models import ApiToken\nApiToken.objects.filter(name='Sandbox').update(enabled=True)\n"

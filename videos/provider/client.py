@@ -80,19 +80,20 @@ class LumaClient:
             return {}
         found: dict[str, Result] = {}
         failed: ProviderError | None = None
-        pending, calls = [list(wanted.values())], 0
+        pending, calls, answered = [list(wanted.values())], 0, False
         while pending:
             batch, calls = pending.pop(0), calls + 1
             try:
                 found |= await self._batch(batch, wanted)
+                answered = True
             except ProviderError as error:
                 failed = failed or error
-                if not _may_be_one_task(error) or (not found and calls >= 7) or calls >= BATCH_LIMIT:
+                if not _may_be_one_task(error) or (not answered and calls >= 7) or calls >= BATCH_LIMIT:
                     break
                 if len(batch) > 1:
                     half = len(batch) // 2
                     pending += [batch[:half], batch[half:]]
-        if failed and not found:
+        if failed and not answered:
             raise failed
         return found
 
