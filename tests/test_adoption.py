@@ -168,6 +168,20 @@ def test_an_open_page_learns_of_the_offer(client, listing, ada):
     assert "may be your video" in client.get("/live/", ask).content.decode()
 
 
+def test_without_a_listing_members_are_sent_to_an_admin_and_admins_to_the_console(client, listing, ada):
+    generation = in_doubt(member=ada)
+    listing.failure = (404, {"error": {"code": "no_api", "message": "no such API"}})
+    search(generation)
+    for member, reads in ((ada, True), (an_admin(), False)):
+        client.force_login(member)
+        for path in ("/", f"/generations/{generation.uuid}/"):
+            page = client.get(path).content.decode()
+            assert "Lumaweb cannot look it up" in page
+            assert "if a second charge is acceptable" in page
+            assert ("Ask an admin to look for it" in page) == reads
+            assert ("adopt it by its task ID" in page) != reads
+
+
 # ── What is missing here ──────────────────────────────────────────────────────────────────────────────────────
 
 

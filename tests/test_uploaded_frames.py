@@ -144,7 +144,7 @@ def test_a_refusal_fails_the_row_unsent_and_the_next_form_says_why(client, luma,
     assert (token.health, token.in_flight) == ("ok", 0), "it still makes videos without frames"
     client.force_login(generation.member)
     page = client.get(f"/generations/{generation.uuid}/").content.decode()
-    assert "The provider refused the frame" in page
+    assert "Frame upload refused" in page
     assert "Nothing was charged." in page
     form = client.get("/").content.decode()
     assert "The provider refused the last uploaded picture" in form

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from videos import provider
 from videos.jobs import polling, reconcile, submit
-from videos.models import Event, FoundTask, Frame, Generation, TemporaryLink, UploadedFrame
+from videos.models import ApiToken, Event, FoundTask, Frame, Generation, TemporaryLink, UploadedFrame
 from videos.models.in_doubt import SEARCH_STEPS
 
 from ..factories import a_generation, a_member, a_result, a_token, an_error, running
@@ -77,6 +77,8 @@ def a_video(**extra) -> dict:
 
 def in_doubt(minutes: float = 0, **settings) -> Generation:
     """A video whose answer was cut off so many minutes after its claim."""
+    # The second doubt in a row pauses a token.
+    ApiToken.objects.update(health="ok", limited_until=None, doubts=0)
     generation = a_generation(**settings)
     generation.claim()
     generation.refuse(an_error("no_answer", provider.Sent.MAYBE))

@@ -40,7 +40,7 @@ def explain(row) -> News | None:
     rule = policy.words_for(
         row.state, row.error_code, accepted=bool(row.accepted_at or row.task_id), status=row.error_status
     )
-    text, admin, own = rule.text, rule.admin, ""
+    text, admin, own, ask = rule.text, rule.admin, "", rule.ask
     if row.state == State.UNCONFIRMED:
         callback_sent = _callback_sent(row)
         known = policy.follow_up(
@@ -51,9 +51,10 @@ def explain(row) -> News | None:
         )
         doing = policy.words_of(known, callback_sent=callback_sent)
         text, admin, own = f"{text} {doing.text}", f"{admin} {doing.admin}".strip(), doing.own
+        ask = ask or doing.ask
     elif row.error_code == "dismissed" and _callback_sent(row):
         text = f"{text} If its callback still comes, the video appears here."
-    return News(rule.title, text, rule.who, admin, rule.ask, own)
+    return News(rule.title, text, rule.who, admin, ask, own)
 
 
 def _callback_sent(row) -> bool:

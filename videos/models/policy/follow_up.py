@@ -5,6 +5,7 @@ from enum import StrEnum
 
 LOOK_FOR_IT = "Look for it in the provider's console before anyone retries it; if it is there, adopt it by its task ID."
 BY_CALLBACK = "If the provider makes it, its callback brings the video here."
+ASK_TO_LOOK = "Ask an admin to look for it in the provider's console."
 GIVE_UP = "Retry it if a second charge is acceptable, or dismiss it."
 
 
@@ -21,11 +22,15 @@ class FollowUp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """text: what everybody reads. own: what its author, or an admin, can do. admin: what an admin reads besides."""
+    """text: what everybody reads. own: what its author, or an admin, can do. admin: what an admin reads besides.
+
+    ask: what members read who are no admins.
+    """
 
     text: str
     own: str = ""
     admin: str = ""
+    ask: str = ""
 
 
 WORDS = {
@@ -34,12 +39,16 @@ WORDS = {
     FollowUp.SEARCH: Words("Lumaweb searches the provider's list of tasks for it.", "", LOOK_FOR_IT),
     FollowUp.CALLBACK: Words(BY_CALLBACK, "", LOOK_FOR_IT),
     FollowUp.NOT_LISTED: Words(
-        "The provider's list of tasks did not have it, and Lumaweb no longer searches for it.", GIVE_UP, LOOK_FOR_IT
+        "The provider's list of tasks did not have it, and Lumaweb no longer searches for it.",
+        GIVE_UP,
+        LOOK_FOR_IT,
+        ASK_TO_LOOK,
     ),
     FollowUp.NOTHING: Words(
         "Lumaweb cannot look it up: the provider neither lists its tasks nor sends a callback for this one.",
         GIVE_UP,
         LOOK_FOR_IT,
+        ASK_TO_LOOK,
     ),
 }
 
@@ -64,5 +73,5 @@ def words_of(known: FollowUp, *, callback_sent: bool) -> Words:
     """Say what is being done; a callback may come besides everything but look-ups."""
     words = WORDS[known]
     if callback_sent and known in (FollowUp.OFFERED, FollowUp.SEARCH):
-        return Words(f"{words.text} {BY_CALLBACK}", words.own, words.admin)
+        return Words(f"{words.text} {BY_CALLBACK}", words.own, words.admin, words.ask)
     return words
