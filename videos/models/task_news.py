@@ -10,7 +10,7 @@ REFUSED = News(
     "The provider is making this video, but no longer accepts the API token that requested it, so Lumaweb cannot "
     "look it up. Look-ups continue as soon as an admin replaces the token's secret.",
     ask="Ask an admin to replace it.",
-    admin="Replace the secret under API tokens of the same account. The provider may forget a task after a day.",
+    admin="Replace its secret by another one of the same account. The provider may forget a task after a day.",
 )
 SHARED = News(
     "Same task as another video",
