@@ -177,3 +177,30 @@ def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_tas
     now = Generation.objects.get()
     assert (now.state, now.video_url) == ("completed", "https://cdn.example.com/true.mp4")
     assert polling.ask() == 0
+
+
+def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token, settings):
+    """The provider named the task of the first request in both answers, and the second answer came first."""
+    settings.PUBLIC_URL = "https://films.example.com"
+    first, second = a_generation(), a_generation()
+    address = first.claim().callback_url
+    second.claim()
+    second.record(running("of the first"), "answer")
+    first.record(running("of the first"), "answer")
+    assert (state(first), state(second)) == ("unconfirmed", "processing")
+    luma.answer = answers(finished("of the first") | {"request": {"callback_url": address}})
+    Generation.objects.update(ask_at=timezone.now())
+    polling.ask()
+    first, second = Generation.objects.get(pk=first.pk), Generation.objects.get(pk=second.pk)
+    assert (first.state, first.task_id, first.video_id) == ("completed", "of the first", "v-of the first")
+    assert (second.state, second.task_id) == ("unconfirmed", "")
+    assert second.ask_at is not None, "its own task is searched for"
+
+
+def test_a_callback_names_the_right_task_of_a_row_whose_task_is_in_question(luma, token):
+    first, second = runs(token, "shared"), a_generation()
+    second.claim()
+    second.record(running("shared"), "answer")
+    wrong = Generation.objects.get(pk=first.pk)
+    wrong.record(a_result("its own", video_url="https://cdn.example.com/own.mp4"), "callback")
+    assert (state(first), Generation.objects.get(pk=first.pk).task_id) == ("completed", "its own")

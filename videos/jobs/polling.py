@@ -12,6 +12,7 @@ from .. import provider
 from ..models import ApiToken, Generation, Health, Verdict, policy
 from ..models.look_ups import REFUSED_AGAIN
 from ..models.task_ids import CALLBACK
+from .matching import callback_address
 from .record import settle
 from .task_lookup import open_secret
 
@@ -52,6 +53,14 @@ def ask() -> int:
                 _take_in(batch, answer)
         due = {token: rows for token, rows in due.items() if rows}
     return asked
+
+
+def _other_owner(generation: Generation, result: provider.Result) -> Generation | None:
+    """Return the row without a task that this task was requested for, by the callback address in its echo."""
+    address = callback_address(result.request.callback_url) if result.request else None
+    if address is None or address.uuid == generation.uuid:
+        return None
+    return Generation.objects.filter(uuid=address.uuid, callback_key_hash=address.key_hash, task_id="").first()
 
 
 async def _look_up(batches: dict[ApiToken, list[Generation]], seconds: float) -> list[Answer]:
@@ -97,6 +106,11 @@ def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> No
 
 
 def _take_one_in(generation: Generation, result: provider.Result | None) -> None:
+    if result is not None and (owner := _other_owner(generation, result)):
+        logger.warning("generation %s: its task is that of generation %s", generation.uuid, owner.uuid)
+        if generation.forget_task(f"Its request shows that it is the task of generation {owner.uuid}.", proven=True):
+            settle(owner, result, "sweep")
+            return
     if result is not None and settle(generation, result, "sweep") is Verdict.RECORDED:
         return
     unknown = result is None and generation.task_via == CALLBACK and generation.asked >= UNKNOWN_AFTER

@@ -12,7 +12,7 @@ LABELS = {
     "canceled": "Canceled",
     "dismissed": "Dismissed",
     "task_known": "Task id learnt",
-    "task_corrected": "The answer names another task",
+    "task_corrected": "Another task is the right one",
     "confirmed": "Confirmed as the video of this task",
     "replaced": "Replaced by the video of this task",
     "reopened": "Waiting for the video of this task",
