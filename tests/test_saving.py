@@ -21,12 +21,13 @@ from django.utils import timezone
 from PIL import Image
 
 from videos import media, tasks
-from videos.jobs import saving, sweep
+from videos.jobs import adopt, saving, sweep
 from videos.models import Generation, Lease, Leftover
 from videos.models.saving import CAUSES, READING
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
 from .films import a_film
+from .sandbox.process import Sandbox
 from .tiny_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -681,3 +682,68 @@ def test_its_author_or_an_admin_saves_it_again_at_once(client, luma, cdn, token,
     assert generation.events.last().member == generation.member
     told = client.post(address, follow=True)
     assert "saved already, or being saved now" in told.text
+
+
+# ── From outside, against the sandbox provider ────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def sandbox(tmp_path_factory):
+    provider = Sandbox(tmp_path_factory.mktemp("sandbox"))
+    yield provider
+    provider.stop()
+
+
+@pytest.mark.parametrize(
+    ("mark", "code"),
+    [
+        ("half", "incomplete"),
+        ("cut", "unreachable"),
+        ("empty", "not_a_video"),
+        ("webpage", "not_a_video"),
+        ("login", "link_gone"),  # the sandbox redirects to a page that answers 404
+        ("wrong_kind", "not_a_video"),
+    ],
+)
+def test_what_the_provider_serves_badly_twice_is_saved_whole_the_third_time(sandbox, mark, code):
+    a_token(base_url=sandbox.url)
+    task_id = sandbox.submitted(f"[{mark}] a lake")
+    sandbox.finished(task_id)
+    generation = adopt.adopt(task_id, an_admin()).generation
+    for tries in (1, 2):
+        attempt(generation)
+        assert (generation.archive, generation.archive_attempts, generation.archive_error) == ("remote", tries, code)
+        assert not [name for name in media.names() if name.startswith("videos/")]
+    attempt(generation)
+    assert generation.archive == "saved"
+    assert generation.video_file.open("rb").read() == sandbox.http.get(generation.video_url).content
+
+
+@pytest.mark.parametrize("mark", ["stale_link", "foreign_host"])
+def test_a_link_of_the_provider_that_does_not_work_is_replaced_at_once(sandbox, mark):
+    a_token(base_url=sandbox.url)
+    generation = finished_by_callback(sandbox, f"[{mark}] a lake")
+    attempt(generation)
+    assert (generation.archive, kinds(generation)[-2:]) == ("saved", ["relinked", "saved"])
+
+
+def finished_by_callback(sandbox, prompt: str) -> Generation:
+    """With the link of the first news, as the answer to a held POST has it: a look-up would give another."""
+    answer = sandbox.make(prompt).json()
+    generation = a_generation(prompt=prompt)
+    generation.claim()
+    generation.record(running(answer["task_id"]), "answer")
+    generation.record(a_result(answer["task_id"], video_url=answer["video_url"]), "callback")
+    return generation
+
+
+@pytest.mark.parametrize("mark", ["slow_thumbnail", "no_thumbnail"])
+def test_a_thumbnail_of_the_provider_that_does_not_come_holds_up_nothing(sandbox, mark):
+    a_token(base_url=sandbox.url)
+    task_id = sandbox.submitted(f"[{mark}] a lake")
+    sandbox.finished(task_id)
+    generation = adopt.adopt(task_id, an_admin()).generation
+    began = time.monotonic()
+    assert attempt(generation).archive == "saved"
+    assert time.monotonic() - began < 4 * media.THUMBNAIL_SECONDS
+    assert default_storage.exists(generation.poster_file.name)
