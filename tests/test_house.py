@@ -17,7 +17,7 @@ VENDORS = {
     "httpcore": {"videos/download.py"},
     "django_q": {"videos/jobs/queue.py", "videos/admin.py"},
     "av": {"videos/media.py", "videos/media_check.py"},
-    "PIL": {"videos/media.py"},
+    "PIL": {"videos/media.py", "videos/posters.py"},
     "cryptography": {"videos/models/token.py", "videos/checks.py"},
     "boto3": {"lumaweb/bucket.py"},
     "botocore": {"lumaweb/bucket.py"},
@@ -33,7 +33,7 @@ FLOORS = [
     {"jobs"},
     {"models", "checks"},
     {"media"},
-    {"provider", "download", "media_check"},
+    {"provider", "download", "media_check", "posters"},
 ]
 
 

@@ -24,7 +24,7 @@ from django.utils import timezone
 from PIL import Image
 
 from lumaweb import environment
-from videos import media
+from videos import media, posters
 from videos.forms import SetupForm
 from videos.models import ApiToken, Frame, Generation, Member, State, Submission, TemporaryLink
 from videos.views.account import setup_code
@@ -386,7 +386,7 @@ def test_a_thumbnail_that_is_a_bomb_is_done_without(monkeypatch, error):
         raise error
 
     monkeypatch.setattr(Image, "open", bomb)
-    assert media._read_thumbnail(b"a bomb") is None
+    assert posters.read_thumbnail(b"a bomb") is None
 
 
 def test_a_saved_file_and_its_folders_are_put_on_the_disk(monkeypatch):

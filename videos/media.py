@@ -22,7 +22,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from . import download
+from . import download, posters
 from .media_check import NotAVideo, check_whole
 
 logger = logging.getLogger(__name__)
@@ -30,8 +30,6 @@ logger = logging.getLogger(__name__)
 # A frame larger than this helps no provider; an image that claims more pixels than this is an attack.
 FRAME_MAX_SIDE = 4096
 FRAME_MAX_PIXELS = 50_000_000
-POSTER_WIDTH = 640
-POSTER_MAX_BYTES = 20_000
 THUMBNAIL_MAX_BYTES = 10 * 1024 * 1024
 THUMBNAIL_SECONDS = 5.0  # a small file that takes longer is worth less than the worker that waits for it
 DOWNLOAD_SECONDS = 600.0
@@ -163,8 +161,8 @@ def save_video(
             with reading():
                 check_whole(path)
                 duration, rate, first = probe(path)
-                shown = (picture and _read_thumbnail(picture)) or first
-                poster, still = _poster(shown), _jpeg(shown)
+                shown = (picture and posters.read_thumbnail(picture)) or first
+                poster, still = posters.poster(shown), posters.jpeg(shown)
 
             def keep(ending: str, content: File) -> str:
                 stored.append(default_storage.save(f"{base}{ending}", content))
@@ -364,39 +362,3 @@ def _thumbnail_while_we_wait(generation) -> Future[bytes]:
     fetched = thread.submit(fetch)
     thread.shutdown(wait=False)
     return fetched
-
-
-def _read_thumbnail(data: bytes) -> Image.Image | None:
-    """Decode a thumbnail; None where it is no picture we can read."""
-    try:
-        with Image.open(io.BytesIO(data), formats=("JPEG", "PNG", "WEBP")) as image:
-            if image.width * image.height > FRAME_MAX_PIXELS:
-                return None
-            return image.convert("RGB")
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-        MemoryError,
-    ):
-        return None
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    out = io.BytesIO()
-    image.save(out, "JPEG", quality=88)
-    return out.getvalue()
-
-
-def _poster(image: Image.Image) -> bytes:
-    """A small WebP for the gallery, under 20 KB whatever the picture."""
-    small = image.copy()
-    small.thumbnail((POSTER_WIDTH, POSTER_WIDTH))
-    for quality in (75, 60, 45, 30, 15):
-        out = io.BytesIO()
-        small.save(out, "WEBP", quality=quality, method=4)
-        if out.tell() <= POSTER_MAX_BYTES:
-            break
-    return out.getvalue()
