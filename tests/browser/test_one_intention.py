@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..installation import Installation
+from .test_access import violations
 from .test_walks import card, press
 
 PHONE = {"width": 390, "height": 844}
@@ -275,6 +276,7 @@ def test_two_tabs_of_a_member_make_one_and_two_members_make_two(house, sign_in):
         generate_button(page).click()
         quiet(page)
     expect(second.locator(".made")).to_contain_text("Already requested")
+    assert not violations(second)
     expect(first.locator(".made")).to_have_count(0)
     assert made(first, house, words) == 1
     press(colleague, "Generate")
