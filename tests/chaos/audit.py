@@ -61,13 +61,17 @@ def compare(ledger: list[dict[str, Any]], media: Path, killed_while_sending: dic
     """
     found = Findings()
     rows = {row.uuid: row for row in Generation.objects.select_related("token")}
+    # Without callbacks the prompt tells, which is one of a kind then.
+    by_prompt = {row.prompt: row.uuid for row in rows.values()}
     posts: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
     for post in ledger:
         found.posts["accepted" if post["accepted"] else "not accepted"] += 1
         found.faults.update(post["faults"])
-        address = ADDRESS.search(post["request"].get("callback_url", ""))
-        if address and UUID(address[1]) in rows:
-            posts[UUID(address[1])].append(post)
+        callback_url = post["request"].get("callback_url", "")
+        address = ADDRESS.search(callback_url)
+        uuid = UUID(address[1]) if address else by_prompt.get(post["request"]["prompt"])
+        if uuid in rows:
+            posts[uuid].append(post)
         elif post["accepted"]:
             found.lost.append(f"task {post['task_id']} belongs to no generation")
     for uuid, row in rows.items():

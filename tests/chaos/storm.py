@@ -15,6 +15,7 @@ from videos.models import Event, Generation, Heartbeat, Lease
 
 from ..installation import PASSWORD, Installation
 from .processes import Target, Tree, strike
+from .trouble import Troubles
 
 # What is killed, by turns. For the first list the killer waits for a moment in which a POST is under way.
 DURING_A_POST = [
@@ -73,10 +74,13 @@ class Storm:
     asked: int = 0
     unreachable: int = 0
     gentle: bool = False  # no kills that take a minute to get over
+    polled: bool = False  # without callbacks the audit knows a request by its prompt, so there are no takes of one
     failures: list[BaseException] = field(default_factory=list)
 
-    def rage(self, members: list[str], generations: int, kills: int, seconds: float) -> None:
-        """Submit and kill for so long; raise what went wrong in a thread."""
+    def rage(
+        self, members: list[str], generations: int, kills: int, seconds: float, troubles: Troubles, rounds: int
+    ) -> None:
+        """Submit, kill and make trouble for so long; raise what went wrong in a thread."""
         share = [generations // len(members)] * len(members)
         share[0] += generations - sum(share)
         threads = [
@@ -84,6 +88,7 @@ class Storm:
             for name, number in zip(members, share, strict=True)
         ]
         threads.append(self._thread(self._kill, kills, seconds, random.Random(self.seed)))
+        threads.append(self._thread(troubles.rage, rounds, seconds, random.Random(f"{self.seed} trouble")))
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -118,9 +123,9 @@ class Storm:
             done = 0
             while done < number:
                 time.sleep(max(0.0, began + seconds * done / number - time.monotonic()))
-                takes = min(luck.choice((1, 1, 1, 1, 2, 3)), number - done)
+                takes = 1 if self.polled else min(luck.choice((1, 1, 1, 1, 2, 3)), number - done)
                 fields = {"submission_key": str(uuid.UUID(int=luck.getrandbits(128), version=4)), "count": str(takes)}
-                fields |= {"prompt": f"{luck.choice(SUBJECTS)}, take {done}", "mode": "text"}
+                fields |= {"prompt": f"{luck.choice(SUBJECTS)}, {username}'s {done}", "mode": "text"}
                 parent = luck.random() < 0.08 and self._something_to_extend(luck)
                 if parent:
                     fields |= {"mode": "extend", "action": "extend", "video_id": parent}
