@@ -139,8 +139,10 @@ def _why_unconfirmed(posts: list, killed: list[float]) -> str:
         return f"no answer left, {silent}"
     if last["answered"] == 0:
         return f"the answer was held or cut, {silent}"
-    if last["answered"] >= 500:
+    if not last["named"]:
         return f"answered {last['answered']} without a task id, {silent}"
+    if last["named"] != last["task_id"]:
+        return f"answered with the task id of another request, {silent}"
     # The ledger notes an answer just before it leaves: the process that was to read it was killed meanwhile.
     if any(last["received_at"] - 0.5 <= at <= last["answered_at"] + 1.0 for at in killed):
         return f"its reader was killed as the answer ({last['answered']}) left, {silent}"
