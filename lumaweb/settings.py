@@ -73,10 +73,11 @@ LUMA_BASE_URL = environment.origin(
 )
 FIRST_TOKEN = environment.text("LUMAWEB_LUMA_TOKEN")
 SANDBOX_URL = f"http://127.0.0.1:{environment.number('SANDBOX_PORT', 8801, least=1, most=65535)}"
+DEFAULT_MEDIA_HOSTS = (
+    "platform.cdn.acedata.cloud", "platform2.cdn.acedata.cloud", "cdn.acedata.cloud", "storage.cdn-luma.com",
+)  # fmt: skip
 # Set but empty is unset: without any host no video could be saved.
-MEDIA_HOSTS = environment.words("LUMAWEB_MEDIA_HOSTS") or [
-    "platform.cdn.acedata.cloud", "platform2.cdn.acedata.cloud", "storage.cdn-luma.com"
-]  # fmt: skip
+MEDIA_HOSTS = environment.words("LUMAWEB_MEDIA_HOSTS") or list(DEFAULT_MEDIA_HOSTS)
 ADMIN_USERNAME = environment.text("LUMAWEB_ADMIN_USERNAME")
 ADMIN_PASSWORD = environment.text("LUMAWEB_ADMIN_PASSWORD")
 

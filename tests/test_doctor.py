@@ -25,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from django.conf import settings as installation
 from django.core.files.storage import FileSystemStorage
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.urls import reverse
 from django.utils import timezone
 
@@ -162,22 +163,16 @@ def test_a_postgresql_that_is_set_wrong_is_told(broken, words):
 def test_migrations_that_are_pending_or_newer_are_told():
     assert said_by(store.migrations).startswith("ok: All are applied.\nok: A commit takes ")
     assert not Lease.objects.exists()
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE django_migrations SET name = '9999_future' WHERE app = 'videos' AND name = '0012_asked_of'"
-        )
+    newest = MigrationRecorder.Migration.objects.filter(app="videos").order_by("name").last()
+    name = newest.name
+    MigrationRecorder.Migration.objects.filter(pk=newest.pk).update(name="9999_future")
     try:
-        assert said_by(store.migrations).startswith("fail: Not applied: videos.0012_asked_of")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO django_migrations (app, name, applied) VALUES ('videos', '0012_asked_of', %s)",
-                [timezone.now()],
-            )
+        assert said_by(store.migrations).startswith(f"fail: Not applied: videos.{name}")
+        MigrationRecorder(connection).record_applied("videos", name)
         assert "warn: The database is of a newer version than this code: 9999_future." in said_by(store.migrations)
     finally:
-        with connection.cursor() as cursor:
-            cursor.execute("DELETE FROM django_migrations WHERE name = '0012_asked_of'")
-            cursor.execute("UPDATE django_migrations SET name = '0012_asked_of' WHERE name = '9999_future'")
+        MigrationRecorder.Migration.objects.filter(app="videos", name=name).delete()
+        MigrationRecorder.Migration.objects.filter(pk=newest.pk).update(name=name)
 
 
 class ForgetfulStorage(FileSystemStorage):
@@ -740,3 +735,10 @@ def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
             assert levels[name] == {"ok"}, [finding for finding in found if finding["look"] == name]
     finally:
         house.stop()
+
+
+def test_a_list_of_media_hosts_that_lacks_one_of_the_provider_s_is_named(settings):
+    assert said_by(outside.media_hosts).startswith("ok: ")
+    settings.MEDIA_HOSTS = ["PLATFORM.cdn.acedata.cloud", "media.example.com", "storage.cdn-luma.com"]
+    said = said_by(outside.media_hosts)
+    assert said.startswith("warn: LUMAWEB_MEDIA_HOSTS lacks platform2.cdn.acedata.cloud, cdn.acedata.cloud: ")

@@ -39,6 +39,7 @@ LOOKS = (
     Look("waiting", work.waiting),
     Look("tokens", outside.tokens_open),
     Look("tokens at the provider", outside.tokens_work, goes_out=True),
+    Look("media hosts", outside.media_hosts, needs_database=False),
     Look("public address", outside.address, goes_out=True),
     Look("callbacks", outside.callbacks),
     Look("clock", outside.clock, goes_out=True),

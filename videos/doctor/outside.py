@@ -75,6 +75,19 @@ def tokens_work() -> Iterator[Finding]:
             yield warn(words, "Check that this machine reaches the provider; its status page may tell more.")
 
 
+def media_hosts() -> Iterator[Finding]:
+    """Compare the hosts that videos may be fetched from with those the provider is known to use."""
+    allowed = {host.lower() for host in settings.MEDIA_HOSTS}
+    missing = [host for host in settings.DEFAULT_MEDIA_HOSTS if host not in allowed]
+    if missing:
+        yield warn(
+            f"LUMAWEB_MEDIA_HOSTS lacks {', '.join(missing)}: videos that the provider puts there cannot be saved.",
+            "Add what is missing, or leave the variable unset to use Lumaweb's own list.",
+        )
+    else:
+        yield ok("Videos may be fetched from every host that the provider is known to use.")
+
+
 # ── The address ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
