@@ -8,10 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from videos.jobs import polling
-from videos.models import ApiToken, Generation
+from videos.models import ApiToken, Generation, Verdict
 from videos.models.look_ups import REFUSED_AGAIN
 
-from ..factories import a_generation, a_result, a_token, running
+from ..factories import a_generation, a_result, a_token, failure, running
 from ..tiny_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -179,7 +179,10 @@ def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_tas
     assert polling.ask() == 0
 
 
-def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token, settings):
+@pytest.mark.parametrize(
+    "lie", [None, running("lie"), failure("lie"), a_result("lie")], ids=lambda lie: lie and lie.status
+)
+def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token, settings, lie):
     """The provider named the task of the first request in both answers, and the second answer came first."""
     settings.PUBLIC_URL = "https://films.example.com"
     first, second = a_generation(), a_generation()
@@ -188,6 +191,8 @@ def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token
     second.record(running("of the first"), "answer")
     first.record(running("of the first"), "answer")
     assert (state(first), state(second)) == ("unconfirmed", "processing")
+    if lie:
+        Generation.objects.get(pk=first.pk).record(lie, "callback")
     luma.answer = answers(finished("of the first") | {"request": {"callback_url": address}})
     Generation.objects.update(ask_at=timezone.now())
     polling.ask()
@@ -197,10 +202,12 @@ def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token
     assert second.ask_at is not None, "its own task is searched for"
 
 
-def test_a_callback_names_the_right_task_of_a_row_whose_task_is_in_question(luma, token):
+def test_no_callback_takes_the_task_from_a_row_that_shares_it(luma, token):
+    """Anybody may have sent it, and the look-up decides whose task it is."""
     first, second = runs(token, "shared"), a_generation()
     second.claim()
     second.record(running("shared"), "answer")
-    wrong = Generation.objects.get(pk=first.pk)
-    wrong.record(a_result("its own", video_url="https://cdn.example.com/own.mp4"), "callback")
-    assert (state(first), Generation.objects.get(pk=first.pk).task_id) == ("completed", "its own")
+    told = Generation.objects.get(pk=first.pk)
+    assert told.error_code == "same_task"
+    assert told.record(failure("forged"), "callback") is Verdict.REFUSED
+    assert (state(first), Generation.objects.get(pk=first.pk).task_id) == ("processing", "shared")

@@ -6,6 +6,8 @@ import random
 import time
 from collections import defaultdict
 
+from django.db.models import Q
+
 from lumaweb.storage_errors import problem_of
 
 from .. import provider
@@ -56,11 +58,15 @@ def ask() -> int:
 
 
 def _other_owner(generation: Generation, result: provider.Result) -> Generation | None:
-    """Return the row without a task that this task was requested for, by the callback address in its echo."""
+    """Return the row that this task was requested for, by the callback address in its echo.
+
+    Only one that has no task yet, or that of a callback's word.
+    """
     address = callback_address(result.request.callback_url) if result.request else None
     if address is None or address.uuid == generation.uuid:
         return None
-    return Generation.objects.filter(uuid=address.uuid, callback_key_hash=address.key_hash, task_id="").first()
+    unsure = Q(task_id="") | Q(task_via=CALLBACK)
+    return Generation.objects.filter(unsure, uuid=address.uuid, callback_key_hash=address.key_hash).first()
 
 
 async def _look_up(batches: dict[ApiToken, list[Generation]], seconds: float) -> list[Answer]:
@@ -109,6 +115,8 @@ def _take_one_in(generation: Generation, result: provider.Result | None) -> None
     if result is not None and (owner := _other_owner(generation, result)):
         logger.warning("generation %s: its task is that of generation %s", generation.uuid, owner.uuid)
         if generation.forget_task(f"Its request shows that it is the task of generation {owner.uuid}.", proven=True):
+            if owner.task_id:
+                owner.forget_task(f"Its task is {result.task_id}, as the request of that shows.")
             settle(owner, result, "sweep")
             return
     if result is not None and settle(generation, result, "sweep") is Verdict.RECORDED:

@@ -51,28 +51,26 @@ class TaskIds:
 
     def _hear_of_another_task(self, result: provider.Result, via: str, along: Callable[[], None] | None) -> Verdict:
         """Take in news about another task than the known one: only an answer's task is ours."""
-        # A task that the provider's answers gave to two rows is in question, so the row's own callback counts.
-        is_in_question = self.error_code == SAME_TASK and self.task_via != CALLBACK
-        if (via == ANSWER and self.task_via != ANSWER) or (via == CALLBACK and is_in_question):
-            return self._correct_task(result, via, along)
+        if via == ANSWER and self.task_via != ANSWER:
+            return self._correct_task(result, along)
         logger.warning("generation %s: %s about another task refused: %s", self.uuid, via, result.task_id)
         self.events.create(kind="foreign_news", text=f"By {via}: task {result.task_id}.")
         return Verdict.REFUSED
 
-    def _correct_task(self, result: provider.Result, via: str, along: Callable[[], None] | None) -> Verdict:
-        """Keep the task that the answer names instead of the known one, and look it up.
+    def _correct_task(self, result: provider.Result, along: Callable[[], None] | None) -> Verdict:
+        """Keep the answer's task instead of the known one, and look it up.
 
         A video that came with the wrong id stays until the look-up shows whose it is: the provider may have confused
         the ids only. A failure that came with it is taken back.
         """
         now, wrong = timezone.now(), self.task_id
-        logger.warning("generation %s: the %s names task %s instead of %s", self.uuid, via, result.task_id, wrong)
+        logger.warning("generation %s: the answer names task %s instead of %s", self.uuid, result.task_id, wrong)
         step = {
             "because": "task_corrected",
-            "text": f"The {via} names task {result.task_id}. The earlier news was about {wrong}.",
+            "text": f"The answer names task {result.task_id}. The earlier news was about {wrong}.",
             "instead_of": wrong,
             "task_id": result.task_id,
-            "task_via": via,
+            "task_via": ANSWER,
         }
         open_again = {"state": State.PROCESSING, "accepted_at": now, "error_code": "", "error_message": ""}
         there = Q(purged_at__isnull=True)
@@ -93,7 +91,7 @@ class TaskIds:
         )
         if corrected and result.status is provider.Status.RUNNING:
             return Verdict.RECORDED
-        return self.record(result, via, along) if corrected else Verdict.KNOWN
+        return self.record(result, ANSWER, along) if corrected else Verdict.KNOWN
 
     def _judge_video(self, result: provider.Result, via: str, along: Callable[[], None] | None) -> bool:
         """Judge the video of a wrong task, by news of the right one; False where nothing is in question."""
