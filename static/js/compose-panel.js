@@ -1,6 +1,5 @@
-// The panel with the form. On a phone it is a sheet: it takes the focus, keeps it, and gives it back.
-// What is typed is kept as a draft in this browser, by member. What another control puts into the form (data-use)
-// replaces it with a way back.
+// The form. On a phone it is a sheet, which keeps the focus. The draft stays in this browser, by member.
+// Controls with data-use replace what is typed, with Undo.
 const phone = matchMedia("(max-width: 860px)");
 const FIELDS = ["mode", "prompt", "several", "aspect_ratio", "start_frame", "end_frame", "start_image_url", "end_image_url", "count", "loop", "enhancement", "timeout", "video_id", "video_url"];
 const VIDEOS_AT_MOST = 100;
@@ -51,10 +50,10 @@ class ComposePanel extends HTMLElement {
     return phone.matches && this.hasAttribute("open");
   }
 
-  // ── The sheet ──────────────────────────────────────────────────────────────────────────────────────────────
+  // The sheet
 
   #clicked(event) {
-    // Its code comes with the first press: it is in sight of every visit, and of use to few.
+    // Loaded with the first press: most visits never need it.
     const sleeping = event.target.closest("code-panel:not(:defined) button");
     if (sleeping) {
       event.preventDefault();
@@ -99,7 +98,7 @@ class ComposePanel extends HTMLElement {
     if (sheet) this.setAttribute("aria-modal", "true");
   }
 
-  // ── The draft ──────────────────────────────────────────────────────────────────────────────────────────────
+  // The draft
 
   get #key() { return `draft:${this.form.dataset.member}`; }
 
@@ -125,12 +124,12 @@ class ComposePanel extends HTMLElement {
     clearTimeout(this.#saving);
     this.#saving = null;
     const draft = { ...this.#read(), at: here() };
-    // What was sent is kept to go on from, but for the video it extended.
+    // Keep what was sent, except for the extended video.
     if (this.#sent && draft.mode === "extend") Object.assign(draft, { mode: "text", source: "", video_id: "", video_url: "" });
     try {
       localStorage.setItem(this.#key, JSON.stringify(draft));
     } catch {
-      // No storage, or a full one: then nothing survives a reload, and all else works.
+      // Without storage nothing survives a reload.
     }
   }
 
@@ -154,7 +153,7 @@ class ComposePanel extends HTMLElement {
     this.#saving ??= setTimeout(() => this.#save(), 250);
   }
 
-  // At a reload the draft goes on. A form that was set up on the way here goes before it, and can be undone.
+  // A form set up by a link replaces the draft, with Undo.
   #resume() {
     const draft = this.#stored();
     const { given } = this.form.dataset;
@@ -184,7 +183,7 @@ class ComposePanel extends HTMLElement {
     this.#say("toast", { text: words, undo: () => this.#restore(draft) });
   }
 
-  // ── Using what there is ────────────────────────────────────────────────────────────────────────────────────
+  // Using what there is
 
   async #use(control, submitter) {
     const before = this.#read();
@@ -257,9 +256,9 @@ class ComposePanel extends HTMLElement {
     }
   }
 
-  // ── The form comes and goes ────────────────────────────────────────────────────────────────────────────────
+  // The form comes and goes
 
-  // Another form has come: one set up by Extend or Reuse, or this one with its errors.
+  // Another form, by Extend or Reuse, or this one with its errors.
   #arrived() {
     if (this.form === this.#form) return;
     this.#form = this.form;
@@ -302,7 +301,7 @@ class ComposePanel extends HTMLElement {
     if (target.id !== "composer" || detail.requestConfig.verb !== "post" || detail.xhr.status !== 200) return;
     this.#sent = true;
     this.#save();
-    // What was wrong with it before is so no longer.
+    // Its errors are fixed.
     for (const past of this.form.querySelectorAll(".made, .note[role=alert], .error")) past.remove();
     for (const field of this.form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
     this.#say("announce", "Sent. It is in the queue.");

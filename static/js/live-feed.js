@@ -1,4 +1,4 @@
-// Keeps a page in step with the room: asks what changed, and fits the answer in without disturbing anybody.
+// Polls for changes, and swaps them in where nobody is disturbed.
 const SHOWN = 4000, HIDDEN = 15000, SLOWEST = 30000, AT_TOP = 400;
 
 class LiveFeed extends HTMLElement {
@@ -38,9 +38,9 @@ class LiveFeed extends HTMLElement {
 
   poll() {
     const mine = Number(document.getElementById("in-flight")?.dataset.mine ?? 0);
-    // A hidden tab with nothing of its own under way asks nothing: becoming visible starts it again.
+    // A hidden tab with nothing of its own in flight does not poll.
     if (document.hidden && !mine) return;
-    // While the pill counts new videos they are not put in one by one: the pill fetches them all.
+    // The pill fetches all new videos at once.
     const counting = document.querySelector("#new-pill.new");
     const top = "first" in this.dataset && scrollY < AT_TOP && !counting ? 1 : 0;
     const values = { ...document.getElementById("live-state")?.dataset, top, ...(document.hidden && { hidden: 1, seen: this.#hiddenAt }) };

@@ -29,16 +29,17 @@ new MutationObserver((changes) => {
 }).observe(document.body, { childList: true, subtree: true });
 attend(document);
 
-// The keys, and the dialog over the wall, come with the first sign of somebody being there. What was quicker than they
+// The keys, the search, and the dialog over the wall, come with the first sign of somebody being there. What was quicker than they
 // happens once more: a key is pressed, a card or a button is clicked, a step in the history is told.
 const FIRST = ["keydown", "pointermove"];
 const SLEEPING = "film-dialog:not(:defined)";
+const search = () => import("./search-box.js");
 const dialog = () => document.querySelector(SLEEPING) && import("./film-dialog.js");
 const plain = (event) => !(event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey);
 
 async function someone(event) {
   for (const sign of FIRST) removeEventListener(sign, someone);
-  await Promise.all([import("./hot-keys.js"), dialog()]);
+  await Promise.all([import("./hot-keys.js"), search(), dialog()]);
   if (event.type === "keydown" && plain(event)) event.target.dispatchEvent(new KeyboardEvent("keydown", event));
 }
 
@@ -54,7 +55,8 @@ addEventListener("click", async (event) => {
   pressed.click();
 });
 addEventListener("popstate", async (event) => {
-  if (!document.querySelector(SLEEPING)) return;
-  await dialog();
+  const asleep = document.querySelector(`${SLEEPING}, search-box:not(:defined)`);
+  if (!asleep) return;
+  await Promise.all([search(), dialog()]);
   dispatchEvent(new PopStateEvent("popstate", event));
 });

@@ -1,6 +1,5 @@
-// Controls that cost (data-paid) submit once per press, on every page. A button is pressed by Enter, Space, a click or a
-// tap; a textarea by Ctrl or Cmd and Enter, which presses the first such button of its form.
-// Space needs nothing: browsers click when it is released, once, however long it is held.
+// Controls that cost (data-paid) submit once per press. In a textarea, Ctrl or Cmd and Enter presses such a button.
+// Space needs nothing: browsers click when it is released.
 const DOUBLE_CLICK_MS = 500;
 const FINGER_PX = 40;
 // Enter in these presses the first submit button of their form.
@@ -16,8 +15,7 @@ function costs({ target, ctrlKey, metaKey }) {
   return target.matches("button[data-paid]");
 }
 
-// Whether the Enter that is held has pressed such a control. Then its repeats press nothing else either: the answer may
-// have moved the focus to a link.
+// Whether the held Enter has pressed one. Then its repeats press nothing: the answer may have moved the focus.
 let spent = false;
 
 addEventListener("keydown", (event) => {
@@ -36,7 +34,7 @@ addEventListener("keydown", (event) => {
   form.requestSubmit(form.querySelector("button[data-paid]"));
 }, { capture: true });
 
-// The second click of a double click may meet another control than the first, since the answer moves them.
+// The second click of a double click may meet another control, since the answer moves them.
 let last = { at: -Infinity, x: 0, y: 0 };
 
 function isSecond({ detail, pointerType, timeStamp, clientX, clientY }) {

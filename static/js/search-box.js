@@ -11,12 +11,16 @@ class SearchBox extends HTMLElement {
     this.addEventListener("input", () => this.#soon(), { signal });
     this.addEventListener("submit", (event) => this.#sent(event), { signal });
     addEventListener("popstate", () => this.#moved(), { signal });
+    // This code comes with the first key, whose letter is there before it.
+    if (this.#words.value.trim() !== this.#asked) this.#soon();
   }
 
   disconnectedCallback() {
     this.#listening.abort();
     clearTimeout(this.#timer);
   }
+
+  get #asked() { return new URLSearchParams(location.search).get("q") ?? ""; }
 
   get #words() { return this.querySelector("input[type=search]"); }
 
@@ -56,9 +60,8 @@ class SearchBox extends HTMLElement {
   // Back from what was searched: the wall follows the address.
   #moved() {
     if (!document.getElementById("feed") || location.pathname !== "/") return;
-    const asked = new URLSearchParams(location.search).get("q") ?? "";
-    if (asked === this.#words.value.trim()) return;
-    this.#words.value = asked;
+    if (this.#asked === this.#words.value.trim()) return;
+    this.#words.value = this.#asked;
     this.#fetch(location.pathname + location.search);
   }
 }
