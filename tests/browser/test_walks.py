@@ -262,7 +262,7 @@ def test_an_extension_falls_back_from_id_to_link_to_our_copy(house):
 
 @pytest.mark.parametrize(
     ("mark", "state", "words"),
-    [("[refuse]", "failed", "Refused by moderation"), ("[fail]", "failed", "failed to make it"),
+    [("[refuse]", "failed", "Refused by moderation"), ("[fail]", "failed", "failed to make this video"),
      ("[drop]", "completed", ""), ("[error]", "completed", ""), ("[early]", "completed", ""),
      ("[twice]", "completed", ""), ("[lost]", "completed", "")],
 )  # fmt: skip
