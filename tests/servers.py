@@ -100,8 +100,6 @@ def postgres(folder: Path) -> Iterator[str]:
         check=True, stdout=subprocess.DEVNULL, cwd=folder, **as_user,
     )  # fmt: skip
     options = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder, "max_connections": 300}
-    # Nothing here has to survive a power cut. A commit still survives that PostgreSQL is killed.
-    options |= {"fsync": "off", "full_page_writes": "off"}
     with (folder / "log").open("w") as log:
         server = subprocess.Popen(
             [programs / "postgres", "-D", folder / "data", *(f"-c{name}={value}" for name, value in options.items())],

@@ -57,7 +57,8 @@ SHIFTS = """() => {
     new PerformanceObserver((list) => {
         for (const entry of list.getEntries()) if (!entry.hadRecentInput) {
             window.shifts += entry.value;
-            window.shifted.push(JSON.stringify([entry.value, entry.startTime, entry.sources.map(({ node, previousRect: p, currentRect: c }) => [node?.outerHTML?.slice(0, 60), p, c])]));
+            const moved = ({ node, previousRect: from, currentRect: to }) => [node?.outerHTML?.slice(0, 60), from, to];
+            window.shifted.push(JSON.stringify([entry.value, entry.startTime, entry.sources.map(moved)]));
         }
     }).observe({ type: "layout-shift", buffered: true });
 }"""
