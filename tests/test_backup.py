@@ -501,7 +501,8 @@ def test_a_member_of_negative_size_does_not_keep_the_restore_busy_for_ever(archi
     entry.size = -512
     path = tmp_path / "negative.tar"
     path.write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + whole)
-    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+    # Newer releases of Python do not read such a header.
+    with pytest.raises(backup.RestoreRefused, match=r"no backup of ours has|cannot be read as a backup"):
         unpack(path, tmp_path)
 
 
