@@ -122,6 +122,21 @@ def test_a_cold_token_has_two_posts_under_way_until_the_first_is_answered(luma, 
     assert len(posts_of(luma)) == 12
 
 
+def test_posts_of_a_dead_worker_hold_up_the_others_for_seconds_only(luma, token):
+    for _ in range(2):
+        a_generation().claim()
+    waiting = a_generation()
+    assert not waiting.claim()
+    long_ago = timezone.now() - timedelta(seconds=13)
+    ApiToken.objects.update(last_used_at=long_ago)
+    assert ApiToken.objects.pool().wait is None
+    assert waiting.claim()
+    assert not a_generation().claim(), "one, not all"
+    ApiToken.objects.update(last_used_at=long_ago, doubts=1)
+    assert not a_generation().claim(), "nothing is put at risk while there is doubt"
+    assert ApiToken.objects.pool().wait.key == "busy"
+
+
 def test_an_answer_that_a_callback_overtook_is_a_clear_one(luma, token):
     generation = a_generation()
     generation.claim()

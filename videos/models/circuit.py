@@ -19,6 +19,8 @@ COLD, WARM = 2, 3
 CLEAR_FOR = timedelta(seconds=60)
 FRESH_FOR = timedelta(seconds=2)
 RAMP_AT_MOST = 10_000
+# After so long without a claim one more is sent, though those under way are not answered: their worker may be dead.
+STALLED_AFTER = timedelta(seconds=12)
 # Seconds.
 PAUSE_AT_MOST = 3600.0
 BACK_OFF, BACK_OFF_AT_MOST = 2.0, 60.0
@@ -79,6 +81,11 @@ def at_once(now: datetime) -> Case:
     )
 
 
+def has_stalled(now: datetime) -> Q:
+    """Match healthy tokens that have not been used for a while, whatever is counted as under way."""
+    return Q(health=Health.OK, doubts=0, last_used_at__lte=now - STALLED_AFTER)
+
+
 def clock_time(moment: datetime, now: datetime) -> str:
     """Name a moment in the team's time: with seconds when it is near, with its day when that is not today."""
     moment, now = timezone.localtime(moment), timezone.localtime(now)
@@ -91,6 +98,7 @@ class Circuit(models.Model):
     """What a token's recent answers allow; every change is one conditional UPDATE."""
 
     max_in_flight: models.PositiveIntegerField
+    last_used_at: models.DateTimeField
     in_flight = models.PositiveIntegerField(default=0, editable=False)
     sending = models.PositiveIntegerField(
         default=0, db_default=0, editable=False, help_text="POSTs that are not answered yet."
@@ -149,6 +157,12 @@ class Circuit(models.Model):
         if self.clear_at is None or self.clear_at > now + CLEAR_FOR or self.clear_at <= now - CLEAR_FOR:
             return COLD
         return self.ramp if self.clear_at > now - FRESH_FOR else WARM
+
+    def may_post(self, now: datetime) -> bool:
+        """Whether one more POST may be under way with it; what `at_once` and `has_stalled` say to the database."""
+        used_at = self.last_used_at
+        stalled = self.health == Health.OK and not self.doubts and used_at and used_at <= now - STALLED_AFTER
+        return self.sending < self.posts_at_once(now) or bool(stalled)
 
     # ── What an answer changes ────────────────────────────────────────────────────────────────────────────────
 

@@ -12,7 +12,7 @@ from lumaweb.logs import redact
 
 from ..download import origin_of
 from .change import Change
-from .circuit import AS_NEW, Circuit, Health, Probe, at_once, clock_time, has_recovered
+from .circuit import AS_NEW, Circuit, Health, Probe, at_once, clock_time, has_recovered, has_stalled
 from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT, State
 from .token_pool import Pool
 
@@ -54,8 +54,12 @@ class ApiTokenQuerySet(models.QuerySet):
         """Usable, with a slot and a POST free and this much (thousandths of a credit) left of the day's limit."""
         now = now or timezone.now()
         spare = Q(daily_limit=None) | Q(daily_limit__gte=used_on(timezone.localdate(now)) + amount)
-        slot = Q(in_flight__lt=F("max_in_flight"), sending__lt=at_once(now))
-        return self.usable(now).filter(spare, slot, in_flight__lt=Coalesce(F("effective_limit"), F("max_in_flight")))
+        slot = Q(sending__lt=at_once(now)) | has_stalled(now)
+        return (
+            self.usable(now)
+            .filter(spare, slot, in_flight__lt=F("max_in_flight"))
+            .filter(in_flight__lt=Coalesce(F("effective_limit"), F("max_in_flight")))
+        )
 
     def awaiting_look_up(self, now=None) -> "ApiTokenQuerySet":
         """Paused for doubtful answers until just now: a free look-up has to come before the next request."""

@@ -69,9 +69,7 @@ class Pool:
     def wait(self) -> Wait | None:
         """Why queued videos are not sent; None while a token has room for one."""
         usable = [token for token in self.enabled if token.is_usable(self.now)]
-        free = [
-            token for token in usable if token.in_flight < token.limit and token.sending < token.posts_at_once(self.now)
-        ]
+        free = [token for token in usable if token.in_flight < token.limit and token.may_post(self.now)]
         if any(self._has_today(token) for token in free):
             return None
         if free:
