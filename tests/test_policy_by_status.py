@@ -1,14 +1,17 @@
 """Every kind of answer to a POST, by status, code and mode: what becomes of the row and the token, and what is said."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from videos import tasks
 from videos.models import Generation, Health
+from videos.provider import Sent
 
-from .factories import a_generation, a_token
+from .factories import a_generation, a_token, an_error, failure, running
 from .tiny_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -143,6 +146,57 @@ def what_follows(generation: Generation, callback_sent: bool) -> None:
     assert ("no longer searches for it" in text(search_outcome="not_found", ask_at=None)) != callback_sent
     assert "Lumaweb looks it up at the provider by its task ID." in text(task_id="t")
     assert "console" not in generation.news.admin
+
+
+@pytest.mark.parametrize(("public_url", "by_callback"), [("", False), ("https://films.example.com", True)])
+def test_what_was_given_up_says_how_it_may_still_come(settings, public_url, by_callback):
+    settings.PUBLIC_URL = public_url
+    a_token()
+    generation = a_generation()
+    generation.claim()
+    generation.refuse(an_error("no_answer", Sent.MAYBE))
+    generation.dismiss(generation.member)
+    assert "no longer waits" in generation.news.text and "may have charged it" in generation.news.text
+    assert ("callback still comes" in generation.news.text) == by_callback
+
+    late = a_generation(timeout=30)
+    late.claim()
+    late.record(running(), "answer")
+    Generation.objects.filter(pk=late.pk).update(accepted_at=timezone.now() - timedelta(hours=2))
+    late.refresh_from_db()
+    assert late.give_up()
+    assert "Lumaweb still looks it up, and the video appears here" in late.news.text
+    Generation.objects.filter(pk=late.pk).update(ask_at=None)
+    late.refresh_from_db()
+    assert "still looks it up" not in late.news.text
+    assert ("callback still comes" in late.news.text) == by_callback
+
+
+@pytest.mark.parametrize("code", ["not_sent", "used_up", "too_many_requests", "no_api", "http_404"])
+def test_a_row_in_doubt_that_turns_out_to_be_unsent_says_so_and_why_it_is_not_resent(code):
+    a_token()
+    generation = a_generation()
+    generation.claim()
+    Generation.objects.filter(pk=generation.pk).update(submitted_at=timezone.now() - timedelta(minutes=5))
+    generation.refresh_from_db()
+    assert generation.interrupted()
+    sent = Sent.NEVER if code == "not_sent" else Sent.REFUSED
+    generation.refuse(an_error(code, sent, status=None if sent is Sent.NEVER else 404))
+    assert generation.state == "failed"
+    assert "was not carried out" in generation.news.text and "Nothing was charged." in generation.news.text
+    assert "balance behind" not in generation.news.text
+
+
+@pytest.mark.parametrize("code", ["bad_request", "forbidden", "used_up", "new_word", "task_failed", ""])
+def test_a_task_that_failed_claims_no_more_about_its_charge_than_is_documented(code):
+    a_token()
+    generation = a_generation()
+    generation.claim()
+    generation.record(running("t"), "answer")
+    generation.record(failure("t", code), "sweep")
+    assert generation.state == "failed"
+    assert "Nothing was charged" not in generation.news.text
+    assert "According to the provider, only finished videos are charged." in generation.news.text
 
 
 def test_every_error_of_the_contract_is_here():

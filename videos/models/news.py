@@ -52,9 +52,18 @@ def explain(row) -> News | None:
         doing = policy.words_of(known, callback_sent=callback_sent)
         text, admin, own = f"{text} {doing.text}", f"{admin} {doing.admin}".strip(), doing.own
         ask = ask or doing.ask
-    elif row.error_code == "dismissed" and _callback_sent(row):
-        text = f"{text} If its callback still comes, the video appears here."
+    elif row.state == State.FAILED:
+        text = f"{text} {_may_still_come(row)}".strip()
     return News(rule.title, text, rule.who, admin, ask, own)
+
+
+def _may_still_come(row) -> str:
+    """How the video of a row that was given up can still come; "" if it cannot."""
+    if row.error_code not in ("dismissed", "overdue"):
+        return ""
+    if row.task_id and row.ask_at:
+        return "Lumaweb still looks it up, and the video appears here if it is finished."
+    return "If its callback still comes, the video appears here." if _callback_sent(row) else ""
 
 
 def _callback_sent(row) -> bool:

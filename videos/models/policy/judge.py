@@ -1,5 +1,7 @@
 """Which rule an outcome falls under."""
 
+from dataclasses import replace
+
 from ... import provider
 from .rules import (
     BAD_REQUEST,
@@ -10,6 +12,8 @@ from .rules import (
     LIMIT,
     NEVER_SENT,
     NOT_THE_API,
+    NOTHING_CHARGED,
+    ONLY_FINISHED,
     OURS,
     POST,
     QUEUED,
@@ -78,14 +82,32 @@ def words_for(state: str, code: str, *, accepted: bool, status: int | None = Non
     if state == UNCONFIRMED:
         return DOUBT.get(code, UNKNOWN_DOUBT)
     if accepted and state == FAILED:
-        return TASK.get(code) or _ending_as(state, code) or UNKNOWN_TASK
-    known = _ending_as(state, code) or (TASK.get(code) if state == FAILED else None)
-    if known:
+        return TASK.get(code) or _of_a_task(_ending_as(state, code)) or UNKNOWN_TASK
+    if known := _ending_as(state, code):
         return known
-    rule = by_status(code, status)
+    if state == FAILED and code in TASK and code not in POST:
+        return TASK[code]
+    rule = POST.get(code) or by_status(code, status)
     if rule.becomes == state:
         return rule
-    return NEVER_SENT if state == QUEUED else UNEXPLAINED
+    return NEVER_SENT if state == QUEUED else _not_sent_again(rule)
+
+
+def _of_a_task(rule: Rule | None) -> Rule | None:
+    """The rule of a refusal that came after a task was begun: what is charged then is known from the documents only."""
+    return rule and replace(rule, text=rule.text.replace(NOTHING_CHARGED, ONLY_FINISHED))
+
+
+def _not_sent_again(rule: Rule) -> Rule:
+    """The rule of a row that would be sent again, had it not been in doubt before: its member may have retried it."""
+    return replace(
+        rule,
+        becomes=FAILED,
+        text="The request was not carried out. Lumaweb does not resend it, as its outcome had been in doubt. "
+        + NOTHING_CHARGED,
+        who="It can be retried.",
+        again="",
+    )
 
 
 def _ending_as(state: str, code: str) -> Rule | None:

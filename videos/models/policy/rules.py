@@ -328,8 +328,7 @@ TASK = {
         FAILED,
         STAYS,
         "No result",
-        "The provider reported no result in time. Lumaweb looks it up for another day, and the video appears here if "
-        f"it is finished. {ONLY_FINISHED}",
+        f"The provider reported no result in time. {ONLY_FINISHED}",
         admin="The provider's console may show what became of it, by its task ID.",
     ),
     "dismissed": Rule(
