@@ -14,8 +14,8 @@ profiles.register()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Run one worker more than there are cores: at any time about one of three waits for processes that it started."""
-    return (os.cpu_count() or 1) + 1
+    """Run more workers than there are cores: at any time more than half of them wait for processes that they started."""
+    return 2 * (os.cpu_count() or 1) + 1
 
 
 @pytest.hookimpl(optionalhook=True)

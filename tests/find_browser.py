@@ -4,6 +4,9 @@ That is a Chromium, the libraries that Playwright's driver is linked with, and p
 else the usual names on PATH and Playwright's own are tried. What is missing comes by apt-get (as root, or by sudo
 without a password), a browser otherwise by Playwright's download. Where that fails, one sentence says what to install,
 and it exits 1: the browser tests are never left out silently.
+
+Beside a Chromium that was found, Debian's headless shell is preferred, and installed where that is possible: the same
+engine without the parts that draw windows needs a third less time. It knows no notifications.
 """
 
 import os
@@ -20,6 +23,7 @@ APPLICATIONS = (
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
 )
 BROWSER_PACKAGES = ("chromium", "fonts-liberation")
+HEADLESS_SHELL = "chromium-headless-shell"  # the command and its package
 PLAYWRIGHT = (sys.executable, "-m", "playwright")
 WHERE_PLAYWRIGHTS_OWN_IS = """
 from playwright.sync_api import sync_playwright
@@ -63,6 +67,12 @@ def runs(path: str) -> bool:
 
 def find() -> str | None:
     return next(filter(runs, filter(None, candidates())), None)
+
+
+def find_whole() -> str | None:
+    """The browser for tests of what a headless shell lacks."""
+    given = os.environ.get("LUMAWEB_TEST_BROWSER")
+    return given if given and HEADLESS_SHELL not in given else find()
 
 
 # ── What else the tests need ──────────────────────────────────────────────────────────────────────────────────
@@ -122,6 +132,17 @@ def download_browser() -> str | None:
     return find()
 
 
+def headless_shell() -> str | None:
+    """The path of the headless shell, after installing it if that is possible. Without it the tests only take longer."""
+    if not shutil.which(HEADLESS_SHELL) and output("apt-cache", "show", HEADLESS_SHELL).returncode == 0:
+        try:
+            install([HEADLESS_SHELL])
+        except Missing as reason:
+            print(f"The tests do without {HEADLESS_SHELL}: {reason}", file=sys.stderr)
+    path = shutil.which(HEADLESS_SHELL)
+    return path if path and runs(path) else None
+
+
 def prepared(given: str | None) -> str:
     """The path of a browser, with everything else in place; raise Missing."""
     installed: set[str] = set()
@@ -153,7 +174,8 @@ def main() -> int:
     try:
         if given and not runs(given):
             raise Missing(f"LUMAWEB_TEST_BROWSER is {given!r}, which does not run.")
-        print(prepared(given))
+        browser = prepared(given)
+        print(given or headless_shell() or browser)
     except Missing as error:
         print(error, file=sys.stderr)
         return 1

@@ -10,10 +10,11 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from .serving import serve
 
 ACCESS_KEY, SECRET_KEY = "AKLUMAWEBTEST", "a-secret-of-no-worth"
 BUCKET = "films"
@@ -40,7 +41,7 @@ class S3Server:
         self.relay.s3 = self
         self.port = self.relay.server_port
         self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self.relay.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        serve(self.relay)
 
     @property
     def env(self) -> dict[str, str]:

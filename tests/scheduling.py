@@ -1,8 +1,9 @@
 """The order and the pieces in which the workers of pytest-xdist take the tests.
 
-Tests that take long begin, so that no worker is left alone with one at the end. The browser's tests follow each other,
-because they share a browser and an installation in each worker. Files with tests that need the machine for themselves
-come last, when no other test has to wait for them.
+Tests that take long begin, so that no worker is left alone with one at the end. Half of the workers begin with the
+browser's tests, which keep the processors busy, the others with the rest, which mostly waits. Each worker keeps to its
+kind while there is any: the browser's tests share a browser and an installation in each worker. Files with tests that
+need the machine for themselves come last, when no other test has to wait for them.
 """
 
 from collections import Counter
@@ -11,10 +12,16 @@ from pathlib import Path
 
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSER = "tests/browser/"
 LONG = (
+    "tests/browser/test_walks.py",
+    "tests/browser/test_access.py",
+    "tests/browser/test_waiting.py",
+    "tests/test_outages.py",
+    "tests/test_outage.py",
     "tests/chaos/",
     "tests/test_two_machines.py",
     "tests/test_image.py",
@@ -32,6 +39,14 @@ class Scheduling(LoadScopeScheduling):
         file = nodeid.partition("::")[0]
         return nodeid if starts_installations(file) and not shares_fixtures(file) else file
 
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        number = int(node.gateway.id.removeprefix("gw"))
+        begins_with_browser = number % 2 == 0
+        scopes = (scope for scope in self.workqueue if scope.startswith(BROWSER) == begins_with_browser)
+        if (scope := next(scopes, None)) is not None:
+            self.workqueue.move_to_end(scope, last=False)
+        super()._assign_work_unit(node)
+
 
 def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
     """Return the tests in the order in which the workers take them."""
@@ -40,7 +55,7 @@ def in_order(items: list[pytest.Item]) -> list[pytest.Item]:
 
     def place(item: pytest.Item) -> tuple:
         file = file_of(item)
-        group = 3 if file in alone else 2 if file.startswith(BROWSER) else 0 if file.startswith(LONG) else 1
+        group = 2 if file in alone else 0 if file.startswith(LONG) else 1
         return group, not starts_installations(file), -sizes[file], file, is_alone(item)
 
     return sorted(items, key=place)

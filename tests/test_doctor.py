@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from http.client import HTTPConnection
@@ -38,6 +37,7 @@ from . import servers
 from .factories import a_generation, a_result, a_token
 from .installation import ROOT, Installation, a_free_port
 from .s3_server import S3Server
+from .serving import serve
 from .tiny_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -315,7 +315,7 @@ class Front(ThreadingHTTPServer):
         self.url = f"http://localhost:{self.server_port}"
 
     def __enter__(self) -> "Front":
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        serve(self)
         return self
 
     def __exit__(self, *error) -> None:
@@ -577,7 +577,7 @@ def test_a_mail_server_that_does_not_take_us_is_told(settings):
     assert "does not take us: ConnectionRefusedError. Check LUMAWEB_EMAIL_URL" in said_by(outside.mail)
     with ThreadingTCPServer(("127.0.0.1", 0), _Smtp) as server:
         server.daemon_threads = True
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        serve(server)
         settings.EMAIL_PORT = server.server_address[1]
         assert "lets us in; no mail was sent." in said_by(outside.mail)
         settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "lumaweb", MARKER

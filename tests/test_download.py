@@ -2,7 +2,6 @@ import hashlib
 import io
 import socket
 import ssl
-import threading
 import time
 import tracemalloc
 from contextlib import contextmanager, suppress
@@ -26,6 +25,8 @@ from videos.download import (
     origin_of,
     probe,
 )
+
+from .serving import serve
 
 CLIP = bytes(range(256)) * 1024
 HOSTS = frozenset({"platform.cdn.acedata.cloud", ".cdn-luma.com"})
@@ -107,8 +108,7 @@ def serving(tls=None):
     server.seen = []
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
-    thread.start()
+    thread = serve(server)
     try:
         yield server
     finally:

@@ -5,7 +5,6 @@ import io
 import multiprocessing
 import os
 import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from videos.models.saving import CAUSES, READING
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
 from .films import a_film
 from .sandbox.process import Sandbox
+from .serving import serve
 from .tiny_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,7 +45,7 @@ class Cdn(ThreadingHTTPServer):
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.at: dict[str, bytes | Callable] = {}
         self.asked: list[str] = []
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        serve(self)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -8,6 +8,8 @@ import uuid
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from .serving import serve
+
 
 @dataclass(frozen=True)
 class Upload:
@@ -41,7 +43,7 @@ class TinyProvider(ThreadingHTTPServer):
         self._numbers = itertools.count(1)
         self.most_at_once = self._at_once = 0
         self.lock = threading.Lock()
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        serve(self)
 
     def answer(self, path: str, body: dict) -> tuple[int, dict]:
         return 200, {"task_id": str(uuid.uuid4())}

@@ -1,6 +1,6 @@
 // The days of the feed. Whatever arrives for a day that is already here joins it; nothing is shown twice.
 // Older ones are fetched long before the end is in sight, so that nothing that is looked at moves.
-const AHEAD = "1800px", PAGE = 48;
+const AHEAD = "3000px", PAGE = 48;
 
 class DayList extends HTMLElement {
   #listening;

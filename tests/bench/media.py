@@ -1,13 +1,13 @@
 """What large files cost: saving one of a gigabyte, and a ZIP of two hundred clips."""
 
 import os
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ..chaos.processes import Tree
 from ..installation import Installation
+from ..serving import serve
 
 GIGABYTE = 1024**3
 CLIPS, CLIP = 200, 2 * 1024**2
@@ -55,7 +55,7 @@ class Cdn:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        serve(self.server)
 
     def close(self) -> None:
         self.server.shutdown()

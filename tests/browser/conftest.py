@@ -1,10 +1,11 @@
 """A real browser on a whole installation; two members in two contexts of their own."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect, sync_playwright
 
 from ..find_browser import find
 from ..installation import PASSWORD, Installation
@@ -33,6 +34,15 @@ COMPLAINTS = ("Content Security Policy", LEFT)
 expect.set_options(timeout=15_000)
 
 
+@contextmanager
+def launched(browser_type: BrowserType, path: str | None) -> Iterator[Browser]:
+    """The browser at this path, until the end of the block."""
+    assert path, "No Chromium: run the tests by `make test`, which finds or installs one."
+    browser = browser_type.launch(executable_path=path, args=FLAGS)
+    yield browser
+    browser.close()
+
+
 # pytest-playwright keeps its event loop running until the session ends, and no test after that can have one of its
 # own. So the browser lives as long as this folder's tests.
 
@@ -50,11 +60,8 @@ def browser_type(playwright):
 
 @pytest.fixture(scope="package")
 def browser(browser_type):
-    path = os.environ.get("LUMAWEB_TEST_BROWSER") or find()
-    assert path, "No Chromium: run the tests by `make test`, which finds or installs one."
-    browser = browser_type.launch(executable_path=path, args=FLAGS)
-    yield browser
-    browser.close()
+    with launched(browser_type, os.environ.get("LUMAWEB_TEST_BROWSER") or find()) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="package")

@@ -3,7 +3,9 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from ..find_browser import find_whole
 from ..installation import Installation
+from .conftest import launched
 
 # A tab in the background asks every fifteen seconds only.
 PATIENCE = 60_000
@@ -36,6 +38,13 @@ BROWSER = """answer => {
         close() { this.closed = true; }
     };
 }"""
+
+
+@pytest.fixture(scope="module")
+def browser(browser_type):
+    """One that can show notifications."""
+    with launched(browser_type, find_whole()) as browser:
+        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,6 +14,8 @@ import av
 import httpx
 import numpy as np
 from PIL import Image
+
+from ..serving import serve
 
 SERVED = "sandbox"  # a token that works
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,7 +109,7 @@ class Listener(ThreadingHTTPServer):
         self.received, self.raw, self.answers, self.files = [], [], {}, {}
         super().__init__(("127.0.0.1", 0), self.Handler)
         self.url = f"http://127.0.0.1:{self.server_port}"
-        threading.Thread(target=self.serve_forever, daemon=True).start()
+        serve(self)
 
     def bodies(self, path):
         return [body for at, path_seen, body, headers in self.received if path_seen == path]
