@@ -133,7 +133,7 @@ def download_browser() -> str | None:
 
 
 def headless_shell() -> str | None:
-    """The path of the headless shell, after installing it if that is possible. Without it the tests only take longer."""
+    """The path of the headless shell, which is installed if possible; without it the tests only take longer."""
     if not shutil.which(HEADLESS_SHELL) and output("apt-cache", "show", HEADLESS_SHELL).returncode == 0:
         try:
             install([HEADLESS_SHELL])

@@ -53,10 +53,11 @@ class Machine:
         for package, path in (
             ("libatomic1", self.node),
             ("chromium", self.bin / "chromium"),
+            (find_browser.HEADLESS_SHELL, self.bin / find_browser.HEADLESS_SHELL),
             ("procps", self.bin / "ps"),
         ):
             if package in packages:
-                script = {"chromium": "echo Chromium 1.0"}.get(package, "exit 0")
+                script = "echo Chromium 1.0" if package.startswith("chromium") else "exit 0"
                 self.program(offered / package, script)
                 (self.packages / package).write_text(str(path))
         (self.packages / "fonts-liberation").write_text("")
@@ -106,6 +107,38 @@ def test_nothing_is_installed_where_all_is_there(bare, capsys):
     said = capsys.readouterr()
     assert (said.out, said.err) == (f"{browser}\n", "")
     assert bare.installed() == []
+
+
+def test_the_headless_shell_is_preferred_and_installed_where_debian_has_it(bare, capsys):
+    shell = bare.bin / find_browser.HEADLESS_SHELL
+    bare.has_browser()
+    bare.has_node()
+    bare.has_ps()
+    bare.program(bare.bin / "apt-cache", f'[ "$*" = "show {find_browser.HEADLESS_SHELL}" ]')
+    bare.can_install(find_browser.HEADLESS_SHELL)
+    assert find_browser.main() == 0
+    assert capsys.readouterr().out == f"{shell}\n"
+    assert bare.installed() == [find_browser.HEADLESS_SHELL]
+
+
+def test_without_the_headless_shell_the_whole_browser_is_taken(bare, capsys):
+    browser = bare.has_browser()
+    bare.has_node()
+    bare.has_ps()
+    bare.program(bare.bin / "apt-cache", "true")
+    bare.program(bare.bin / "apt-get", "exit 100")
+    assert find_browser.main() == 0
+    said = capsys.readouterr()
+    assert said.out == f"{browser}\n"
+    assert f"The tests do without {find_browser.HEADLESS_SHELL}" in said.err
+
+
+@pytest.mark.parametrize(("given", "whole"), [("/x/chrome", "/x/chrome"), ("/x/chromium-headless-shell", None)])
+def test_what_a_shell_lacks_is_tested_with_a_whole_browser(bare, monkeypatch, given, whole):
+    browser = bare.has_browser()
+    bare.has_node()
+    monkeypatch.setenv("LUMAWEB_TEST_BROWSER", given)
+    assert find_browser.find_whole() == (whole or str(browser))
 
 
 def test_a_browser_of_one_s_own_needs_the_libraries_all_the_same(bare, capsys, monkeypatch):

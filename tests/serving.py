@@ -1,0 +1,13 @@
+"""Start the small HTTP servers that tests talk to."""
+
+import socketserver
+import threading
+
+POLL_SECONDS = 0.02  # shutdown() waits for the next look; with Python's half a second hundreds of tests would
+
+
+def serve(server: socketserver.BaseServer) -> threading.Thread:
+    """Serve requests in a thread of its own until `server.shutdown()`; return the thread."""
+    thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
+    thread.start()
+    return thread
