@@ -14,8 +14,8 @@ profiles.register()
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Run more workers than there are cores: at any time half of them wait for processes that they started."""
-    return 2 * (os.cpu_count() or 1) + 1
+    """Run twice as many workers as there are cores: at any time half of them wait for processes that they started."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,6 +7,7 @@ removes at the end.
 
 import os
 import shutil
+import sys
 import tempfile
 
 from . import prepared, servers
@@ -19,6 +20,9 @@ for name in ("LUMAWEB_PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "LUMAWEB_LUMA_TO
     os.environ.pop(name, None)
 for name in ("LUMAWEB_S3_BUCKET", "LUMAWEB_ACCEL_PREFIX"):
     os.environ.pop(name, None)
+# Compiling our modules takes each process of an installation, of which a run starts hundreds, half a second.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 if servers.there():
     os.environ |= servers.both()
 

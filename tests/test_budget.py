@@ -360,6 +360,20 @@ def test_a_retry_at_the_limit_is_refused_in_words(client):
     assert Generation.objects.count() == 2
 
 
+def test_retries_of_a_selection_end_at_the_limit_in_words(client):
+    terms(member_limit=2000)
+    ada = a_member()
+    rows = [a_generation(ada), a_generation(ada)]
+    for row in rows:
+        row.cancel(ada)
+    a_generation(ada)
+    client.force_login(ada)
+    answer = client.post("/selection/retries/", {"v": [str(row.uuid) for row in rows]}, follow=True).content.decode()
+    assert "Retried 1 video. The others were not retried:" in answer
+    assert "can raise the limit" in answer
+    assert [row.retries.count() for row in rows] == [1, 0]
+
+
 def test_a_form_sent_twice_is_set_aside_once(client):
     client.force_login(a_member())
     form = PAGE | {"prompt": "A heron", "submission_key": str(uuid.uuid4())}

@@ -1,6 +1,7 @@
 """Stars, collections, and what is done to several videos at once."""
 
 import io
+import json
 import re
 import tracemalloc
 import uuid
@@ -208,3 +209,42 @@ def test_what_cannot_be_a_name_is_refused_in_words(client, ada):
             "Give the collection a name" in client.post("/collections/", {"name": name}, follow=True).content.decode()
         )
     assert not Collection.objects.exists()
+
+
+def a_row(member, state: str) -> Generation:
+    generation = a_generation(member, prompt=state)
+    Generation.objects.filter(pk=generation.pk).update(state=state)
+    return generation
+
+
+def test_what_failed_or_was_canceled_is_retried_at_once_and_the_rest_is_said(client, ada):
+    ben = a_member("ben")
+    rows = [a_row(ada, state) for state in ("failed", "canceled", "unconfirmed", "completed", "processing")]
+    answer = client.post("/selection/retries/", ticked(*rows, a_row(ben, "failed")), headers=HTMX)
+    words = json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+    assert words == (
+        "Retried 2 videos. 1 video of others can be retried by their author or an admin only. "
+        "1 video in doubt may be charged twice: retry each on its own card."
+    )
+    again = Generation.objects.filter(retry_of__isnull=False).order_by("pk")
+    assert [(row.retry_of, row.state, row.member) for row in again] == [(row, "queued", ada) for row in rows[:2]]
+    assert all(f'id="generation-{row.uuid}"' in answer.content.decode() for row in again)
+
+
+def test_a_second_press_retries_nothing_again(client, ada):
+    row = a_row(ada, "failed")
+    for _ in range(2):
+        client.post("/selection/retries/", ticked(row), headers=HTMX)
+    assert row.retries.count() == 1
+
+
+def test_without_script_the_page_says_what_was_retried(client, ada):
+    answer = client.post("/selection/retries/", ticked(a_row(ada, "failed")), follow=True)
+    assert "Retried 1 video." in answer.content.decode()
+
+
+@pytest.mark.parametrize("states", [(), ("completed", "processing")])
+def test_where_nothing_failed_nothing_is_retried(client, ada, states):
+    answer = client.post("/selection/retries/", ticked(*(a_row(ada, state) for state in states)), headers=HTMX)
+    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"].startswith("None of these failed")
+    assert not Generation.objects.filter(state="queued").exists()

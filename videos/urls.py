@@ -75,6 +75,7 @@ urlpatterns = [
     path("selection/collections/", selection.collections, name="selection-collections"),
     path("selection/trash/", selection.trash, name="selection-trash"),
     path("selection/restoration/", selection.restoration, name="selection-restoration"),
+    path("selection/retries/", selection.retries, name="selection-retries"),
     path("selection/zip/", selection.archive, name="selection-zip"),
     path("trash/", trash.trash, name="trash"),
     path("code/", studio.code, name="code"),

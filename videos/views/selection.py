@@ -11,18 +11,22 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST
+from django_htmx.http import trigger_client_event
 
 from .. import media
-from ..models import Collection, Generation, Star
+from ..jobs.queue import submit_later
+from ..models import Collection, Generation, OverBudget, Star, State
 from .context import counts_for, current_path
 from .gallery import in_days, usual_seconds
 from .generation import may_change
+from .studio import submitted
 from .typed import uuid_of, uuids_of
 
 logger = logging.getLogger(__name__)
 
 AT_MOST = 200
 NOT_NOW = "The saved files cannot be reached at the moment. Nothing is lost: try again in a minute."
+NOTHING_TO_RETRY = "None of these failed or was canceled, so there is nothing to retry."
 CHUNK = 256 * 1024
 NOT_IN_IT = "not-included.txt"
 
@@ -99,6 +103,35 @@ def trash(request: HttpRequest) -> HttpResponse:
     if busy := len(rows) - len(moved) - foreign:
         words += f" {_many(busy)} cannot be stopped any more."
     return _said(request, words, gone=moved, undo=moved)
+
+
+@require_POST
+def retries(request: HttpRequest) -> HttpResponse:
+    """Retry what this member may and what surely cost nothing twice; say what is left, and why.
+
+    A video in doubt may have been charged: it is retried on its own card only, where that is said.
+    """
+    rows = _ticked(request)
+    chosen = [row for row in reversed(rows) if row.state in (State.FAILED, State.CANCELED)]
+    own = [row for row in chosen if may_change(request, row)]
+    again, made, left = [], 0, ""
+    try:
+        for row in own:
+            submission, is_new = row.retry(request.user)
+            again += [submission] if submission else []
+            made += is_new
+    except OverBudget as error:
+        left += f" The others were not retried: {error}"
+    if made:
+        submit_later()
+    if foreign := len(chosen) - len(own):
+        left += f" {_many(foreign)} of others can be retried by their author or an admin only."
+    if doubtful := sum(row.state == State.UNCONFIRMED for row in rows):
+        left += f" {_many(doubtful)} in doubt may be charged twice: retry each on its own card."
+    words = (f"Retried {_many(made)}." if made else "Nothing was retried." if left else NOTHING_TO_RETRY) + left
+    if not request.htmx:
+        return _said(request, words)
+    return trigger_client_event(submitted(request, *again), "toast", {"text": words})
 
 
 @require_POST
