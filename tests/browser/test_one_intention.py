@@ -145,6 +145,7 @@ def test_make_another_held_makes_one_more(house, sign_in):
     prompt(page).fill(words)
     press(page, "Generate")
     generate_button(page).click()
+    expect(page.locator(".made").get_by_role("link", name="View this video")).to_be_focused()
     another = page.get_by_role("button", name="Make another")
     another.focus()
     sent = paid(page)
