@@ -219,6 +219,7 @@ BODIES = {
     "selection-collections": lambda team: {"v": [str(team.failed.uuid)], "into": str(team.collection.uuid)},
     "selection-trash": lambda team: {"v": [str(team.saved.uuid)]},
     "selection-restoration": lambda team: {"v": [str(team.trashed.uuid)]},
+    "selection-retries": lambda team: {"v": [str(team.failed.uuid)]},
     "selection-zip": lambda team: {"v": [str(team.saved.uuid)]},
     "shares-of": lambda team: {"days": "7"},
     "profile": lambda team: {"first_name": "Another"},

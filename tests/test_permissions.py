@@ -64,6 +64,7 @@ selection-stars              login  405       405    405           login  done  
 selection-collections        login  405       405    405           login  done      done   done
 selection-trash              login  405       405    405           login  same      done   done
 selection-restoration        login  405       405    405           login  same      done   done
+selection-retries            login  405       405    405           login  same      done   done
 selection-zip                login  405       405    405           login  seen      seen   seen
 trash                        login  seen      seen   seen          login  405       405    405
 code                         login  405       405    405           login  seen      seen   seen
@@ -262,7 +263,7 @@ def test_what_nobody_made_is_unknown_to_everybody_and_a_stranger_cannot_tell(tea
 
 # ── What a colleague does not undo ────────────────────────────────────────────────────────────────────────────
 
-OF_A_SELECTION = {"selection-trash": "saved", "selection-restoration": "trashed"}
+OF_A_SELECTION = {"selection-trash": "saved", "selection-retries": "failed", "selection-restoration": "trashed"}
 ONE_S_OWN = {
     "cancellation": "queued",
     "dismissal": "unconfirmed",

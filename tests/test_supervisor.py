@@ -156,13 +156,13 @@ def test_who_outlives_the_others_is_told_last(supervise):
     running = supervise("""
 SLOW = '''
 def leave(*_):
-    time.sleep(0.4); print("worker left", flush=True); os._exit(0)
+    time.sleep(0.4); os.write(1, b"worker left\\\\n"); os._exit(0)
 signal.signal(signal.SIGTERM, leave); say("obedient")
 while True: time.sleep(1)
 '''
 LAST = '''
 def leave(*_):
-    print("provider left", flush=True); os._exit(0)
+    os.write(1, b"provider left\\\\n"); os._exit(0)
 signal.signal(signal.SIGTERM, leave); say("obedient")
 while True: time.sleep(1)
 '''

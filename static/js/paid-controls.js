@@ -49,3 +49,6 @@ addEventListener("click", (event) => {
   event.preventDefault();
   event.stopImmediatePropagation();
 }, { capture: true });
+
+// htmx brings what it has swapped in to life when that has settled. Pressed before, a form would leave the page.
+for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"]) addEventListener(swapped, ({ target }) => window.htmx.process(target));

@@ -64,6 +64,7 @@ SHIFTS = """() => {
 }"""
 
 
+@pytest.mark.alone  # older videos have to arrive before one has scrolled to them
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_shifts_while_it_loads_and_scrolls(full_house, sign_in, width):
     page = sign_in(full_house, "ada", viewport={"width": width, "height": 900})
