@@ -50,5 +50,5 @@ addEventListener("click", (event) => {
   event.stopImmediatePropagation();
 }, { capture: true });
 
-// htmx brings what it has swapped in to life when that has settled. Pressed before, a form would leave the page.
+// htmx processes new content only after a delay. A form that is submitted before that would leave the page.
 for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"]) addEventListener(swapped, ({ target }) => window.htmx.process(target));

@@ -107,9 +107,9 @@ def trash(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def retries(request: HttpRequest) -> HttpResponse:
-    """Retry what this member may and what surely cost nothing twice; say what is left, and why.
+    """Retry the failed and canceled videos that this member may change, and report the others.
 
-    A video in doubt may have been charged: it is retried on its own card only, where that is said.
+    An unconfirmed video may be charged twice, so it is retried only by the button on its card, which says so.
     """
     rows = _ticked(request)
     chosen = [row for row in reversed(rows) if row.state in (State.FAILED, State.CANCELED)]
