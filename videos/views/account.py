@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
 from ..models import Allowance, Change, Invitation, Member
-from .address import may_try, was_wrong
+from .address import PRESENT_PASSWORD, SETUP_CODE, may_try, was_wrong
 
 YEAR = 365 * 24 * 3600
 PASSWORDS = "django.contrib.auth.backends.ModelBackend"
@@ -41,7 +41,7 @@ def setup(request: HttpRequest) -> HttpResponse:
     """Make the first admin; closed for ever once there is a member."""
     if Member.objects.exists():
         return redirect("studio")
-    if request.method == "POST" and not may_try(request, "code"):
+    if request.method == "POST" and not may_try(request, SETUP_CODE):
         return kept_out(request)
     code = setup_code()
     form = SetupForm(request.POST or None, code=code)
@@ -52,7 +52,7 @@ def setup(request: HttpRequest) -> HttpResponse:
         login(request, member, backend=PASSWORDS)
         return redirect("studio")
     if "code" in form.errors:
-        was_wrong(request, "code")
+        was_wrong(request, SETUP_CODE)
     status = 422 if request.method == "POST" else 200
     return render(request, "videos/setup.html", {"form": form, "asks_code": not settings.ON_LOOPBACK}, status=status)
 
@@ -93,12 +93,9 @@ def admin_login(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, key: str) -> HttpResponse:
     """Where an invitation's link leads: choose a name and a password, once."""
-    # Counted by its own link, so that one that is tried again and again keeps nobody from another.
-    if not may_try(request, f"invitation {key}"):
-        return _secret(kept_out(request))
+    # Wrong keys are not counted: 256 random bits cannot be guessed, and any page could make a browser try some.
     invited = Invitation.objects.opened_by(key)
     if not invited:
-        was_wrong(request, f"invitation {key}")
         return _secret(render(request, "videos/invitation_gone.html", status=404))
     form = ComingInForm(request.POST or None, invitation=invited)
     if request.method == "POST" and form.is_valid():
@@ -156,13 +153,12 @@ def choices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def password(request: HttpRequest) -> HttpResponse:
     """Another password; every other browser has to sign in with it."""
-    what = f"present password {request.user.pk}"
-    if not may_try(request, what):
+    if not may_try(request, PRESENT_PASSWORD, str(request.user.pk)):
         return kept_out(request)
     form = PasswordChangeForm(request.user, request.POST)
     if not form.is_valid():
         if "old_password" in form.errors:
-            was_wrong(request, what)
+            was_wrong(request, PRESENT_PASSWORD, str(request.user.pk))
         return _profile(request, ProfileForm(instance=request.user), form)
     form.save()
     update_session_auth_hash(request, form.user)

@@ -12,6 +12,8 @@ from django.utils.crypto import salted_hmac
 
 # Wrong passwords from one address, whatever the names, before it is kept out as a whole: an office shares one.
 AN_ADDRESS_MAY = 30
+# Secrets that are counted apart from the sign-in and from each other.
+SETUP_CODE, PRESENT_PASSWORD = "set-up code", "present password"
 
 
 def client_address(request: HttpRequest) -> str:
@@ -39,35 +41,43 @@ def _counted(said: str) -> str:
 
 def name_tried(request: HttpRequest, credentials: dict | None = None) -> str:
     """What is stored of the name somebody tries: a digest, as a password typed into the wrong field is one, too."""
-    name = str((credentials or {}).get("username") or request.POST.get("username") or "").casefold()
-    return salted_hmac("videos.sign-in", name.encode("utf-8", "replace"), algorithm="sha256").hexdigest()
+    credentials = credentials or {}
+    name = str(credentials.get("username") or request.POST.get("username") or "").casefold()
+    # The kind is part of the salt: a username must never share a counter with the set-up code.
+    salt = f"videos.{credentials.get('kind', 'sign-in')}"
+    return salted_hmac(salt, name.encode("utf-8", "replace"), algorithm="sha256").hexdigest()
 
 
 def counted_by(request_or_attempt, credentials: dict | None = None) -> list:
-    """By what wrong passwords are counted: name and address together, or the address alone once it is a storm."""
+    """By what wrong passwords are counted: name and address together, or the address alone once it is a storm.
+
+    A storm is counted for each path alone: wrong set-up codes do not block the sign-in.
+    """
     address = getattr(request_or_attempt, "axes_ip_address", None) or getattr(request_or_attempt, "ip_address", None)
+    path = getattr(request_or_attempt, "axes_path_info", None) or getattr(request_or_attempt, "path_info", "")
     since = timezone.now() - settings.AXES_COOLOFF_TIME
-    failed = AccessAttempt.objects.filter(ip_address=address, attempt_time__gte=since)
+    failed = AccessAttempt.objects.filter(ip_address=address, path_info=path, attempt_time__gte=since)
     storm = (failed.aggregate(all=Sum("failures_since_start"))["all"] or 0) >= AN_ADDRESS_MAY
     return ["ip_address"] if storm else [["username", "ip_address"]]
 
 
-def _bare(request: HttpRequest) -> HttpRequest:
-    """As much of a request as is counted: with what else was sent, a password perhaps, nothing is to be stored."""
+def _bare(request: HttpRequest, kind: str) -> HttpRequest:
+    """Copy only the client address: with what else was sent, a password perhaps, nothing is to be stored."""
     bare = HttpRequest()
     names = ("REMOTE_ADDR", "HTTP_X_FORWARDED_FOR")
-    bare.META = {name: request.META[name] for name in names if name in request.META} | {"PATH_INFO": ""}
+    bare.META = {name: request.META[name] for name in names if name in request.META} | {"PATH_INFO": kind}
     return bare
 
 
-def may_try(request: HttpRequest, what: str) -> bool:
-    """Whether something that opens like a password, the code of the set-up say, may still be tried from there."""
-    return AxesProxyHandler.is_allowed(_bare(request), {"username": what})
+def may_try(request: HttpRequest, kind: str, of: str = "") -> bool:
+    """Tell whether this address may try another secret of this kind; `of` names whose secret it is."""
+    return AxesProxyHandler.is_allowed(_bare(request, kind), {"username": of, "kind": kind})
 
 
-def was_wrong(request: HttpRequest, what: str) -> None:
-    """Count it with the wrong passwords: five of one thing, thirty of whatever."""
-    AxesProxyHandler.user_login_failed(sender=was_wrong, credentials={"username": what}, request=_bare(request))
+def was_wrong(request: HttpRequest, kind: str, of: str = "") -> None:
+    """Count a wrong secret of this kind: five for each `of`, thirty in all, from one address."""
+    credentials = {"username": of, "kind": kind}
+    AxesProxyHandler.user_login_failed(sender=was_wrong, credentials=credentials, request=_bare(request, kind))
 
 
 def own_origin(request: HttpRequest) -> str:
