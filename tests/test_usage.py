@@ -260,7 +260,9 @@ def test_two_tokens_of_the_same_name_are_two_lines_for_an_admin_and_one_for_a_me
         assert sum(int(row["videos"]) for row in rows) == 2
 
 
-@pytest.mark.parametrize("name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0"])
+@pytest.mark.parametrize(
+    "name", ["=1+1", "+1", "-1", "@SUM(A1)", "=cmd|' /C calc'!A0", "\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20SUM(A1)"]
+)
 def test_no_name_is_a_formula(client, ada, name):
     ada.first_name = name
     ada.save()

@@ -13,8 +13,8 @@ from ..models import Allowance, ApiToken, Member, usage
 from ..models.budget import CREDIT, shown
 from . import plots
 
-# What a spreadsheet takes for a formula, and would run.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# Spreadsheets run a cell that starts with one of these as a formula. Some read the full-width forms as the plain ones.
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def _names() -> dict[int, str]:
