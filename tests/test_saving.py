@@ -19,7 +19,7 @@ from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
 
-from videos import media, tasks
+from videos import download, media, tasks
 from videos.jobs import adopt, saving, sweep
 from videos.models import Generation, Lease, Leftover
 from videos.models.saving import CAUSES, READING
@@ -225,6 +225,19 @@ def test_a_host_that_is_not_allowed_names_itself_and_is_waited_for_by_the_hour(l
     cdn.at["/fresh.mp4"] = film
     gives(luma, f"{cdn.url}/fresh.mp4")
     assert attempt(generation).archive == "saved"
+
+
+def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(luma, cdn, token, film):
+    cdn.at["/ours.mp4"] = film
+    finished(f"{cdn.url}/ours.mp4")
+    token.base_url = "https://api.acedata.cloud"
+    token.save()
+    with pytest.raises(download.HostNotListed):
+        media.save_video(Generation.objects.get())
+    assert cdn.asked == []
+    token.base_url = luma.url
+    token.save()
+    assert default_storage.exists(media.save_video(Generation.objects.get()).video_file)
 
 
 @pytest.mark.parametrize(

@@ -121,8 +121,13 @@ class _Moved(File):
 
 
 def rules_for(generation, max_bytes: int, deadline: float = DOWNLOAD_SECONDS) -> download.Rules:
-    """Where this generation's media may come from: the CDN's hosts, its provider's own origin, and ours."""
-    origins = [generation.token.base_url, settings.PUBLIC_URL or settings.LOCAL_URL]
+    """Allow the CDN's hosts, the provider's own origin, and ours while the provider runs on this machine.
+
+    A remote provider that names our origin could have any of our own addresses fetched from inside.
+    """
+    origins = [generation.token.base_url]
+    if generation.token.is_local:
+        origins.append(settings.PUBLIC_URL or settings.LOCAL_URL)
     return download.Rules(
         hosts=frozenset(host.lower() for host in settings.MEDIA_HOSTS),
         origins=frozenset(download.origin_of(url) for url in origins),

@@ -24,6 +24,7 @@ def _fernet() -> MultiFernet:
 # For how long frames are not uploaded to a provider that refused one; then the next frame tries it again.
 UPLOADS_REFUSED_FOR = timedelta(hours=1)
 CLOSED = "token_unreadable"  # as the policy's table calls it
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class TokenUnreadable(Exception):
@@ -246,8 +247,12 @@ class ApiToken(Circuit):
         """
         if settings.PUBLIC_URL is not None:
             return settings.PUBLIC_URL
-        on_this_machine = origin_of(self.base_url)[1] in ("127.0.0.1", "localhost", "::1")
-        return settings.LOCAL_URL if on_this_machine else ""
+        return settings.LOCAL_URL if self.is_local else ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this token's provider runs on this machine."""
+        return origin_of(self.base_url)[1] in LOOPBACK_HOSTS
 
     def takes_uploads(self, now: datetime | None = None) -> bool:
         """Whether an uploaded frame is worth a try: its provider has not refused one lately."""
