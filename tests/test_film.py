@@ -82,6 +82,21 @@ def test_what_is_no_video_is_not_cut():
         media.cut(ContentFile(b"no video at all"), "first")
 
 
+@pytest.mark.parametrize("kind", ["matroska", "mpegts"])
+def test_a_video_in_another_container_is_not_opened(tmp_path, kind):
+    path = tmp_path / "film.mp4"
+    with av.open(io.BytesIO(FILM), format="mp4") as film, av.open(str(path), "w", format=kind) as other:
+        stream = other.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                other.mux(packet)
+    with pytest.raises(media.NotAVideo):
+        media.probe(path)
+    with pytest.raises(media.NotAVideo):
+        media.cut(ContentFile(path.read_bytes()), "first")
+
+
 def test_the_frame_rate_is_read_from_the_file(tmp_path):
     path = tmp_path / "film.mp4"
     path.write_bytes(FILM)

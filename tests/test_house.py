@@ -71,6 +71,19 @@ def test_vendors_stay_in_their_rooms_and_imports_point_down(room):
             assert theirs >= mine, f"{room} imports {name}, which lives above it"
 
 
+def test_no_video_is_opened_without_its_format():
+    """FFmpeg would choose among all its demuxers by the bytes of a file that somebody else made."""
+    opened = [
+        (room, call)
+        for room, path in ROOMS.items()
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "av.open"
+    ]
+    assert len(opened) > 5
+    for room, call in opened:
+        assert "format" in {keyword.arg for keyword in call.keywords}, f"{room}:{call.lineno}"
+
+
 def test_the_wire_s_room_knows_no_django():
     rooms = [room for room in ROOMS if room.startswith("videos/provider/") or room == "videos/download.py"]
     assert len(rooms) > 5

@@ -298,7 +298,7 @@ def take_away(stored: list[str]) -> None:
 def probe(path: Path) -> tuple[float, float | None, Image.Image]:
     """Duration in seconds, pictures a second (None if the file does not say), and first picture of a video file."""
     try:
-        with av.open(str(path), metadata_errors="replace") as container:
+        with av.open(str(path), format="mp4", metadata_errors="replace") as container:
             stream = container.streams.video[0]
             first = next(container.decode(stream)).to_image()
             duration = Fraction(container.duration or 0, av.time_base)
@@ -317,7 +317,7 @@ def cut(stored, at: float | str) -> Picture:
     and OSError where the file is not to be had.
     """
     try:
-        with stored.open("rb") as file, av.open(file, metadata_errors="replace") as container:
+        with stored.open("rb") as file, av.open(file, format="mp4", metadata_errors="replace") as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
             picture = _shown_at(container, stream, at).to_image()

@@ -14,7 +14,7 @@ from .fetch import Unreadable
 def last_frame(path: Path) -> Image.Image:
     """Decode the last picture of a video; Unreadable when there is none."""
     try:
-        with av.open(str(path)) as film:
+        with av.open(str(path), format="mp4") as film:
             if not film.streams.video:
                 raise Unreadable("no video in it")
             stream = film.streams.video[0]

@@ -18,8 +18,8 @@ def prepend(parent: Path, new: Path) -> None:
     joined = new.with_suffix(".joined")
     fast = {"movflags": "+faststart"}
     with (
-        av.open(str(parent)) as before,
-        av.open(str(new)) as after,
+        av.open(str(parent), format="mp4") as before,
+        av.open(str(new), format="mp4") as after,
         av.open(str(joined), "w", format="mp4", options=fast) as target,
     ):
         if _are_alike(before, after):
