@@ -265,6 +265,7 @@ SESSION_COOKIE_AGE = 30 * 24 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
+CSRF_FAILURE_VIEW = "videos.views.csrf.failure"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
 # Subdomains and the browsers' preload list bind a whole domain, long after we are gone: that is its owner's to decide,
 # not ours because an address was set. The checks that ask for both are silenced.
