@@ -329,3 +329,29 @@ def test_without_javascript_a_held_key_requests_one_video(house, sign_in):
     page.keyboard.up("Enter")
     expect(page.locator(".card", has_text=words)).to_have_count(1)
     assert made(page, house, words) == 1
+
+
+def test_a_held_retry_of_a_selection_retries_each_once_and_everybody_sees_it(house, sign_in):
+    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
+    words = "Two bridges that fell"
+    prompt(ada).fill(words)
+    ada.get_by_role("radio", name="2", exact=True).check(force=True)
+    generate_button(ada).click()
+    expect(ada.locator(".card", has_text=words)).to_have_count(2)
+    house.python(
+        f"from videos.models import Generation\nGeneration.objects.filter(prompt={words!r})"
+        ".update(state='failed', error_code='api_error', error_message='Something went wrong')"
+    )
+    ada.reload()
+    failed = ada.locator('.card[data-state="failed"]', has_text=words)
+    expect(failed).to_have_count(2)
+    for number in range(2):
+        failed.nth(number).hover()
+        failed.nth(number).get_by_role("checkbox", name="Select").check()
+    sent = paid(ada)
+    ada.locator("#selection").get_by_role("button", name="Retry").focus()
+    hold(ada, "Enter")
+    for page in (ada, ben):
+        expect(page.locator(".card", has_text=words)).to_have_count(4)
+    expect(ada.locator(".toast", has_text="Retried 2 videos.")).to_be_visible()
+    assert (len(sent), made(ada, house, words)) == (1, 4)
