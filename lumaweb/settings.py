@@ -1,5 +1,6 @@
 """The installation. Every environment variable is read here, once."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import dj_database_url
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from . import environment
+from . import environment, permissions
 from .logs import logging_for
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -19,7 +20,9 @@ PORT = environment.number("PORT", 8000, least=1, most=65535)
 _reached_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(HOST, HOST)
 LOCAL_URL = f"http://[{_reached_at}]:{PORT}" if ":" in _reached_at else f"http://{_reached_at}:{PORT}"
 DATA_DIR = Path(environment.text("LUMAWEB_DATA_DIR") or BASE_DIR / "data").resolve()
-DATA_DIR.mkdir(mode=0o750, parents=True, exist_ok=True)
+# For every file and folder that a process of this installation creates, whatever umask it was started with.
+os.umask(permissions.UMASK)
+DATA_DIR.mkdir(mode=permissions.FOLDER, parents=True, exist_ok=True)
 
 # None: not said, so a provider on this machine may use LOCAL_URL and no other may call back. "": nobody may.
 PUBLIC_URL: str | None = None
@@ -227,7 +230,12 @@ STORAGES = {
     # Nothing serves this folder by itself: a video is read through its page's view, by those signed in.
     "folder": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
-        "OPTIONS": {"location": MEDIA_ROOT, "base_url": None},
+        "OPTIONS": {
+            "location": MEDIA_ROOT,
+            "base_url": None,
+            "file_permissions_mode": permissions.MEDIA_FILE,
+            "directory_permissions_mode": permissions.FOLDER,
+        },
     },
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
@@ -249,7 +257,7 @@ WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # Under which path the proxy in front sends what is in MEDIA_ROOT (X-Accel-Redirect); "": we send it ourselves.
 ACCEL_PREFIX = environment.place("LUMAWEB_ACCEL_PREFIX")
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
-FILE_UPLOAD_TEMP_DIR.mkdir(mode=0o750, exist_ok=True)
+FILE_UPLOAD_TEMP_DIR.mkdir(mode=permissions.FOLDER, exist_ok=True)
 FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
 # The largest honest form is two frames and a prompt; the web server stops reading a body beyond this.

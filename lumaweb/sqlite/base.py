@@ -11,8 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path
 
 from django.db.backends.sqlite3 import base
+
+from lumaweb import permissions
 
 LOOK_EVERY = (0.0005, 0.002)  # seconds; by chance, so that two that wait do not look at the same moments
 
@@ -29,7 +32,21 @@ def lock_wait_limit(seconds: float) -> Iterator[None]:
         _WAIT_LIMIT.reset(token)
 
 
+def _create_private(path: Path) -> None:
+    """Create the file of a database; raise the error that SQLite has for one that cannot be opened."""
+    try:
+        permissions.create_private(path)
+    except OSError as error:
+        raise sqlite3.OperationalError(f"unable to open database file: {error}") from error
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    def get_new_connection(self, conn_params):
+        # SQLite would create it with the umask alone. Its -wal and -shm take over the permissions of the file.
+        if (path := Path(conn_params["database"])).is_absolute() and not path.exists():
+            _create_private(path)
+        return super().get_new_connection(conn_params)
+
     def _start_transaction_under_autocommit(self) -> None:
         """Begin; look again and again whether the lock is free, for as long as the timeout allows."""
         patience = self.settings_dict["OPTIONS"].get("timeout", 5.0)

@@ -13,7 +13,7 @@ from django.db import IntegrityError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
-from lumaweb import logs
+from lumaweb import logs, permissions
 from lumaweb.sqlite.base import lock_wait_limit
 from lumaweb.supervisor import Program, Supervisor
 from videos.jobs import queue
@@ -44,6 +44,7 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args, **options) -> None:
+        permissions.tighten(settings.DATA_DIR, None if settings.BUCKET else settings.MEDIA_ROOT)
         require_migrated()
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):
