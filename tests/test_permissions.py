@@ -65,6 +65,7 @@ selection-collections        login  405       405    405           login  done  
 selection-trash              login  405       405    405           login  same      done   done
 selection-restoration        login  405       405    405           login  same      done   done
 selection-retries            login  405       405    405           login  same      done   done
+selection-compare            login  405       405    405           login  same      same   same
 selection-zip                login  405       405    405           login  seen      seen   seen
 trash                        login  seen      seen   seen          login  405       405    405
 code                         login  405       405    405           login  seen      seen   seen

@@ -6,8 +6,10 @@ import re
 import tracemalloc
 import uuid
 import zipfile
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
@@ -83,7 +85,7 @@ def test_an_admin_may_throw_away_everybody_s(client):
     assert not Generation.objects.for_gallery().exists()
 
 
-@pytest.mark.parametrize("path", ["stars", "collections", "trash", "restoration", "zip"])
+@pytest.mark.parametrize("path", ["stars", "collections", "trash", "restoration", "compare", "zip"])
 @pytest.mark.parametrize("values", [[], ["nonsense"], [str(uuid.uuid4())], ["\0"], ["x"] * 90])
 def test_a_selection_of_nothing_breaks_nothing(client, ada, path, values):
     a_saved_one(ada, "stays")
@@ -112,6 +114,33 @@ def test_a_selection_is_one_archive_that_names_what_is_missing(client, ada):
         listed = archive.read("not-included.txt").decode()
     assert str(waiting.uuid) in listed
     assert str(gone.uuid) in listed
+
+
+def test_the_address_of_a_comparison_names_the_videos_and_holds_no_csrf_token(client, ada):
+    one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
+    wall = client.get("/").content.decode()
+    form = re.search(r'<form id="selection".*?</form>', wall, re.DOTALL)[0]
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
+    button = re.search(r"<button[^>]*>(?=(?:(?!</button>).)*Compare)", form, re.DOTALL)[0]
+    ways = re.findall(r'formaction="([^"]+)"', button)
+    assert ways and "get" not in button
+    answer = client.post(ways[0], ticked(two, one) | {"csrfmiddlewaretoken": token, "name": "", "collection": "x"})
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/compare/?v={two.uuid}&v={one.uuid}"
+    shown = client.get(answer["Location"]).content.decode()
+    assert str(one.uuid) in shown and str(two.uuid) in shown
+
+
+def test_no_form_that_is_sent_by_its_address_holds_a_csrf_token():
+    folder = Path(settings.BASE_DIR) / "templates"
+    forms = [
+        form
+        for path in folder.rglob("*.html")
+        for form in re.findall(r"<form\b.*?(?:</form>|\Z)", path.read_text(), re.DOTALL)
+    ]
+    by_address = [form for form in forms if re.search(r"""method=["']?get""", form, re.IGNORECASE)]
+    assert len(by_address) > 2
+    assert not [form for form in by_address if "csrf" in form]
 
 
 def test_two_hundred_clips_do_not_fill_the_memory(client, ada):

@@ -76,6 +76,7 @@ urlpatterns = [
     path("selection/trash/", selection.trash, name="selection-trash"),
     path("selection/restoration/", selection.restoration, name="selection-restoration"),
     path("selection/retries/", selection.retries, name="selection-retries"),
+    path("selection/compare/", selection.compare, name="selection-compare"),
     path("selection/zip/", selection.archive, name="selection-zip"),
     path("trash/", trash.trash, name="trash"),
     path("code/", studio.code, name="code"),

@@ -83,7 +83,7 @@ class SelectBar extends HTMLElement {
   // A download and another page are the browser's; the rest is done in place.
   async #sent(event, form) {
     const button = event.submitter;
-    if (!button || "download" in button.dataset || button.formMethod === "get") return;
+    if (!button || "download" in button.dataset || "page" in button.dataset) return;
     event.preventDefault();
     const values = button.name ? { [button.name]: button.value } : {};
     this.querySelector("[popover]:popover-open")?.hidePopover();

@@ -71,6 +71,14 @@ def test_ticks_outlive_a_swap_of_their_card(room, sign_in):
     expect(page.locator(f"#generation-{uuid} .select")).to_be_checked()
 
 
+def test_a_selection_is_compared_at_an_address_that_can_be_shared(room, sign_in):
+    page = sign_in(room, "ada")
+    uuids = [page.locator(".card:has(.select)").nth(n).get_attribute("id")[-36:] for n in (0, 1)]
+    tick(page, 0, 1)
+    page.locator("#selection").get_by_role("button", name="Compare").click()
+    expect(page).to_have_url(f"{room.url}/compare/?v={uuids[0]}&v={uuids[1]}")
+
+
 def test_a_selection_is_downloaded_as_one_archive(room, sign_in, tmp_path):
     page = sign_in(room, "ada")
     tick(page, 0, 1, 2)

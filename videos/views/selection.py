@@ -8,7 +8,9 @@ from django.contrib import messages
 from django.core.files.storage import default_storage
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.http import urlencode
 from django.utils.text import slugify
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
@@ -29,6 +31,8 @@ NOT_NOW = "The saved files cannot be reached at the moment. Nothing is lost: try
 NOTHING_TO_RETRY = "None of these failed or was canceled, so there is nothing to retry."
 CHUNK = 256 * 1024
 NOT_IN_IT = "not-included.txt"
+# Keeps the address of the comparison, 40 characters a video, within what web servers accept.
+COMPARED_AT_MOST = 50
 
 
 def _ticked(request: HttpRequest) -> list[Generation]:
@@ -144,6 +148,13 @@ def restoration(request: HttpRequest) -> HttpResponse:
         return _said(request, f"Restored {_many(len(back))}.")
     context = {"restored_days": in_days(shown), "usual": usual_seconds(), "counts": counts_for(request.user)}
     return render(request, "videos/_restored.html", context)
+
+
+@require_POST
+def compare(request: HttpRequest) -> HttpResponse:
+    """Redirect to the comparison of them: its address names the videos and nothing else that the form holds."""
+    query = urlencode([("v", uuid) for uuid in _named(request)[:COMPARED_AT_MOST]])
+    return redirect(f"{reverse('compare')}{'?' if query else ''}{query}")
 
 
 @require_POST
