@@ -48,16 +48,35 @@ def ada(client):
 # ── Requests that answered 500 ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_page_that_is_no_address_is_led_to_the_sign_in():
+@pytest.mark.parametrize("name", ["HX-Current-URL", "Referer"])
+@pytest.mark.parametrize(
+    "address", ["http://[", "http://evil.example/", "http://testserver//evil.example/", "//x", "\xff"]
+)
+def test_a_page_that_is_none_of_ours_is_no_way_back_after_the_sign_in(name, address):
     a_member()
-    answer = Client().get("/live/", headers=NO_ADDRESS)
+    answer = Client().get("/live/", headers={"HX-Request": "true", name: address})
     assert answer["HX-Redirect"] == "/login/?next=/"
 
 
 def test_the_way_back_after_the_sign_in_is_quoted():
     a_member()
-    headers = ON_THE_WALL | {"HX-Current-URL": "http://testserver/?before=7&next=//x"}
+    headers = ON_THE_WALL | {"Referer": "http://testserver/?before=7&next=//x"}
     assert Client().get("/live/", headers=headers)["HX-Redirect"] == "/login/?next=/%3Fbefore%3D7%26next%3D//x"
+
+
+def test_no_redirect_is_built_from_the_address_that_htmx_sends(client, ada):
+    said = {"HX-Current-URL": "http://testserver/said/?by=htmx"}
+    signed_out = Client().get("/live/", headers=said | {"HX-Request": "true"})
+    assert signed_out["HX-Redirect"] == "/login/?next=/"
+    generation = a_generation(ada)
+    acts = {name: f"/selection/{name}/" for name in ("zip", "stars", "trash", "restoration", "retries")}
+    acts |= {name: f"/generations/{generation.uuid}/{name}/" for name in ("star", "choice", "cancellation", "retries")}
+    for headers in (said, said | {"HX-Request": "true"}):
+        for path in acts.values():
+            answer = client.post(path, {"v": [str(generation.uuid)], "on": "1", "choice": ""}, headers=headers)
+            assert answer.status_code in (200, 302), path
+            for header in ("Location", "HX-Redirect", "HX-Location", "HX-Push-Url"):
+                assert "said" not in answer.headers.get(header, ""), path
 
 
 @pytest.mark.parametrize("headers", [NO_ADDRESS, {"HX-Request": "true"}], ids=["no address", "not said"])

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from ..models import Generation
 from ..models.state import Archive, Choice
-from .context import counts_for, current_path
+from .context import counts_for, current_path, previous_path
 from .gallery import Since
 from .typed import uuid_of, uuids_of
 
@@ -119,8 +119,7 @@ def _answer(request: HttpRequest, generation: Generation, uuids: list[str], word
     """With htmx the verdicts (and cards) as they are now, and a toast that offers to undo it; else the page again."""
     if not request.htmx:
         messages.success(request, words)
-        back = request.META.get("HTTP_REFERER", "")
-        return redirect(back if back.startswith(f"{request.scheme}://{request.get_host()}/") else generation)
+        return redirect(previous_path(request) or generation)
     changed = Generation.objects.for_gallery(request.user).filter(uuid__in=uuids)
     context = {
         "changed": changed,

@@ -20,7 +20,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from lumaweb import logs
 
 from ..models import Member
-from .context import current_path
+from .context import previous_path
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("lumaweb.access")
@@ -119,7 +119,7 @@ class SignInMiddleware(LoginRequiredMiddleware):
         answer = super().handle_no_permission(request, view_func)
         if request.htmx:
             # The session ended while a fragment was asked for: the whole page goes to the sign-in, not one card.
-            back = current_path(request) or reverse("studio")
+            back = previous_path(request) or reverse("studio")
             return HttpResponseClientRedirect(redirect_to_login(back, reverse(settings.LOGIN_URL)).url)
         return answer
 

@@ -18,7 +18,7 @@ from django_htmx.http import trigger_client_event
 from .. import media
 from ..jobs.queue import submit_later
 from ..models import Collection, Generation, OverBudget, Star, State
-from .context import counts_for, current_path
+from .context import counts_for, previous_path
 from .gallery import in_days, usual_seconds
 from .generation import may_change
 from .studio import submitted
@@ -52,8 +52,7 @@ def _said(request: HttpRequest, words: str, rows: list[Generation] = (), **conte
     """Say what was done. With htmx: a toast, and the cards as they are now."""
     if not request.htmx:
         messages.info(request, words)
-        back = request.META.get("HTTP_REFERER", "")
-        return redirect(back if back.startswith(f"{request.scheme}://{request.get_host()}/") else "studio")
+        return redirect(previous_path(request) or "studio")
     now = Generation.objects.for_gallery(request.user).filter(pk__in=[row.pk for row in rows])
     context |= {"words": words, "changed": now, "usual": usual_seconds(), "counts": counts_for(request.user)}
     return render(request, "videos/_selected.html", context)
@@ -166,12 +165,12 @@ def archive(request: HttpRequest) -> HttpResponse:
     except OSError as error:
         logger.warning("no archive of %d videos: %s", len(rows), error)
         messages.error(request, NOT_NOW)
-        return redirect(current_path(request) or "studio")
+        return redirect(previous_path(request) or "studio")
     saved = [row for row in rows if row.is_saved and row.video_file.name in sizes]
     if not saved:
         words = "None of these is saved here, so there is nothing to download." if rows else "Nothing is selected."
         messages.info(request, words)
-        return redirect(current_path(request) or "studio")
+        return redirect(previous_path(request) or "studio")
     # Videos are compressed already: stored as they are, and the length can be told before.
     stream = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
     for row in saved:
