@@ -251,6 +251,31 @@ def test_an_admin_makes_a_link_to_a_new_password(client, root):
     assert "not good any more" in type(client)().get(link, follow=True).content.decode()
 
 
+def test_a_link_to_a_new_password_dies_with_the_deactivation(client, root):
+    ada = a_member(password="the old long word")
+    link = link_in(client.post(f"/team/{ada.pk}/password/"))
+    begun, fresh = type(client)(), type(client)()
+    form = begun.get(link, follow=True).redirect_chain[-1][0]
+    client.post(f"/team/{ada.pk}/activity/", {"active": "0"})
+    assert "not good any more" in fresh.get(link, follow=True).content.decode()
+    client.post(f"/team/{ada.pk}/activity/", {"active": "1"})
+    assert "not good any more" in fresh.get(link, follow=True).content.decode(), "it does not come back"
+    begun.post(form, {"new_password1": PASSWORD, "new_password2": PASSWORD})
+    ada.refresh_from_db()
+    assert ada.check_password("the old long word")
+    again = link_in(client.post(f"/team/{ada.pk}/password/"))
+    assert "New password again" in fresh.get(again, follow=True).content.decode()
+
+
+def test_signing_out_everywhere_ends_a_link_to_a_new_password(client):
+    ada = a_member(password="the old long word")
+    browser = signed_in(type(client), ada)
+    link = path_to_new_password(Member.objects.get())
+    assert "New password again" in type(client)().get(link, follow=True).content.decode()
+    browser.post("/profile/sign-outs/")
+    assert "not good any more" in client.get(link, follow=True).content.decode()
+
+
 def test_a_forgotten_password_is_answered_the_same_whoever_asks(client, mails):
     ada = a_member("ada", email="ada@example.com", password=PASSWORD)
     a_member("ben", email="ben@example.com", is_active=False, password=PASSWORD)

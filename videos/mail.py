@@ -5,7 +5,6 @@ import smtplib
 from datetime import timedelta
 
 from django.conf import settings
-from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
 from django.db.models import Exists, OuterRef, Q
 from django.template.loader import render_to_string
@@ -15,6 +14,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from .models import Change, Member
+from .password_links import password_link_tokens
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def send(to: str, what: str, context: dict) -> bool:
 def path_to_new_password(member: Member) -> str:
     """Where this member chooses another password, once, within a day; whoever has it can."""
     uid = urlsafe_base64_encode(force_bytes(member.pk))
-    return reverse("password_reset_confirm", args=[uid, default_token_generator.make_token(member)])
+    return reverse("password_reset_confirm", args=[uid, password_link_tokens.make_token(member)])
 
 
 def new_password(name: str, origin: str) -> None:

@@ -13,6 +13,7 @@ from django.views.decorators.http import require_http_methods
 from ..forms import ForgottenForm
 from ..jobs.queue import mail_new_password_later
 from ..models import Change
+from ..password_links import password_link_tokens
 from .address import own_origin
 
 
@@ -34,6 +35,7 @@ class _Choosing(auth.PasswordResetConfirmView):
 
     template_name = "registration/password_choose.html"
     success_url = reverse_lazy("login")
+    token_generator = password_link_tokens
 
     def form_valid(self, form):
         answer = super().form_valid(form)
