@@ -1,5 +1,6 @@
 """The installation. Every environment variable is read here, once."""
 
+import hmac
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -268,7 +269,11 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 # ── Doors ─────────────────────────────────────────────────────────────────────────────────────────────────────
 # A browser takes a __Host- cookie over TLS only and from this very host: no neighbour under the domain can plant one.
 _cookie = "__Host-lumaweb" if BEHIND_TLS else "lumaweb"
-SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie}_session", f"{_cookie}_csrf"
+# Browsers ignore the port, so installations on one host get each other's cookies: the names tell them apart.
+_cookie_id = hmac.digest(SECRET_KEY.encode(), b"lumaweb.cookie-names", "sha256").hex()[:8]
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie}_session_{_cookie_id}", f"{_cookie}_csrf_{_cookie_id}"
+MESSAGES_COOKIE_NAME = f"{_cookie}_messages_{_cookie_id}"
+MESSAGE_STORAGE = "lumaweb.messages.OwnMessages"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True

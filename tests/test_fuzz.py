@@ -149,7 +149,13 @@ HEADERS = {
     "HTTP_RANGE": ["bytes=0-", "bytes=-1", "bytes=9999999999999999999-", "bytes=a-b", "bytes=5-2,1-3", "lines=1"],
     "HTTP_IF_RANGE": ['"x"', "yesterday"],
     "HTTP_IF_MODIFIED_SINCE": ["nonsense", "Thu, 01 Jan 9999 00:00:00 GMT"],
-    "HTTP_COOKIE": ["theme=\x00", "theme=" + "x" * 500, "=;=", "messages=nonsense", "lumaweb_csrf=x"],
+    "HTTP_COOKIE": [
+        "theme=\x00",
+        "theme=" + "x" * 500,
+        "=;=",
+        f"{installation.MESSAGES_COOKIE_NAME}=nonsense",
+        f"{installation.CSRF_COOKIE_NAME}=x",
+    ],
     "HTTP_X_FORWARDED_FOR": ["nonsense", "::1, 1.2.3.4", "\xff"],
     "HTTP_USER_AGENT": ["", "\xff" * 300],
     "CONTENT_LENGTH": ["0"],  # the web server lets no other through that is wrong

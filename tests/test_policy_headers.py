@@ -167,7 +167,7 @@ def test_a_sign_in_leads_nowhere_else(client):
 SHOWN = (
     "import json; from lumaweb import settings as s; "
     "print(json.dumps({name: getattr(s, name) for name in dir(s) if name.startswith(('SESSION_', 'CSRF_', 'SECURE_', "
-    "'USE_X_', 'ALLOWED', 'BEHIND', 'ON_LOOPBACK'))}, default=str))"
+    "'MESSAGES_', 'USE_X_', 'ALLOWED', 'BEHIND', 'ON_LOOPBACK'))}, default=str))"
 )
 KEYS = {"LUMAWEB_SECRET_KEY": "x" * 50, "LUMAWEB_ENCRYPTION_KEYS": "x"}
 

@@ -27,6 +27,7 @@ from lumaweb.logs import RedactingFormatter, redact
 from videos.jobs import queue, record, sweep
 
 from . import servers
+from .cookies import cookie_named
 from .doors import Team, addresses, path_of
 from .factories import a_generation, failure
 from .installation import PASSWORD, ROOT, Installation, Visitor
@@ -281,7 +282,7 @@ def run(tmp_path_factory) -> Run:
 
 
 def sessions_of(**visitors: Visitor) -> dict[str, str]:
-    return {f"session of {name}": visitor.http.cookies["lumaweb_session"] for name, visitor in visitors.items()}
+    return {f"session of {name}": cookie_named(visitor.http, "session")[1] for name, visitor in visitors.items()}
 
 
 def everything_once(ada: Visitor, ben: Visitor) -> dict[str, str]:

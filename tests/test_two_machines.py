@@ -20,6 +20,7 @@ import pytest
 
 from . import servers
 from .chaos.processes import Tree
+from .cookies import cookie_named
 from .installation import PASSWORD, ROOT, Installation, a_free_port
 from .s3_server import S3Server
 
@@ -104,7 +105,7 @@ class Member:
             self.failures.append(repr(error))
 
     def _post(self, path: str, **fields: str) -> httpx.Response:
-        return self.http.post(path, data=fields | {"csrfmiddlewaretoken": self.http.cookies["lumaweb_csrf"]})
+        return self.http.post(path, data=fields | {"csrfmiddlewaretoken": cookie_named(self.http, "csrf")[1]})
 
     def _until_answered(self, ask) -> httpx.Response:
         patience = time.monotonic() + 60

@@ -6,6 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ..chaos.processes import Tree
+from ..cookies import cookie_named
 from ..installation import Installation
 from ..serving import serve
 
@@ -132,7 +133,7 @@ def measure(house: Installation, size: int = GIGABYTE) -> dict:
     disk = by_hand(house.folder, size)
     uuids = house.python(CLIPS_OF.format(clips=CLIPS, clip=CLIP)).split()
     visitor = house.visitor()
-    token = visitor.http.cookies["lumaweb_csrf"]
+    token = cookie_named(visitor.http, "csrf")[1]
     before, got, started = memory_of(house), 0, time.perf_counter()
     fields = {"v": uuids, "csrfmiddlewaretoken": token}
     with visitor.http.stream("POST", "/selection/zip/", data=fields) as answer:

@@ -5,6 +5,7 @@ import random
 import statistics
 import time
 
+from ..cookies import cookie_named
 from ..installation import Installation
 
 TABS = 200
@@ -56,8 +57,8 @@ class Browser:
 def measure(house: Installation, seconds: float = SECONDS) -> dict:
     """Milliseconds of page loads and polls while the tabs are open, and how much of each there was."""
     visitor = house.visitor()
-    name = "lumaweb_session"
-    return asyncio.run(_measure(house.port, f"{name}={visitor.http.cookies[name]}", seconds))
+    cookie = "=".join(cookie_named(visitor.http, "session"))
+    return asyncio.run(_measure(house.port, cookie, seconds))
 
 
 async def _measure(port: int, cookie: str, seconds: float) -> dict:

@@ -13,6 +13,7 @@ from django.db import close_old_connections, connections
 
 from videos.models import Event, Generation, Heartbeat, Lease
 
+from ..cookies import cookie_named
 from ..installation import PASSWORD, Installation
 from .processes import Target, Tree, strike
 from .trouble import Troubles
@@ -135,7 +136,7 @@ class Storm:
                 self.asked += takes
 
     def _post(self, http: httpx.Client, path: str, **fields: str) -> httpx.Response:
-        secret = {"csrfmiddlewaretoken": http.cookies["lumaweb_csrf"]}
+        secret = {"csrfmiddlewaretoken": cookie_named(http, "csrf")[1]}
         login = {"password": PASSWORD} if path == "/login/" else {}
         return http.post(path, data=fields | login | secret)
 
