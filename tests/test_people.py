@@ -13,9 +13,11 @@ from django_q.brokers import get_broker
 from django_q.signing import SignedPackage
 
 from videos.forms import ComingInForm
+from videos.jobs import queue
 from videos.mail import path_to_new_password
 from videos.models import Balance, Change, Generation, Invitation, Member, Terms
 from videos.models.budget import month_of
+from videos.views.address import AN_ADDRESS_MAY
 
 from .factories import a_generation, a_member, an_admin
 
@@ -40,12 +42,13 @@ def mails(settings):
 
 def work_off() -> None:
     """What a worker does with the queue, whichever broker keeps it."""
-    broker = get_broker()
-    while batch := broker.dequeue():
-        for number, payload in batch:
-            task = SignedPackage.loads(payload)
-            import_string(task["func"])(*task["args"])
-            broker.acknowledge(number)
+    for cluster in (queue.SUBMISSIONS, queue.MEDIA):
+        broker = get_broker(cluster)
+        while batch := broker.dequeue():
+            for number, payload in batch:
+                task = SignedPackage.loads(payload)
+                import_string(task["func"])(*task["args"])
+                broker.acknowledge(number)
 
 
 def link_in(answer) -> str:
@@ -289,6 +292,33 @@ def test_a_forgotten_password_is_answered_the_same_whoever_asks(client, mails):
     assert Change.objects.get().about == ada
     link = re.search(r"http://testserver(/password/\S+)", mails[0].body).group(1)
     assert "New password again" in type(client)().get(link, follow=True).content.decode()
+
+
+def test_mail_waits_in_front_of_no_submission(client, mails):
+    a_member(email="ada@example.com")
+    before = queue.waiting_calls()
+    client.post("/password/", {"email": "ada"})
+    after = queue.waiting_calls()
+    assert after[queue.SUBMISSIONS] == before[queue.SUBMISSIONS]
+    assert after[queue.MEDIA] == before[queue.MEDIA] + 1
+
+
+def test_a_flood_of_password_resets_fills_no_queue_and_closes_no_other_door(client, mails):
+    a_member(password=PASSWORD, email="ada@example.com")
+    before = sum(queue.waiting_calls().values())
+    answers = [client.post("/password/", {"email": f"nobody-{number}"}) for number in range(AN_ADDRESS_MAY + 5)]
+    assert [answer.status_code for answer in answers] == [302] * AN_ADDRESS_MAY + [429] * 5
+    assert "Too many links were requested from here." in answers[-1].content.decode()
+    assert sum(queue.waiting_calls().values()) - before == AN_ADDRESS_MAY
+    assert client.post("/password/", {"email": "ada"}, REMOTE_ADDR="198.51.100.7").status_code == 302
+    assert client.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 302
+
+
+def test_a_name_is_asked_for_five_times_from_one_address_whether_it_exists_or_not(client, mails):
+    a_member(email="ada@example.com")
+    for name in ("ada", "nobody"):
+        answers = [client.post("/password/", {"email": name}).status_code for _ in range(7)]
+        assert answers == [302] * 5 + [429] * 2
 
 
 def test_a_new_password_by_a_link_is_told_at_the_sign_in(client):

@@ -14,6 +14,8 @@ from django.utils.crypto import salted_hmac
 AN_ADDRESS_MAY = 30
 # Secrets that are counted apart from the sign-in and from each other.
 SETUP_CODE, PRESENT_PASSWORD = "set-up code", "present password"
+# Counted in the same way, though nothing is wrong with asking for it once.
+NEW_PASSWORD = "new password"
 
 
 def client_address(request: HttpRequest) -> str:

@@ -14,19 +14,27 @@ from ..forms import ForgottenForm
 from ..jobs.queue import mail_new_password_later
 from ..models import Change
 from ..password_links import password_link_tokens
-from .address import own_origin
+from .address import NEW_PASSWORD, may_try, own_origin, was_wrong
+
+# Every request waits in the queue, whoever asks and for whatever name.
+TOO_MANY = "Too many links were requested from here. Wait ten minutes, then try again."
 
 
 @login_not_required
 @require_http_methods(["GET", "POST"])
 def asking(request: HttpRequest) -> HttpResponse:
     """Ask for a link by mail. Whether there is such a member is found out by the worker: no answer is slower here."""
-    form = ForgottenForm(request.POST or None)
+    form, status = ForgottenForm(request.POST or None), 422 if request.method == "POST" else 200
     if request.method == "POST" and settings.CAN_MAIL and form.is_valid():
-        mail_new_password_later(form.cleaned_data["email"], own_origin(request))
-        return redirect("password_reset_done")
+        name = form.cleaned_data["email"]
+        if may_try(request, NEW_PASSWORD, name):
+            was_wrong(request, NEW_PASSWORD, name)
+            mail_new_password_later(name, own_origin(request))
+            return redirect("password_reset_done")
+        form.add_error(None, TOO_MANY)
+        status = 429
     context = {"form": form, "can_mail": settings.CAN_MAIL}
-    return render(request, "registration/password_reset.html", context, status=422 if request.method == "POST" else 200)
+    return render(request, "registration/password_reset.html", context, status=status)
 
 
 @method_decorator(login_not_required, name="dispatch")
