@@ -1,8 +1,6 @@
 # make run, make test, make check: each sets up what it needs, a fresh machine included.
 
 PYTHON := .venv/bin/python
-# Written when static files are collected; compressing them takes seconds, so only if something is newer.
-STATIC = $${LUMAWEB_DATA_DIR:-data}/static/staticfiles.json
 # Settings of an installation on the internet, in a data directory of its own, for the checks only.
 PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https://films.example.com \
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
@@ -17,10 +15,7 @@ BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED))
 .PHONY: run test test-servers test-deploy test-fresh check bench chaos fuzz audit screenshots format requirements
 
 run: .venv/ready
-	@$(PYTHON) manage.py migrate --no-input --verbosity 0
-	@test -z "$$(find static lumaweb/settings.py .venv/ready -newer "$(STATIC)" 2>&1)" || \
-		$(PYTHON) manage.py collectstatic --no-input --verbosity 0
-	@exec $(PYTHON) manage.py serve
+	@exec $(PYTHON) manage.py serve --prepare
 
 # ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
 test: .venv/ready-dev

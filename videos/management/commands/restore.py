@@ -2,6 +2,7 @@ from pathlib import Path
 
 from django.core.management.base import BaseCommand, CommandError
 
+from lumaweb import data_lock
 from lumaweb.ending import undone_on_sigterm
 from videos import backup
 
@@ -18,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, path: Path, **options) -> None:
         try:
-            with undone_on_sigterm():
+            with data_lock.shared(), undone_on_sigterm():
                 report = backup.restore(path)
         except backup.RestoreRefused as error:
             raise CommandError(str(error)) from None

@@ -1,23 +1,27 @@
 import http.client
 import os
-import socket
 import sys
 import time
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import IntegrityError, connection, connections, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Q
 from django.utils import timezone
 
-from lumaweb import logs, permissions
+from lumaweb import data_lock, logs, permissions
+from lumaweb.ports import taken
 from lumaweb.sqlite.base import lock_wait_limit
 from lumaweb.supervisor import Program, Supervisor
 from videos.jobs import queue
 from videos.jobs.unsaved import recover
+from videos.management.preparation import prepare
 from videos.models import ApiToken, Generation, Heartbeat, Member
 from videos.views.account import setup_code
 
@@ -42,39 +46,60 @@ class Command(BaseCommand):
         parser.add_argument(
             "--only", nargs="+", choices=PARTS, metavar="PART", help=f"Run these only: {', '.join(PARTS)}."
         )
+        parser.add_argument(
+            "--prepare",
+            action="store_true",
+            help="Migrate the database and collect static files first, once the data directory and ports are taken.",
+        )
 
     def handle(self, *args, **options) -> None:
-        permissions.tighten(settings.DATA_DIR, None if settings.BUCKET else settings.MEDIA_ROOT)
+        given: list[str] = options["only"] or list(PARTS)
+        # Workers run once in a data directory, as they mark there that they stop; so does the sandbox with its ledger.
+        with data_lock.shared(*({"worker"} & set(given))), ExitStack() as ports:
+            if "web" in given:
+                ports.enter_context(taken(settings.HOST, settings.PORT, "PORT"))
+            # Until here nothing was changed, and what is looked at next changes nothing either.
+            sandbox = "sandbox" in (options["only"] or ()) or not (options["only"] or other_provider_is_named())
+            with data_lock.shared(*(["sandbox"] if sandbox else [])):
+                if sandbox:
+                    port = int(settings.SANDBOX_URL.rpartition(":")[2])
+                    ports.enter_context(taken("127.0.0.1", port, "SANDBOX_PORT"))
+                permissions.tighten(settings.DATA_DIR, None if settings.BUCKET else settings.MEDIA_ROOT)
+                if options["prepare"]:
+                    prepare()
+                self._settle()
+                parts = [part for part in given if part != "sandbox" or sandbox]
+                if "worker" in parts:
+                    settings.WORKERS_STOPPING.unlink(missing_ok=True)
+                    recover()
+                connections.close_all()
+                # Modules are found from here; what the environment says about files was read where we were started.
+                os.chdir(settings.BASE_DIR)
+                self.stdout.flush()
+                ports.close()
+                sys.exit(supervisor_of(parts).run())
+
+    def _settle(self) -> None:
+        """Bring members, tokens and keys to what the environment says."""
         require_migrated()
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):
             self.stdout.write(as_logged(f"The first visit asks for this one-time code: {code}"))
-        sandbox = choose_provider()
+        choose_provider()
         for line in check_keys():
             self.stderr.write(as_logged(line))
-        parts = options["only"] or [part for part in PARTS if part != "sandbox" or sandbox]
-        if "web" in parts:
-            require_free(settings.HOST, settings.PORT, "PORT")
-        if "sandbox" in parts:
-            port = int(settings.SANDBOX_URL.rpartition(":")[2])
-            require_free("127.0.0.1", port, "SANDBOX_PORT")
-        if "worker" in parts:
-            settings.WORKERS_STOPPING.unlink(missing_ok=True)
-            recover()
-        connections.close_all()
-        # Modules are found from here; what the environment says about files was read where we were started.
-        os.chdir(settings.BASE_DIR)
-        self.stdout.flush()
-        supervisor = Supervisor(
-            programs(parts),
-            answers=web_answers if "web" in parts else lambda: True,
-            ready_line=f"Lumaweb is ready at {settings.LOCAL_URL}/"
-            if "web" in parts
-            else f"Lumaweb is ready: {', '.join(parts)}",
-            on_stop=settings.WORKERS_STOPPING.touch if "worker" in parts else lambda: None,
-            as_line=logs.as_json if settings.LOG_FORMAT == "json" else None,
-        )
-        sys.exit(supervisor.run())
+
+
+def supervisor_of(parts: list[str]) -> Supervisor:
+    return Supervisor(
+        programs(parts),
+        answers=web_answers if "web" in parts else lambda: True,
+        ready_line=f"Lumaweb is ready at {settings.LOCAL_URL}/"
+        if "web" in parts
+        else f"Lumaweb is ready: {', '.join(parts)}",
+        on_stop=settings.WORKERS_STOPPING.touch if "worker" in parts else lambda: None,
+        as_line=logs.as_json if settings.LOG_FORMAT == "json" else None,
+    )
 
 
 def as_logged(line: str) -> str:
@@ -109,6 +134,20 @@ def create_first_admin() -> None:
             raise
 
 
+def other_provider_is_named() -> bool:
+    """Return whether the environment or an enabled token names a provider other than the sandbox; change nothing."""
+    if settings.LUMA_BASE_URL_GIVEN or settings.FIRST_TOKEN:
+        return True
+    if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
+        return False  # a look would create the file
+    if ApiToken._meta.db_table not in connection.introspection.table_names():
+        return False
+    tokens = ApiToken.objects.filter(enabled=True)
+    # A sandbox that listened elsewhere in an earlier run is no provider either.
+    former = Q(name=SANDBOX, base_url__startswith="http://127.0.0.1:")
+    return tokens.exclude(Q(base_url=settings.SANDBOX_URL) | former).exists()
+
+
 def choose_provider() -> bool:
     """See to the tokens the environment implies; answer whether the sandbox is the provider.
 
@@ -128,8 +167,7 @@ def choose_provider() -> bool:
         first, is_new = ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
         if is_new:
             others = ApiToken.objects.exclude(base_url=first.base_url)
-    named = settings.LUMA_BASE_URL_GIVEN or bool(settings.FIRST_TOKEN)
-    if named or ApiToken.objects.filter(enabled=True).exclude(base_url=settings.SANDBOX_URL).exists():
+    if other_provider_is_named():
         paused = settings.LUMA_BASE_URL != settings.SANDBOX_URL and [
             token for token in others if token.set_enabled(False, None, ", as there is another provider now")
         ]
@@ -164,25 +202,6 @@ def check_keys() -> list[str]:
     return [
         f"The encryption keys do not open these API tokens: {names}. {mend}, or give them a new secret in the admin."
     ]
-
-
-def require_free(host: str, port: int, variable: str) -> None:
-    """Stop the start in words if we could not listen there."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            trial.bind(address)
-            trial.listen()
-    except socket.gaierror:
-        raise CommandError(f"HOST is {host!r}, which is no address of this machine.") from None
-    except OSError as error:
-        raise CommandError(
-            f"Cannot listen on {host} port {port}: {error.strerror}. Perhaps another Lumaweb is running; "
-            f"stop it, or set {variable} to another number."
-        ) from None
 
 
 def programs(parts: list[str]) -> list[Program]:
