@@ -4,6 +4,7 @@ import hmac
 import os
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import dj_database_url
 from csp.constants import NONE, SELF
@@ -31,21 +32,26 @@ if "LUMAWEB_PUBLIC_URL" in environment.os.environ:
     PUBLIC_URL = environment.text("LUMAWEB_PUBLIC_URL")
     if PUBLIC_URL:
         PUBLIC_URL = environment.origin("LUMAWEB_PUBLIC_URL", PUBLIC_URL)
-PUBLIC_HOST = dj_database_url.urlparse.urlsplit(PUBLIC_URL).hostname if PUBLIC_URL else None
+# The address members use. Links in mails begin with it, and never with the host of a request.
+SITE_URL = environment.text("LUMAWEB_SITE_URL")
+SITE_URL = environment.origin("LUMAWEB_SITE_URL", SITE_URL) if SITE_URL else PUBLIC_URL or ""
+OUTER_HOSTS = list(dict.fromkeys(urlsplit(url).hostname or "" for url in (SITE_URL, PUBLIC_URL) if url))
 
 ALLOWED_HOSTS = environment.words("LUMAWEB_ALLOWED_HOSTS") or [
     *sorted(environment.LOOPBACK - {"::1"}),
     "[::1]",
     *([HOST] if HOST not in ("0.0.0.0", "::") else []),
-    *([PUBLIC_HOST] if PUBLIC_HOST else []),
+    *OUTER_HOSTS,
 ]
-BEHIND_TLS = bool(PUBLIC_URL and PUBLIC_URL.startswith("https:"))
-CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if PUBLIC_URL else []
+BEHIND_TLS = SITE_URL.startswith("https:")
+CSRF_TRUSTED_ORIGINS = list(dict.fromkeys(url for url in (SITE_URL, PUBLIC_URL) if url))
 
 DATABASE_URL = environment.text("DATABASE_URL")
 REDIS_URL = environment.text("REDIS_URL")
 # Whoever answers to another name, be it behind a proxy on this machine, is reached from elsewhere.
-ON_LOOPBACK = {HOST, PUBLIC_HOST or HOST, *(host.strip("[]").lower() for host in ALLOWED_HOSTS)} <= environment.LOOPBACK
+ON_LOOPBACK = {HOST, *OUTER_HOSTS, *(host.strip("[]").lower() for host in ALLOWED_HOSTS)} <= environment.LOOPBACK
+if ON_LOOPBACK and not SITE_URL:
+    SITE_URL = LOCAL_URL
 
 # Touched when the workers are told to stop, so that what claims and sends does not begin anything new.
 WORKERS_STOPPING = DATA_DIR / "workers-stopping"
@@ -290,6 +296,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else
 USE_X_FORWARDED_HOST = USE_X_FORWARDED_PORT = False
 # The proxy's own check of /healthz and a scrape of /metrics come over the inner network without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+if PUBLIC_URL and PUBLIC_URL.startswith("http:"):
+    # The provider was given http: links, and a callback does not follow a redirect.
+    SECURE_REDIRECT_EXEMPT += [r"^callbacks/", r"^frames/", r"^clips/"]
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
@@ -319,6 +328,7 @@ CONTENT_SECURITY_POLICY = {
 # Invitations and new passwords; without it their links are shown on the screen of an admin.
 MAIL = environment.mail("LUMAWEB_EMAIL_URL")
 CAN_MAIL = bool(MAIL)
+CAN_MAIL_LINKS = CAN_MAIL and bool(SITE_URL)
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
 EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMAIL_USE_SSL = MAIL or (
     "localhost", 25, "", "", False, False

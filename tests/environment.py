@@ -18,7 +18,7 @@ if FIRST:
 os.environ["LUMAWEB_DATA_DIR"] = tempfile.mkdtemp(dir=os.environ[prepared.FOLDER])
 for name in ("LUMAWEB_PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "LUMAWEB_LUMA_TOKEN", "LUMAWEB_LUMA_BASE_URL"):
     os.environ.pop(name, None)
-for name in ("LUMAWEB_S3_BUCKET", "LUMAWEB_ACCEL_PREFIX"):
+for name in ("LUMAWEB_SITE_URL", "LUMAWEB_S3_BUCKET", "LUMAWEB_ACCEL_PREFIX"):
     os.environ.pop(name, None)
 # Compiling our modules takes each process of an installation, of which a run starts hundreds, half a second.
 sys.dont_write_bytecode = False

@@ -17,6 +17,7 @@ from videos.jobs import queue
 from videos.mail import path_to_new_password
 from videos.models import Balance, Change, Generation, Invitation, Member, Terms
 from videos.models.budget import month_of
+from videos.tasks import mail_new_password
 from videos.views.address import AN_ADDRESS_MAY
 
 from .factories import a_generation, a_member, an_admin
@@ -35,7 +36,7 @@ def root(client):
 
 @pytest.fixture
 def mails(settings):
-    settings.CAN_MAIL = True
+    settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     return mail.outbox
 
@@ -52,7 +53,7 @@ def work_off() -> None:
 
 
 def link_in(answer) -> str:
-    return re.search(r'id="secret-link"[^>]*>http://testserver([^<]+)<', answer.content.decode()).group(1)
+    return re.search(r'id="secret-link"[^>]*>http://[^/<]+([^<]+)<', answer.content.decode()).group(1)
 
 
 def invited(admin, **about) -> tuple[Invitation, str]:
@@ -174,7 +175,8 @@ def test_an_invitation_is_mailed_where_mail_is_set_up(client, root, mails):
 
 
 def test_a_mail_server_that_is_away_costs_nothing_but_the_mail(client, root, settings):
-    settings.CAN_MAIL, settings.EMAIL_BACKEND = True, "django.core.mail.backends.smtp.EmailBackend"
+    settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", 9, 1
     answer = client.post("/team/invitations/", {"email": "cleo@example.com"})
     assert link_in(answer)
@@ -290,7 +292,7 @@ def test_a_forgotten_password_is_answered_the_same_whoever_asks(client, mails):
     work_off()
     assert [one.to for one in mails] == [["ada@example.com"]], "not twice within a quarter of an hour"
     assert Change.objects.get().about == ada
-    link = re.search(r"http://testserver(/password/\S+)", mails[0].body).group(1)
+    link = re.search(r"http://127.0.0.1:8000(/password/\S+)", mails[0].body).group(1)
     assert "New password again" in type(client)().get(link, follow=True).content.decode()
 
 
@@ -319,6 +321,39 @@ def test_a_name_is_asked_for_five_times_from_one_address_whether_it_exists_or_no
     for name in ("ada", "nobody"):
         answers = [client.post("/password/", {"email": name}).status_code for _ in range(7)]
         assert answers == [302] * 5 + [429] * 2
+
+
+def test_no_link_in_a_mail_begins_with_the_host_of_a_request(client, root, mails, settings):
+    settings.SITE_URL, settings.ALLOWED_HOSTS = "https://films.example.com", ["*"]
+    spoofed = {"Host": "evil.example:8443"}
+    ada = a_member("ada", email="ada@example.com")
+    client.post("/team/invitations/", {"email": "cleo@example.com"}, headers=spoofed)
+    client.post(f"/team/{ada.pk}/password/", headers=spoofed)
+    type(client)().post("/password/", {"email": "ada"}, headers=spoofed)
+    work_off()
+    assert len(mails) == 3
+    for one in mails:
+        assert re.findall(r"https?://[^/\s]+", one.body) == ["https://films.example.com"]
+
+
+def test_a_worker_ignores_the_origin_that_an_old_web_process_queued(mails, settings):
+    settings.SITE_URL = "https://films.example.com"
+    a_member("ada", email="ada@example.com")
+    mail_new_password("ada", "http://evil.example")
+    assert "https://films.example.com/password/" in mails[0].body
+    assert "evil" not in mails[0].body
+
+
+def test_without_an_address_that_members_use_no_links_are_mailed(client, root, mails, settings):
+    settings.SITE_URL, settings.CAN_MAIL_LINKS = "", False
+    ada = a_member("ada", email="ada@example.com")
+    assert link_in(client.post("/team/invitations/", {"email": "cleo@example.com"}))
+    assert link_in(client.post(f"/team/{ada.pk}/password/"))
+    guest = type(client)()
+    assert "Ask your admin" in guest.get("/password/").content.decode()
+    assert guest.post("/password/", {"email": "ada"}).status_code == 422
+    mail_new_password("ada")
+    assert not mails
 
 
 def test_a_new_password_by_a_link_is_told_at_the_sign_in(client):

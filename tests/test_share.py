@@ -356,6 +356,6 @@ def test_a_link_begins_with_the_address_others_know(settings):
     share = a_share()
     ada = signed_in(share.shared_by)
     path = reverse("shares-of", args=[share.generation.uuid])
-    assert f"http://testserver{share.secret_path}" in ada.get(path).content.decode()
-    settings.PUBLIC_URL = "https://films.example.com"
+    assert f"{settings.SITE_URL}{share.secret_path}" in ada.get(path).content.decode()
+    settings.SITE_URL = "https://films.example.com"
     assert f"https://films.example.com{share.secret_path}" in ada.get(path).content.decode()

@@ -35,13 +35,20 @@ def send(to: str, what: str, context: dict) -> bool:
         return False
 
 
+def send_link(to: str, what: str, path: str, context: dict) -> bool:
+    """Send one of the texts with a `link` to this path; return False without an address that members use."""
+    if not settings.CAN_MAIL_LINKS:
+        return False
+    return send(to, what, context | {"link": settings.SITE_URL + path})
+
+
 def path_to_new_password(member: Member) -> str:
     """Where this member chooses another password, once, within a day; whoever has it can."""
     uid = urlsafe_base64_encode(force_bytes(member.pk))
     return reverse("password_reset_confirm", args=[uid, password_link_tokens.make_token(member)])
 
 
-def new_password(name: str, origin: str) -> None:
+def new_password(name: str) -> None:
     """Mail the way to a new password to whoever has this name or address, if somebody does.
 
     To nobody a second time within a quarter of an hour, whoever asks for it.
@@ -49,5 +56,5 @@ def new_password(name: str, origin: str) -> None:
     lately = Change.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
     known = Member.objects.filter(Q(email__iexact=name) | Q(username__iexact=name), is_active=True)
     for member in known.exclude(Exists(lately)).exclude(email=""):
-        if send(member.email, "forgotten", {"link": origin + path_to_new_password(member), "member": member}):
+        if send_link(member.email, "forgotten", path_to_new_password(member), {"member": member}):
             Change.objects.note(None, MAILED, about=member)

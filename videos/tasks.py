@@ -10,8 +10,9 @@ from .models import Heartbeat
 __all__ = ["archive", "beat", "drain", "mail_new_password"]
 
 
-def mail_new_password(name: str, origin: str) -> None:
-    mail.new_password(name, origin)
+def mail_new_password(name: str, origin: str = "") -> None:
+    """Mail a link to a new password. `origin` is ignored: a web process of the last release took it from a request."""
+    mail.new_password(name)
 
 
 def beat(name: str) -> None:

@@ -61,10 +61,10 @@ def _of_the_settings() -> Iterator[Finding]:
         )
     if key in settings.ENCRYPTION_KEYS:
         yield warn("The secret key is an encryption key too.", "Give LUMAWEB_SECRET_KEY a value of its own.")
-    if beyond and settings.PUBLIC_URL and not settings.BEHIND_TLS:
+    if beyond and (settings.SITE_URL or settings.PUBLIC_URL) and not settings.BEHIND_TLS:
         yield warn(
             "The public address has no TLS: passwords and videos can be read on the way.",
-            "Put a proxy with TLS in front, and say https:// in LUMAWEB_PUBLIC_URL.",
+            "Put a proxy with TLS in front, and say https:// in LUMAWEB_SITE_URL, else in LUMAWEB_PUBLIC_URL.",
         )
     if settings.BEHIND_TLS and not settings.TRUSTED_PROXIES:
         yield warn(

@@ -323,6 +323,11 @@ def _off(url: str) -> float | None:
 
 
 def mail() -> Iterator[Finding]:
+    if settings.CAN_MAIL and not settings.SITE_URL:
+        yield warn(
+            "Mail is set, but not the address that members use: no links are mailed.",
+            "Set LUMAWEB_SITE_URL to the address that members open in their browsers.",
+        )
     if not settings.CAN_MAIL:
         yield ok("No mail is set: links are shown to the admin, who sends them.")
         return

@@ -48,9 +48,10 @@ def beat_later(times: int = 1) -> None:
         _later("beat", MEDIA, cluster=MEDIA)
 
 
-def mail_new_password_later(name: str, origin: str) -> None:
-    # Not among the submissions: a mail server that does not answer would keep a worker from sending videos.
-    _later("mail_new_password", name, origin, cluster=MEDIA)
+def mail_new_password_later(name: str) -> None:
+    # Not among the submissions: a mail server that does not answer would keep a worker from sending videos. The second
+    # argument is for workers of the release before this one.
+    _later("mail_new_password", name, settings.SITE_URL, cluster=MEDIA)
 
 
 def waiting_calls() -> dict[str, int]:

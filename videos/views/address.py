@@ -83,5 +83,8 @@ def was_wrong(request: HttpRequest, kind: str, of: str = "") -> None:
 
 
 def own_origin(request: HttpRequest) -> str:
-    """Where links to send to somebody begin: the address everybody knows, where there is one."""
-    return settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}"
+    """Return the origin of links that a page shows: the address members use; without one, this request's.
+
+    Never for mail: `mail.send_link` knows no request.
+    """
+    return settings.SITE_URL or f"{request.scheme}://{request.get_host()}"

@@ -14,7 +14,7 @@ from ..forms import ForgottenForm
 from ..jobs.queue import mail_new_password_later
 from ..models import Change
 from ..password_links import password_link_tokens
-from .address import NEW_PASSWORD, may_try, own_origin, was_wrong
+from .address import NEW_PASSWORD, may_try, was_wrong
 
 # Every request waits in the queue, whoever asks and for whatever name.
 TOO_MANY = "Too many links were requested from here. Wait ten minutes, then try again."
@@ -25,15 +25,15 @@ TOO_MANY = "Too many links were requested from here. Wait ten minutes, then try 
 def asking(request: HttpRequest) -> HttpResponse:
     """Ask for a link by mail. Whether there is such a member is found out by the worker: no answer is slower here."""
     form, status = ForgottenForm(request.POST or None), 422 if request.method == "POST" else 200
-    if request.method == "POST" and settings.CAN_MAIL and form.is_valid():
+    if request.method == "POST" and settings.CAN_MAIL_LINKS and form.is_valid():
         name = form.cleaned_data["email"]
         if may_try(request, NEW_PASSWORD, name):
             was_wrong(request, NEW_PASSWORD, name)
-            mail_new_password_later(name, own_origin(request))
+            mail_new_password_later(name)
             return redirect("password_reset_done")
         form.add_error(None, TOO_MANY)
         status = 429
-    context = {"form": form, "can_mail": settings.CAN_MAIL}
+    context = {"form": form, "can_mail": settings.CAN_MAIL_LINKS}
     return render(request, "registration/password_reset.html", context, status=status)
 
 

@@ -17,6 +17,7 @@ from ..models import Generation, Share
 from ..models.lineage import path_to
 from ..models.share import watchable
 from . import delivery
+from .address import own_origin
 from .typed import uuid_of
 
 PAGE = 48
@@ -106,7 +107,7 @@ def watch_poster(request: HttpRequest, uuid: str, key: str, clip: UUID) -> HttpR
 def _site(request: HttpRequest) -> dict:
     """Where a link begins: at the address others reach us by, if one is known."""
     return {
-        "site": settings.PUBLIC_URL or f"{request.scheme}://{request.get_host()}",
+        "site": own_origin(request),
         "only_here": settings.ON_LOOPBACK,
     }
 

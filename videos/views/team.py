@@ -35,7 +35,7 @@ def _page(request: HttpRequest, form: InviteForm, status: int = 200, **more) -> 
     context = {
         "rows": Usage.of(Member.objects.all(), terms),
         "form": form,
-        "can_mail": settings.CAN_MAIL,
+        "can_mail": settings.CAN_MAIL_LINKS,
         "terms": terms,
     }
     if request.user.is_superuser:
@@ -52,11 +52,11 @@ def invitations(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _page(request, form, status=422)
     invitation, key = form.save_by(request.user)
-    link = own_origin(request) + reverse("invitation", args=[key])
-    about = {"link": link, "invitation": invitation}
-    mailed = bool(invitation.email) and mail.send(invitation.email, "invitation", about)
+    path = reverse("invitation", args=[key])
+    mailed = bool(invitation.email) and mail.send_link(invitation.email, "invitation", path, {"invitation": invitation})
     if mailed:
         Invitation.objects.filter(pk=invitation.pk).update(mailed_at=timezone.now())
+    link = own_origin(request) + path
     return _page(request, InviteForm(), link=link, link_for=invitation.email or "them", mailed=mailed)
 
 
@@ -132,9 +132,10 @@ def new_password(request: HttpRequest, pk: int) -> HttpResponse:
     """A link by which a member chooses a new password, once, within a day."""
     _admins_only(request)
     somebody = get_object_or_404(Member, pk=pk, is_active=True)
-    link = own_origin(request) + mail.path_to_new_password(somebody)
-    mailed = bool(somebody.email) and mail.send(somebody.email, "password", {"link": link, "member": somebody})
+    path = mail.path_to_new_password(somebody)
+    mailed = bool(somebody.email) and mail.send_link(somebody.email, "password", path, {"member": somebody})
     Change.objects.note(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
+    link = own_origin(request) + path
     return _member(request, somebody, LimitForm.of(somebody), link=link, mailed=mailed)
 
 
