@@ -19,6 +19,7 @@ from lumaweb import data_lock
 from videos.management import preparation
 
 from .installation import ROOT, Installation, a_free_port
+from .test_supervisor import children_of, is_alive, wait_until
 
 pytestmark = pytest.mark.embedded
 OTHER_KEY = "another-signing-key-that-is-long-enough-0123456789"
@@ -138,6 +139,11 @@ def test_a_file_system_that_cannot_lock_is_refused_in_words(tmp_path, settings, 
 # ── Ports ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as visitor:
+        return visitor.connect_ex(("127.0.0.1", port)) == 0
+
+
 @contextmanager
 def occupied() -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -179,15 +185,16 @@ def test_nobody_can_listen_on_a_port_that_a_start_has_taken(tmp_path):
         fcntl.flock(file, fcntl.LOCK_EX)  # as another process that migrates: the start waits for it
         process = subprocess.Popen([sys.executable, "manage.py", "serve", "--prepare"], cwd=ROOT, env=house.env)
         try:
-            end = time.monotonic() + 30
-            while socket.socket().connect_ex(("127.0.0.1", house.port)) != 0:
-                assert process.poll() is None and time.monotonic() < end
-                time.sleep(0.05)
+            wait_until(lambda: listens(house.port), lambda: "the port", seconds=30)
             other = Installation(tmp_path / "other", PORT=str(house.port))
             refused(run(other, "serve", "--prepare"), f"port {house.port}: Address already in use")
+            wait_until(lambda: children_of(process.pid), lambda: "the migration")
+            [migration] = children_of(process.pid)
         finally:
-            process.kill()
-            process.wait()
+            process.terminate()
+            process.wait(10)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert not is_alive(migration), "left behind"
 
 
 def test_static_files_are_collected_again_when_a_source_is_newer(tmp_path, settings):

@@ -1,18 +1,33 @@
 """What a start on a fresh or updated machine needs: the tables of this version and the static files."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management import call_command
+
+from lumaweb.ending import undone_on_sigterm
 
 
 def prepare() -> None:
-    """Migrate the database, and collect the static files if a source is newer than what was collected."""
-    call_command("migrate", interactive=False, verbosity=0)
-    if static_files_are_old():
-        call_command("collectstatic", interactive=False, verbosity=0)
+    """Migrate the database, and collect the static files if a source is newer than what was collected.
+
+    Exits where one of them fails. Each is a process of its own: what they load, `serve` would keep for as long as it
+    runs (48 MB).
+    """
+    with undone_on_sigterm():
+        _run("migrate")
+        if static_files_are_old():
+            _run("collectstatic")
+
+
+def _run(command: str) -> None:
+    words = [sys.executable, str(settings.BASE_DIR / "manage.py"), command, "--no-input", "--verbosity", "0"]
+    # An exception here, be it a signal's, kills the process.
+    if subprocess.run(words, check=False).returncode:
+        sys.exit(1)  # it has said why
 
 
 def static_files_are_old() -> bool:
