@@ -313,10 +313,10 @@ def test_a_public_address_needs_no_upload(luma, token, settings):
 def test_old_links_are_forgotten(luma, token):
     frame = a_frame()
     UploadedFrame.objects.remember(frame, token, url="https://cdn.example/a.jpg", expires_at=None, endpoint="x")
-    sweep.empty_trash()
+    sweep.forget_frames()
     assert UploadedFrame.objects.exists()
     UploadedFrame.objects.update(expires_at=timezone.now() - timezone.timedelta(days=8))
-    sweep.empty_trash()
+    sweep.forget_frames()
     assert not UploadedFrame.objects.exists()
 
 

@@ -1,9 +1,12 @@
 """Videos in doubt are searched for in the provider's listing, and adopted only where nothing else can be meant."""
 
+import time
 import uuid
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -588,6 +591,31 @@ def test_a_provider_in_trouble_is_asked_again_soon(listing, failure):
     search(generation)
     assert generation.ask_at is None
     assert generation.events.last().text == "The provider could not be asked."
+
+
+def test_a_provider_that_is_away_costs_one_update_however_many_are_searched_for(listing):
+    for number in range(12):
+        in_doubt(minutes=5 + 90 * (number % 2), prompt=f"number {number}")
+    Generation.objects.update(ask_at=timezone.now())
+    listing.failure = (503, {"error": {"code": "upstream_error", "message": "away"}})
+    with CaptureQueriesContext(connection) as queries:
+        reconcile.reconcile()
+    updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "videos_generation"')]
+    assert len([sql for sql in updates if "CASE" in sql]) == 1
+    assert len(updates) == 2, "the other one ends late searches"
+    assert not Generation.objects.filter(ask_at__lte=timezone.now()).exists()
+    assert len(listing.calls) == 1, "the others would wait as long for nothing"
+
+
+def test_a_listing_that_hangs_keeps_within_the_time_of_a_search(luma, token, monkeypatch):
+    in_doubt(minutes=5)
+    Generation.objects.update(ask_at=timezone.now())
+    monkeypatch.setattr(reconcile, "SEARCH_FOR", 0.3)
+    luma.seconds = 5
+    began = time.monotonic()
+    reconcile.reconcile()
+    assert time.monotonic() - began < 4
+    assert Generation.objects.get().ask_at > timezone.now()
 
 
 def test_an_empty_listing_that_should_not_be_empty_is_none(listing):

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from ..jobs.queue import MEDIA, SUBMISSIONS, beat_later, broker, waiting_calls
-from ..models import ApiToken, Heartbeat, Lease, Pool, vitals
+from ..models import ApiToken, Heartbeat, Lease, Pool, StepFailure, vitals
 from .findings import Finding, fail, ok, warn
 
 SIGN_WITHIN = 10.0  # seconds
@@ -64,6 +64,11 @@ def ticker() -> Iterator[Finding]:
         yield fail(
             "No ticker runs: late results are not asked for, and what was lost on the way stays lost.",
             START.format("ticker"),
+        )
+    for failure in StepFailure.objects.current():
+        yield warn(
+            f"The ticker's step “{failure.name}” fails. {failure.words} The other steps go on.",
+            f"The ticker's log has the traceback, once: look for “step {failure.name}”.",
         )
 
 

@@ -16,8 +16,11 @@ SUBMISSIONS = settings.Q_CLUSTER["name"]
 MEDIA = saving.CLUSTER
 
 
-def _later(function: str, *args, **options) -> None:
-    """Put a call into the queue once what was just written is committed. A broker that is away is logged."""
+def _later(function: str, *args, robust: bool = True, **options) -> None:
+    """Put a call into the queue once what was just written is committed.
+
+    A broker that is away is logged; without `robust` what it raises is raised.
+    """
 
     def put() -> None:
         # In a transaction, as SQLite keeps whoever writes outside of one waiting for longest.
@@ -29,23 +32,23 @@ def _later(function: str, *args, **options) -> None:
         async_task(f"videos.tasks.{function}", *args, **options)
     else:
         # No partial: what failed is logged by its name, and a partial has none.
-        transaction.on_commit(put, robust=True)
+        transaction.on_commit(put, robust=robust)
 
 
-def submit_later() -> None:
+def submit_later(*, robust: bool = True) -> None:
     """Wake a drain, without the queue's limit of time: it may hold answers that cannot be recorded yet."""
-    _later("drain", timeout=-1)
+    _later("drain", robust=robust, timeout=-1)
 
 
 def archive_later(pk: int) -> None:
     _later("archive", pk, cluster=MEDIA)
 
 
-def beat_later(times: int = 1) -> None:
-    """Ask a worker of each cluster to stamp its heartbeat. A broker that is away is logged and keeps nobody."""
+def beat_later(times: int = 1, *, robust: bool = True) -> None:
+    """Ask a worker of each cluster to stamp its heartbeat."""
     for _ in range(times):
-        _later("beat", SUBMISSIONS)
-        _later("beat", MEDIA, cluster=MEDIA)
+        _later("beat", SUBMISSIONS, robust=robust)
+        _later("beat", MEDIA, robust=robust, cluster=MEDIA)
 
 
 def mail_new_password_later(name: str) -> None:

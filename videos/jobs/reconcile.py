@@ -10,14 +10,15 @@ from django.utils import timezone
 
 from .. import provider
 from ..models import ApiToken, FoundTask, Generation, SearchOutcome, Verdict
-from .listing import read_listing, without_video
+from .listing import Reading, read_listing, without_video
 from .matching import AFTER_THE_CLAIM, BEFORE_THE_CLAIM, Likeness, Wanted, callback_address, in_window
 from .record import settle
 
 logger = logging.getLogger(__name__)
 
-# Seconds of one tick, after which the rest waits for the next: a silent provider must not hold up the others.
-SEARCH_FOR = 10.0
+# Seconds of one tick, after which the rest waits for the next: a silent provider must not hold up the others, and the
+# ticker's lease is 20 s.
+SEARCH_FOR = 12.0
 ROWS_AT_ONCE = 200
 # Videos that were sent within this time of each other are searched for by one reading.
 ONE_READING = timedelta(hours=1)
@@ -41,7 +42,7 @@ def reconcile() -> int:
             if time.monotonic() >= end:
                 break
             searched += len(group)
-            if not _search(token, group):
+            if not _search(token, group, end):
                 break
     FoundTask.objects.forget_settled()
     return searched
@@ -58,15 +59,17 @@ def _sent_together(generations: list[Generation]) -> Iterator[list[Generation]]:
         yield group
 
 
-def _search(token: ApiToken, group: list[Generation]) -> bool:
-    """Search for the videos of one reading; False when the provider did not answer."""
+def _search(token: ApiToken, group: list[Generation], end: float) -> bool:
+    """Search for the videos of one reading until `end` (monotonic); False when the provider did not answer."""
     try:
-        outcome = _read_and_adopt(token, group)
+        outcome = _read_and_adopt(token, group, end)
     except provider.ProviderError as error:
         logger.warning("token %s: its tasks cannot be listed: %s", token.pk, error)
         if not provider.has_no_listing(error):
             for generation in group:
-                generation.search_soon()
+                generation.end_search_in_vain()
+            # The others of this token would wait as long for nothing.
+            Generation.objects.worth_searching().filter(token=token).search_soon()
             return False
         outcome = None
     if outcome is None:
@@ -77,10 +80,14 @@ def _search(token: ApiToken, group: list[Generation]) -> bool:
     return True
 
 
-def _read_and_adopt(token: ApiToken, group: list[Generation]) -> tuple[list[Generation], Listed] | None:
+def _read_and_adopt(token: ApiToken, group: list[Generation], end: float) -> tuple[list[Generation], Listed] | None:
     """Adopt what is certain; answers the videos and tasks that are left, None where the provider has no listing."""
+
+    def read(since: datetime, until: datetime) -> Reading:
+        return read_listing(token, since, until, seconds=max(1.0, end - time.monotonic()))
+
     first, last = group[0].submitted_at, group[-1].submitted_at
-    near = read_listing(token, first - BEFORE_THE_CLAIM, last + AFTER_THE_CLAIM)
+    near = read(first - BEFORE_THE_CLAIM, last + AFTER_THE_CLAIM)
     unknown = without_video(token, near)
     adopted = _adopt_by_callback(unknown)
     if near.is_complete:
@@ -89,7 +96,7 @@ def _read_and_adopt(token: ApiToken, group: list[Generation]) -> tuple[list[Gene
     suspicious = not near.tasks and _must_have_tasks(token, group)
     # Once nothing new can appear near the claim, the provider's clock may be the reason for finding nothing.
     if suspicious or any(timezone.now() - generation.submitted_at > AFTER_THE_CLAIM for generation in rest):
-        wide = read_listing(token, first - OFFERED_WITHIN, last + OFFERED_WITHIN)
+        wide = read(first - OFFERED_WITHIN, last + OFFERED_WITHIN)
         if suspicious and not wide.tasks:
             # It takes the ids that were not given for none.
             return None

@@ -1,9 +1,10 @@
 """The sweep: repair what a lost wake-up, a lost callback or a lost worker left behind."""
 
 import logging
-from functools import partial
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from django.db import transaction
+from django.db import Error, transaction
 
 from lumaweb.storage_errors import problem_of
 
@@ -11,10 +12,13 @@ from ..models import ApiToken, Frame, Generation, Heartbeat, Leftover, UploadedF
 from ..models.state import SUBMITTING_AT_MOST
 from .probe import probe_tokens
 from .queue import MEDIA, archive_later, submit_later, waiting_calls
+from .steps import Step
 from .submit import more_to_send
 from .watch import Watch
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SAVES_AT_ONCE = 200  # that are asked for in one sweep
 
@@ -23,31 +27,48 @@ SAVES_AT_ONCE = 200  # that are asked for in one sweep
 HOPELESS_AFTER = 1800.0
 
 
-def sweep(watch: Watch | None = None) -> None:
-    """Repair what a lost wake-up, a lost callback or a lost worker left behind. One at a time, by the ticker's lease.
+def steps(watch: Watch | None = None) -> list[Step]:
+    """List what repairs whatever a lost wake-up, a lost callback or a lost worker left behind.
 
-    With a `watch` the ticker's own time decides what is lost, and not the clock. One step that fails keeps no other
-    from being taken; an ExceptionGroup tells of them at the end, or django.db.Error at once while the database is away.
+    With a `watch` the ticker's own time decides what is lost, and not the clock.
+    """
+    return [
+        Step("interrupted requests", lambda: doubt_interrupted(watch)),
+        Step("hopeless tasks", lambda: give_up_hopeless(watch)),
+        Step("savings", ask_to_save),
+        Step("trash", empty_trash),
+        Step("frames", forget_frames),
+        Step("orphaned files", remove_leftovers),
+        Step("heartbeats", Heartbeat.objects.forget_the_gone),
+        Step("token counts", ApiToken.objects.recount_sending),
+        Step("wake-ups", wake),
+        Step("usage", usage.roll_up),
+    ]
+
+
+def sweep(watch: Watch | None = None) -> None:
+    """Run all steps once; raise an ExceptionGroup of what failed after the last one.
+
+    Raises django.db.Error at once while the database does not work.
+    """
+    _each(steps(watch), lambda step: step.run())
+
+
+def _each(things: Iterable[T], act: Callable[[T], object]) -> None:
+    """Act on each, whatever the others raise, and raise an ExceptionGroup of that at the end.
+
+    Raises django.db.Error at once while the database does not work.
     """
     failures = []
-    for step in (
-        partial(doubt_interrupted, watch),
-        partial(give_up_hopeless, watch),
-        ask_to_save,
-        empty_trash,
-        Heartbeat.objects.forget_the_gone,
-        ApiToken.objects.recount_sending,
-        wake,
-        usage.roll_up,
-    ):
+    for thing in things:
         try:
-            step()
+            act(thing)
         except Exception as error:
-            if problem_of(error):
+            if isinstance(error, Error) and problem_of(error):
                 raise
             failures.append(error)
     if failures:
-        raise ExceptionGroup("steps of the sweep failed", failures)
+        raise ExceptionGroup("some steps or rows failed", failures)
 
 
 def doubt_interrupted(watch: Watch | None = None) -> None:
@@ -58,9 +79,7 @@ def doubt_interrupted(watch: Watch | None = None) -> None:
         rows = {(row.pk, row.attempts, row.submitted_at): row for row in Generation.objects.submitting()}
         seconds = watch.seen_for("submitting", rows)
         lost = [row for key, row in rows.items() if seconds[key] > SUBMITTING_AT_MOST.total_seconds()]
-    for generation in lost:
-        if not generation.upload_interrupted():
-            generation.interrupted()
+    _each(lost, lambda generation: generation.upload_interrupted() or generation.interrupted())
 
 
 def give_up_hopeless(watch: Watch | None = None) -> None:
@@ -69,30 +88,30 @@ def give_up_hopeless(watch: Watch | None = None) -> None:
     if watch is not None:
         seconds = watch.seen_for("overdue", rows)
         rows = {pk: row for pk, row in rows.items() if seconds[pk] > HOPELESS_AFTER}
-    for generation in rows.values():
-        generation.give_up()
+    _each(rows.values(), lambda generation: generation.give_up())
 
 
 def ask_to_save() -> None:
-    """Wake the saving of what is due; while nobody saves, the queue is not to grow with each sweep."""
-    try:
-        room = SAVES_AT_ONCE - waiting_calls()[MEDIA]
-    except Exception:  # each broker has its own
-        logger.warning("the queue does not answer, so nothing is saved now", exc_info=True)
-        return
+    """Wake the saving of what is due; while nobody saves, the queue must not grow with each sweep.
+
+    Raises what the broker raises where it does not answer.
+    """
+    room = SAVES_AT_ONCE - waiting_calls()[MEDIA]
     for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[: max(0, room)]:
         archive_later(pk)
 
 
 def empty_trash() -> None:
-    """Delete for good what was in the trash long enough, and the files that nothing names any more."""
-    for generation in Generation.objects.worth_purging()[:200]:
-        generation.purge()
+    """Delete permanently what was in the trash long enough."""
+    _each(Generation.objects.worth_purging()[:200], lambda generation: generation.purge())
+
+
+def forget_frames() -> None:
+    """Delete the frames that nothing uses, and what is known of uploads that have expired."""
     with transaction.atomic():
         unused = list(Frame.objects.unused().values_list("pk", flat=True)[:200])
         Frame.objects.filter(pk__in=unused).let_go()
     UploadedFrame.objects.forget_expired()
-    remove_leftovers()
 
 
 def remove_leftovers() -> None:
@@ -110,4 +129,4 @@ def wake() -> None:
     """Have sent what waits: a token's pause is over, or the wake-up was lost with its worker."""
     probe_tokens()
     if more_to_send():
-        submit_later()
+        submit_later(robust=False)

@@ -18,6 +18,7 @@ from .sending import Claim
 from .share import Share
 from .shelf import Collection, CollectionItem, Star
 from .state import Choice, SearchOutcome, State
+from .step_failure import StepFailure
 from .submission import AlreadyRequested, Submission
 from .token import ApiToken, Health, Pool
 from .uploaded_frame import UploadedFrame
@@ -54,6 +55,7 @@ __all__ = [
     "Share",
     "Star",
     "State",
+    "StepFailure",
     "Submission",
     "TemporaryLink",
     "Terms",

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from django.db import IntegrityError, models
-from django.db.models import Q
+from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
 from .found_task import FoundTask
@@ -15,8 +15,10 @@ from .token import ApiToken
 SEARCH_STEPS = (20, 60, 180, 660, 1_800, 7_200, 21_600, 86_400, 172_800)
 # A provider without a listing is not asked again sooner than this.
 WITHOUT_LISTING = timedelta(hours=1)
-# A search that failed is tried again after this, or at the next step if that is sooner.
+# A search that failed is tried again after this.
 SEARCH_AGAIN = timedelta(minutes=2)
+# While a video is younger than the third step.
+SEARCH_AGAIN_YOUNG = timedelta(seconds=40)
 # Between the creation of a row and its claim; what a restore brought back may have waited longer.
 WAITED_AT_MOST = timedelta(days=3)
 
@@ -64,6 +66,17 @@ class InDoubtQuerySet(models.QuerySet):
             # No index knows these; that of their creation leads near them.
             *claimed.filter(DISMISSED, created_at__range=(since - WAITED_AT_MOST, until)),
         ]
+
+    def search_soon(self) -> None:
+        """The provider did not answer: search for these again shortly, in one UPDATE however many there are."""
+        now = timezone.now()
+        young = now - timedelta(seconds=SEARCH_STEPS[2])
+        soon = Case(
+            When(submitted_at__gt=young, then=Value(now + SEARCH_AGAIN_YOUNG)),
+            default=Value(now + SEARCH_AGAIN),
+            output_field=models.DateTimeField(),
+        )
+        self.filter(state=State.UNCONFIRMED, task_id="").order_by().update(ask_at=soon)
 
     def end_late_searches(self, now: datetime | None = None) -> int:
         """Stop searching for what was claimed so long ago that the provider may have forgotten it."""
@@ -140,13 +153,9 @@ class InDoubt:
             ask_at=ask_at,
         )
 
-    def search_soon(self) -> None:
-        """The provider did not answer: try again shortly, while the steps last."""
-        now = timezone.now()
-        following = next_search(self.submitted_at, now)
-        if following:
-            rows = type(self).objects.filter(pk=self.pk, state=State.UNCONFIRMED, task_id="")
-            rows.update(ask_at=min(following, now + SEARCH_AGAIN))
-        else:
-            text = "The provider could not be asked."
-            self._advance({State.UNCONFIRMED}, because="search_ended", text=text, only=Q(task_id=""), ask_at=None)
+    def end_search_in_vain(self) -> bool:
+        """The provider did not answer: end the search if its last step is over; False while there is another."""
+        if next_search(self.submitted_at, timezone.now()):
+            return False
+        text = "The provider could not be asked."
+        return self._advance({State.UNCONFIRMED}, because="search_ended", text=text, only=Q(task_id=""), ask_at=None)

@@ -13,8 +13,9 @@ from lumaweb.patience import Question, Silent
 
 from .. import rehearsal
 from ..jobs.queue import MEDIA, SUBMISSIONS
-from ..models import vitals
+from ..models import StepFailure, vitals
 
+STEP = "step: "  # begins the name of what only warns
 PATIENCE = 2.0  # seconds for each of the two; load balancers wait 5 or more
 
 
@@ -30,10 +31,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> HttpResponse:
-    """Everything that is needed works; 503 with the reasons otherwise. Answers within 5 s, whatever hangs."""
+    """Everything that is needed works; 503 with the reasons otherwise. Answers within 5 s, whatever hangs.
+
+    A step of the ticker that fails is a warning: taking this web server out of a load balancer would not help.
+    """
     parts = _answer(DATABASE, "database", "The database") | _answer(STORAGE, "storage", "The storage")
-    problems = {name: problem for name, problem in parts.items() if problem}
-    answer = JsonResponse({"ok": not problems, "problems": problems}, status=503 if problems else 200)
+    warnings = {name.removeprefix(STEP): words for name, words in parts.items() if name.startswith(STEP)}
+    problems = {name: problem for name, problem in parts.items() if problem and not name.startswith(STEP)}
+    body = {"ok": not problems, "problems": problems} | ({"warnings": warnings} if warnings else {})
+    answer = JsonResponse(body, status=503 if problems else 200)
     # Asked every few seconds, it says so itself to whoever asks: Django needs not log it as an error each time.
     answer._has_been_logged = True
     return answer
@@ -52,7 +58,8 @@ def _database() -> dict[str, str]:
             cursor.execute("SELECT 1")
         if problem := _migrations():
             return {"migrations": problem}
-        return {name: _sign_of(cluster) for name, cluster in (("worker", SUBMISSIONS), ("media worker", MEDIA))}
+        signs = {name: _sign_of(cluster) for name, cluster in (("worker", SUBMISSIONS), ("media worker", MEDIA))}
+        return signs | {f"{STEP}{failure.name}": failure.words for failure in StepFailure.objects.current()}
     except DatabaseError as error:
         return {"database": f"The database does not answer as it should: {error.__class__.__name__}."}
 

@@ -3,13 +3,14 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable
+from functools import partial
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import Error, close_old_connections
 
 from lumaweb.storage_errors import problem_of
 from videos.jobs import polling, queue, reconcile, sweep
+from videos.jobs.steps import Step, StepRunner
 from videos.jobs.watch import Watch
 from videos.models import Lease
 
@@ -18,6 +19,8 @@ logger = logging.getLogger(__name__)
 TICK = 5.0  # seconds: how often results are asked for
 SWEEP_EVERY = 15.0  # seconds: how often the rest is mended
 LEASE = 20.0  # seconds: how long a dead ticker keeps the others waiting
+# Seconds after which the lease is renewed before the next step. No step looks anything up for longer than the rest.
+RENEW_EVERY = 4.0
 
 
 class Command(BaseCommand):
@@ -28,9 +31,8 @@ class Command(BaseCommand):
 
     def handle(self, *args, **options) -> None:
         if options["once"]:
-            sweep.sweep()
-            polling.ask()
-            reconcile.reconcile()
+            if failed := Ticker().run_once():
+                raise CommandError(f"These steps failed; the log says why: {', '.join(failed)}.")
             return
         # A list, not an Event: a handler that runs while this thread is inside Event.wait may never get its lock.
         told: list[int] = []
@@ -51,37 +53,52 @@ class Ticker:
     def __init__(self) -> None:
         # The supervisor's number: a ticker it starts again goes on at once, without waiting for the dead one's lease.
         self.holder = f"{socket.gethostname()}:{os.getppid()}"
-        self.watch = Watch()
+        self.watch: Watch | None = Watch()
+        self.runner = StepRunner()
         self._swept = -SWEEP_EVERY
+        self._renewed = -LEASE
 
     def tick(self) -> None:
-        """Take each step that is due, results first; one that fails keeps no other from being taken."""
+        """Run each step that is due, results first; one that fails stops no other."""
         try:
             close_old_connections()
-            if not Lease.objects.take("ticker", self.holder, LEASE):
+            if not self._take_lease():
                 return
             due = time.monotonic() - self._swept >= SWEEP_EVERY
             if due:
                 self._swept = time.monotonic()
-            self._step(polling.ask)
-            if due:
-                # The workers' heartbeat above all: without it they are taken for stuck.
-                self._step(queue.beat_later)
-                self._step(lambda: sweep.sweep(self.watch))
-            else:
-                self._step(sweep.wake)
-            self._step(reconcile.reconcile)
+            for step in self._steps(due):
+                if not self._keep_lease():
+                    logger.warning("another ticker has taken over before step %s", step.name)
+                    return
+                self.runner.run(step)
         except Error as error:
             # The next tick tries again.
             logger.warning("the ticker waits for the database: %s", problem_of(error) or error)
 
-    def _step(self, step: Callable[[], object]) -> None:
-        try:
-            step()
-        except Exception as error:
-            if problem_of(error):
-                raise
-            logger.exception("a step of the ticker failed; the others go on")
+    def run_once(self) -> list[str]:
+        """Run every step once, without the lease; return the names of those that failed."""
+        # A watch that has seen nothing yet would take nothing for lost: the clock decides.
+        self.watch = None
+        return [step.name for step in self._steps(due=True) if not self.runner.run(step)]
+
+    def _steps(self, due: bool) -> list[Step]:
+        """List the steps of one round: results first, then the sweep where it is due."""
+        results, searches = Step("look-ups", polling.ask), Step("searches", reconcile.reconcile)
+        if not due:
+            return [results, Step("wake-ups", sweep.wake), searches]
+        # The workers' heartbeat above all: without it they are taken for stuck.
+        beat = Step("signs of life", partial(queue.beat_later, robust=False))
+        return [results, beat, *sweep.steps(self.watch), searches]
+
+    def _take_lease(self) -> bool:
+        if taken := Lease.objects.take("ticker", self.holder, LEASE):
+            self._renewed = time.monotonic()
+        return taken
+
+    def _keep_lease(self) -> bool:
+        """Renew the lease where the steps before took long; False where another ticker has it by now."""
+        return time.monotonic() - self._renewed < RENEW_EVERY or self._take_lease()
 
     def stop(self) -> None:
         try:
