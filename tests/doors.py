@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
-from django.contrib.auth.tokens import default_token_generator
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
@@ -28,6 +28,7 @@ from videos.models import (
     Share,
     TemporaryLink,
 )
+from videos.password_links import password_link_tokens
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, failure, running
 
@@ -100,8 +101,8 @@ class Team:
         self.collection, _ = Collection.objects.named("Hers", self.ada)
         self.collection.add([self.saved], self.ada)
         self.invitation, self.invitation_key = Invitation.objects.invite(self.root)
-        self.eve = a_member("eve", email="eve@example.com")
-        self.eve_s_token = default_token_generator.make_token(self.eve)
+        self.eve = a_member("eve", email="eve@example.com", email_changed_at=timezone.now())
+        self.eve_s_token = password_link_tokens.make_token(self.eve)
         self.share = Share.objects.make(self.saved, self.ada, days=7, chain=False, with_prompt=False)
 
     def _sent(self) -> Generation:
@@ -182,7 +183,7 @@ ABOUT = {
         "token": team.eve_s_token,
     },
     **dict.fromkeys(
-        ("member", "member-role", "member-activity", "member-limit", "member-password"),
+        ("member", "member-role", "member-activity", "member-limit", "member-email", "member-password"),
         lambda team: {"pk": team.eve.pk},
     ),
 }
@@ -227,6 +228,7 @@ BODIES = {
     "invitations": lambda team: {"email": ""},
     "member-role": lambda team: {"role": "admin"},
     "member-activity": lambda team: {"active": "0"},
+    "member-email": lambda team: {"email": team.eve.email},
     "member-limit": lambda team: {"kind": "own", "limit": "5"},
     "terms": lambda team: {"per_generate": "no number"},
 }

@@ -98,6 +98,7 @@ member                       login  403       403    seen          login  405   
 member-role                  login  405       405    405           login  403       403    done
 member-activity              login  405       405    405           login  403       403    done
 member-limit                 login  405       405    405           login  403       403    done
+member-email                 login  405       405    405           login  403       403    done
 member-password              login  405       405    405           login  403       403    done
 healthz                      seen   seen      seen   seen          405    405       405    405
 readyz                       503    503       503    503           405    405       405    405

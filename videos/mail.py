@@ -56,5 +56,7 @@ def new_password(name: str) -> None:
     lately = Change.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
     known = Member.objects.filter(Q(email__iexact=name) | Q(username__iexact=name), is_active=True)
     for member in known.exclude(Exists(lately)).exclude(email=""):
+        if member.email_waits:
+            continue
         if send_link(member.email, "forgotten", path_to_new_password(member), {"member": member}):
             Change.objects.note(None, MAILED, about=member)

@@ -44,6 +44,7 @@ urlpatterns = [
     path("team/<int:pk>/role/", team.role, name="member-role"),
     path("team/<int:pk>/activity/", team.activity, name="member-activity"),
     path("team/<int:pk>/limit/", team.limit, name="member-limit"),
+    path("team/<int:pk>/email/", team.email_confirmation, name="member-email"),
     path("team/<int:pk>/password/", team.new_password, name="member-password"),
     path("generations/", studio.generations, name="generations"),
     path("generations/<uuid:uuid>/", generation.page, name="generation"),

@@ -23,6 +23,7 @@ class ProfileForm(forms.ModelForm):
     first_name = forms.CharField(label="First name", required=False, max_length=150)
     last_name = forms.CharField(label="Last name", required=False, max_length=150)
     email = forms.EmailField(label="E-mail address", required=False, max_length=254)
+    present_password = forms.CharField(required=False, strip=False, max_length=4096, widget=forms.PasswordInput)
     avatar_hue = forms.TypedChoiceField(
         label="Avatar colour",
         required=False,
@@ -43,9 +44,29 @@ class ProfileForm(forms.ModelForm):
     def clean_last_name(self) -> str:
         return _words(self.cleaned_data["last_name"])
 
+    @property
+    def changes_email(self) -> bool:
+        return "email" in self.changed_data
+
+    @property
+    def wrong_password(self) -> bool:
+        """Whether a present password was given and is not theirs."""
+        return self.has_error("present_password", "wrong")
+
+    def clean(self) -> dict:
+        # A new address can receive a new password, so changing it takes what changing the password takes.
+        if self.changes_email and not self.has_error("email"):
+            given = self.cleaned_data.get("present_password", "")
+            if not given:
+                self.add_error("present_password", "Enter your present password to change the e-mail address.")
+            elif not self.instance.check_password(given):
+                error = forms.ValidationError("This is not your present password.", code="wrong")
+                self.add_error("present_password", error)
+        return super().clean()
+
     def save(self, commit: bool = True) -> Member:
-        # Only what the form shows: the rest of the row goes on meanwhile.
-        self.instance.save(update_fields=self.Meta.fields)
+        """Save what the form shows, and only that: the rest of the row goes on meanwhile."""
+        self.instance.save(update_fields=[name for name in self.Meta.fields if name != "email"])
         return self.instance
 
 

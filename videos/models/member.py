@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractUser
 from django.core.validators import MaxValueValidator
@@ -15,6 +15,8 @@ from .budget import Balance, Terms, month_of, shown
 HUES = 8
 # How exactly it is known when somebody was last here: one write a minute at most.
 SEEN_EVERY = timedelta(minutes=1)
+# How long a new e-mail address receives no link to a new password, so that a warning to the old one comes in time.
+EMAIL_WAITS = timedelta(days=1)
 
 
 class Theme(models.TextChoices):
@@ -53,6 +55,9 @@ class Member(AbstractUser):
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
     notify = models.BooleanField(default=False, help_text="Wants to be told when their queue is empty.")
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    email_changed_at = models.DateTimeField(
+        null=True, editable=False, help_text="When they changed their address; null once an admin confirmed it."
+    )
     sign_ins = models.PositiveIntegerField(
         default=0, editable=False, help_text="Counted up to end every session that began before."
     )
@@ -90,6 +95,37 @@ class Member(AbstractUser):
             return
         Member.objects.filter(pk=self.pk).update(last_seen_at=now)
         self.last_seen_at = now
+
+    @property
+    def email_waits(self) -> bool:
+        """Whether the address is too new to receive a link to a new password."""
+        return bool(self.email and self.email_changed_at) and timezone.now() - self.email_changed_at < EMAIL_WAITS
+
+    @property
+    def email_may_from(self) -> datetime | None:
+        """When a changed address may receive links."""
+        return self.email_changed_at and self.email_changed_at + EMAIL_WAITS
+
+    def change_email(self, email: str) -> str:
+        """Change their own address, note it in the audit trail, and return the one they had until now."""
+        with transaction.atomic():
+            old = Member.objects.select_for_update().get(pk=self.pk).email
+            self.email, self.email_changed_at = email, timezone.now()
+            self.save(update_fields=["email", "email_changed_at"])
+            self._note(self, f"changed their e-mail address from {old or 'none'} to {email or 'none'}")
+        return old
+
+    def confirm_email(self, by: "Member", email: str) -> bool:
+        """Let this new address receive links at once; return False if they have another or it waits no longer."""
+        if not email or email != self.email:
+            return False
+        since = timezone.now() - EMAIL_WAITS
+        with transaction.atomic():
+            waiting = Member.objects.filter(pk=self.pk, email=email, email_changed_at__gt=since)
+            if not waiting.update(email_changed_at=None):
+                return False
+            self._note(by, f"has a confirmed e-mail address: {email}")
+        return True
 
     def sign_out_everywhere(self) -> None:
         """End every session of theirs: what a session was opened with no longer fits."""

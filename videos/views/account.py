@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
+from .. import mail
 from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
 from ..models import Allowance, Change, Invitation, Member
 from .address import PRESENT_PASSWORD, SETUP_CODE, may_try, was_wrong
@@ -120,11 +121,19 @@ def _secret(response: HttpResponse) -> HttpResponse:
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
 def profile(request: HttpRequest) -> HttpResponse:
+    """Change how the team sees somebody; another e-mail address takes the present password."""
     form = ProfileForm(request.POST or None, instance=Member.objects.get(pk=request.user.pk))
+    whose = str(request.user.pk)
+    if request.method == "POST" and form.changes_email and not may_try(request, PRESENT_PASSWORD, whose):
+        return kept_out(request)
     if request.method == "POST" and form.is_valid():
         member = form.save()
+        if form.changes_email and (old := member.change_email(form.cleaned_data["email"])):
+            mail.send(old, "address_changed", {"member": member})
         messages.success(request, "Saved.")
         return _with_theme(redirect("profile"), member.theme)
+    if form.wrong_password:
+        was_wrong(request, PRESENT_PASSWORD, whose)
     return _profile(request, form, PasswordChangeForm(request.user))
 
 

@@ -133,10 +133,24 @@ def new_password(request: HttpRequest, pk: int) -> HttpResponse:
     _admins_only(request)
     somebody = get_object_or_404(Member, pk=pk, is_active=True)
     path = mail.path_to_new_password(somebody)
-    mailed = bool(somebody.email) and mail.send_link(somebody.email, "password", path, {"member": somebody})
+    may_mail = bool(somebody.email) and not somebody.email_waits
+    mailed = may_mail and mail.send_link(somebody.email, "password", path, {"member": somebody})
     Change.objects.note(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
     link = own_origin(request) + path
     return _member(request, somebody, LimitForm.of(somebody), link=link, mailed=mailed)
+
+
+@require_POST
+def email_confirmation(request: HttpRequest, pk: int) -> HttpResponse:
+    """Let a new address receive a link to a new password at once; the form names the address the admin saw."""
+    _admins_only(request)
+    somebody = get_object_or_404(Member, pk=pk)
+    email = request.POST.get("email", "")
+    if somebody.confirm_email(request.user, email):
+        messages.success(request, f"{email} can receive a link to a new password.")
+    else:
+        messages.error(request, "This address does not wait for a confirmation any more.")
+    return redirect("member", pk)
 
 
 @require_http_methods(["GET"])
