@@ -355,18 +355,29 @@ def test_a_rate_limit_that_is_met_alone_lowers_nothing(token):
     assert now_of(token).effective_limit is None
 
 
-def test_the_lowered_limit_holds_and_grows_back_by_one_a_minute(token):
+def test_a_lowered_limit_holds(token):
     ApiToken.objects.update(max_in_flight=4, effective_limit=2, limit_changed_at=timezone.now())
     ApiToken.objects.update(in_flight=2)
     assert not ApiToken.objects.with_room().exists()
     assert ApiToken.objects.pool().wait.key == "busy"
+
+
+@pytest.mark.parametrize(
+    ("limit", "most", "steps"),
+    [(1, 5, [2, 3, 4, None]), (2, 4, [3, None]), (4, 5, [None]), (8, 100, [12, 18, 27, 40, 60, 90, None])],
+)
+def test_a_lowered_limit_grows_by_half_every_fifteen_seconds_while_requests_are_accepted(token, limit, most, steps):
+    ApiToken.objects.update(max_in_flight=most, effective_limit=limit, limit_changed_at=timezone.now())
     grown = []
-    for _ in range(3):
+    for _ in steps:
         now_of(token).answered_clearly(accepted=True)
+        assert now_of(token).effective_limit == limit, "not yet"
+        ApiToken.objects.update(limit_changed_at=timezone.now() - timedelta(seconds=16))
+        now_of(token).answered_clearly(accepted=False)
+        assert now_of(token).effective_limit == limit, "not by a refusal"
         now_of(token).answered_clearly(accepted=True)
-        grown.append(now_of(token).effective_limit)
-        ApiToken.objects.update(limit_changed_at=timezone.now() - timedelta(seconds=61))
-    assert grown == [2, 3, None]
+        grown.append(limit := now_of(token).effective_limit)
+    assert grown == steps
 
 
 @pytest.mark.parametrize(("header", "low", "high"), [("40", 35, 40), ("86400", 3500, 3600), ("0", -5, 1)])

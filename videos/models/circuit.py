@@ -30,7 +30,7 @@ AFTER_REFUSALS = 300.0
 
 DOUBTS = 2  # ambiguous answers in a row that pause a token
 REFUSALS = 3  # rows in a row, refused without a known reason, that pause it
-LIMIT_GROWS_EVERY = timedelta(seconds=60)
+LIMIT_GROWS_EVERY = timedelta(seconds=15)  # by half, and at least by one: a 429 that is one too early costs nothing
 
 
 class Health(models.TextChoices):
@@ -178,11 +178,9 @@ class Circuit(models.Model):
         self._row.filter(has_recovered(now)).exclude(probe=Probe.LOOK_UP).update(**AS_NEW)
         if accepted and self.effective_limit is not None:
             steady = Q(limit_changed_at__lt=now - LIMIT_GROWS_EVERY) | Q(limit_changed_at__gt=now + LIMIT_GROWS_EVERY)
+            grown_limit = F("effective_limit") + Greatest(F("effective_limit") / 2, Value(1))
             self._row.filter(steady, effective_limit__isnull=False).update(
-                effective_limit=Case(
-                    When(effective_limit__gte=F("max_in_flight") - 1, then=Value(None)),
-                    default=F("effective_limit") + 1,
-                ),
+                effective_limit=Case(When(max_in_flight__lte=grown_limit, then=Value(None)), default=grown_limit),
                 limit_changed_at=now,
             )
 
