@@ -15,7 +15,8 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from videos.models import Collection, Generation, Star
+from videos.models import Collection, Generation, Star, shelf
+from videos.views import shelf as shelf_views
 
 from .factories import a_generation, a_member, an_admin
 
@@ -230,6 +231,39 @@ def test_the_collections_show_their_newest_and_cost_the_same_however_many_there_
     with django_assert_num_queries(len(few)):
         assert client.get("/collections/").content.decode().count("/poster") == 21 * 4
     assert empty.generations.count() == 0
+
+
+def test_a_member_makes_a_bounded_number_of_collections_wherever_they_are_made(client, ada, monkeypatch):
+    monkeypatch.setattr(shelf, "COLLECTIONS_AT_MOST", 2)
+    clip = a_saved_one(ada, "clip")
+    for name in ("One", "Two"):
+        client.post("/collections/", {"name": name})
+    words = "You have 2 collections, as many as a member may make. Delete one first."
+    assert words in client.post("/collections/", {"name": "Three"}, follow=True).content.decode()
+    into = f"/generations/{clip.uuid}/collections/"
+    assert words in client.post(into, {"name": "Three"}, headers=HTMX).content.decode()
+    assert words in client.post(into, {"name": "Three"}, follow=True).content.decode()
+    new = ticked(clip) | {"into": "", "name": "Three"}
+    assert words in client.post("/selection/collections/", new, headers=HTMX).content.decode()
+    assert Collection.objects.count() == 2
+    client.post(into, {"name": "two"}, headers=HTMX)
+    assert clip.collections.get().name == "Two", "one that is there already can be used"
+    Collection.objects.named("Three", a_member("ben"))
+    assert Collection.objects.count() == 3, "each member has a number of their own"
+
+
+def test_the_collections_are_paged_by_name(client, ada, monkeypatch):
+    monkeypatch.setattr(shelf_views, "PAGE", 2)
+    for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
+        Collection.objects.named(name, ada)
+    pages, address = [], "/collections/"
+    while address:
+        page = client.get(address).content.decode()
+        pages.append(re.findall(r"<b[^>]* data-find>(\w+)</b>", page))
+        following = re.search(r'href="([^"]+)" rel="next"', page)
+        address = following and following[1]
+    assert pages == [["Alpha", "Bravo"], ["charlie", "delta"], ["echo"]]
+    assert client.get("/collections/?after=nonsense").status_code == 200
 
 
 def test_what_cannot_be_a_name_is_refused_in_words(client, ada):

@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from videos.models import Generation, Member, Share
+from videos.models import share as share_model
 from videos.models.share import DAYS
 
 from .factories import a_generation, a_member, an_admin
@@ -47,6 +48,23 @@ def signed_in(member: Member) -> Client:
 
 
 # ── Without an account ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_member_has_a_bounded_number_of_links_also_by_revoking_them(monkeypatch):
+    monkeypatch.setattr(share_model, "LINKS_AT_MOST", 2)
+    ada = a_member("ada")
+    first, _ = a_share(by=ada), a_share(by=ada)
+    first.revoke(ada)
+    path = reverse("shares-of", args=[first.generation.uuid])
+    for headers in ({}, PANEL):
+        answer = signed_in(ada).post(path, {"days": 7}, headers=headers)
+        assert answer.status_code == 422
+        assert "You have 2 links that are open or were made today" in answer.content.decode()
+    assert Share.objects.count() == 2
+    Share.objects.update(created_at=timezone.now() - timedelta(days=2))
+    assert signed_in(ada).post(path, {"days": 7}).status_code == 302
+    a_share(first.generation, by=a_member("ben"))
+    assert Share.objects.count() == 4, "each member has a number of their own"
 
 
 def test_a_link_shows_the_video_to_somebody_without_an_account(client):

@@ -15,8 +15,8 @@ from .rollup import RollUp, RollUpMark
 from .rows import Filters
 from .search import SearchIndex
 from .sending import Claim
-from .share import Share
-from .shelf import Collection, CollectionItem, Star
+from .share import Share, TooManyLinks
+from .shelf import Collection, CollectionItem, Star, TooManyCollections
 from .state import Choice, SearchOutcome, State
 from .step_failure import StepFailure
 from .submission import AlreadyRequested, Submission
@@ -60,6 +60,8 @@ __all__ = [
     "TemporaryLink",
     "Terms",
     "Theme",
+    "TooManyCollections",
+    "TooManyLinks",
     "UploadedFrame",
     "Verdict",
 ]

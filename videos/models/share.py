@@ -17,12 +17,25 @@ from .state import Archive
 DAYS = (1, 7, 30, 90)
 # Every opening is a write that a stranger asks for: one a minute is enough to know whether it was watched.
 WATCHED_EVERY = timedelta(minutes=1)
+LINKS_AT_MOST = 200  # by one member
 CAN_BE_WATCHED = Q(trashed_at__isnull=True, purged_at__isnull=True, archive=Archive.SAVED)
+
+
+class TooManyLinks(Exception):
+    """A member has made as many links as one may; its words say what to do."""
 
 
 class ShareQuerySet(models.QuerySet):
     def make(self, generation: Generation, member, *, days: int, chain: bool, with_prompt: bool) -> "Share | None":
-        """Share a video for so many days; None where it is not saved here, or was thrown away."""
+        """Share a video for so many days; None where it is not saved here, or was thrown away. Raises TooManyLinks."""
+        now = timezone.now()
+        # Those of the last day count even when revoked: making and revoking in turn must not fill the table.
+        kept = Q(revoked_at__isnull=True, expires_at__gt=now) | Q(created_at__gt=now - timedelta(days=1))
+        if self.filter(kept, shared_by=member).count() >= LINKS_AT_MOST:
+            raise TooManyLinks(
+                f"You have {LINKS_AT_MOST} links that are open or were made today, as many as a member may have. "
+                "Revoke some, or wait until tomorrow."
+            )
         share = self.model(generation=generation, shared_by=member, chain=chain, with_prompt=with_prompt)
         share.expires_at = timezone.now() + timedelta(days=days)
         words = f"{'The chain up to here' if chain else 'This video'}, for {days} day{'' if days == 1 else 's'}"

@@ -7,6 +7,9 @@ from django.db.models import Count, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Lower
 from django.urls import reverse
 
+# By one member: all names are in the menus of every page that shows the gallery.
+COLLECTIONS_AT_MOST = 200
+
 
 class Star(models.Model):
     """A member's mark on a video, for their own eyes."""
@@ -31,9 +34,17 @@ class Star(models.Model):
         cls.objects.filter(member=member, generation__in=generations).delete()
 
 
+class TooManyCollections(Exception):
+    """A member has made as many as one may; its words say what to do."""
+
+
 class CollectionQuerySet(models.QuerySet):
     def in_order(self) -> "CollectionQuerySet":
         return self.order_by(Lower("name"))
+
+    def after(self, collection: "Collection") -> "CollectionQuerySet":
+        """Those that follow this one in order."""
+        return self.annotate(place=Lower("name")).filter(place__gt=Lower(Value(collection.name)))
 
     def with_sizes(self) -> "CollectionQuerySet":
         """With `size`, the number of clips that are not in the trash. Reads every place in every collection."""
@@ -49,12 +60,16 @@ class CollectionQuerySet(models.QuerySet):
         return self.annotate(**{f"cover_{place}": Subquery(newest[place : place + 1]) for place in range(count)})
 
     def named(self, name: str, member) -> tuple["Collection", bool]:
-        """The collection of this name, made if there is none; whether it was made."""
+        """The collection of this name, made if there is none; whether it was made. Raises TooManyCollections."""
         name = " ".join(name.split())
         # As the constraint compares them, and not as `iexact` would: PostgreSQL's UPPER and LOWER disagree on some.
         alike = self.annotate(small=Lower("name")).filter(small=Lower(Value(name)))
         if found := alike.first():
             return found, False
+        if self.filter(created_by=member).count() >= COLLECTIONS_AT_MOST:
+            raise TooManyCollections(
+                f"You have {COLLECTIONS_AT_MOST} collections, as many as a member may make. Delete one first."
+            )
         try:
             with transaction.atomic():
                 return self.create(name=name, created_by=member), True

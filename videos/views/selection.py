@@ -17,7 +17,7 @@ from django_htmx.http import trigger_client_event
 
 from .. import media
 from ..jobs.queue import submit_later
-from ..models import Collection, Generation, OverBudget, Star, State
+from ..models import Collection, Generation, OverBudget, Star, State, TooManyCollections
 from .context import counts_for, previous_path
 from .gallery import in_days, usual_seconds
 from .generation import may_change
@@ -81,7 +81,10 @@ def collections(request: HttpRequest) -> HttpResponse:
     shelf = _collection(request.POST.get("into", ""))
     name = " ".join(request.POST.get("name", "").replace("\0", "").split())[:80]
     if not shelf and name:
-        shelf, _ = Collection.objects.named(name, request.user)
+        try:
+            shelf, _ = Collection.objects.named(name, request.user)
+        except TooManyCollections as error:
+            return _said(request, str(error))
     if not shelf:
         return _said(request, "Give the new collection a name.")
     added = shelf.add(rows, request.user)

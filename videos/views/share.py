@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from ..forms import ShareForm
-from ..models import Generation, Share
+from ..models import Generation, Share, TooManyLinks
 from ..models.lineage import path_to
 from ..models.share import watchable
 from . import delivery
@@ -140,8 +140,11 @@ def shares_of(request: HttpRequest, uuid: UUID) -> HttpResponse:
     form = ShareForm(request.POST if request.method == "POST" else None, generation=generation)
     made, problem = None, ""
     if request.method == "POST" and form.is_valid():
-        made = form.save(request.user)
-        if not made:
+        try:
+            made = form.save(request.user)
+        except TooManyLinks as error:
+            problem = str(error)
+        if not made and not problem:
             generation.refresh_from_db()
             problem = f"No link was made. {_cannot(generation) or 'It was moved to the trash meanwhile.'}"
     elif request.method == "POST":

@@ -10,11 +10,12 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from ..forms import frames_impossible
-from ..models import Collection, Generation, Star
+from ..models import Collection, Generation, Star, TooManyCollections
 from .generation import may_change, shelves_of
-from .typed import uuids_of
+from .typed import uuid_of, uuids_of
 
 COVERS = 4
+PAGE = 96
 
 
 @require_POST
@@ -51,12 +52,17 @@ def collections_of(request: HttpRequest, uuid: UUID) -> HttpResponse:
     was, wanted = (set(uuids_of(request.POST.getlist(name))) for name in ("was", "in"))
     for shelf in Collection.objects.filter(uuid__in=was ^ wanted):
         (shelf.add([generation], request.user) if shelf.uuid in wanted else shelf.remove([generation]))
+    problem = ""
     if name := _name(request):
-        shelf, _ = Collection.objects.named(name, request.user)
-        shelf.add([generation], request.user)
+        try:
+            Collection.objects.named(name, request.user)[0].add([generation], request.user)
+        except TooManyCollections as error:
+            problem = str(error)
     if not request.htmx:
+        if problem:
+            messages.error(request, problem)
         return redirect(generation)
-    context = shelves_of(generation) | {"generation": generation, "shelves_open": True}
+    context = shelves_of(generation) | {"generation": generation, "shelves_open": True, "problem": problem}
     return render(request, "videos/_collections.html", context)
 
 
@@ -67,17 +73,31 @@ def _name(request: HttpRequest) -> str:
 
 @require_http_methods(["GET", "POST"])
 def collections(request: HttpRequest) -> HttpResponse:
-    """All collections; POST makes one."""
+    """The collections by name, pages follow by cursor; POST makes one."""
     if request.method == "POST":
         if not (name := _name(request)):
             messages.error(request, "Give the collection a name.")
             return redirect("collections")
-        shelf, made = Collection.objects.named(name, request.user)
+        try:
+            shelf, made = Collection.objects.named(name, request.user)
+        except TooManyCollections as error:
+            messages.error(request, str(error))
+            return redirect("collections")
         messages.info(request, f"Made {shelf.name}." if made else f"There is a collection called {shelf.name} already.")
         return redirect("collections")
-    shelves = Collection.objects.in_order().with_sizes().select_related("created_by").with_covers(COVERS)
-    rows = [(shelf, _covers(shelf), _may_delete(request, shelf)) for shelf in shelves]
-    return render(request, "videos/collections.html", {"shelves": rows})
+    shelves = Collection.objects.in_order()
+    if last := Collection.objects.filter(uuid=uuid_of(request.GET.get("after", ""))).first():
+        shelves = shelves.after(last)
+    # Their places are read for one page only.
+    pks = list(shelves.values_list("pk", flat=True)[: PAGE + 1])
+    shown = Collection.objects.filter(pk__in=pks[:PAGE]).in_order().with_sizes()
+    shown = list(shown.select_related("created_by").with_covers(COVERS))
+    context = {
+        "shelves": [(shelf, _covers(shelf), _may_delete(request, shelf)) for shelf in shown],
+        "first_url": reverse("collections") if last else "",
+        "next_url": f"{reverse('collections')}?after={shown[-1].uuid}" if len(pks) > PAGE and shown else "",
+    }
+    return render(request, "videos/collections.html", context)
 
 
 def _covers(shelf: Collection) -> list[UUID]:
