@@ -68,6 +68,7 @@ def test_packages_are_held_against_what_is_pinned(settings, tmp_path):
     [
         ({"DEBUG": True}, "fail", "Debugging is on"),
         ({"DEBUG": True, "ON_LOOPBACK": True}, "warn", "Debugging is on"),
+        ({"SITE_URL": "https://films.example.com"}, "fail", "Lumaweb does not answer to that name"),
         ({"ALLOWED_HOSTS": ["*"]}, "warn", "It answers to any host name."),
         ({"SECRET_KEY": "x" * 60}, "fail", "The secret key is short or simple"),
         ({"SECRET_KEY": "abc123"}, "fail", "The secret key is short or simple"),
@@ -572,6 +573,11 @@ class _Smtp(StreamRequestHandler):
 
 def test_a_mail_server_that_does_not_take_us_is_told(settings):
     assert said_by(outside.mail).startswith("ok: No mail is set")
+    settings.CAN_MAIL, settings.SITE_URL, settings.EMAIL_HOST = True, "", "127.0.0.1"
+    settings.EMAIL_PORT = a_free_port()
+    assert "warn: Mail is set, but not the address that members use" in said_by(outside.mail)
+    settings.SITE_URL = "https://films.example.com"
+    assert "not the address" not in said_by(outside.mail)
     settings.CAN_MAIL, settings.EMAIL_BACKEND = True, "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", a_free_port()
     assert "does not take us: ConnectionRefusedError. Check LUMAWEB_EMAIL_URL" in said_by(outside.mail)

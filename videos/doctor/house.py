@@ -8,9 +8,11 @@ import tempfile
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core import checks
+from django.http.request import split_domain_port, validate_host
 
 from .findings import Finding, fail, ok, warn
 
@@ -53,6 +55,12 @@ def _of_the_settings() -> Iterator[Finding]:
         yield bad("Debugging is on: an error shows code to whoever made it.", "Unset LUMAWEB_DEBUG.")
     if "*" in settings.ALLOWED_HOSTS:
         yield warn("It answers to any host name.", "Set LUMAWEB_ALLOWED_HOSTS to the names it has.")
+    site = urlsplit(settings.SITE_URL).netloc
+    if site and not validate_host(split_domain_port(site)[0], settings.ALLOWED_HOSTS):
+        yield fail(
+            f"Members use {settings.SITE_URL}, and Lumaweb does not answer to that name: mailed links fail.",
+            "Add the name to LUMAWEB_ALLOWED_HOSTS, or correct LUMAWEB_SITE_URL.",
+        )
     key = settings.SECRET_KEY
     if len(key) < 32 or len(set(key)) < 8:
         yield bad(
