@@ -205,6 +205,7 @@ def path_of(address: Address, team: Team) -> str:
 def _row_of_the_admin(address: Address, team: Team) -> int:
     model = address.route.split("/")[2]
     rows = {"member": team.ada, "apitoken": team.token, "generation": team.saved, "event": team.saved.events.first()}
+    rows |= {"collection": team.collection, "share": team.share}
     return rows[model].pk if model in rows else 0
 
 

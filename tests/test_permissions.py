@@ -138,6 +138,16 @@ videos_generation_history                seen  seen
 videos_generation_delete                 403   403
 videos_generation_adopt                  seen  seen
 videos_generation_release                403   same
+videos_collection_changelist             seen  seen
+videos_collection_add                    403   403
+videos_collection_change                 seen  403
+videos_collection_history                seen  seen
+videos_collection_delete                 seen  seen
+videos_share_changelist                  seen  seen
+videos_share_add                         403   403
+videos_share_change                      seen  403
+videos_share_history                     seen  seen
+videos_share_delete                      403   403
 videos_event_changelist                  seen  seen
 videos_event_add                         403   403
 videos_event_change                      seen  403
@@ -147,7 +157,7 @@ videos_event_delete                      403   403
 # Patterns of the Django admin without a name: each model's old address of a row, and everything else.
 NAMELESS = {"admin/(?P<url>.*)$": ("404", "404")} | {
     f"admin/{label}/<path:object_id>/": ("302", "302")
-    for label in ("videos/apitoken", "videos/event", "videos/generation")
+    for label in ("videos/apitoken", "videos/collection", "videos/event", "videos/generation", "videos/share")
 }
 
 

@@ -17,6 +17,7 @@ from django.utils.html import format_html
 from django.views.decorators.debug import sensitive_post_parameters
 from django_q.models import Failure, OrmQ, Schedule, Success
 
+from . import bulk_admin  # noqa: F401  it registers its pages
 from .download import NotAllowed, origin_of
 from .forms.money import CreditsField
 from .jobs.adopt import NotAdopted, adopt
