@@ -7,8 +7,10 @@ import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from videos.forms import cut_frame
 from videos.jobs import sweep
 from videos.models import Frame, Generation, Leftover, Submission
+from videos.models import frame as frame_model
 
 from .factories import a_generation, a_member, a_token
 from .test_studio import a_picture, asked, completed, upload
@@ -234,6 +236,24 @@ def test_uploading_is_for_members(client, token):
 def aged(frame: str, days: float) -> Frame:
     Frame.objects.filter(uuid=frame).update(created_at=timezone.now() - timezone.timedelta(days=days))
     return Frame.objects.get(uuid=frame)
+
+
+def test_a_member_uploads_a_bounded_number_of_pictures_a_day(client, ada, token, monkeypatch):
+    monkeypatch.setattr(frame_model, "UPLOADS_A_DAY", 2)
+
+    def send(width: int):
+        return client.post("/uploads/", {"image": upload(a_picture((width, 40)))})
+
+    assert [send(width).status_code for width in (80, 90, 100)] == [200, 200, 422]
+    words = "You added 2 pictures within a day"
+    assert words in send(100).json()["error"]
+    whole = {"prompt": "A fox", "mode": "frames", "end_image": upload(a_picture((110, 40)))}
+    assert words in client.post("/generations/", whole).content.decode()
+    assert words in cut_frame(Generation(archive="saved", video_file="videos/one.mp4"), "first", ada)[1]
+    assert send(80).status_code == 200, "one that is here already can be used again"
+    Frame.objects.update(created_at=timezone.now() - timezone.timedelta(days=2))
+    assert send(100).status_code == 200
+    assert Frame.objects.count() == 3
 
 
 @pytest.mark.django_db(transaction=True)

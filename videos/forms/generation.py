@@ -409,6 +409,8 @@ def keep_frame(upload, member: Member) -> Frame:
         # Its week of being kept unused begins anew.
         if known.update(created_at=timezone.now()) and (frame := known.first()):
             return frame
+    if refusal := Frame.objects.refusal_for(member):
+        raise media.NotAPicture(refusal)
     return _kept(media.read_picture(upload), sha.hexdigest(), member)
 
 
@@ -416,6 +418,8 @@ def cut_frame(generation: Generation, at: str, member: Member) -> tuple[Frame | 
     """The picture of a saved video at this time (s), the "first" or the "last", as a frame; or why there is none."""
     if not generation.is_saved:
         return None, "The video is not saved here yet, so no picture can be cut from it."
+    if refusal := Frame.objects.refusal_for(member):
+        return None, refusal
     if at not in ("first", "last"):
         if not re.fullmatch(r"\d{1,6}(\.\d{1,9})?", at) or float(at) > (generation.duration or 0) + 1:
             return None, "There is no picture at this time. Say first, last, or a time within the video in seconds."

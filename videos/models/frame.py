@@ -15,6 +15,8 @@ GRACE = timedelta(minutes=10)
 UNCONFIRMED_AT_MOST = timedelta(hours=24)
 # A picture that was uploaded and never sent: a draft may still hold it for so long.
 UNUSED_AT_MOST = timedelta(days=7)
+# New pictures of one member within a day: each stays on the disk for a week, used or not.
+UPLOADS_A_DAY = 300
 
 
 def digest(key: str) -> str:
@@ -29,6 +31,13 @@ class FrameQuerySet(models.QuerySet):
             return self.filter(uuid=uuid.UUID(wanted)).exclude(file="").first()
         except ValueError:
             return None
+
+    def refusal_for(self, member) -> str:
+        """Say why this member may not add another picture now; "" where they may."""
+        latest = self.filter(member=member, created_at__gt=timezone.now() - timedelta(days=1)).exclude(file="")
+        if latest.count() < UPLOADS_A_DAY:
+            return ""
+        return f"You added {UPLOADS_A_DAY} pictures within a day, as many as a member may. Use one of them again."
 
     def unused(self, now=None) -> "FrameQuerySet":
         """Uploaded (for the last time) long ago, and in no video's request."""
