@@ -32,7 +32,7 @@ FAULTS = {
 }  # fmt: skip
 # Half of these are answered before anything is accepted. Without callbacks the provider's list of tasks settles the
 # other half, and nobody can ever know about this one: few of them, so that what is to be settled stands out.
-SELDOM_WHEN_POLLED = {"error": 0.003, "gateway": 0.003, "named_error": 0.01}
+SELDOM_WHEN_POLLED = {"error": 0.001, "gateway": 0.001, "named_error": 0.004}
 # Short runs have no time for a POST that is held for 30 s, a link that is forbidden for 15 s, or a look-up an hour on.
 TAKES_LONG = ("hang", "forbid_media", "late", "lost", "equal_id", "wrong_task", "slow_thumbnail")
 MEMBERS = ("ada", "ben", "cleo")

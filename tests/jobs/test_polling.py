@@ -10,9 +10,11 @@ from django.utils import timezone
 from videos.jobs import polling
 from videos.models import ApiToken, Generation, Verdict
 from videos.models.look_ups import REFUSED_AGAIN
+from videos.provider import Sent
 
-from ..factories import a_generation, a_result, a_token, failure, running
+from ..factories import a_generation, a_result, a_token, an_error, failure, running
 from ..tiny_provider import TinyProvider
+from .test_reconcile import request_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -211,3 +213,47 @@ def test_no_callback_takes_the_task_from_a_row_that_shares_it(luma, token):
     assert told.error_code == "same_task"
     assert told.record(failure("forged"), "callback") is Verdict.REFUSED
     assert (state(first), Generation.objects.get(pk=first.pk).task_id) == ("processing", "shared")
+
+
+def in_doubt(token: ApiToken, prompt: str) -> Generation:
+    """A row that was sent with this token and got no answer."""
+    generation = a_generation(prompt=prompt)
+    assert generation.claim()
+    generation.refuse(an_error("no_answer", Sent.MAYBE))
+    ApiToken.objects.update(health="ok", limited_until=None, doubts=0)
+    return Generation.objects.get(pk=generation.pk)
+
+
+@pytest.mark.parametrize("via", ["answer", "sweep"])
+def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(luma, token, settings, via):
+    """Without a callback address: the answer to one request named the task of another, which got no answer."""
+    settings.PUBLIC_URL = ""
+    silent = in_doubt(token, "a heron over reeds")
+    given = runs(token, "of the heron", via)
+    luma.answer = answers(finished("of the heron") | {"request": request_of(silent)})
+    polling.ask()
+    silent.refresh_from_db()
+    given.refresh_from_db()
+    assert (silent.state, silent.task_id) == ("completed", "of the heron")
+    assert (given.state, given.task_id) == ("unconfirmed", "")
+    assert given.ask_at is not None, "its own task is searched for"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "echo"),
+    [
+        (["a heron over reeds"] * 2, {}),
+        (["a heron over reeds"], {"aspect_ratio": "9:16"}),
+        (["a heron over reeds"], {"prompt": "a prompt that the provider has rewritten"}),
+        ([], {"prompt": "a prompt that the provider has rewritten"}),
+    ],
+    ids=["two rows wait for it", "another request", "of no row", "no row waits"],
+)
+def test_a_task_stays_with_its_row_unless_exactly_one_other_can_be_meant(luma, token, settings, prompts, echo):
+    settings.PUBLIC_URL = ""
+    waiting = [in_doubt(token, prompt) for prompt in prompts]
+    given = runs(token, "t-1")
+    luma.answer = answers(finished("t-1") | {"request": request_of(waiting[0] if waiting else given) | echo})
+    polling.ask()
+    assert state(given) == "completed"
+    assert [state(row) for row in waiting] == ["unconfirmed"] * len(waiting)

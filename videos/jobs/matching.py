@@ -12,15 +12,20 @@ from enum import IntEnum
 from urllib.parse import urlsplit
 from uuid import UUID
 
+from django.db.models import Q
 from django.urls import Resolver404, ResolverMatch, resolve
 
 from .. import provider
 from ..models import Frame, Generation, TemporaryLink, UploadedFrame
 from ..models.frame import digest
+from ..models.state import State
+from ..models.task_ids import CALLBACK
 
 # A task of a claim was created within these bounds of it, by the provider's clock.
 BEFORE_THE_CLAIM = timedelta(minutes=1)
 AFTER_THE_CLAIM = timedelta(minutes=10)
+WAIT_FOR_A_TASK = (State.SUBMITTING, State.UNCONFIRMED)
+COMPARED_AT_MOST = 500  # rows without a task
 
 
 class Likeness(IntEnum):
@@ -87,7 +92,7 @@ class Wanted:
             return Likeness.SIMILAR if _same_prompt(generation, result.prompt) else Likeness.NONE
         if echo.callback_url:
             return _by_callback(generation, echo.callback_url)
-        if not _same_prompt(generation, echo.prompt) or echo.action != generation.action:
+        if not _repeats(generation, echo):
             return Likeness.NONE
         return Likeness.EQUAL if self._is_equal(generation, echo) else Likeness.SIMILAR
 
@@ -112,6 +117,32 @@ class Wanted:
             return echo.video_id in (generation.source_video_id, parent.video_id if parent else "")
         links = {generation.source_video_url, parent.video_url if parent else ""} - {""}
         return echo.video_url in links or _key_hash(echo.video_url) in copies
+
+
+def other_owner(generation: Generation, result: provider.Result) -> Generation | None:
+    """Return the row whose request this task of `generation` repeats, if that is another row which has no task yet.
+
+    The callback address in the task's record of the request decides. Without one, the task must repeat another action
+    or prompt than this row's, and the whole request of exactly one row of the same token that waits for its task.
+    """
+    if (echo := result.request) is None:
+        return None
+    if address := callback_address(echo.callback_url):
+        if address.uuid == generation.uuid:
+            return None
+        unsure = Q(task_id="") | Q(task_via=CALLBACK)
+        return Generation.objects.filter(unsure, uuid=address.uuid, callback_key_hash=address.key_hash).first()
+    if echo.callback_url or _repeats(generation, echo):
+        return None
+    waiting = Generation.objects.filter(token=generation.token_id, task_id="", state__in=WAIT_FOR_A_TASK)
+    wanted = Wanted(waiting.select_related("parent").order_by("-pk")[:COMPARED_AT_MOST])
+    equal = [row for row in wanted.generations if wanted.likeness(row, result) is Likeness.EQUAL]
+    return equal[0] if len(equal) == 1 else None
+
+
+def _repeats(generation: Generation, echo: provider.Request) -> bool:
+    """Tell whether a task's record of its request has the action and the prompt of this video."""
+    return _same_prompt(generation, echo.prompt) and echo.action == generation.action
 
 
 def _by_callback(generation: Generation, link: str) -> Likeness:

@@ -6,15 +6,13 @@ import random
 import time
 from collections import defaultdict
 
-from django.db.models import Q
-
 from lumaweb.storage_errors import problem_of
 
 from .. import provider
 from ..models import ApiToken, Generation, Health, Verdict, policy
 from ..models.look_ups import REFUSED_AGAIN
 from ..models.task_ids import CALLBACK
-from .matching import callback_address
+from .matching import other_owner
 from .record import settle
 from .task_lookup import open_secret
 
@@ -55,18 +53,6 @@ def ask() -> int:
                 _take_in(batch, answer)
         due = {token: rows for token, rows in due.items() if rows}
     return asked
-
-
-def _other_owner(generation: Generation, result: provider.Result) -> Generation | None:
-    """Return the row that this task was requested for, by the callback address in its echo.
-
-    Only one that has no task yet, or that of a callback's word.
-    """
-    address = callback_address(result.request.callback_url) if result.request else None
-    if address is None or address.uuid == generation.uuid:
-        return None
-    unsure = Q(task_id="") | Q(task_via=CALLBACK)
-    return Generation.objects.filter(unsure, uuid=address.uuid, callback_key_hash=address.key_hash).first()
 
 
 async def _look_up(batches: dict[ApiToken, list[Generation]], seconds: float) -> list[Answer]:
@@ -112,7 +98,7 @@ def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> No
 
 
 def _take_one_in(generation: Generation, result: provider.Result | None) -> None:
-    if result is not None and (owner := _other_owner(generation, result)):
+    if result is not None and (owner := other_owner(generation, result)):
         logger.warning("generation %s: its task is that of generation %s", generation.uuid, owner.uuid)
         if generation.forget_task(f"Its request shows that it is the task of generation {owner.uuid}.", proven=True):
             if owner.task_id:
