@@ -128,12 +128,12 @@ def test_a_file_system_that_cannot_lock_is_refused_in_words(tmp_path, settings, 
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     settings.DATA_DIR = tmp_path
-    monkeypatch.setattr(fcntl, "flock", flock)
-    with (
-        pytest.raises(ImproperlyConfigured, match=r"cannot lock files \(No locks available\).*NFS version 4"),
-        data_lock.shared(),
-    ):
-        pass
+    # Of this block only: the tests wait for each other by flock.
+    refused = pytest.raises(ImproperlyConfigured, match=r"cannot lock files \(No locks available\).*NFS version 4")
+    with monkeypatch.context() as patched, refused:
+        patched.setattr(fcntl, "flock", flock)
+        with data_lock.shared():
+            pass
 
 
 # ── Ports ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -155,7 +155,7 @@ def run(options: argparse.Namespace, folder: Path, database_url: str, redis_url:
     for kill in storm.kills:
         for uuid in kill.rows:
             killed.setdefault(uuid, []).append(kill.at)
-    found = compare(read_ledger(folder), folder / "sandbox" / "media", killed)
+    found = compare(read_ledger(folder), folder / "sandbox" / "media", killed, troubles.closings)
     if options.polled and len(found.unconfirmed) > MOST_IN_DOUBT:
         found.unexplained += found.unconfirmed
     print_tables(storm, found, settled)

@@ -20,6 +20,7 @@ from ..installation import ROOT
 
 ADDRESS = re.compile(r"/callbacks/luma/([0-9a-f-]{36})/")
 TRUE_CALLBACKS = ("callback", "duplicate")
+SENT_ABOUT = 2.0  # seconds between the sending of a row and the closing of a port at which its connection waits
 
 
 def read_ledger(folder: Path) -> list[dict[str, Any]]:
@@ -54,10 +55,13 @@ class Findings:
         return {bar: found for bar in bars if (found := getattr(self, bar))}
 
 
-def compare(ledger: list[dict[str, Any]], media: Path, killed_while_sending: dict[UUID, list[float]]) -> Findings:
+def compare(
+    ledger: list[dict[str, Any]], media: Path, killed_while_sending: dict[UUID, list[float]], closings: list[float]
+) -> Findings:
     """Hold the ledger against the database. `media` is the provider's folder of films.
 
-    `killed_while_sending` has the moments (Unix time, s) at which a process that was sending a generation was killed.
+    `killed_while_sending` has the moments (Unix time, s) at which a process that was sending a generation was killed,
+    `closings` those at which the provider's port was closed.
     """
     found = Findings()
     rows = {row.uuid: row for row in Generation.objects.select_related("token")}
@@ -76,12 +80,20 @@ def compare(ledger: list[dict[str, Any]], media: Path, killed_while_sending: dic
             found.lost.append(f"task {post['task_id']} belongs to no generation")
     for uuid, row in rows.items():
         found.outcomes[row.state] += 1
+        if row.state == "unconfirmed" and not posts[uuid] and any(_sent_about(row, at) for at in closings):
+            found.unconfirmed.append(f"generation {row.pk}: the port was closed on its connection, and no POST arrived")
+            continue
         _look_at(row, posts[uuid], media, killed_while_sending.get(uuid, []), found)
     for token in ApiToken.objects.annotate(rows=Count("generations")):
         held = token.generations.filter(state__in=HOLDS_A_SLOT).count()
         if held != token.in_flight:
             found.slots.append(f"token {token.pk} counts {token.in_flight} in flight, {held} rows hold a slot")
     return found
+
+
+def _sent_about(row: Generation, at: float) -> bool:
+    """Tell whether a row was sent around this time: its connection may have been in the queue of the port."""
+    return row.submitted_at is not None and abs(row.submitted_at.timestamp() - at) < SENT_ABOUT
 
 
 def _look_at(row: Generation, posts: list, media: Path, killed: list[float], found: Findings) -> None:

@@ -31,6 +31,7 @@ class Troubles:
     seconds: float
     happened: Counter[str] = field(default_factory=Counter)
     tokens_used: int = 0
+    closings: list[float] = field(default_factory=list)  # Unix times at which the provider's port was closed
 
     def plan(self) -> list[str]:
         """Name each trouble that this installation can be given."""
@@ -55,7 +56,10 @@ class Troubles:
 
     def outage(self, luck: random.Random) -> None:
         """Take the provider away: no connection, or a gateway's pages."""
-        self.control(outage=luck.choice(OUTAGES), seconds=self.seconds)
+        kind = luck.choice(OUTAGES)
+        self.control(outage=kind, seconds=self.seconds)
+        if kind == "refused":
+            self.closings.append(time.time())
         time.sleep(self.seconds)
 
     def locked(self, luck: random.Random) -> None:
