@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,10 @@ class Findings:
 
 
 def compare(
-    ledger: list[dict[str, Any]], media: Path, killed_while_sending: dict[UUID, list[float]], closings: list[float]
+    ledger: list[dict[str, Any]],
+    media: Path,
+    killed_while_sending: dict[UUID, list[float]],
+    closings: Sequence[float] = (),
 ) -> Findings:
     """Hold the ledger against the database. `media` is the provider's folder of films.
 

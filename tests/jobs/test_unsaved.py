@@ -9,9 +9,11 @@ from uuid import uuid4
 
 import pytest
 from django.db import IntegrityError, connection
+from django_q.brokers import get_broker
+from django_q.signing import SignedPackage
 
 from videos import tasks
-from videos.jobs import spool, submit, unsaved
+from videos.jobs import queue, spool, submit, unsaved
 from videos.jobs.spool import Outcome
 from videos.models import ApiToken, Generation
 from videos.provider import ProviderError, Sent, Whose
@@ -302,9 +304,8 @@ def test_while_the_database_is_locked_the_spool_stays(token, impatient):
 
 
 def test_the_queue_sets_a_drain_no_limit_of_time(token):
-    from django_q.models import OrmQ
-
-    from videos.jobs.queue import submit_later
-
-    submit_later()
-    assert OrmQ.objects.get().task["timeout"] == -1
+    broker = get_broker(queue.SUBMISSIONS)
+    broker.purge_queue()  # Redis keeps what other tests have called for
+    queue.submit_later()
+    ((_, package),) = broker.dequeue()
+    assert SignedPackage.loads(package)["timeout"] == -1
