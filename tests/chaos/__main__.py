@@ -37,6 +37,7 @@ SELDOM_WHEN_POLLED = {"error": 0.001, "gateway": 0.001, "named_error": 0.004}
 TAKES_LONG = ("hang", "forbid_media", "late", "lost", "equal_id", "wrong_task", "slow_thumbnail")
 MEMBERS = ("ada", "ben", "cleo")
 MOST_IN_DOUBT = 5  # when polled
+STANDSTILL = 90.0  # seconds without a row less under way, after which what is left counts as stuck
 
 
 def main() -> None:
@@ -195,7 +196,8 @@ def run(options: argparse.Namespace, folder: Path, database_url: str, redis_url:
 def settle(deadline: float, quiet_for: float) -> float:
     """Wait until nothing is under way and all is saved; the seconds it took.
 
-    While there are unconfirmed rows, it must stay so for `quiet_for` seconds: their callbacks may be late or slow.
+    While there are unconfirmed rows, it must stay so for `quiet_for` seconds: their callbacks may be late or slow. A
+    backlog that shrinks may take longer than the deadline; the storm of a slow machine leaves more of it.
     """
     from django.db import close_old_connections
 
@@ -205,13 +207,15 @@ def settle(deadline: float, quiet_for: float) -> float:
     began = time.monotonic()
     # The last kill may have left a row for the sweep, whatever time is left.
     deadline = max(deadline, began + SUBMITTING_AT_MOST.total_seconds() + 60)
-    quiet_since, doubts = time.monotonic(), -1
+    quiet_since, doubts, fewest = time.monotonic(), -1, sys.maxsize
     while (now := time.monotonic()) < deadline:
         close_old_connections()
         at_work = Generation.objects.filter(state__in=OPEN) | Generation.objects.filter(archive="remote")
         before, doubts = doubts, Generation.objects.filter(state="unconfirmed").count()
-        if at_work.exists() or doubts != before:
+        if (left := at_work.count()) or doubts != before:
             quiet_since = now
+            if left < fewest:
+                fewest, deadline = left, max(deadline, now + STANDSTILL)
         elif now - quiet_since > (quiet_for if doubts else 2):
             break
         time.sleep(0.5)
