@@ -1,7 +1,7 @@
 """Keep two installations off one data directory, with `flock`: the kernel releases a lock when its process ends.
 
-Every process of an installation holds `lock` shared; its content names the installation. A part that may run only once
-in a data directory holds an exclusive lock of its own besides. Child processes do not inherit the locks.
+Every process of an installation holds a shared lock on `lock`; its content names the installation. A part that may run
+only once in a data directory also holds an exclusive lock on `lock-<part>`. Child processes do not inherit the locks.
 """
 
 import fcntl

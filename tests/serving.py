@@ -7,7 +7,7 @@ POLL_SECONDS = 0.02  # shutdown() waits for the next look; with Python's half a 
 
 
 def serve(server: socketserver.BaseServer) -> threading.Thread:
-    """Serve requests in a thread of its own until `server.shutdown()`; return the thread."""
+    """Serve requests in a new thread until `server.shutdown()`; return the thread."""
     thread = threading.Thread(target=server.serve_forever, args=(POLL_SECONDS,), daemon=True)
     thread.start()
     return thread

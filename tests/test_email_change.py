@@ -1,4 +1,4 @@
-"""Another e-mail address: what it takes, who is told, and when it can receive a link to a new password."""
+"""Changing an e-mail address: the password, the notices, and the delay before a reset link can be mailed to it."""
 
 from datetime import timedelta
 

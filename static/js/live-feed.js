@@ -38,7 +38,7 @@ class LiveFeed extends HTMLElement {
 
   poll() {
     const mine = Number(document.getElementById("in-flight")?.dataset.mine ?? 0);
-    // A hidden tab with nothing of its own in flight does not poll.
+    // A hidden tab does not poll while its member has nothing in flight.
     if (document.hidden && !mine) return;
     // The pill fetches all new videos at once.
     const counting = document.querySelector("#new-pill.new");
