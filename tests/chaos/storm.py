@@ -180,6 +180,8 @@ class Storm:
             if kill:
                 watchers.append(self._thread(self._watch, kill))
                 watchers[-1].start()
+            elif len(plan) < 2 * number:
+                plan.append((what, during_a_post))  # its victim ended by itself; later there will be another
         for watcher in watchers:
             watcher.join()
 
