@@ -4,9 +4,13 @@ import re
 import uuid
 
 import pytest
+from django.conf import settings
+from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
+from videos.decoding import client as decoding
+from videos.decoding import slots
 from videos.forms import cut_frame
 from videos.jobs import sweep
 from videos.models import Frame, Generation, Leftover, Submission
@@ -217,6 +221,31 @@ def test_what_is_no_picture_is_refused_in_words(client, ada, token):
         assert answer.status_code == 422
         assert "picture" in answer.json()["error"]
     assert not Frame.objects.exists()
+
+
+def test_while_other_pictures_are_read_an_upload_is_asked_to_come_again_and_the_form_keeps_what_was_typed(
+    client, ada, token, monkeypatch
+):
+    monkeypatch.setattr(decoding, "MEMBER_WAITS", 0.1)
+    with slots.all_of_them(settings.DATA_DIR, 0):
+        ahead = client.post("/uploads/", {"image": upload(a_picture())})
+        form = client.post("/generations/", asked(prompt="Typed with care", start_image=upload(a_picture())))
+    assert (ahead.status_code, ahead["Retry-After"]) == (503, "5")
+    assert ahead.json()["error"] == slots.BUSY
+    assert form.status_code == 422
+    assert slots.BUSY in form.text
+    assert "Typed with care</textarea>" in form.text
+    assert not Generation.objects.exists()
+    assert client.post("/uploads/", {"image": upload(a_picture())}).status_code == 200
+
+
+def test_while_other_files_are_read_a_frame_is_not_cut_and_says_so(client, ada, token, monkeypatch):
+    monkeypatch.setattr(decoding, "MEMBER_WAITS", 0.1)
+    video = completed(token)
+    video.video_file.save("v.mp4", ContentFile(b"it is not even looked at"), save=False)
+    video.saved(video_file=video.video_file.name)
+    with slots.all_of_them(settings.DATA_DIR, 0):
+        assert cut_frame(Generation.objects.get(), "first", ada) == (None, slots.BUSY)
 
 
 def test_without_a_public_address_nothing_is_taken_that_the_provider_refuses(client, ada):

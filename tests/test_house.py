@@ -1,6 +1,8 @@
 """The plan of the house: imports point down only, and each vendor has its room."""
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -16,8 +18,9 @@ VENDORS = {
     "httpx": {"videos/provider/client.py", "videos/provider/files.py", "videos/download.py"},
     "httpcore": {"videos/download.py"},
     "django_q": {"videos/jobs/queue.py", "videos/admin.py"},
-    "av": {"videos/media.py", "videos/media_check.py"},
-    "PIL": {"videos/media.py", "videos/posters.py"},
+    "av": {"videos/decoding/completeness.py", "videos/decoding/demuxing.py", "videos/decoding/video.py"},
+    "PIL": {"videos/decoding/pictures.py", "videos/decoding/video.py"},
+    "numpy": set(),
     "cryptography": {"videos/models/token.py", "videos/checks.py"},
     "boto3": {"lumaweb/bucket.py"},
     "botocore": {"lumaweb/bucket.py"},
@@ -33,7 +36,7 @@ FLOORS = [
     {"jobs"},
     {"models", "checks"},
     {"media"},
-    {"provider", "download", "media_check", "posters"},
+    {"provider", "download", "decoding"},
 ]
 
 
@@ -82,6 +85,26 @@ def test_no_video_is_opened_without_its_format():
     assert len(opened) > 5
     for room, call in opened:
         assert "format" in {keyword.arg for keyword in call.keywords}, f"{room}:{call.lineno}"
+
+
+def test_no_process_of_the_product_loads_a_decoder():
+    """Only the decoding process does: a bomb can take nothing from the others, and each of them is smaller."""
+    modules = [
+        room.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+        for room in ROOMS
+        if not room.startswith(("videos/sandbox/", "videos/decoding/")) and room != "lumaweb/gunicorn.py"
+    ]
+    assert len(modules) > 100
+    code = f"""
+import importlib, sys
+import django
+django.setup()
+for module in {[*modules, "videos.decoding.client"]!r}:
+    importlib.import_module(module)
+print([name for name in ("av", "PIL", "numpy") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def test_the_wire_s_room_knows_no_django():

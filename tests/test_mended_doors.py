@@ -21,10 +21,9 @@ from django.core.files.storage import default_storage
 from django.http import parse_cookie
 from django.test import Client
 from django.utils import timezone
-from PIL import Image
 
 from lumaweb import environment
-from videos import media, posters
+from videos import media
 from videos.forms import SetupForm
 from videos.models import ApiToken, Frame, Generation, Member, State, Submission, TemporaryLink
 from videos.views.account import setup_code
@@ -397,15 +396,6 @@ def test_no_host_named_is_none_taken_away(tmp_path):
 
 
 # ── Media ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize("error", [Image.DecompressionBombError("huge"), MemoryError()], ids=["bomb", "memory"])
-def test_a_thumbnail_that_is_a_bomb_is_done_without(monkeypatch, error):
-    def bomb(*_, **__):
-        raise error
-
-    monkeypatch.setattr(Image, "open", bomb)
-    assert posters.read_thumbnail(b"a bomb") is None
 
 
 def test_a_saved_file_and_its_folders_are_put_on_the_disk(monkeypatch):

@@ -33,6 +33,7 @@ from videos.views import delivery
 
 from .factories import a_generation, a_member, a_result, a_token, running
 from .films import a_film as a_film_of_noise
+from .films import read_unchecked
 from .installation import Installation
 from .s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
 from .test_backup import FURNISH, LOOK
@@ -636,7 +637,7 @@ def test_only_a_whole_file_reaches_the_bucket(luma, token, film, s3, bucket):
 def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, bucket, settings, tmp_path, monkeypatch):
     whole = a_film_of_noise(tmp_path / "film.mp4", seconds=1, movflags="faststart")
     with monkeypatch.context() as earlier:
-        earlier.setattr(media, "check_whole", lambda path: None)
+        earlier.setattr(media.decoding, "read_video", read_unchecked)
         generation = saved(luma, whole[: len(whole) * 3 // 4])
     before = generation.video_file.name
     said, status = command("verify_media", "--repair")

@@ -12,6 +12,7 @@ from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.conf import settings
 from django.core.files.storage import default_storage
 from django.core.management import call_command
 from django.db import DatabaseError, connections
@@ -20,12 +21,13 @@ from django.utils import timezone
 from PIL import Image
 
 from videos import download, media, tasks
+from videos.decoding import slots
 from videos.jobs import adopt, saving, sweep
 from videos.models import Generation, Lease, Leftover
 from videos.models.saving import CAUSES, READING
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
-from .films import a_film
+from .films import a_film, read_unchecked
 from .sandbox.process import Sandbox
 from .serving import serve
 from .tiny_provider import TinyProvider
@@ -331,7 +333,7 @@ def in_a_worker(generation: Generation, dies: str = "") -> int:
     def work() -> None:
         connections.close_all()
         if dies == "reading":
-            media.check_whole = lambda path: os.kill(os.getpid(), signal.SIGKILL)
+            media.decoding.read_video = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
         elif dies:
             media.download.fetch = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
         tasks.archive(generation.pk)
@@ -420,6 +422,19 @@ def test_a_worker_that_lives_has_not_been_stopped(cdn, token):
     assert saving._stopped_a_worker(f"media@elsewhere-00000000/{parent}/1"), "of another machine nobody can tell"
 
 
+def test_a_video_that_waits_for_others_to_be_read_is_postponed_and_that_is_no_attempt(cdn, token, film, monkeypatch):
+    monkeypatch.setattr(media.decoding, "WORKER_WAITS", 0.1)
+    cdn.at["/v.mp4"] = film
+    generation = finished(f"{cdn.url}/v.mp4")
+    with slots.all_of_them(settings.DATA_DIR, 0):
+        attempt(generation)
+    assert (generation.archive, generation.archive_attempts, generation.archive_worker) == ("remote", 0, "")
+    assert timezone.now() < generation.archive_at < timezone.now() + timedelta(seconds=20)
+    assert generation.news is None
+    assert not default_storage.exists("incoming") or not default_storage.listdir("incoming")[1]
+    assert attempt(generation).archive == "saved"
+
+
 def test_an_attempt_counts_when_it_begins(cdn, token, film):
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
@@ -453,11 +468,11 @@ def test_a_saving_that_the_queue_ends_waits_longer_each_time(cdn, token, film, m
 
 
 def test_a_file_whose_reading_the_queue_ends_counts_as_one_that_stops_its_worker(cdn, token, film, monkeypatch):
-    def hangs(path):
+    def hangs(*args, **kwargs):
         raise QueueTimeout
 
     cdn.at["/v.mp4"] = film
-    monkeypatch.setattr(media, "check_whole", hangs)
+    monkeypatch.setattr(media.decoding, "read_video", hangs)
     generation = finished(f"{cdn.url}/v.mp4")
     with pytest.raises(QueueTimeout):
         attempt(generation)
@@ -559,7 +574,7 @@ def test_an_error_of_ours_is_told_as_one_and_tried_again(cdn, token, film, monke
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with monkeypatch.context() as broken:
-        broken.setattr(media, "probe", lambda path: 1 / 0)
+        broken.setattr(media.decoding, "read_video", lambda *args, **kwargs: 1 / 0)
         attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "unexpected")
     assert "An error in Lumaweb" in generation.news.text
@@ -573,7 +588,7 @@ def saved_incomplete(cdn, film: bytes, monkeypatch) -> Generation:
     """As an earlier version saved it: half a file whose first picture can be seen, with a valid hash."""
     cdn.at["/v.mp4"] = film[: len(film) * 3 // 4]
     with monkeypatch.context() as earlier:
-        earlier.setattr(media, "check_whole", lambda path: None)
+        earlier.setattr(media.decoding, "read_video", read_unchecked)
         generation = attempt(finished(f"{cdn.url}/v.mp4"))
     assert generation.archive == "saved"
     return generation

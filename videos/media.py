@@ -11,43 +11,28 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
-import av
 from django.conf import settings
 from django.core.files import File
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from . import download, posters
-from .media_check import NotAVideo, check_whole
+from . import download
+from .decoding import client as decoding
+from .decoding.client import Picture
+from .decoding.errors import Busy, Incomplete, NotAPicture, NotAVideo
+
+__all__ = ["Busy", "Incomplete", "NotAPicture", "NotAVideo", "Picture"]
 
 logger = logging.getLogger(__name__)
 
-# A frame larger than this helps no provider; an image that claims more pixels than this is an attack.
-FRAME_MAX_SIDE = 4096
-FRAME_MAX_PIXELS = 50_000_000
 THUMBNAIL_MAX_BYTES = 10 * 1024 * 1024
 THUMBNAIL_SECONDS = 5.0  # a small file that takes longer is worth less than the worker that waits for it
 DOWNLOAD_SECONDS = 600.0
 CHUNK_SIZE = 1024 * 1024
 LEFT_AFTER = 3600.0  # seconds, which no saving takes: the queue ends each after 15 minutes
-
-
-class NotAPicture(Exception):
-    """What was uploaded cannot be used as a frame; the message is for the member."""
-
-
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A re-encoded JPEG; width, height in pixels."""
-
-    data: bytes
-    width: int
-    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,44 +51,13 @@ class Saved:
 
 
 def read_picture(upload) -> Picture:
-    """Decode an upload (JPEG, PNG or WebP) and encode it anew, so that nothing of its own bytes is kept."""
+    """Decode an upload (JPEG, PNG or WebP) and encode it again, so that none of its bytes are kept.
+
+    Raises NotAPicture, Busy, OSError.
+    """
     if upload.size > settings.FRAME_MAX_BYTES:
         raise NotAPicture(f"The picture is larger than {settings.FRAME_MAX_BYTES // 1024**2} MB. Use a smaller one.")
-    try:
-        upload.seek(0)
-        with Image.open(upload, formats=("JPEG", "PNG", "WEBP")) as image:
-            if image.width * image.height > FRAME_MAX_PIXELS or max(image.size) > 20_000:
-                raise NotAPicture(
-                    f"The picture has {image.width}×{image.height} pixels, more than can be used. Scale it down first."
-                )
-            if min(image.size) < 16:
-                raise NotAPicture("The picture is too small to be a frame. Use one of at least 16×16 pixels.")
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            upright.thumbnail((FRAME_MAX_SIDE, FRAME_MAX_SIDE))
-            flat = _on_black(upright)
-    except NotAPicture:
-        raise
-    except (
-        UnidentifiedImageError,
-        OSError,
-        SyntaxError,
-        ValueError,
-        Image.DecompressionBombError,
-        MemoryError,
-    ):
-        # What Pillow's decoders raise for a truncated file, a bomb, or something that is no picture at all.
-        raise NotAPicture("This is not a picture we can read. Use a JPEG, PNG or WebP file.") from None
-    out = io.BytesIO()
-    flat.save(out, "JPEG", quality=92, optimize=True)
-    return Picture(out.getvalue(), flat.width, flat.height)
-
-
-def _on_black(image: Image.Image) -> Image.Image:
-    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        ground = Image.new("RGBA", image.size, "black")
-        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return decoding.read_picture(upload)
 
 
 def store_picture(picture: Picture, name: str) -> str:
@@ -145,8 +99,8 @@ def save_video(
     """Fetch a finished video and its thumbnail into our storage, once the file is known to be whole.
 
     `seconds` is what the download may take; `reading` is entered for as long as the files are read, which is when a
-    bad one could kill this process. Raises download.NotAllowed, download.DownloadFailed, NotAVideo or OSError; then
-    nothing is left behind.
+    bad one could keep this process. Raises download.NotAllowed, download.DownloadFailed, NotAVideo, Busy or OSError;
+    then nothing is left behind.
     """
     folder = incoming()
     _clear(folder)
@@ -164,16 +118,15 @@ def save_video(
             os.fsync(file.fileno())
             picture = thumbnail.result()
             with reading():
-                check_whole(path)
-                duration, rate, first = probe(path)
-                shown = (picture and posters.read_thumbnail(picture)) or first
-                poster, still = posters.poster(shown), posters.jpeg(shown)
+                given = decoding.read_thumbnail(picture) if picture else None
+                facts = decoding.read_video(path, stills=given is None)
+                stills = given or facts.stills
 
             def keep(ending: str, content: File) -> str:
                 stored.append(default_storage.save(f"{base}{ending}", content))
                 return stored[-1]
 
-            names = keep(".webp", ContentFile(poster)), keep(".jpg", ContentFile(still))
+            names = keep(".webp", ContentFile(stills.poster)), keep(".jpg", ContentFile(stills.still))
             path.chmod(0o640)
             with path.open("rb") as finished:
                 video = keep(".mp4", _Moved(finished, name=str(path)))
@@ -186,7 +139,10 @@ def save_video(
             raise
         finally:
             path.unlink(missing_ok=True)
-    return Saved(video, names[1], names[0], fetched.sha256, fetched.bytes, duration, rate, first.width, first.height)
+    return Saved(
+        video, names[1], names[0], fetched.sha256, fetched.bytes,
+        facts.duration, facts.frame_rate, facts.width, facts.height,
+    )  # fmt: skip
 
 
 def incoming() -> Path:
@@ -295,55 +251,13 @@ def take_away(stored: list[str]) -> None:
             logger.warning("file %s is not needed and cannot be removed: %s", name, error)
 
 
-def probe(path: Path) -> tuple[float, float | None, Image.Image]:
-    """Duration in seconds, pictures a second (None if the file does not say), and first picture of a video file."""
-    try:
-        with av.open(str(path), format="mp4", metadata_errors="replace") as container:
-            stream = container.streams.video[0]
-            first = next(container.decode(stream)).to_image()
-            duration = Fraction(container.duration or 0, av.time_base)
-            if stream.duration and stream.time_base:
-                duration = stream.duration * stream.time_base
-            rate = float(stream.average_rate) if stream.average_rate else None
-    except (av.FFmpegError, IndexError, StopIteration, ValueError) as error:
-        raise NotAVideo(f"The file cannot be played: {error}") from None
-    return round(float(duration), 3), rate and round(rate, 3), first
-
-
 def cut(stored, at: float | str) -> Picture:
-    """The picture of a saved video that a player shows at this time (s), or its "first" or "last" one.
+    """Return the picture of a saved video that a player shows at this time (s), or its "first" or "last" one.
 
-    Decoding starts at the key frame before it, so that a long video costs no more than a short one. Raises NotAVideo,
-    and OSError where the file is not to be had.
+    Raises NotAVideo, Busy, and OSError where the file is not to be had.
     """
-    try:
-        with stored.open("rb") as file, av.open(file, format="mp4", metadata_errors="replace") as container:
-            stream = container.streams.video[0]
-            stream.thread_type = "AUTO"
-            picture = _shown_at(container, stream, at).to_image()
-    except (av.FFmpegError, IndexError, ValueError) as error:
-        raise NotAVideo(f"The saved video cannot be read: {error}") from None
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=95, subsampling=0)
-    return Picture(out.getvalue(), picture.width, picture.height)
-
-
-def _shown_at(container, stream, at: float | str):
-    start = float((stream.start_time or 0) * stream.time_base)
-    if at == "last":
-        wanted = start + float((stream.duration or 0) * stream.time_base) or 10.0**6
-    else:
-        wanted = start if at == "first" else start + max(0.0, float(at))
-    container.seek(int(wanted / stream.time_base), stream=stream, backward=True)
-    shown = None
-    for frame in container.decode(stream):
-        # A player's clock and the file's are rounded differently.
-        if shown is not None and frame.time is not None and frame.time > wanted + 0.0001:
-            break
-        shown = frame
-    if shown is None:
-        raise ValueError("there is no picture at that time")
-    return shown
+    with stored.open("rb") as file:
+        return decoding.cut(file, at)
 
 
 def _thumbnail_while_we_wait(generation) -> Future[bytes]:

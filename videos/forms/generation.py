@@ -244,7 +244,7 @@ class GenerationForm(forms.Form):
                 return None
             try:
                 frame = keep_frame(upload, self.member)
-            except media.NotAPicture as error:
+            except (media.NotAPicture, media.Busy) as error:
                 self.add_error(name, str(error))
                 return None
             except OSError:
@@ -400,7 +400,10 @@ def frames_impossible(pool: Pool | None = None) -> str:
 
 
 def keep_frame(upload, member: Member) -> Frame:
-    """Store an uploaded picture, once: the same bytes make the same frame. Raises media.NotAPicture, OSError."""
+    """Store an uploaded picture, once: the same bytes make the same frame.
+
+    Raises media.NotAPicture, media.Busy, OSError.
+    """
     sha = hashlib.sha256()
     if upload.size <= settings.FRAME_MAX_BYTES:
         for chunk in upload.chunks():
@@ -427,6 +430,8 @@ def cut_frame(generation: Generation, at: str, member: Member) -> tuple[Frame | 
     try:
         picture = media.cut(generation.video_file, at)
         return _kept(picture, hashlib.sha256(picture.data).hexdigest(), member), ""
+    except media.Busy as busy:
+        return None, str(busy)
     except media.NotAVideo:
         return None, "The saved video cannot be read. An admin mends that: manage.py verify_media --repair."
     except OSError:

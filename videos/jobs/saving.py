@@ -15,7 +15,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from lumaweb import logs
 
 from .. import download, media, provider
-from ..media_check import Incomplete, NotAVideo
+from ..decoding.errors import Busy, Incomplete, NotAVideo
 from ..models import Generation, Heartbeat, Lease
 from ..models.saving import CAUSES, READING
 from .task_lookup import look_up
@@ -182,6 +182,11 @@ def _archive(generation: Generation) -> None:
         if not generation.archive_worker.endswith(READING):
             _failed(generation, Failure("too_slow", "", CAUSES["too_slow"].text))
         raise
+    except Busy:
+        # The same attempt begins again when other files have been read.
+        logger.info("generation %s: its file waits for others to be read", generation.uuid)
+        _written(generation, lambda: generation.hand_back_saving(random.uniform(5, 15)))
+        return
     except Exception as error:
         failure = _explain(error)
         if failure.code == "unexpected":

@@ -93,6 +93,18 @@ class Saving:
             due = type(self).objects.worth_saving().filter(pk=self.pk)
             due.update(archive_at=timezone.now() + timedelta(seconds=seconds))
 
+    def hand_back_saving(self, seconds: float) -> bool:
+        """End an attempt whose file could not be read yet, and leave it for so many seconds; it does not count."""
+        mine = type(self).objects.filter(pk=self.pk, archive=Archive.REMOTE, archive_worker=self.archive_worker)
+        with transaction.atomic():
+            return bool(
+                mine.update(
+                    archive_attempts=F("archive_attempts") - 1,
+                    archive_worker="",
+                    archive_at=timezone.now() + timedelta(seconds=seconds),
+                )
+            )
+
     def note_stopped_worker(self) -> bool:
         """The worker named in the row died while it saved this: count that; return False if it is set aside for it."""
         stopped = self.archive_deaths + 1

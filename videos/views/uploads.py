@@ -31,6 +31,8 @@ def uploads(request: HttpRequest) -> HttpResponse:
         frame = keep_frame(picture, request.user)
     except media.NotAPicture as error:
         return JsonResponse({"error": str(error)}, status=422)
+    except media.Busy as busy:
+        return JsonResponse({"error": str(busy)}, status=503, headers={"Retry-After": "5"})
     except OSError:
         reason = "The picture could not be stored here. Tell your admin that the disk may be full."
         return JsonResponse({"error": reason}, status=507)

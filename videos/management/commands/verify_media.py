@@ -9,7 +9,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.utils import timezone
 
 from videos import media
-from videos.media_check import NotAVideo, check_whole
+from videos.decoding.client import check_video
+from videos.decoding.errors import Busy, NotAVideo
 from videos.models import Frame, Generation
 from videos.models.rows import in_pieces
 
@@ -37,7 +38,7 @@ class Command(BaseCommand):
         self.expected: dict[str, str] = {}
         try:
             self.look_at_all(repair)
-        except OSError as error:
+        except (OSError, Busy) as error:
             # A storage that does not answer has lost nothing: no word about what was not seen.
             raise CommandError(f"The media could not be read to the end, so this says nothing: {error}") from None
         found = self.found
@@ -104,7 +105,7 @@ def problem_of(generation: Generation) -> tuple[str, str]:
         with media.on_disk(generation.video_file) as (path, sha256):
             if sha256 != generation.sha256:
                 return "changed", ""
-            check_whole(path)
+            check_video(path)
     except FileNotFoundError:
         return "missing", ""
     except NotAVideo as reason:

@@ -1,18 +1,19 @@
 """Check that an MP4 file is whole: its boxes fit its length, and its packets reach the duration in its header.
 
-Reads a path and needs neither Django nor settings, so that it can run in a process of its own. Nothing is decoded.
-Source of the boxes: ISO/IEC 14496-12.
+Nothing is decoded. Source of the boxes: ISO/IEC 14496-12.
 """
 
+import os
 import struct
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
-from pathlib import Path
 from typing import BinaryIO
 
 import av
+
+from . import demuxing
+from .errors import Incomplete, NotAVideo
 
 # Boxes that may stand on the top level of a file. A cut one of these is a cut file; other bytes after the last box
 # are not part of the MP4, and players ignore them.
@@ -20,17 +21,11 @@ TOP_LEVEL = frozenset(
     b"ftyp styp pdin moov moof mfra mdat free skip wide uuid meta meco sidx ssix emsg prft udta".split()
 )
 SLACK = 0.25  # seconds by which a header may exceed its packets: muxers round, and leave out a last duration
-BOXES_AT_MOST = 100_000  # on the top level: an hour of fragments of a tenth of a second has 72,000
+BOXES_AT_MOST = 100_000  # in one box or on the top level: an hour of fragments of a tenth of a second has 72,000
+EDITS_AT_MOST = 10_000  # of one track; muxers write one or two
 SLACK_AT_MOST = 1.0  # seconds; the same where packets are so long that two of them exceed SLACK
+TOO_MANY_BOXES = "The file is damaged: it is made of too many boxes."
 UNKNOWN = (2**32 - 1, 2**64 - 1)  # how a header says that it does not know a duration
-
-
-class NotAVideo(Exception):
-    """The file cannot be played as an MP4 video; the message says why, in a sentence."""
-
-
-class Incomplete(NotAVideo):
-    """The file is a video, but a part of it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +46,12 @@ class Header:
     kinds: list[bytes] = field(default_factory=list)  # of the boxes on the top level, in their order
 
 
-def check_whole(path: Path) -> None:
-    """Raise Incomplete if a part of this MP4 file is missing, NotAVideo if it is something else, or OSError."""
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        _check_kind(file.read(64))
-        header = _read_header(file, size)
-    _check_packets(path, header)
+def check_whole(file: BinaryIO) -> None:
+    """Raise Incomplete if a part of this MP4 file is missing, or NotAVideo if it is something else."""
+    size = file.seek(0, os.SEEK_END)
+    _check_kind(_read_at_most(file, 0, 64))
+    header = _read_header(file, size)
+    _check_packets(file, header)
 
 
 # ── Boxes ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -78,14 +72,12 @@ def _check_kind(head: bytes) -> None:
 def _read_header(file: BinaryIO, size: int) -> Header:
     """Walk the top level to the end of the file and read what the moov box promises."""
     header = Header()
-    for box in islice(_top_level(file, size), BOXES_AT_MOST + 1):
+    for box in _top_level(file, size):
         header.kinds.append(box.kind)
         if box.kind == b"moov":
             _read_moov(file, box, header)
         elif box.kind == b"sidx":
             header.duration = max(header.duration, _read_sidx(file, box, size))
-    if len(header.kinds) > BOXES_AT_MOST:
-        raise NotAVideo("The file is damaged: it is made of too many boxes.")
     if b"moov" not in header.kinds:
         raise Incomplete("The file is incomplete: its index is missing.")
     if b"mdat" not in header.kinds or b"moof" in header.kinds[_last(header.kinds, b"mdat") :]:
@@ -98,7 +90,7 @@ def _last(kinds: list[bytes], kind: bytes) -> int:
 
 
 def _top_level(file: BinaryIO, size: int) -> Iterator[Box]:
-    at, seen = 0, set()
+    at, boxes, seen = 0, 0, set()
     while size - at >= 8:
         kind, start, end = _box_at(file, at, size)
         if kind not in TOP_LEVEL and not start <= end <= size:
@@ -110,6 +102,9 @@ def _top_level(file: BinaryIO, size: int) -> Iterator[Box]:
         if end < start:
             raise NotAVideo("The file is damaged: it is not made of MP4 boxes.")
         seen.add(kind)
+        boxes += 1
+        if boxes > BOXES_AT_MOST:
+            raise NotAVideo(TOO_MANY_BOXES)
         yield Box(kind, start, end)
         at = end
 
@@ -128,18 +123,25 @@ def _box_at(file: BinaryIO, at: int, limit: int) -> tuple[bytes, int, int]:
 
 def _inside(file: BinaryIO, parent: Box) -> Iterator[Box]:
     """The boxes in a box. Some writers end a list of boxes with four zero bytes."""
-    at = parent.start
+    at, boxes = parent.start, 0
     while parent.end - at >= 8:
         kind, start, end = _box_at(file, at, parent.end)
+        boxes += 1
+        if boxes > BOXES_AT_MOST:
+            raise NotAVideo(TOO_MANY_BOXES)
         if not start <= end <= parent.end:
             raise NotAVideo("The file is damaged: the boxes of its index do not fit.")
         yield Box(kind, start, end)
         at = end
 
 
-def _read(file: BinaryIO, at: int, length: int) -> bytes:
+def _read_at_most(file: BinaryIO, at: int, length: int) -> bytes:
     file.seek(at)
-    data = file.read(length)
+    return file.read(length)
+
+
+def _read(file: BinaryIO, at: int, length: int) -> bytes:
+    data = _read_at_most(file, at, length)
     if len(data) < length:
         raise Incomplete("The file is incomplete: it ends within its index.")
     return data
@@ -183,6 +185,8 @@ def _read_edits(file: BinaryIO, trak: Box) -> tuple[int, bool]:
     version, count = struct.unpack(">B3xI", _read(file, lists[0].start, 8))
     form = struct.Struct(">Qqhh" if version == 1 else ">Iihh")
     count = min(count, (lists[0].end - lists[0].start - 8) // form.size)
+    if count > EDITS_AT_MOST:
+        raise NotAVideo("The file is damaged: a track has too many edits.")
     edits = list(form.iter_unpack(_read(file, lists[0].start + 8, count * form.size)))
     shown = [edit for edit in edits if edit[1] != -1]
     late = sum(length for length, at, *_ in edits if at == -1)
@@ -205,42 +209,35 @@ def _read_sidx(file: BinaryIO, sidx: Box, size: int) -> float:
 # ── Packets ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_packets(path: Path, header: Header) -> None:
+def _check_packets(file: BinaryIO, header: Header) -> None:
     """Read every packet without decoding it."""
     counts: Counter[int] = Counter()
     starts: dict[int, float] = {}
     ends: dict[int, float] = {}
     longest = 0.0
-    try:
-        # Without the edits, as these leave out packets that a whole file has.
-        with av.open(str(path), format="mp4", options={"ignore_editlist": "1"}, metadata_errors="replace") as container:
-            if not container.streams.video:
-                raise NotAVideo("The file has no pictures.")
-            if not container.streams.video[0].codec_context:
-                raise NotAVideo("The pictures of the file are in a format that is not known.")
-            for packet in container.demux():
-                if not packet.size:
-                    continue  # how the demuxer says that a stream has ended
-                stream = packet.stream
-                if packet.is_corrupt or not _is_framed(packet, stream):
-                    raise Incomplete("The file is incomplete: some of its pictures are cut off.")
-                counts[stream.index] += 1
-                span = float((packet.duration or 0) * packet.time_base)
-                longest = max(longest, span)
-                if packet.pts is not None:
-                    at = float(packet.pts * packet.time_base)
-                    starts[stream.index] = min(starts.get(stream.index, at), at)
-                    ends[stream.index] = max(ends.get(stream.index, at), at + span)
-            # Of others, such as the titles of chapters, the demuxer keeps the packets to itself.
-            for stream in (container.streams.video[0], *container.streams.audio):
-                if counts[stream.index] < stream.frames:
-                    raise Incomplete(
-                        f"The file is incomplete: it has {counts[stream.index]:,} of {stream.frames:,} packets."
-                    )
-            if not counts[container.streams.video[0].index]:
-                raise Incomplete("The file is incomplete: its pictures are missing.")
-    except av.FFmpegError as error:
-        raise NotAVideo(f"The file cannot be played: {error.strerror}.") from None
+    # Without the edits, as these leave out packets that a whole file has.
+    with demuxing.opened(file, ignore_editlist="1") as (container, pictures):
+        for packet in container.demux():
+            if not packet.size:
+                continue  # how the demuxer says that a stream has ended
+            stream = packet.stream
+            if packet.is_corrupt or not _is_framed(packet, stream):
+                raise Incomplete("The file is incomplete: some of its pictures are cut off.")
+            counts[stream.index] += 1
+            span = float((packet.duration or 0) * packet.time_base)
+            longest = max(longest, span)
+            if packet.pts is not None:
+                at = float(packet.pts * packet.time_base)
+                starts[stream.index] = min(starts.get(stream.index, at), at)
+                ends[stream.index] = max(ends.get(stream.index, at), at + span)
+        # Of others, such as the titles of chapters, the demuxer keeps the packets to itself.
+        for stream in (pictures, *container.streams.audio):
+            if counts[stream.index] < stream.frames:
+                raise Incomplete(
+                    f"The file is incomplete: it has {counts[stream.index]:,} of {stream.frames:,} packets."
+                )
+        if not counts[pictures.index]:
+            raise Incomplete("The file is incomplete: its pictures are missing.")
     reached = max((end - starts[index] for index, end in ends.items()), default=0.0) + header.delay
     if reached + max(SLACK, min(2 * longest, SLACK_AT_MOST)) < header.duration:
         raise Incomplete(f"The file is incomplete: it has {reached:.1f} of {header.duration:.1f} seconds.")
