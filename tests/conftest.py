@@ -7,9 +7,10 @@ import pytest
 from django.conf import settings
 from django.db.backends.signals import connection_created
 
-from . import database_use, prepared, profiles, scheduling, servers
+from . import database_reset, database_use, prepared, profiles, scheduling, servers
 
 profiles.register()
+database_reset.install()
 # The settings set a strict umask. Processes that tests start get the usual one, which the product must not rely on.
 settings.DATA_DIR  # noqa: B018  (the first look at a setting loads them)
 os.umask(0o022)
