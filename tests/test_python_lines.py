@@ -1,0 +1,52 @@
+"""Lines of Python run inside an installation as if each call started a process of its own."""
+
+import pytest
+
+from .installation import Installation, PythonLines
+
+MEMBERS = "from videos.models import Member\nprint(*Member.objects.values_list('username', flat=True))"
+
+
+@pytest.fixture
+def lines(tmp_path):
+    house = Installation(tmp_path / "house")
+    house.migrate()
+    return PythonLines(house.env)
+
+
+def test_each_call_sees_what_the_one_before_has_written(lines):
+    assert lines.run(MEMBERS) == ""
+    lines.run("from videos.models import Member\nMember.objects.create_user('ada')")
+    assert lines.run(MEMBERS) == "ada"
+
+
+def test_no_call_meets_the_names_or_modules_of_another(lines):
+    lines.run("import videos.urls\nfound = 1")
+    assert lines.run("import sys\nprint('videos.urls' in sys.modules, 'found' in globals())") == "False False"
+
+
+def test_what_goes_wrong_fails_the_call_and_not_the_next(lines):
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        lines.run("1 / 0")
+    with pytest.raises(AssertionError, match="ended its process: 3"):
+        lines.run("import os\nos._exit(3)")
+    assert lines.run("print(2)") == "2"
+
+
+def test_a_function_finds_the_names_beside_it(lines):
+    assert (
+        lines.run("import math\ndef half():\n    return math.pi / 2\nprint([round(half()) for _ in 'ab'])") == "[2, 2]"
+    )
+
+
+def test_another_environment_needs_another_process(lines):
+    assert lines.serves(lines.env.copy())
+    assert not lines.serves(lines.env | {"LUMAWEB_DEBUG": "1"})
+
+
+def test_the_process_ends_with_its_last_reference(tmp_path):
+    lines = PythonLines(Installation(tmp_path / "house").env)
+    process = lines.process
+    assert lines.run("print(1)") == "1"
+    del lines
+    assert process.returncode == 0
