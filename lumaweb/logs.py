@@ -46,7 +46,7 @@ def about(generation: object) -> Iterator[None]:
 
 def part_of(argv: Sequence[str], cluster: str) -> str:
     """What this process is: web, worker, media, ticker, serve, or the command that was given."""
-    if "gunicorn" in PurePath(argv[0]).parts[-2:]:
+    if "webserver" in PurePath(argv[0]).parts[-2:]:
         return "web"
     command = argv[1] if len(argv) > 1 else PurePath(argv[0]).name
     if command == "qcluster":
@@ -130,7 +130,7 @@ def logging_for(form: str, cluster: str = "") -> dict[str, Any]:
             # A 4xx is the visitor's affair, and says so on the page.
             "django.request": {"level": "ERROR"},
             "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-            "gunicorn.error": {"handlers": ["console"], "level": "INFO", "propagate": False},
-            "gunicorn.access": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+            # Requests that wait for a thread: it says so for each of them.
+            "waitress.queue": {"level": "ERROR"},
         },
     }

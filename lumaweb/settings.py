@@ -267,7 +267,10 @@ FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=permissions.FOLDER, exist_ok=True)
 FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
-# The largest honest form is two frames and a prompt; the web server stops reading a body beyond this.
+# What the body of a request may be: a callback's, one with two frames and a prompt, and any other. The web server stops
+# reading beyond it (lumaweb/webserver/requests.py), and so do the proxies in deploy/.
+CALLBACK_PATH, CALLBACK_MAX_BYTES = "/callbacks/", 64 * 1024
+FRAME_PATHS, FRAME_FORM_MAX_BYTES = ("/generations/", "/uploads/"), 2 * FRAME_MAX_BYTES + 2 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # A selection sends one field for each video.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
@@ -291,7 +294,7 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # Of what a proxy says only this is believed, and only where one is; never the host or the port. The web server itself
-# believes nothing at all (lumaweb/gunicorn.py). Whoever spoke to it past the proxy would win a page without a redirect.
+# believes nothing at all (lumaweb/webserver). Whoever spoke to it past the proxy would win a page without a redirect.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 USE_X_FORWARDED_HOST = USE_X_FORWARDED_PORT = False
 # The proxy's own check of /healthz and a scrape of /metrics come over the inner network without TLS.

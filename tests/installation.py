@@ -1,4 +1,4 @@
-"""A whole installation for tests: real gunicorn, real django-q2 clusters, real ticker, real sandbox provider."""
+"""A whole installation for tests: real web server, real django-q2 clusters, real ticker, real sandbox provider."""
 
 import json
 import os

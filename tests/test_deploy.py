@@ -29,11 +29,13 @@ from cryptography.x509.oid import NameOID
 from lumaweb.supervisor import Pace
 from videos.management.commands.migrate import Command as Migrate
 
+from . import slow_clients
 from .cookies import cookie_named
 from .debian import program
 from .installation import PASSWORD, ROOT, Installation, Visitor, a_free_port
 
 DEPLOY = ROOT / "deploy"
+CALLBACK = "/callbacks/luma/00000000-0000-0000-0000-000000000000/no-key/"
 # Stands where a key stands in an address; no log may have it.
 KEY = "theKEYthatOPENSitSELF0123456789"
 
@@ -416,6 +418,18 @@ def test_a_body_without_a_length_is_measured_too(house):
     status, _, _ = house.front.ask("POST", address, piece * 64 + b"0\r\n\r\n", Transfer_Encoding="chunked")
     # Lumaweb looks at the key before the body; whether the proxy was faster is the proxy's affair.
     assert status in (404, 413)
+
+
+@servers
+def test_clients_that_neither_send_nor_read_hold_up_nobody(house):
+    filled = slow_clients.studio(house.installation, member=house.ada.http)
+    tls = ssl.create_default_context(cafile=str(house.front.public))
+    with slow_clients.connected(house.front.port, list(filled.requests().values()) * 16, tls=tls):
+        for _ in range(5):
+            for method, path, expected in (("GET", "/", 200), ("GET", "/healthz", 200), ("POST", CALLBACK, 404)):
+                began = time.monotonic()
+                assert house.front.ask(method, path, Cookie=filled.cookies)[0] == expected
+                assert time.monotonic() - began < 2
 
 
 @servers

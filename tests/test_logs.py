@@ -112,8 +112,7 @@ def test_what_a_program_says_by_itself_becomes_an_object_without_secrets(words):
 @pytest.mark.parametrize(
     ("argv", "cluster", "part"),
     [
-        (["/x/.venv/bin/gunicorn", "-c", "python:lumaweb.gunicorn"], "", "web"),
-        (["/x/site-packages/gunicorn/__main__.py", "-c", "python:lumaweb.gunicorn"], "", "web"),
+        (["/x/lumaweb/webserver/__main__.py"], "", "web"),
         (["manage.py", "qcluster"], "lumaweb", "worker"),
         (["manage.py", "qcluster"], "", "worker"),
         (["manage.py", "qcluster"], "media", "media"),

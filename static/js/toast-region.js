@@ -42,8 +42,8 @@ class ToastRegion extends HTMLElement {
     if (detail.elt.localName === "live-feed") return;
     const status = detail.xhr?.status;
     const number = status >= 500 && detail.xhr.getResponseHeader("X-Request-ID");
-    // While nothing can be stored, the server says why in one sentence.
-    const explained = status === 503 && detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
+    // Where nothing can be stored or a body is too large, the server says so in one sentence.
+    const explained = [413, 503, 507].includes(status) && detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
     this.show({
       level: "error",
       text: explained ? detail.xhr.responseText : status

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .. import servers
 from ..installation import ROOT, Installation
-from . import media, news, submit, tabs
+from . import media, news, patience, submit, tabs
 from .provider import Provider
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -83,6 +83,13 @@ class Bench:
         finally:
             house.stop()
 
+    def slow_clients(self, database: str) -> dict:
+        house = self.house(database).start(only=("web",))
+        try:
+            return patience.measure(house)
+        finally:
+            house.stop()
+
     def batch(self, database: str) -> dict:
         provider = Provider(seconds=1.0).start()
         house = self.house(database, **submit.at(provider)).start(only=("web", "worker"))
@@ -138,6 +145,9 @@ def main() -> None:
                 name = f"{database}, pages with {rows:,} generations"
                 bench.measure(name, lambda d=database, r=rows: bench.pages(d, r), "pages", database, str(rows))
             bench.measure(f"{database}, callbacks", lambda d=database: bench.callbacks(d), "callbacks", database)
+            bench.measure(
+                f"{database}, slow clients", lambda d=database: bench.slow_clients(d), "slow_clients", database
+            )
             bench.measure(f"{database}, a batch", lambda d=database: bench.batch(d), "batch", database)
             bench.measure(f"{database}, clicks", lambda d=database: bench.clicks(d), "clicks", database)
         if "postgresql" in options.databases:
@@ -165,6 +175,7 @@ def figures(found: dict) -> dict:
         "click_to_post_ms": {d: one["median"] for d, one in found.get("clicks", {}).items()},
         "callbacks_per_s": {d: one["per_s"] for d, one in found.get("callbacks", {}).items()},
         "callbacks_lost": {d: one["lost"] for d, one in found.get("callbacks", {}).items()},
+        "slow_clients": found.get("slow_clients", {}),
         "usage_ms": {d: one["usage"]["usage_ms"] for d, one in largest.items()},
         "cores": os.cpu_count(),
         "all": found,
@@ -195,6 +206,10 @@ def print_table(found: dict) -> None:
     for database, one in found.get("callbacks", {}).items():
         print(f"\n{database}, {one['number']:,} callbacks: {one['per_s']}/s, median {one['median_ms']} ms, p99 "
               f"{one['p99_ms']} ms, lost {one['lost']}, counted twice {one['counted_twice']}")  # fmt: skip
+    for database, one in found.get("slow_clients", {}).items():
+        print(f"\n{database}, {one['clients']} clients that neither send nor read: p95 quiet, beside them, ratio")
+        for name in one["ratio"]:
+            line(name, one["quiet_p95_ms"][name], one["slow_p95_ms"][name])
     for database, one in found.get("batch", {}).items():
         print(f"\n{database}, {submit.BATCH} queued, accepted after 1 s each")
         line("in one worker process", one["seconds"], one["one_task_each"], "s", "one task each")

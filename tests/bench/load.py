@@ -57,8 +57,10 @@ def run(port: int, requests: Iterator[bytes], connections: int, patience: float 
                 line.sock.sendall(request)
                 selector.register(line.sock, selectors.EVENT_READ, line)
                 busy += 1
+            if not busy:
+                break
             events = selector.select(patience)
-            if busy and not events:
+            if not events:
                 raise TimeoutError(f"no answer within {patience} s")
             for key, _ in events:
                 line = key.data

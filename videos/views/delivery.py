@@ -11,21 +11,29 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.utils.http import content_disposition_header
 
 from .ranges import is_known, ranged
+from .streams import TooManyStreams
 
 logger = logging.getLogger(__name__)
 
 # The address is the video's and its files never change.
 FOR_A_YEAR = "private, max-age=31536000, immutable"
+NOT_NOW = "The saved files cannot be reached at the moment. Nothing is lost: try again in a minute."
 # Seconds in which nobody waits for an object storage that has just failed to answer.
 REST = 5.0
 
 
+def is_bucket(storage) -> bool:
+    """Return whether the files of a storage are in a bucket and not on a disk of this machine."""
+    return hasattr(storage, "link")
+
+
 def video(
     request: HttpRequest, stored, *, etag: str, download_as: str = "", kept: str = FOR_A_YEAR, by_link: bool = True
-) -> HttpResponse:
+) -> HttpResponseBase:
     """Answer a saved video in ranges, so that players can seek; `by_link`: from the bucket itself, if it is in one.
 
     Raises Http404 where its file is missing.
@@ -33,7 +41,7 @@ def video(
     return _delivered(request, stored, "video/mp4", etag, kept, download_as, by_link=by_link)
 
 
-def picture(request: HttpRequest, stored, *, content_type: str, kept: str = FOR_A_YEAR) -> HttpResponse:
+def picture(request: HttpRequest, stored, *, content_type: str, kept: str = FOR_A_YEAR) -> HttpResponseBase:
     """Answer a poster, a still or a frame. Raises Http404 where its file is missing."""
     # A name in our storage is given once, so it says all there is to say about what is in it.
     return _delivered(request, stored, content_type, f'"{stored.name.rpartition("/")[2]}"', kept)
@@ -41,7 +49,7 @@ def picture(request: HttpRequest, stored, *, content_type: str, kept: str = FOR_
 
 def _delivered(
     request: HttpRequest, stored, content_type: str, etag: str, kept: str, download_as: str = "", by_link: bool = False
-) -> HttpResponse:
+) -> HttpResponseBase:
     headers = {
         "Content-Type": content_type,
         "Content-Disposition": content_disposition_header(bool(download_as), download_as) or "inline",
@@ -51,21 +59,23 @@ def _delivered(
     }
     if is_known(request, etag):
         return HttpResponse(status=304, headers=headers)
-    in_a_bucket = hasattr(stored.storage, "link")
+    from_bucket = is_bucket(stored.storage)
     try:
         with _unless_away():
-            if in_a_bucket and by_link:
+            if from_bucket and by_link:
                 return _by_a_link(request, stored, headers)
-            if in_a_bucket and content_type.startswith("image/"):
+            if from_bucket and content_type.startswith("image/"):
                 return HttpResponse(stored.storage.whole(stored.name), headers=headers)
-            if settings.ACCEL_PREFIX and not in_a_bucket:
+            if settings.ACCEL_PREFIX and not from_bucket:
                 return _by_the_proxy(stored, headers)
-            return ranged(request, stored, headers)
+            return ranged(request, stored, headers, from_bucket=from_bucket)
     except FileNotFoundError:
         raise Http404("the file is missing") from None
+    except TooManyStreams as error:
+        return _not_now(str(error))
     except OSError as error:
         logger.warning("file %s cannot be read: %s", stored.name, error)
-        return _not_now()
+        return _not_now(NOT_NOW)
 
 
 def _by_the_proxy(stored, headers: dict[str, str]) -> HttpResponse:
@@ -118,7 +128,6 @@ def _unless_away() -> Iterator[None]:
     _away_until = 0.0
 
 
-def _not_now() -> HttpResponse:
-    words = "The saved files cannot be reached at the moment. Nothing is lost: try again in a minute.\n"
+def _not_now(words: str) -> HttpResponse:
     headers = {"Cache-Control": "private, no-store", "Retry-After": "30"}
-    return HttpResponse(words, status=503, content_type="text/plain; charset=utf-8", headers=headers)
+    return HttpResponse(f"{words}\n", status=503, content_type="text/plain; charset=utf-8", headers=headers)

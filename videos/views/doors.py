@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
@@ -24,7 +25,6 @@ from .missed_callbacks import Missed, missed_callbacks
 
 logger = logging.getLogger(__name__)
 
-CALLBACK_AT_MOST = 64 * 1024
 CALLBACK_WAIT = 5.0  # seconds for the database's write lock
 # What a provider fetches is for its eyes alone.
 NOT_KEPT = "private, no-store"
@@ -96,14 +96,14 @@ def _body(request: HttpRequest) -> bytes | HttpResponse:
     # Django reads as many bytes as were announced. A body in chunks announces none, and ends by itself.
     in_chunks = request.META.get("wsgi.input_terminated") and not request.META.get("CONTENT_LENGTH")
     stream = request.META["wsgi.input"] if in_chunks else request
-    if not length.isdigit() or int(length) > CALLBACK_AT_MOST:
+    if not length.isdigit() or int(length) > settings.CALLBACK_MAX_BYTES:
         return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
     try:
-        body = stream.read(CALLBACK_AT_MOST + 1)
+        body = stream.read(settings.CALLBACK_MAX_BYTES + 1)
     except Exception as error:  # the web server has types of its own for a broken chunk
         logger.warning("a callback broke off: %s", error)
         return HttpResponse("The body cannot be read.\n", status=400, content_type="text/plain")
-    if len(body) > CALLBACK_AT_MOST:
+    if len(body) > settings.CALLBACK_MAX_BYTES:
         return HttpResponse("The body is too large.\n", status=413, content_type="text/plain")
     return body
 

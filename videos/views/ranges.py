@@ -1,20 +1,20 @@
 import re
 
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 
-# An open-ended range to a slow client holds a thread: answer a piece, the player asks for the next.
-PIECE = 8 * 1024 * 1024
-CHUNK = 256 * 1024
+from .streams import Part, stream
 
 
 def is_known(request: HttpRequest, etag: str) -> bool:
     return request.headers.get("If-None-Match") == etag
 
 
-def ranged(request: HttpRequest, stored, headers: dict[str, str]) -> HttpResponse:
+def ranged(request: HttpRequest, stored, headers: dict[str, str], *, from_bucket: bool) -> HttpResponseBase:
     """Answer a stored file, whole or the one range that was asked for (RFC 9110, section 14); `headers` has its ETag.
 
-    Several ranges, or one that cannot be read, count as none; one that lies outside is answered 416. Raises OSError.
+    An open range is all of the rest: whoever saves a file takes a shorter answer for the end of it. Several ranges, or
+    one that cannot be read, count as none; one that lies outside is answered 416. Raises OSError and TooManyStreams.
     """
     file = stored.storage.open(stored.name, "rb")
     size = file.size
@@ -26,15 +26,14 @@ def ranged(request: HttpRequest, stored, headers: dict[str, str]) -> HttpRespons
         file.close()
         return HttpResponse(status=416, headers=headers | {"Content-Range": f"bytes */{size}"})
     first, last = span or (0, size - 1)
-    headers["Content-Length"] = str(last - first + 1)
+    length = last - first + 1
     if span:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    status = 206 if span else 200
     if request.method == "HEAD":
         file.close()
-        return HttpResponse(status=206 if span else 200, headers=headers)
-    response = StreamingHttpResponse(_read(file, first, last), status=206 if span else 200, headers=headers)
-    response._resource_closers.append(file.close)
-    return response
+        return HttpResponse(status=status, headers=headers | {"Content-Length": str(length)})
+    return stream(Part(file, first, length), headers, status=status, from_bucket=from_bucket)
 
 
 def _span(header: str, size: int):
@@ -51,13 +50,4 @@ def _span(header: str, size: int):
         return "outside"
     if last and int(last) < int(first):
         return None
-    end = int(last) if last else int(first) + PIECE - 1
-    return int(first), min(end, size - 1)
-
-
-def _read(file, first: int, last: int):
-    file.seek(first)
-    left = last - first + 1
-    while left and (chunk := file.read(min(CHUNK, left))):
-        left -= len(chunk)
-        yield chunk
+    return int(first), min(int(last), size - 1) if last else size - 1

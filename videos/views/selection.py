@@ -6,7 +6,7 @@ from uuid import UUID
 import zipstream
 from django.contrib import messages
 from django.core.files.storage import default_storage
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +18,7 @@ from django_htmx.http import trigger_client_event
 from .. import media
 from ..jobs.queue import submit_later
 from ..models import Collection, Generation, OverBudget, Star, State, TooManyCollections
+from . import delivery, streams
 from .context import counts_for, previous_path
 from .gallery import in_days, usual_seconds
 from .generation import may_change
@@ -27,9 +28,7 @@ from .typed import uuid_of, uuids_of
 logger = logging.getLogger(__name__)
 
 AT_MOST = 200
-NOT_NOW = "The saved files cannot be reached at the moment. Nothing is lost: try again in a minute."
 NOTHING_TO_RETRY = "None of these failed or was canceled, so there is nothing to retry."
-CHUNK = 256 * 1024
 NOT_IN_IT = "not-included.txt"
 # Keeps the address of the comparison, 40 characters a video, within what web servers accept.
 COMPARED_AT_MOST = 50
@@ -161,13 +160,13 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def archive(request: HttpRequest) -> HttpResponse:
-    """All of them as one ZIP, written while it is sent: nothing of it is held in memory."""
+    """All of them as one ZIP, made while it is sent: nothing of it is held in memory."""
     rows = _ticked(request)
     try:
         sizes = media.sizes([row.video_file.name for row in rows if row.is_saved])
     except OSError as error:
         logger.warning("no archive of %d videos: %s", len(rows), error)
-        messages.error(request, NOT_NOW)
+        messages.error(request, delivery.NOT_NOW)
         return redirect(previous_path(request) or "studio")
     saved = [row for row in rows if row.is_saved and row.video_file.name in sizes]
     if not saved:
@@ -175,22 +174,28 @@ def archive(request: HttpRequest) -> HttpResponse:
         messages.info(request, words)
         return redirect(previous_path(request) or "studio")
     # Videos are compressed already: stored as they are, and the length can be told before.
-    stream = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
+    bundle = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
     for row in saved:
         name = f"{slugify(row.prompt[:60]) or 'video'}-{row.uuid.hex[:8]}.mp4"
-        stream.add(_pieces(row.video_file.name), name, size=sizes[row.video_file.name])
+        bundle.add(_pieces(row.video_file.name), name, size=sizes[row.video_file.name])
     if left_out := [row for row in rows if row not in saved]:
         lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
-        stream.add("\n".join(["Not saved here, and so not in this archive:", *lines, ""]).encode(), NOT_IN_IT)
-    response = StreamingHttpResponse(stream, content_type="application/zip")
-    response.headers["Content-Length"] = len(stream)
+        bundle.add("\n".join(["Not saved here, and so not in this archive:", *lines, ""]).encode(), NOT_IN_IT)
     stamp = timezone.localtime().strftime("%Y-%m-%d-%H%M")
-    response.headers["Content-Disposition"] = f'attachment; filename="lumaweb-{stamp}.zip"'
-    return response
+    headers = {
+        "Content-Type": "application/zip",
+        "Content-Disposition": f'attachment; filename="lumaweb-{stamp}.zip"',
+    }
+    pieces = streams.Pieces(iter(bundle), len(bundle))
+    try:
+        return streams.stream(pieces, headers, from_bucket=delivery.is_bucket(default_storage))
+    except streams.TooManyStreams as error:
+        messages.error(request, str(error))
+        return redirect(previous_path(request) or "studio")
 
 
 def _pieces(name: str):
     """Its bytes, when it is its turn. Where it is gone by then the download breaks off: its length was told."""
     with default_storage.open(name, "rb") as file:
-        while piece := file.read(CHUNK):
+        while piece := file.read(streams.CHUNK):
             yield piece

@@ -217,7 +217,7 @@ def programs(parts: list[str]) -> list[Program]:
         "web": [
             Program(
                 "web",
-                [sys.executable, "-m", "gunicorn", "-c", "python:lumaweb.gunicorn", "lumaweb.wsgi"],
+                [sys.executable, "-m", "lumaweb.webserver"],
                 env,
             ),
         ],

@@ -1,0 +1,89 @@
+"""Files that answers are sent from, read as the web server reads them: forward, and again what was not taken."""
+
+import io
+import threading
+
+import pytest
+
+from videos.views.streams import FROM_A_BUCKET, Part, Pieces, TooManyStreams, stream
+
+CONTENT = bytes(range(256)) * 40
+
+
+def pieces(*sizes: int):
+    at = 0
+    for size in sizes:
+        yield CONTENT[at : at + size]
+        at += size
+
+
+def sent(file, takes: list[int]) -> bytes:
+    """What arrives where a socket takes so many bytes at a time, as waitress sends it."""
+    file.seek(0, io.SEEK_END)
+    remain = file.tell()
+    file.seek(0)
+    got, turn = b"", 0
+    while remain:
+        at = file.tell()
+        data = file.read(min(500, remain))
+        file.seek(at)
+        taken = min(takes[turn % len(takes)], len(data))
+        got += data[:taken]
+        file.seek(taken, io.SEEK_CUR)
+        remain -= taken
+        turn += 1
+    return got
+
+
+@pytest.mark.parametrize("takes", [[500], [1], [499, 0, 7], [3, 0, 0, 256], [100, 400]])
+def test_what_a_socket_takes_in_bits_arrives_whole(takes):
+    size = 3000
+    assert sent(Part(io.BytesIO(CONTENT), 100, size), takes) == CONTENT[100:3100]
+    assert sent(Pieces(pieces(30, 1, 900, 2069), size), takes) == CONTENT[:3000]
+
+
+def test_a_part_ends_where_it_should_and_closes_its_file():
+    file = io.BytesIO(CONTENT)
+    part = Part(file, 10, 5)
+    assert (part.read(), part.read()) == (CONTENT[10:15], b"")
+    part.close()
+    assert file.closed
+
+
+@pytest.mark.parametrize("short", [Part(io.BytesIO(CONTENT[:50]), 0, 60), Pieces(pieces(30, 20), 60)])
+def test_a_source_that_ends_too_soon_ends_the_answer(short):
+    with pytest.raises(OSError, match="10 bytes are missing"):
+        while short.read(20):
+            pass
+
+
+def test_an_archive_that_nobody_wants_any_more_lets_go_of_its_file():
+    closed = []
+
+    def reading():
+        try:
+            yield b"x" * 100
+        finally:
+            closed.append(True)
+
+    file = Pieces(reading(), 200)
+    file.read(10)
+    file.close()
+    assert closed == [True]
+
+
+def test_what_comes_from_a_bucket_holds_a_few_threads_only():
+    headers = {"Content-Type": "video/mp4"}
+    open_ones = [stream(Part(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True) for _ in range(FROM_A_BUCKET)]
+    source = io.BytesIO(CONTENT)
+    with pytest.raises(TooManyStreams):
+        stream(Part(source, 0, 9), headers, from_bucket=True)
+    assert source.closed
+    threads = [threading.Thread(target=response.close) for response in open_ones]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    again = stream(Part(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True)
+    assert (b"".join(again), again["Content-Length"]) == (CONTENT[:9], "9")
+    again.close()

@@ -1,0 +1,311 @@
+"""The web server against clients that are slow, silent, greedy or many."""
+
+import http.client
+import os
+import resource
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from lumaweb.webserver import server as webserver
+
+from .chaos.processes import Tree
+from .installation import Installation
+from .slow_clients import Studio, connected, studio
+
+CALLBACK = "/callbacks/luma/00000000-0000-0000-0000-000000000000/no-key/"
+KINDS = ["half a header", "half a body", "an unread video", "an unread ZIP", "an unread shared video"]
+SOON = 2.0  # seconds; a server whose threads wait for such clients does not answer at all
+MB = 1024**2
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    house = Installation(tmp_path_factory.mktemp("web")).start(only=("web",))
+    try:
+        yield house
+    finally:
+        house.stop()
+
+
+@pytest.fixture(scope="module")
+def web(server):
+    return studio(server)
+
+
+def seconds_for(web: Studio, times: int = 5) -> list[float]:
+    """How long a page, a health check and a callback take, each asked for on a connection of its own."""
+    took = []
+    for _ in range(times):
+        for method, path, status in (("GET", "/", 200), ("GET", "/healthz", 200), ("POST", CALLBACK, 404)):
+            began = time.monotonic()
+            answer = httpx.request(method, web.origin + path, headers={"Cookie": web.cookies}, timeout=10)
+            took.append(time.monotonic() - began)
+            assert answer.status_code == status, path
+    return took
+
+
+def answer_to(server: Installation, *sent: bytes, read_all: bool = True) -> tuple[int, bytes]:
+    """The status and the body that these bytes are answered with."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
+        for piece in sent:
+            line.sendall(piece)
+        answer = http.client.HTTPResponse(line)
+        answer.begin()
+        return answer.status, answer.read() if read_all else b""
+
+
+# ── Slow clients ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_clients_that_neither_send_nor_read_hold_up_nobody(server, web, kind):
+    with connected(server.port, [web.requests()[kind]] * 64):
+        assert max(seconds_for(web)) < SOON
+
+
+def test_all_kinds_of_them_at_once_hold_up_nobody(server, web):
+    with connected(server.port, list(web.requests().values()) * 16):
+        assert max(seconds_for(web)) < SOON
+
+
+def test_more_connections_than_a_process_keeps_hold_up_nobody(server, web):
+    most = webserver.CONNECTIONS_AT_MOST * 2 + 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, most + 1000)), hard))
+    try:
+        with connected(server.port, [web.requests()["half a header"]] * most):
+            assert max(seconds_for(web)) < SOON
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_slow_download_is_whole_at_its_end(server, web):
+    path = f"/generations/{web.uuids[1]}/video"
+    with connected(server.port, [web.get(path)], window=MB) as [line]:
+        head, _, got = line.recv(2000).partition(b"\r\n\r\n")
+        while len(got) < 300_000:
+            got += line.recv(4000)
+            time.sleep(0.01)
+        assert max(seconds_for(web, 1)) < SOON
+        while len(got) < 20 * MB:
+            piece = line.recv(MB)
+            assert piece, len(got)
+            got += piece
+    assert b"200 OK" in head
+    assert got == b"B" * (20 * MB - 8) + b"the end."
+
+
+def test_one_fast_reader_does_not_keep_the_others_waiting():
+    """The socket takes all that is sent: after its turn a connection waits for the next one."""
+    sent = []
+
+    class Socket:
+        def send(self, data):
+            sent.append(len(data))
+            return len(data)
+
+        def getsockopt(self, *_):
+            return 10 * MB
+
+        def setblocking(self, _): ...
+
+        def fileno(self):
+            return 10**6
+
+        def getpeername(self):
+            return "127.0.0.1", 1
+
+    class Listener:
+        active_channels = {}
+
+    adjustments = webserver.Adjustments()
+    channel = webserver.Channel(Listener(), Socket(), ("127.0.0.1", 1), adjustments, map={})
+    channel.outbufs[0].append(b"x" * (10 * MB))
+    channel.total_outbufs_len = 10 * MB
+    channel._flush_some()
+    assert sum(sent) < webserver.TURN + webserver.PIECE
+    before = sum(sent)
+    channel._flush_some()
+    assert sum(sent) > before, "its next turn goes on"
+
+
+# ── Ranges ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("whose", ["member", "guest"])
+@pytest.mark.parametrize(
+    ("asked", "first", "last"),
+    [
+        ("bytes=1000-", 1000, 20 * MB - 1),
+        ("bytes=0-", 0, 20 * MB - 1),
+        ("bytes=100-199", 100, 199),
+        ("bytes=-8", 20 * MB - 8, 20 * MB - 1),
+        (f"bytes={20 * MB - 3}-", 20 * MB - 3, 20 * MB - 1),
+    ],
+)
+def test_a_range_is_answered_whole(web, whose, asked, first, last):
+    path = f"/generations/{web.uuids[3]}/video" if whose == "member" else web.guest
+    answer = httpx.get(web.origin + path, headers={"Range": asked, "Cookie": web.cookies}, timeout=20)
+    assert answer.status_code == 206
+    assert answer.headers["Content-Range"] == f"bytes {first}-{last}/{20 * MB}"
+    assert answer.headers["Content-Length"] == str(last - first + 1)
+    assert answer.content == (b"D" * (20 * MB - 8) + b"the end.")[first : last + 1]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("whose", ["member", "guest"])
+@pytest.mark.parametrize("tool", ["curl", "wget"])
+def test_a_download_that_was_cut_is_resumed_to_the_last_byte(web, tmp_path, whose, tool):
+    whole, file = b"D" * (20 * MB - 8) + b"the end.", tmp_path / "film.mp4"
+    file.write_bytes(whole[: 3 * MB])
+    path = f"/generations/{web.uuids[3]}/video" if whose == "member" else web.guest
+    words = {
+        "curl": ["curl", "-sS", "--fail", "-C", "-", "-o", str(file)],
+        "wget": ["wget", "-q", "-c", "-O", str(file)],
+    }[tool]
+    cookie = ["--header", f"Cookie: {web.cookies}"] if whose == "member" else []
+    subprocess.run([*words, *cookie, web.origin + path], check=True, timeout=60)
+    assert file.read_bytes() == whole
+
+
+def test_head_is_answered_without_a_body(server, web):
+    for path in ("/login/", f"/generations/{web.uuids[0]}/video", "/healthz"):
+        with connected(server.port, [web.get(path).replace(b"GET", b"HEAD", 1) + web.get("/healthz")]) as [line]:
+            got = b""
+            while b'{"ok": true}' not in got:
+                piece = line.recv(65536)
+                assert piece, got
+                got += piece
+        first, _, second = got.partition(b"\r\n\r\n")
+        assert b"content-length: " in first.lower()
+        assert second.startswith(b"HTTP/1.1 200 OK"), "the next answer follows at once"
+
+
+# ── Bodies ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+LIMITS = [
+    (CALLBACK, True, 64 * 1024),
+    ("/login/", True, MB),
+    ("/selection/zip/", True, MB),
+    ("/no/such/page/", True, MB),
+    ("/generations/", True, 42 * MB),
+    ("/uploads/", True, 42 * MB),
+    ("/generations/", False, MB),
+    ("/uploads/", False, MB),
+    ("/uploads/../login/", True, MB),
+]
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize(("path", "with_cookie", "limit"), LIMITS)
+def test_a_body_over_the_limit_of_its_path_is_refused_before_it_is_read(server, web, path, with_cookie, limit, chunked):
+    cookies = f"Cookie: {web.cookies}\r\n" if with_cookie else ""
+    about = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {limit + 1}"
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookies}{about}\r\n\r\n".encode()
+    body = [b"%x\r\n%s\r\n" % (limit + 1, b"x" * (limit + 1)) + b"0\r\n\r\n"] if chunked else []
+    status, words = answer_to(server, head, *body)
+    assert status == 413
+    assert words.startswith(b"This is too large to send: at most ")
+
+
+@pytest.mark.parametrize(("path", "with_cookie", "limit"), LIMITS)
+def test_a_body_at_the_limit_of_its_path_reaches_the_application(server, web, path, with_cookie, limit):
+    cookies = f"Cookie: {web.cookies}\r\n" if with_cookie else ""
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookies}Content-Length: {limit}\r\n\r\n".encode()
+    status, _ = answer_to(server, head, b"x" * limit)
+    assert status in (302, 403, 404)
+
+
+def test_who_sends_too_much_sees_the_answer_although_all_of_it_is_sent_first(server, web):
+    """A connection that is closed with bytes unread is reset, and the answer with it."""
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
+    line.request("POST", "/login/", body=b"x" * (45 * MB))
+    assert line.getresponse().status == 413
+    line.close()
+
+
+def test_a_body_that_cannot_be_kept_is_refused_in_words(server, web):
+    folder = server.folder / "uploads"
+    folder.rename(folder.with_name("away"))
+    try:
+        status, words = answer_to(server, web.post("/generations/", b"x" * MB, "Content-Type: text/plain"))
+    finally:
+        folder.with_name("away").rename(folder)
+    assert (status, words) == (507, b"This could not be stored here. Tell your admin that the disk may be full.\n")
+    assert max(seconds_for(web, 1)) < SOON
+
+
+def test_a_large_body_is_kept_beside_the_uploads(server, web):
+    """Not in the system's temporary folder, which may be memory. The files have no names, so nothing stays behind."""
+    uploads = str(server.folder / "uploads") + "/"
+    master = Tree(server.process.pid).program("web")
+
+    def kept() -> int:
+        links = [link for pid in Tree(server.process.pid).below(master) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        return sum(os.readlink(link).startswith(uploads) for link in links if link.is_symlink())
+
+    with connected(server.port, [web.requests()["half a body"]] * 3):
+        end = time.monotonic() + 10
+        while kept() < 3:
+            assert time.monotonic() < end, "they are kept elsewhere"
+            time.sleep(0.05)
+        assert list((server.folder / "uploads").iterdir()) == []
+
+
+# ── Processes ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = Installation(tmp_path / "house").start(only=("web",))
+    try:
+        yield house
+    finally:
+        house.stop()
+
+
+def test_a_web_process_that_dies_is_replaced_while_the_other_answers(house):
+    tree = Tree(house.process.pid)
+    first, second = tree.below(tree.program("web"))
+    os.kill(first, signal.SIGKILL)
+    assert httpx.get(f"{house.url}/healthz", timeout=5).status_code == 200
+    end = time.monotonic() + 20
+    while len(now := Tree(house.process.pid).below(tree.program("web"))) < 2:
+        assert time.monotonic() < end, "it was not replaced"
+        time.sleep(0.05)
+    assert second in now and first not in now
+
+
+def test_no_web_process_outlives_its_parent(house):
+    master = Tree(house.process.pid).program("web")
+    workers = Tree(house.process.pid).below(master)
+    os.kill(master, signal.SIGKILL)
+    end = time.monotonic() + 20
+    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+        assert time.monotonic() < end, "they still run"
+        time.sleep(0.05)
+
+
+def test_a_stop_ends_downloads_that_nobody_reads(house):
+    web = studio(house, clips=1)
+    with connected(house.port, [web.requests()["an unread video"]] * 8):
+        began = time.monotonic()
+        house.stop()
+    assert time.monotonic() - began < webserver.STOPPING + 6
+    assert "cannot be killed" not in house.log.read_text()
+
+
+def test_a_stop_lets_a_download_finish_that_is_read(house):
+    web = studio(house, clips=1)
+    with connected(house.port, [web.requests()["an unread video"]], window=MB) as [line]:
+        got = line.recv(1000)
+        house.process.send_signal(signal.SIGTERM)
+        while piece := line.recv(1024 * 1024):
+            got += piece
+    assert got.endswith(b"the end.")
