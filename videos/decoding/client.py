@@ -40,14 +40,14 @@ class Limits:
 # Two processes at this memory stay within 1 GB; what needs more runs alone, with both slots and MEMORY_ALONE.
 MEMORY, MEMORY_ALONE = 500 * MB, 950 * MB
 PICTURE = Limits(MEMORY, 12, 40.0)
-VIDEO = Limits(MEMORY, 40, 60.0)
+VIDEO = Limits(MEMORY, 20, 60.0)
 CHECK = Limits(MEMORY, 60, 300.0)  # an admin waits for it, perhaps for a slow disk
 # Seconds to wait for a slot: a member's request holds a thread of the web server meanwhile, a saving holds a worker.
 MEMBER_WAITS, WORKER_WAITS = 8.0, 30.0
 # Savings leave a slot to the members.
 FOR_SAVINGS = slots.NAMES[1:]
-# Threads of one web process that may wait for a decoding: the others serve pages.
-WAITING_AT_MOST = 2
+# Threads of one web process that may wait for a decoding: the other half serves pages.
+WAITING_AT_MOST = 3
 OUTPUT_AT_MOST = 64 * MB  # a frame of 4096×4096 takes about 20
 COMPLAINT_AT_MOST = 16 * 1024  # bytes of the standard error that are kept
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")

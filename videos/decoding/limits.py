@@ -19,7 +19,9 @@ def apply(memory: int, cpu: int, seconds: float) -> None:
         Path("/proc/self/oom_score_adj").write_text("1000")
     os.nice(NICENESS)
     # The product ends it too, but may itself be gone by then.
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    for number in (signal.SIGALRM, signal.SIGXCPU):  # whatever was inherited
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM, signal.SIGXCPU))
     signal.setitimer(signal.ITIMER_REAL, seconds)
     _limit(resource.RLIMIT_CORE, 0)
     _limit(resource.RLIMIT_FSIZE, 0)  # it writes to a pipe only
