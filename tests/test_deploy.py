@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lumaweb.supervisor import Pace
+from videos.decoding import client as decoding
 from videos.management.commands.migrate import Command as Migrate
 
 from . import slow_clients
@@ -639,6 +640,39 @@ def test_nothing_serves_before_the_tables_are_there():
         for name, service in composed(file)["services"].items():
             if name in OURS - {"migrate"}:
                 assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}, name
+
+
+def in_bytes(size: str) -> int:
+    """A size as systemd and Compose write it."""
+    number, unit = re.fullmatch(r"(\d+)([mMgG])", size).groups()
+    return int(number) * 1024 ** (2 if unit in "mM" else 3)
+
+
+# Bytes that each part takes without foreign files, rounded up (deploy/README.md).
+IDLE = {"lumaweb": 700 << 20, "web": 250 << 20, "worker": 340 << 20, "ticker": 155 << 20}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_container_has_limits_of_memory_and_tasks_with_room_for_decoding(file):
+    for name, service in composed(file)["services"].items():
+        most = in_bytes(service["mem_limit"])
+        assert 64 <= service["pids_limit"] <= 256, name
+        if name in IDLE:
+            assert most > IDLE[name] + (0 if name == "ticker" else decoding.MEMORY_ALONE), name
+
+
+def test_every_unit_has_limits_of_memory_and_tasks_with_room_for_decoding():
+    for unit in UNITS:
+        text = unit.read_text()
+        high, most = (in_bytes(re.search(rf"^Memory{which}=(\w+)$", text, re.M)[1]) for which in ("High", "Max"))
+        assert 64 <= int(re.search(r"^TasksMax=(\d+)$", text, re.M)[1]) <= 256, unit.name
+        part = unit.stem.removeprefix("lumaweb-").rstrip("@")
+        assert high < most
+        if part in IDLE:
+            assert high > IDLE[part] + (0 if part == "ticker" else decoding.MEMORY_ALONE), unit.name
+        if part in IDLE and part != "ticker":
+            # Otherwise systemd stops all of a unit of which the kernel has killed one process.
+            assert "OOMPolicy=continue" in text, unit.name
 
 
 def test_the_database_and_the_queue_are_behind_a_closed_door():
