@@ -93,7 +93,7 @@ ADMIN_PASSWORD = environment.text("LUMAWEB_ADMIN_PASSWORD")
 
 # ── Django ────────────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # found by lumaweb/urls.py: the workers have no use for it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -101,11 +101,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_htmx",
-    "django_q",
     "heroicons",
     "csp",
     "axes",
     "videos",
+    "django_q",  # after ours, whose qcluster replaces its own
 ]
 MIDDLEWARE = [
     "videos.views.middleware.RequestMiddleware",

@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 from videos.views.account import admin_login
 from videos.views.broken import server_error
 
+admin.autodiscover()
+
 urlpatterns = [
     # One door for everybody: the admin's own sign-in would be a second place to try passwords at.
     path("admin/login/", admin_login, name="admin-login"),

@@ -68,3 +68,11 @@ def test_the_pages_of_the_team_lead_an_admin_there(client, flood):
     assert f'href="{reverse(LINKS)}"' in client.get(reverse("shares")).content.decode()
     client.force_login(flood)
     assert reverse(COLLECTIONS) not in client.get("/collections/").content.decode()
+
+
+def test_the_admin_has_no_pages_of_the_queue_and_no_groups(client):
+    client.force_login(an_admin())
+    index = client.get(reverse("admin:index")).content.decode()
+    for path in ("django_q/", "auth/group/"):
+        assert f"/admin/{path}" not in index
+        assert client.get(f"/admin/{path}").status_code == 404

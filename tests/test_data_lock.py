@@ -82,7 +82,22 @@ def test_a_second_start_on_the_same_folder_is_refused_before_it_changes_anything
     assert house.python(COUNTS) == before
 
 
-@pytest.mark.parametrize("words", [("migrate",), ("serve", "--only", "web"), ("restore", "nothing.tar")])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("migrate",),
+        ("serve", "--only", "web"),
+        ("restore", "nothing.tar"),
+        ("backup", "nothing.tar"),
+        ("adopt", "a-task"),
+        ("move_database",),
+        ("move_media", "--to-folder"),
+        ("rotate_encryption_keys", "--new-key"),
+        ("verify_media",),
+        ("sweep", "--once"),
+        ("qcluster",),
+    ],
+)
 def test_another_installation_is_refused_whatever_part_of_it_comes(house, words):
     done = run(house, *words, LUMAWEB_SECRET_KEY=OTHER_KEY, PORT=str(a_free_port()))
     refused(done, f"Another installation of Lumaweb is running on the data directory {house.folder}")

@@ -17,7 +17,7 @@ ROOMS = {
 VENDORS = {
     "httpx": {"videos/provider/client.py", "videos/provider/files.py", "videos/download.py"},
     "httpcore": {"videos/download.py"},
-    "django_q": {"videos/jobs/queue.py", "videos/admin.py"},
+    "django_q": {"videos/jobs/queue.py", "videos/admin.py", "videos/management/commands/qcluster.py"},
     "av": {"videos/decoding/completeness.py", "videos/decoding/demuxing.py", "videos/decoding/video.py"},
     "PIL": {"videos/decoding/pictures.py", "videos/decoding/video.py"},
     "numpy": set(),

@@ -1,6 +1,9 @@
 from collections.abc import Callable
 from datetime import datetime
 
+# These two register the pages that are taken away below, whatever the order of the apps.
+import django.contrib.auth.admin  # noqa: F401
+import django_q.admin  # noqa: F401
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages

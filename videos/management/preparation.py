@@ -44,5 +44,5 @@ def _sources() -> Iterator[Path]:
     # The folders too: theirs is the time at which a file was removed.
     yield from (static, *static.rglob("*"))
     yield settings.BASE_DIR / "lumaweb/settings.py"
-    # `make` touches it when packages were installed, which bring static files of their own.
-    yield settings.BASE_DIR / ".venv/ready"
+    # Packages bring static files too: `make` touches the one when it has installed them, an update changes the other.
+    yield from (settings.BASE_DIR / ".venv/ready", settings.BASE_DIR / "requirements.txt")

@@ -1,15 +1,16 @@
 import sys
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
 from lumaweb.ending import undone_on_sigterm
 from videos import backup
+from videos.management.holding import HoldingCommand
 
 
-class Command(BaseCommand):
+class Command(HoldingCommand):
     help = "Write one archive of the database and, unless told otherwise, all media. Safe while everything runs."
 
     def add_arguments(self, parser) -> None:

@@ -6,21 +6,21 @@ from django.conf import settings
 from django.core.management.commands import migrate
 from django.db import connections
 
-from lumaweb import data_lock, permissions
+from lumaweb import permissions
+from videos.management.holding import HoldingCommand
 
 # Any number that no other program on this database uses for the same.
 LOCK = 0x6C756D61
 
 
-class Command(migrate.Command):
+class Command(HoldingCommand, migrate.Command):
     """Django's migrate, one at a time: machines that start together would make the same tables twice."""
 
     def handle(self, *args, **options) -> None:
-        with data_lock.shared():
-            # The media are many files, and a migration does not touch them: `serve` looks at those.
-            permissions.tighten(settings.DATA_DIR, media_root=None)
-            with alone(options["database"]):
-                super().handle(*args, **options)
+        # The media are many files, and a migration does not touch them: `serve` looks at those.
+        permissions.tighten(settings.DATA_DIR, media_root=None)
+        with alone(options["database"]):
+            super().handle(*args, **options)
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 from pathlib import Path
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from videos import crossing
+from videos.management.holding import HoldingCommand
 
 
-class Command(BaseCommand):
+class Command(HoldingCommand):
     help = (
         "Copy a stopped installation's SQLite database into the new, empty PostgreSQL database that DATABASE_URL "
         "names. What waits to be sent is held in both until an admin releases it; everybody signs in once more. All "

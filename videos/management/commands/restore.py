@@ -1,13 +1,13 @@
 from pathlib import Path
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from lumaweb import data_lock
 from lumaweb.ending import undone_on_sigterm
 from videos import backup
+from videos.management.holding import HoldingCommand
 
 
-class Command(BaseCommand):
+class Command(HoldingCommand):
     help = (
         "Bring an archive that `backup` wrote into an installation that is stopped and empty: no members, and no media "
         "unless the archive has none. What waited to be sent is held until an admin releases it. There is no switch to "
@@ -19,7 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args, path: Path, **options) -> None:
         try:
-            with data_lock.shared(), undone_on_sigterm():
+            with undone_on_sigterm():
                 report = backup.restore(path)
         except backup.RestoreRefused as error:
             raise CommandError(str(error)) from None

@@ -5,13 +5,14 @@ import socket
 import time
 from functools import partial
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import Error, close_old_connections
 
 from lumaweb.storage_errors import problem_of
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.jobs.steps import Step, StepRunner
 from videos.jobs.watch import Watch
+from videos.management.holding import HoldingCommand
 from videos.models import Lease
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,9 @@ LEASE = 20.0  # seconds: how long a dead ticker keeps the others waiting
 RENEW_EVERY = 4.0
 
 
-class Command(BaseCommand):
+class Command(HoldingCommand):
+    # `serve` has made the checks; they load every page and form, which a process without pages has no use for.
+    requires_system_checks = ()
     help = "The ticker: look up results, search for videos in doubt, repair what was left behind, stamp heartbeats."
 
     def add_arguments(self, parser) -> None:
