@@ -1,6 +1,8 @@
 // A picture's tile: drop, paste onto it, or choose; shown at once from memory and sent ahead of the form.
 // Should the form be sent first, or the upload fail, the file itself goes with the form.
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
+// So often an upload is sent again while the studio is busy, before it says so.
+const RETRIES = 5;
 // Rounded up: a file just beyond the limit must not read as one that keeps it.
 const mega = (bytes) => `${Math.ceil(bytes / 1048576 * 10) / 10} MB`;
 
@@ -8,6 +10,7 @@ class FrameTile extends HTMLElement {
   #listening;
   #shown = "";
   #upload = null;
+  #retry = 0;
 
   connectedCallback() {
     this.#listening = new AbortController();
@@ -72,14 +75,14 @@ class FrameTile extends HTMLElement {
   }
 
   // Only XMLHttpRequest tells how much of an upload is done.
-  #send(file) {
+  #send(file, tries = 0) {
     const upload = new XMLHttpRequest();
     const bar = this.querySelector("progress");
     const data = new FormData();
     data.set("csrfmiddlewaretoken", this.file.form.elements.csrfmiddlewaretoken.value);
     data.set("image", file);
     upload.upload.addEventListener("progress", ({ loaded, total }) => { bar.value = loaded / total; });
-    upload.addEventListener("loadend", () => this.#upload === upload && this.#sent(upload));
+    upload.addEventListener("loadend", () => this.#upload === upload && this.#sent(upload, file, tries));
     upload.open("POST", this.dataset.uploads);
     upload.setRequestHeader("Accept", "application/json");
     upload.responseType = "json";
@@ -90,8 +93,15 @@ class FrameTile extends HTMLElement {
     upload.send(data);
   }
 
-  #sent({ status, response }) {
+  #sent(upload, file, tries) {
+    const { status, response } = upload;
+    const wait = Number(upload.getResponseHeader("Retry-After"));
     this.#stop();
+    if (status === 503 && wait && tries < RETRIES) {
+      this.dataset.uploading = "";
+      this.#retry = setTimeout(() => this.#send(file, tries + 1), wait * 1000);
+      return;
+    }
     if (status === 200 && response?.frame) {
       this.kept.value = response.frame;
       this.file.value = "";
@@ -114,6 +124,7 @@ class FrameTile extends HTMLElement {
     const upload = this.#upload;
     this.#upload = null;
     upload?.abort();
+    clearTimeout(this.#retry);
     this.removeAttribute("data-uploading");
     this.querySelector("progress").hidden = true;
   }

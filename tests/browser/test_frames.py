@@ -105,6 +105,42 @@ def test_a_picture_dropped_on_a_tile_goes_up_and_is_shown_there(page, tmp_path):
     assert colour(page, "end") == like(128, 0, 0)
 
 
+def test_an_upload_that_meets_a_busy_studio_is_sent_again(page, tmp_path):
+    answers = [503, 503]
+
+    def busy(route) -> None:
+        if answers:
+            route.fulfill(status=answers.pop(), json={"error": "The studio is busy."}, headers={"Retry-After": "1"})
+        else:
+            route.continue_()
+
+    page.route("**/uploads/", busy)
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), (90, 30, 10)).save(out, "PNG")
+    drop(page, "start", file(tmp_path, "fox.png", out.getvalue()))
+    expect(kept(page, "start")).to_have_value(UUID, timeout=15_000)
+    assert not answers
+    expect(problem(page, "start")).to_have_text("")
+
+
+def test_an_upload_that_meets_a_busy_studio_again_and_again_says_so_and_can_be_sent_once_more(page, tmp_path):
+    asked = []
+
+    def busy(route) -> None:
+        asked.append(route)
+        route.fulfill(status=503, json={"error": "The studio is busy."}, headers={"Retry-After": "0.1"})
+
+    page.route("**/uploads/", busy)
+    out = io.BytesIO()
+    Image.new("RGB", (64, 48), (10, 30, 90)).save(out, "PNG")
+    drop(page, "start", file(tmp_path, "fox.png", out.getvalue()))
+    expect(problem(page, "start")).to_contain_text("The studio is busy.", timeout=15_000)
+    assert len(asked) == 6
+    page.unroute("**/uploads/")
+    page.get_by_role("button", name="Upload again").click()
+    expect(kept(page, "start")).to_have_value(UUID)
+
+
 def test_a_link_dropped_on_a_tile_stands_in_its_field(page):
     tile(page, "start").evaluate(
         """tile => {

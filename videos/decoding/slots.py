@@ -5,6 +5,7 @@ process has ended and not before, even if the product's process ends first.
 """
 
 import fcntl
+import logging
 import os
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from pathlib import Path
 from lumaweb.permissions import PRIVATE_FILE
 
 from .errors import Busy
+
+logger = logging.getLogger(__name__)
 
 NAMES = ("decoding-1", "decoding-2")
 LOOK_EVERY = 0.05  # seconds
@@ -41,7 +44,11 @@ def _opened(folder: Path, names: tuple[str, ...]) -> Iterator[list[int]]:
     with ExitStack() as held:
         files = []
         for name in names:
-            files.append(os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+            try:
+                files.append(os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE))
+            except OSError:
+                logger.exception("no file can be decoded; the user that runs Lumaweb has to own %s", folder / name)
+                raise
             held.callback(os.close, files[-1])
         yield files
 
