@@ -1,6 +1,7 @@
 """Looking up what is due: one row, one token or one provider that does not work delays no other."""
 
 import time
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -8,7 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from videos.jobs import polling
-from videos.models import ApiToken, Generation, Verdict
+from videos.jobs.steps import Step, StepRunner
+from videos.models import ApiToken, Generation, StepFailure, Verdict
 from videos.models.look_ups import REFUSED_AGAIN
 from videos.provider import Sent
 
@@ -92,7 +94,7 @@ def test_how_long_a_limited_provider_says_to_wait_is_kept(luma, token):
     assert 1 < wait < 60
 
 
-def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, monkeypatch, caplog):
+def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, monkeypatch):
     bad, good = runs(token, "bad"), runs(token, "good")
     in_earnest = polling.settle
 
@@ -103,10 +105,35 @@ def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, mo
 
     monkeypatch.setattr(polling, "settle", settle)
     luma.answer = answers(finished("bad"), finished("good"))
-    polling.ask()
+    with pytest.raises(ExceptionGroup) as raised:
+        polling.ask()
+    assert raised.group_contains(ValueError, match="a fault of ours")
+    [fault] = raised.value.exceptions
+    assert fault.__notes__ == [f"It is about generation {bad.uuid}."]
     assert (state(bad), state(good)) == ("processing", "completed")
     assert Generation.objects.get(pk=bad.pk).ask_at > timezone.now()
-    assert "a fault of ours" in caplog.text
+
+
+def test_a_row_that_cannot_be_recorded_is_logged_once_and_shown_for_as_long_as_it_lasts(
+    luma, token, monkeypatch, caplog
+):
+    row = runs(token, "bad")
+
+    def fail(generation, result, via):
+        raise ValueError("a fault of ours")
+
+    luma.answer = answers(finished("bad"))
+    runner, step = StepRunner(), Step("look-ups", polling.ask)
+    with monkeypatch.context() as broken:
+        broken.setattr(polling, "settle", fail)
+        for _ in range(3):
+            assert not runner.run(step)
+            assert StepFailure.objects.current().exists()
+            assert Generation.objects.get(pk=row.pk).ask_at < timezone.now() + timedelta(seconds=10)
+            Generation.objects.update(ask_at=timezone.now())
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+    assert runner.run(step)
+    assert state(row) == "completed" and not StepFailure.objects.exists()
 
 
 def test_a_provider_that_hangs_holds_up_no_other(luma, token, provider, monkeypatch):

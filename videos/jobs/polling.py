@@ -22,6 +22,7 @@ ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the r
 BATCH = 50  # ids in one look-up; the contract's recommended most
 ROWS_AT_ONCE = 2000
 AGAIN_AT_MOST = 60.0  # seconds until a provider is asked again that has not answered
+FAULT_AGAIN = 4.0  # seconds until a row is looked up again whose news cannot be recorded
 # Look-ups after which a task that only a callback named, and that its provider does not know, is no task of ours.
 UNKNOWN_AFTER = 3
 
@@ -31,7 +32,7 @@ Answer = dict[str, provider.Result] | provider.ProviderError
 def ask() -> int:
     """Look up the tasks whose news is due, a batch of each token at a time; return how many rows that were.
 
-    Raises django.db.Error while the database does not work.
+    Raises django.db.Error while the database does not work, and at the end an ExceptionGroup of what failed by row.
     """
     Generation.objects.resume_look_ups()
     due: dict[ApiToken, list[Generation]] = defaultdict(list)
@@ -39,6 +40,7 @@ def ask() -> int:
         due[generation.token].append(generation)
     end = time.monotonic() + ASK_FOR
     asked = 0
+    failures: list[Exception] = []
     while due and (left := end - time.monotonic()) > 0:
         batches = {token: rows[:BATCH] for token, rows in due.items()}
         answers = asyncio.run(_look_up(batches, left))
@@ -50,8 +52,10 @@ def ask() -> int:
                 due[token] = []
                 _put_off(token, answer)
             else:
-                _take_in(batch, answer)
+                failures += _take_in(batch, answer)
         due = {token: rows for token, rows in due.items() if rows}
+    if failures:
+        raise ExceptionGroup("what look-ups brought cannot be recorded", failures)
     return asked
 
 
@@ -85,16 +89,20 @@ def _put_off(token: ApiToken, error: provider.ProviderError) -> None:
     Generation.objects.worth_asking().filter(token=token).put_off(seconds)
 
 
-def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> None:
-    """Record what is new, each row for itself: one that cannot be recorded does not delay the others."""
+def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> list[Exception]:
+    """Record what is new; return what failed, each with its row: one that fails does not delay the others."""
+    failures = []
     for generation in batch:
         try:
             _take_one_in(generation, results.get(generation.task_id))
         except Exception as error:
             if problem_of(error):
                 raise
-            logger.exception("generation %s: what a look-up brought cannot be recorded", generation.uuid)
-            Generation.objects.filter(pk=generation.pk).put_off(AGAIN_AT_MOST)
+            error.add_note(f"It is about generation {generation.uuid}.")
+            failures.append(error)
+            # Within the next rounds, so that the fault is shown for as long as it lasts.
+            Generation.objects.filter(pk=generation.pk).put_off(FAULT_AGAIN)
+    return failures
 
 
 def _take_one_in(generation: Generation, result: provider.Result | None) -> None:
