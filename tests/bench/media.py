@@ -76,7 +76,7 @@ Generation.objects.filter(pk=row.pk).update(token=token, state="completed", vide
 row.refresh_from_db()
 before = resource.getrusage(resource.RUSAGE_SELF)
 started = time.perf_counter()
-saved = media.save_video(row, lambda: None)
+saved = media.save_video(row)
 seconds = time.perf_counter() - started
 after = resource.getrusage(resource.RUSAGE_SELF)
 print(seconds, (after.ru_maxrss - before.ru_maxrss) / 1024, saved.size_bytes)

@@ -124,12 +124,13 @@ def test_a_picture_needs_no_ffmpeg_and_neither_needs_django():
         ("import time; time.sleep(60)", "too long"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "too long"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGALRM)", "too long"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "more memory to read than there is now"),
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "cannot be read"),
     ],
 )
 def test_a_process_that_a_file_ends_is_told_in_a_sentence(monkeypatch, film, code, words):
     code_in_place_of_the_decoder(monkeypatch, code)
-    for name in ("PICTURE", "VIDEO"):
+    for name in ("PICTURE", "THUMBNAIL", "VIDEO"):
         monkeypatch.setattr(client, name, client.Limits(client.MEMORY, 5, 1.0))
     with pytest.raises(NotAPicture, match=words):
         client.read_picture(io.BytesIO(a_png()))

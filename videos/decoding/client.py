@@ -40,6 +40,7 @@ class Limits:
 # Two processes at this memory stay within 1 GB; what needs more runs alone, with both slots and MEMORY_ALONE.
 MEMORY, MEMORY_ALONE = 500 * MB, 950 * MB
 PICTURE = Limits(MEMORY, 12, 40.0)
+THUMBNAIL = Limits(MEMORY, 6, 15.0)  # worth less than the time of the worker that waits for it
 VIDEO = Limits(MEMORY, 20, 60.0)
 CHECK = Limits(MEMORY, 60, 300.0)  # an admin waits for it, perhaps for a slow disk
 # Seconds to wait for a slot: a member's request holds a thread of the web server meanwhile, a saving holds a worker.
@@ -86,7 +87,7 @@ class Facts:
 
 
 class _Exceeded(Exception):
-    """The process was ended by a limit: "memory", "time", or "crash" where the file stopped the decoder."""
+    """The process was ended by its limit of "memory" or "time", "killed" by the system, or its file made it "crash"."""
 
     def __init__(self, limit: str) -> None:
         super().__init__(limit)
@@ -98,6 +99,7 @@ class _Exceeded(Exception):
 _PICTURE_EXCEEDED = {
     "memory": "The picture takes more memory to read than can be used. Scale it down first.",
     "time": "The picture takes too long to read. Scale it down, or save it again as a PNG file.",
+    "killed": "The picture takes more memory to read than there is now. Try again later, or scale it down first.",
     "crash": "This picture cannot be read. Save it again as a JPEG or PNG file.",
 }
 
@@ -105,7 +107,7 @@ _PICTURE_EXCEEDED = {
 def read_picture(file) -> Picture:
     """Decode an upload (JPEG, PNG or WebP) and encode it again as a JPEG. Raises NotAPicture, Busy, OSError."""
     try:
-        with regular_file(file) as copy, _one_of_few():
+        with _one_of_few(), regular_file(file) as copy:
             facts, [data] = _decode("pictures", "frame", copy, PICTURE, MEMBER_WAITS)
     except _Exceeded as end:
         raise NotAPicture(_PICTURE_EXCEEDED[end.limit]) from None
@@ -118,7 +120,7 @@ def read_thumbnail(data: bytes) -> Stills | None:
         file.write(data)
         file.flush()
         try:
-            _, pictures = _decode("pictures", "thumbnail", file, PICTURE, WORKER_WAITS, FOR_SAVINGS)
+            _, pictures = _decode("pictures", "thumbnail", file, THUMBNAIL, WORKER_WAITS, FOR_SAVINGS)
         except (NotAPicture, _Exceeded) as reason:
             logger.info("a thumbnail cannot be read: %s", reason)
             return None
@@ -130,6 +132,7 @@ def read_thumbnail(data: bytes) -> Stills | None:
 _VIDEO_EXCEEDED = {
     "memory": "The file takes more memory to read than can be used.",
     "time": "The file takes too long to read.",
+    "killed": "The file takes more memory to read than there is now.",
     "crash": "The file cannot be read: it stopped the decoder.",
 }
 
@@ -152,7 +155,7 @@ def cut(file, at: float | str) -> Picture:
 
     Raises NotAVideo, Busy, OSError.
     """
-    with regular_file(file) as copy, _one_of_few():
+    with _one_of_few(), regular_file(file) as copy:
         facts, [data] = _decode_video("cut", copy, VIDEO, MEMBER_WAITS, at=at)
     return Picture(data, facts["width"], facts["height"])
 
@@ -277,7 +280,8 @@ def _result(status: int, output: bytes, complaint: bytes) -> tuple[dict[str, Any
         raise _Exceeded("time")
     if status < 0:
         logger.warning("a file ended its decoding process by %s", signal.Signals(-status).name)
-        raise _Exceeded("crash")
+        # Nobody else sends SIGKILL than the kernel, where the machine or the container has no memory left.
+        raise _Exceeded("killed" if -status == signal.SIGKILL else "crash")
     if status:
         raise DecoderFailed(complaint.decode(errors="replace").strip() or f"It ended with status {status}.")
     line, _, rest = output.partition(b"\n")
