@@ -268,7 +268,7 @@ FILE_UPLOAD_TEMP_DIR.mkdir(mode=permissions.FOLDER, exist_ok=True)
 FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
 # What the body of a request may be: a callback's, one with two frames and a prompt, and any other. The web server stops
-# reading beyond it (lumaweb/webserver/requests.py), and so do the proxies in deploy/.
+# reading beyond it (lumaweb/webserver/parser.py), and so do the proxies in deploy/.
 CALLBACK_PATH, CALLBACK_MAX_BYTES = "/callbacks/", 64 * 1024
 FRAME_PATHS, FRAME_FORM_MAX_BYTES = ("/generations/", "/uploads/"), 2 * FRAME_MAX_BYTES + 2 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024

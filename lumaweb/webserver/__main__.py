@@ -85,7 +85,10 @@ class Processes:
 def main() -> None:
     # Bodies that do not fit into memory are kept beside the other uploads, not on a disk that may be memory itself.
     tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
-    listener = listen()
+    try:
+        listener = listen()
+    except OSError as error:
+        sys.exit(f"Cannot listen on {settings.HOST} port {settings.PORT}: {error.strerror}.")
     connections.close_all()
     # What is loaded stays shared between the processes: a collection would write to every object of it.
     gc.collect()

@@ -10,7 +10,7 @@ from waitress.channel import HTTPChannel
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher, WSGITask
 
-from .requests import Refusal, RequestParser
+from .parser import Refusal, RequestParser
 
 THREADS = 6
 BACKLOG = 1024
