@@ -430,7 +430,7 @@ def test_clients_that_neither_send_nor_read_hold_up_nobody(house):
             for method, path, expected in (("GET", "/", 200), ("GET", "/healthz", 200), ("POST", CALLBACK, 404)):
                 began = time.monotonic()
                 assert house.front.ask(method, path, Cookie=filled.cookies)[0] == expected
-                assert time.monotonic() - began < 2
+                assert time.monotonic() - began < 5
 
 
 @servers

@@ -20,7 +20,7 @@ from .slow_clients import Studio, connected, studio
 
 CALLBACK = "/callbacks/luma/00000000-0000-0000-0000-000000000000/no-key/"
 KINDS = ["half a header", "half a body", "an unread video", "an unread ZIP", "an unread shared video"]
-SOON = 2.0  # seconds; a server whose threads wait for such clients does not answer at all
+SOON = 5.0  # seconds; a server whose threads wait for such clients does not answer at all
 MB = 1024**2
 
 
