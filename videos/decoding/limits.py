@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 OPEN_FILES = 64
-NICENESS = 10  # pages and callbacks come first
+NICENESS = 5  # pages come first; at 10 a busy machine would let a file wait for longer than its time
 OUT_OF_MEMORY = 70  # exit status
 
 
