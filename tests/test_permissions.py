@@ -10,10 +10,14 @@ The words of the tables; but for `done`, nothing at all may be written:
 
 import re
 import uuid
+from collections.abc import Iterator
+from copy import deepcopy
 
 import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
 from django.db import transaction
-from django.test import Client
+from django.test import Client, TestCase
 from django.urls import reverse
 
 from videos.models import Collection, Generation, Member
@@ -190,9 +194,28 @@ ADDRESSES = addresses()
 IN_JSON = {"callback": '{"success": true, "task_id": "task-9", "video_url": "https://example.com/v.mp4"}'}
 
 
+@pytest.fixture(scope="module")
+def team_of_all_tests(django_db_setup, django_db_blocker) -> Iterator[tuple[Team, dict[str, bytes]]]:
+    """A team in a transaction that stays open, with the content of its files; each test runs in a savepoint of it."""
+    with django_db_blocker.unblock():
+        # Django's own for this: durable blocks may be inside of it.
+        atomics = TestCase._enter_atomics()
+        team = Team()
+        files = [team.frame.file.name]
+        for row in Generation.objects.exclude(video_file=""):
+            files += [row.video_file.name, row.thumbnail_file.name, row.poster_file.name]
+        yield team, {name: default_storage.open(name).read() for name in files}
+        TestCase._rollback_atomics(atomics)
+
+
 @pytest.fixture
-def team() -> Team:
-    return Team()
+def team(team_of_all_tests, db) -> Team:
+    team, files = team_of_all_tests
+    for name, content in files.items():
+        # No savepoint brings back a file that the test before has deleted.
+        if not default_storage.exists(name):
+            assert default_storage.save(name, ContentFile(content)) == name
+    return deepcopy(team)
 
 
 def ask(client: Client, method: str, address: Address, team: Team, path: str = ""):
