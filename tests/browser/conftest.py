@@ -1,14 +1,16 @@
 """A real browser on a whole installation; two members in two contexts of their own."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import ExitStack, closing, contextmanager
+from weakref import WeakKeyDictionary
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, BrowserType, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserType, Page, ViewportSize, expect, sync_playwright
 
 from ..find_browser import find
 from ..installation import Installation, Visitor
+from .contexts import Contexts
 
 FLAGS = [
     "--headless",
@@ -19,6 +21,9 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # The pages of a context share one renderer process, which outlives each of them (contexts.py).
+    "--renderer-process-limit=1",
+    "--disable-site-isolation-trials",
 ]
 
 # What htmx should have sent and did not: a part of the page that nobody brought to life works by a whole new page, and
@@ -30,6 +35,8 @@ addEventListener("submit", (event) => {{
 }});
 """
 COMPLAINTS = ("Content Security Policy", LEFT)
+
+DESK: ViewportSize = {"width": 1440, "height": 900}
 
 expect.set_options(timeout=15_000)
 
@@ -66,7 +73,7 @@ def browser(browser_type):
 
 @pytest.fixture(scope="package")
 def browser_context_args():
-    return {"viewport": {"width": 1440, "height": 900}}
+    return {"viewport": DESK}
 
 
 @pytest.fixture(scope="package")
@@ -96,27 +103,76 @@ def session_of(house: Installation, username: str) -> list[dict]:
         ]
 
 
-@pytest.fixture
-def sign_in(browser, browser_context_args) -> Callable[..., Page]:
-    """Sign a member in, in a browser context of their own; a page whose errors fail the test."""
-    complaints: list[str] = []
-    contexts: list[BrowserContext] = []
+@pytest.fixture(scope="package")
+def sessions() -> MutableMapping[Installation, dict[str, list[dict]]]:
+    """The cookies of the members who were signed in before, by installation and name."""
+    return WeakKeyDictionary()
 
-    def hear(username: str, text: str) -> None:
+
+@pytest.fixture(scope="package")
+def contexts(browser) -> Contexts:
+    return Contexts(browser, WATCH)
+
+
+@pytest.fixture
+def open_page(request, browser, contexts, browser_context_args) -> Iterator[Callable[..., Page]]:
+    """Open a page without a session, in a browser context that no other open page has; its errors fail the test.
+
+    With `first_visit` the browser's cache is empty. The other options are those of a new context.
+    """
+    # Without a graphics card every frame of an animation costs.
+    motion = "no-preference" if request.node.get_closest_marker("motion") else "reduce"
+    complaints: list[str] = []
+
+    def hear(who: str, text: str) -> None:
         if any(complaint in text for complaint in COMPLAINTS):
-            complaints.append(f"{username}: {text}")
+            complaints.append(f"{who}: {text}")
+
+    with ExitStack() as used:
+
+        def open_page(
+            house: Installation,
+            who: str = "a visitor",
+            *,
+            first_visit: bool = False,
+            viewport: ViewportSize = DESK,
+            color_scheme: str | None = None,
+            **options,
+        ) -> Page:
+            options = browser_context_args | options | {"viewport": viewport if "is_mobile" in options else DESK}
+            if first_visit:
+                context = used.enter_context(closing(browser.new_context(**options)))
+                context.add_init_script(WATCH)
+            else:
+                context = used.enter_context(contexts.use(house.url, **options))
+            page = context.new_page()
+            # Of the page, not of the context, so that fewer contexts serve all tests.
+            if viewport != options["viewport"]:
+                page.set_viewport_size(viewport)
+            page.emulate_media(color_scheme=color_scheme, reduced_motion=motion)
+            page.on("pageerror", lambda error: complaints.append(f"{who}: {error}"))
+            page.on("console", lambda message: hear(who, message.text))
+            return page
+
+        yield open_page
+    assert not complaints
+
+
+@pytest.fixture
+def sign_in(open_page, sessions) -> Callable[..., Page]:
+    """Sign a member in, in a browser context of their own; a page at the studio, whose errors fail the test."""
 
     def sign_in(house: Installation, username: str, **options) -> Page:
-        contexts.append(context := browser.new_context(**(browser_context_args | options)))
-        context.add_init_script(WATCH)
-        context.add_cookies(session_of(house, username))
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(f"{username}: {error}"))
-        page.on("console", lambda message: hear(username, message.text))
-        page.goto(f"{house.url}/")
-        return page
+        page = open_page(house, username, **options)
+        known = sessions.setdefault(house, {})
+        # An earlier test may have ended the session.
+        for is_known in (username in known, False):
+            if not is_known:
+                known[username] = session_of(house, username)
+            page.context.add_cookies(known[username])
+            page.goto(f"{house.url}/")
+            if page.url == f"{house.url}/":
+                return page
+        raise AssertionError(f"{username} is at {page.url} after signing in")
 
-    yield sign_in
-    for context in contexts:
-        context.close()
-    assert not complaints
+    return sign_in

@@ -5,6 +5,8 @@ import pytest
 from ..installation import Installation
 from .crowd import crowd
 
+pytestmark = pytest.mark.motion
+
 KB = 1024
 WIDTHS = (360, 390, 768, 1024, 1440, 1920, 2560)
 
@@ -67,7 +69,7 @@ SHIFTS = """() => {
 @pytest.mark.alone  # older videos have to arrive before one has scrolled to them
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_shifts_while_it_loads_and_scrolls(full_house, sign_in, width):
-    page = sign_in(full_house, "ada", viewport={"width": width, "height": 900})
+    page = sign_in(full_house, "ada", first_visit=True, viewport={"width": width, "height": 900})
     page.mouse.move(0, 0)  # off the cards: a card that is pointed at plays
     page.goto(full_house.url, wait_until="networkidle")
     page.evaluate(SHIFTS)
@@ -92,7 +94,7 @@ def test_posters_are_small(full_house, sign_in):
 
 
 def test_a_thousand_cards_cost_steady_memory_and_one_video(full_house, sign_in):
-    page = sign_in(full_house, "ada")
+    page = sign_in(full_house, "ada", first_visit=True)
     page.goto(full_house.url, wait_until="networkidle")
     session = page.context.new_cdp_session(page)
 

@@ -9,6 +9,8 @@ from playwright.sync_api import expect
 
 from .test_access import NARROW, WIDE, violations
 
+pytestmark = pytest.mark.motion
+
 MOST_DRIFT = 0.05
 ALL = "() => [...document.querySelectorAll('.lane video')].every(film => !film.seeking"
 RESTING, PLAYING = f"{ALL} && film.paused)", f"{ALL} && !film.paused)"

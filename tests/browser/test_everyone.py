@@ -2,7 +2,10 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
+
+pytestmark = pytest.mark.motion
 
 
 def test_the_main_job_by_keyboard_alone(house, sign_in):

@@ -7,6 +7,8 @@ from playwright.sync_api import expect
 
 from .test_access import violations
 
+pytestmark = pytest.mark.motion
+
 GAP = 50  # ms between two clips of a chain
 
 

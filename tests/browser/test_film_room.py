@@ -12,6 +12,8 @@ from ..test_film import FILM, number_of
 from .test_access import NARROW, WIDE, violations
 from .test_walks import card
 
+pytestmark = pytest.mark.motion
+
 # Puts the film of numbered colours in the place of a video's own.
 RECAST = """
 import base64

@@ -8,6 +8,8 @@ from playwright.sync_api import Locator, Page, expect
 from ..installation import Installation
 from .crowd import crowd
 
+pytestmark = pytest.mark.motion
+
 KEYS = [
     "/",
     "G",
@@ -123,7 +125,7 @@ def test_g_opens_the_sheet_of_a_phone(wall, sign_in):
 
 
 def test_the_very_first_key_of_a_visit_counts(wall, sign_in):
-    page = sign_in(wall, "ada")
+    page = sign_in(wall, "ada", first_visit=True)
     page.goto(wall.url)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()

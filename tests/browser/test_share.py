@@ -1,11 +1,15 @@
 """A link goes to somebody without an account: they watch, in a browser of their own, until it is revoked."""
 
 import re
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from .test_access import NARROW, WIDE, violations
+
+pytestmark = pytest.mark.motion
 
 CLIPS = ("A harbour before the rain", "The first drops fall", "A boat comes home")
 
@@ -24,22 +28,9 @@ def clips(house) -> list[str]:
 
 
 @pytest.fixture
-def stranger(browser, browser_context_args):
+def stranger(house, open_page) -> Callable[..., Page]:
     """A page of somebody who has no account, in a context of their own; its errors fail the test."""
-    complaints: list[str] = []
-    contexts = []
-
-    def come(**options) -> Page:
-        contexts.append(context := browser.new_context(**(browser_context_args | options)))
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda message: "Security Policy" in message.text and complaints.append(message.text))
-        return page
-
-    yield come
-    for context in contexts:
-        context.close()
-    assert not complaints
+    return partial(open_page, house, "a stranger")
 
 
 def open_panel(page: Page, house, uuid: str):

@@ -1,5 +1,8 @@
 """The team in real browsers: invited, signed in, managed, shut out; with scripts and without."""
 
+from collections.abc import Callable
+from functools import partial
+
 import pytest
 from playwright.sync_api import Page, expect
 
@@ -11,17 +14,9 @@ BOTH = pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "wit
 
 
 @pytest.fixture
-def guest(browser, browser_context_args):
+def guest(house, open_page) -> Callable[..., Page]:
     """A page of somebody who is not signed in, in a context of their own."""
-    contexts = []
-
-    def come(**options) -> Page:
-        contexts.append(context := browser.new_context(**(browser_context_args | options)))
-        return context.new_page()
-
-    yield come
-    for context in contexts:
-        context.close()
+    return partial(open_page, house, "a guest")
 
 
 @pytest.fixture

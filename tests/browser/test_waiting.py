@@ -5,7 +5,8 @@ from playwright.sync_api import Page, expect
 
 from ..find_browser import find_whole
 from ..installation import Installation
-from .conftest import launched
+from .conftest import WATCH, launched
+from .contexts import Contexts
 
 # A tab in the background asks every fifteen seconds only.
 PATIENCE = 60_000
@@ -45,6 +46,11 @@ def browser(browser_type):
     """One that can show notifications."""
     with launched(browser_type, find_whole()) as browser:
         yield browser
+
+
+@pytest.fixture(scope="module")
+def contexts(browser):
+    return Contexts(browser, WATCH)
 
 
 @pytest.fixture(scope="module")

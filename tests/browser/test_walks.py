@@ -111,6 +111,7 @@ def difference(one: Image.Image, two: Image.Image) -> float:
     return sum(abs(x - y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)) / len(a) / 3
 
 
+@pytest.mark.motion
 def test_the_guide_s_examples_with_two_members(house, sign_in):
     ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
     visitor = house.visitor("ben")

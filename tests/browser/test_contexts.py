@@ -1,0 +1,79 @@
+"""A browser context that goes from test to test keeps its cache, and nothing else."""
+
+import re
+
+import pytest
+
+STORE = """async () => {
+    localStorage.setItem("draft", "half a thought");
+    sessionStorage.setItem("place", "here");
+    document.cookie = "crumb=1";
+    await caches.open("films");
+    await new Promise((done, failed) =>
+        Object.assign(indexedDB.open("films"), { onsuccess: done, onerror: failed }));
+}"""
+STORED = """async () => [
+    localStorage.length, sessionStorage.length, document.cookie,
+    await caches.keys(), await indexedDB.databases(),
+    (await navigator.permissions.query({ name: "geolocation" })).state,
+]"""
+FETCHED = """() => performance.getEntriesByType("resource")
+    .filter(({ name, transferSize }) => name.includes("/static/") && transferSize).length"""
+
+
+def test_a_context_is_used_again_without_what_the_test_before_left(house, contexts):
+    with contexts.use(house.url) as context:
+        first, page, other = context, context.new_page(), context.new_page()
+        page.goto(f"{house.url}/robots.txt")
+        untouched = page.evaluate(STORED)
+        page.evaluate(STORE)
+        context.grant_permissions(["geolocation"])
+        assert [a == b for a, b in zip(page.evaluate(STORED), untouched, strict=True)] == [False] * len(untouched)
+        assert not other.is_closed()
+    with contexts.use(house.url) as context:
+        assert context is first and len(context.pages) == 1
+        page = context.new_page()
+        page.goto(f"{house.url}/robots.txt")
+        assert page.evaluate(STORED) == untouched
+        assert context.cookies() == []
+
+
+def test_no_two_tests_share_a_context_at_the_same_time(house, contexts):
+    with contexts.use(house.url) as one, contexts.use(house.url) as other:
+        assert one is not other
+
+
+@pytest.mark.parametrize("options", [{"java_script_enabled": False}, {"has_touch": True}])
+def test_a_context_with_other_options_is_another(house, contexts, options):
+    with contexts.use(house.url) as context:
+        plain = context
+    with contexts.use(house.url, **options) as context:
+        assert context is not plain
+
+
+def test_a_first_visit_fetches_what_later_ones_have(house, sign_in):
+    sign_in(house, "ada")
+    sign_in(house, "ben").goto(f"{house.url}/team/")
+    assert sign_in(house, "ada", first_visit=True).evaluate(FETCHED) > 10
+
+
+def test_the_cache_stays_with_the_context(house, contexts, sign_in):
+    sign_in(house, "ada")
+    with contexts.use(house.url) as context:
+        page = context.new_page()
+        fetched = []
+        for _ in range(2):
+            page.goto(f"{house.url}/login/")
+            fetched.append(page.evaluate(FETCHED))
+    with contexts.use(house.url) as context:
+        page = context.new_page()
+        page.goto(f"{house.url}/login/")
+        assert fetched[1] == page.evaluate(FETCHED) == 0
+
+
+def test_who_was_signed_out_by_the_test_before_is_signed_in_again(house, sign_in):
+    page = sign_in(house, "ben")
+    page.get_by_role("button", name="Account of ben").click()
+    page.get_by_role("button", name="Log out").click()
+    page.wait_for_url(re.compile("/login/"))
+    assert sign_in(house, "ben").url == f"{house.url}/"
