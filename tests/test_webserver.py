@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from django.conf import settings
 
+from lumaweb.webserver import parser
 from lumaweb.webserver import server as webserver
 
 from .chaos.processes import Tree
@@ -135,6 +138,26 @@ def test_one_fast_reader_does_not_keep_the_others_waiting():
     assert sum(sent) > before, "its next turn goes on"
 
 
+@pytest.mark.parametrize("idle", [True, False])
+def test_there_is_always_room_for_another_connection(monkeypatch, idle):
+    """Downloads that are not read are no idle connections, and take their places all the same."""
+    closed, accepted = [], []
+
+    class Connection:
+        def __init__(self, last_activity, is_idle):
+            self.last_activity, self.is_idle = last_activity, is_idle
+
+        def handle_close(self):
+            closed.append(self.last_activity)
+
+    full = object.__new__(webserver.Server)
+    full.active_channels = {1: Connection(1.0, False), 2: Connection(2.0, idle), 3: Connection(3.0, idle)}
+    full._most = 3
+    monkeypatch.setattr(webserver.TcpWSGIServer, "handle_accept", lambda server: accepted.append(server))
+    full.handle_accept()
+    assert (closed, accepted) == ([2.0 if idle else 1.0], [full])
+
+
 # ── Ranges ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -174,17 +197,80 @@ def test_a_download_that_was_cut_is_resumed_to_the_last_byte(web, tmp_path, whos
     assert file.read_bytes() == whole
 
 
-def test_head_is_answered_without_a_body(server, web):
-    for path in ("/login/", f"/generations/{web.uuids[0]}/video", "/healthz"):
-        with connected(server.port, [web.get(path).replace(b"GET", b"HEAD", 1) + web.get("/healthz")]) as [line]:
-            got = b""
-            while b'{"ok": true}' not in got:
-                piece = line.recv(65536)
-                assert piece, got
-                got += piece
-        first, _, second = got.partition(b"\r\n\r\n")
-        assert b"content-length: " in first.lower()
-        assert second.startswith(b"HTTP/1.1 200 OK"), "the next answer follows at once"
+@pytest.mark.parametrize("path", ["/profile/", "/generations/{}/video", "/healthz"])
+def test_head_is_answered_without_a_body(server, web, path):
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    line.request("HEAD", path.format(web.uuids[0]), headers={"Cookie": web.cookies})
+    answer = line.getresponse()
+    assert answer.status == 200 and int(answer.headers["Content-Length"]) > 0
+    answer.read()
+    kept = line.sock
+    line.request("GET", "/healthz")
+    # Bytes of a body would be read as the beginning of this answer.
+    assert line.getresponse().read() == b'{"ok": true}'
+    assert line.sock is kept is not None
+    line.close()
+
+
+@pytest.mark.parametrize("path", ["/generations/{}/video", "/live/?since=9999999999&known=&newest=999999&top=1"])
+def test_an_answer_without_a_body_keeps_the_connection(server, web, path):
+    """Every open page polls: it would connect anew each time."""
+    line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
+    for _ in range(2):
+        known = {"If-None-Match": f'"{"0" * 64}"', "HX-Request": "true"}
+        line.request("GET", path.format(web.uuids[0]), headers={"Cookie": web.cookies} | known)
+        answer = line.getresponse()
+        answer.read()
+        assert answer.status in (204, 304)
+        assert answer.headers["Connection"] is None and line.sock is not None
+    line.close()
+
+
+# ── Odd requests ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_does_not_wait_for_an_answer_gets_the_first_and_holds_nobody_up(server, web):
+    with connected(server.port, [web.get("/healthz") * 3], window=MB) as [line]:
+        got = b""
+        while piece := line.recv(65536):
+            got += piece
+    assert got.count(b"HTTP/1.1 200 OK") == 1 and b"Connection: close" in got
+    video = web.get(f"/generations/{web.uuids[0]}/video")
+    with connected(server.port, [video * 100] * 24 + [video + web.get("/healthz")] * 24):
+        assert max(seconds_for(web)) < SOON
+
+
+def test_urgent_data_ends_a_connection(server):
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.send(b"!", socket.MSG_OOB)
+        with suppress(ConnectionResetError):
+            assert line.recv(100) == b""
+    assert "priority event" not in server.log.read_text()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET http://[/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /login/ HTTP/1.1\r\nHost: x\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST /login/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 10_000,
+        b"POST /login/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 2000,
+    ],
+)
+def test_a_request_that_cannot_be_read_is_answered_400(server, sent):
+    assert answer_to(server, sent)[0] == 400
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_who_expects_to_be_asked_is_asked_for_what_is_taken_only(server):
+    head = "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n"
+    assert answer_to(server, head.format(CALLBACK, 10 * MB).encode())[0] == 413
+    assert answer_to(server, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n\r\n")[0] == 200
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+        line.sendall(head.format(CALLBACK, 5).encode())
+        assert line.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        line.sendall(b"hello")
+        assert line.recv(100).startswith(b"HTTP/1.1 404 ")
 
 
 # ── Bodies ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -239,6 +325,32 @@ def test_a_body_that_cannot_be_kept_is_refused_in_words(server, web):
         folder.with_name("away").rename(folder)
     assert (status, words) == (507, b"This could not be stored here. Tell your admin that the disk may be full.\n")
     assert max(seconds_for(web, 1)) < SOON
+
+
+def test_large_bodies_are_refused_while_too_many_are_under_way(monkeypatch):
+    """Whoever invents a session cookie may send as much as a member: all together are bounded."""
+    monkeypatch.setattr(parser, "BODIES_AT_MOST", 5 * MB)
+    cookie = f"Cookie: {settings.SESSION_COOKIE_NAME}=x"
+    head = f"POST /uploads/ HTTP/1.1\r\nHost: x\r\n{cookie}\r\nContent-Length: {4 * MB}\r\n\r\n".encode()
+
+    def receiving(size: int) -> parser.RequestParser:
+        request = parser.RequestParser(webserver.Adjustments())
+        request.received(head)
+        for _ in range(0, size, 1024):
+            request.received(b"x" * 1024)
+        return request
+
+    first, second = receiving(3 * MB), receiving(3 * MB)
+    assert not first.completed
+    assert isinstance(second.error, parser.TooManyBodies)
+    small = receiving(MB // 2)
+    assert not small.completed, "a form without large frames gets through"
+    for request in (first, second, small):
+        request.close()
+    again = receiving(4 * MB)
+    assert again.completed and not again.error
+    again.close()
+    assert parser.RequestParser._all_kept == 0
 
 
 def test_a_large_body_is_kept_beside_the_uploads(server, web):
@@ -296,6 +408,11 @@ def test_a_stop_ends_downloads_that_nobody_reads(house):
     web = studio(house, clips=1)
     with connected(house.port, [web.requests()["an unread video"]] * 8):
         began = time.monotonic()
+        house.process.send_signal(signal.SIGTERM)
+        with pytest.raises(ConnectionRefusedError):  # and not accepted by nobody, until it ends
+            while time.monotonic() < began + 5:
+                socket.create_connection(("127.0.0.1", house.port), timeout=1).close()
+        assert house.process.poll() is None
         house.stop()
     assert time.monotonic() - began < webserver.STOPPING + 6
     assert "cannot be killed" not in house.log.read_text()

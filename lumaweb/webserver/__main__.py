@@ -59,6 +59,7 @@ class Processes:
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True
+        self._listener.close()  # else who connects now would wait for nobody
         for pid in self._alive:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
@@ -66,6 +67,8 @@ class Processes:
     def _start(self) -> None:
         # A signal between the two steps would miss the new process.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        if self._stopping:
+            return
         pid = os.fork()
         if not pid:
             self._serve()

@@ -24,10 +24,15 @@ STOPPING = 8.0  # seconds for answers that are under way; less than the supervis
 
 
 class Task(WSGITask):
-    """waitress's task, which would send a body to HEAD."""
+    """waitress's task, which would send a body to HEAD, and close the connection after each 204 and 304."""
 
     def write(self, data: bytes) -> None:
         super().write(b"" if self.request.command == "HEAD" else data)
+
+    def set_close_on_finish(self) -> None:
+        wanted = self.version == "1.0" or self.request.headers.get("CONNECTION", "").lower() == "close"
+        if self.has_body or wanted:
+            super().set_close_on_finish()
 
 
 class Channel(HTTPChannel):
@@ -66,15 +71,46 @@ class Channel(HTTPChannel):
         self._turn -= sent
         return sent
 
+    def handle_expt(self) -> None:
+        """Close the connection of a client that sends urgent data, which HTTP does not have."""
+        self.handle_close()
+
+    def received(self, data: bytes) -> bool:
+        """Take what was received, up to the end of one request; return whether it was taken.
+
+        A client that does not wait for an answer before its next request gets this one and has to connect again:
+        requests that queue on a connection would hold a thread while their answers are not read.
+        """
+        if self._lingers_until:
+            return self._dropped()
+        with self.requests_lock:
+            if self.will_close or self.close_when_flushed:
+                return False
+            while data:
+                if self.request is None:
+                    self.request = self.parser_class(self.adj)
+                request = self.request
+                data = data[request.received(data) :]
+                if request.completed:
+                    self.request, self.sent_continue = None, False
+                    if request.empty:
+                        continue
+                    if data:
+                        request.headers["CONNECTION"] = "close"
+                    self.requests.append(request)
+                    self.server.add_task(self)
+                    break
+                if request.expect_continue and request.headers_finished and not self.sent_continue:
+                    self.send_continue()
+        return True
+
     # ── A refused body ────────────────────────────────────────────────────────────────────────────────────────
 
     def service(self) -> None:
         self._refuses = isinstance(self.requests[0].error, Refusal)
         super().service()
 
-    def received(self, data: bytes) -> bool:
-        if not self._lingers_until:
-            return super().received(data)
+    def _dropped(self) -> bool:
         if self.has_lingered:
             self.handle_close()
         return True
@@ -89,6 +125,8 @@ class Channel(HTTPChannel):
 
         A socket that is closed with bytes unread resets the connection, which takes the answer away from the sender.
         """
+        if self.request is not None:
+            self.request.close()
         if not self._refuses or not self.connected or self._lingers_until:
             super().handle_close()
             return
@@ -118,7 +156,9 @@ class Server(TcpWSGIServer):
             # Never reached: `handle_accept` makes room before.
             connection_limit=10 * CONNECTIONS_AT_MOST,
             log_socket_errors=False,
-            max_request_header_size=64 * 1024,
+            # Kept in memory for each connection, and beyond that on the disk.
+            inbuf_overflow=64 * 1024,
+            max_request_header_size=32 * 1024,
             recv_bytes=64 * 1024,
         )
         dispatcher = ThreadedTaskDispatcher()
@@ -139,13 +179,13 @@ class Server(TcpWSGIServer):
         """Accept a connection, in the place of the one that has been idle for longest if there are too many."""
         if len(self.active_channels) >= self._most:
             idle = [channel for channel in self.active_channels.values() if channel.is_idle]
-            if idle:
-                min(idle, key=lambda channel: channel.last_activity).handle_close()
+            # With none that is idle, a download that is not read, or the slowest one.
+            min(idle or self.active_channels.values(), key=lambda channel: channel.last_activity).handle_close()
         super().handle_accept()
 
     def maintenance(self, now: float) -> None:
         """Close the connections that have been silent for too long."""
-        for channel in self.active_channels.values():
+        for channel in list(self.active_channels.values()):
             if channel.is_silent or channel.has_lingered:
                 channel.will_close = True
 
