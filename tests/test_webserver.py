@@ -197,7 +197,7 @@ def test_a_download_that_was_cut_is_resumed_to_the_last_byte(web, tmp_path, whos
     assert file.read_bytes() == whole
 
 
-@pytest.mark.parametrize("path", ["/profile/", "/generations/{}/video", "/healthz"])
+@pytest.mark.parametrize("path", ["/robots.txt", "/generations/{}/video", "/healthz"])
 def test_head_is_answered_without_a_body(server, web, path):
     line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     line.request("HEAD", path.format(web.uuids[0]), headers={"Cookie": web.cookies})
