@@ -248,6 +248,8 @@ class ComposePanel extends HTMLElement {
     const form = event.target;
     if (form.action.endsWith("/logout/")) {
       localStorage.removeItem(this.#key);
+      // What was typed a moment ago is about to be stored.
+      clearTimeout(this.#saving);
       this.#listening.abort();
     } else if (form.matches("form[data-use]")) {
       event.preventDefault();

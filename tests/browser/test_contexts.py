@@ -63,11 +63,11 @@ def test_the_cache_stays_with_the_context(house, contexts, sign_in):
         page = context.new_page()
         fetched = []
         for _ in range(2):
-            page.goto(f"{house.url}/login/")
+            page.goto(f"{house.url}/login/", wait_until="networkidle")
             fetched.append(page.evaluate(FETCHED))
     with contexts.use(house.url) as context:
         page = context.new_page()
-        page.goto(f"{house.url}/login/")
+        page.goto(f"{house.url}/login/", wait_until="networkidle")
         assert fetched[1] == page.evaluate(FETCHED) == 0
 
 
