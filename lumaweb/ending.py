@@ -1,4 +1,4 @@
-"""How a command ends that a service manager, or somebody, stops."""
+"""Clean up on SIGTERM."""
 
 import signal
 import sys
@@ -8,8 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def undone_on_sigterm() -> Iterator[None]:
-    """Have SIGTERM end what runs here as an exception does: with what it began undone. In the main thread only."""
-
+    """Raise SystemExit on SIGTERM, so that the block can undo its work. In the main thread only."""
     status = 0
 
     def end(number: int, _frame) -> None:
@@ -24,7 +23,7 @@ def undone_on_sigterm() -> Iterator[None]:
         yield
     except Exception:
         if status:
-            sys.exit(status)  # SQLite makes an error of its own of an exit while it calls Python
+            sys.exit(status)  # SQLite raises OperationalError if SystemExit interrupts its callback
         raise
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -130,7 +130,7 @@ def logging_for(form: str, cluster: str = "") -> dict[str, Any]:
             # A 4xx is the visitor's affair, and says so on the page.
             "django.request": {"level": "ERROR"},
             "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-            # Requests that wait for a thread: it says so for each of them.
+            # It warns about every request that waits for a thread.
             "waitress.queue": {"level": "ERROR"},
         },
     }

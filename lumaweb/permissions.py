@@ -19,7 +19,7 @@ PRIVATE_NAMES = ("lumaweb.sqlite3", "secret-key", "encryption-keys")
 def tighten(data_dir: Path, media_root: Path | None) -> None:
     """Take every permission away that this installation's files should not have.
 
-    `media_root` is None where the media are in a bucket. Raises ImproperlyConfigured if other users keep access.
+    `media_root` is None if the media are in a bucket. Raises ImproperlyConfigured if other users keep access.
     """
     for folder in (data_dir, data_dir / "uploads"):
         limit(folder, FOLDER)

@@ -93,7 +93,7 @@ ADMIN_PASSWORD = environment.text("LUMAWEB_ADMIN_PASSWORD")
 
 # ── Django ────────────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
-    "django.contrib.admin.apps.SimpleAdminConfig",  # found by lumaweb/urls.py: the workers have no use for it
+    "django.contrib.admin.apps.SimpleAdminConfig",  # lumaweb/urls.py runs autodiscover, so workers do not load it
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -105,7 +105,7 @@ INSTALLED_APPS = [
     "csp",
     "axes",
     "videos",
-    "django_q",  # after ours, whose qcluster replaces its own
+    "django_q",  # after videos, which overrides the qcluster command
 ]
 MIDDLEWARE = [
     "videos.views.middleware.RequestMiddleware",
@@ -267,8 +267,8 @@ FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
 FILE_UPLOAD_TEMP_DIR.mkdir(mode=permissions.FOLDER, exist_ok=True)
 FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
-# What the body of a request may be: a callback's, one with two frames and a prompt, and any other. The web server stops
-# reading beyond it (lumaweb/webserver/parser.py), and so do the proxies in deploy/.
+# The largest body of a callback, of a form with two frames, and of any other request. The web server
+# (lumaweb/webserver/parser.py) and the proxies in deploy/ refuse larger ones.
 CALLBACK_PATH, CALLBACK_MAX_BYTES = "/callbacks/", 64 * 1024
 FRAME_PATHS, FRAME_FORM_MAX_BYTES = ("/generations/", "/uploads/"), 2 * FRAME_MAX_BYTES + 2 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
@@ -293,8 +293,8 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
 # not ours because an address was set. The checks that ask for both are silenced.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-# Of what a proxy says only this is believed, and only where one is; never the host or the port. The web server itself
-# believes nothing at all (lumaweb/webserver). Whoever spoke to it past the proxy would win a page without a redirect.
+# The only proxy header that Django trusts, and only behind TLS; never the host or the port. The web server trusts none
+# (lumaweb/webserver). A client that bypasses the proxy could only avoid the redirect to https.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 USE_X_FORWARDED_HOST = USE_X_FORWARDED_PORT = False
 # The proxy's own check of /healthz and a scrape of /metrics come over the inner network without TLS.

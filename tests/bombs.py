@@ -1,4 +1,4 @@
-"""Small files that take much: of memory, of time, or of whoever counts their parts."""
+"""Small files that exhaust memory, processor time or a parser."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Clients that hold a connection and neither send what they promised nor read what they asked for."""
+"""Clients that hold a connection without sending the rest of a request or reading the response."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""How a command ends that is told to stop."""
+"""Cleaning up on SIGTERM."""
 
 import os
 import signal

@@ -377,7 +377,7 @@ def test_a_database_of_an_unknown_kind_is_refused_in_words(tmp_path):
     done = settings_of(tmp_path, "1", DATABASE_URL="nonsense://x/y", **KEYS)
     assert "ImproperlyConfigured: DATABASE_URL cannot be read" in done.stderr
     # SQLite by an address would be without all that makes it safe here.
-    done = settings_of(tmp_path, "1", DATABASE_URL="sqlite:////tmp/x.sqlite3", **KEYS)
+    done = settings_of(tmp_path, "1", DATABASE_URL=f"sqlite:///{tmp_path}/x.sqlite3", **KEYS)
     assert "ImproperlyConfigured: DATABASE_URL is for PostgreSQL" in done.stderr
 
 

@@ -1,11 +1,11 @@
-"""Files that answers are sent from, read as the web server reads them: forward, and again what was not taken."""
+"""Response files, read as the web server reads them: forward, and again what the socket did not accept."""
 
 import io
 import threading
 
 import pytest
 
-from videos.views.streams import FROM_A_BUCKET, Part, Pieces, TooManyStreams, stream
+from videos.views.streams import MAX_BUCKET_STREAMS, FileSlice, GeneratedFile, TooManyStreams, stream
 
 CONTENT = bytes(range(256)) * 40
 
@@ -38,19 +38,19 @@ def sent(file, takes: list[int]) -> bytes:
 @pytest.mark.parametrize("takes", [[500], [1], [499, 0, 7], [3, 0, 0, 256], [100, 400]])
 def test_what_a_socket_takes_in_bits_arrives_whole(takes):
     size = 3000
-    assert sent(Part(io.BytesIO(CONTENT), 100, size), takes) == CONTENT[100:3100]
-    assert sent(Pieces(pieces(30, 1, 900, 2069), size), takes) == CONTENT[:3000]
+    assert sent(FileSlice(io.BytesIO(CONTENT), 100, size), takes) == CONTENT[100:3100]
+    assert sent(GeneratedFile(pieces(30, 1, 900, 2069), size), takes) == CONTENT[:3000]
 
 
 def test_a_part_ends_where_it_should_and_closes_its_file():
     file = io.BytesIO(CONTENT)
-    part = Part(file, 10, 5)
+    part = FileSlice(file, 10, 5)
     assert (part.read(), part.read()) == (CONTENT[10:15], b"")
     part.close()
     assert file.closed
 
 
-@pytest.mark.parametrize("short", [Part(io.BytesIO(CONTENT[:50]), 0, 60), Pieces(pieces(30, 20), 60)])
+@pytest.mark.parametrize("short", [FileSlice(io.BytesIO(CONTENT[:50]), 0, 60), GeneratedFile(pieces(30, 20), 60)])
 def test_a_source_that_ends_too_soon_ends_the_answer(short):
     with pytest.raises(OSError, match="10 bytes are missing"):
         while short.read(20):
@@ -66,7 +66,7 @@ def test_an_archive_that_nobody_wants_any_more_lets_go_of_its_file():
         finally:
             closed.append(True)
 
-    file = Pieces(reading(), 200)
+    file = GeneratedFile(reading(), 200)
     file.read(10)
     file.close()
     assert closed == [True]
@@ -74,16 +74,18 @@ def test_an_archive_that_nobody_wants_any_more_lets_go_of_its_file():
 
 def test_what_comes_from_a_bucket_holds_a_few_threads_only():
     headers = {"Content-Type": "video/mp4"}
-    open_ones = [stream(Part(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True) for _ in range(FROM_A_BUCKET)]
+    open_ones = [
+        stream(FileSlice(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True) for _ in range(MAX_BUCKET_STREAMS)
+    ]
     source = io.BytesIO(CONTENT)
     with pytest.raises(TooManyStreams):
-        stream(Part(source, 0, 9), headers, from_bucket=True)
+        stream(FileSlice(source, 0, 9), headers, from_bucket=True)
     assert source.closed
     threads = [threading.Thread(target=response.close) for response in open_ones]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    again = stream(Part(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True)
+    again = stream(FileSlice(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True)
     assert (b"".join(again), again["Content-Length"]) == (CONTENT[:9], "9")
     again.close()

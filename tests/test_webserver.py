@@ -1,4 +1,4 @@
-"""The web server against clients that are slow, silent, greedy or many."""
+"""The web server under slow, idle, malformed and numerous connections."""
 
 import http.client
 import os
@@ -78,7 +78,7 @@ def test_all_kinds_of_them_at_once_hold_up_nobody(server, web):
 
 
 def test_more_connections_than_a_process_keeps_hold_up_nobody(server, web):
-    most = webserver.CONNECTIONS_AT_MOST * 2 + 200
+    most = webserver.MAX_CONNECTIONS * 2 + 200
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, most + 1000)), hard))
     try:
@@ -132,7 +132,7 @@ def test_one_fast_reader_does_not_keep_the_others_waiting():
     channel.outbufs[0].append(b"x" * (10 * MB))
     channel.total_outbufs_len = 10 * MB
     channel._flush_some()
-    assert sum(sent) < webserver.TURN + webserver.PIECE
+    assert sum(sent) < webserver.BYTES_PER_TURN + webserver.CHUNK_SIZE
     before = sum(sent)
     channel._flush_some()
     assert sum(sent) > before, "its next turn goes on"
@@ -152,7 +152,7 @@ def test_there_is_always_room_for_another_connection(monkeypatch, idle):
 
     full = object.__new__(webserver.Server)
     full.active_channels = {1: Connection(1.0, False), 2: Connection(2.0, idle), 3: Connection(3.0, idle)}
-    full._most = 3
+    full._max_connections = 3
     monkeypatch.setattr(webserver.TcpWSGIServer, "handle_accept", lambda server: accepted.append(server))
     full.handle_accept()
     assert (closed, accepted) == ([2.0 if idle else 1.0], [full])
@@ -297,7 +297,7 @@ def test_a_body_over_the_limit_of_its_path_is_refused_before_it_is_read(server, 
     body = [b"%x\r\n%s\r\n" % (limit + 1, b"x" * (limit + 1)) + b"0\r\n\r\n"] if chunked else []
     status, words = answer_to(server, head, *body)
     assert status == 413
-    assert words.startswith(b"This is too large to send: at most ")
+    assert words.startswith(b"This is too large to send. The limit here is ")
 
 
 @pytest.mark.parametrize(("path", "with_cookie", "limit"), LIMITS)
@@ -323,13 +323,13 @@ def test_a_body_that_cannot_be_kept_is_refused_in_words(server, web):
         status, words = answer_to(server, web.post("/generations/", b"x" * MB, "Content-Type: text/plain"))
     finally:
         folder.with_name("away").rename(folder)
-    assert (status, words) == (507, b"This could not be stored here. Tell your admin that the disk may be full.\n")
+    assert (status, words) == (507, b"The upload could not be stored. Ask an admin to check the free disk space.\n")
     assert max(seconds_for(web, 1)) < SOON
 
 
 def test_large_bodies_are_refused_while_too_many_are_under_way(monkeypatch):
     """Whoever invents a session cookie may send as much as a member: all together are bounded."""
-    monkeypatch.setattr(parser, "BODIES_AT_MOST", 5 * MB)
+    monkeypatch.setattr(parser, "MAX_TOTAL_BODY_BYTES", 5 * MB)
     cookie = f"Cookie: {settings.SESSION_COOKIE_NAME}=x"
     head = f"POST /uploads/ HTTP/1.1\r\nHost: x\r\n{cookie}\r\nContent-Length: {4 * MB}\r\n\r\n".encode()
 
@@ -350,7 +350,7 @@ def test_large_bodies_are_refused_while_too_many_are_under_way(monkeypatch):
     again = receiving(4 * MB)
     assert again.completed and not again.error
     again.close()
-    assert parser.RequestParser._all_kept == 0
+    assert parser.RequestParser._total_body_bytes == 0
 
 
 def test_a_large_body_is_kept_beside_the_uploads(server, web):
@@ -370,7 +370,7 @@ def test_a_large_body_is_kept_beside_the_uploads(server, web):
         assert list((server.folder / "uploads").iterdir()) == []
 
 
-# ── Processes ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Workers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -415,7 +415,7 @@ def test_a_stop_ends_downloads_that_nobody_reads(house):
                     socket.create_connection(("127.0.0.1", house.port), timeout=1).close()
         assert house.process.poll() is None
         house.stop()
-    assert time.monotonic() - began < webserver.STOPPING + 6
+    assert time.monotonic() - began < webserver.SHUTDOWN_TIMEOUT + 6
     assert "cannot be killed" not in house.log.read_text()
 
 

@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
-# These two register the pages that are taken away below, whatever the order of the apps.
+# These register the pages that are unregistered below, independent of the order of the apps.
 import django.contrib.auth.admin  # noqa: F401
 import django_q.admin  # noqa: F401
 from django import forms

@@ -1,5 +1,5 @@
 """The web server: waitress in several processes that share one listening socket.
 
-A thread is held only while our own code computes an answer. Requests are read and files are sent by each process's
-event loop, so a client that sends or reads nothing costs a connection and no thread. docs/decisions/web-server.md.
+Each process's event loop reads requests and sends files, so a slow client holds a connection and no thread. Threads run
+the application only. See docs/decisions/web-server.md.
 """

@@ -19,9 +19,9 @@ from .server import BACKLOG, Server
 
 logger = logging.getLogger(__name__)
 
-PROCESSES = 2  # as one Python uses one core
-STOPS = (signal.SIGTERM, signal.SIGINT)
-PAUSE = 1.0  # seconds before a process that ended is replaced
+PROCESSES = 2  # one per core: Python threads share one
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+RESTART_DELAY = 1.0  # seconds
 
 
 def listen() -> socket.socket:
@@ -36,8 +36,8 @@ def listen() -> socket.socket:
     return listener
 
 
-class Processes:
-    """The processes that serve, each replaced when it ends by itself."""
+class Workers:
+    """Fork the web processes, and replace each one that exits unexpectedly."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -45,8 +45,8 @@ class Processes:
         self._stopping = False
 
     def run(self) -> None:
-        """Keep them running until a signal asks to stop and they have ended."""
-        for number in STOPS:
+        """Run until a stop signal arrives and all processes have exited."""
+        for number in STOP_SIGNALS:
             signal.signal(number, self._stop)
         while self._alive or not self._stopping:
             while not self._stopping and len(self._alive) < PROCESSES:
@@ -54,19 +54,19 @@ class Processes:
             pid, status = os.wait()
             self._alive.discard(pid)
             if not self._stopping:
-                logger.error("a web process ended (%s); starting another", os.waitstatus_to_exitcode(status))
-                time.sleep(PAUSE)
+                logger.error("a web process exited with status %s; starting another", os.waitstatus_to_exitcode(status))
+                time.sleep(RESTART_DELAY)
 
     def _stop(self, number: int, frame: object) -> None:
         self._stopping = True
-        self._listener.close()  # else who connects now would wait for nobody
+        self._listener.close()  # otherwise new clients would connect and wait
         for pid in self._alive:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
     def _start(self) -> None:
-        # A signal between the two steps would miss the new process.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        # A signal between fork and add would not reach the new process.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         if self._stopping:
             return
         pid = os.fork()
@@ -74,29 +74,29 @@ class Processes:
             self._serve()
             sys.exit()
         self._alive.add(pid)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _serve(self) -> None:
         server = Server(application, self._listener)
         signal.signal(signal.SIGTERM, lambda *_: server.stop())
-        # Ctrl-C reaches every process of a terminal; the parent says when to stop.
+        # Ctrl-C reaches the whole process group; the parent decides when to stop.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         server.run()
 
 
 def main() -> None:
-    # Bodies that do not fit into memory are kept beside the other uploads, not on a disk that may be memory itself.
+    # waitress keeps large bodies in temporary files; the default folder may be a tmpfs.
     tempfile.tempdir = str(settings.FILE_UPLOAD_TEMP_DIR)
     try:
         listener = listen()
     except OSError as error:
         sys.exit(f"Cannot listen on {settings.HOST} port {settings.PORT}: {error.strerror}.")
     connections.close_all()
-    # What is loaded stays shared between the processes: a collection would write to every object of it.
+    # A garbage collection would write to every object and copy the pages that the processes share.
     gc.collect()
     gc.freeze()
-    Processes(listener).run()
+    Workers(listener).run()
 
 
 if __name__ == "__main__":

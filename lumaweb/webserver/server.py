@@ -1,4 +1,4 @@
-"""One process of the web server: waitress, made to hold against clients that are slow, silent or many."""
+"""One web process: waitress with limits for clients that are slow, idle or numerous."""
 
 import resource
 import socket
@@ -14,17 +14,17 @@ from .parser import Refusal, RequestParser
 
 THREADS = 6
 BACKLOG = 1024
-CONNECTIONS_AT_MOST = 1000  # each costs the event loop about a microsecond or two whenever anything happens
-FILES_BESIDES = 200  # descriptors for everything but connections: the database, logs, files that are read
-SILENCE = 120  # seconds without a byte in either direction, after which a connection is closed
-TURN = 1024**2  # bytes that one connection is sent before the others have their turn
-PIECE = 256 * 1024  # bytes of a file that are read at once
-LINGER = 5.0  # seconds in which the rest of a refused body is read, so that its sender sees the answer
-STOPPING = 8.0  # seconds for answers that are under way; less than the supervisor's patience
+MAX_CONNECTIONS = 1000  # the event loop polls all of them at each event
+RESERVED_DESCRIPTORS = 200  # file descriptors for the database, logs and temporary files
+IDLE_TIMEOUT = 120  # seconds
+BYTES_PER_TURN = 1024**2  # sent to one connection before the others are served
+CHUNK_SIZE = 256 * 1024  # bytes
+LINGER_TIMEOUT = 5.0  # seconds to discard the rest of a refused body
+SHUTDOWN_TIMEOUT = 8.0  # seconds to finish responses; the supervisor kills after 12
 
 
 class Task(WSGITask):
-    """waitress's task, which would send a body to HEAD, and close the connection after each 204 and 304."""
+    """A waitress task that sends no body for HEAD and keeps the connection open after 204 and 304."""
 
     def write(self, data: bytes) -> None:
         super().write(b"" if self.request.command == "HEAD" else data)
@@ -40,35 +40,35 @@ class Channel(HTTPChannel):
 
     parser_class = RequestParser
     task_class = Task
-    _turn = TURN
-    _refuses = False
+    _bytes_left_in_turn = BYTES_PER_TURN
+    _is_refused = False
     _lingers_until = 0.0
 
     def __init__(self, server: "Server", sock: socket.socket, addr, adj: Adjustments, map=None) -> None:
         super().__init__(server, sock, addr, adj, map=map)
-        # A slow client takes a little at a time: what is read beyond it would be read again.
-        self.sendbuf_len = min(self.sendbuf_len, PIECE)
+        # Data that the socket does not accept is read from the file again.
+        self.sendbuf_len = min(self.sendbuf_len, CHUNK_SIZE)
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody would miss an answer if this connection were closed."""
+        """Whether this connection has no request in progress and no data to send."""
         return not self.requests and not self.total_outbufs_len
 
     @property
-    def is_silent(self) -> bool:
-        """Whether no byte has come or gone for too long. A thread may wait for such a client, and is freed."""
-        return self.last_activity < time.time() - SILENCE and (not self.requests or bool(self.total_outbufs_len))
+    def has_timed_out(self) -> bool:
+        """Whether the client neither sent nor read anything for IDLE_TIMEOUT, even if a thread waits for it to read."""
+        return self.last_activity < time.time() - IDLE_TIMEOUT and (not self.requests or bool(self.total_outbufs_len))
 
     def _flush_some(self, do_close: bool = True) -> bool:
-        self._turn = TURN
+        self._bytes_left_in_turn = BYTES_PER_TURN
         return super()._flush_some(do_close=do_close)
 
     def send(self, data: bytes, do_close: bool = True) -> int:
-        """Send as much as the socket takes, or nothing once this connection has had its turn."""
-        if self._turn <= 0:
+        """Send as much as the socket accepts; return 0 if this connection has used its turn."""
+        if self._bytes_left_in_turn <= 0:
             return 0
         sent = super().send(data, do_close=do_close)
-        self._turn -= sent
+        self._bytes_left_in_turn -= sent
         return sent
 
     def handle_expt(self) -> None:
@@ -76,13 +76,13 @@ class Channel(HTTPChannel):
         self.handle_close()
 
     def received(self, data: bytes) -> bool:
-        """Take what was received, up to the end of one request; return whether it was taken.
+        """Parse at most one request; return False if the connection is about to close.
 
-        A client that does not wait for an answer before its next request gets this one and has to connect again:
-        requests that queue on a connection would hold a thread while their answers are not read.
+        waitress queues pipelined requests, and a thread then waits for the client to read each response. Here the
+        server answers the first request and closes the connection.
         """
         if self._lingers_until:
-            return self._dropped()
+            return self._discard()
         with self.requests_lock:
             if self.will_close or self.close_when_flushed:
                 return False
@@ -107,39 +107,39 @@ class Channel(HTTPChannel):
     # ── A refused body ────────────────────────────────────────────────────────────────────────────────────────
 
     def service(self) -> None:
-        self._refuses = isinstance(self.requests[0].error, Refusal)
+        self._is_refused = isinstance(self.requests[0].error, Refusal)
         super().service()
 
-    def _dropped(self) -> bool:
+    def _discard(self) -> bool:
         if self.has_lingered:
             self.handle_close()
         return True
 
     @property
     def has_lingered(self) -> bool:
-        """Whether the sender of a refused body has had its time to see the answer."""
+        """Whether LINGER_TIMEOUT has passed since a request was refused."""
         return 0 < self._lingers_until < time.time()
 
     def handle_close(self) -> None:
-        """Close the connection; after a refusal once its sender has stopped or had its time.
+        """Close the connection; after a refusal, wait until the client stops sending or LINGER_TIMEOUT passes.
 
-        A socket that is closed with bytes unread resets the connection, which takes the answer away from the sender.
+        Closing a socket with unread data resets the connection, and the client may lose the response.
         """
         if self.request is not None:
             self.request.close()
-        if not self._refuses or not self.connected or self._lingers_until:
+        if not self._is_refused or not self.connected or self._lingers_until:
             super().handle_close()
             return
-        self._lingers_until = time.time() + LINGER
+        self._lingers_until = time.time() + LINGER_TIMEOUT
         self.will_close = False
         try:
             self.socket.shutdown(socket.SHUT_WR)
-        except OSError:  # the sender has gone already
+        except OSError:  # the client has disconnected
             super().handle_close()
 
 
 class Server(TcpWSGIServer):
-    """All connections of this process, until `stop` is called."""
+    """Serve all connections of this process until `stop` is called."""
 
     channel_class = Channel
 
@@ -148,15 +148,15 @@ class Server(TcpWSGIServer):
             sockets=[listener],
             threads=THREADS,
             ident=None,
-            # What a proxy may say is Django's to read, in lumaweb/settings.py.
+            # Django decides which proxy headers to trust (lumaweb/settings.py).
             clear_untrusted_proxy_headers=False,
             asyncore_use_poll=True,
             backlog=BACKLOG,
             cleanup_interval=5,
-            # Never reached: `handle_accept` makes room before.
-            connection_limit=10 * CONNECTIONS_AT_MOST,
+            # Never reached: `handle_accept` closes another connection first.
+            connection_limit=10 * MAX_CONNECTIONS,
             log_socket_errors=False,
-            # Kept in memory for each connection, and beyond that on the disk.
+            # Larger bodies go to a temporary file.
             inbuf_overflow=64 * 1024,
             max_request_header_size=32 * 1024,
             recv_bytes=64 * 1024,
@@ -172,34 +172,33 @@ class Server(TcpWSGIServer):
             sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
             bind_socket=False,
         )
-        self._most = min(CONNECTIONS_AT_MOST, (_raise_descriptor_limit() - FILES_BESIDES) // 2)
-        self._ends = 0.0
+        self._max_connections = min(MAX_CONNECTIONS, (_raise_descriptor_limit() - RESERVED_DESCRIPTORS) // 2)
+        self._shutdown_deadline = 0.0
 
     def handle_accept(self) -> None:
-        """Accept a connection, in the place of the one that has been idle for longest if there are too many."""
-        if len(self.active_channels) >= self._most:
+        """Accept a connection; at the limit, first close the one with the oldest activity, idle ones before others."""
+        if len(self.active_channels) >= self._max_connections:
             idle = [channel for channel in self.active_channels.values() if channel.is_idle]
-            # With none that is idle, a download that is not read, or the slowest one.
             min(idle or self.active_channels.values(), key=lambda channel: channel.last_activity).handle_close()
         super().handle_accept()
 
     def maintenance(self, now: float) -> None:
-        """Close the connections that have been silent for too long."""
+        """Close connections that timed out."""
         for channel in list(self.active_channels.values()):
-            if channel.is_silent or channel.has_lingered:
+            if channel.has_timed_out or channel.has_lingered:
                 channel.will_close = True
 
     def run(self) -> None:
-        """Serve until `stop` is called, then finish the answers that are under way."""
-        while not self._ends or (time.monotonic() < self._ends and self._has_work()):
-            if self._ends and self.accepting:
+        """Serve until `stop` is called, then finish the responses in progress for up to SHUTDOWN_TIMEOUT."""
+        while not self._shutdown_deadline or (time.monotonic() < self._shutdown_deadline and self._has_work()):
+            if self._shutdown_deadline and self.accepting:
                 self._stop_accepting()
             self.asyncore.loop(timeout=1.0, use_poll=True, map=self._map, count=1)
         self.task_dispatcher.shutdown(timeout=1)
 
     def stop(self) -> None:
-        """Stop soon. May be called by a signal handler."""
-        self._ends = self._ends or time.monotonic() + STOPPING
+        """Request a graceful stop. Safe to call from a signal handler."""
+        self._shutdown_deadline = self._shutdown_deadline or time.monotonic() + SHUTDOWN_TIMEOUT
         self.pull_trigger()
 
     def _stop_accepting(self) -> None:
@@ -212,9 +211,9 @@ class Server(TcpWSGIServer):
 
 
 def _raise_descriptor_limit() -> int:
-    """Let this process open as many files as it may; return how many."""
+    """Raise the soft limit of open files as far as this server needs; return the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 2 * CONNECTIONS_AT_MOST + FILES_BESIDES
+    wanted = 2 * MAX_CONNECTIONS + RESERVED_DESCRIPTORS
     if soft < wanted or soft == resource.RLIM_INFINITY:
         soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -248,7 +248,7 @@ class ComposePanel extends HTMLElement {
     const form = event.target;
     if (form.action.endsWith("/logout/")) {
       localStorage.removeItem(this.#key);
-      // What was typed a moment ago is about to be stored.
+      // A pending save would store the draft again.
       clearTimeout(this.#saving);
       this.#listening.abort();
     } else if (form.matches("form[data-use]")) {

@@ -1,7 +1,7 @@
 // A picture's tile: drop, paste onto it, or choose; shown at once from memory and sent ahead of the form.
 // Should the form be sent first, or the upload fail, the file itself goes with the form.
 const KINDS = ["image/jpeg", "image/png", "image/webp"];
-// So often an upload is sent again while the studio is busy, before it says so.
+// Uploads that are resent while the server is busy, before the form shows an error.
 const RETRIES = 5;
 // Rounded up: a file just beyond the limit must not read as one that keeps it.
 const mega = (bytes) => `${Math.ceil(bytes / 1048576 * 10) / 10} MB`;

@@ -42,7 +42,7 @@ class ToastRegion extends HTMLElement {
     if (detail.elt.localName === "live-feed") return;
     const status = detail.xhr?.status;
     const number = status >= 500 && detail.xhr.getResponseHeader("X-Request-ID");
-    // Where nothing can be stored or a body is too large, the server says so in one sentence.
+    // These responses carry a plain-text sentence for the member.
     const explained = [413, 503, 507].includes(status) && detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/plain");
     this.show({
       level: "error",

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .. import servers
 from ..installation import ROOT, Installation
-from . import media, news, patience, submit, tabs
+from . import media, news, slow_clients, submit, tabs
 from .provider import Provider
 
 SIZES = (1_000, 100_000, 1_000_000)
@@ -86,7 +86,7 @@ class Bench:
     def slow_clients(self, database: str) -> dict:
         house = self.house(database).start(only=("web",))
         try:
-            return patience.measure(house)
+            return slow_clients.measure(house)
         finally:
             house.stop()
 

@@ -176,3 +176,20 @@ def sign_in(open_page, sessions) -> Callable[..., Page]:
         raise AssertionError(f"{username} is at {page.url} after signing in")
 
     return sign_in
+
+
+@pytest.fixture(scope="package")
+def shown(house) -> dict[str, str]:
+    """UUIDs of a finished video, a refused one and an extension."""
+    visitor = house.visitor()
+    ready = visitor.submit(prompt="A heron over still water")
+    refused = visitor.submit(prompt="A crowd [refuse]")
+    child = None
+    visitor.wait_until_saved(ready)
+    visitor.wait_for(refused, "failed")
+    video_id = house.python(
+        f"from videos.models import Generation\nprint(Generation.objects.get(uuid={ready!r}).video_id)"
+    )
+    child = visitor.submit(action="extend", video_id=video_id, prompt="It lands")
+    visitor.wait_until_saved(child)
+    return {"ready": ready, "refused": refused, "child": child}

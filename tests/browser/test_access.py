@@ -28,23 +28,6 @@ def violations(page) -> list[str]:
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
-@pytest.fixture(scope="package")
-def shown(house) -> dict[str, str]:
-    """A video in each of the states a page can stand in for a while."""
-    visitor = house.visitor()
-    ready = visitor.submit(prompt="A heron over still water")
-    refused = visitor.submit(prompt="A crowd [refuse]")
-    child = None
-    visitor.wait_until_saved(ready)
-    visitor.wait_for(refused, "failed")
-    video_id = house.python(
-        f"from videos.models import Generation\nprint(Generation.objects.get(uuid={ready!r}).video_id)"
-    )
-    child = visitor.submit(action="extend", video_id=video_id, prompt="It lands")
-    visitor.wait_until_saved(child)
-    return {"ready": ready, "refused": refused, "child": child}
-
-
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
 def test_no_page_has_an_axe_violation(house, shown, sign_in, scheme, viewport):

@@ -82,8 +82,8 @@ def test_nothing_shifts_while_it_loads_and_scrolls(full_house, sign_in, width):
     assert shifted < 0.02, "\n".join(page.evaluate("window.shifted"))
 
 
-def test_a_slow_browser_draws_no_half_wall(full_house, sign_in):
-    """Half of its last row would fill the width, and move when the other half is there."""
+def test_a_slow_browser_draws_no_partial_gallery(full_house, sign_in):
+    """The last row of a partial gallery fills the width, and shifts when more videos arrive."""
     page = sign_in(full_house, "ada", first_visit=True, viewport={"width": 1440, "height": 900})
     page.mouse.move(0, 0)
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 8})

@@ -1,4 +1,4 @@
-"""Downloads whose connection breaks: the browser asks for the rest by itself, and has the whole file in the end."""
+"""Interrupted downloads: the browser requests the rest of the file and ends with all of it."""
 
 import socket
 import threading
@@ -19,8 +19,8 @@ CLICK = """(address) => {
 }"""
 
 
-class Line:
-    """A network in front of a port that breaks the first download after some megabytes."""
+class Relay:
+    """A TCP relay to a port. It closes the first download after CUT_AFTER bytes."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -74,23 +74,23 @@ def web(tmp_path_factory):
 @pytest.mark.parametrize("whose", ["member", "guest"])
 def test_a_download_that_breaks_is_resumed_to_the_last_byte(web, browser, whose):
     port, filled = web
-    line = Line(port)
+    relay = Relay(port)
     context = browser.new_context()
     try:
         path, letter = f"/generations/{filled.uuids[0]}/video", b"A"
         if whose == "member":
             pairs = [pair.split("=", 1) for pair in filled.cookies.split("; ")]
-            context.add_cookies([{"name": name, "value": value, "url": line.url} for name, value in pairs])
+            context.add_cookies([{"name": name, "value": value, "url": relay.url} for name, value in pairs])
         else:
             path, letter = filled.guest, b"D"
         page = context.new_page()
-        page.goto(f"{line.url}/robots.txt")
+        page.goto(f"{relay.url}/robots.txt")
         with page.expect_download(timeout=30_000) as download:
             page.evaluate(CLICK, f"{path}?download=1")
         content = Path(download.value.path()).read_bytes()
     finally:
         context.close()
-        line.close()
+        relay.close()
     assert content == letter * (20 * MB - 8) + b"the end."
-    first, second = line.asked
+    first, second = relay.asked
     assert "Range: bytes=" not in first and "Range: bytes=" in second

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ..installation import PASSWORD
-from .test_access import NARROW, WIDE, shown, violations  # noqa: F401
+from .test_access import NARROW, WIDE, violations
 from .test_walks import a_frame, press
 
 LONG = "A lighthouse in a storm, waves over the rocks, slow push in, salt on the lens. " * 8
@@ -80,7 +80,7 @@ def test_a_draft_is_one_member_s_and_ends_with_the_session(house, sign_in):
     assert not [draft for draft in drafts if "Ben's own" in draft]
 
 
-def test_an_extension_being_written_survives_a_reload(house, shown, sign_in):  # noqa: F811
+def test_an_extension_being_written_survives_a_reload(house, shown, sign_in):
     page = sign_in(house, "ada")
     page.goto(f"{house.url}/generations/{shown['ready']}/extend/")
     prompt(page).fill("And then the heron flies")
@@ -95,7 +95,7 @@ def test_an_extension_being_written_survives_a_reload(house, shown, sign_in):  #
     expect(prompt(page)).to_have_value("And then the heron flies")
 
 
-def test_what_was_sent_is_there_to_go_on_from_but_for_the_video_it_extended(house, shown, sign_in):  # noqa: F811
+def test_what_was_sent_is_there_to_go_on_from_but_for_the_video_it_extended(house, shown, sign_in):
     page = sign_in(house, "ada")
     page.goto(f"{house.url}/generations/{shown['ready']}/extend/")
     prompt(page).fill("It dives")
@@ -106,7 +106,7 @@ def test_what_was_sent_is_there_to_go_on_from_but_for_the_video_it_extended(hous
     expect(page.locator(".source")).to_have_count(0)
 
 
-def test_what_a_card_puts_into_the_form_can_be_undone(house, shown, sign_in):  # noqa: F811
+def test_what_a_card_puts_into_the_form_can_be_undone(house, shown, sign_in):
     page = sign_in(house, "ada")
     prompt(page).fill("My draft")
     page.get_by_role("radio", name="21:9").check(force=True)
@@ -128,7 +128,7 @@ def test_what_a_card_puts_into_the_form_can_be_undone(house, shown, sign_in):  #
     expect(page.get_by_role("radio", name="Text")).to_be_checked()
 
 
-def test_a_form_the_server_set_up_goes_before_the_draft_and_can_be_undone(house, shown, sign_in):  # noqa: F811
+def test_a_form_the_server_set_up_goes_before_the_draft_and_can_be_undone(house, shown, sign_in):
     page = sign_in(house, "ada")
     prompt(page).fill("My draft")
     page.wait_for_timeout(400)
@@ -213,7 +213,7 @@ def test_the_code_follows_what_is_typed(house, sign_in):
     expect(button).to_be_focused()
 
 
-def test_without_script_the_code_earlier_prompts_and_clips_are_pages(house, shown, sign_in):  # noqa: F811
+def test_without_script_the_code_earlier_prompts_and_clips_are_pages(house, shown, sign_in):
     page = sign_in(house, "ada", java_script_enabled=False)
     prompt(page).fill("By hand")
     page.locator("#composer").get_by_role("button", name="Code").click()
@@ -285,7 +285,7 @@ def test_a_picture_is_pasted_onto_the_tile_under_the_pointer_and_never_while_typ
     expect(kept(page, "start")).to_have_value("")
 
 
-def test_a_picture_comes_from_a_clip_of_the_gallery(house, shown, sign_in):  # noqa: F811
+def test_a_picture_comes_from_a_clip_of_the_gallery(house, shown, sign_in):
     page = sign_in(house, "ada")
     prompt(page).fill("My draft")
     mode(page, "Frames")

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from .test_access import shown  # noqa: F401
 from .test_walks import a_frame, card, press
 
 UUID = re.compile("^[0-9a-f-]{36}$")
@@ -273,7 +272,7 @@ def test_earlier_prompts_that_cannot_be_fetched_are_said_and_the_prompt_is_kept(
     expect(prompt(page)).to_have_value("Half a thought")
 
 
-def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, sign_in):  # noqa: F811
+def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, sign_in):
     page = sign_in(house, "ada")
     frames(page)
     link_of = card(page, shown["ready"]).locator(".card-link")
@@ -306,7 +305,7 @@ def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, 
     expect(link_of).to_be_focused()
 
 
-def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(house, shown, sign_in):  # noqa: F811
+def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(house, shown, sign_in):
     page = sign_in(house, "ada")
     on_the_way = []
     page.route(re.compile(r"/clip-picker[^/]*\.js$"), lambda route: on_the_way.append(route))
@@ -337,7 +336,7 @@ def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(house, si
     expect(account).to_be_focused()
 
 
-def test_escape_closes_one_thing_at_a_time(house, shown, sign_in):  # noqa: F811
+def test_escape_closes_one_thing_at_a_time(house, shown, sign_in):
     page = sign_in(house, "ada", viewport={"width": 390, "height": 844})
     new = page.get_by_role("link", name="New video")
     new.click()

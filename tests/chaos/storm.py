@@ -181,7 +181,7 @@ class Storm:
                 watchers.append(self._thread(self._watch, kill))
                 watchers[-1].start()
             elif len(plan) < 2 * number:
-                plan.append((what, during_a_post))  # its victim ended by itself; later there will be another
+                plan.append((what, during_a_post))  # the target exited before the kill: repeat it later
         for watcher in watchers:
             watcher.join()
 

@@ -109,7 +109,7 @@ def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, mo
         polling.ask()
     assert raised.group_contains(ValueError, match="a fault of ours")
     [fault] = raised.value.exceptions
-    assert fault.__notes__ == [f"It is about generation {bad.uuid}."]
+    assert fault.__notes__ == [f"Generation {bad.uuid}."]
     assert (state(bad), state(good)) == ("processing", "completed")
     assert Generation.objects.get(pk=bad.pk).ask_at > timezone.now()
 

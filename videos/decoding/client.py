@@ -1,4 +1,4 @@
-"""Have foreign files decoded in a process of its own, at most two at a time on a data directory."""
+"""Run the decoding process for untrusted files: at most two at a time per data directory."""
 
 import errno
 import json

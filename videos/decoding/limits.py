@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 OPEN_FILES = 64
-NICENESS = 5  # pages come first; at 10 a busy machine would let a file wait for longer than its time
+NICENESS = 5  # pages come first; at 10, files exceeded their time limit on a busy machine
 OUT_OF_MEMORY = 70  # exit status
 
 
@@ -18,7 +18,7 @@ def apply(memory: int, cpu: int, seconds: float) -> None:
     with suppress(OSError):  # not on macOS
         Path("/proc/self/oom_score_adj").write_text("1000")
     os.nice(NICENESS)
-    # The product ends it too, but may itself be gone by then.
+    # Ends the process even if the product, which also enforces the deadline, has exited.
     for number in (signal.SIGALRM, signal.SIGXCPU):  # whatever was inherited
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGALRM, signal.SIGXCPU))

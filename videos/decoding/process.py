@@ -17,7 +17,7 @@ Operation = Callable[..., tuple[dict[str, Any], list[bytes]]]
 
 
 def run(operations: Mapping[str, Operation]) -> None:
-    """Limit this process, and do with its standard input what the command line says."""
+    """Set the limits, then run the operation named on the command line with standard input as its file."""
     name, parameters = sys.argv[1], json.loads(sys.argv[2])
     limits.apply(**parameters.pop("limits"))
     with open(0, "rb", closefd=False) as file:

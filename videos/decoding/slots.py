@@ -1,7 +1,7 @@
-"""The two slots in which foreign files are decoded, of all processes on a data directory together.
+"""The two decoding slots that all processes on a data directory share.
 
-Each is a file under `flock`. The decoding process inherits its descriptor, so that the slot is free as soon as that
-process has ended and not before, even if the product's process ends first.
+Each is a file locked with `flock`. The decoding process inherits its descriptor, so the slot stays taken until that
+process has exited, even if the process that started it exits first.
 """
 
 import fcntl

@@ -22,7 +22,7 @@ ASK_FOR = 10.0  # seconds of one tick; a provider that hangs must not keep the r
 BATCH = 50  # ids in one look-up; the contract's recommended most
 ROWS_AT_ONCE = 2000
 AGAIN_AT_MOST = 60.0  # seconds until a provider is asked again that has not answered
-FAULT_AGAIN = 4.0  # seconds until a row is looked up again whose news cannot be recorded
+FAULT_AGAIN = 4.0  # seconds until the next look-up of a row whose result raised an error
 # Look-ups after which a task that only a callback named, and that its provider does not know, is no task of ours.
 UNKNOWN_AFTER = 3
 
@@ -32,7 +32,7 @@ Answer = dict[str, provider.Result] | provider.ProviderError
 def ask() -> int:
     """Look up the tasks whose news is due, a batch of each token at a time; return how many rows that were.
 
-    Raises django.db.Error while the database does not work, and at the end an ExceptionGroup of what failed by row.
+    Raises django.db.Error while the database does not work, and at the end an ExceptionGroup of errors in single rows.
     """
     Generation.objects.resume_look_ups()
     due: dict[ApiToken, list[Generation]] = defaultdict(list)
@@ -55,7 +55,7 @@ def ask() -> int:
                 failures += _take_in(batch, answer)
         due = {token: rows for token, rows in due.items() if rows}
     if failures:
-        raise ExceptionGroup("what look-ups brought cannot be recorded", failures)
+        raise ExceptionGroup("results of look-ups could not be recorded", failures)
     return asked
 
 
@@ -90,7 +90,7 @@ def _put_off(token: ApiToken, error: provider.ProviderError) -> None:
 
 
 def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> list[Exception]:
-    """Record what is new; return what failed, each with its row: one that fails does not delay the others."""
+    """Record the results; return the errors, so that one row does not delay the others."""
     failures = []
     for generation in batch:
         try:
@@ -98,9 +98,9 @@ def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> li
         except Exception as error:
             if problem_of(error):
                 raise
-            error.add_note(f"It is about generation {generation.uuid}.")
+            error.add_note(f"Generation {generation.uuid}.")
             failures.append(error)
-            # Within the next rounds, so that the fault is shown for as long as it lasts.
+            # Soon enough that each round reports the error while it lasts.
             Generation.objects.filter(pk=generation.pk).put_off(FAULT_AGAIN)
     return failures
 

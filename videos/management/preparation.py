@@ -44,5 +44,5 @@ def _sources() -> Iterator[Path]:
     # The folders too: theirs is the time at which a file was removed.
     yield from (static, *static.rglob("*"))
     yield settings.BASE_DIR / "lumaweb/settings.py"
-    # Packages bring static files too: `make` touches the one when it has installed them, an update changes the other.
+    # Packages contain static files: `make` touches the first after an installation, an update changes the second.
     yield from (settings.BASE_DIR / ".venv/ready", settings.BASE_DIR / "requirements.txt")

@@ -27,7 +27,7 @@ REST = 5.0
 
 
 def is_bucket(storage) -> bool:
-    """Return whether the files of a storage are in a bucket and not on a disk of this machine."""
+    """Return whether a storage keeps its files in a bucket instead of a local folder."""
     return hasattr(storage, "link")
 
 

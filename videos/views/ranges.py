@@ -3,7 +3,7 @@ import re
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from .streams import Part, stream
+from .streams import FileSlice, stream
 
 
 def is_known(request: HttpRequest, etag: str) -> bool:
@@ -13,8 +13,9 @@ def is_known(request: HttpRequest, etag: str) -> bool:
 def ranged(request: HttpRequest, stored, headers: dict[str, str], *, from_bucket: bool) -> HttpResponseBase:
     """Answer a stored file, whole or the one range that was asked for (RFC 9110, section 14); `headers` has its ETag.
 
-    An open range is all of the rest: whoever saves a file takes a shorter answer for the end of it. Several ranges, or
-    one that cannot be read, count as none; one that lies outside is answered 416. Raises OSError and TooManyStreams.
+    An open range returns the rest of the file, as clients that resume a download take a shorter one for complete.
+    Several ranges, or a malformed one, count as none; one outside the file is answered 416. Raises OSError and
+    TooManyStreams.
     """
     file = stored.storage.open(stored.name, "rb")
     size = file.size
@@ -33,7 +34,7 @@ def ranged(request: HttpRequest, stored, headers: dict[str, str], *, from_bucket
     if request.method == "HEAD":
         file.close()
         return HttpResponse(status=status, headers=headers | {"Content-Length": str(length)})
-    return stream(Part(file, first, length), headers, status=status, from_bucket=from_bucket)
+    return stream(FileSlice(file, first, length), headers, status=status, from_bucket=from_bucket)
 
 
 def _span(header: str, size: int):

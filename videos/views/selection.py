@@ -160,7 +160,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def archive(request: HttpRequest) -> HttpResponse:
-    """All of them as one ZIP, made while it is sent: nothing of it is held in memory."""
+    """Send the selected videos as one ZIP, created while it is sent and never held in memory."""
     rows = _ticked(request)
     try:
         sizes = media.sizes([row.video_file.name for row in rows if row.is_saved])
@@ -177,7 +177,7 @@ def archive(request: HttpRequest) -> HttpResponse:
     bundle = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
     for row in saved:
         name = f"{slugify(row.prompt[:60]) or 'video'}-{row.uuid.hex[:8]}.mp4"
-        bundle.add(_pieces(row.video_file.name), name, size=sizes[row.video_file.name])
+        bundle.add(_chunks(row.video_file.name), name, size=sizes[row.video_file.name])
     if left_out := [row for row in rows if row not in saved]:
         lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
         bundle.add("\n".join(["Not saved here, and so not in this archive:", *lines, ""]).encode(), NOT_IN_IT)
@@ -186,16 +186,16 @@ def archive(request: HttpRequest) -> HttpResponse:
         "Content-Type": "application/zip",
         "Content-Disposition": f'attachment; filename="lumaweb-{stamp}.zip"',
     }
-    pieces = streams.Pieces(iter(bundle), len(bundle))
+    content = streams.GeneratedFile(iter(bundle), len(bundle))
     try:
-        return streams.stream(pieces, headers, from_bucket=delivery.is_bucket(default_storage))
+        return streams.stream(content, headers, from_bucket=delivery.is_bucket(default_storage))
     except streams.TooManyStreams as error:
         messages.error(request, str(error))
         return redirect(previous_path(request) or "studio")
 
 
-def _pieces(name: str):
-    """Its bytes, when it is its turn. Where it is gone by then the download breaks off: its length was told."""
+def _chunks(name: str):
+    """Yield the content of a file. If it is missing, the download ends early: its length is in the headers already."""
     with default_storage.open(name, "rb") as file:
-        while piece := file.read(streams.CHUNK):
-            yield piece
+        while chunk := file.read(streams.CHUNK_SIZE):
+            yield chunk

@@ -1,7 +1,7 @@
-"""Large answers as files, which the web server sends from its event loop: no thread waits for a slow client.
+"""Send large responses as files, which the web server reads in its event loop, so that slow clients hold no threads.
 
-What has to be fetched from a bucket first would hold up the event loop. It is read in the thread of its request, for a
-few clients of a process at a time, so that the other threads stay free for pages.
+A read from a bucket would block the event loop, so the request's thread does it. Each process serves only a few such
+clients at a time, which keeps the other threads free for pages.
 """
 
 import io
@@ -11,20 +11,20 @@ from collections.abc import Iterator
 from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-CHUNK = 256 * 1024
-FROM_A_BUCKET = 2  # of the threads of a process (lumaweb/webserver/server.py)
-_slots = threading.BoundedSemaphore(FROM_A_BUCKET)
+CHUNK_SIZE = 256 * 1024
+MAX_BUCKET_STREAMS = 2  # of the threads of a process (lumaweb/webserver/server.py)
+_bucket_streams = threading.BoundedSemaphore(MAX_BUCKET_STREAMS)
 
 
 class TooManyStreams(Exception):
-    """All threads that may wait for a client are waiting; the message is for the client."""
+    """Too many clients download from the bucket; the message is a sentence for the client."""
 
     def __init__(self) -> None:
-        super().__init__("Too many downloads are under way at the moment. Nothing is lost: try again in a minute.")
+        super().__init__("Too many downloads are in progress. Try again in a minute.")
 
 
-class _Readable(io.RawIOBase):
-    """A file of known size that is only read."""
+class _ReadOnlyFile(io.RawIOBase):
+    """A read-only, seekable file of known size."""
 
     def __init__(self, size: int) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class _Readable(io.RawIOBase):
         wanted = left if size < 0 else min(size, left)
         data = self._data(wanted)
         if wanted and not data:
-            # The web server would wait for it and never stop asking.
+            # Otherwise the web server would read again without end.
             raise OSError(f"{left} bytes are missing at the end.")
         self._at += len(data)
         return data
@@ -58,8 +58,8 @@ class _Readable(io.RawIOBase):
         raise NotImplementedError
 
 
-class Part(_Readable):
-    """`size` bytes of an open file from `first` on; closing it closes the file."""
+class FileSlice(_ReadOnlyFile):
+    """A slice of an open file: `size` bytes from offset `first`. Closing the slice closes the file."""
 
     def __init__(self, file, first: int, size: int) -> None:
         super().__init__(size)
@@ -74,44 +74,44 @@ class Part(_Readable):
         super().close()
 
 
-class Pieces(_Readable):
-    """What a generator yields, `size` bytes in all. It can be read once; only the last piece again."""
+class GeneratedFile(_ReadOnlyFile):
+    """A file of `size` bytes made from a generator. Only the last chunk can be read a second time."""
 
-    def __init__(self, pieces: Iterator[bytes], size: int) -> None:
+    def __init__(self, chunks: Iterator[bytes], size: int) -> None:
         super().__init__(size)
-        self._pieces, self._kept, self._kept_at = pieces, b"", 0
+        self._chunks, self._last, self._last_at = chunks, b"", 0
 
     def _data(self, size: int) -> bytes:
-        if self._at < self._kept_at:
-            raise OSError("What was sent already cannot be read again.")
-        while self._kept_at + len(self._kept) <= self._at:
-            self._kept_at += len(self._kept)
-            self._kept = next(self._pieces, b"")
-            if not self._kept:
+        if self._at < self._last_at:
+            raise OSError("Only the last chunk can be read again.")
+        while self._last_at + len(self._last) <= self._at:
+            self._last_at += len(self._last)
+            self._last = next(self._chunks, b"")
+            if not self._last:
                 break
-        start = self._at - self._kept_at
-        return self._kept[start : start + size]
+        start = self._at - self._last_at
+        return self._last[start : start + size]
 
     def close(self) -> None:
-        close = getattr(self._pieces, "close", None)
+        close = getattr(self._chunks, "close", None)
         if close:
             close()
         super().close()
 
 
-def stream(file: _Readable, headers: dict[str, str], *, status: int = 200, from_bucket: bool) -> HttpResponseBase:
-    """Answer a file and close it at the end; raise TooManyStreams if it would hold a thread too many."""
+def stream(file: _ReadOnlyFile, headers: dict[str, str], *, status: int = 200, from_bucket: bool) -> HttpResponseBase:
+    """Return a response that sends a file and closes it; raise TooManyStreams at the limit for files in a bucket."""
     if not from_bucket:
         others = {name: value for name, value in headers.items() if name != "Content-Type"}
         # FileResponse guesses the type unless it is given apart from the other headers.
         response = FileResponse(file, status=status, content_type=headers["Content-Type"], headers=others)
-        response.block_size = CHUNK
+        response.block_size = CHUNK_SIZE
         return response
-    if not _slots.acquire(blocking=False):
+    if not _bucket_streams.acquire(blocking=False):
         file.close()
         raise TooManyStreams
     length = {"Content-Length": str(file.seek(0, io.SEEK_END))}
     file.seek(0)
-    response = StreamingHttpResponse(iter(lambda: file.read(CHUNK), b""), status=status, headers=headers | length)
-    response._resource_closers += [file.close, _slots.release]
+    response = StreamingHttpResponse(iter(lambda: file.read(CHUNK_SIZE), b""), status=status, headers=headers | length)
+    response._resource_closers += [file.close, _bucket_streams.release]
     return response

@@ -187,7 +187,7 @@ def table(request: HttpRequest) -> HttpResponse:
 
 
 def _written(rows) -> BinaryIO:
-    """Write the rows to a temporary file, so that no thread waits for whoever reads them slowly."""
+    """Write the rows to a temporary file, so that a slow client holds no thread."""
     lines = io.TextIOWrapper(TemporaryFile(), encoding="utf-8", newline="")  # noqa: SIM115  the response closes it
     csv.writer(lines).writerows([_plain(cell) for cell in row] for row in rows)
     lines.flush()

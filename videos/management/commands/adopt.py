@@ -1,11 +1,11 @@
 from django.core.management.base import CommandError
 
 from videos.jobs import adopt
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 from videos.models import Member
 
 
-class Command(HoldingCommand):
+class Command(LockedCommand):
     help = "Take a video the provider already has into the history, once, by its task id."
 
     def add_arguments(self, parser) -> None:

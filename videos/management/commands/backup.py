@@ -7,10 +7,10 @@ from django.utils import timezone
 
 from lumaweb.ending import undone_on_sigterm
 from videos import backup
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 
 
-class Command(HoldingCommand):
+class Command(LockedCommand):
     help = "Write one archive of the database and, unless told otherwise, all media. Safe while everything runs."
 
     def add_arguments(self, parser) -> None:

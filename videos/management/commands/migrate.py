@@ -7,13 +7,13 @@ from django.core.management.commands import migrate
 from django.db import connections
 
 from lumaweb import permissions
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 
 # Any number that no other program on this database uses for the same.
 LOCK = 0x6C756D61
 
 
-class Command(HoldingCommand, migrate.Command):
+class Command(LockedCommand, migrate.Command):
     """Django's migrate, one at a time: machines that start together would make the same tables twice."""
 
     def handle(self, *args, **options) -> None:

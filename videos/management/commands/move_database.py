@@ -5,10 +5,10 @@ from django.core.management.base import CommandError
 from django.db import DatabaseError
 
 from videos import crossing
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 
 
-class Command(HoldingCommand):
+class Command(LockedCommand):
     help = (
         "Copy a stopped installation's SQLite database into the new, empty PostgreSQL database that DATABASE_URL "
         "names. What waits to be sent is held in both until an admin releases it; everybody signs in once more. All "

@@ -4,11 +4,11 @@ from django.core.management.base import CommandError
 
 from lumaweb.ending import undone_on_sigterm
 from videos import moving
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 from videos.models import Generation
 
 
-class Command(HoldingCommand):
+class Command(LockedCommand):
     help = (
         "Copy the media of a stopped installation into the bucket (LUMAWEB_S3_BUCKET), or back into the folder, and "
         "compare each by its SHA-256. What waits to be sent is held. Can be stopped and run again; what is copied "

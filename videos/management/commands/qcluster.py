@@ -1,22 +1,22 @@
-"""django-q2's command, with what is loaded shared between its processes."""
+"""Override django-q2's command to share memory between its processes."""
 
 import gc
 
-from django_q.management.commands.qcluster import Command as Cluster
+from django_q.management.commands.qcluster import Command as QClusterCommand
 
 from videos import tasks
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 
-# Loaded here, once, and not in each of the workers that run them.
+# Imported before the fork, so that the workers share it.
 __all__ = ["Command", "tasks"]
 
 
-class Command(HoldingCommand, Cluster):
-    # `serve` has made the checks; they load every page and form, which a process without pages has no use for.
+class Command(LockedCommand, QClusterCommand):
+    # `serve` runs the checks; they import every view.
     requires_system_checks = ()
 
     def handle(self, *args, **options) -> None:
-        # A cluster forks five times. A garbage collection would write to each object, and so copy all of them.
+        # A garbage collection would write to every object and copy the pages that the forked processes share.
         gc.collect()
         gc.freeze()
         super().handle(*args, **options)

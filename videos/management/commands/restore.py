@@ -4,10 +4,10 @@ from django.core.management.base import CommandError
 
 from lumaweb.ending import undone_on_sigterm
 from videos import backup
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 
 
-class Command(HoldingCommand):
+class Command(LockedCommand):
     help = (
         "Bring an archive that `backup` wrote into an installation that is stopped and empty: no members, and no media "
         "unless the archive has none. What waited to be sent is held until an admin releases it. There is no switch to "

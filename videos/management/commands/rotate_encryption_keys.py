@@ -6,12 +6,12 @@ from pathlib import Path
 from django.conf import settings
 from django.core.management.base import CommandError
 
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 from videos.models import ApiToken, Change, Heartbeat
 from videos.models.token import TokenUnreadable
 
 
-class Command(HoldingCommand):
+class Command(LockedCommand):
     help = (
         "Encrypt every stored API token with the newest of the encryption keys, so that the older ones can be removed. "
         "Safe while everything runs, as long as every process knows all the keys."

@@ -12,7 +12,7 @@ from lumaweb.storage_errors import problem_of
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.jobs.steps import Step, StepRunner
 from videos.jobs.watch import Watch
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 from videos.models import Lease
 
 logger = logging.getLogger(__name__)
@@ -24,8 +24,8 @@ LEASE = 20.0  # seconds: how long a dead ticker keeps the others waiting
 RENEW_EVERY = 4.0
 
 
-class Command(HoldingCommand):
-    # `serve` has made the checks; they load every page and form, which a process without pages has no use for.
+class Command(LockedCommand):
+    # `serve` runs the checks; they import every view.
     requires_system_checks = ()
     help = "The ticker: look up results, search for videos in doubt, repair what was left behind, stamp heartbeats."
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from videos import media
 from videos.decoding.client import check_video
 from videos.decoding.errors import Busy, NotAVideo
-from videos.management.holding import HoldingCommand
+from videos.management.locked import LockedCommand
 from videos.models import Frame, Generation
 from videos.models.rows import in_pieces
 
@@ -20,7 +20,7 @@ BATCH = 500
 YOUNG = timedelta(hours=1)
 
 
-class Command(HoldingCommand):
+class Command(LockedCommand):
     help = (
         "Read every saved file again: compare videos with their SHA-256 and check that they are whole, look whether "
         "the other files are there, then look for files nobody names. Ends with 1 where anything is wrong."

@@ -1,12 +1,12 @@
-"""Commands that work on the data of an installation."""
+"""A base class for commands that read or change an installation's data."""
 
 from django.core.management.base import BaseCommand
 
 from lumaweb import data_lock
 
 
-class HoldingCommand(BaseCommand):
-    """A command that holds the data directory with the installation it belongs to; another one's is refused."""
+class LockedCommand(BaseCommand):
+    """Hold the shared lock on the data directory. Raises ImproperlyConfigured if another installation holds it."""
 
     def execute(self, *args, **options) -> str | None:
         with data_lock.shared():

@@ -1,4 +1,4 @@
-"""What pages, health checks and callbacks take, quiet and while clients neither send nor read."""
+"""Measure pages, health checks and callbacks, first alone and then beside clients that neither send nor read."""
 
 import itertools
 
