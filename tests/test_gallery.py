@@ -197,12 +197,14 @@ def test_a_page_asks_the_database_as_often_with_many_videos_as_with_few(client, 
     parent = a_generation(ada, state="completed", archive="saved")
     client.get(path)  # what is asked once by each process
 
-    def queries() -> int:
-        client.get(path)  # what is asked or noted once in a while, which may just have passed
+    def queries_once() -> int:
         caches["cards"].clear()
         with CaptureQueriesContext(connection) as seen:
             assert client.get(path).status_code == 200
         return len(seen)
+
+    def queries() -> int:
+        return min(queries_once() for _ in range(3))  # without the queries that a request makes every few seconds
 
     def one_of_each() -> None:
         for member, state in product((ada, ben), ("queued", "processing", "completed", "failed", "unconfirmed")):
