@@ -8,12 +8,12 @@ import sys
 import threading
 import time
 
+from .backend import Backend
 from .control import Control
 from .ledger import Ledger
 from .options import read_options
 from .records import read_records
 from .server import SandboxServer
-from .studio import Studio
 
 STOP_AT_MOST = 2.5  # seconds
 
@@ -23,8 +23,8 @@ def main() -> None:
     if options.change:
         try:
             Control(options.control_file).change(options.change)
-        except ValueError as wrong:
-            sys.exit(f"--control: {wrong}")
+        except ValueError as error:
+            sys.exit(f"--control: {error}")
         return
     ledger = Ledger(options.data / "ledger.sqlite3")
     if options.show_ledger:
@@ -34,10 +34,10 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="sandbox: %(message)s")
     try:
         server = SandboxServer(options.port)
-    except OSError as wrong:
-        sys.exit(f"The sandbox provider cannot listen on port {options.port}: {wrong.strerror}. Set SANDBOX_PORT.")
-    studio = server.studio = Studio(options, ledger, server.base_url)
-    studio.take_up()
+    except OSError as error:
+        sys.exit(f"The sandbox provider cannot listen on port {options.port}: {error.strerror}. Set SANDBOX_PORT.")
+    backend = server.backend = Backend(options, ledger, server.base_url)
+    backend.take_up()
     # A list, not an Event: a handler that runs while the main thread is inside Event.wait may never get its lock.
     told: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
@@ -53,7 +53,7 @@ def main() -> None:
     last_word.daemon = True
     last_word.start()
     server.close_listener()
-    studio.stop()
+    backend.stop()
     ledger.close()
     logging.shutdown()
     os._exit(0)  # held connections and callbacks on their way have threads that would keep us for minutes

@@ -4,9 +4,9 @@ import hashlib
 import re
 from dataclasses import dataclass
 
+from .contract import ApiError, too_many_requests
 from .control import Control
 from .ledger import Ledger
-from .wire import Refusal, too_many_requests
 
 SERVED = re.compile(r"sandbox(-.+)?")
 USED_UP, LIMITED, REVOKED_LATER = "sandbox-used-up", "sandbox-limited", "sandbox-revoked-later"
@@ -25,7 +25,7 @@ class Account:
     def require_first(self, ledger: Ledger) -> None:
         """Refuse a token that serves one request, if there was one."""
         if self.token == REVOKED_LATER and ledger.has_tasks(self.hash):
-            raise Refusal(401, "invalid_token", "the token has been revoked")
+            raise ApiError(401, "invalid_token", "the token has been revoked")
 
     @property
     def is_used_up(self) -> bool:
@@ -33,21 +33,21 @@ class Account:
 
 
 def bearer(authorization: str) -> str:
-    """Read the token out of an Authorization header; Refusal when there is none."""
+    """Read the token out of an Authorization header; ApiError when there is none."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise Refusal(401, "no_token", "an Authorization header with a Bearer token is required")
+        raise ApiError(401, "no_token", "an Authorization header with a Bearer token is required")
     return token.strip()
 
 
 def authenticate(authorization: str, ledger: Ledger, control: Control) -> Account:
-    """Return the account of an API token; Refusal when the token may not call at all."""
+    """Return the account of an API token; ApiError when the token may not call at all."""
     token = bearer(authorization)
     if not SERVED.fullmatch(token):
-        raise Refusal(401, "invalid_token", "the token is not valid")
+        raise ApiError(401, "invalid_token", "the token is not valid")
     account = Account(token)
     if control.is_revoked(token):
-        raise Refusal(401, "invalid_token", "the token has been revoked")
+        raise ApiError(401, "invalid_token", "the token has been revoked")
     account.require_first(ledger)
     if token == LIMITED:
         raise too_many_requests()

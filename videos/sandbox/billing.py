@@ -6,10 +6,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from .accounts import USED_UP, Account, bearer
-from .exchange import Exchange
+from .contract import ApiError, bad_request
+from .http_handler import RequestHandler
 from .ledger import Task
 from .lookups import stable_id
-from .wire import Refusal, bad_request
 
 APPLICATIONS, USAGE = "/api/v1/applications", "/api/v1/usage/apis"
 PREFIX = "platform-"
@@ -18,32 +18,32 @@ PRICE = 3.68  # credits for one video; only success is charged
 USUAL_PAGE, LARGEST_PAGE = 20, 100
 
 
-def send_billing(exchange: Exchange) -> None:
-    """Answer one GET of the account's pages; Refusal 401 without a platform token."""
-    account = _platform_account(bearer(exchange.headers.get("Authorization", "")))
-    query = {name: values[-1] for name, values in parse_qs(urlsplit(exchange.path).query).items()}
-    if exchange.route == APPLICATIONS:
-        exchange.answer(200, {"count": 1, "items": [_application(exchange, account)]})
+def send_billing(handler: RequestHandler) -> None:
+    """Answer one GET of the account's pages; ApiError 401 without a platform token."""
+    account = _platform_account(bearer(handler.headers.get("Authorization", "")))
+    query = {name: values[-1] for name, values in parse_qs(urlsplit(handler.path).query).items()}
+    if handler.route == APPLICATIONS:
+        handler.answer(200, {"count": 1, "items": [_application(handler, account)]})
         return
-    tasks, total = exchange.studio.ledger.finished_of(
+    tasks, total = handler.backend.ledger.finished_of(
         account.hash,
         trace_id=query.get("trace_id", ""),
         limit=min(LARGEST_PAGE, _count(query, "limit", USUAL_PAGE)),
         offset=_count(query, "offset", 0),
     )
-    exchange.answer(200, {"count": total, "items": [_usage(task) for task in tasks]})
+    handler.answer(200, {"count": total, "items": [_usage(task) for task in tasks]})
 
 
 def _platform_account(token: str) -> Account:
     """Return the account that `platform-NAME` may read: NAME, or sandbox-NAME where that is no account."""
     name = token.removeprefix(PREFIX)
     if name in ("", token):
-        raise Refusal(401, "invalid_token", "a platform token is required")
+        raise ApiError(401, "invalid_token", "a platform token is required")
     return Account(name if name == "sandbox" or name.startswith("sandbox-") else f"sandbox-{name}")
 
 
-def _application(exchange: Exchange, account: Account) -> dict[str, Any]:
-    spent = round(exchange.studio.ledger.successes_of(account.hash) * PRICE, 2)
+def _application(handler: RequestHandler, account: Account) -> dict[str, Any]:
+    spent = round(handler.backend.ledger.successes_of(account.hash) * PRICE, 2)
     return {
         "id": stable_id("application", account.hash),
         "type": "Usage",

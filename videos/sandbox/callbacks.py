@@ -11,10 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .agenda import Agenda
-from .fetch import post_json
+from .canned_responses import find_canned_response
+from .http_client import post_json
 from .ledger import Ledger, Task
-from .replies import find_reply
+from .scheduler import Scheduler
 
 # Seconds from a failed attempt to the next one, as documented; the last failure ends the delivery.
 RETRY_AFTER = (60.0, 300.0, 1800.0, 7200.0, 21600.0)
@@ -25,11 +25,11 @@ log = logging.getLogger(__name__)
 Result = dict[str, Any]
 
 
-class Deliveries:
+class CallbackSender:
     """Sends callbacks in threads of its own. hurry shortens the documented pauses: 1 keeps them."""
 
-    def __init__(self, ledger: Ledger, agenda: Agenda, base_url: str, hurry: float):
-        self._ledger, self._agenda, self._base_url, self._hurry = ledger, agenda, base_url, hurry
+    def __init__(self, ledger: Ledger, scheduler: Scheduler, base_url: str, hurry: float):
+        self._ledger, self._scheduler, self._base_url, self._hurry = ledger, scheduler, base_url, hurry
         self._postmen = ThreadPoolExecutor(32, "postman")
 
     def deliver(self, task: Task, result: Callable[[], Result], attempted: Callable[[], None]) -> None:
@@ -44,7 +44,7 @@ class Deliveries:
         made, last = self._ledger.attempts(task.id)
         late = LATE_SECONDS if "late" in task.faults else 0.0
         due = last + self._pause(made) if made else (task.finished_at or 0.0) + late
-        self._agenda.at(due, lambda: self._submit(self._first, task, result, made, attempted))
+        self._scheduler.call_at(due, lambda: self._submit(self._first, task, result, made, attempted))
 
     def hint(self, task: Task, body: Result) -> None:
         """Send one callback that is not the result, and never again."""
@@ -64,10 +64,10 @@ class Deliveries:
         if self._attempt(task, body, "callback"):
             if "twice" in task.faults:
                 duplicate = time.time() + DUPLICATE_AFTER
-                self._agenda.at(duplicate, lambda: self._submit(self._attempt, task, body, "duplicate"))
+                self._scheduler.call_at(duplicate, lambda: self._submit(self._attempt, task, body, "duplicate"))
         elif made < len(RETRY_AFTER):
             due = time.time() + self._pause(made + 1)
-            self._agenda.at(due, lambda: self._submit(self._try, task, body, made + 1))
+            self._scheduler.call_at(due, lambda: self._submit(self._try, task, body, made + 1))
             return
         self._ledger.delivered(task.id)
 
@@ -106,7 +106,7 @@ class Deliveries:
 
     def _answer_is_certain(self, task: Task) -> bool:
         """Whether the caller knows the task by its answer, or surely will."""
-        comes = "early" in task.faults and not task.faults & OTHER_ANSWERS and not find_reply(task.faults)
+        comes = "early" in task.faults and not task.faults & OTHER_ANSWERS and not find_canned_response(task.faults)
         return comes or self._ledger.was_answered(task.id)
 
     def _submit(self, work: Callable[..., Any], *given: Any) -> None:

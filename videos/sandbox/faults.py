@@ -2,7 +2,7 @@
 
 import random
 
-from .replies import ANSWER_MARK, BEFORE, IN_DOUBT, REFUSED
+from .canned_responses import AMBIGUOUS, ANSWER_MARK, BEFORE, REFUSED
 
 TASKS = {
     "fail": "the task ends as failed with api_error",
@@ -59,7 +59,7 @@ UPLOADS = {
 BY_CHANCE_ONLY = LOOKUPS | LISTING | UPLOADS
 SECTIONS = {
     "not accepted": {name: reply.text for name, reply in REFUSED.items()},
-    "accepted, or by chance half of them not": {name: reply.text for name, reply in IN_DOUBT.items()},
+    "accepted, or by chance half of them not": {name: reply.text for name, reply in AMBIGUOUS.items()},
     "the answer": ANSWERS,
     "the task": TASKS,
     "the callback": CALLBACKS,
@@ -92,7 +92,7 @@ def draw_faults(prompt: str, chances: dict[str, float], rng: random.Random) -> f
     for name, chance in chances.items():
         if name in happening or name in BY_CHANCE_ONLY or rng.random() >= chance:
             continue
-        happening.add(name + BEFORE if name in IN_DOUBT and rng.random() < 0.5 else name)
+        happening.add(name + BEFORE if name in AMBIGUOUS and rng.random() < 0.5 else name)
     return frozenset(happening)
 
 

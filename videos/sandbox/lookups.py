@@ -5,11 +5,11 @@ import re
 import uuid
 from typing import Any
 
-from .exchange import Exchange
+from .backend import Backend
+from .contract import ApiError, bad_request, too_many_requests
+from .http_handler import RequestHandler
 from .ledger import Task
 from .results import running, shown_while_running
-from .studio import Studio
-from .wire import Refusal, bad_request, too_many_requests
 
 LARGEST_BATCH = 500
 USUAL_PAGE = 20
@@ -17,33 +17,33 @@ TASK_ID = re.compile(r"[0-9a-fA-F-]{36}")
 Payload = dict[str, Any]
 
 
-def look_up(exchange: Exchange, payload: Payload, token_hash: str) -> None:
-    """Answer by `action`, which may be left out; null means absent. Refusal for everything else."""
-    studio = exchange.studio
-    if fault := studio.draw_lookup_fault():
-        return _fail(exchange, fault)
+def look_up(handler: RequestHandler, payload: Payload, token_hash: str) -> None:
+    """Answer by `action`, which may be left out; null means absent. ApiError for everything else."""
+    backend = handler.backend
+    if fault := backend.draw_lookup_fault():
+        return _fail(handler, fault)
     sent = {name: value for name, value in payload.items() if value is not None}
     match sent.get("action") or ("retrieve_batch" if "ids" in sent else "retrieve"):
         case "retrieve":
-            found = _find(studio, [_task_id(sent)], token_hash)
-            exchange.answer(200, describe(studio, found[0], with_data=True) if found else {})
+            found = _find(backend, [_task_id(sent)], token_hash)
+            handler.answer(200, describe(backend, found[0], with_data=True) if found else {})
         case "retrieve_batch" if "ids" in sent:
-            items = [describe(studio, task) for task in _find(studio, _ids(sent), token_hash)]
-            exchange.answer(200, {"items": items, "count": len(items)})
-        case "retrieve_batch" if not studio.draw_listing_fault():
-            tasks, total = _list(studio, sent, token_hash)
-            exchange.answer(200, {"items": [describe(studio, task) for task in tasks], "count": total})
+            items = [describe(backend, task) for task in _find(backend, _ids(sent), token_hash)]
+            handler.answer(200, {"items": items, "count": len(items)})
+        case "retrieve_batch" if not backend.draw_listing_fault():
+            tasks, total = _list(backend, sent, token_hash)
+            handler.answer(200, {"items": [describe(backend, task) for task in tasks], "count": total})
         case "delete":
             task_id = _task_id(sent)
-            if not _find(studio, [task_id], token_hash):
-                raise Refusal(404, "task_not_found", f"there is no task {task_id}")
-            studio.delete(task_id)
-            exchange.answer(200, {"id": task_id, "deleted": True})
+            if not _find(backend, [task_id], token_hash):
+                raise ApiError(404, "task_not_found", f"there is no task {task_id}")
+            backend.delete(task_id)
+            handler.answer(200, {"id": task_id, "deleted": True})
         case action:
-            raise Refusal(400, "api_not_implemented", f"action {action!r} is not implemented")
+            raise ApiError(400, "api_not_implemented", f"action {action!r} is not implemented")
 
 
-def describe(studio: Studio, task: Task, *, with_data: bool = False) -> Payload:
+def describe(backend: Backend, task: Task, *, with_data: bool = False) -> Payload:
     """Build the contract's view of one task, with every key seen at the provider.
 
     with_data adds the copy of the response that the provider's command line client reads, always with `state`.
@@ -60,7 +60,7 @@ def describe(studio: Studio, task: Task, *, with_data: bool = False) -> Payload:
         "trace_id": task.trace_id,
         "request": {name: value for name, value in task.request.items() if name != "callback_secret"},
     }
-    result = studio.result(task)
+    result = backend.result(task)
     if result is None or task.finished_at is None:
         shown |= shown_while_running(task)
         data = {} if "bare" in task.faults else running(task)
@@ -71,30 +71,30 @@ def describe(studio: Studio, task: Task, *, with_data: bool = False) -> Payload:
     return {**shown, "data": {"id": task.id, **data}} if with_data and data else shown
 
 
-def _fail(exchange: Exchange, fault: str) -> None:
+def _fail(handler: RequestHandler, fault: str) -> None:
     match fault:
         case "lookup_no_api":
-            raise Refusal(404, "no_api", "there is no API at /luma/tasks")
+            raise ApiError(404, "no_api", "there is no API at /luma/tasks")
         case "lookup_limit":
             raise too_many_requests()
         case "lookup_page":
-            exchange.answer_page(404, "404 Not Found")
+            handler.answer_page(404, "404 Not Found")
         case _:
-            raise Refusal(500, "api_error", "the provider failed")
+            raise ApiError(500, "api_error", "the provider failed")
 
 
-def _find(studio: Studio, ids: list[str], token_hash: str) -> list[Task]:
+def _find(backend: Backend, ids: list[str], token_hash: str) -> list[Task]:
     """Return the tasks that exist and belong to this account, in the order of their ids."""
-    tasks = [studio.ledger.task(one) for one in dict.fromkeys(ids) if TASK_ID.fullmatch(one)]
+    tasks = [backend.ledger.task(one) for one in dict.fromkeys(ids) if TASK_ID.fullmatch(one)]
     found = [task for task in tasks if task and task.token_hash == token_hash and not task.deleted]
-    if studio.is_poisoned(found):
-        raise Refusal(500, "api_error", "the provider failed")
+    if backend.is_poisoned(found):
+        raise ApiError(500, "api_error", "the provider failed")
     return found
 
 
-def _list(studio: Studio, sent: Payload, token_hash: str) -> tuple[list[Task], int]:
+def _list(backend: Backend, sent: Payload, token_hash: str) -> tuple[list[Task], int]:
     """Return one page of the account's tasks, newest first, and how many there are on all pages."""
-    return studio.ledger.tasks_of(
+    return backend.ledger.tasks_of(
         token_hash,
         since=_number(sent, "created_at_min", 0.0),
         until=_number(sent, "created_at_max", math.inf),
@@ -120,7 +120,7 @@ def _ids(sent: Payload) -> list[str]:
 
 
 def _number(sent: Payload, name: str, default: float) -> float:
-    """Read a number that is not negative, also from a string; Refusal for anything else."""
+    """Read a number that is not negative, also from a string; ApiError for anything else."""
     value = sent.get(name, default)
     try:
         number = math.nan if isinstance(value, bool) else float(value)

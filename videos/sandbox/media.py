@@ -5,10 +5,10 @@ import socket
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from .exchange import Exchange
+from .contract import ApiError
 from .faults import BAD_DOWNLOADS
+from .http_handler import RequestHandler
 from .ledger import Task
-from .wire import Refusal
 
 TYPES = {"mp4": "video/mp4", "jpg": "image/jpeg"}
 PATH = re.compile(r"/media/([0-9a-f-]{36})/([\w-]+)\.(mp4|jpg)")
@@ -17,41 +17,41 @@ BAD_FETCHES = 2
 DRIP_PAUSE = 1.0  # seconds between two bytes
 
 
-def send_media(exchange: Exchange) -> None:
-    """Answer one GET or HEAD of a media path with 200 or 206; Refusal 403, 404 or 416."""
-    studio = exchange.studio
-    url = urlsplit(exchange.path)
+def send_media(handler: RequestHandler) -> None:
+    """Answer one GET or HEAD of a media path with 200 or 206; ApiError 403, 404 or 416."""
+    backend = handler.backend
+    url = urlsplit(handler.path)
     found = PATH.fullmatch(url.path)
-    task = studio.ledger.task(found[1]) if found else None
+    task = backend.ledger.task(found[1]) if found else None
     if not found or task is None or task.deleted or task.finished_at is None or task.file != found[2]:
         raise _no_file()
-    if studio.media_is_forbidden(task):
-        raise Refusal(403, "forbidden", "the link is not available")
+    if backend.media_is_forbidden(task):
+        raise ApiError(403, "forbidden", "the link is not available")
     if "stale_link" in task.faults and "fresh" not in parse_qs(url.query):
         raise _no_file()
-    path = studio.video_file(task).with_suffix(f".{found[3]}")
+    path = backend.video_file(task).with_suffix(f".{found[3]}")
     if not path.exists():
         raise _no_file()
     if found[3] == "jpg":
-        _send_thumbnail(exchange, task, path)
-    elif (spoilt := task.faults & BAD_DOWNLOADS.keys()) and exchange.command == "GET" and _is_early(exchange, task):
-        _send_spoilt(exchange, path, min(spoilt))
+        _send_thumbnail(handler, task, path)
+    elif (spoilt := task.faults & BAD_DOWNLOADS.keys()) and handler.command == "GET" and _is_early(handler, task):
+        _send_spoilt(handler, path, min(spoilt))
     else:
-        send_file(exchange, path.read_bytes(), TYPES[found[3]])
+        send_file(handler, path.read_bytes(), TYPES[found[3]])
 
 
-def send_file(exchange: Exchange, content: bytes, content_type: str) -> None:
-    """Answer with a file, or the part of it that the request's Range names; Refusal 416 when there is none."""
+def send_file(handler: RequestHandler, content: bytes, content_type: str) -> None:
+    """Answer with a file, or the part of it that the request's Range names; ApiError 416 when there is none."""
     size = len(content)
-    window = read_range(exchange.headers.get("Range", ""), size)
+    window = read_range(handler.headers.get("Range", ""), size)
     if window is None:
-        raise Refusal(416, "bad_request", "no such range", headers={"Content-Range": f"bytes */{size}"})
+        raise ApiError(416, "bad_request", "no such range", headers={"Content-Range": f"bytes */{size}"})
     first, last = window
     headers = {"Accept-Ranges": "bytes"}
-    partial = "Range" in exchange.headers
+    partial = "Range" in handler.headers
     if partial:
         headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    exchange.send(206 if partial else 200, content_type, content[first : last + 1], headers)
+    handler.send(206 if partial else 200, content_type, content[first : last + 1], headers)
 
 
 def read_range(header: str, size: int) -> tuple[int, int] | None:
@@ -67,53 +67,53 @@ def read_range(header: str, size: int) -> tuple[int, int] | None:
     return (first, last) if first <= last else None
 
 
-def _is_early(exchange: Exchange, task: Task) -> bool:
-    return exchange.studio.ledger.count_fetch(task.id) <= BAD_FETCHES
+def _is_early(handler: RequestHandler, task: Task) -> bool:
+    return handler.backend.ledger.count_fetch(task.id) <= BAD_FETCHES
 
 
-def _send_spoilt(exchange: Exchange, path: Path, how: str) -> None:
+def _send_spoilt(handler: RequestHandler, path: Path, how: str) -> None:
     content = path.read_bytes()
     match how:
         case "half":
-            send_file(exchange, content[: len(content) // 2], TYPES["mp4"])
+            send_file(handler, content[: len(content) // 2], TYPES["mp4"])
         case "empty":
-            exchange.send(200, TYPES["mp4"], b"")
+            handler.send(200, TYPES["mp4"], b"")
         case "webpage":
-            exchange.answer_page(200, "Welcome")
+            handler.answer_page(200, "Welcome")
         case "login":
-            exchange.answer_page(302, "302 Found", {"Location": f"{exchange.studio.base_url}/login"})
+            handler.answer_page(302, "302 Found", {"Location": f"{handler.backend.base_url}/login"})
         case "wrong_kind":
-            exchange.send(200, TYPES["mp4"], path.with_suffix(".jpg").read_bytes())
+            handler.send(200, TYPES["mp4"], path.with_suffix(".jpg").read_bytes())
         case _:
-            _begin(exchange, len(content), TYPES["mp4"])
-            exchange.wfile.write(content[: len(content) // 2])
-            exchange.wfile.flush()
-            exchange.close_connection = True
-            exchange.connection.shutdown(socket.SHUT_WR)
+            _begin(handler, len(content), TYPES["mp4"])
+            handler.wfile.write(content[: len(content) // 2])
+            handler.wfile.flush()
+            handler.close_connection = True
+            handler.connection.shutdown(socket.SHUT_WR)
 
 
-def _send_thumbnail(exchange: Exchange, task: Task, path: Path) -> None:
+def _send_thumbnail(handler: RequestHandler, task: Task, path: Path) -> None:
     if "no_thumbnail" in task.faults:
         raise _no_file()
     content = path.read_bytes()
-    if "slow_thumbnail" not in task.faults or exchange.command == "HEAD":
-        return send_file(exchange, content, TYPES["jpg"])
-    _begin(exchange, len(content), TYPES["jpg"])
+    if "slow_thumbnail" not in task.faults or handler.command == "HEAD":
+        return send_file(handler, content, TYPES["jpg"])
+    _begin(handler, len(content), TYPES["jpg"])
     for at in range(len(content)):
-        exchange.wfile.write(content[at : at + 1])
-        exchange.wfile.flush()
-        exchange.wait(None, DRIP_PAUSE)
-        if exchange.close_connection:
+        handler.wfile.write(content[at : at + 1])
+        handler.wfile.flush()
+        handler.wait(None, DRIP_PAUSE)
+        if handler.close_connection:
             return
 
 
-def _begin(exchange: Exchange, length: int, content_type: str) -> None:
-    exchange.send_response(200)
-    exchange.send_header("Content-Type", content_type)
-    exchange.send_header("Content-Length", str(length))
-    exchange.end_headers()
-    exchange.wfile.flush()
+def _begin(handler: RequestHandler, length: int, content_type: str) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Type", content_type)
+    handler.send_header("Content-Length", str(length))
+    handler.end_headers()
+    handler.wfile.flush()
 
 
-def _no_file() -> Refusal:
-    return Refusal(404, "not_found", "no such file")
+def _no_file() -> ApiError:
+    return ApiError(404, "not_found", "no such file")

@@ -162,5 +162,5 @@ def _between(text: str, low: float, high: float, name: str) -> float:
 def _faults(text: str) -> dict[str, float]:
     try:
         return parse_faults(text)
-    except ValueError as wrong:
-        raise argparse.ArgumentTypeError(str(wrong)) from wrong
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -8,15 +8,15 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 
 from .accounts import Account, authenticate
+from .backend import Backend
 from .billing import APPLICATIONS, USAGE, send_billing
-from .exchange import Exchange
+from .contract import ApiError, read_json_object
+from .http_handler import RequestHandler
 from .ledger import new_id
 from .lookups import look_up
 from .media import send_media
-from .studio import Studio
 from .submission import answer_outage, note_unanswered, submit
 from .uploads import API_UPLOAD, LARGEST_FORM, PLATFORM_UPLOAD, send_upload, upload
-from .wire import Refusal, read_json_object
 
 # Bytes of a body, for each operation.
 LARGEST_BODY = {
@@ -35,7 +35,7 @@ class SandboxServer(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 1024
-    studio: Studio
+    backend: Backend
 
     def __init__(self, port: int):
         super().__init__(("127.0.0.1", port), Handler)
@@ -56,7 +56,7 @@ class SandboxServer(ThreadingHTTPServer):
 
     def follow_outage(self) -> None:
         """Close or reopen the port as the control file says."""
-        refused = self.studio.control.outage() == "refused"
+        refused = self.backend.control.outage() == "refused"
         if refused:
             self.close_listener()
         elif self._listener is None:
@@ -64,9 +64,9 @@ class SandboxServer(ThreadingHTTPServer):
             try:
                 self.server_bind()
                 self.server_activate()
-            except OSError as wrong:  # tried again at the next look
+            except OSError as error:  # tried again at the next look
                 self.socket.close()
-                log.warning("cannot listen again: %s", wrong.strerror)
+                log.warning("cannot listen again: %s", error.strerror)
             else:
                 self.listen()
 
@@ -74,7 +74,7 @@ class SandboxServer(ThreadingHTTPServer):
         log.debug("connection from %s ended: %s", client_address, sys.exc_info()[1])
 
 
-class Handler(Exchange):
+class Handler(RequestHandler):
     """Routes."""
 
     def do_GET(self) -> None:
@@ -82,7 +82,7 @@ class Handler(Exchange):
         self.ignore_body()
         try:
             self._get()
-        except Refusal as refusal:
+        except ApiError as refusal:
             self.refuse(refusal)
 
     do_HEAD = do_GET
@@ -91,7 +91,7 @@ class Handler(Exchange):
         self.trace_id = new_id()
         try:
             self._post()
-        except Refusal as refusal:
+        except ApiError as refusal:
             self.refuse(refusal)
 
     def do_PUT(self) -> None:
@@ -109,7 +109,7 @@ class Handler(Exchange):
         elif self.route in ("/", "/healthz"):
             self.answer(200, {"provider": "sandbox"})
         elif self.route in (APPLICATIONS, USAGE):
-            if kind := self.studio.control.outage():
+            if kind := self.backend.control.outage():
                 return answer_outage(self, kind)
             send_billing(self)
         else:
@@ -120,7 +120,7 @@ class Handler(Exchange):
             self.ignore_body()
             raise self._no_api()
         body = self.read_body(limit)
-        if kind := self.studio.control.outage():
+        if kind := self.backend.control.outage():
             return self._fail(kind, body)
         account = self._account()
         if self.route in (API_UPLOAD, PLATFORM_UPLOAD):
@@ -137,7 +137,7 @@ class Handler(Exchange):
         answer_outage(self, kind)
 
     def _account(self) -> Account:
-        return authenticate(self.headers.get("Authorization", ""), self.studio.ledger, self.studio.control)
+        return authenticate(self.headers.get("Authorization", ""), self.backend.ledger, self.backend.control)
 
-    def _no_api(self) -> Refusal:
-        return Refusal(404, "no_api", f"there is no API at {self.route}")
+    def _no_api(self) -> ApiError:
+        return ApiError(404, "no_api", f"there is no API at {self.route}")

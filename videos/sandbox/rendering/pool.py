@@ -14,7 +14,7 @@ Outcome = dict[str, Any]
 CRASHED: Outcome = {"error": {"code": "api_error", "message": "the renderer stopped unexpectedly"}}
 
 
-class Crew:
+class RenderPool:
     """As many workers as cores, started when first needed. A job and its outcome are JSON objects."""
 
     def __init__(self, size: int | None = None):

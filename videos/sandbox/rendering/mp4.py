@@ -8,27 +8,27 @@ from pathlib import Path
 import av
 from PIL import Image
 
-from .fetch import Unreadable
+from ..http_client import Unreadable
 
 
-def last_frame(path: Path) -> Image.Image:
+def read_last_frame(path: Path) -> Image.Image:
     """Decode the last picture of a video; Unreadable when there is none."""
     try:
-        with av.open(str(path), format="mp4") as film:
-            if not film.streams.video:
+        with av.open(str(path), format="mp4") as video:
+            if not video.streams.video:
                 raise Unreadable("no video in it")
-            stream = film.streams.video[0]
+            stream = video.streams.video[0]
             if stream.duration:  # from the last key frame on, instead of all of it
-                film.seek((stream.start_time or 0) + stream.duration, stream=stream, backward=True)
-            picture = _last(film.decode(stream))
+                video.seek((stream.start_time or 0) + stream.duration, stream=stream, backward=True)
+            picture = _last(video.decode(stream))
             if picture is None:
-                film.seek(0)
-                picture = _last(film.decode(stream))
+                video.seek(0)
+                picture = _last(video.decode(stream))
             if picture is None:
                 raise Unreadable("no picture in it")
             return picture.to_image()
-    except (av.FFmpegError, OSError, ValueError) as wrong:
-        raise Unreadable("not a video that can be read") from wrong
+    except (av.FFmpegError, OSError, ValueError) as error:
+        raise Unreadable("not a video that can be read") from error
 
 
 def _last(pictures: Iterator[av.VideoFrame]) -> av.VideoFrame | None:
@@ -36,11 +36,11 @@ def _last(pictures: Iterator[av.VideoFrame]) -> av.VideoFrame | None:
     return kept[0] if kept else None
 
 
-def write_film(path: Path, size: tuple[int, int], rate: int, frames: Iterable[Image.Image]) -> None:
+def write_mp4(path: Path, size: tuple[int, int], rate: int, frames: Iterable[Image.Image]) -> None:
     """Encode RGB pictures of one even size as H.264 that browsers play and seek; replaces path at the end."""
     unfinished = path.with_suffix(".part")
-    with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as film:
-        stream = film.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "20"})
+    with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as video:
+        stream = video.add_stream("libx264", rate=rate, options={"preset": "veryfast", "crf": "20"})
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.codec_context.gop_size = rate * 2
@@ -49,6 +49,6 @@ def write_film(path: Path, size: tuple[int, int], rate: int, frames: Iterable[Im
         for number, picture in enumerate(frames):
             frame = av.VideoFrame.from_image(picture)
             frame.pts = number
-            film.mux(stream.encode(frame))
-        film.mux(stream.encode(None))
+            video.mux(stream.encode(frame))
+        video.mux(stream.encode(None))
     unfinished.replace(path)

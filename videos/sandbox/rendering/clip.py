@@ -7,12 +7,12 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from .caption import Overlay
-from .films import last_frame, write_film
-from .joining import prepend
-from .noise import smoothstep
-from .scenes import Scene
-from .wire import RATIOS
+from ..contract import RATIOS
+from ..scenery.caption import Overlay
+from ..scenery.noise import smoothstep
+from ..scenery.scene import Scene
+from .concatenation import prepend
+from .mp4 import read_last_frame, write_mp4
 
 SECONDS = 5
 PIXELS = 1360 * 752
@@ -29,7 +29,7 @@ def render_clip(job: dict[str, Any]) -> dict[str, Any]:
             with Image.open(path) as picture:
                 pictures[role] = picture.convert("RGB")
     if job["parent"]:
-        pictures["start"] = last_frame(Path(job["parent"]))
+        pictures["start"] = read_last_frame(Path(job["parent"]))
         size = _sound_size(*pictures["start"].size, 1)
     else:
         size = choose_size(job["ratio"], pictures.get("start"), job["scale"])
@@ -44,7 +44,7 @@ def render_clip(job: dict[str, Any]) -> dict[str, Any]:
         closing,
         job["loop"],
     )
-    write_film(Path(job["video"]), size, clip.rate, clip.frames())
+    write_mp4(Path(job["video"]), size, clip.rate, clip.frames())
     if job["whole"]:
         prepend(Path(job["parent"]), Path(job["video"]))
     clip.thumbnail().save(job["thumbnail"], quality=88, progressive=True)

@@ -1,4 +1,4 @@
-"""One HTTP exchange: read a request, answer it, or let the answer go missing."""
+"""Serve one HTTP request: read it, answer it, or let the answer go missing."""
 
 import json
 import logging
@@ -9,14 +9,14 @@ import time
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from .studio import Studio
-from .wire import Refusal, bad_request
+from .backend import Backend
+from .contract import ApiError, bad_request
 
 LONGEST_CHUNK_LINE = 200
 log = logging.getLogger(__name__)
 
 
-class Exchange(BaseHTTPRequestHandler):
+class RequestHandler(BaseHTTPRequestHandler):
     """HTTP mechanics without routes; trace_id is new for every request."""
 
     protocol_version = "HTTP/1.1"
@@ -26,8 +26,8 @@ class Exchange(BaseHTTPRequestHandler):
     trace_id: str
 
     @property
-    def studio(self) -> Studio:
-        return self.server.studio  # type: ignore[attr-defined]
+    def backend(self) -> Backend:
+        return self.server.backend  # type: ignore[attr-defined]
 
     @property
     def route(self) -> str:
@@ -43,7 +43,7 @@ class Exchange(BaseHTTPRequestHandler):
         return go_on
 
     def read_body(self, limit: int) -> bytes:
-        """Read the whole body, by length or in chunks; Refusal 400 without one, 413 above limit bytes."""
+        """Read the whole body, by length or in chunks; ApiError 400 without one, 413 above limit bytes."""
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self._read_chunks(limit)
         length = self.headers.get("Content-Length", "")
@@ -66,9 +66,9 @@ class Exchange(BaseHTTPRequestHandler):
         while True:
             try:
                 size = int(self.rfile.readline(LONGEST_CHUNK_LINE).partition(b";")[0], 16)
-            except ValueError as wrong:
+            except ValueError as error:
                 self.close_connection = True
-                raise bad_request("the chunked body cannot be read") from wrong
+                raise bad_request("the chunked body cannot be read") from error
             left -= size
             if left < 0 or size < 0:
                 self.close_connection = True
@@ -102,7 +102,7 @@ class Exchange(BaseHTTPRequestHandler):
         self.close_connection = True
         self.connection.shutdown(socket.SHUT_RDWR)
 
-    def refuse(self, refusal: Refusal, **more: str) -> None:
+    def refuse(self, refusal: ApiError, **more: str) -> None:
         self.answer(refusal.status, {**more, **refusal.body(self.trace_id)}, refusal.headers)
 
     def answer(self, status: int, payload: Any, headers: dict[str, str] | None = None) -> None:
@@ -129,5 +129,5 @@ class Exchange(BaseHTTPRequestHandler):
         log.info(format, *args)
 
 
-def too_large(limit: int) -> Refusal:
-    return Refusal(413, "request_too_large", f"the body is larger than {limit} bytes")
+def too_large(limit: int) -> ApiError:
+    return ApiError(413, "request_too_large", f"the body is larger than {limit} bytes")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from .fetch import IMAGE_PIXELS, Unreadable
+from .http_client import IMAGE_PIXELS, Unreadable
 from .ledger import Ledger
 
 KEPT_SECONDS = 7 * 24 * 3600.0
@@ -55,5 +55,5 @@ def _suffix(picture: bytes) -> str:
             if opened.width * opened.height > IMAGE_PIXELS:
                 raise Unreadable(f"{opened.width}x{opened.height} pixels are too many")
             return SUFFIXES[opened.format or ""]
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as wrong:
-        raise Unreadable("the file is not a JPEG, PNG, WebP or GIF picture") from wrong
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Unreadable("the file is not a JPEG, PNG, WebP or GIF picture") from error

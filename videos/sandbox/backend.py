@@ -12,18 +12,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from .agenda import Agenda
-from .callbacks import Deliveries
+from .callbacks import CallbackSender
+from .contract import RATIOS, VideoRequest, bad_request
 from .control import Control
-from .crew import Crew, Outcome
 from .faults import LISTING, LOOKUPS, UPLOADS, draw_faults, draw_one
-from .fetch import IMAGE_BYTES, VIDEO_BYTES, Unreadable, fetch, save_image
-from .filestore import FileStore
-from .films import last_frame
+from .file_store import FileStore
+from .http_client import IMAGE_BYTES, VIDEO_BYTES, Unreadable, fetch, save_image
 from .ledger import Ledger, Task, new_id
 from .options import Options
+from .rendering.mp4 import read_last_frame
+from .rendering.pool import Outcome, RenderPool
 from .results import failure, give_result, to_record, transient
-from .wire import RATIOS, Wish, bad_request
+from .scheduler import Scheduler
 
 SLOWNESS = 5
 FORBIDDEN_SECONDS = 15.0
@@ -31,7 +31,7 @@ POISONED_LOOKUPS = 5
 log = logging.getLogger(__name__)
 
 
-class Studio:
+class Backend:
     """Everything behind the HTTP server. base_url is where our media can be reached."""
 
     def __init__(self, options: Options, ledger: Ledger, base_url: str):
@@ -39,12 +39,12 @@ class Studio:
         self.media = options.data / "media"
         self.files = FileStore(options.data / "files", ledger)
         self.control = Control(options.control_file)
-        self._crew = Crew()
+        self._render_pool = RenderPool()
         self._errands = ThreadPoolExecutor(8, "errand")
         self._finishers = ThreadPoolExecutor(8, "finisher")
-        self._agenda = Agenda()
+        self._scheduler = Scheduler()
         # Few pixels are for tests: they wait less for callbacks, too.
-        self._deliveries = Deliveries(ledger, self._agenda, base_url, options.scale**2)
+        self._callbacks = CallbackSender(ledger, self._scheduler, base_url, options.scale**2)
         self._luck = random.Random()
         self._waiting: dict[str, tuple[threading.Event, threading.Event]] = {}
         self._named: Counter[str] = Counter()
@@ -58,7 +58,7 @@ class Studio:
                 self._finishers.submit(self._logged, self._deliver, task)
 
     def stop(self) -> None:
-        self._crew.stop()
+        self._render_pool.stop()
 
     def draw_faults(self, prompt: str) -> frozenset[str]:
         return draw_faults(prompt, self._chances, self._luck)
@@ -82,12 +82,14 @@ class Studio:
         self._named.update(poison)
         return any(self._named[task_id] <= POISONED_LOOKUPS for task_id in poison)
 
-    def plan(self, wish: Wish, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset) -> Task:
-        """Make the task of a valid wish, not yet accepted; Refusal when its parent cannot be read."""
+    def plan(
+        self, request: VideoRequest, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset
+    ) -> Task:
+        """Make the task of a valid request, not yet accepted; ApiError when its parent cannot be read."""
         created_at = time.time()
         task_id, file = new_id(), secrets.token_urlsafe(16)
-        parent = self._find_parent(wish, token_hash, self.media / task_id) if wish.action == "extend" else ""
-        early = "early" in faults and wish.callback_url
+        parent = self._find_parent(request, token_hash, self.media / task_id) if request.action == "extend" else ""
+        early = "early" in faults and request.callback_url
         wait = 0 if early else self.options.seconds * (SLOWNESS if "slow" in faults else 1)
         started_at = time.time()
         return Task(
@@ -113,7 +115,7 @@ class Studio:
         events = self._waiting[task.id] = (threading.Event(), threading.Event())
         if "transient" in task.faults:
             halfway = (task.started_at + task.ready_at) / 2
-            self._agenda.at(halfway, lambda: self._deliveries.hint(task, transient(task)))
+            self._scheduler.call_at(halfway, lambda: self._callbacks.hint(task, transient(task)))
         self._errands.submit(self._logged, self._prepare_or_fail, task)
         return events
 
@@ -137,21 +139,21 @@ class Studio:
     def video_file(self, task: Task) -> Path:
         return self.media / task.id / f"{task.file}.mp4"
 
-    def _find_parent(self, wish: Wish, token_hash: str, folder: Path) -> str:
-        if wish.video_id:  # wins over the link when both are sent
-            parent = self.ledger.task_of_video(wish.video_id, token_hash)
+    def _find_parent(self, request: VideoRequest, token_hash: str, folder: Path) -> str:
+        if request.video_id:  # wins over the link when both are sent
+            parent = self.ledger.task_of_video(request.video_id, token_hash)
             if parent is None or parent.response is None or not parent.response["success"]:
-                raise bad_request(f"video_id {wish.video_id} was not found")
+                raise bad_request(f"video_id {request.video_id} was not found")
             return str(self.video_file(parent))
         copy = folder / "parent.mp4"
         try:
-            film = fetch(wish.video_url, VIDEO_BYTES)
+            video = fetch(request.video_url, VIDEO_BYTES)
             folder.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(film)
-            last_frame(copy)  # found out now, while it can still be refused without a cost
-        except Unreadable as wrong:
+            copy.write_bytes(video)
+            read_last_frame(copy)  # found out now, while it can still be refused without a cost
+        except Unreadable as error:
             copy.unlink(missing_ok=True)
-            raise bad_request(f"video_url could not be read: {wrong}") from wrong
+            raise bad_request(f"video_url could not be read: {error}") from error
         return str(copy)
 
     def _prepare_or_fail(self, task: Task) -> None:
@@ -175,8 +177,8 @@ class Studio:
             try:
                 if not picture.exists():
                     save_image(self._read_frame(url, task.token_hash), picture)
-            except Unreadable as wrong:
-                self._finish(task, failure("bad_request", f"could not fetch {end}_image_url: {wrong}"))
+            except Unreadable as error:
+                self._finish(task, failure("bad_request", f"could not fetch {end}_image_url: {error}"))
                 return
             frames[end] = str(picture)
         folder.mkdir(parents=True, exist_ok=True)
@@ -196,7 +198,7 @@ class Studio:
             "thumbnail": str(self.video_file(task).with_suffix(".jpg")),
         }
         hurry = "early" in task.faults
-        self._crew.render(job, lambda outcome: self._finish_later(task, outcome), first=hurry)
+        self._render_pool.render(job, lambda outcome: self._finish_later(task, outcome), first=hurry)
 
     def _read_frame(self, url: str, token_hash: str) -> bytes:
         """Read the picture behind a link; one that was uploaded here is for its own account only."""
@@ -206,7 +208,9 @@ class Studio:
         return fetch(url, IMAGE_BYTES)
 
     def _finish_later(self, task: Task, outcome: Outcome) -> None:
-        self._agenda.at(task.ready_at, lambda: self._finishers.submit(self._logged, self._finish, task, outcome))
+        self._scheduler.call_at(
+            task.ready_at, lambda: self._finishers.submit(self._logged, self._finish, task, outcome)
+        )
 
     def _finish(self, task: Task, outcome: Outcome) -> None:
         self.ledger.finish(task.id, to_record(task, outcome))
@@ -220,7 +224,7 @@ class Studio:
             if waiting := self._waiting.pop(task.id, None):
                 waiting[1].set()
 
-        self._deliveries.deliver(task, lambda: self.result(task) or {}, attempted)
+        self._callbacks.deliver(task, lambda: self.result(task) or {}, attempted)
 
     @staticmethod
     def _logged(work: Callable[..., Any], *given: Any) -> None:

@@ -37,10 +37,10 @@ def fetch(url: str, most_bytes: int) -> bytes:
                     raise Unreadable(f"not read within {LONGEST_FETCH:.0f} seconds")
                 parts.append(block)
             return b"".join(parts)
-    except urllib.error.HTTPError as wrong:
-        raise Unreadable(f"the link answers {wrong.code}") from wrong
-    except (OSError, ValueError, urllib.error.URLError, http.client.HTTPException) as wrong:
-        raise Unreadable(str(getattr(wrong, "reason", None) or wrong) or type(wrong).__name__) from wrong
+    except urllib.error.HTTPError as error:
+        raise Unreadable(f"the link answers {error.code}") from error
+    except (OSError, ValueError, urllib.error.URLError, http.client.HTTPException) as error:
+        raise Unreadable(str(getattr(error, "reason", None) or error) or type(error).__name__) from error
 
 
 def save_image(encoded: bytes, target: Path) -> None:
@@ -52,8 +52,8 @@ def save_image(encoded: bytes, target: Path) -> None:
             # Far more pixels than any clip has would only make every later step slow.
             picture.draft("RGB", (2048, 2048))
             upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as wrong:
-        raise Unreadable("not a picture that can be read") from wrong
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise Unreadable("not a picture that can be read") from error
     upright.thumbnail((2048, 2048))
     target.parent.mkdir(parents=True, exist_ok=True)
     upright.save(target, compress_level=1)
@@ -66,11 +66,11 @@ def post_json(url: str, body: bytes, headers: dict[str, str] | None = None) -> t
         with _opener(url, _StayHere).open(request, timeout=PATIENCE) as answer:
             answer.read(1 << 16)
             return answer.status, ""
-    except urllib.error.HTTPError as wrong:
-        wrong.close()
-        return wrong.code, ""
-    except (OSError, ValueError, http.client.HTTPException) as wrong:
-        return None, str(getattr(wrong, "reason", None) or wrong) or type(wrong).__name__
+    except urllib.error.HTTPError as error:
+        error.close()
+        return error.code, ""
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return None, str(getattr(error, "reason", None) or error) or type(error).__name__
 
 
 class _StayHere(urllib.request.HTTPRedirectHandler):

@@ -6,23 +6,23 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from . import lands
+from . import landscapes
 from .layers import Layer
 from .noise import to_image
 from .palettes import KINDS, PALETTES, UNNAMED, moods, subjects
-from .skies import Stage, vignette
+from .sky import Canvas, vignette
 
 BUILDERS: dict[str, Callable] = {
-    "mountains": lands.mountains,
-    "snow": lands.snow,
-    "sea": lands.sea,
-    "desert": lands.desert,
-    "forest": lands.forest,
-    "city": lands.city,
-    "aurora": lands.aurora,
-    "space": lands.space,
-    "volcano": lands.volcano,
-    "underwater": lands.underwater,
+    "mountains": landscapes.mountains,
+    "snow": landscapes.snow,
+    "sea": landscapes.sea,
+    "desert": landscapes.desert,
+    "forest": landscapes.forest,
+    "city": landscapes.city,
+    "aurora": landscapes.aurora,
+    "space": landscapes.space,
+    "volcano": landscapes.volcano,
+    "underwater": landscapes.underwater,
 }
 
 
@@ -36,11 +36,11 @@ class Scene:
         fitting = [mood for mood in moods(prompt) if mood in KINDS[kind]] or KINDS[kind]
         palette = PALETTES[by_prompt.choice(fitting)]
         chance = np.random.default_rng([*prompt.encode("utf-8", "replace")[:400], *seed.encode()])  # … and still differ
-        stage = Stage(*size, chance, palette)
-        sky, self.layers = BUILDERS[kind](stage, named)
+        canvas = Canvas(*size, chance, palette)
+        sky, self.layers = BUILDERS[kind](canvas, named)
         self.kind = kind
         self.way = by_prompt.choice((-1, 1))
-        self.sky: Image.Image = to_image(vignette(sky, stage), chance)
+        self.sky: Image.Image = to_image(vignette(sky, canvas), chance)
 
     layers: list[Layer]
 

@@ -41,7 +41,7 @@ class Overlay:
             picture.paste((255, 255, 255), (0, self.top), text)
 
     def _faded(self, layer: str, sixteenths: int) -> tuple[Image.Image, Image.Image]:
-        """Light and shadow of a layer; kept, since most frames of a clip want the same."""
+        """AnimatedLight and shadow of a layer; kept, since most frames of a clip want the same."""
         if (layer, sixteenths) not in self._kept:
             text = self._layers[layer].point(lambda light: light * sixteenths // 16)
             shade = text.filter(ImageFilter.GaussianBlur(self._blur)).point(lambda light: min(150, light))

@@ -24,7 +24,7 @@ def reach(width: int, travel: float) -> int:
     return width + 2 * int(np.ceil(travel)) + 2
 
 
-class Strip:
+class ParallaxStrip:
     """A band of the picture that drifts with the camera. top in pixels; masks one per phase, 0-1."""
 
     def __init__(
@@ -70,7 +70,7 @@ def _phases(picture: Array) -> list[Array]:
     return [picture + (beside - picture) * (phase / PHASES) for phase in range(PHASES)]
 
 
-class Light:
+class AnimatedLight:
     """Something that shines and changes: glow(moment) gives small floats, enlarged over a box of the frame.
 
     With a colour they are its strength of (height, width), 0-1; without, light of its own in RGB, added.
@@ -151,7 +151,7 @@ def _looped(picture: Array, width: int) -> Image.Image:
     return to_image(np.tile(tile, (1, 4))[:, : around + width] * 255)
 
 
-class Motes:
+class Particles:
     """Small soft lights adrift: embers, snow, bubbles, fireflies, dust.
 
     rise is in picture heights per clip (whole numbers), flicker in times per clip, area in picture widths.

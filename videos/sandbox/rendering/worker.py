@@ -8,7 +8,7 @@ import sys
 import threading
 import traceback
 
-from .render import render_clip
+from .clip import render_clip
 
 
 def main() -> None:
@@ -22,9 +22,9 @@ def main() -> None:
         job = json.loads(jobs.get())
         try:
             outcome = render_clip(job)
-        except Exception as wrong:  # any failure belongs to the task, and the next job must go on
+        except Exception as error:  # any failure belongs to the task, and the next job must go on
             traceback.print_exc()
-            outcome = {"error": {"code": "api_error", "message": f"could not render: {wrong}"}}
+            outcome = {"error": {"code": "api_error", "message": f"could not render: {error}"}}
         outcomes.write(json.dumps(outcome) + "\n")
         outcomes.flush()
 

@@ -8,16 +8,16 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Agenda:
+class Scheduler:
     """Calls functions in one thread, when their time (Unix seconds) has come; they must be quick."""
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, Callable[[], Any]]] = []
         self._order = itertools.count()
         self._changed = threading.Condition()
-        threading.Thread(target=self._run, name="agenda", daemon=True).start()
+        threading.Thread(target=self._run, name="scheduler", daemon=True).start()
 
-    def at(self, when: float, act: Callable[[], Any]) -> None:
+    def call_at(self, when: float, act: Callable[[], Any]) -> None:
         with self._changed:
             heapq.heappush(self._entries, (when, next(self._order), act))
             self._changed.notify()

@@ -17,7 +17,7 @@ RATIOS = {
 LONGEST_TIMEOUT = 86400
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """A request that is answered with an error: HTTP status, the contract's code, a sentence."""
 
     def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None):
@@ -28,16 +28,16 @@ class Refusal(Exception):
         return {"error": {"code": self.code, "message": self.message}, "trace_id": trace_id}
 
 
-def bad_request(message: str) -> Refusal:
-    return Refusal(400, "bad_request", message)
+def bad_request(message: str) -> ApiError:
+    return ApiError(400, "bad_request", message)
 
 
-def too_many_requests() -> Refusal:
-    return Refusal(429, "too_many_requests", "too many requests, try again later", {"Retry-After": "2"})
+def too_many_requests() -> ApiError:
+    return ApiError(429, "too_many_requests", "too many requests, try again later", {"Retry-After": "2"})
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class VideoRequest:
     """One valid request for a video; a ratio of None was not asked for, timeout is in seconds."""
 
     action: str
@@ -59,29 +59,29 @@ class Wish:
 
 
 def read_json_object(body: bytes) -> dict[str, Any]:
-    """Read a request's body; Refusal when it is anything but one JSON object."""
+    """Read a request's body; ApiError when it is anything but one JSON object."""
     try:
         payload = json.loads(body, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as wrong:
-        raise bad_request("the body is not valid JSON") from wrong
+    except (ValueError, RecursionError) as error:
+        raise bad_request("the body is not valid JSON") from error
     if not isinstance(payload, dict):
         raise bad_request("the body must be a JSON object")
     return payload
 
 
-def read_wish(payload: dict[str, Any]) -> Wish:
+def parse_video_request(payload: dict[str, Any]) -> VideoRequest:
     """Check every parameter of POST /luma/videos; unknown ones are ignored, null counts as not sent."""
     sent = {name: value for name, value in payload.items() if value is not None}
     action = _text(sent, "action") or "generate"
     if action not in ("generate", "extend"):
-        raise Refusal(400, "api_not_implemented", f"action {action!r} is not implemented: generate or extend")
+        raise ApiError(400, "api_not_implemented", f"action {action!r} is not implemented: generate or extend")
     if not (prompt := _text(sent, "prompt").strip()):
         raise bad_request("prompt is required")
     ratio = _text(sent, "aspect_ratio") or None
     if ratio is not None and ratio not in RATIOS:
         raise bad_request(f"aspect_ratio must be one of {', '.join(RATIOS)}")
     _flag(sent, "enhancement", default=True)  # checked, and without effect: there is nothing here to enhance with
-    wish = Wish(
+    request = VideoRequest(
         action=action,
         prompt=prompt,
         aspect_ratio=ratio,
@@ -95,9 +95,9 @@ def read_wish(payload: dict[str, Any]) -> Wish:
         callback_secret=_text(sent, "callback_secret"),
         is_async=_flag(sent, "async", default=False),
     )
-    if action == "extend" and not (wish.video_id or wish.video_url):
+    if action == "extend" and not (request.video_id or request.video_url):
         raise bad_request("video_id or video_url is required to extend")
-    return wish
+    return request
 
 
 def _text(sent: dict[str, Any], name: str) -> str:

@@ -1,0 +1,1 @@
+"""Renders clips in worker processes and writes them as MP4 files."""

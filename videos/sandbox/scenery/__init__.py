@@ -1,0 +1,1 @@
+"""Draws the scenes that the sandbox films: skies, landscapes, moving layers and captions."""
