@@ -43,8 +43,8 @@ check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m djlint --quiet --lint templates
-	$(PYTHON) -m mypy
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && set -ex && \
+	LUMAWEB_DATA_DIR="$$scratch" $(PYTHON) -m mypy && \
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run && \
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 

@@ -46,7 +46,7 @@ def about(generation: object) -> Iterator[None]:
 
 def part_of(argv: Sequence[str], cluster: str) -> str:
     """What this process is: web, worker, media, ticker, serve, or the command that was given."""
-    if "webserver" in PurePath(argv[0]).parts[-2:]:
+    if "server" in PurePath(argv[0]).parts[-2:]:
         return "web"
     command = argv[1] if len(argv) > 1 else PurePath(argv[0]).name
     if command == "qcluster":

@@ -105,7 +105,8 @@ INSTALLED_APPS = [
     "csp",
     "axes",
     "videos",
-    "django_q",  # after videos, which overrides the qcluster command
+    "lumaweb.ops",
+    "django_q",  # after lumaweb.ops, which overrides the qcluster command
 ]
 MIDDLEWARE = [
     "videos.views.middleware.RequestMiddleware",
@@ -247,13 +248,13 @@ STORAGES = {
     "staticfiles": {
         "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
         if DEBUG
-        else "lumaweb.storage.HashedStaticFiles"
+        else "lumaweb.static_storage.HashedStaticFiles"
     },
 }
 STORAGES["default"] = STORAGES["folder"]
 if BUCKET:
     STORAGES["default"] = {
-        "BACKEND": "lumaweb.bucket.BucketStorage",
+        "BACKEND": "lumaweb.object_storage.BucketStorage",
         "OPTIONS": {
             "bucket": BUCKET,
             "access_key": environment.text("LUMAWEB_S3_ACCESS_KEY"),
@@ -268,7 +269,7 @@ FILE_UPLOAD_TEMP_DIR.mkdir(mode=permissions.FOLDER, exist_ok=True)
 FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
 # The largest body of a callback, of a form with two frames, and of any other request. The web server
-# (lumaweb/webserver/parser.py) and the proxies in deploy/ refuse larger ones.
+# (lumaweb/server/parser.py) and the proxies in deploy/ refuse larger ones.
 CALLBACK_PATH, CALLBACK_MAX_BYTES = "/callbacks/", 64 * 1024
 FRAME_PATHS, FRAME_FORM_MAX_BYTES = ("/generations/", "/uploads/"), 2 * FRAME_MAX_BYTES + 2 * 1024 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
@@ -294,7 +295,7 @@ SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # The only proxy header that Django trusts, and only behind TLS; never the host or the port. The web server trusts none
-# (lumaweb/webserver). A client that bypasses the proxy could only avoid the redirect to https.
+# (lumaweb/server). A client that bypasses the proxy could only avoid the redirect to https.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 USE_X_FORWARDED_HOST = USE_X_FORWARDED_PORT = False
 # The proxy's own check of /healthz and a scrape of /metrics come over the inner network without TLS.
@@ -305,8 +306,8 @@ if PUBLIC_URL and PUBLIC_URL.startswith("http:"):
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
-DEFAULT_EXCEPTION_REPORTER = "lumaweb.reports.Report"
-DEFAULT_EXCEPTION_REPORTER_FILTER = "lumaweb.reports.Filter"
+DEFAULT_EXCEPTION_REPORTER = "lumaweb.error_reports.Report"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "lumaweb.error_reports.Filter"
 # Where pages may load anything from: the one list. Pictures and videos are ours, so nobody else is in it; but for the
 # bucket, if they are there.
 LOADED_FROM = [SELF, *([BUCKET.origin] if BUCKET else [])]

@@ -23,5 +23,5 @@ class Request(WSGIRequest):
 application = get_wsgi_application()
 if settings.BUCKET:
     # It takes most of a second to load: once, before the processes part, and not in the first request of each.
-    importlib.import_module("lumaweb.bucket")
+    importlib.import_module("lumaweb.object_storage")
 application.request_class = Request

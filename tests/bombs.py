@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from videos.decoding.headers import read_header
+from videos.media.decoding.headers import read_header
 
 from .films import a_film
 

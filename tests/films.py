@@ -6,7 +6,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from videos.decoding import client, pictures, video
+from videos.media.decoding import client, pictures, video
 
 RATE, SECONDS = 24, 3
 

@@ -16,7 +16,7 @@ from contextlib import closing
 
 import pytest
 
-from videos import backup
+from lumaweb.ops import backup
 
 from . import servers
 from .factories import a_generation

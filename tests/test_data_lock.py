@@ -16,7 +16,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from lumaweb import data_lock
-from videos.management import preparation
+from lumaweb.ops.management import preparation
 
 from .installation import ROOT, Installation, a_free_port
 from .test_supervisor import children_of, is_alive, wait_until

@@ -26,9 +26,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from lumaweb.supervisor import Pace
-from videos.decoding import client as decoding
-from videos.management.commands.migrate import Command as Migrate
+from lumaweb.ops.management.commands.migrate import Command as Migrate
+from lumaweb.supervisor.supervisor import Pace
+from videos.media.decoding import client as decoding
 
 from . import slow_clients
 from .cookies import cookie_named
@@ -625,7 +625,7 @@ def test_every_container_of_ours_is_as_small_a_door_as_can_be(file):
 
 @pytest.mark.parametrize("file", FILES)
 def test_what_compose_runs_are_commands_that_there_are(file):
-    from videos.management.commands.serve import Command as Serve
+    from lumaweb.ops.management.commands.serve import Command as Serve
 
     for name in OURS & set(composed(file)["services"]):
         first, *options = composed(file)["services"][name]["command"]

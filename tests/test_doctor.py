@@ -28,9 +28,10 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.urls import reverse
 from django.utils import timezone
 
-from videos import doctor, rehearsal
-from videos.doctor import Look, house, outside, store, work
-from videos.doctor.findings import ok
+from lumaweb.ops import doctor
+from lumaweb.ops.doctor import Look, house, outside, store, work
+from lumaweb.ops.doctor.findings import ok
+from videos import self_test
 from videos.models import ApiToken, Generation, Lease
 
 from . import servers
@@ -495,10 +496,10 @@ def test_a_certificate_is_told_by_its_days(live_server, settings, authority, day
 
 def test_a_rehearsal_opens_nothing_and_only_with_the_secret_key(client, settings):
     uuid = "9b2f0e0c-0000-4000-8000-000000000000"
-    key = rehearsal.key_for(uuid)
+    key = self_test.key_for(uuid)
     path = reverse("callback", args=[uuid, key])
     answer = client.post(path, b"{}", content_type="application/json")
-    assert answer.json() == {"proof": rehearsal.proof(b"{}")} and not Generation.objects.exists()
+    assert answer.json() == {"proof": self_test.proof(b"{}")} and not Generation.objects.exists()
     assert client.get(path).status_code == 405
     assert client.post(path, b"x" * 70_000, content_type="application/json").status_code == 413
     unknown = client.post(reverse("callback", args=[uuid, "k" * 43]), b"{}", content_type="application/json")
@@ -514,7 +515,7 @@ def test_a_rehearsal_about_a_real_video_is_a_wrong_key(client):
     a_token()
     generation = a_generation()
     generation.claim()
-    path = reverse("callback", args=[generation.uuid, rehearsal.key_for(generation.uuid)])
+    path = reverse("callback", args=[generation.uuid, self_test.key_for(generation.uuid)])
     assert client.post(path, b"{}", content_type="application/json").status_code == 404
 
 

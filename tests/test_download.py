@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from videos.download import (
+from videos.media.download import (
     DownloadFailed,
     Fetched,
     NotAllowed,

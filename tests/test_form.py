@@ -9,10 +9,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from videos.decoding import client as decoding
-from videos.decoding import slots
 from videos.forms import cut_frame
 from videos.jobs import sweep
+from videos.media.decoding import client as decoding
+from videos.media.decoding import slots
 from videos.models import Frame, Generation, Leftover, Submission
 from videos.models import frame as frame_model
 

@@ -11,8 +11,8 @@ from django.core.files.storage import FileSystemStorage, default_storage, storag
 from django.db import connection
 from django.utils import timezone
 
-from lumaweb.patience import Question, Silent
-from videos import rehearsal
+from lumaweb.deadline import Question, Silent
+from videos import self_test
 from videos.models import Heartbeat
 from videos.views import health
 
@@ -40,7 +40,7 @@ def test_health_needs_no_database(client, django_assert_num_queries):
 
 def test_health_proves_whose_it_is(client, settings):
     proof = client.get("/healthz?nonce=abc").json()["proof"]
-    assert proof == rehearsal.proof(b"abc")
+    assert proof == self_test.proof(b"abc")
     settings.SECRET_KEY = "another installation's"
     assert client.get("/healthz?nonce=abc").json()["proof"] != proof
 

@@ -112,7 +112,7 @@ def test_what_a_program_says_by_itself_becomes_an_object_without_secrets(words):
 @pytest.mark.parametrize(
     ("argv", "cluster", "part"),
     [
-        (["/x/lumaweb/webserver/__main__.py"], "", "web"),
+        (["/x/lumaweb/server/__main__.py"], "", "web"),
         (["manage.py", "qcluster"], "lumaweb", "worker"),
         (["manage.py", "qcluster"], "", "worker"),
         (["manage.py", "qcluster"], "media", "media"),

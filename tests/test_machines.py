@@ -7,10 +7,10 @@ from django.db import OperationalError
 from django.utils import timezone
 from django_q.brokers import get_broker
 
+from lumaweb.ops.management.commands import serve
+from lumaweb.ops.management.commands.serve import SEVERAL, Pulse
 from videos import tasks
 from videos.jobs import queue, sweep
-from videos.management.commands import serve
-from videos.management.commands.serve import SEVERAL, Pulse
 from videos.models import Heartbeat
 
 from .outages import locked

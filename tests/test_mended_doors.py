@@ -23,8 +23,8 @@ from django.test import Client
 from django.utils import timezone
 
 from lumaweb import environment
-from videos import media
 from videos.forms import SetupForm
+from videos.media import files
 from videos.models import ApiToken, Frame, Generation, Member, State, Submission, TemporaryLink
 from videos.views.account import setup_code
 
@@ -402,7 +402,7 @@ def test_a_saved_file_and_its_folders_are_put_on_the_disk(monkeypatch):
     name = default_storage.save("videos/ab/z.mp4", ContentFile(b"video"))
     synced = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
-    media.outlasts_a_power_cut(name)
+    files.outlasts_a_power_cut(name)
     path = Path(default_storage.path(name))
     places = (path, path.parent, path.parent.parent, Path(installation.MEDIA_ROOT))
     assert synced == [place.stat().st_ino for place in places]

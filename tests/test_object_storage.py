@@ -25,9 +25,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lumaweb import environment
-from lumaweb.reports import Filter
-from videos import media, tasks
+from lumaweb.error_reports import Filter
+from videos import tasks
 from videos.jobs import saving, sweep
+from videos.media import files
 from videos.models import Frame, Generation, Heartbeat, Leftover, Share, TemporaryLink
 from videos.views import delivery
 
@@ -77,7 +78,7 @@ def bucket(s3, settings, tmp_path, monkeypatch):
 
 def storage_at(bucket: environment.Bucket, **keys) -> dict:
     keys = {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY} | keys
-    return {"BACKEND": "lumaweb.bucket.BucketStorage", "OPTIONS": {"bucket": bucket, **keys}}
+    return {"BACKEND": "lumaweb.object_storage.BucketStorage", "OPTIONS": {"bucket": bucket, **keys}}
 
 
 def stored_in(s3, bucket) -> dict[str, bytes]:
@@ -271,8 +272,8 @@ def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(luma, token, 
 
 def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(luma, token, film):
     generation = finished(luma, film)
-    first, second = (media.save_video(generation) for _ in range(2))
-    media.forget(second)
+    first, second = (files.save_video(generation) for _ in range(2))
+    files.forget(second)
     assert len({first.video_file, second.video_file}) == 2
     assert [default_storage.exists(name) for name in (first.video_file, second.video_file)] == [True, False]
 
@@ -637,7 +638,7 @@ def test_only_a_whole_file_reaches_the_bucket(luma, token, film, s3, bucket):
 def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, bucket, settings, tmp_path, monkeypatch):
     whole = a_film_of_noise(tmp_path / "film.mp4", seconds=1, movflags="faststart")
     with monkeypatch.context() as earlier:
-        earlier.setattr(media.decoding, "read_video", read_unchecked)
+        earlier.setattr(files.decoding, "read_video", read_unchecked)
         generation = saved(luma, whole[: len(whole) * 3 // 4])
     before = generation.video_file.name
     said, status = command("verify_media", "--repair")

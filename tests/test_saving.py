@@ -20,9 +20,10 @@ from django.urls import reverse
 from django.utils import timezone
 from PIL import Image
 
-from videos import download, media, tasks
-from videos.decoding import slots
+from videos import tasks
 from videos.jobs import adopt, saving, sweep
+from videos.media import download, files
+from videos.media.decoding import slots
 from videos.models import Generation, Lease, Leftover
 from videos.models.saving import CAUSES, READING
 
@@ -235,11 +236,11 @@ def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(luma, c
     token.base_url = "https://api.acedata.cloud"
     token.save()
     with pytest.raises(download.HostNotListed):
-        media.save_video(Generation.objects.get())
+        files.save_video(Generation.objects.get())
     assert cdn.asked == []
     token.base_url = luma.url
     token.save()
-    assert default_storage.exists(media.save_video(Generation.objects.get()).video_file)
+    assert default_storage.exists(files.save_video(Generation.objects.get()).video_file)
 
 
 @pytest.mark.parametrize(
@@ -294,7 +295,7 @@ def test_an_outage_of_the_host_does_not_disown_a_callback(luma, cdn, token):
 
 
 def test_a_thumbnail_that_drips_holds_up_no_video_and_the_poster_is_made_from_it(cdn, token, film, monkeypatch):
-    monkeypatch.setattr(media, "THUMBNAIL_SECONDS", 1.0)
+    monkeypatch.setattr(files, "THUMBNAIL_SECONDS", 1.0)
     cdn.at |= {"/v.mp4": film, "/t.jpg": drips(a_jpeg())}
     generation = finished(f"{cdn.url}/v.mp4", thumbnail_url=f"{cdn.url}/t.jpg")
     began = time.monotonic()
@@ -306,7 +307,7 @@ def test_a_thumbnail_that_drips_holds_up_no_video_and_the_poster_is_made_from_it
 
 
 def test_the_deadline_of_a_thumbnail_is_a_few_seconds():
-    assert media.THUMBNAIL_SECONDS <= 10
+    assert files.THUMBNAIL_SECONDS <= 10
 
 
 @pytest.mark.parametrize("bad", [None, b"", HTML, b"\xff\xd8\xff cut"])
@@ -333,9 +334,9 @@ def in_a_worker(generation: Generation, dies: str = "") -> int:
     def work() -> None:
         connections.close_all()
         if dies == "reading":
-            media.decoding.read_video = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+            files.decoding.read_video = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
         elif dies:
-            media.download.fetch = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+            files.download.fetch = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
         tasks.archive(generation.pk)
 
     Generation.objects.filter(pk=generation.pk, archive="remote").update(archive_at=timezone.now())
@@ -423,7 +424,7 @@ def test_a_worker_that_lives_has_not_been_stopped(cdn, token):
 
 
 def test_a_video_that_waits_for_others_to_be_read_is_postponed_and_that_is_no_attempt(cdn, token, film, monkeypatch):
-    monkeypatch.setattr(media.decoding, "WORKER_WAITS", 0.1)
+    monkeypatch.setattr(files.decoding, "WORKER_WAITS", 0.1)
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with slots.all_of_them(settings.DATA_DIR, 0):
@@ -456,7 +457,7 @@ def test_a_saving_that_the_queue_ends_waits_longer_each_time(cdn, token, film, m
     def hangs(*args):
         raise QueueTimeout
 
-    monkeypatch.setattr(media.download, "fetch", hangs)
+    monkeypatch.setattr(files.download, "fetch", hangs)
     generation = finished(f"{cdn.url}/v.mp4")
     for tries in (1, 2, 3):
         with pytest.raises(QueueTimeout):
@@ -472,7 +473,7 @@ def test_a_file_whose_reading_the_queue_ends_counts_as_one_that_stops_its_worker
         raise QueueTimeout
 
     cdn.at["/v.mp4"] = film
-    monkeypatch.setattr(media.decoding, "read_video", hangs)
+    monkeypatch.setattr(files.decoding, "read_video", hangs)
     generation = finished(f"{cdn.url}/v.mp4")
     with pytest.raises(QueueTimeout):
         attempt(generation)
@@ -483,7 +484,7 @@ def test_a_file_whose_reading_the_queue_ends_counts_as_one_that_stops_its_worker
 
 def test_both_downloads_of_an_attempt_end_before_the_queue_does(settings):
     limit = settings.Q_CLUSTER["ALT_CLUSTERS"]["media"]["timeout"]
-    assert media.DOWNLOAD_SECONDS <= saving.FETCHING_AT_MOST < limit - 120
+    assert files.DOWNLOAD_SECONDS <= saving.FETCHING_AT_MOST < limit - 120
 
 
 def test_the_second_download_has_only_what_the_first_has_left(luma, cdn, token, film, monkeypatch):
@@ -532,7 +533,7 @@ def test_a_storage_that_keeps_a_part_is_noticed(cdn, token, film, monkeypatch):
         broken.setattr(default_storage, "size", lambda name: len(film) - 1)
         attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "storage_away")
-    assert not [name for name in media.names() if name.endswith(".mp4")]
+    assert not [name for name in files.names() if name.endswith(".mp4")]
 
 
 def test_what_came_of_a_saving_is_written_down_once_the_database_is_back(cdn, token, film, monkeypatch):
@@ -574,7 +575,7 @@ def test_an_error_of_ours_is_told_as_one_and_tried_again(cdn, token, film, monke
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with monkeypatch.context() as broken:
-        broken.setattr(media.decoding, "read_video", lambda *args, **kwargs: 1 / 0)
+        broken.setattr(files.decoding, "read_video", lambda *args, **kwargs: 1 / 0)
         attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "unexpected")
     assert "An error in Lumaweb" in generation.news.text
@@ -588,7 +589,7 @@ def saved_incomplete(cdn, film: bytes, monkeypatch) -> Generation:
     """As an earlier version saved it: half a file whose first picture can be seen, with a valid hash."""
     cdn.at["/v.mp4"] = film[: len(film) * 3 // 4]
     with monkeypatch.context() as earlier:
-        earlier.setattr(media.decoding, "read_video", read_unchecked)
+        earlier.setattr(files.decoding, "read_video", read_unchecked)
         generation = attempt(finished(f"{cdn.url}/v.mp4"))
     assert generation.archive == "saved"
     return generation
@@ -741,7 +742,7 @@ def test_what_the_provider_serves_badly_twice_is_saved_whole_the_third_time(sand
     for tries in (1, 2):
         attempt(generation)
         assert (generation.archive, generation.archive_attempts, generation.archive_error) == ("remote", tries, code)
-        assert not [name for name in media.names() if name.startswith("videos/")]
+        assert not [name for name in files.names() if name.startswith("videos/")]
     attempt(generation)
     assert generation.archive == "saved"
     assert generation.video_file.open("rb").read() == sandbox.http.get(generation.video_url).content
@@ -773,5 +774,5 @@ def test_a_thumbnail_of_the_provider_that_does_not_come_holds_up_nothing(sandbox
     generation = adopt.adopt(task_id, an_admin()).generation
     began = time.monotonic()
     assert attempt(generation).archive == "saved"
-    assert time.monotonic() - began < 4 * media.THUMBNAIL_SECONDS
+    assert time.monotonic() - began < 4 * files.THUMBNAIL_SECONDS
     assert default_storage.exists(generation.poster_file.name)

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from lumaweb.supervisor import Child, Lines, Program
+from lumaweb.supervisor.supervisor import Child, Lines, Program
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Children say "<role> <pid>", so that the tests know whom to look for.
 PRELUDE = """
 import os, signal, sys, time
-from lumaweb.supervisor import Pace, Program, Supervisor
+from lumaweb.supervisor.supervisor import Pace, Program, Supervisor
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests are run by nohup
 
@@ -123,7 +123,7 @@ sys.exit(Supervisor([Program("one", python(OBEDIENT)), Program("two", python(OBE
 """)
     running.wait_for(r"\| obedient \d+", times=2)
     family = children_of(running.process.pid)
-    assert len(family) == 3, "two children and the caretaker"
+    assert len(family) == 3, "two children and the reaper"
     began = time.monotonic()
     assert running.stop(number) == 0
     assert time.monotonic() - began < 0.9, "nobody had to be waited for"
@@ -222,20 +222,20 @@ sys.exit(Supervisor(programs, pace=pace).run())
     os.killpg(running.process.pid, signal.SIGKILL)
     running.process.wait()
     wait_until(lambda: not is_alive(running.pids("obedient")[0]), lambda: "the end of who listens", seconds=2)
-    # The one that does not listen is killed when the caretaker's patience is over.
+    # The one that does not listen is killed when the reaper's patience is over.
     wait_until(lambda: not [pid for pid in family if is_alive(pid)], lambda: "the end of everybody", seconds=10)
 
 
-def test_a_killed_caretaker_is_replaced_and_knows_everybody(supervise):
+def test_a_killed_reaper_is_replaced_and_knows_everybody(supervise):
     running = supervise("""
 sys.exit(Supervisor([Program("one", python(OBEDIENT))], pace=pace).run())
 """)
     running.wait_for(r"\| obedient \d+")
     child = running.pids("obedient")[0]
-    wait_until(lambda: len(children_of(running.process.pid)) == 2, lambda: "the caretaker")
+    wait_until(lambda: len(children_of(running.process.pid)) == 2, lambda: "the reaper")
     (first,) = set(children_of(running.process.pid)) - {child}
     os.kill(first, signal.SIGKILL)
-    wait_until(lambda: set(children_of(running.process.pid)) - {child, first}, lambda: "the next caretaker")
+    wait_until(lambda: set(children_of(running.process.pid)) - {child, first}, lambda: "the next reaper")
     running.process.kill()
     running.process.wait()
     wait_until(lambda: not is_alive(child), lambda: "the end of the child")

@@ -7,8 +7,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from lumaweb.ops.doctor import work
 from videos import tasks
-from videos.doctor import work
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.management.commands import sweep as command
 from videos.management.commands.sweep import Ticker

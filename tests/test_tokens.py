@@ -17,9 +17,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from lumaweb.ops.management.commands import rotate_encryption_keys
+from lumaweb.ops.management.commands.serve import check_keys, choose_provider
 from videos.jobs.check_token import try_token
-from videos.management.commands import rotate_encryption_keys
-from videos.management.commands.serve import check_keys, choose_provider
 from videos.models import ApiToken, Change, Generation, Heartbeat, Member
 from videos.provider import Sent
 

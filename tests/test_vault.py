@@ -14,8 +14,9 @@ from django.urls import reverse
 from django.utils import timezone
 from django_q.brokers import get_broker
 
-from videos import download, media, provider, tasks
+from videos import provider, tasks
 from videos.jobs import adopt, polling, queue, saving, sweep
+from videos.media import download, files
 from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, running
@@ -501,7 +502,7 @@ def test_what_a_killed_saving_left_behind_is_removed_by_a_later_one(settings, tm
         path.write_bytes(b"half a film")
     os.utime(old, (time.time() - 7200,) * 2)
     with pytest.raises(download.NotAllowed):
-        media.save_video(a_generation(state="completed", token=a_token(), video_url="https://x.invalid/y"))
+        files.save_video(a_generation(state="completed", token=a_token(), video_url="https://x.invalid/y"))
     assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["new.mp4"]
 
 

@@ -14,8 +14,8 @@ import httpx
 import pytest
 from django.conf import settings
 
-from lumaweb.webserver import parser
-from lumaweb.webserver import server as webserver
+from lumaweb.server import parser
+from lumaweb.server import server as webserver
 
 from .chaos.processes import Tree
 from .installation import Installation

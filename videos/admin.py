@@ -21,11 +21,11 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django_q.models import Failure, OrmQ, Schedule, Success
 
 from . import bulk_admin  # noqa: F401  it registers its pages
-from .download import NotAllowed, origin_of
 from .forms.money import CreditsField
 from .jobs.adopt import NotAdopted, adopt
 from .jobs.check_token import try_secret, try_token
 from .jobs.queue import submit_later
+from .media.download import NotAllowed, origin_of
 from .models import ApiToken, Change, Event, Generation, Terms, usage
 from .models.budget import shown
 

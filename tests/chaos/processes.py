@@ -38,7 +38,7 @@ class Tree:
 
     def program(self, name: str) -> int | None:
         """The process the supervisor started for this program; None while it is down."""
-        marks = {"sandbox": "videos.sandbox", "web": "lumaweb.webserver", "ticker": "sweep"}
+        marks = {"sandbox": "videos.sandbox", "web": "lumaweb.server", "ticker": "sweep"}
         for pid in self._children[self.root]:
             words = _read(pid, "cmdline").split("\0")
             if name in ("worker", "media"):

@@ -16,8 +16,8 @@ from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from PIL import Image
 
-from videos.decoding import client, limits, slots
-from videos.decoding.errors import Busy, DecoderFailed, NotAPicture, NotAVideo
+from videos.media.decoding import client, limits, slots
+from videos.media.decoding.errors import Busy, DecoderFailed, NotAPicture, NotAVideo
 
 from ..films import a_film
 
@@ -105,7 +105,8 @@ def test_a_file_in_memory_is_decoded_like_one_on_the_disk(upload):
 
 def test_a_picture_needs_no_ffmpeg_and_neither_needs_django():
     code = (
-        "import sys, videos.decoding.{}; print([name for name in ('av', 'django', 'lumaweb') if name in sys.modules])"
+        "import sys, videos.media.decoding.{};"
+        "print([name for name in ('av', 'django', 'lumaweb') if name in sys.modules])"
     )
     for module, loaded in (("pictures", []), ("video", ["av"])):
         done = subprocess.run(
@@ -180,7 +181,7 @@ def test_the_process_is_killed_with_what_waits_for_it(monkeypatch, started):
 
 
 def under_limits(code: str, memory: int = 200, cpu: int = 10, seconds: float = 20) -> subprocess.CompletedProcess:
-    lines = f"from videos.decoding import limits\nlimits.apply({memory} << 20, {cpu}, {seconds})\n{code}"
+    lines = f"from videos.media.decoding import limits\nlimits.apply({memory} << 20, {cpu}, {seconds})\n{code}"
     return subprocess.run([sys.executable, "-c", lines], cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 

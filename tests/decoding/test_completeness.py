@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videos.decoding import client, completeness
-from videos.decoding.completeness import check_whole
-from videos.decoding.errors import Incomplete, NotAVideo
+from videos.media.decoding import client, completeness
+from videos.media.decoding.completeness import check_whole
+from videos.media.decoding.errors import Incomplete, NotAVideo
 
 from ..films import SECONDS, a_film
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps, PngImagePlugin
 
-from videos.decoding import headers, pictures
-from videos.decoding.errors import NotAPicture
+from videos.media.decoding import headers, pictures
+from videos.media.decoding.errors import NotAPicture
 
 
 def a_picture(kind: str, size=(64, 48), mode="RGB", **options) -> bytes:

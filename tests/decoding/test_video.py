@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from videos.decoding import demuxing, video
-from videos.decoding.errors import NotAVideo
+from videos.media.decoding import demuxing, video
+from videos.media.decoding.errors import NotAVideo
 
 from .. import bombs
 from ..films import a_film

@@ -14,7 +14,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from .. import download, media
+from ..media import download
+from ..media import files as media
 from ..models import Allowance, AlreadyRequested, ApiToken, Frame, Generation, Member, OverBudget, Pool, Submission
 from ..models.budget import shown
 from ..models.state import REQUEST

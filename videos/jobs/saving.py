@@ -14,8 +14,9 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from lumaweb import logs
 
-from .. import download, media, provider
-from ..decoding.errors import Busy, Incomplete, NotAVideo
+from .. import provider
+from ..media import download, files
+from ..media.decoding.errors import Busy, Incomplete, NotAVideo
 from ..models import Generation, Heartbeat, Lease
 from ..models.saving import CAUSES, READING
 from .task_lookup import look_up
@@ -200,10 +201,10 @@ def _archive(generation: Generation) -> None:
     if not generation.video_width or not generation.video_height:
         facts |= {"video_width": saved.video_width, "video_height": saved.video_height}
     if not _written(generation, lambda: generation.saved(**facts)) and not _names(generation, saved):
-        media.forget(saved)
+        files.forget(saved)
 
 
-def _names(generation: Generation, saved: media.Saved) -> bool:
+def _names(generation: Generation, saved: files.Saved) -> bool:
     """Whether the row has these files: a step that looked as if it had failed may have been committed."""
     return Generation.objects.filter(pk=generation.pk, video_file=saved.video_file).exists()
 
@@ -233,7 +234,7 @@ def _has_its_copy(generation: Generation) -> bool:
     if not generation.video_file:
         return False
     try:
-        with media.on_disk(generation.video_file) as (_, sha256):
+        with files.on_disk(generation.video_file) as (_, sha256):
             return sha256 == generation.sha256
     except FileNotFoundError:
         return False
@@ -251,13 +252,13 @@ def _written(generation: Generation, step: Callable[[], bool]) -> bool:
     return step()
 
 
-def _save(generation: Generation) -> media.Saved:
+def _save(generation: Generation) -> files.Saved:
     """Fetch the video; if that fails and the provider gives another link, once more by that."""
     ends = time.monotonic() + FETCHING_AT_MOST
 
-    def attempt() -> media.Saved:
-        seconds = min(media.DOWNLOAD_SECONDS, ends - time.monotonic())
-        return media.save_video(generation, seconds=seconds, reading=lambda: _reading(generation))
+    def attempt() -> files.Saved:
+        seconds = min(files.DOWNLOAD_SECONDS, ends - time.monotonic())
+        return files.save_video(generation, seconds=seconds, reading=lambda: _reading(generation))
 
     try:
         return attempt()

@@ -13,7 +13,8 @@ from django.db import Error, close_old_connections
 from lumaweb import logs
 from lumaweb.storage_errors import problem_of
 
-from .. import download, media, provider
+from .. import provider
+from ..media import download, files
 from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter, policy
 from ..models.state import SUBMITTING_AT_MOST
 from .frames import ClaimLost, Uploads
@@ -214,7 +215,7 @@ def _ways(claim: Claim) -> list[tuple[int, str, str, download.Rules | None]]:
     rules = None
     if parent and parent.token:
         # A look, not a download: the row is claimed, and its POST must not wait for a slow CDN.
-        rules = replace(media.rules_for(parent, settings.VIDEO_MAX_BYTES), deadline=5.0)
+        rules = replace(files.rules_for(parent, settings.VIDEO_MAX_BYTES), deadline=5.0)
     return [
         (number, kind, value, rules if rules and kind == "link" and value == parent.video_url else None)
         for number, kind, value in claim.generation.sources(claim.token)

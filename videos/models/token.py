@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from lumaweb.logs import redact
 
-from ..download import origin_of
+from ..media.download import origin_of
 from .change import Change
 from .circuit import AS_NEW, Circuit, Health, Probe, at_once, clock_time, has_recovered, has_stalled
 from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT, State

@@ -16,7 +16,7 @@ from lumaweb import logs
 from lumaweb.sqlite.base import lock_wait_limit
 from lumaweb.storage_errors import problem_of
 
-from .. import provider, rehearsal
+from .. import provider, self_test
 from ..jobs.record import settle
 from ..models import Generation, TemporaryLink, Verdict
 from . import delivery
@@ -60,7 +60,7 @@ def _take_callback(
 ) -> HttpResponse:
     generation = Generation.objects.only(*Generation.FOR_NEWS).filter(uuid=uuid).order_by().first()
     if generation is None:
-        return _rehearsed(request) if rehearsal.opens(uuid, key) else _unknown()
+        return _rehearsed(request) if self_test.opens(uuid, key) else _unknown()
     if not generation.opens_with(key):
         return _unknown()
     body = read()
@@ -111,7 +111,7 @@ def _body(request: HttpRequest) -> bytes | HttpResponse:
 def _rehearsed(request: HttpRequest) -> HttpResponse:
     """Prove that this body came through to us as it was sent; nothing is done with it."""
     body = _body(request)
-    return body if isinstance(body, HttpResponse) else JsonResponse({"proof": rehearsal.proof(body)})
+    return body if isinstance(body, HttpResponse) else JsonResponse({"proof": self_test.proof(body)})
 
 
 @login_not_required

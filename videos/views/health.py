@@ -9,9 +9,9 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from lumaweb.patience import Question, Silent
+from lumaweb.deadline import Question, Silent
 
-from .. import rehearsal
+from .. import self_test
 from ..jobs.queue import MEDIA, SUBMISSIONS
 from ..models import StepFailure, vitals
 
@@ -24,7 +24,7 @@ PATIENCE = 2.0  # seconds for each of the two; load balancers wait 5 or more
 def healthz(request: HttpRequest) -> HttpResponse:
     """The process is up. Asks nothing of the database. With ?nonce= it proves which installation it is of."""
     nonce = request.GET.get("nonce", "")[:100]
-    proven = {"proof": rehearsal.proof(nonce.encode("utf-8", "replace"))} if nonce else {}
+    proven = {"proof": self_test.proof(nonce.encode("utf-8", "replace"))} if nonce else {}
     return JsonResponse({"ok": True} | proven)
 
 

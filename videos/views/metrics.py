@@ -16,7 +16,7 @@ from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
 
-from lumaweb.patience import Question, Silent
+from lumaweb.deadline import Question, Silent
 
 from ..jobs.queue import MEDIA, SUBMISSIONS, waiting_calls
 from ..models import ApiToken, Meter, meter, vitals

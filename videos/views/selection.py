@@ -15,8 +15,8 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
-from .. import media
 from ..jobs.queue import submit_later
+from ..media import files
 from ..models import Collection, Generation, OverBudget, Star, State, TooManyCollections
 from . import delivery, streams
 from .context import counts_for, previous_path
@@ -163,7 +163,7 @@ def archive(request: HttpRequest) -> HttpResponse:
     """Send the selected videos as one ZIP, created while it is sent and never held in memory."""
     rows = _ticked(request)
     try:
-        sizes = media.sizes([row.video_file.name for row in rows if row.is_saved])
+        sizes = files.sizes([row.video_file.name for row in rows if row.is_saved])
     except OSError as error:
         logger.warning("no archive of %d videos: %s", len(rows), error)
         messages.error(request, delivery.NOT_NOW)

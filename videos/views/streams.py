@@ -12,7 +12,7 @@ from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
 CHUNK_SIZE = 256 * 1024
-MAX_BUCKET_STREAMS = 2  # of the threads of a process (lumaweb/webserver/server.py)
+MAX_BUCKET_STREAMS = 2  # of the threads of a process (lumaweb/server/server.py)
 _bucket_streams = threading.BoundedSemaphore(MAX_BUCKET_STREAMS)
 
 

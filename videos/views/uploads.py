@@ -5,8 +5,8 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
-from .. import media
 from ..forms import FilterForm, frames_impossible, keep_frame
+from ..media import files
 from ..models import Filters, Frame, Generation
 from . import delivery
 from .typed import whole
@@ -29,9 +29,9 @@ def uploads(request: HttpRequest) -> HttpResponse:
         if reason := "Choose a picture." if picture is None else frames_impossible():
             return JsonResponse({"error": reason}, status=422)
         frame = keep_frame(picture, request.user)
-    except media.NotAPicture as error:
+    except files.NotAPicture as error:
         return JsonResponse({"error": str(error)}, status=422)
-    except media.Busy as busy:
+    except files.Busy as busy:
         return JsonResponse({"error": str(busy)}, status=503, headers={"Retry-After": "5"})
     except OSError:
         reason = "The picture could not be stored here. Tell your admin that the disk may be full."

@@ -1,7 +1,7 @@
 from django.core.management.base import CommandError
 
+from lumaweb.locked_command import LockedCommand
 from videos.jobs import adopt
-from videos.management.locked import LockedCommand
 from videos.models import Member
 
 

@@ -8,11 +8,11 @@ from functools import partial
 from django.core.management.base import CommandError
 from django.db import Error, close_old_connections
 
+from lumaweb.locked_command import LockedCommand
 from lumaweb.storage_errors import problem_of
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.jobs.steps import Step, StepRunner
 from videos.jobs.watch import Watch
-from videos.management.locked import LockedCommand
 from videos.models import Lease
 
 logger = logging.getLogger(__name__)
