@@ -65,9 +65,9 @@ fuzz: .venv/ready-dev
 audit: .venv/audit/ready
 	@.venv/audit/bin/python .ci/audit requirements.txt requirements-dev.txt
 
-# Pictures of every page and state, into docs/screenshots/.
+# Screenshots of every page and state, into screenshots/; those that the docs show: make screenshots ARGS=--docs
 screenshots: .venv/ready-dev
-	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.screenshots
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.screenshots $(ARGS)
 
 format: .venv/ready-dev
 	$(PYTHON) -m ruff format .

@@ -1,26 +1,48 @@
-"""Pictures of every page and state, for the README and the next developer: make screenshots.
+"""Take screenshots of every page and state.
 
-A real installation with the sandbox provider, a team of three, and a browser; the pictures go to docs/screenshots/.
+    make screenshots               all of them, into screenshots/, which is not tracked
+    make screenshots ARGS=--docs   those that the docs show, into docs/screenshots/
+
+Starts an installation with the sandbox provider and a team of three, and drives a browser.
 """
 
+import argparse
 import io
-import itertools
 import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from .browser.conftest import FLAGS
 from .find_browser import find
 from .installation import PASSWORD, ROOT, Installation
 
-TARGET = ROOT / "docs" / "screenshots"
+Act = Callable[[Page], None]
+
+ALL = ROOT / "screenshots"
+DOCS = ROOT / "docs" / "screenshots"
+SHOWN_IN_DOCS = {
+    "api-tokens-desktop-dark",
+    "budget-desktop-dark",
+    "compare-desktop-dark",
+    "form-frames-desktop-dark",
+    "keys-desktop-dark",
+    "selection-desktop-dark",
+    "studio-desktop-dark",
+    "studio-phone-light",
+    "team-desktop-dark",
+    "usage-desktop-dark",
+    "video-desktop-dark",
+    "watch-desktop-light",
+}
 SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
-QUALITY = 70
+JPEG_QUALITY = 70
 PROMPTS = [
     ("ada", "Astronauts shuttle from space to volcano, slow dolly in, ash drifting past the lens", "16:9"),
     ("ben", "Rain on neon, tracking shot through a night market", "9:16"),
@@ -33,20 +55,20 @@ PROMPTS = [
     ("joana", "Desert road at noon, heat shimmer, a single red car far away", "16:9"),
     ("ada", "A whale under the ice, light falling through the cracks", "3:4"),
 ]
-LONG = "A long walk through an old library at night. " * 30
-STATES = """
+LONG_PROMPT = "A long walk through an old library at night. " * 30
+STARS_AND_COLLECTIONS = """
 from videos.models import Collection, Generation, Member, Star
 ada, ben = (Member.objects.get(username=name) for name in ("ada", "ben"))
 ready = list(Generation.objects.filter(state="completed").order_by("pk"))
 Star.put(ada, ready[:3])
-shelf, _ = Collection.objects.named("Client A", ada)
-shelf.add(ready[:4], ada)
+client, _ = Collection.objects.named("Client A", ada)
+client.add(ready[:4], ada)
 Collection.objects.named("Moodboard", ben)[0].add(ready[4:6], ben)
 ready[4].choose("picked", ben)
 ready[8].choose("rejected", ben)
 """
-# After the pictures of the studio: a month of work, a budget, an invitation, a link.
-LATER = """
+# A month of work, a budget and a share link. They change the studio, so its screenshots are taken before.
+MONTH_OF_WORK = """
 import random
 from datetime import timedelta
 from django.utils import timezone
@@ -69,18 +91,18 @@ print(share.secret_path)
 """
 
 
-def seed(house: Installation) -> dict[str, str]:
-    """A believable room; uuids of the videos that are shown on pages of their own."""
+def seed(installation: Installation) -> dict[str, str]:
+    """Make a believable gallery; return the uuids of the videos that are shown on pages of their own."""
     for name in ("ben", "joana"):
-        house.add_member(name)
-    people = {name: house.visitor(name) for name in ("ada", "ben", "joana")}
-    made = [people[who].submit(prompt=prompt, aspect_ratio=ratio) for who, prompt, ratio in PROMPTS]
-    for uuid in made:
+        installation.add_member(name)
+    people = {name: installation.visitor(name) for name in ("ada", "ben", "joana")}
+    videos = [people[who].submit(prompt=prompt, aspect_ratio=ratio) for who, prompt, ratio in PROMPTS]
+    for uuid in videos:
         people["ada"].wait_until_saved(uuid, seconds=120)
-    parent = made[0]
+    parent = videos[0]
     for prompt in ("The hatch opens onto the crater", "They step out into the glow"):
         code = f"from videos.models import Generation\nprint(Generation.objects.get(uuid={parent!r}).video_id)"
-        parent = people["ada"].submit(action="extend", video_id=house.python(code), prompt=prompt)
+        parent = people["ada"].submit(action="extend", video_id=installation.python(code), prompt=prompt)
         people["ada"].wait_until_saved(parent, seconds=60)
     takes = people["ada"].submit(prompt="A heron lifts off from still water", count="3")
     refused = people["ada"].submit(prompt="A crowd scene with a famous face [refuse]")
@@ -88,64 +110,62 @@ def seed(house: Installation) -> dict[str, str]:
     people["ada"].wait_until_saved(takes, seconds=60)
     people["ada"].wait_for(refused, "failed")
     people["ada"].wait_for(unknown, "unconfirmed", "processing", "completed")
-    long = people["joana"].submit(prompt=LONG)
+    long = people["joana"].submit(prompt=LONG_PROMPT)
     people["ada"].wait_until_saved(long, seconds=60)
-    house.python(STATES)
-    return {"chain": parent, "takes": takes, "failed": refused, "long": long, "portrait": made[1]}
+    installation.python(STARS_AND_COLLECTIONS)
+    return {"chain": parent, "takes": takes, "failed": refused, "long": long, "portrait": videos[1]}
 
 
-def opened(page: Page) -> None:
+def open_form(page: Page) -> None:
+    """Open the form where the page is too narrow to show it."""
+    if page.locator("[data-open]").is_visible():
+        page.locator("[data-open]").click()
+
+
+def open_video(page: Page) -> None:
     page.locator(".card:has(film-card) .card-link").nth(4).click(position={"x": 90, "y": 70})
     page.locator("#film-dialog[open] .film-page").wait_for()
 
 
-def ticked(page: Page) -> None:
+def select_three(page: Page) -> None:
     for number in (0, 1, 2):
         page.locator(".card .select").nth(number).check(force=True)
 
 
-def menu(page: Page) -> None:
+def open_card_menu(page: Page) -> None:
     page.locator(".card [data-menu]").nth(1).click(force=True)
     page.locator("#card-menu:popover-open").wait_for()
 
 
-def mode(name: str):
-    def choose(page: Page) -> None:
-        if page.locator("[data-open]").is_visible():
-            page.locator("[data-open]").click()
-        page.get_by_role("radio", name=name, exact=True).check(force=True)
-
-    return choose
+def choose_frames(page: Page) -> None:
+    open_form(page)
+    page.get_by_role("radio", name="Frames", exact=True).check(force=True)
 
 
-def wrong(page: Page) -> None:
-    if page.locator("[data-open]").is_visible():
-        page.locator("[data-open]").click()
+def submit_empty_form(page: Page) -> None:
+    open_form(page)
     page.locator(".composer-foot [type=submit]").last.click()
     page.locator("#composer .error").first.wait_for()
 
 
-def keys(page: Page) -> None:
+def show_shortcuts(page: Page) -> None:
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
 
 
-def account(page: Page) -> None:
+def open_account_menu(page: Page) -> None:
     page.get_by_role("button", name="Account of").click()
 
 
-def again(page: Page) -> None:
-    """The same request once more."""
-    if page.locator("[data-open]").is_visible():
-        page.locator("[data-open]").click()
+def submit_equal_request(page: Page) -> None:
+    open_form(page)
     page.get_by_role("textbox", name="Prompt").fill(PROMPTS[0][1])
     page.locator(".composer-foot > [type=submit]").click()
     page.locator(".made").wait_for()
 
 
-def too_much(page: Page) -> None:
-    if page.locator("[data-open]").is_visible():
-        page.locator("[data-open]").click()
+def exceed_budget(page: Page) -> None:
+    open_form(page)
     page.get_by_label("Several prompts at once").check()
     page.get_by_role("textbox", name="Prompt").fill("\n".join(f"A heron, shot {number}" for number in range(1, 13)))
 
@@ -156,21 +176,49 @@ def invite(page: Page) -> None:
     page.locator("#secret-link").wait_for()
 
 
-def later_pages(uuids: dict[str, str], watch: str) -> list[tuple]:
+def studio_pages(uuids: dict[str, str]) -> list[tuple[str, str, Act | None]]:
+    """Name, path, and the act that leads to the state to show."""
+    video = {name: f"/generations/{uuid}/" for name, uuid in uuids.items()}
     return [
-        ("already-made", "/", again),
-        ("over-budget", "/", too_much),
+        ("studio", "/", None),
+        ("studio-filtered", "/?member=ada&state=ready", None),
+        ("studio-no-result", "/?q=zeppelin&starred=1", None),
+        ("studio-failures", "/?state=failed", None),
+        ("selection", "/", select_three),
+        ("card-menu", "/", open_card_menu),
+        ("form-frames", "/", choose_frames),
+        ("form-extend", f"{video['chain']}extend/", None),
+        ("form-errors", "/", submit_empty_form),
+        ("video-dialog", "/", open_video),
+        ("video", video["chain"], None),
+        ("video-failed", video["failed"], None),
+        ("video-long-prompt", video["long"], None),
+        ("video-portrait", video["portrait"], None),
+        ("compare", f"/compare/?takes_of={uuids['takes']}", None),
+        ("collections", "/collections/", None),
+        ("trash", "/trash/", None),
+        ("keys", "/", show_shortcuts),
+        ("account", "/", open_account_menu),
+        ("not-found", "/nowhere/", None),
+    ]
+
+
+def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, Act | None]]:
+    """The pages that need a month of work."""
+    return [
+        ("already-made", "/", submit_equal_request),
+        ("over-budget", "/", exceed_budget),
         ("usage", "/usage/", None),
         ("usage-empty", "/usage/?since=2020-01-01&until=2020-01-31", None),
         ("budget", "/team/budget/", None),
         ("team", "/team/", None),
         ("team-invitation", "/team/", invite),
         ("member", "/team/2/", None),
-        ("what-was-changed", "/team/changes/", None),
+        ("audit-trail", "/team/changes/", None),
         ("profile", "/profile/", None),
         ("shares", f"/generations/{uuids['chain']}/shares/", None),
         ("all-shares", "/team/shares/", None),
-        ("watch", watch, None),
+        ("watch", watch_path, None),
         ("watch-gone", "/watch/nothing/here/", None),
         ("api-tokens", "/admin/videos/apitoken/", None),
         ("api-token", "/admin/videos/apitoken/1/change/", None),
@@ -178,98 +226,94 @@ def later_pages(uuids: dict[str, str], watch: str) -> list[tuple]:
     ]
 
 
-def pages(uuids: dict[str, str]) -> list[tuple]:
-    """Name, path, and what is done before the picture is taken."""
-    film = {name: f"/generations/{uuid}/" for name, uuid in uuids.items()}
-    return [
-        ("studio", "/", None),
-        ("studio-filtered", "/?member=ada&state=ready", None),
-        ("studio-no-result", "/?q=zeppelin&starred=1", None),
-        ("studio-failures", "/?state=failed", None),
-        ("selection", "/", ticked),
-        ("card-menu", "/", menu),
-        ("form-frames", "/", mode("Frames")),
-        ("form-extend", f"{film['chain']}extend/", None),
-        ("form-errors", "/", wrong),
-        ("video-dialog", "/", opened),
-        ("video", film["chain"], None),
-        ("video-failed", film["failed"], None),
-        ("video-long-prompt", film["long"], None),
-        ("video-portrait", film["portrait"], None),
-        ("compare", f"/compare/?takes_of={uuids['takes']}", None),
-        ("collections", "/collections/", None),
-        ("trash", "/trash/", None),
-        ("keys", "/", keys),
-        ("account", "/", account),
-        ("not-found", "/nowhere/", None),
-    ]
+class Camera:
+    """Takes the wanted screenshots of one installation, in each size and colour scheme."""
+
+    def __init__(self, browser: Browser, url: str, target: Path, wanted: set[str] | None) -> None:
+        self.browser = browser
+        self.url = url
+        self.target = target
+        self.wanted = wanted
+        self.taken = 0
+
+    def take_all(self, pages: list[tuple[str, str, Act | None]], signed_in: bool = True) -> None:
+        for scheme in ("dark", "light"):
+            for size in SIZES:
+                wanted = [page for page in pages if self._wants(f"{page[0]}-{size}-{scheme}")]
+                if not wanted:
+                    continue
+                with self._page(size, scheme, signed_in) as page:
+                    for name, path, act in wanted:
+                        self._take(page, f"{name}-{size}-{scheme}", path, act)
+
+    def _wants(self, name: str) -> bool:
+        return self.wanted is None or name in self.wanted
+
+    @contextmanager
+    def _page(self, size: str, scheme: str, signed_in: bool) -> Iterator[Page]:
+        width, height = SIZES[size]
+        phone = size == "phone"
+        context = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme=scheme,
+            is_mobile=phone,
+            has_touch=phone,
+            reduced_motion="reduce",
+        )
+        page = context.new_page()
+        if signed_in:
+            page.goto(f"{self.url}/login/")
+            page.get_by_label("Username").fill("ada")
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Sign in").click()
+            page.wait_for_url(f"{self.url}/")
+        yield page
+        context.close()
+
+    def _take(self, page: Page, name: str, path: str, act: Act | None) -> None:
+        page.goto(self.url + path)
+        page.wait_for_load_state("networkidle")
+        if act:
+            act(page)
+        page.wait_for_timeout(350)
+        with Image.open(io.BytesIO(page.screenshot())) as picture:
+            picture.convert("RGB").save(self.target / f"{name}.jpg", quality=JPEG_QUALITY, optimize=True)
+        self.taken += 1
 
 
-def shoot(page: Page, name: str) -> None:
-    page.wait_for_timeout(350)
-    with Image.open(io.BytesIO(page.screenshot())) as picture:
-        picture.convert("RGB").save(TARGET / f"{name}.jpg", quality=QUALITY, optimize=True)
+def take_screenshots(camera: Camera, installation: Installation) -> None:
+    camera.take_all([("login", "/login/", None)], signed_in=False)
+    camera.take_all([("studio-empty", "/", None)])
+    uuids = seed(installation)
+    camera.take_all(studio_pages(uuids))
+    watch_path = installation.python(MONTH_OF_WORK).strip()
+    camera.take_all(team_pages(uuids, watch_path))
 
 
 def main() -> int:
+    parser = argparse.ArgumentParser(prog="make screenshots")
+    parser.add_argument("--docs", action="store_true", help="only those that the docs show, into docs/screenshots/")
+    docs = parser.parse_args().docs
     browser_path = os.environ.get("LUMAWEB_TEST_BROWSER") or find()
     if not browser_path:
         print("No Chromium found: `make test` says how to get one.", file=sys.stderr)
         return 1
-    TARGET.mkdir(parents=True, exist_ok=True)
+    target = DOCS if docs else ALL
+    target.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="lumaweb-screenshots-"))
-    house = Installation(folder, SANDBOX_SCALE="0.5")
-    names = []
+    installation = Installation(folder, SANDBOX_SCALE="0.5")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         try:
-            house.start()
-            uuids: dict[str, str] = {}
-            watch = ""
-            # What comes later changes the rooms that were shown before it.
-            for later, scheme, size in itertools.product((False, True), ("dark", "light"), SIZES):
-                width, height = SIZES[size]
-                phone = size == "phone"
-                context = browser.new_context(
-                    viewport={"width": width, "height": height},
-                    color_scheme=scheme,
-                    is_mobile=phone,
-                    has_touch=phone,
-                    reduced_motion="reduce",
-                )
-                page = context.new_page()
-                page.goto(f"{house.url}/login/")
-                if not later:
-                    names.append(f"login-{size}-{scheme}")
-                    shoot(page, names[-1])
-                page.get_by_label("Username").fill("ada")
-                page.get_by_label("Password").fill(PASSWORD)
-                page.get_by_role("button", name="Sign in").click()
-                page.wait_for_url(f"{house.url}/")
-                if not uuids:
-                    names.append("studio-empty-desktop-dark")
-                    shoot(page, names[-1])
-                    uuids = seed(house)
-                shown = pages(uuids)
-                if later:
-                    watch = watch or house.python(LATER).strip()
-                    shown = later_pages(uuids, watch)
-                for name, path, act in shown:
-                    page.goto(house.url + path)
-                    page.wait_for_load_state("networkidle")
-                    if act:
-                        act(page)
-                    names.append(f"{name}-{size}-{scheme}")
-                    shoot(page, names[-1])
-                context.close()
+            installation.start()
+            camera = Camera(browser, installation.url, target, SHOWN_IN_DOCS if docs else None)
+            take_screenshots(camera, installation)
         finally:
             browser.close()
-            house.stop()
+            installation.stop()
             shutil.rmtree(folder, ignore_errors=True)
-    lines = [f"### {name}\n\n![{name}]({name}.jpg)\n" for name in names]
-    (TARGET / "README.md").write_text("# Every page and state\n\nMade by `make screenshots`.\n\n" + "\n".join(lines))
-    total = sum(path.stat().st_size for path in TARGET.glob("*.jpg"))
-    print(f"{len(names)} pictures, {total / 1024**2:.1f} MB, in docs/screenshots")
+    total = sum(path.stat().st_size for path in target.glob("*.jpg"))
+    print(f"{camera.taken} screenshots, {total / 1024**2:.1f} MB, in {target.relative_to(ROOT)}/")
     return 0
 
 

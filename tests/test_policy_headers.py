@@ -337,7 +337,7 @@ def test_files_are_sent_as_what_they_are_and_as_nothing_else():
 
 
 def test_every_test_that_the_page_on_security_names_is_there():
-    named = re.findall(r"`((?:\w+/)*test_\w+\.py)::(test_\w+)`", (ROOT / "docs/security.md").read_text())
+    named = re.findall(r"`((?:\w+/)*test_\w+\.py)::(test_\w+)`", (ROOT / "docs/operator/security.md").read_text())
     assert len(named) > 40
     for file, name in named:
         assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file}::{name}"

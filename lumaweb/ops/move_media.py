@@ -29,7 +29,7 @@ class Move:
 
     def __init__(self, to_bucket: bool, say: Callable[[str], None]) -> None:
         if not settings.BUCKET:
-            raise MoveRefused("LUMAWEB_S3_BUCKET is not set, so there is no bucket: see docs/storage.md.")
+            raise MoveRefused("LUMAWEB_S3_BUCKET is not set, so there is no bucket: see docs/operator/storage.md.")
         self.to_bucket, self.say = to_bucket, say
         ends = storages["folder"], storages["default"]
         self.source, self.target = ends if to_bucket else reversed(ends)

@@ -146,7 +146,7 @@ def test_by_chance_an_answer_in_doubt_hides_a_task_half_of_the_time(tmp_path):
 def test_every_fault_and_setting_is_in_the_help_and_on_the_page_about_the_sandbox():
     command = [sys.executable, "-m", "videos.sandbox", "--help"]
     help_text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    page = (ROOT / "docs/sandbox.md").read_text()
+    page = (ROOT / "docs/contributor/sandbox.md").read_text()
     assert [name for name in FAULTS if f"    {name} " not in help_text] == []
     assert [name for name in FAULTS if f"`{name}`" not in page] == []
     for variable in set(re.findall("SANDBOX_[A-Z_]+", (ROOT / options.__file__).read_text())):

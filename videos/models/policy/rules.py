@@ -1,6 +1,6 @@
 """What follows from each outcome, and in what words: the tables.
 
-`docs/policy.md` is written from them by `manage.py policy`.
+`docs/admin/outcomes.md` is written from them by `manage.py policy`.
 """
 
 from dataclasses import dataclass, replace
