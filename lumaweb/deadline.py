@@ -1,4 +1,4 @@
-"""Ask what may hang (a database, a storage, a broker), and wait for it no longer than one has time."""
+"""Wait no longer than a deadline for a call that may hang: to a database, a storage or a broker."""
 
 import threading
 import time
@@ -7,68 +7,72 @@ from typing import Generic, TypeVar
 
 from django.db import connections
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class Silent(Exception):
-    """It has not answered in time; the number is how many seconds it has been silent."""
+class TimedOut(Exception):
+    """The call has not returned yet; `seconds` is how long it has been running."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"no answer for {seconds:.0f} s")
         self.seconds = seconds
 
 
-class _Asked(Generic[Answer]):
-    """One question under way."""
+class _Call(Generic[Result]):
+    """One call, running in a thread of its own."""
 
-    def __init__(self, ask: Callable[[], Answer]) -> None:
-        self.began = time.monotonic()
+    def __init__(self, function: Callable[[], Result]) -> None:
+        self.started = time.monotonic()
         self.done = threading.Event()
-        self.answer: Answer
+        self.result: Result
         self.error: BaseException | None = None
-        threading.Thread(target=self._run, args=[ask], name="patience", daemon=True).start()
+        threading.Thread(target=self._run, args=[function], name="deadline", daemon=True).start()
 
-    def _run(self, ask: Callable[[], Answer]) -> None:
+    def _run(self, function: Callable[[], Result]) -> None:
         try:
-            self.answer = ask()
+            self.result = function()
         except BaseException as error:
             self.error = error
         finally:
-            connections.close_all()  # this thread's own
+            connections.close_all()  # Django opens connections per thread
             self.done.set()
 
 
-class Question(Generic[Answer]):
-    """Something that is asked again and again, by one thread at a time, however many want to know and however it hangs.
+class SingleFlight(Generic[Result]):
+    """Share one running call among all threads that want its result, so a call that hangs occupies one thread only.
 
-    keep: for how many seconds an answer that is `good` serves whoever asks next.
+    A result that `is_cacheable` accepts is reused for `max_age` seconds.
     """
 
     def __init__(
-        self, ask: Callable[[], Answer], *, keep: float = 0.0, good: Callable[[Answer], bool] = lambda _: True
+        self,
+        function: Callable[[], Result],
+        *,
+        max_age: float = 0.0,
+        is_cacheable: Callable[[Result], bool] = lambda _: True,
     ) -> None:
-        self._ask, self._keep, self._good = ask, keep, good
+        self._function, self._max_age, self._is_cacheable = function, max_age, is_cacheable
         self._lock = threading.Lock()
-        self._under_way: _Asked[Answer] | None = None
-        self._kept: tuple[float, Answer] | None = None
+        self._call: _Call[Result] | None = None
+        self._cached: tuple[float, Result] | None = None
 
-    def answer(self, patience: float) -> Answer:
-        """Raises what asking raised, and Silent after so many seconds."""
+    def result(self, timeout: float) -> Result:
+        """Return the call's result or raise its exception; raise TimedOut after `timeout` seconds."""
         with self._lock:
-            if self._kept and time.monotonic() - self._kept[0] < self._keep:
-                return self._kept[1]
-            asked = self._under_way
-            if asked is None or asked.done.is_set():
-                asked = self._under_way = _Asked(self._ask)
-        if not asked.done.wait(patience):
-            raise Silent(time.monotonic() - asked.began)
-        if asked.error:
-            raise asked.error
-        if self._keep and self._good(asked.answer):
-            self._kept = asked.began, asked.answer
-        return asked.answer
+            if self._cached and time.monotonic() - self._cached[0] < self._max_age:
+                return self._cached[1]
+            call = self._call
+            if call is None or call.done.is_set():
+                call = self._call = _Call(self._function)
+        if not call.done.wait(timeout):
+            raise TimedOut(time.monotonic() - call.started)
+        if call.error:
+            raise call.error
+        if self._max_age and self._is_cacheable(call.result):
+            self._cached = call.started, call.result
+        return call.result
 
-    def forget(self) -> None:
-        """Ask anew the next time, whatever is under way."""
+    def reset(self) -> None:
+        """Forget the cached result and any running call, so that the next request starts a new one."""
         with self._lock:
-            self._kept = self._under_way = None
+            self._cached = self._call = None

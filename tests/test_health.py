@@ -11,10 +11,10 @@ from django.core.files.storage import FileSystemStorage, default_storage, storag
 from django.db import connection
 from django.utils import timezone
 
-from lumaweb.deadline import Question, Silent
+from lumaweb.deadline import SingleFlight, TimedOut
+from lumaweb.ops import health
 from videos import self_test
 from videos.models import Heartbeat
-from videos.views import health
 
 # Each question is asked in a thread of its own, which sees what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture(autouse=True)
 def asked_anew():
-    health.STORAGE.forget()
+    health.STORAGE.reset()
     yield
-    health.STORAGE.forget()
+    health.STORAGE.reset()
 
 
 @pytest.fixture
@@ -92,9 +92,7 @@ def test_a_table_that_is_missing_is_told_without_its_name(client, workers):
     try:
         answer = client.get("/readyz")
         assert answer.status_code == 503 and "heartbeat" not in answer.content.decode()
-        assert re.fullmatch(
-            r"The database does not answer as it should: \w+Error\.", answer.json()["problems"]["database"]
-        )
+        assert re.fullmatch(r"The database returned an error: \w+Error\.", answer.json()["problems"]["database"])
     finally:
         with connection.cursor() as cursor:
             cursor.execute("ALTER TABLE gone RENAME TO videos_heartbeat")
@@ -175,13 +173,13 @@ def test_one_thread_asks_however_many_wait():
         hangs.wait(60)
         return b"x"
 
-    question = Question(ask)
+    call = SingleFlight(ask)
     for _ in range(3):
-        with pytest.raises(Silent):
-            question.answer(0.05)
+        with pytest.raises(TimedOut):
+            call.result(0.05)
     assert len(asked) == 1
     hangs.set()
-    assert question.answer(20) == b"x"
+    assert call.result(20) == b"x"
 
 
 def test_what_asking_raises_is_raised_to_who_asked():
@@ -189,15 +187,15 @@ def test_what_asking_raises_is_raised_to_who_asked():
         raise ValueError("no")
 
     with pytest.raises(ValueError, match="no"):
-        Question(ask).answer(5)
+        SingleFlight(ask).result(5)
 
 
 def test_a_bad_answer_is_not_kept():
     answers = iter([0, 0, 1, 2])
-    question = Question(lambda: next(answers), keep=100, good=bool)
-    assert [question.answer(5) for _ in range(4)] == [0, 0, 1, 1]
-    question.forget()
-    assert question.answer(5) == 2
+    call = SingleFlight(lambda: next(answers), max_age=100, is_cacheable=bool)
+    assert [call.result(5) for _ in range(4)] == [0, 0, 1, 1]
+    call.reset()
+    assert call.result(5) == 2
 
 
 def test_the_probe_leaves_what_is_in_the_storage_alone(client, workers):

@@ -29,7 +29,7 @@ VENDORS = {
     "boto3": {"lumaweb/object_storage.py"},
     "botocore": {"lumaweb/object_storage.py"},
     "storages": {"lumaweb/object_storage.py"},
-    "prometheus_client": {"videos/views/metrics.py"},
+    "prometheus_client": {"lumaweb/ops/metrics.py"},
 }
 # From the top down: a room may import from its own floor and those below it.
 FLOORS = [

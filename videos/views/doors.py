@@ -20,8 +20,8 @@ from .. import provider, self_test
 from ..jobs.record import settle
 from ..models import Generation, TemporaryLink, Verdict
 from . import delivery
-from .metrics import measured
 from .missed_callbacks import Missed, missed_callbacks
+from .timing import timed
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def _unknown() -> HttpResponse:
 
 @csrf_exempt
 @login_not_required
-@measured("callback")
+@timed("callback")
 def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
     """Take in a result. The key is checked before the body is read."""
     if request.method != "POST":

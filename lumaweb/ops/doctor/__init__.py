@@ -7,7 +7,7 @@ that does not answer.
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from lumaweb.deadline import Question, Silent
+from lumaweb.deadline import SingleFlight, TimedOut
 
 from . import house, outside, store, work
 from .findings import Finding, fail, skip
@@ -65,9 +65,9 @@ def examine(*, offline: bool = False, looks: tuple[Look, ...] = LOOKS) -> Iterat
 
 def _found_by(look: Look) -> list[Finding]:
     try:
-        return Question(lambda: list(look.at())).answer(look.seconds)
-    except Silent as silent:
-        return [fail(f"No answer for {silent.seconds:.0f} s.", "Something hangs there; the other lines may say what.")]
+        return SingleFlight(lambda: list(look.at())).result(look.seconds)
+    except TimedOut as error:
+        return [fail(f"No answer for {error.seconds:.0f} s.", "Something hangs there; the other lines may say what.")]
     except Exception as error:
         # Its words may hold an address with a password in it.
         return [

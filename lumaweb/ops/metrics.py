@@ -1,0 +1,137 @@
+"""The /metrics page for Prometheus. It requires LUMAWEB_METRICS_TOKEN and does not exist while that is unset."""
+
+import platform
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.db import connection
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone
+from django.utils.crypto import constant_time_compare
+from django.views.decorators.http import require_safe
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lumaweb.deadline import SingleFlight, TimedOut
+from videos.jobs.queue import MEDIA, SUBMISSIONS, waiting_calls
+from videos.models import ApiToken, Meter, vitals
+
+TIMEOUT = 5.0  # seconds; Prometheus waits 10
+QUEUE_TIMEOUT = 2.0  # seconds
+# By the histogram's name in the database: the metric's name, its help text and the names of its labels.
+HISTOGRAMS = {
+    "post": (
+        "lumaweb_provider_post_seconds",
+        "Response time of the provider to a request for a video.",
+        ["outcome"],
+    ),
+    "callback": ("lumaweb_callback_seconds", "Response time to a callback.", ["status"]),
+    "news": ("lumaweb_news_seconds", "Time to record a result, by its source.", ["messenger", "verdict"]),
+}
+
+Row = tuple[dict[str, str], float]
+
+
+@login_not_required
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Return the metrics of the whole installation, whichever process answers."""
+    if not settings.METRICS_TOKEN:
+        raise Http404
+    if not constant_time_compare(request.headers.get("Authorization", ""), f"Bearer {settings.METRICS_TOKEN}"):
+        response = HttpResponse(
+            "Send LUMAWEB_METRICS_TOKEN as a bearer token.\n", status=401, content_type="text/plain"
+        )
+        response.headers["WWW-Authenticate"] = "Bearer"
+        return response
+    try:
+        return HttpResponse(EXPOSITION.result(TIMEOUT), content_type=CONTENT_TYPE_LATEST)
+    except TimedOut:
+        return HttpResponse("The database has not answered in time.\n", status=503, content_type="text/plain")
+
+
+class InstallationCollector(Collector):
+    """Read every metric from the database and the broker at each scrape."""
+
+    def collect(self) -> Iterator[Metric]:
+        now = timezone.now()
+        info = {"database": connection.vendor, "python": platform.python_version()}
+        yield _gauge("lumaweb_info", "About this installation; always 1.", [(info, 1)])
+        yield from self._generations(now)
+        yield from self._tokens(now)
+        yield from self._queue(now)
+        yield from self._histograms()
+
+    def _generations(self, now: datetime) -> Iterator[Metric]:
+        states = vitals.unfinished() | (vitals.ended() or {})
+        rows = [({"state": str(state)}, number) for state, number in states.items()]
+        yield _gauge("lumaweb_generations", "Videos by state; finished states appear after the first count.", rows)
+        waiting, unsaved = vitals.waiting(), vitals.unsaved()
+        yield _gauge("lumaweb_waiting", "Videos waiting to be sent.", [({}, waiting.length)])
+        yield _gauge("lumaweb_waiting_oldest_seconds", "Age of the oldest waiting video.", [({}, waiting.age(now))])
+        yield _gauge("lumaweb_held", "Videos held until an admin releases them.", [({}, vitals.held())])
+        yield _gauge("lumaweb_unsaved", "Finished videos that are not saved here yet.", [({}, unsaved.length)])
+        yield _gauge(
+            "lumaweb_unsaved_oldest_seconds", "Time since the oldest unsaved video finished.", [({}, unsaved.age(now))]
+        )
+
+    def _tokens(self, now: datetime) -> Iterator[Metric]:
+        """Label tokens by primary key, as their names may be confidential."""
+        tokens = [({"token": str(token.pk)}, token) for token in ApiToken.objects.order_by("pk")]
+        current = [(label, vitals.condition_of(token, now)) for label, token in tokens]
+        conditions = [
+            (label | {"condition": condition}, int(condition == found))
+            for label, found in current
+            for condition in vitals.CONDITIONS
+        ]
+        yield _gauge("lumaweb_token_condition", "1 for the token's current condition, else 0.", conditions)
+        in_flight = [(label, token.in_flight) for label, token in tokens]
+        yield _gauge("lumaweb_token_in_flight", "Videos in progress at the provider, by token.", in_flight)
+        limits = [(label, token.limit) for label, token in tokens]
+        yield _gauge("lumaweb_token_in_flight_limit", "Maximum number of videos in progress, by token.", limits)
+
+    def _queue(self, now: datetime) -> Iterator[Metric]:
+        ages: list[Row] = []
+        machines: list[Row] = []
+        for cluster in (SUBMISSIONS, MEDIA):
+            label = {"cluster": cluster}
+            if at := vitals.last_sign(cluster):
+                ages.append((label, max(0.0, (now - at).total_seconds())))
+            machines.append((label, vitals.machines(cluster, now)))
+        yield _gauge("lumaweb_heartbeat_age_seconds", "Time since a worker of the cluster last ran a task.", ages)
+        yield _gauge("lumaweb_machines_alive", "Machines on which the cluster is alive.", machines)
+        try:
+            calls = QUEUE.result(QUEUE_TIMEOUT)
+        except Exception:  # each broker raises its own; the missing sample reports it and the other metrics remain
+            calls = {}
+        rows = [({"cluster": cluster}, number) for cluster, number in calls.items()]
+        yield _gauge("lumaweb_queue_length", "Calls in the queue; missing while the broker is unavailable.", rows)
+
+    def _histograms(self) -> Iterator[Metric]:
+        rows = list(Meter.objects.all())
+        for name, (metric, help_text, labels) in HISTOGRAMS.items():
+            family = HistogramMetricFamily(metric, help_text, labels=labels)
+            for row in rows:
+                if row.name == name:
+                    family.add_metric(row.label.split("/"), row.buckets(), row.seconds)
+            yield family
+
+
+def _gauge(name: str, help_text: str, rows: Sequence[Row]) -> Metric:
+    family = GaugeMetricFamily(name, help_text, labels=list(rows[0][0]) if rows else [])
+    for labels, value in rows:
+        family.add_metric(list(labels.values()), value)
+    return family
+
+
+def _exposition() -> bytes:
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(InstallationCollector())
+    return generate_latest(registry)
+
+
+EXPOSITION = SingleFlight(_exposition)
+QUEUE = SingleFlight(waiting_calls)
