@@ -194,12 +194,12 @@ AUTH_PASSWORD_VALIDATORS = [
 # from there nobody signs in for ten minutes. A colleague elsewhere is never kept out by it.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=10)
-AXES_LOCKOUT_PARAMETERS = "videos.views.address.counted_by"
+AXES_LOCKOUT_PARAMETERS = "videos.views.throttling.lockout_parameters"
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "videos.views.address.client_address"
-AXES_LOCKOUT_CALLABLE = "videos.views.account.kept_out"
-AXES_USERNAME_CALLABLE = "videos.views.address.name_tried"
+AXES_CLIENT_IP_CALLABLE = "videos.views.client_address.client_address"
+AXES_LOCKOUT_CALLABLE = "videos.views.throttling.lockout_response"
+AXES_USERNAME_CALLABLE = "videos.views.throttling.username_digest"
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "code"]
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True
@@ -288,7 +288,7 @@ SESSION_COOKIE_AGE = 30 * 24 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
-CSRF_FAILURE_VIEW = "videos.views.csrf.failure"
+CSRF_FAILURE_VIEW = "videos.views.error_pages.csrf_failure"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
 # Subdomains and the browsers' preload list bind a whole domain, long after we are gone: that is its owner's to decide,
 # not ours because an address was set. The checks that ask for both are silenced.

@@ -5,7 +5,7 @@ from django.views.generic import RedirectView
 
 from lumaweb.ops import health, metrics
 from videos.views.account import admin_login
-from videos.views.broken import server_error
+from videos.views.error_pages import server_error
 
 admin.autodiscover()
 

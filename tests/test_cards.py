@@ -15,7 +15,7 @@ from .factories import a_generation, a_member, a_token, an_admin
 pytestmark = pytest.mark.django_db
 
 
-ANEW = engines["django"].from_string('{% include "videos/_card.html" %}')
+ANEW = engines["django"].from_string('{% include "gallery/_card.html" %}')
 KEPT = engines["django"].from_string("{% load cards %}{% card oob=oob %}")
 
 

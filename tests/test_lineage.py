@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from videos.models import Event, Generation
 from videos.models.lineage import ABOVE, SHOWN, Lineage
-from videos.views.story import in_short, in_words, story_of
+from videos.views.timeline import in_words, summary_of, timeline_of
 
 from .factories import a_generation, a_member
 
@@ -106,10 +106,10 @@ def test_the_story_says_how_long_each_step_took_and_which_way_the_result_came():
     for field, after in (("created_at", 0), ("submitted_at", 3), ("accepted_at", 4), ("finished_at", 80)):
         setattr(generation, field, now + timedelta(seconds=after))
     generation.state, generation.archive, generation.via = "completed", "saved", "callback"
-    events = story_of(generation)
+    events = timeline_of(generation)
     took = [getattr(event, "took", None) for event in events]
     assert took == [None, "3 s later", "1 s later", "1 min 16 s later", "2 s later"]
-    assert in_short(generation, events) == (
+    assert summary_of(generation, events) == (
         "Waited 3 s, at the provider 1 min 16 s, saved here after 2 s. The news came by callback."
     )
 

@@ -51,7 +51,7 @@ def test_exactly_the_buttons_that_cost_are_marked(name):
 
 
 def test_the_buttons_of_the_form_s_parts_are_marked_too():
-    part = (TEMPLATES / "videos" / "_already_requested.html").read_text()
+    part = (TEMPLATES / "studio" / "_already_requested.html").read_text()
     assert [button for button in buttons_of(part) if "data-paid" not in button] == []
 
 

@@ -18,7 +18,7 @@ from videos.mail import path_to_new_password
 from videos.models import Balance, Change, Generation, Invitation, Member, Terms
 from videos.models.budget import month_of
 from videos.tasks import mail_new_password
-from videos.views.address import AN_ADDRESS_MAY
+from videos.views.throttling import MAX_FAILURES_PER_ADDRESS
 
 from .factories import a_generation, a_member, an_admin
 
@@ -308,10 +308,12 @@ def test_mail_waits_in_front_of_no_submission(client, mails):
 def test_a_flood_of_password_resets_fills_no_queue_and_closes_no_other_door(client, mails):
     a_member(password=PASSWORD, email="ada@example.com")
     before = sum(queue.waiting_calls().values())
-    answers = [client.post("/password/", {"email": f"nobody-{number}"}) for number in range(AN_ADDRESS_MAY + 5)]
-    assert [answer.status_code for answer in answers] == [302] * AN_ADDRESS_MAY + [429] * 5
+    answers = [
+        client.post("/password/", {"email": f"nobody-{number}"}) for number in range(MAX_FAILURES_PER_ADDRESS + 5)
+    ]
+    assert [answer.status_code for answer in answers] == [302] * MAX_FAILURES_PER_ADDRESS + [429] * 5
     assert "Too many links were requested from here." in answers[-1].content.decode()
-    assert sum(queue.waiting_calls().values()) - before == AN_ADDRESS_MAY
+    assert sum(queue.waiting_calls().values()) - before == MAX_FAILURES_PER_ADDRESS
     assert client.post("/password/", {"email": "ada"}, REMOTE_ADDR="198.51.100.7").status_code == 302
     assert client.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 302
 

@@ -16,7 +16,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from videos.models import Collection, Generation, Star, shelf
-from videos.views import shelf as shelf_views
+from videos.views import collections as collection_views
 
 from .factories import a_generation, a_member, an_admin
 
@@ -253,7 +253,7 @@ def test_a_member_makes_a_bounded_number_of_collections_wherever_they_are_made(c
 
 
 def test_the_collections_are_paged_by_name(client, ada, monkeypatch):
-    monkeypatch.setattr(shelf_views, "PAGE", 2)
+    monkeypatch.setattr(collection_views, "PAGE", 2)
     for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
         Collection.objects.named(name, ada)
     pages, address = [], "/collections/"

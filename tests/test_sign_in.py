@@ -14,7 +14,7 @@ from django.utils import timezone
 from lumaweb import environment
 from videos.models import Invitation, Member
 from videos.views.account import setup_code
-from videos.views.address import AN_ADDRESS_MAY
+from videos.views.throttling import MAX_FAILURES_PER_ADDRESS
 
 from .factories import a_member, an_admin
 
@@ -80,7 +80,7 @@ def test_a_colleague_in_the_same_office_still_comes_in(client, ada):
 
 
 def test_many_names_from_one_address_are_a_storm(client, ada):
-    for number in range(AN_ADDRESS_MAY):
+    for number in range(MAX_FAILURES_PER_ADDRESS):
         knock(client, f"name-{number}")
     assert knock(client, password=PASSWORD).status_code == 429
     assert knock(client, password=PASSWORD, REMOTE_ADDR="198.51.100.3").url == "/"
@@ -194,7 +194,7 @@ def test_the_code_of_the_set_up_is_not_to_be_guessed(client, settings):
 
 def test_wrong_invitation_links_lock_nobody_out(client, ada):
     _, key = Invitation.objects.invite(an_admin())
-    for number in range(AN_ADDRESS_MAY + 5):
+    for number in range(MAX_FAILURES_PER_ADDRESS + 5):
         assert client.get(f"/invitations/guess-{number}/").status_code == 404
         assert client.post(f"/invitations/guess-{number}/", {"username": "x"}).status_code == 404
         assert client.get("/invitations/dead/").status_code == 404
@@ -216,7 +216,7 @@ def test_wrong_set_up_codes_do_not_lock_the_sign_in(client, settings):
 def test_wrong_sign_ins_do_not_lock_the_set_up(client, settings):
     settings.ON_LOOPBACK = False
     ada = a_member("ada")
-    for name in ("code", "set-up code", *(f"name-{number}" for number in range(AN_ADDRESS_MAY))):
+    for name in ("code", "set-up code", *(f"name-{number}" for number in range(MAX_FAILURES_PER_ADDRESS))):
         knock(client, name)
         knock(client, name)
     assert knock(client).status_code == 429
@@ -228,19 +228,19 @@ def test_wrong_sign_ins_do_not_lock_the_set_up(client, settings):
 def test_a_storm_of_wrong_present_passwords_does_not_lock_the_sign_in(client, ada):
     sent = {"old_password": "wrong", "new_password1": "some other word", "new_password2": "some other word"}
     # All sign in first: a sign-in clears what was counted before it.
-    members = [Client() for _ in range(AN_ADDRESS_MAY // 5 + 1)]
+    members = [Client() for _ in range(MAX_FAILURES_PER_ADDRESS // 5 + 1)]
     for number, browser in enumerate(members):
         browser.force_login(a_member(f"member-{number}", password=PASSWORD))
     for browser in members:
         for _ in range(5):
             browser.post("/profile/password/", sent)
-    assert AccessAttempt.objects.aggregate(all=Sum("failures_since_start"))["all"] >= AN_ADDRESS_MAY
+    assert AccessAttempt.objects.aggregate(all=Sum("failures_since_start"))["all"] >= MAX_FAILURES_PER_ADDRESS
     assert knock(client, password=PASSWORD).url == "/"
 
 
 def test_forms_of_other_sites_are_not_counted(ada):
     strict = Client(enforce_csrf_checks=True)
-    for number in range(AN_ADDRESS_MAY):
+    for number in range(MAX_FAILURES_PER_ADDRESS):
         assert knock(strict, f"name-{number}").status_code == 403
         assert knock(strict).status_code == 403
     strict.force_login(ada)

@@ -241,7 +241,8 @@ def test_a_known_task_whose_callback_was_missed_is_looked_up_at_once(client, cla
 def test_a_missed_callback_with_a_wrong_key_changes_nothing(client, claimed, impatient, monkeypatch):
     _, path = claimed
     monkeypatch.setattr(
-        "videos.views.doors._take_callback", lambda *args: (_ for _ in ()).throw(caused(OperationalError, of_sqlite(5)))
+        "videos.views.provider_endpoints._take_callback",
+        lambda *args: (_ for _ in ()).throw(caused(OperationalError, of_sqlite(5))),
     )
     wrong = path.rsplit("/", 2)[0] + "/guessed/"
     assert call_back(client, wrong, task_id="forged").status_code == 503
@@ -261,7 +262,7 @@ def test_the_memory_for_missed_callbacks_is_bounded(claimed, monkeypatch):
 @pytest.mark.embedded
 def test_a_callback_waits_for_the_lock_no_longer_than_its_provider_does(client, claimed, monkeypatch):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 60)
-    monkeypatch.setattr("videos.views.doors.CALLBACK_WAIT", 0.2)
+    monkeypatch.setattr("videos.views.provider_endpoints.CALLBACK_WAIT", 0.2)
     began = time.monotonic()
     with locked():
         assert call_back(client, claimed[1], task_id="task-1").status_code == 503

@@ -23,7 +23,7 @@ def card(context: template.Context, oob: bool = False) -> str:
     key = _key(context, generation, user, oob)
     html = caches["cards"].get(key)
     if html is None:
-        page = context.template.engine.get_template("videos/_card.html")
+        page = context.template.engine.get_template("gallery/_card.html")
         with context.push(csrf_token=TOKEN, filter_query=QUERY, now=NOW, oob=oob, in_dialog=False):
             html = page.render(context)
         caches["cards"].set(key, html)
@@ -39,7 +39,7 @@ def filters(context: template.Context) -> str:
     key = context["chips"].key
     html = caches["cards"].get(key) if key else None
     if html is None:
-        html = context.template.engine.get_template("videos/_filters.html").render(context)
+        html = context.template.engine.get_template("gallery/_filters.html").render(context)
         if key:
             caches["cards"].set(key, html)
     return mark_safe(html)  # rendered by a template

@@ -2,7 +2,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
+from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from .. import mail
 from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
 from ..models import Allowance, Change, Invitation, Member
-from .address import PRESENT_PASSWORD, SETUP_CODE, may_try, was_wrong
+from .throttling import CURRENT_PASSWORD, SETUP_CODE, attempt_allowed, lockout_response, record_failure
 
 YEAR = 365 * 24 * 3600
 PASSWORDS = "django.contrib.auth.backends.ModelBackend"
@@ -42,8 +42,8 @@ def setup(request: HttpRequest) -> HttpResponse:
     """Make the first admin; closed for ever once there is a member."""
     if Member.objects.exists():
         return redirect("studio")
-    if request.method == "POST" and not may_try(request, SETUP_CODE):
-        return kept_out(request)
+    if request.method == "POST" and not attempt_allowed(request, SETUP_CODE):
+        return lockout_response(request)
     code = setup_code()
     form = SetupForm(request.POST or None, code=code)
     if request.method == "POST" and form.is_valid():
@@ -53,30 +53,12 @@ def setup(request: HttpRequest) -> HttpResponse:
         login(request, member, backend=PASSWORDS)
         return redirect("studio")
     if "code" in form.errors:
-        was_wrong(request, SETUP_CODE)
+        record_failure(request, SETUP_CODE)
     status = 422 if request.method == "POST" else 200
-    return render(request, "videos/setup.html", {"form": form, "asks_code": not settings.ON_LOOPBACK}, status=status)
+    return render(request, "account/setup.html", {"form": form, "asks_code": not settings.ON_LOOPBACK}, status=status)
 
 
 # ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def kept_out(request: HttpRequest, answer: HttpResponse | None = None, credentials: dict | None = None) -> HttpResponse:
-    """For whoever tried too many passwords, links or codes: the right one is not looked at either for a while."""
-    minutes = int(settings.AXES_COOLOFF_TIME.total_seconds() // 60)
-    if request.resolver_match.url_name == "login":
-        words = (
-            f"Too many wrong passwords came from your address. Wait {minutes} minutes and try again. If you forgot "
-            "yours, ask your admin for a new one."
-        )
-        form = AuthenticationForm(request, initial={"username": request.POST.get("username", "")[:150]})
-        context = {"form": form, "kept_out": words, "next": request.POST.get("next", "")}
-        response = render(request, "registration/login.html", context, status=429)
-    else:
-        words = f"Too many wrong tries came from your address. Nothing was done. Wait {minutes} minutes and try again."
-        response = render(request, "registration/wait.html", {"kept_out": words}, status=429)
-    response.headers["Retry-After"] = str(minutes * 60)
-    return response
 
 
 @login_not_required
@@ -97,16 +79,16 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
     # Wrong keys are not counted: 256 random bits cannot be guessed, and any page could make a browser try some.
     invited = Invitation.objects.opened_by(key)
     if not invited:
-        return _secret(render(request, "videos/invitation_gone.html", status=404))
+        return _secret(render(request, "account/invitation_gone.html", status=404))
     form = ComingInForm(request.POST or None, invitation=invited)
     if request.method == "POST" and form.is_valid():
         if member := form.save():
             login(request, member, backend=PASSWORDS)
             return redirect("studio")
         if not form.errors:
-            return _secret(render(request, "videos/invitation_gone.html", status=404))
+            return _secret(render(request, "account/invitation_gone.html", status=404))
     status = 422 if request.method == "POST" else 200
-    return _secret(render(request, "videos/invitation.html", {"form": form, "invited": invited}, status=status))
+    return _secret(render(request, "account/invitation.html", {"form": form, "invited": invited}, status=status))
 
 
 def _secret(response: HttpResponse) -> HttpResponse:
@@ -124,8 +106,8 @@ def profile(request: HttpRequest) -> HttpResponse:
     """Change how the team sees somebody; another e-mail address takes the present password."""
     form = ProfileForm(request.POST or None, instance=Member.objects.get(pk=request.user.pk))
     whose = str(request.user.pk)
-    if request.method == "POST" and form.changes_email and not may_try(request, PRESENT_PASSWORD, whose):
-        return kept_out(request)
+    if request.method == "POST" and form.changes_email and not attempt_allowed(request, CURRENT_PASSWORD, whose):
+        return lockout_response(request)
     if request.method == "POST" and form.is_valid():
         member = form.save()
         if form.changes_email and (old := member.change_email(form.cleaned_data["email"])):
@@ -133,13 +115,13 @@ def profile(request: HttpRequest) -> HttpResponse:
         messages.success(request, "Saved.")
         return _with_theme(redirect("profile"), member.theme)
     if form.wrong_password:
-        was_wrong(request, PRESENT_PASSWORD, whose)
+        record_failure(request, CURRENT_PASSWORD, whose)
     return _profile(request, form, PasswordChangeForm(request.user))
 
 
 def _profile(request: HttpRequest, form: ProfileForm, passwords: PasswordChangeForm) -> HttpResponse:
     context = {"form": form, "passwords": passwords, "allowance": Allowance.of(request.user)}
-    return render(request, "videos/profile.html", context, status=422 if request.method == "POST" else 200)
+    return render(request, "account/profile.html", context, status=422 if request.method == "POST" else 200)
 
 
 def _with_theme(response: HttpResponse, theme: str) -> HttpResponse:
@@ -162,12 +144,12 @@ def choices(request: HttpRequest) -> HttpResponse:
 @require_POST
 def password(request: HttpRequest) -> HttpResponse:
     """Another password; every other browser has to sign in with it."""
-    if not may_try(request, PRESENT_PASSWORD, str(request.user.pk)):
-        return kept_out(request)
+    if not attempt_allowed(request, CURRENT_PASSWORD, str(request.user.pk)):
+        return lockout_response(request)
     form = PasswordChangeForm(request.user, request.POST)
     if not form.is_valid():
         if "old_password" in form.errors:
-            was_wrong(request, PRESENT_PASSWORD, str(request.user.pk))
+            record_failure(request, CURRENT_PASSWORD, str(request.user.pk))
         return _profile(request, ProfileForm(instance=request.user), form)
     form.save()
     update_session_auth_hash(request, form.user)

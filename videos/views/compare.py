@@ -12,9 +12,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from ..models import Generation
 from ..models.state import Archive, Choice
-from .context import counts_for, current_path, previous_path
+from .context import counts_for
 from .gallery import Since
-from .typed import uuid_of, uuids_of
+from .navigation import current_path, previous_path
+from .params import parse_uuid, parse_uuids
 
 AT_LEAST, AT_MOST = 2, 4
 CHOICES = set(Choice.values)
@@ -24,13 +25,13 @@ SAID = {"picked": "Picked.", "rejected": "Rejected.", "": "Neither picked nor re
 def _asked_for(request: HttpRequest) -> tuple[list[Generation], list[str]]:
     """The clips to be shown, in the order they were asked for, and words about those that cannot be."""
     if takes_of := request.GET.get("takes_of"):
-        one = uuid_of(takes_of)
+        one = parse_uuid(takes_of)
         rows = list(_rows().filter(submission__generations__uuid=one).order_by("take"))
         asked = len(rows)
     else:
         asked = len(set(request.GET.getlist("v")))
-        found = {row.uuid: row for row in _rows().filter(uuid__in=uuids_of(request.GET.getlist("v"))[:200])}
-        rows = [found[uuid] for uuid in uuids_of(request.GET.getlist("v")) if uuid in found]
+        found = {row.uuid: row for row in _rows().filter(uuid__in=parse_uuids(request.GET.getlist("v"))[:200])}
+        rows = [found[uuid] for uuid in parse_uuids(request.GET.getlist("v")) if uuid in found]
     words = []
     if (missing := asked - len(rows)) > 0:
         words.append(f"{_many(missing)} not here any more: in the trash, deleted, or never made.")
@@ -63,7 +64,7 @@ def compare(request: HttpRequest) -> HttpResponse:
         "query": urlencode([("v", row.uuid) for row in clips]),
         "live": Since.now(clips).state(),
     }
-    return render(request, "videos/compare.html", context)
+    return render(request, "compare/compare.html", context)
 
 
 def _how(request: HttpRequest, left: int) -> str:
@@ -77,12 +78,12 @@ def _how(request: HttpRequest, left: int) -> str:
 def news(request: HttpRequest) -> HttpResponse:
     """What others chose since the page last asked: the verdicts that changed, or 204."""
     since = Since.read(request)
-    rows = Generation.objects.filter(uuid__in=uuids_of(request.GET.getlist("v"))[:AT_MOST])
+    rows = Generation.objects.filter(uuid__in=parse_uuids(request.GET.getlist("v"))[:AT_MOST])
     told, upto = since.tell(rows.filter(pk__in=Generation.objects.changed_since(since.moment())))
     if not told:
         return HttpResponse(status=204)
     context = {"changed": rows.filter(pk__in=told), "live": upto.state(), "counts": counts_for(request.user)}
-    return render(request, "videos/_verdicts.html", context)
+    return render(request, "compare/_choices.html", context)
 
 
 @require_POST
@@ -99,11 +100,11 @@ def choice(request: HttpRequest, uuid: UUID) -> HttpResponseBase:
         wishes = dict(back.partition(":")[::2] for back in backs[: AT_MOST + 1])
         words = "Undone."
     else:
-        others = uuids_of(request.POST.getlist("others"))[:AT_MOST] if wanted == Choice.PICKED else []
+        others = parse_uuids(request.POST.getlist("others"))[:AT_MOST] if wanted == Choice.PICKED else []
         wishes = {str(uuid): wanted} | {str(other): Choice.REJECTED.value for other in others if other != uuid}
         rest = "the other" if len(wishes) == 2 else f"the other {len(wishes) - 1}"
         words = f"Picked. Rejected {rest}." if others else SAID[wanted]
-    rows = {str(row.uuid): row for row in _rows().filter(uuid__in=uuids_of(list(wishes)))}
+    rows = {str(row.uuid): row for row in _rows().filter(uuid__in=parse_uuids(list(wishes)))}
     before = []
     for name, wish in wishes.items():
         row = rows.get(name)
@@ -128,4 +129,4 @@ def _answer(request: HttpRequest, generation: Generation, uuids: list[str], word
         "generation": generation,
         "with_cards": current_path(request).split("?")[0] == "/",
     }
-    return render(request, "videos/_verdicts.html", context)
+    return render(request, "compare/_choices.html", context)

@@ -1,10 +1,8 @@
 from datetime import UTC, datetime
-from urllib.parse import urlsplit, urlunsplit
 
 from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from ..models import ApiToken, Generation, State
 
@@ -26,33 +24,6 @@ def ready_since(member, seen: str) -> int:
     # What became ready changed then or later. The sum keeps SQLite from looking through all that is the member's.
     rows = Generation.objects.filter(changed_at__gte=since).annotate(whose=F("member_id") + 0)
     return rows.filter(whose=member.pk, state=State.COMPLETED, trashed_at__isnull=True, finished_at__gte=since).count()
-
-
-def previous_path(request: HttpRequest) -> str:
-    """Return path and query of the page that a request was made on, to redirect to; "" for none of ours.
-
-    From the Referer, which a browser sets and no script can, unlike htmx's header.
-    """
-    try:
-        if not url_has_allowed_host_and_scheme(address := request.META.get("HTTP_REFERER", ""), request.get_host()):
-            return ""
-        parts = urlsplit(address)
-    except ValueError:  # the header is no address at all
-        return ""
-    path = urlunsplit(("", "", parts.path, parts.query, ""))
-    # "https://ours.example//theirs.example" has a path that leads elsewhere.
-    return path if path.startswith("/") and url_has_allowed_host_and_scheme(path, None) else ""
-
-
-def current_path(request: HttpRequest) -> str:
-    """Path and query of the page an htmx request was made on; "" where it names none, or none of ours.
-
-    For choosing a fragment only, never for a redirect: any script may set the header.
-    """
-    try:
-        return request.htmx.current_url_abs_path or ""
-    except ValueError:  # the header is no address at all
-        return ""
 
 
 def shell(request: HttpRequest) -> dict:

@@ -18,7 +18,7 @@ from .. import provider
 from ..forms import FilterForm
 from ..models import Collection, Generation, Member, State, search
 from ..models.state import LONGEST_TRANSACTION
-from .typed import whole
+from .params import parse_int
 
 PAGE = 48
 # Changes told in one poll, and kept in mind between two: "1234567:12" each, in a request line of 4,000 bytes.
@@ -62,7 +62,7 @@ def page_of(request: HttpRequest) -> dict:
     form = FilterForm(request.GET)
     filters = form.filters(request.user)
     rows = Generation.objects.for_gallery(request.user, filters)
-    before, after = whole(request.GET.get("before")), whole(request.GET.get("after"))
+    before, after = parse_int(request.GET.get("before")), parse_int(request.GET.get("after"))
     if after:
         generations = list(rows.after(after)[: PAGE + 1])
         newer, older = len(generations) > PAGE, True
@@ -268,9 +268,9 @@ class Since:
         known = {}
         for pair in request.GET.get("known", "")[:4_000].split():
             pk, _, version = pair.partition(":")
-            if whole(pk) and whole(version):
-                known[whole(pk)] = whole(version)
-        return cls(at, known, whole(request.GET.get("newest")))
+            if parse_int(pk) and parse_int(version):
+                known[parse_int(pk)] = parse_int(version)
+        return cls(at, known, parse_int(request.GET.get("newest")))
 
     def tell(self, rows) -> tuple[list[int], "Since"]:
         """The primary keys of the changed rows the page does not know yet, and how far it knows them then.

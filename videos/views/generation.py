@@ -17,16 +17,17 @@ from ..jobs.sweep import remove_leftovers
 from ..models import Collection, Generation, OverBudget, State
 from ..models.lineage import Lineage
 from . import delivery
-from .context import counts_for, current_path
+from .context import counts_for
 from .gallery import Since, in_days, usual_seconds
-from .story import in_short, story_of
+from .navigation import current_path
 from .studio import submitted
+from .timeline import summary_of, timeline_of
 
 
 def detail_context(generation: Generation, member) -> dict:
     """Everything a video's page tells."""
     lineage = Lineage.of(generation)
-    events = story_of(generation)
+    events = timeline_of(generation)
     return shelves_of(generation) | {
         "generation": generation,
         "page": generation.get_absolute_url(),
@@ -36,7 +37,7 @@ def detail_context(generation: Generation, member) -> dict:
         "chain_lacks": sum(not row.is_saved or bool(row.trashed_at) for row in lineage.path),
         "frames_possible": not frames_impossible(),
         "events": events,
-        "in_short": in_short(generation, events),
+        "summary": summary_of(generation, events),
         "takes": generation.submission.generations.filter(trashed_at__isnull=True).order_by("take"),
         "code": provider.examples(as_example(generation)),
         "usual": usual_seconds(),
@@ -94,12 +95,25 @@ def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     if generation.trashed_at:
         context = {"generation": generation, "may_restore": may_change(request, generation)}
         # The dialog swaps what it is given, so for it this is no error.
-        template, status = ("videos/_gone.html", 200) if in_dialog else ("videos/gone.html", 404)
+        template, status = ("generation/_gone.html", 200) if in_dialog else ("generation/gone.html", 404)
         return render(request, template, context, status=status)
     context = detail_context(generation, request.user) | neighbours(request, generation) | {"in_dialog": in_dialog}
     if in_dialog:
-        return render(request, "videos/_film.html", context)
-    return render(request, "videos/generation.html", context | {"live": Since.now([generation]).state()})
+        return render(request, "generation/_generation.html", context)
+    return render(request, "generation/generation.html", context | {"live": Since.now([generation]).state()})
+
+
+@require_GET
+def menu(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """What else can be done with a card; the shared menu fetches it when it is opened."""
+    generation = get_object_or_404(Generation.objects.for_gallery(request.user), uuid=uuid)
+    context = shelves_of(generation) | {
+        "generation": generation,
+        "frames_possible": not frames_impossible(),
+        "may_change": may_change(request, generation),
+        "link": request.build_absolute_uri(generation.get_absolute_url()),
+    }
+    return render(request, "gallery/_card_menu.html", context)
 
 
 @require_POST
@@ -148,12 +162,12 @@ def _back(request: HttpRequest, generation: Generation) -> HttpResponse:
         now = Generation.objects.for_gallery(request.user).filter(pk=generation.pk).first()
         if not now:
             # It was thrown away meanwhile: its card leaves this page too.
-            return render(request, "videos/_untrashed.html", {"generation": generation})
+            return render(request, "trash/_removed.html", {"generation": generation})
         context = {"generation": now, "usual": usual_seconds(), "oob": True}
         if request.POST.get("from") == "dialog":
             context |= detail_context(now, request.user) | {"in_dialog": True}
-            return render(request, "videos/_card_and_film.html", context)
-        return render(request, "videos/_card.html", context)
+            return render(request, "gallery/_card_and_article.html", context)
+        return render(request, "gallery/_card.html", context)
     return redirect(generation if request.POST.get("from") == "page" else "studio")
 
 
@@ -178,7 +192,7 @@ def trash(request: HttpRequest, uuid: UUID) -> HttpResponse:
         return _refused(request, generation, CANNOT_BE_STOPPED)
     if request.htmx and not _on_its_page(request, generation):
         context = {"generation": generation, "counts": counts_for(request.user)}
-        return render(request, "videos/_trashed.html", context)
+        return render(request, "gallery/_trashed.html", context)
     messages.success(request, "Moved to the trash.", extra_tags=str(generation.uuid))
     return HttpResponseClientRedirect(reverse("studio")) if request.htmx else redirect("studio")
 
@@ -194,11 +208,11 @@ def restoration(request: HttpRequest, uuid: UUID) -> HttpResponse:
         messages.success(request, "Restored.")
         return redirect("trash" if request.POST.get("from") == "trash" else generation)
     if current_path(request).startswith(reverse("trash")):
-        answer = render(request, "videos/_untrashed.html", {"generation": generation})
+        answer = render(request, "trash/_removed.html", {"generation": generation})
         return trigger_client_event(answer, "toast", {"text": "Restored. It is back in the studio."})
     back = list(Generation.objects.for_gallery(request.user).filter(pk=generation.pk))
     context = {"restored_days": in_days(back), "usual": usual_seconds(), "counts": counts_for(request.user)}
-    return render(request, "videos/_restored.html", context)
+    return render(request, "gallery/_restored.html", context)
 
 
 @require_POST
@@ -218,7 +232,7 @@ def deletion(request: HttpRequest, uuid: UUID) -> HttpResponse:
         messages.info(request, words)
         return redirect("trash")
     is_there = generation.trashed_at and not generation.purged_at
-    answer = render(request, "videos/_untrashed.html", {"generation": None if is_there else generation})
+    answer = render(request, "trash/_removed.html", {"generation": None if is_there else generation})
     return trigger_client_event(answer, "toast", {"text": words})
 
 

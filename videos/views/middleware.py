@@ -20,7 +20,7 @@ from django_htmx.http import HttpResponseClientRedirect
 from lumaweb import logs
 
 from ..models import Member
-from .context import previous_path
+from .navigation import previous_path
 
 logger = logging.getLogger(__name__)
 access = logging.getLogger("lumaweb.access")

@@ -7,7 +7,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from ..jobs.missing import adopt_all, list_missing
-from .typed import whole
+from .params import parse_int
 
 LATEST = 10**17  # microseconds: the year 5138
 
@@ -21,12 +21,12 @@ def _admins_only(request: HttpRequest) -> None:
 def page(request: HttpRequest) -> HttpResponse:
     """The videos at the provider that are missing here; `before` (microseconds since 1970) pages."""
     _admins_only(request)
-    moment = whole(request.GET.get("before"))
+    moment = parse_int(request.GET.get("before"))
     before = datetime.fromtimestamp(moment / 1_000_000, UTC) if 0 < moment < LATEST else None
     missing = list_missing(before)
     older = round(missing.older.timestamp() * 1_000_000) if missing.older else None
     context = {"missing": missing, "older": older, "first": not before}
-    return render(request, "videos/missing.html", context)
+    return render(request, "provider/missing.html", context)
 
 
 @require_POST

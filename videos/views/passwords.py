@@ -14,7 +14,7 @@ from ..forms import ForgottenForm
 from ..jobs.queue import mail_new_password_later
 from ..models import Change
 from ..password_links import password_link_tokens
-from .address import NEW_PASSWORD, may_try, was_wrong
+from .throttling import PASSWORD_RESET, attempt_allowed, record_failure
 
 # Every request waits in the queue, whoever asks and for whatever name.
 TOO_MANY = "Too many links were requested from here. Wait ten minutes, then try again."
@@ -27,21 +27,21 @@ def asking(request: HttpRequest) -> HttpResponse:
     form, status = ForgottenForm(request.POST or None), 422 if request.method == "POST" else 200
     if request.method == "POST" and settings.CAN_MAIL_LINKS and form.is_valid():
         name = form.cleaned_data["email"]
-        if may_try(request, NEW_PASSWORD, name):
-            was_wrong(request, NEW_PASSWORD, name)
+        if attempt_allowed(request, PASSWORD_RESET, name):
+            record_failure(request, PASSWORD_RESET, name)
             mail_new_password_later(name)
             return redirect("password_reset_done")
         form.add_error(None, TOO_MANY)
         status = 429
     context = {"form": form, "can_mail": settings.CAN_MAIL_LINKS}
-    return render(request, "registration/password_reset.html", context, status=status)
+    return render(request, "account/password_reset.html", context, status=status)
 
 
 @method_decorator(login_not_required, name="dispatch")
 class _Choosing(auth.PasswordResetConfirmView):
     """Django's own way: the key leaves the address for the session before the page is shown."""
 
-    template_name = "registration/password_choose.html"
+    template_name = "account/password_confirm.html"
     success_url = reverse_lazy("login")
     token_generator = password_link_tokens
 
@@ -52,5 +52,5 @@ class _Choosing(auth.PasswordResetConfirmView):
         return answer
 
 
-sent = login_not_required(auth.PasswordResetDoneView.as_view(template_name="registration/password_sent.html"))
+sent = login_not_required(auth.PasswordResetDoneView.as_view(template_name="account/password_sent.html"))
 choosing = _Choosing.as_view()

@@ -19,11 +19,12 @@ from ..jobs.queue import submit_later
 from ..media import files
 from ..models import Collection, Generation, OverBudget, Star, State, TooManyCollections
 from . import delivery, streams
-from .context import counts_for, previous_path
+from .context import counts_for
 from .gallery import in_days, usual_seconds
 from .generation import may_change
+from .navigation import previous_path
+from .params import parse_uuid, parse_uuids
 from .studio import submitted
-from .typed import uuid_of, uuids_of
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def _ticked(request: HttpRequest) -> list[Generation]:
 
 
 def _named(request: HttpRequest) -> list[UUID]:
-    return uuids_of(request.POST.getlist("v")[:AT_MOST])
+    return parse_uuids(request.POST.getlist("v")[:AT_MOST])
 
 
 def _many(count: int) -> str:
@@ -54,7 +55,7 @@ def _said(request: HttpRequest, words: str, rows: list[Generation] = (), **conte
         return redirect(previous_path(request) or "studio")
     now = Generation.objects.for_gallery(request.user).filter(pk__in=[row.pk for row in rows])
     context |= {"words": words, "changed": now, "usual": usual_seconds(), "counts": counts_for(request.user)}
-    return render(request, "videos/_selected.html", context)
+    return render(request, "gallery/_selection_result.html", context)
 
 
 @require_POST
@@ -93,7 +94,7 @@ def collections(request: HttpRequest) -> HttpResponse:
 
 
 def _collection(text: str) -> Collection | None:
-    return Collection.objects.filter(uuid=uuid_of(text)).first()
+    return Collection.objects.filter(uuid=parse_uuid(text)).first()
 
 
 @require_POST
@@ -148,7 +149,7 @@ def restoration(request: HttpRequest) -> HttpResponse:
     if not request.htmx:
         return _said(request, f"Restored {_many(len(back))}.")
     context = {"restored_days": in_days(shown), "usual": usual_seconds(), "counts": counts_for(request.user)}
-    return render(request, "videos/_restored.html", context)
+    return render(request, "gallery/_restored.html", context)
 
 
 @require_POST

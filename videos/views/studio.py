@@ -16,6 +16,8 @@ from .gallery import in_days, page_of, usual_seconds
 
 # Earlier prompts are looked for among a member's latest videos.
 PROMPTS, LATEST = 50, 500
+# By the id of the element that htmx swaps.
+GALLERY_FRAGMENTS = {"older": "gallery/_older.html", "feed": "gallery/_gallery.html"}
 
 
 def _form_context(form: GenerationForm, extending: Generation | None = None, given: str = "") -> dict:
@@ -42,11 +44,11 @@ def _page(
     """The studio; htmx gets the slice it asked for: the form, or a page of the gallery."""
     context = _form_context(form, extending, given)
     if request.htmx and request.htmx.target == "composer":
-        return render(request, "videos/_form.html", context, status=status)
+        return render(request, "studio/_form.html", context, status=status)
     context |= page_of(request) | {"panel_open": bool(given)}
-    if request.htmx and request.htmx.target in ("older", "feed"):
-        return render(request, f"videos/_{request.htmx.target}.html", context)
-    return render(request, "videos/studio.html", context, status=status)
+    if request.htmx and request.htmx.target in GALLERY_FRAGMENTS:
+        return render(request, GALLERY_FRAGMENTS[request.htmx.target], context)
+    return render(request, "studio/studio.html", context, status=status)
 
 
 @require_GET
@@ -99,7 +101,7 @@ def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
 def _come_back(request: HttpRequest, form: GenerationForm) -> HttpResponse:
     """The form as it was sent, with what is wrong with it, or with the clips that were made of the same request."""
     if request.htmx:
-        return render(request, "videos/_form.html", _form_context(form, form.parent), status=422)
+        return render(request, "studio/_form.html", _form_context(form, form.parent), status=422)
     return _page(request, form, form.parent, status=422)
 
 
@@ -133,7 +135,7 @@ def submitted(request: HttpRequest, *submissions: Submission, submission_key: UU
     }
     if submission_key:
         context["cost"] = GenerationForm(member=request.user).cost
-    return reswap(render(request, "videos/_submitted.html", context), "none")
+    return reswap(render(request, "studio/_submitted.html", context), "none")
 
 
 @require_POST
@@ -143,8 +145,8 @@ def code(request: HttpRequest) -> HttpResponse:
     context = {"code": provider.examples(form.example()), "code_notes": _code_notes(form)}
     context["language"] = next((value for name, value in request.POST.items() if name.endswith("-language")), "curl")
     if request.htmx:
-        return render(request, "videos/_code.html", context | {"panel": request.htmx.target or "ask-code"})
-    return render(request, "videos/code.html", context)
+        return render(request, "studio/_code.html", context | {"panel": request.htmx.target or "ask-code"})
+    return render(request, "studio/code.html", context)
 
 
 def _code_notes(form: GenerationForm) -> list[str]:
@@ -164,4 +166,4 @@ def prompts(request: HttpRequest) -> HttpResponse:
     for uuid, prompt in mine.order_by("-pk").values_list("uuid", "prompt")[:LATEST]:
         found.setdefault(prompt, uuid)
     context = {"prompts": [(uuid, prompt) for prompt, uuid in found.items()][:PROMPTS]}
-    return render(request, "videos/_prompts.html" if request.htmx else "videos/prompts.html", context)
+    return render(request, "studio/_prompts.html" if request.htmx else "studio/prompts.html", context)

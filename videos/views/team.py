@@ -12,8 +12,8 @@ from .. import mail
 from ..forms import InviteForm, LimitForm
 from ..models import Change, Invitation, Member, Terms
 from ..models.member import Usage
-from .address import own_origin
-from .typed import whole
+from .navigation import site_origin
+from .params import parse_int
 
 CHANGES = 50
 THE_LAST = "Nobody else is an admin. Make somebody one first."
@@ -40,7 +40,7 @@ def _page(request: HttpRequest, form: InviteForm, status: int = 200, **more) -> 
     }
     if request.user.is_superuser:
         context["invitations"] = Invitation.objects.good().select_related("invited_by")
-    return render(request, "videos/team.html", context | more, status=status)
+    return render(request, "team/team.html", context | more, status=status)
 
 
 @require_POST
@@ -56,7 +56,7 @@ def invitations(request: HttpRequest) -> HttpResponse:
     mailed = bool(invitation.email) and mail.send_link(invitation.email, "invitation", path, {"invitation": invitation})
     if mailed:
         Invitation.objects.filter(pk=invitation.pk).update(mailed_at=timezone.now())
-    link = own_origin(request) + path
+    link = site_origin(request) + path
     return _page(request, InviteForm(), link=link, link_for=invitation.email or "them", mailed=mailed)
 
 
@@ -86,7 +86,7 @@ def _member(request: HttpRequest, somebody: Member, form: LimitForm, status: int
         "row": Usage.of(Member.objects.filter(pk=somebody.pk), terms)[0],
         "changes": somebody.changes.select_related("by")[:20],
     }
-    return render(request, "videos/member.html", context | more, status=status)
+    return render(request, "team/member.html", context | more, status=status)
 
 
 @require_POST
@@ -136,7 +136,7 @@ def new_password(request: HttpRequest, pk: int) -> HttpResponse:
     may_mail = bool(somebody.email) and not somebody.email_waits
     mailed = may_mail and mail.send_link(somebody.email, "password", path, {"member": somebody})
     Change.objects.note(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
-    link = own_origin(request) + path
+    link = site_origin(request) + path
     return _member(request, somebody, LimitForm.of(somebody), link=link, mailed=mailed)
 
 
@@ -158,9 +158,9 @@ def changes(request: HttpRequest) -> HttpResponse:
     """Who changed what, the latest first."""
     _admins_only(request)
     rows = Change.objects.select_related("by")
-    before = whole(request.GET.get("before"))
+    before = parse_int(request.GET.get("before"))
     if before:
         rows = rows.filter(pk__lt=before)
     page = list(rows[: CHANGES + 1])
     older = page[CHANGES - 1].pk if len(page) > CHANGES else None
-    return render(request, "videos/changes.html", {"changes": page[:CHANGES], "older": older, "first": not before})
+    return render(request, "team/audit.html", {"changes": page[:CHANGES], "older": older, "first": not before})

@@ -9,7 +9,7 @@ from ..forms import FilterForm, frames_impossible, keep_frame
 from ..media import files
 from ..models import Filters, Frame, Generation
 from . import delivery
-from .typed import whole
+from .params import parse_int
 
 CLIPS = 24
 
@@ -52,7 +52,7 @@ def clips(request: HttpRequest) -> HttpResponse:
     form = FilterForm({"q": request.GET.get("q", "")})
     words = form.filters(request.user).words
     rows = Generation.objects.for_gallery(filters=Filters(words=words)).filter(archive="saved")
-    if before := whole(request.GET.get("before")):
+    if before := parse_int(request.GET.get("before")):
         rows = rows.before(before)
     found = list(rows[: CLIPS + 1])
     context = {
@@ -62,4 +62,4 @@ def clips(request: HttpRequest) -> HttpResponse:
         "older": found[CLIPS - 1].pk if len(found) > CLIPS else None,
         "frames_reason": frames_impossible(),
     }
-    return render(request, "videos/_clips.html" if request.htmx else "videos/clips.html", context)
+    return render(request, "studio/_video_picker.html" if request.htmx else "studio/video_picker.html", context)

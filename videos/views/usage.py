@@ -65,7 +65,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "states": _states(total),
         "csv": f"{reverse('usage-csv')}?since={within.since:%Y-%m-%d}&until={within.until:%Y-%m-%d}",
     }
-    return render(request, "videos/usage.html", context, status=200 if form.is_valid() else 422)
+    return render(request, "usage/usage.html", context, status=200 if form.is_valid() else 422)
 
 
 def _span(seconds: float) -> str:
