@@ -1,4 +1,4 @@
-"""The ports of this installation, taken before a start changes anything."""
+"""Reserve the ports of this installation before a start changes anything."""
 
 import socket
 from collections.abc import Iterator
@@ -8,10 +8,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 
 @contextmanager
-def taken(host: str, port: int, variable: str) -> Iterator[None]:
-    """Listen on a port until the server that it is for starts; nobody else can listen there meanwhile.
+def reserve_port(host: str, port: int, variable: str) -> Iterator[None]:
+    """Listen on a port until the server it belongs to starts, so that no other process can.
 
-    `variable` sets the port. Raises ImproperlyConfigured if the port is in use or the host is not of this machine.
+    `variable` is the environment variable that sets the port. Raises ImproperlyConfigured if the port is in use or the
+    host is not an address of this machine.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -19,12 +20,12 @@ def taken(host: str, port: int, variable: str) -> Iterator[None]:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except OSError:
-        raise ImproperlyConfigured(f"HOST is {host!r}, which is no address of this machine.") from None
+        raise ImproperlyConfigured(f"HOST is {host!r}, which is not an address of this machine.") from None
     with listener:
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind(address)
-            # Only a port that somebody listens on is refused to others that set SO_REUSEADDR.
+            # SO_REUSEADDR lets others bind a port unless a socket listens on it.
             listener.listen()
         except OSError as error:
             raise ImproperlyConfigured(

@@ -4,21 +4,22 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 
 @contextmanager
-def undone_on_sigterm() -> Iterator[None]:
-    """Raise SystemExit on SIGTERM, so that the block can undo its work. In the main thread only."""
+def exit_on_sigterm() -> Iterator[None]:
+    """Raise SystemExit on SIGTERM, so that the block can clean up. Use it in the main thread only."""
     status = 0
 
-    def end(number: int, _frame) -> None:
+    def handle(number: int, _frame: FrameType | None) -> None:
         nonlocal status
-        # Once is enough: a second one would cut the undoing short.
+        # Ignore a second SIGTERM: it would interrupt the clean-up.
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         status = 128 + number
         sys.exit(status)
 
-    before = signal.signal(signal.SIGTERM, end)
+    previous = signal.signal(signal.SIGTERM, handle)
     try:
         yield
     except Exception:
@@ -26,4 +27,4 @@ def undone_on_sigterm() -> Iterator[None]:
             sys.exit(status)  # SQLite raises OperationalError if SystemExit interrupts its callback
         raise
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)

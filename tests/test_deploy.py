@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from lumaweb.ops.management.commands.migrate import Command as Migrate
-from lumaweb.supervisor.supervisor import Pace
+from lumaweb.supervisor.program import Timing
 from videos.media.decoding import client as decoding
 
 from . import slow_clients
@@ -733,8 +733,8 @@ def test_a_unit_is_shut_in_well(unit):
 
 
 def test_the_units_wait_for_longer_than_the_supervisor_does():
-    pace = Pace()
-    longest = pace.stop + pace.stop_last + 2 * pace.stop_last
+    timing = Timing()
+    longest = timing.stop_timeout + 3 * timing.last_stop_timeout
     for unit in UNITS:
         text = unit.read_text()
         if "Type=oneshot" not in text:

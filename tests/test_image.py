@@ -218,7 +218,7 @@ def test_a_container_serves_writes_its_volume_only_buries_its_dead_and_stops_whe
         # A cluster that is killed leaves its own children to the first process, which has to wait for them.
         cluster = next(pid for pid, _, args in container.processes() if "qcluster" in args)
         os.kill(cluster, 9)
-        until(60, "started again", lambda: "starting it again" in container.log.read_text())
+        until(60, "started again", lambda: "restarting it" in container.log.read_text())
         until(60, "no dead process left", lambda: not any(state[0] == "Z" for _, state, _ in container.processes()))
         status = Path(f"/proc/{container.processes()[0][0]}/status").read_text()
         assert "\nUid:\t10001\t10001" in status and "\nNoNewPrivs:\t1" in status

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from lumaweb.ops.management.commands import serve
-from lumaweb.ops.management.commands.serve import SEVERAL, Pulse
+from lumaweb.ops.management.commands.serve import SEVERAL, HeartbeatProbe
 from videos import tasks
 from videos.jobs import queue, sweep
 from videos.models import Heartbeat
@@ -59,24 +59,24 @@ def test_a_machine_whose_requests_the_others_take_asks_for_more(on):
     on("other")
     tasks.beat("lumaweb")
     on("ours")
-    pulse = Pulse()
+    probe = HeartbeatProbe()
     before = asked()
-    assert pulse("lumaweb") is None
+    assert probe("lumaweb") is None
     assert asked() - before == 1 + SEVERAL
-    pulse("lumaweb")
+    probe("lumaweb")
     assert asked() - before == 1 + 2 * SEVERAL
     tasks.beat("lumaweb")
-    assert pulse("lumaweb")
+    assert probe("lumaweb")
     assert asked() - before == 1 + 2 * SEVERAL
 
 
 @pytest.mark.django_db(transaction=True)
 def test_where_nobody_stamps_the_queue_is_not_filled_with_requests(on):
     on("ours")
-    pulse = Pulse()
+    probe = HeartbeatProbe()
     before = asked()
     for _ in range(5):
-        pulse("lumaweb")
+        probe("lumaweb")
     assert asked() - before == 1
 
 
@@ -87,11 +87,11 @@ def test_a_cluster_that_waits_for_a_locked_database_is_not_taken_for_a_stuck_one
     monkeypatch.setattr(serve, "PROBE_WAIT", 0.2)
     on("ours")
     tasks.beat("lumaweb")
-    pulse = Pulse()
-    stamp = pulse("lumaweb")
+    probe = HeartbeatProbe()
+    stamp = probe("lumaweb")
     with locked(), pytest.raises(OperationalError):  # which excuses it: the supervisor judges nobody by that
-        pulse("lumaweb")
-    assert pulse("lumaweb") == stamp
+        probe("lumaweb")
+    assert probe("lumaweb") == stamp
 
 
 @pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from .installation import ROOT, Installation
 
 pytestmark = pytest.mark.embedded
 
-# Longer than the watchdog's patience with a silent cluster, and than one wait for the lock.
+# Longer than the watchdog's timeout for a silent cluster, and than one wait for the lock.
 LOCKED_FOR = 55.0  # seconds
 
 
@@ -80,7 +80,7 @@ def test_answers_outlast_a_long_lock_and_a_stop_meanwhile_and_nothing_is_sent_tw
     assert said["uuid"] == first
     end = time.monotonic() + LOCKED_FOR
     wait_for(lambda: time.monotonic() > end, seconds=LOCKED_FOR + 5)
-    assert "no sign of life" not in house.log.read_text(), "the watchdog has killed a worker that held an answer"
+    assert "no heartbeat" not in house.log.read_text(), "the watchdog has killed a worker that held an answer"
     held.close()
     visitor = house.visitor()
     visitor.wait_for(first, "completed", seconds=90)

@@ -5,14 +5,14 @@ import signal
 
 import pytest
 
-from lumaweb.signals import undone_on_sigterm
+from lumaweb.signals import exit_on_sigterm
 
 ENDED = 128 + signal.SIGTERM
 
 
 def test_what_runs_ends_as_by_an_exception():
     undone = []
-    with pytest.raises(SystemExit) as end, undone_on_sigterm():
+    with pytest.raises(SystemExit) as end, exit_on_sigterm():
         try:
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
@@ -27,13 +27,13 @@ def test_a_library_that_makes_an_error_of_the_exit_does_not_hide_it():
         except SystemExit:
             raise RuntimeError("a callback failed") from None
 
-    with pytest.raises(SystemExit) as end, undone_on_sigterm():
+    with pytest.raises(SystemExit) as end, exit_on_sigterm():
         called_back()
     assert end.value.code == ENDED
 
 
 def test_an_error_without_a_signal_stays_what_it_is():
     before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(RuntimeError), undone_on_sigterm():
+    with pytest.raises(RuntimeError), exit_on_sigterm():
         raise RuntimeError("a fault")
     assert signal.getsignal(signal.SIGTERM) == before

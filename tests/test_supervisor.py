@@ -12,14 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from lumaweb.supervisor.supervisor import Child, Lines, Program
+from lumaweb.supervisor.child import Child
+from lumaweb.supervisor.output import NonBlockingWriter
+from lumaweb.supervisor.program import Program
 
 ROOT = Path(__file__).resolve().parent.parent
 
 # Children say "<role> <pid>", so that the tests know whom to look for.
 PRELUDE = """
 import os, signal, sys, time
-from lumaweb.supervisor.supervisor import Pace, Program, Supervisor
+from lumaweb.supervisor.program import Program, Timing
+from lumaweb.supervisor.supervisor import Supervisor
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests are run by nohup
 
@@ -40,8 +43,8 @@ def parent(then):
     code = "subprocess.Popen(sys.argv[1:]); time.sleep(0.3); say('leader'); " + then
     return python(code, *python(GRANDCHILD))
 
-pace = Pace(stop=1.0, stop_last=0.5, first_retry=0.05, longest_retry=0.4, look=0.05, look_until_ready=0.05,
-            silence=0.6, still_waiting=0.3)
+timing = Timing(stop_timeout=1.0, last_stop_timeout=0.5, first_restart_delay=0.05, max_restart_delay=0.4,
+                probe_interval=0.05, startup_probe_interval=0.05, heartbeat_timeout=0.6, waiting_message_interval=0.3)
 """
 
 
@@ -119,7 +122,7 @@ def supervise(tmp_path: Path) -> Iterator:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_everything_and_leaves_nobody(supervise, number):
     running = supervise("""
-sys.exit(Supervisor([Program("one", python(OBEDIENT)), Program("two", python(OBEDIENT))], pace=pace).run())
+sys.exit(Supervisor([Program("one", python(OBEDIENT)), Program("two", python(OBEDIENT))], timing=timing).run())
 """)
     running.wait_for(r"\| obedient \d+", times=2)
     family = children_of(running.process.pid)
@@ -134,7 +137,7 @@ sys.exit(Supervisor([Program("one", python(OBEDIENT)), Program("two", python(OBE
 def test_a_stubborn_child_is_killed_with_its_group(supervise):
     running = supervise("""
 programs = [Program("one", python(STUBBORN)), Program("two", parent("time.sleep(60)"))]
-sys.exit(Supervisor(programs, pace=pace).run())
+sys.exit(Supervisor(programs, timing=timing).run())
 """)
     running.wait_for(r"\| (stubborn|leader|grandchild) \d+", times=3)
     assert running.stop() == 0
@@ -143,7 +146,7 @@ sys.exit(Supervisor(programs, pace=pace).run())
 
 def test_a_second_signal_hurries(supervise):
     running = supervise("""
-sys.exit(Supervisor([Program("one", python(STUBBORN))], pace=Pace(stop=30)).run())
+sys.exit(Supervisor([Program("one", python(STUBBORN))], timing=Timing(stop_timeout=30)).run())
 """)
     running.wait_for(r"\| stubborn \d+")
     running.process.terminate()
@@ -167,7 +170,7 @@ signal.signal(signal.SIGTERM, leave); say("obedient")
 while True: time.sleep(1)
 '''
 programs = [Program("provider", python(LAST), outlives_others=True), Program("worker", python(SLOW))]
-sys.exit(Supervisor(programs, pace=pace).run())
+sys.exit(Supervisor(programs, timing=timing).run())
 """)
     running.wait_for(r"\| obedient \d+", times=2)
     assert running.stop() == 0
@@ -176,12 +179,10 @@ sys.exit(Supervisor(programs, pace=pace).run())
 
 def test_any_end_is_followed_by_a_restart_that_takes_its_time(supervise):
     running = supervise("""
-sys.exit(Supervisor([Program("one", python("say('obedient')"))], pace=pace).run())
+sys.exit(Supervisor([Program("one", python("say('obedient')"))], timing=timing).run())
 """)
     running.wait_for(r"one ended with status 0", times=5)
-    waits = [
-        float(wait) for wait in re.findall(r"one ended with status 0; starting it again in ([\d.]+) s", running.said)
-    ]
+    waits = [float(wait) for wait in re.findall(r"one ended with status 0; restarting it in ([\d.]+) s", running.said)]
     assert waits[0] <= 0.1 < waits[3] <= 0.4, waits
     assert len(set(running.pids("obedient"))) >= 5
     assert running.stop() == 0
@@ -190,7 +191,7 @@ sys.exit(Supervisor([Program("one", python("say('obedient')"))], pace=pace).run(
 def test_a_killed_child_comes_back_and_one_that_cannot_start_does_not_stop_the_rest(supervise):
     running = supervise("""
 programs = [Program("none", ["/nowhere/to/be/found"]), Program("one", python(OBEDIENT))]
-sys.exit(Supervisor(programs, pace=pace).run())
+sys.exit(Supervisor(programs, timing=timing).run())
 """)
     running.wait_for(r"none cannot be started", times=2)
     running.wait_for(r"\| obedient \d+")
@@ -203,7 +204,7 @@ sys.exit(Supervisor(programs, pace=pace).run())
 def test_whom_a_leader_left_in_its_group_is_gone_before_the_restart(supervise):
     running = supervise("""
 program = Program("one", parent("pass"))
-sys.exit(Supervisor([program], pace=pace).run())
+sys.exit(Supervisor([program], timing=timing).run())
 """)
     running.wait_for(r"\| leader \d+", times=2)
     first, *_ = running.pids("grandchild")
@@ -215,20 +216,20 @@ sys.exit(Supervisor([program], pace=pace).run())
 def test_a_killed_supervisor_takes_its_children_with_it(supervise):
     running = supervise("""
 programs = [Program("one", python(OBEDIENT)), Program("two", parent("time.sleep(60)"))]
-sys.exit(Supervisor(programs, pace=pace).run())
+sys.exit(Supervisor(programs, timing=timing).run())
 """)
     running.wait_for(r"\| (obedient|leader|grandchild) \d+", times=3)
     family = [*running.everybody(), *children_of(running.process.pid)]
     os.killpg(running.process.pid, signal.SIGKILL)
     running.process.wait()
     wait_until(lambda: not is_alive(running.pids("obedient")[0]), lambda: "the end of who listens", seconds=2)
-    # The one that does not listen is killed when the reaper's patience is over.
+    # The one that does not listen is killed when the reaper's timeout is over.
     wait_until(lambda: not [pid for pid in family if is_alive(pid)], lambda: "the end of everybody", seconds=10)
 
 
 def test_a_killed_reaper_is_replaced_and_knows_everybody(supervise):
     running = supervise("""
-sys.exit(Supervisor([Program("one", python(OBEDIENT))], pace=pace).run())
+sys.exit(Supervisor([Program("one", python(OBEDIENT))], timing=timing).run())
 """)
     running.wait_for(r"\| obedient \d+")
     child = running.pids("obedient")[0]
@@ -246,16 +247,16 @@ def test_a_stop_that_cannot_be_announced_stops_all_the_same(supervise):
 def announce():
     raise OSError(28, "No space left on device")
 
-Supervisor([Program("one", python(OBEDIENT))], pace=pace, on_stop=announce).run()
+Supervisor([Program("one", python(OBEDIENT))], timing=timing, on_stop=announce).run()
 """)
     running.wait_for(r"obedient \d+$")
     [pid] = running.pids("obedient")
     assert running.stop() == 0
     assert not is_alive(pid)
-    assert "stopping without notice: [Errno 28] No space left on device" in running.said
+    assert "stopping without notice to the workers: [Errno 28] No space left on device" in running.said
 
 
-def test_a_program_whose_pulse_stands_still_is_killed_and_another_is_not(supervise, tmp_path):
+def test_a_program_whose_heartbeat_stands_still_is_killed_and_another_is_not(supervise, tmp_path):
     running = supervise(f"""
 import pathlib
 beats = pathlib.Path({str(tmp_path / "beats")!r})
@@ -269,29 +270,29 @@ time.sleep(60)
 well = pathlib.Path(str(beats) + "-well")
 well.write_text("")
 programs = [
-    Program("stuck", python(BEATING, str(beats), "stuck"), pulse=lambda: beats.stat().st_size),
-    Program("well", python(BEATING, str(well), "well"), pulse=lambda: well.stat().st_size),
+    Program("stuck", python(BEATING, str(beats), "stuck"), heartbeat=lambda: beats.stat().st_size),
+    Program("well", python(BEATING, str(well), "well"), heartbeat=lambda: well.stat().st_size),
 ]
-sys.exit(Supervisor(programs, pace=pace, ready_line="ready now").run())
+sys.exit(Supervisor(programs, timing=timing, ready_line="ready now").run())
 """)
     running.wait_for(r"^ready now$")
-    running.wait_for(r"stuck has given no sign of life")
+    running.wait_for(r"stuck has had no heartbeat")
     running.wait_for(r"stuck was ended by SIGKILL")
     running.wait_for(r"stuck +\| stubborn \d+", times=2)
-    assert "well has given no sign" not in running.said
+    assert "well has had no heartbeat" not in running.said
     assert running.said.count("ready now") == 1
 
 
-def test_a_pulse_that_cannot_be_asked_for_kills_nobody_and_is_told_once(supervise):
+def test_a_heartbeat_that_cannot_be_read_kills_nobody_and_is_told_once(supervise):
     running = supervise("""
-def pulse():
+def heartbeat():
     raise OSError("the database is away")
-program = Program("one", python(OBEDIENT), pulse=pulse)
-sys.exit(Supervisor([program], pace=pace, ready_line="ready now").run())
+program = Program("one", python(OBEDIENT), heartbeat=heartbeat)
+sys.exit(Supervisor([program], timing=timing, ready_line="ready now").run())
 """)
     running.wait_for(r"still waiting for one", times=4)
-    assert running.said.count("cannot tell how one is: the database is away") == 1
-    assert "no sign of life" not in running.said
+    assert running.said.count("cannot read the heartbeat of one: the database is away") == 1
+    assert "no heartbeat" not in running.said
     assert "ready now" not in running.said
     assert running.stop() == 0
 
@@ -299,10 +300,10 @@ sys.exit(Supervisor([program], pace=pace, ready_line="ready now").run())
 def test_ready_is_said_once_it_answers(supervise):
     running = supervise("""
 began = time.monotonic()
-sys.exit(Supervisor([Program("one", python(OBEDIENT))], pace=pace, ready_line="ready now",
-                    answers=lambda: time.monotonic() - began > 0.5).run())
+sys.exit(Supervisor([Program("one", python(OBEDIENT))], timing=timing, ready_line="ready now",
+                    responds=lambda: time.monotonic() - began > 0.5).run())
 """)
-    running.wait_for(r"^serve \| still waiting for an answer$")
+    running.wait_for(r"^serve \| still waiting for a response$")
     assert "ready now" not in running.said
     running.wait_for(r"^ready now$")
     assert running.stop() == 0
@@ -313,7 +314,7 @@ def test_a_reader_who_does_not_read_holds_nobody_up(tmp_path):
         PRELUDE
         + """
 TALKER = "say('obedient')\\nwhile True: print('x' * 1000)"
-sys.exit(Supervisor([Program("one", python(TALKER))], pace=pace).run())
+sys.exit(Supervisor([Program("one", python(TALKER))], timing=timing).run())
 """
     )
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as process:
@@ -330,19 +331,19 @@ sys.exit(Supervisor([Program("one", python(TALKER))], pace=pace).run())
 
 def test_lines_are_kept_for_a_slow_reader_and_the_lost_ones_counted():
     reading, writing = os.pipe()
-    lines = Lines(writing)
+    writer = NonBlockingWriter(writing)
     for number in range(3000):
-        lines.say(b"%04d" % number + b"x" * 995 + b"\n")
+        writer.write(b"%04d" % number + b"x" * 995 + b"\n")
     received = b""
     os.set_blocking(reading, False)
     with contextlib.suppress(BlockingIOError):
         while True:
-            lines.flush()
+            writer.flush()
             received += os.read(reading, 65536)
-    lines.say(b"after\n")
+    writer.write(b"after\n")
     received += os.read(reading, 65536)
     os.close(reading)
-    lines.say(b"to nobody\n")
+    writer.write(b"to nobody\n")
     os.close(writing)
     got = received.splitlines()
     assert got[-1] == b"after"
@@ -368,7 +369,7 @@ def test_a_line_in_pieces_is_one_line_and_an_endless_one_is_cut():
     heard: list[bytes] = []
     more = True
     while more or child.process.poll() is None:
-        lines, more = child.hear()
+        lines, more = child.read_lines()
         heard += lines
     child.process.stdout.close()
     assert heard[0] == b"ab"

@@ -1,409 +1,216 @@
-"""Run the processes of one installation: start them, start them again, stop them, leave none behind.
+"""Start the processes of one installation, restart those that exit, and stop all of them on a signal.
 
-Plain Python, one thread but for the lookout's, whose questions (a database, a socket) may take their time.
+Plain Python. One thread does it all, except for the monitor's health checks.
 """
 
 import os
 import random
-import select
 import selectors
 import signal
-import subprocess
 import sys
-import threading
 import time
-from collections import deque
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
-REAPER = Path(__file__).with_name("reaper.py")
+from .child import Child
+from .monitor import Monitor
+from .output import NonBlockingWriter
+from .program import Program, Timing
+from .reaper_process import ReaperProcess
 
-
-@dataclass(frozen=True)
-class Program:
-    """One child process.
-
-    pulse answers something that changes while the program's inside is well. What it raises says nothing about
-    the program. It is called in another thread than the one that called run().
-    outlives_others: told to stop only when the others have stopped, because they are still talking to it.
-    """
-
-    name: str
-    argv: Sequence[str]
-    env: Mapping[str, str] = field(default_factory=dict)
-    pulse: Callable[[], Hashable] | None = None
-    outlives_others: bool = False
-
-
-@dataclass(frozen=True)
-class Pace:
-    """How long things may take, all in seconds."""
-
-    stop: float = 12.0  # from the polite signal to the other one
-    stop_last: float = 3.0  # the same for those that outlive the others
-    first_retry: float = 0.5
-    longest_retry: float = 30.0
-    steady: float = 60.0  # a child that lived so long starts again without a grudge
-    look: float = 5.0
-    look_until_ready: float = 0.2
-    silence: float = 45.0  # a pulse that stands still so long is a stuck program
-    still_waiting: float = 20.0
-
-
-class Lines:
-    """Write whole lines to a file nobody may be reading: never wait for it, drop what will not fit."""
-
-    ROOM = 1024 * 1024  # bytes kept for a slow reader
-
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
-        self._waiting: deque[bytes] = deque()
-        self._size = 0
-        self._dropped = 0
-
-    def say(self, line: bytes) -> None:
-        if self._size + len(line) > self.ROOM:
-            self._dropped += 1
-            return
-        if self._dropped:
-            line = b"(%d lines were dropped: nobody was reading)\n" % self._dropped + line
-            self._dropped = 0
-        # select() promises that much and no more to be taken without blocking.
-        for start in range(0, len(line), select.PIPE_BUF):
-            self._waiting.append(line[start : start + select.PIPE_BUF])
-        self._size += len(line)
-        self.flush()
-
-    def flush(self, patience: float = 0.0) -> None:
-        """Write what the reader takes; with patience (seconds), wait that long for it to take the rest."""
-        deadline = time.monotonic() + patience
-        while self._waiting and select.select([], [self._fd], [], max(0.0, deadline - time.monotonic()))[1]:
-            piece = self._waiting.popleft()
-            self._size -= len(piece)
-            try:
-                os.write(self._fd, piece)
-            except OSError:
-                # The reader has gone or its disk is full: there is nobody to tell. The service goes on.
-                continue
-
-
-class Child:
-    """One program's process, its output and what is known of its health."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.process: subprocess.Popen[bytes] | None = None
-        self.started = 0.0
-        self.failures = 0
-        self.start_at = 0.0
-        self.beating = False  # since its latest start
-        self._pulse: Hashable = None
-        self._pulse_known = False
-        self._pulse_changed = 0.0
-        self._partial = b""
-
-    def start(self) -> None:
-        """Start it in a session of its own, so that a Ctrl-C meant for us reaches us only. Raises OSError."""
-        self.process = subprocess.Popen(
-            self.program.argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.program.env},
-            start_new_session=True,
-        )
-        self.started = time.monotonic()
-        self.beating = False
-        os.set_blocking(self.output, False)
-
-    @property
-    def output(self) -> int:
-        assert self.process is not None and self.process.stdout is not None
-        return self.process.stdout.fileno()
-
-    @property
-    def pid(self) -> int:
-        assert self.process is not None
-        return self.process.pid
-
-    def has_ended(self) -> bool:
-        return self.process is not None and self.process.poll() is not None
-
-    def how_it_ended(self) -> str:
-        assert self.process is not None
-        status = self.process.returncode
-        return f"was ended by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
-
-    def terminate(self) -> None:
-        """Ask the leader only: a django-q2 cluster told as a group loses its task and hangs."""
-        if self.process is not None:
-            self.process.terminate()
-
-    def kill(self) -> None:
-        """Kill the whole group. Its number cannot belong to others while we have not waited for its leader,
-        nor in the instant after."""
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            return  # nobody left; macOS says the second of a group of zombies
-
-    def feel(self, pulse: Hashable) -> None:
-        """Take note of its pulse. The first one known may be from long ago and says nothing."""
-        if self._pulse_known and pulse != self._pulse:
-            self.beating = True
-            self._pulse_changed = time.monotonic()
-        self._pulse, self._pulse_known = pulse, True
-
-    def excuse(self) -> None:
-        """Begin anew to count its silence: it was not its fault."""
-        self._pulse_changed = time.monotonic()
-
-    def silent_for(self) -> float:
-        """Seconds, by a clock that neither jumps nor counts a laptop's sleep."""
-        return time.monotonic() - max(self.started, self._pulse_changed)
-
-    def hear(self) -> tuple[list[bytes], bool]:
-        """Read what it says: whole lines, and whether there may be more. Never waits."""
-        try:
-            data = os.read(self.output, 65536)
-        except BlockingIOError:
-            return [], False
-        *lines, self._partial = (self._partial + data).split(b"\n")
-        if self._partial and (not data or len(self._partial) > 65536):
-            lines, self._partial = [*lines, self._partial], b""
-        return lines, bool(data)
+MAX_LAST_READS = 64  # of 64 KB each
 
 
 class Supervisor:
-    """Keep programs running until a signal. They start in the order given and stop the other way.
+    """Keep programs running until a signal. They start in the given order and stop in the reverse order.
 
-    as_line makes a line of a program's name and what it said; without it the two stand side by side.
+    `responds` tells whether the installation as a whole answers; `ready_line` is printed when it does and every program
+    with a heartbeat has beaten. `format_line` makes an output line of a program's name and a line of its output;
+    without it the line is prefixed with the name.
     """
 
     def __init__(
         self,
         programs: Sequence[Program],
         *,
-        answers: Callable[[], bool] = lambda: True,
+        responds: Callable[[], bool] = lambda: True,
         ready_line: str = "",
-        pace: Pace | None = None,
+        timing: Timing | None = None,
         on_stop: Callable[[], object] = lambda: None,
-        as_line: Callable[[str, bytes], bytes] | None = None,
+        format_line: Callable[[str, bytes], bytes] | None = None,
     ) -> None:
         self._children = [Child(program) for program in programs]
-        self._pace = pace or Pace()
-        self._answers = answers
+        self._timing = timing or Timing()
         self._on_stop = on_stop
-        self._has_answered = False
         self._ready_line = ready_line
-        self._is_ready = False
-        self._width = max(len(program.name) for program in programs)
-        self._as_line = as_line
-        self._out = Lines(sys.stdout.fileno())
-        self._news: deque[str] = deque()  # from the lookout's thread
+        self._name_width = max(len(program.name) for program in programs)
+        self._format_line = format_line
+        self._output = NonBlockingWriter(sys.stdout.fileno())
+        self._monitor = Monitor(self._children, responds, self._timing)
+        self._reaper = ReaperProcess(self._timing.stop_timeout)
         self._signals: list[int] = []
-        self._over = threading.Event()
-        self._reaper: subprocess.Popen[bytes] | None = None
         self._selector = selectors.DefaultSelector()
 
     def run(self) -> int:
-        """Run until SIGTERM, SIGINT or SIGHUP; answer the exit status. In the main thread only."""
-        self._listen()
-        began = time.monotonic()
-        patience = self._pace.still_waiting
+        """Run until SIGTERM, SIGINT or SIGHUP; return the exit status. Call it in the main thread."""
+        self._handle_signals()
+        started_at = time.monotonic()
+        next_message = self._timing.waiting_message_interval
         try:
+            self._reaper.start([])
             for child in self._children:
                 self._start(child)
-            threading.Thread(target=self._look_out, name="lookout", daemon=True).start()
+            self._monitor.start()
             while not self._signals:
-                at_rest = self._is_ready and all(child.process is not None for child in self._children)
-                self._turn(1.0 if at_rest else 0.1)
-                self._mend()
-                if not self._is_ready and time.monotonic() - began > patience:
-                    patience += self._pace.still_waiting
-                    self._say("still waiting for " + " and ".join(self._missing()))
+                is_steady = self._monitor.is_ready and all(child.process is not None for child in self._children)
+                self._wait(1.0 if is_steady else 0.1)
+                self._check_children()
+                self._check_ready()
+                if not self._monitor.is_ready and time.monotonic() - started_at > next_message:
+                    next_message += self._timing.waiting_message_interval
+                    self._log("still waiting for " + " and ".join(self._not_ready()))
         finally:
-            self._over.set()
+            self._monitor.stop()
             self._stop()
         return 0
 
-    def _say(self, text: str) -> None:
-        self._print("serve", text.encode())
+    def _log(self, message: str) -> None:
+        self._print("serve", message.encode())
 
     def _print(self, name: str, line: bytes) -> None:
-        whole = self._as_line(name, line) if self._as_line else f"{name:<{self._width}} | ".encode() + line
-        self._out.say(whole + b"\n")
+        prefixed = f"{name:<{self._name_width}} | ".encode() + line
+        self._output.write((self._format_line(name, line) if self._format_line else prefixed) + b"\n")
 
-    # ── Waiting ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── Waiting ───────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _listen(self) -> None:
+    def _handle_signals(self) -> None:
         reading, writing = os.pipe()
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
         self._selector.register(reading, selectors.EVENT_READ, None)
-        signal.signal(signal.SIGCHLD, lambda *_: None)  # a handler, so that it wakes us
+        # Without a handler Python would not write to the wakeup descriptor.
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             if number == signal.SIGHUP and signal.getsignal(number) == signal.SIG_IGN:
-                continue  # nohup
+                continue  # started by nohup
             signal.signal(number, lambda number, _frame: self._signals.append(number))
 
-    def _turn(self, seconds: float) -> None:
-        """Pass on what the children say, until something happens or the time is over."""
+    def _wait(self, seconds: float) -> None:
+        """Wait for output or a signal for up to `seconds`, and print the children's output."""
         for key, _ in self._selector.select(seconds):
             if key.data is None:
                 os.read(key.fd, 4096)
-            elif not self._pass_on(key.data):
+            elif not self._print_output(key.data):
                 self._selector.unregister(key.fd)
-        while self._news:
-            self._say(self._news.popleft())
-        self._out.flush()
+        while self._monitor.messages:
+            self._log(self._monitor.messages.popleft())
+        self._output.flush()
 
-    def _pass_on(self, child: Child) -> bool:
-        lines, more = child.hear()
+    def _print_output(self, child: Child) -> bool:
+        """Print the available output of a child; return whether there may be more."""
+        lines, is_open = child.read_lines()
         for line in lines:
             self._print(child.program.name, line)
-        return more
+        return is_open
 
-    # ── Keeping ─────────────────────────────────────────────────────────────────────────────────────────
+    # ── Running ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _start(self, child: Child) -> None:
         try:
             child.start()
         except OSError as error:
-            self._fell(child, f"cannot be started ({error})")
+            self._schedule_restart(child, f"cannot be started ({error})")
             return
-        self._tell_reaper(b"+%d\n" % child.pid)
-        self._selector.register(child.output, selectors.EVENT_READ, child)
+        self._reaper.add(child.pid)
+        self._selector.register(child.output_fd, selectors.EVENT_READ, child)
 
-    def _mend(self) -> None:
+    def _check_children(self) -> None:
         for child in self._children:
             if child.process is None:
-                if time.monotonic() >= child.start_at:
+                if time.monotonic() >= child.restart_at:
                     self._start(child)
-            elif child.has_ended():
-                how = child.how_it_ended()
-                self._bury(child)
-                self._fell(child, how)
-            elif child.program.pulse and child.silent_for() > self._pace.silence:
-                self._say(f"{child.program.name} has given no sign of life for {child.silent_for():.0f} s")
+            elif child.has_exited:
+                reason = child.exit_reason
+                self._clean_up(child)
+                self._schedule_restart(child, reason)
+            elif child.program.heartbeat and child.heartbeat_age > self._timing.heartbeat_timeout:
+                self._log(f"{child.program.name} has had no heartbeat for {child.heartbeat_age:.0f} s; killing it")
                 child.kill()
-                child.excuse()
-        if self._reaper is None or self._reaper.poll() is not None:
-            self._start_reaper()
-        if not self._is_ready and not self._missing():
-            self._is_ready = True
-            if self._ready_line:
-                ready = self._ready_line.encode()
-                self._out.say((self._as_line("serve", ready) if self._as_line else ready) + b"\n")
+                child.reset_heartbeat_timeout()
+        if not self._reaper.is_running:
+            self._reaper.start(child.pid for child in self._children if child.process is not None)
 
-    def _missing(self) -> list[str]:
-        silent = [
+    def _check_ready(self) -> None:
+        if self._monitor.is_ready or self._not_ready():
+            return
+        self._monitor.is_ready = True
+        if self._ready_line:
+            line = self._ready_line.encode()
+            self._output.write((self._format_line("serve", line) if self._format_line else line) + b"\n")
+
+    def _not_ready(self) -> list[str]:
+        """Return what the start is waiting for: names of programs and "a response"."""
+        names = [
             child.program.name
             for child in self._children
-            if child.process is None or (child.program.pulse and not child.beating)
+            if child.process is None or (child.program.heartbeat and not child.has_beaten)
         ]
-        return silent if self._has_answered else [*silent, "an answer"]
+        return names if self._monitor.has_responded else [*names, "a response"]
 
-    def _fell(self, child: Child, how: str) -> None:
-        """Have it started again, whatever its end was: a cluster whose sentinel died exits with 0."""
+    def _schedule_restart(self, child: Child, reason: str) -> None:
+        """Restart after any exit status: a cluster whose sentinel died exits with 0."""
         now = time.monotonic()
-        if child.started and now - child.started > self._pace.steady:
+        if child.started_at and now - child.started_at > self._timing.stable_after:
             child.failures = 0
-        wait = min(self._pace.longest_retry, self._pace.first_retry * 2 ** min(child.failures, 16))
-        wait *= random.uniform(0.75, 1.0)  # so that what fell together does not come back together
+        delay = min(self._timing.max_restart_delay, self._timing.first_restart_delay * 2 ** min(child.failures, 16))
+        delay *= random.uniform(0.75, 1.0)  # so that children that failed together do not restart together
         child.failures += 1
-        child.start_at = now + wait
-        self._say(f"{child.program.name} {how}; starting it again in {wait:.1f} s")
+        child.restart_at = now + delay
+        self._log(f"{child.program.name} {reason}; restarting it in {delay:.1f} s")
 
-    def _bury(self, child: Child) -> None:
-        """Clear up after a leader that has ended: those it left in its group, its last words, its entry."""
+    def _clean_up(self, child: Child) -> None:
+        """Kill the rest of an exited leader's group, print its last output and forget the process."""
         child.kill()
-        if child.output in self._selector.get_map():
-            self._selector.unregister(child.output)
-            for _ in range(64):  # what is left in a pipe is no more; somebody who fled the group may talk on
-                if not self._pass_on(child):
+        if child.output_fd in self._selector.get_map():
+            self._selector.unregister(child.output_fd)
+            # A pipe holds less, but a process that left the group may continue to write to it.
+            for _ in range(MAX_LAST_READS):
+                if not self._print_output(child):
                     break
-        assert child.process is not None and child.process.stdout is not None
-        child.process.stdout.close()
-        self._tell_reaper(b"-%d\n" % child.pid)
-        child.process = None
+        self._reaper.remove(child.pid)
+        child.forget_process()
 
-    # ── The reaper ───────────────────────────────────────────────────────────────────────────────────
-
-    def _start_reaper(self) -> None:
-        """Start the process that stops our children should we be killed; a killed one is replaced."""
-        if self._reaper is not None and self._reaper.stdin is not None:
-            self._reaper.stdin.close()
-        # As arguments, not lines: should we be killed while it starts, it knows them all the same.
-        alive = [str(child.pid) for child in self._children if child.process is not None]
-        self._reaper = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(REAPER), str(self._pace.stop), *alive],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            bufsize=0,
-            start_new_session=True,
-        )
-
-    def _tell_reaper(self, line: bytes) -> None:
-        if self._reaper is None:
-            self._start_reaper()  # which tells it of everybody
-            return
-        assert self._reaper.stdin is not None
-        try:
-            self._reaper.stdin.write(line)
-        except BrokenPipeError:
-            return  # it was killed: _mend hires another, who is told of everybody
-
-    # ── Looking ─────────────────────────────────────────────────────────────────────────────────────────
-
-    def _look_out(self) -> None:
-        """Ask, in a thread of its own, whether the programs' insides are well and the whole answers."""
-        complaints: dict[Child, str] = {}
-        while True:
-            for child in self._children:
-                if child.program.pulse is None:
-                    continue
-                try:
-                    child.feel(child.program.pulse())
-                except Exception as error:  # a database has many ways to fail: none is news of the program
-                    child.excuse()
-                    if complaints.get(child) != str(error):
-                        self._news.append(f"cannot tell how {child.program.name} is: {error}")
-                    complaints[child] = str(error)
-                else:
-                    complaints.pop(child, None)
-            self._has_answered = self._has_answered or self._answers()
-            if self._over.wait(self._pace.look if self._is_ready else self._pace.look_until_ready):
-                return
-
-    # ── Stopping ────────────────────────────────────────────────────────────────────────────────────────
+    # ── Stopping ──────────────────────────────────────────────────────────────────────────────────────────────
 
     def _stop(self) -> None:
-        heard = len(self._signals)
-        self._say("stopping")
+        signals = len(self._signals)
+        self._log("stopping")
         try:
             self._on_stop()
-        except OSError as error:  # a full disk must not keep anybody running
-            self._say(f"stopping without notice: {error}")
-        for outlives_others, patience in ((False, self._pace.stop), (True, self._pace.stop_last)):
+        except OSError as error:  # a full disk must not prevent the stop
+            self._log(f"stopping without notice to the workers: {error}")
+        for outlives_others, timeout in (
+            (False, self._timing.stop_timeout),
+            (True, self._timing.last_stop_timeout),
+        ):
             group = [child for child in self._children if child.program.outlives_others == outlives_others]
-            for child in reversed(group):
-                child.terminate()
-            deadline = time.monotonic() + patience
-            while left := [child for child in group if child.process is not None]:
-                if time.monotonic() > deadline + self._pace.stop_last:
-                    self._say(" and ".join(child.program.name for child in left) + " cannot be killed")
-                    break
-                for child in left:
-                    if time.monotonic() > deadline or len(self._signals) > heard:
-                        child.kill()
-                    if child.has_ended():
-                        self._bury(child)
-                self._turn(0.1)
-        self._say("stopped")
-        self._out.flush(patience=1.0)
-        if self._reaper is not None and self._reaper.stdin is not None:
-            self._reaper.stdin.close()
-            self._reaper.wait()
+            self._stop_group(group, timeout, signals)
+        self._log("stopped")
+        self._output.flush(timeout=1.0)
+        self._reaper.stop()
+
+    def _stop_group(self, group: Sequence[Child], timeout: float, signals: int) -> None:
+        """Terminate children, and kill them after `timeout` seconds or as soon as more than `signals` have arrived."""
+        for child in reversed(group):
+            child.terminate()
+        deadline = time.monotonic() + timeout
+        while running := [child for child in group if child.process is not None]:
+            if time.monotonic() > deadline + self._timing.last_stop_timeout:
+                self._log(" and ".join(child.program.name for child in running) + " cannot be killed")
+                return
+            for child in running:
+                if time.monotonic() > deadline or len(self._signals) > signals:
+                    child.kill()
+                if child.has_exited:
+                    self._clean_up(child)
+            self._wait(0.1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from lumaweb.signals import undone_on_sigterm
+from lumaweb.signals import exit_on_sigterm
 
 
 def prepare() -> None:
@@ -17,7 +17,7 @@ def prepare() -> None:
     Exits where one of them fails. Each is a process of its own: what they load, `serve` would keep for as long as it
     runs (48 MB).
     """
-    with undone_on_sigterm():
+    with exit_on_sigterm():
         _run("migrate")
         if static_files_are_old():
             _run("collectstatic")

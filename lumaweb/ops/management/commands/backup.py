@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from lumaweb.locked_command import LockedCommand
 from lumaweb.ops import backup
-from lumaweb.signals import undone_on_sigterm
+from lumaweb.signals import exit_on_sigterm
 
 
 class Command(LockedCommand):
@@ -31,7 +31,7 @@ class Command(LockedCommand):
         if path.is_dir():
             path /= f"lumaweb-{timezone.localtime():%Y-%m-%d-%H%M%S}.tar"
         try:
-            with undone_on_sigterm():
+            with exit_on_sigterm():
                 report = backup.write(path, with_keys=with_keys, with_media=not without_media)
         except backup.BackupFailed as error:
             raise CommandError(str(error)) from None

@@ -4,7 +4,7 @@ from django.core.management.base import CommandError
 
 from lumaweb.locked_command import LockedCommand
 from lumaweb.ops import move_media
-from lumaweb.signals import undone_on_sigterm
+from lumaweb.signals import exit_on_sigterm
 from videos.models import Generation
 
 
@@ -31,7 +31,7 @@ class Command(LockedCommand):
             move = move_media.Move(to_bucket, self.stdout.write)
             if not ahead:
                 move_media.hold_the_queue()
-            with undone_on_sigterm():
+            with exit_on_sigterm():
                 move.run()
         except move_media.MoveRefused as error:
             raise CommandError(str(error)) from None

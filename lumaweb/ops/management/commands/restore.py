@@ -4,7 +4,7 @@ from django.core.management.base import CommandError
 
 from lumaweb.locked_command import LockedCommand
 from lumaweb.ops import backup
-from lumaweb.signals import undone_on_sigterm
+from lumaweb.signals import exit_on_sigterm
 
 
 class Command(LockedCommand):
@@ -19,7 +19,7 @@ class Command(LockedCommand):
 
     def handle(self, *args, path: Path, **options) -> None:
         try:
-            with undone_on_sigterm():
+            with exit_on_sigterm():
                 report = backup.restore(path)
         except backup.RestoreRefused as error:
             raise CommandError(str(error)) from None

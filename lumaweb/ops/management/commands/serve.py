@@ -17,9 +17,10 @@ from django.utils import timezone
 
 from lumaweb import data_lock, logs, permissions
 from lumaweb.ops.management.preparation import prepare
-from lumaweb.ports import taken
+from lumaweb.ports import reserve_port
 from lumaweb.sqlite.base import lock_wait_limit
-from lumaweb.supervisor.supervisor import Program, Supervisor
+from lumaweb.supervisor.program import Program
+from lumaweb.supervisor.supervisor import Supervisor
 from videos.jobs import queue
 from videos.jobs.unsaved import recover
 from videos.models import ApiToken, Generation, Heartbeat, Member
@@ -57,13 +58,13 @@ class Command(BaseCommand):
         # Workers run once in a data directory, as they mark there that they stop; so does the sandbox with its ledger.
         with data_lock.shared(*({"worker"} & set(given))), ExitStack() as ports:
             if "web" in given:
-                ports.enter_context(taken(settings.HOST, settings.PORT, "PORT"))
+                ports.enter_context(reserve_port(settings.HOST, settings.PORT, "PORT"))
             # Until here nothing was changed, and what is looked at next changes nothing either.
             sandbox = "sandbox" in (options["only"] or ()) or not (options["only"] or other_provider_is_named())
             with data_lock.shared(*(["sandbox"] if sandbox else [])):
                 if sandbox:
                     port = int(settings.SANDBOX_URL.rpartition(":")[2])
-                    ports.enter_context(taken("127.0.0.1", port, "SANDBOX_PORT"))
+                    ports.enter_context(reserve_port("127.0.0.1", port, "SANDBOX_PORT"))
                 permissions.tighten(settings.DATA_DIR, None if settings.BUCKET else settings.MEDIA_ROOT)
                 if options["prepare"]:
                     prepare()
@@ -93,12 +94,12 @@ class Command(BaseCommand):
 def supervisor_of(parts: list[str]) -> Supervisor:
     return Supervisor(
         programs(parts),
-        answers=web_answers if "web" in parts else lambda: True,
+        responds=web_responds if "web" in parts else lambda: True,
         ready_line=f"Lumaweb is ready at {settings.LOCAL_URL}/"
         if "web" in parts
         else f"Lumaweb is ready: {', '.join(parts)}",
         on_stop=settings.WORKERS_STOPPING.touch if "worker" in parts else lambda: None,
-        as_line=logs.as_json if settings.LOG_FORMAT == "json" else None,
+        format_line=logs.as_json if settings.LOG_FORMAT == "json" else None,
     )
 
 
@@ -209,7 +210,7 @@ def programs(parts: list[str]) -> list[Program]:
     manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
     # Resolved where we were started, and the same for all.
     env = {"LUMAWEB_DATA_DIR": str(settings.DATA_DIR)}
-    pulse = Pulse()
+    probe = HeartbeatProbe()
     every = {
         "sandbox": [
             Program("sandbox", [sys.executable, "-m", "videos.sandbox"], env, outlives_others=True),
@@ -223,7 +224,7 @@ def programs(parts: list[str]) -> list[Program]:
         ],
         "worker": [
             # By the environment: django-q2 reads its settings before it reads its --name.
-            Program(name, [*manage, "qcluster"], env | {"Q_CLUSTER_NAME": cluster}, partial(pulse, cluster))
+            Program(name, [*manage, "qcluster"], env | {"Q_CLUSTER_NAME": cluster}, partial(probe, cluster))
             for name, cluster in (("worker", queue.SUBMISSIONS), ("media", queue.MEDIA))
         ],
         "ticker": [Program("ticker", [*manage, "sweep"], env)],
@@ -231,7 +232,7 @@ def programs(parts: list[str]) -> list[Program]:
     return [program for part in PARTS if part in parts for program in every[part]]
 
 
-class Pulse:
+class HeartbeatProbe:
     """Look at the stamp of a cluster's heartbeat on this machine, and keep asking for the next one.
 
     Asked for here and not by the ticker alone: its lease may be another machine's, or a dead one's for
@@ -268,7 +269,7 @@ class Pulse:
         return at
 
 
-def web_answers() -> bool:
+def web_responds() -> bool:
     """Whether the web server answers at all; what it thinks of our host name does not matter here."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)
     connection = http.client.HTTPConnection(host, settings.PORT, timeout=2)
