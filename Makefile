@@ -9,15 +9,15 @@ PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https:
 # One more than there are cores: tests/conftest.py.
 PROCESSES = --numprocesses auto
 # The browser's tests are about pages, which no database changes: one walk stands for them.
-DEPLOYED = tests/test_deploy.py tests/test_image.py tests/test_fresh_machine.py tests/test_clients.py
-BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_walks.py
+DEPLOYED = tests/deploy/test_deploy.py tests/deploy/test_image.py tests/deploy/test_fresh_machine.py tests/sandbox/test_clients.py
+BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_main_job.py
 
 .PHONY: run test test-servers test-deploy test-fresh check bench chaos fuzz audit screenshots format requirements
 
 run: .venv/ready
 	@exec $(PYTHON) manage.py serve --prepare
 
-# ARGS are pytest's: make test ARGS="tests/test_provider.py -k refused"
+# ARGS are pytest's: make test ARGS="tests/provider/test_client.py -k refused"
 test: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest $(PROCESSES) $(ARGS)
 
@@ -25,7 +25,7 @@ test: .venv/ready-dev
 # that are started for it.
 test-servers: .venv/ready-dev
 	@.ci/servers
-	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.servers \
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.support.servers \
 		$(PYTHON) -m pytest $(PROCESSES) -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
 
 # What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container; and make run and make test on a
@@ -37,7 +37,7 @@ test-deploy: .venv/ready-dev .venv/clients/ready
 # Of these, make run and make test on a bare Debian 12 with its own Python alone.
 test-fresh: .venv/ready-dev
 	@.ci/servers
-	@exec $(PYTHON) -m pytest tests/test_fresh_machine.py $(ARGS)
+	@exec $(PYTHON) -m pytest tests/deploy/test_fresh_machine.py $(ARGS)
 
 check: .venv/ready-dev
 	$(PYTHON) -m ruff format --check .

@@ -7,9 +7,9 @@ import pytest
 from django.conf import settings
 from django.db.backends.signals import connection_created
 
-from . import database_reset, database_use, prepared, profiles, scheduling, servers
+from .support import database_reset, database_use, hypothesis_profiles, prepared_data, scheduling, servers
 
-profiles.register()
+hypothesis_profiles.register()
 database_reset.install()
 # The settings set a strict umask. Processes that tests start get the usual one, which the product must not rely on.
 settings.DATA_DIR  # noqa: B018  (the first look at a setting loads them)
@@ -40,7 +40,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session", autouse=True)
 def static_files():
     """The pages name static files by their hashed names, which are made as `make run` makes them."""
-    prepared.copy_static_files(settings.STATIC_ROOT)
+    prepared_data.copy_static_files(settings.STATIC_ROOT)
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +50,9 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
     if servers.there():
         # As Django makes the name, to which pytest-django has added the worker's.
         name = database["TEST"]["NAME"] or f"test_{database['NAME']}"
-        prepared.copy_postgres(f"{os.environ[servers.POSTGRES]}/{name}")
+        prepared_data.copy_postgres(f"{os.environ[servers.POSTGRES]}/{name}")
     else:
-        prepared.copy_sqlite(database["TEST"]["NAME"])
+        prepared_data.copy_sqlite(database["TEST"]["NAME"])
 
 
 @pytest.fixture(scope="session")

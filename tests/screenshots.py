@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from .browser.conftest import FLAGS
 from .find_browser import find
-from .installation import PASSWORD, ROOT, Installation
+from .support.installation import PASSWORD, ROOT, Installation
 
 Act = Callable[[Page], None]
 

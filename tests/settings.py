@@ -1,7 +1,7 @@
 """Settings of the tests: those of the product, with a password hasher that takes no time.
 
-PBKDF2 is slow on purpose, and hundreds of tests set a password or sign in. `tests/test_settings.py` tests the hasher of
-the product.
+PBKDF2 is slow on purpose, and hundreds of tests set a password or sign in. `tests/support/test_settings.py` tests the
+hasher of the product.
 """
 
 from lumaweb.settings import *  # noqa: F403

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from .. import servers
-from ..installation import ROOT, Installation
+from ..support import servers
+from ..support.installation import ROOT, Installation
 from . import media, news, slow_clients, submit, tabs
 from .provider import Provider
 
@@ -37,7 +37,7 @@ class Bench:
         self.count += 1
         if database == "postgresql":
             env |= servers.SECRETS | {"DATABASE_URL": servers.a_database()}
-        # Said in any case: `tests.servers` gives a queue to whoever says nothing.
+        # Said in any case: `tests.support.servers` gives a queue to whoever says nothing.
         env |= {"REDIS_URL": servers.a_queue() if redis else ""}
         if database == "sqlite":
             env |= {"DATABASE_URL": ""}

@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from ..chaos.processes import Tree
-from ..cookies import cookie_named
-from ..installation import Installation
-from ..serving import serve
+from ..support.cookies import cookie_named
+from ..support.installation import Installation
+from ..support.serving import serve
 
 GIGABYTE = 1024**3
 CLIPS, CLIP = 200, 2 * 1024**2

@@ -7,7 +7,7 @@ afterwards. Sweep: one round with as many videos in the making, and asking for a
 import json
 from collections.abc import Iterator
 
-from ..installation import Installation
+from ..support.installation import Installation
 from . import load
 
 CONNECTIONS = 8

@@ -33,7 +33,7 @@ def measure() -> dict:
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
 
-    from tests.figures_usage import measure as measure_usage
+    from tests.bench.usage import measure as measure_usage
     from tests.million import ABSENT, FREQUENT, RARE
     from videos.models import Generation, Member
     from videos.views.gallery import PAGE

@@ -2,8 +2,8 @@
 
 import itertools
 
-from ..installation import Installation
-from ..slow_clients import Studio, connected, studio
+from ..support.installation import Installation
+from ..support.slow_clients import Studio, connected, studio
 from . import load, news
 
 TIMES = 300

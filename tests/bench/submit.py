@@ -9,7 +9,7 @@ import statistics
 import time
 import uuid
 
-from ..installation import PASSWORD, Installation
+from ..support.installation import PASSWORD, Installation
 from .provider import Provider
 
 BATCH = 1000

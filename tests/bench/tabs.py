@@ -5,8 +5,8 @@ import random
 import statistics
 import time
 
-from ..cookies import cookie_named
-from ..installation import Installation
+from ..support.cookies import cookie_named
+from ..support.installation import Installation
 
 TABS = 200
 POLL_EVERY = 4.0  # seconds, as a visible tab does

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserType, Page, ViewportSize, expect, sync_playwright
 
 from ..find_browser import find
-from ..installation import Installation, Visitor
+from ..support.installation import Installation, Visitor
 from .contexts import Contexts
 
 FLAGS = [

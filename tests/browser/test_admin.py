@@ -5,8 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from ..installation import Installation
-from .test_access import NARROW, WIDE, violations
+from ..support.installation import Installation
+from .test_accessibility import NARROW, WIDE, violations
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from ..installation import Installation
+from ..support.installation import Installation
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ..installation import Installation
-from ..slow_clients import studio
+from ..support.installation import Installation
+from ..support.slow_clients import studio
 
 MB = 1024**2
 CUT_AFTER = 3 * MB

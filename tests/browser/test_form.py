@@ -5,9 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from ..installation import PASSWORD
-from .test_access import NARROW, WIDE, violations
-from .test_walks import a_frame, press
+from ..support.installation import PASSWORD
+from .test_accessibility import NARROW, WIDE, violations
+from .test_main_job import a_frame, press
 
 LONG = "A lighthouse in a storm, waves over the rocks, slow push in, salt on the lens. " * 8
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect
 
-from ..installation import Installation
-from ..s3_server import S3Server
+from ..support.installation import Installation
+from ..support.s3_server import S3Server
 
 
 @pytest.fixture(scope="module")

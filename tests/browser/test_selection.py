@@ -6,8 +6,8 @@ import zipfile
 import pytest
 from playwright.sync_api import expect
 
-from ..installation import Installation
-from .crowd import crowd
+from ..support.installation import Installation
+from .many_videos import crowd
 
 
 @pytest.fixture(scope="module")

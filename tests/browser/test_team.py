@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 from playwright.sync_api import Page, expect
 
-from ..installation import PASSWORD
-from .test_access import NARROW, WIDE, violations
-from .test_bars import WIDTHS
+from ..support.installation import PASSWORD
+from .test_accessibility import NARROW, WIDE, violations
+from .test_performance import WIDTHS
 
 BOTH = pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "without-js"])
 

@@ -6,9 +6,9 @@ import io
 import pytest
 from playwright.sync_api import expect
 
-from ..installation import Installation
-from .crowd import crowd
-from .test_access import NARROW, WIDE, violations
+from ..support.installation import Installation
+from .many_videos import crowd
+from .test_accessibility import NARROW, WIDE, violations
 
 SPREAD = """
 import random

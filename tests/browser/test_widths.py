@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from ..installation import Installation
-from .crowd import crowd
+from ..support.installation import Installation
+from .many_videos import crowd
 
 WIDTHS = (360, 768, 1024, 1440, 2560)
 ENDLESS = "Donaudampfschifffahrtsgesellschaft" * 8

@@ -123,7 +123,7 @@ def broker() -> Iterator[str]:
 
 def run(options: argparse.Namespace, folder: Path, database_url: str, redis_url: str) -> bool:
     # Models can be imported only now that Django is set up.
-    from ..installation import Installation
+    from ..support.installation import Installation
     from .audit import compare, read_ledger
     from .storm import Storm
     from .trouble import Troubles

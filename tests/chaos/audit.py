@@ -17,7 +17,7 @@ from django.db.models import Count
 from videos.models import ApiToken, Generation
 from videos.models.state import HOLDS_A_SLOT, OPEN
 
-from ..installation import ROOT
+from ..support.installation import ROOT
 
 ADDRESS = re.compile(r"/callbacks/luma/([0-9a-f-]{36})/")
 TRUE_CALLBACKS = ("callback", "duplicate")

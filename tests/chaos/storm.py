@@ -13,8 +13,8 @@ from django.db import close_old_connections, connections
 
 from videos.models import Event, Generation, Heartbeat, Lease
 
-from ..cookies import cookie_named
-from ..installation import PASSWORD, Installation
+from ..support.cookies import cookie_named
+from ..support.installation import PASSWORD, Installation
 from .processes import Target, Tree, strike
 from .trouble import Troubles
 

@@ -5,8 +5,8 @@ import os
 import subprocess
 import sys
 
-from .. import servers
-from ..installation import ROOT
+from ..support import servers
+from ..support.installation import ROOT
 
 
 def test_nothing_is_paid_twice_or_lost_whatever_is_killed():

@@ -15,7 +15,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection, transaction
 
-from ..installation import ROOT, Installation
+from ..support.installation import ROOT, Installation
 
 OUTAGES = ("refused", "502", "503")
 SECOND_TOKEN = "sandbox-second:{}"  # tokens of one account, which can read each other's tasks

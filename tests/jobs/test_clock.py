@@ -10,8 +10,8 @@ from videos.jobs.watch import Watch
 from videos.models import Generation, Lease
 from videos.models.state import LOOKED_UP_AT_LEAST
 
-from ..factories import a_generation, a_token, running
-from ..tiny_provider import TinyProvider
+from ..support.factories import a_generation, a_token, running
+from ..support.stub_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,8 +14,8 @@ from videos.models import ApiToken, Generation, StepFailure, Verdict
 from videos.models.look_ups import REFUSED_AGAIN
 from videos.provider import Sent
 
-from ..factories import a_generation, a_result, a_token, an_error, failure, running
-from ..tiny_provider import TinyProvider
+from ..support.factories import a_generation, a_result, a_token, an_error, failure, running
+from ..support.stub_provider import TinyProvider
 from .test_reconcile import request_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

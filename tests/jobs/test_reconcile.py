@@ -15,8 +15,8 @@ from videos.jobs import polling, reconcile, submit
 from videos.models import ApiToken, Event, FoundTask, Frame, Generation, TemporaryLink, UploadedFrame
 from videos.models.in_doubt import SEARCH_STEPS
 
-from ..factories import a_generation, a_member, a_result, a_token, an_error, running
-from ..tiny_provider import TinyProvider
+from ..support.factories import a_generation, a_member, a_result, a_token, an_error, running
+from ..support.stub_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,9 +18,9 @@ from videos.jobs.spool import Outcome
 from videos.models import ApiToken, Generation
 from videos.provider import ProviderError, Sent, Whose
 
-from ..factories import a_generation, a_result, a_token, an_error, running
-from ..outages import lock, release
-from ..tiny_provider import TinyProvider
+from ..support.database_outages import lock, release
+from ..support.factories import a_generation, a_result, a_token, an_error, running
+from ..support.stub_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,7 +7,7 @@ from django.utils import timezone
 from videos.models import ApiToken, Balance, Generation, Leftover, Terms, Verdict
 from videos.provider import Result, Sent, Status
 
-from ..factories import a_generation, a_member, a_result, a_token, an_error, failure, running
+from ..support.factories import a_generation, a_member, a_result, a_token, an_error, failure, running
 
 pytestmark = pytest.mark.django_db
 

@@ -15,8 +15,8 @@ import httpx
 import numpy as np
 from PIL import Image
 
-from ..installation import NO_AUTHORITIES
-from ..serving import serve
+from ..support.installation import NO_AUTHORITIES
+from ..support.serving import serve
 
 SERVED = "sandbox"  # a token that works
 ROOT = Path(__file__).resolve().parents[2]

@@ -1,0 +1,629 @@
+"""API tokens in the hands of admins: added, tested, paused, given a new secret, and every change written down."""
+
+import os
+import re
+import stat
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from cryptography.fernet import Fernet
+from django.contrib.auth.models import Permission
+from django.core.checks import Tags, run_checks
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from lumaweb.ops.management.commands import rotate_encryption_keys
+from lumaweb.ops.management.commands.serve import check_keys, choose_provider
+from videos.jobs.check_token import try_token
+from videos.models import ApiToken, Change, Generation, Heartbeat, Member
+from videos.provider import Sent
+
+from ..jobs.test_submit import TinyProvider
+from ..support.factories import a_generation, a_member, a_token, an_admin, an_error
+from ..support.installation import ROOT, Installation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NEW = "a-new-secret-with-1234"
+
+
+@pytest.fixture
+def luma():
+    tiny = TinyProvider()
+    yield tiny
+    tiny.shutdown()
+    tiny.server_close()
+
+
+@pytest.fixture
+def root(client):
+    admin = an_admin()
+    client.force_login(admin)
+    return admin
+
+
+def trail(token) -> list[str]:
+    """What is written of it, without the name that each entry begins with."""
+    texts = token.changes.order_by("pk").values_list("text", flat=True)
+    return [text.removeprefix(f"API token “{token.name}”: ") for text in texts]
+
+
+def added(**fields) -> dict:
+    form = {"name": "Agency", "secret": "sandbox-secret-9876", "base_url": "http://127.0.0.1:9", "priority": "3"}
+    return form | {"max_in_flight": "5", "daily_limit": "2.5", "enabled": "on"} | fields
+
+
+# ── Adding and changing ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_token_is_added_and_its_secret_is_never_shown(client, root):
+    assert client.post("/admin/videos/apitoken/add/", added()).status_code == 302
+    token = ApiToken.objects.get()
+    assert (token.secret, token.daily_limit, token.max_in_flight) == ("sandbox-secret-9876", 2500, 5)
+    for path in ("/admin/videos/apitoken/", f"/admin/videos/apitoken/{token.pk}/change/"):
+        text = client.get(path).content.decode()
+        assert "sandbox-secret" not in text and "…9876" in text
+    assert trail(token) == ["added for http://127.0.0.1:9."]
+    assert token.changes.get().by == root
+
+
+WRONG = {
+    "no secret": {"secret": ""},
+    "a secret with spaces": {"secret": "two words"},
+    "a secret of other letters": {"secret": "schlüssel"},
+    "no provider": {"base_url": "somewhere"},
+    "a limit below none": {"daily_limit": "-1"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_token_is_not_added(client, root, wrong):
+    answer = client.post("/admin/videos/apitoken/add/", added(**WRONG[wrong]))
+    assert answer.status_code == 200 and "errorlist" in answer.content.decode()
+    assert not ApiToken.objects.exists() and not Change.objects.exists()
+
+
+def test_a_change_is_written_down_and_touches_nothing_else(client, root):
+    token = a_token(max_in_flight=5)
+    stored = bytes(token.encrypted)
+    ApiToken.objects.update(in_flight=3)
+    path = f"/admin/videos/apitoken/{token.pk}/change/"
+    sent = added(name="test", priority="1", daily_limit="7", max_in_flight="5", secret="ignored-here")
+    assert client.post(path, sent).status_code == 302
+    token.refresh_from_db()
+    assert (token.priority, token.daily_limit, token.in_flight, bytes(token.encrypted)) == (1, 7000, 3, stored)
+    assert trail(token) == ["priority is now 1, it was 10.", "daily limit is now 7, it was none."]
+    assert "daily limit is now 7" in client.get(path).content.decode()
+    client.post(path, sent | {"enabled": "", "max_in_flight": "6"})
+    assert trail(token)[2:] == ["at the same time is now 6, it was 5.", "paused."]
+    client.post(path, sent | {"name": "Agency", "daily_limit": "", "max_in_flight": "6"})
+    token.name = "Agency"
+    assert trail(token)[4:] == ["name is now Agency, it was test.", "daily limit is now none, it was 7.", "resumed."]
+    assert {change.by for change in token.changes.all()} == {root}
+
+
+def test_a_token_with_a_long_trail_can_still_be_changed(client, root, settings):
+    token = a_token()
+    Change.objects.bulk_create(
+        Change(by=root, text=f"looked at {number}.", token=token)
+        for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS)
+    )
+    path = f"/admin/videos/apitoken/{token.pk}/change/"
+    text = client.get(path).content.decode()
+    assert "looked at 499" in text and "looked at 450." in text and "looked at 449." not in text
+    sent = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', text)) | added(priority="4")
+    assert client.post(path, sent).status_code == 302
+    token.refresh_from_db()
+    assert token.priority == 4
+
+
+def test_pausing_and_resuming_are_written_down_once(client, root):
+    token = a_token()
+    for action in ("pause", "pause", "resume"):
+        client.post("/admin/videos/apitoken/", {"action": action, "_selected_action": [token.pk]})
+    assert trail(token) == ["paused.", "resumed."]
+    assert {change.by for change in token.changes.all()} == {root}
+
+
+def test_another_provider_s_token_pauses_the_first_and_says_so(client, root):
+    first = a_token(base_url="http://127.0.0.1:8")
+    client.post("/admin/videos/apitoken/add/", added())
+    first.refresh_from_db()
+    assert not first.enabled
+    assert trail(first) == ["paused, since new videos go to http://127.0.0.1:9."]
+
+
+@pytest.mark.parametrize("way", ["added", "resumed", "at the start"])
+def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, root, settings, way):
+    # However the first came to be paused, and whoever brought the second.
+    first = a_token(base_url="http://127.0.0.1:8")
+    if way == "resumed":
+        second = a_token(enabled=False)
+    asked = a_generation(root)
+    first.set_enabled(False, root)
+    later = a_generation(root)
+    if way == "added":
+        client.post("/admin/videos/apitoken/add/", added())
+    elif way == "resumed":
+        client.post("/admin/videos/apitoken/", {"action": "resume", "_selected_action": [second.pk]})
+    else:
+        settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
+        choose_provider()
+    assert ApiToken.objects.get(enabled=True).base_url == "http://127.0.0.1:9"
+    for row in (asked, later):
+        assert row.claim() is None
+        row.refresh_from_db()
+        assert (row.state, row.news.title, row.attempts) == ("queued", "Held", 0)
+        assert row.events.filter(kind="held").count() == 1
+    assert a_generation(root).claim().token.base_url == "http://127.0.0.1:9"
+    # An admin who releases it means the provider there is now.
+    assert asked.release(root)
+    assert asked.claim().token.base_url == "http://127.0.0.1:9"
+
+
+@pytest.mark.servers
+def test_a_claim_and_an_admin_who_changes_the_provider_never_wait_for_each_other(client, root, monkeypatch):
+    """The claim has its row and asks for the token, while the admin pauses the token and holds the row."""
+    first = a_token(base_url="http://127.0.0.1:8")
+    asked, waits = a_generation(root, takes=2).submission.generations.order_by("take")
+    has_its_row, may_go_on = threading.Event(), threading.Event()
+    take_slot = ApiToken.take_slot
+
+    def take_slot_later(*given):
+        has_its_row.set()
+        assert may_go_on.wait(20)
+        return take_slot(*given)
+
+    monkeypatch.setattr(ApiToken, "take_slot", take_slot_later)
+
+    def closing(call, *given):
+        try:
+            return call(*given)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(2) as pool:
+        claiming = pool.submit(closing, asked.claim)
+        assert has_its_row.wait(20)
+        saving = pool.submit(closing, client.post, "/admin/videos/apitoken/add/", added())
+        end = time.monotonic() + 20
+        while not a_lock_is_waited_for():
+            assert time.monotonic() < end and not saving.done()
+            time.sleep(0.02)
+        may_go_on.set()
+        assert claiming.result(20).token == first
+        assert saving.result(20).status_code == 302
+    waits.refresh_from_db()
+    assert waits.held_at and not asked.held_at
+    # Only what happened is told of each.
+    assert asked.events.filter(kind="held").count() == 0
+    assert waits.events.filter(kind="held").count() == 1
+
+
+def a_lock_is_waited_for() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0] > 0
+
+
+def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, root):
+    """Two providers served at once, as the tables of an earlier version may have it: one of them is saved."""
+    a_token(base_url="http://127.0.0.1:8")
+    of_the_other = a_generation(root)
+    token = a_token(priority=1)
+    of_this = a_generation(root)
+    path = f"/admin/videos/apitoken/{token.pk}/change/"
+    text = client.get(path).content.decode()
+    sent = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', text)) | {"enabled": "on"}
+    answer = client.post(path, sent, follow=True)
+    assert "1 queued before are held" in answer.content.decode()
+    assert set(Generation.objects.held()) == {of_the_other}
+    assert of_this.claim()
+
+
+def test_while_its_provider_only_rests_what_waits_is_not_held(root):
+    token = a_token()
+    waits = a_generation(root)
+    token.set_enabled(False, root)
+    assert waits.claim() is None
+    token.set_enabled(True, root)
+    token.back_off("busy", seconds=60)
+    assert ApiToken.objects.get() and waits.claim() is None
+    waits.refresh_from_db()
+    assert not waits.held_at and waits.news is None
+
+
+def test_an_old_secret_s_refusal_takes_nothing_from_the_new_one(root):
+    token = a_token()
+    claim = a_generation(root).claim()
+    ApiToken.objects.get().rotate("a-new-secret-of-the-same", root)
+    claim.generation.refuse(an_error("invalid_token", Sent.REFUSED, status=401), claim.ours)
+    token.refresh_from_db()
+    assert token.health == "ok"
+    assert claim.generation.state == "queued"
+
+
+def test_what_the_system_does_to_a_token_is_written_down_once():
+    token = a_token()
+    for _ in range(3):
+        token.take_out("invalid", "The provider refuses it.")
+    token.take_out("used_up", "The balance is used up.")
+    token.mend()
+    token.mend()
+    assert trail(token) == [
+        "taken out. The provider refuses it.",
+        "taken out. The balance is used up.",
+        "mended, it is used again.",
+    ]
+    assert {change.by for change in token.changes.all()} == {None}
+
+
+def test_the_trail_outlives_its_token(client, root):
+    token = a_token()
+    token.set_enabled(False, root)
+    client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
+    assert not ApiToken.objects.exists()
+    assert set(Change.objects.values_list("text", flat=True)) == {
+        "API token “test”: paused.",
+        "API token “test”: deleted, it was for http://127.0.0.1:9.",
+    }
+
+
+def test_marking_as_healthy_is_written_down_where_it_changes_something(client, root):
+    well, out, rests = a_token("well"), a_token("out", health="used_up"), a_token("rests")
+    rests.back_off("Too many requests.", seconds=600)
+    chosen = {"action": "healthy_again", "_selected_action": [well.pk, out.pk, rests.pk]}
+    client.post("/admin/videos/apitoken/", chosen)
+    client.post("/admin/videos/apitoken/", chosen)
+    assert [trail(token) for token in (well, out, rests)] == [
+        [],
+        ["mended, it is used again."],
+        ["its rest was ended."],
+    ]
+    assert {change.by for change in Change.objects.all()} == {root}
+    assert set(ApiToken.objects.values_list("health", "limited_until", "last_error")) == {("ok", None, "")}
+
+
+def test_a_test_is_written_down_without_the_secret_the_provider_repeats(client, root, luma):
+    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "No: a-secret-of-ours-1234"}})
+    token = a_token("a-secret-of-ours-1234", base_url=luma.url)
+    page = client.post(f"/admin/videos/apitoken/{token.pk}/test/", follow=True).content.decode()
+    assert "a-secret-of-ours" not in page + "".join(trail(token))
+    assert [words.partition(".")[0] for words in trail(token)] == ["taken out", "tested"]
+    assert [change.by for change in token.changes.order_by("pk")] == [None, root]
+
+
+def test_a_token_with_videos_cannot_be_deleted(client, root):
+    token = a_token()
+    a_generation().claim()
+    client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
+    assert ApiToken.objects.exists()
+
+
+def test_what_was_used_this_month_stands_beside_each_token(client, root, django_assert_max_num_queries):
+    a_token("unused", priority=99)
+    token = a_token(daily_limit=9000)
+    for _ in range(3):
+        a_generation(root).claim()
+    Generation.objects.filter(pk=Generation.objects.first().pk).update(state="failed")
+    text = client.get("/admin/videos/apitoken/").content.decode()
+    assert "3 videos, 2 credits" in text and "3 of 9" in text
+    with CaptureQueriesContext(connection) as few:
+        client.get("/admin/videos/apitoken/")
+    for number in range(20):
+        a_token(f"sandbox-{number}")
+    with django_assert_max_num_queries(len(few)):
+        client.get("/admin/videos/apitoken/")
+    assert token.used_today() == 0 and ApiToken.objects.get(pk=token.pk).used_today() == 3000
+
+
+def test_staff_who_are_no_admins_see_no_token_among_the_generations(client, root):
+    token = a_token()
+    ApiToken.objects.filter(pk=token.pk).update(name="Secret contract", last_four="1234")
+    video = a_generation(root)
+    Generation.objects.filter(pk=video.pk).update(token=token)
+    pages = ("/admin/videos/generation/", f"/admin/videos/generation/{video.pk}/change/")
+    assert all("Secret contract" in client.get(page).content.decode() for page in pages)
+    clerk = a_member(is_staff=True)
+    clerk.user_permissions.set(Permission.objects.all())
+    client.force_login(clerk)
+    for page in pages:
+        answer = client.get(page)
+        assert answer.status_code == 200
+        assert "Secret contract" not in answer.content.decode() and "1234" not in answer.content.decode()
+    assert client.get(f"{pages[0]}?token__name__startswith=S").status_code in (302, 400)
+    assert client.get("/admin/videos/apitoken/").status_code == 403
+
+
+@pytest.mark.parametrize("staff", [False, True])
+def test_nobody_but_an_admin_sees_anything_of_a_token(client, staff):
+    token = a_token()
+    member = a_member(is_staff=staff)
+    client.force_login(member)
+    own = f"/admin/videos/apitoken/{token.pk}"
+    for path in ("/admin/videos/apitoken/", "/admin/videos/apitoken/add/", f"{own}/change/", f"{own}/rotate/"):
+        for answer in (client.get(path), client.post(path, added())):
+            assert answer.status_code in (302, 403)
+            assert answer.status_code == 403 or "/login/" in answer.url
+    assert client.post(f"{own}/test/").status_code in (302, 403)
+    if staff:
+        assert "apitoken" not in client.get("/admin/").content.decode()
+    assert ApiToken.objects.count() == 1 and not Change.objects.exists()
+
+
+# ── A new secret ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rotate(client, token, **sent):
+    return client.post(f"/admin/videos/apitoken/{token.pk}/rotate/", {"secret": NEW} | sent, follow=True)
+
+
+def test_a_new_secret_takes_the_place_of_the_old_one(client, root, luma):
+    luma.answer = lambda path, body: (404, {"error": {"code": "not_found", "message": "no such task"}})
+    token = a_token("the-old-secret-0000", base_url=luma.url, health="invalid")
+    video = a_generation(root)
+    Generation.objects.filter(pk=video.pk).update(token=token)
+    assert "has a new secret" in rotate(client, token).content.decode()
+    token.refresh_from_db()
+    assert (token.secret, token.last_four, token.health) == (NEW, "1234", "ok")
+    assert Generation.objects.get().token == token
+    assert trail(token) == ["a new secret, which ends with 1234."]
+
+
+def test_a_secret_the_provider_refuses_replaces_nothing(client, root, luma):
+    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
+    token = a_token("the-old-secret-0000", base_url=luma.url)
+    answer = rotate(client, token, anyway="on")
+    assert answer.status_code == 422
+    assert "Nothing was replaced." in answer.content.decode() and NEW not in answer.content.decode()
+    token.refresh_from_db()
+    assert (token.secret, token.health) == ("the-old-secret-0000", "ok")
+    assert not trail(token)
+
+
+def test_where_nobody_answers_a_new_secret_is_taken_only_if_the_admin_insists(client, root):
+    token = a_token("the-old-secret-0000")
+    assert rotate(client, token).status_code == 422
+    token.refresh_from_db()
+    assert token.secret == "the-old-secret-0000"
+    assert rotate(client, token, anyway="on").status_code == 200
+    token.refresh_from_db()
+    assert token.secret == NEW
+
+
+# ── Keys ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ONE, TWO = (Fernet.generate_key().decode() for _ in range(2))
+
+
+def opens_alone(key: str, settings) -> bool:
+    before, settings.ENCRYPTION_KEYS = settings.ENCRYPTION_KEYS, [key]
+    try:
+        return all(token.is_readable for token in ApiToken.objects.all())
+    finally:
+        settings.ENCRYPTION_KEYS = before
+
+
+def test_the_newest_key_opens_everything_afterwards(settings, capsys):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first"), a_token("second")
+    settings.ENCRYPTION_KEYS = [TWO, ONE]
+    assert not opens_alone(TWO, settings)
+    call_command("rotate_encryption_keys")
+    assert opens_alone(TWO, settings) and not opens_alone(ONE, settings)
+    assert sorted(token.secret for token in ApiToken.objects.all()) == ["first", "second"]
+    assert "2 API tokens encrypted with the newest key" in capsys.readouterr().out
+
+
+def test_one_that_cannot_be_opened_keeps_all_as_they_are(settings):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first")
+    settings.ENCRYPTION_KEYS = [TWO]
+    lost = a_token("second")
+    ApiToken.objects.filter(pk=lost.pk).update(name="lost", encrypted=b"nothing that opens")
+    settings.ENCRYPTION_KEYS = [TWO, ONE]
+    before = list(ApiToken.objects.order_by("pk").values_list("encrypted", flat=True))
+    with pytest.raises(CommandError, match=r"Nothing was changed\. The encryption keys do not open the token “lost”"):
+        call_command("rotate_encryption_keys")
+    assert list(ApiToken.objects.order_by("pk").values_list("encrypted", flat=True)) == before
+
+
+@pytest.fixture
+def keys(settings, tmp_path, monkeypatch):
+    """An installation whose keys are in its data directory."""
+    monkeypatch.delenv("LUMAWEB_ENCRYPTION_KEYS", raising=False)
+    settings.DATA_DIR, settings.ENCRYPTION_KEYS = tmp_path, [ONE]
+    file = tmp_path / "encryption-keys"
+    file.write_text(ONE)
+    return file
+
+
+def test_a_new_key_is_made_and_the_old_one_forgotten(keys, settings):
+    a_token("first")
+    call_command("rotate_encryption_keys", new_key=True)
+    new = keys.read_text()
+    assert new != ONE and "," not in new
+    assert stat.S_IMODE(keys.stat().st_mode) == 0o600
+    assert opens_alone(new, settings) and not opens_alone(ONE, settings)
+    assert {path.name for path in keys.parent.iterdir()} == {"encryption-keys", "lock"}
+
+
+@pytest.mark.parametrize("step", [1, 2])
+def test_cut_short_anywhere_the_file_still_opens_what_is_stored(keys, settings, monkeypatch, step):
+    """The power goes before the first, or before the last of the two writes."""
+    a_token("first")
+    writes = []
+
+    def replace(source, target):
+        writes.append(target)
+        if len(writes) == step:
+            raise KeyboardInterrupt
+        os.replace(source, target)
+
+    monkeypatch.setattr(rotate_encryption_keys.Path, "replace", replace)
+    with pytest.raises(KeyboardInterrupt):
+        call_command("rotate_encryption_keys", new_key=True)
+    settings.ENCRYPTION_KEYS = keys.read_text().split(",")
+    assert all(token.is_readable for token in ApiToken.objects.all())
+    monkeypatch.undo()
+    monkeypatch.delenv("LUMAWEB_ENCRYPTION_KEYS", raising=False)
+    call_command("rotate_encryption_keys", new_key=True)
+    assert "," not in keys.read_text() and opens_alone(keys.read_text(), settings)
+    assert {path.name for path in keys.parent.iterdir()} == {"encryption-keys", "lock"}
+
+
+def test_a_token_that_cannot_be_opened_keeps_the_key_file_as_it_was(keys, settings):
+    token = a_token("first")
+    ApiToken.objects.filter(pk=token.pk).update(encrypted=b"nothing that opens")
+    with pytest.raises(CommandError, match="Nothing was changed"):
+        call_command("rotate_encryption_keys", new_key=True)
+    assert keys.read_text() == ONE
+
+
+def test_a_new_key_waits_until_everything_is_stopped(keys):
+    Heartbeat.stamp("lumaweb")
+    with pytest.raises(CommandError, match="Stop it first"):
+        call_command("rotate_encryption_keys", new_key=True)
+    assert keys.read_text() == ONE
+
+
+def test_keys_from_the_environment_are_changed_there(keys, monkeypatch):
+    monkeypatch.setenv("LUMAWEB_ENCRYPTION_KEYS", ONE)
+    with pytest.raises(CommandError, match="put a new one in front"):
+        call_command("rotate_encryption_keys", new_key=True)
+
+
+def test_a_start_with_the_wrong_keys_stops_in_words(settings):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first")
+    settings.ENCRYPTION_KEYS = [TWO]
+    with pytest.raises(CommandError, match=r"open none of the stored API tokens: “test”\. Put the key"):
+        check_keys()
+
+
+def test_a_start_where_some_open_goes_on_and_names_the_others(settings):
+    settings.ENCRYPTION_KEYS = [ONE]
+    a_token("first")
+    ApiToken.objects.update(name="of old")
+    settings.ENCRYPTION_KEYS = [TWO]
+    assert a_token("second").is_readable
+    assert "do not open these API tokens: “of old”" in check_keys()[0]
+
+
+def test_a_start_with_the_right_keys_says_nothing(settings):
+    assert check_keys() == []
+    a_token()
+    assert check_keys() == []
+    assert Member.objects.count() == 0
+
+
+def closed_token(settings, **fields) -> ApiToken:
+    """One that was stored with a key that is gone."""
+    settings.ENCRYPTION_KEYS = [ONE]
+    token = a_token("a-secret-of-ours-1234", **fields)
+    settings.ENCRYPTION_KEYS = [TWO]
+    return ApiToken.objects.get(pk=token.pk)
+
+
+def test_the_database_check_names_what_stays_closed(settings):
+    closed_token(settings)
+    a_token()
+    (found,) = run_checks(tags=[Tags.database], databases=["default"])
+    assert found.id == "videos.W001" and "“test”" in found.msg and "a new secret" in found.hint
+    assert run_checks(tags=[Tags.database]) == [], "without a database nothing is asked of it"
+    settings.ENCRYPTION_KEYS = ["no key"]
+    assert run_checks(tags=[Tags.database], databases=["default"]) == [], "another check says that"
+
+
+def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, root, settings):
+    closed_token(settings)
+    assert "New videos wait until one is fixed." in ApiToken.objects.pool().trouble
+    a_token()
+    told = "The API token “test” is not opened by the encryption keys. The others do its work."
+    assert ApiToken.objects.pool().trouble == told
+    assert told in client.get("/").content.decode()
+    assert "Not opened by the encryption keys" in client.get("/admin/videos/apitoken/").content.decode()
+    client.force_login(a_member())
+    assert "encryption keys" not in client.get("/").content.decode()
+
+
+def test_a_token_taken_out_for_want_of_its_key_is_used_again_when_the_key_is_back(settings):
+    token = closed_token(settings)
+    refused = a_token("refused", health="invalid", last_error="No. (invalid_token: no)")
+    try_token(token)
+    token.refresh_from_db()
+    assert token.health == "invalid" and "the provider was not asked" in token.last_error
+    check_keys()
+    settings.ENCRYPTION_KEYS = [TWO, ONE]
+    check_keys()
+    token.refresh_from_db(), refused.refresh_from_db()
+    assert (token.health, refused.health) == ("ok", "invalid")
+    assert trail(token)[-1] == "mended, it is used again."
+
+
+def test_a_start_that_is_told_the_token_again_opens_it(settings):
+    settings.LUMA_BASE_URL, settings.FIRST_TOKEN = "http://127.0.0.1:9", "a-secret-of-ours-1234"
+    token = closed_token(settings, health="invalid")
+    ApiToken.objects.update(name="First token")
+    with pytest.raises(CommandError):
+        check_keys()
+    choose_provider()
+    assert check_keys() == []
+    assert (ApiToken.objects.get().pk, ApiToken.objects.get().health) == (token.pk, "ok")
+    choose_provider()
+    assert ApiToken.objects.get().changes.count() == 1
+
+
+def test_a_start_brings_no_secret_back_that_an_admin_has_replaced(settings, root):
+    settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
+    choose_provider()
+    token = ApiToken.objects.get(name="First token")
+    token.rotate("the-second-token-of-all", root)
+    other = a_token("another-account-s", base_url="http://127.0.0.1:8")
+    choose_provider()
+    assert ApiToken.objects.filter(base_url="http://127.0.0.1:9").get().opens_with("the-second-token-of-all")
+    other.refresh_from_db()
+    assert other.enabled
+
+
+def test_what_a_start_does_to_the_tokens_is_written_down(settings):
+    settings.FIRST_TOKEN, settings.LUMA_BASE_URL_GIVEN = "", False
+    choose_provider()
+    token = ApiToken.objects.get()
+    settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
+    choose_provider()
+    choose_provider()
+    assert trail(token) == [
+        f"added for {settings.SANDBOX_URL}.",
+        "paused, as there is another provider now.",
+    ]
+    assert trail(ApiToken.objects.get(name="First token")) == ["added for http://127.0.0.1:9."]
+
+
+def at(house: Installation) -> dict:
+    return {"cwd": ROOT, "env": house.env, "capture_output": True, "text": True, "timeout": 60}
+
+
+@pytest.mark.embedded
+def test_an_installation_whose_keys_were_lost_does_not_start_and_says_why(tmp_path):
+    house = Installation(tmp_path)
+    house.migrate()
+    file = tmp_path / "encryption-keys"
+    house.python(
+        "from videos.models import ApiToken\n"
+        "token = ApiToken(name='Agency', base_url='http://127.0.0.1:9')\ntoken.secret = 'agency-4711'\ntoken.save()"
+    )
+    kept = file.read_text()
+    file.write_text(TWO)
+    words = [sys.executable, "manage.py"]
+    found = subprocess.run([*words, "check", "--database", "default"], **at(house))
+    assert "videos.W001" in found.stderr and "“Agency”" in found.stderr
+    done = subprocess.run([*words, "serve"], **at(house))
+    assert done.returncode == 1 and "open none of the stored API tokens: “Agency”. Put the key" in done.stderr
+    assert "Traceback" not in done.stderr
+    file.write_text(kept)
+    assert "W001" not in house.manage("check", "--database", "default")

@@ -1,0 +1,226 @@
+"""Everyone can use it: no axe violation on any page, in both themes, on a desk and on a phone."""
+
+import re
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import expect
+
+from ..support.installation import Installation
+
+WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+
+
+# Spinners turn for ever.
+AT_REST = """() => document.getAnimations().every(
+    (one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity)"""
+# Without preload: for a style sheet that imports another, axe writes an inline one, which the policy reports.
+RUN_AXE = "async () => (await axe.run({preload: false, resultTypes: ['violations']})).violations"
+
+
+def violations(page) -> list[str]:
+    # Colours are judged at rest, not halfway through a transition.
+    page.emulate_media(reduced_motion="reduce")
+    page.wait_for_function(AT_REST)
+    if page.evaluate("typeof axe") == "undefined":
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate(RUN_AXE)
+    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
+def test_no_page_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
+    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    found = {}
+    paths = {
+        "studio": "/",
+        "extend": f"/generations/{shown['ready']}/extend/",
+        "reuse": f"/generations/{shown['refused']}/reuse/",
+        "video": f"/generations/{shown['child']}/",
+        "refused": f"/generations/{shown['refused']}/",
+        "filtered": "/?q=nothing+is+called+this&state=failed",
+        "collections": "/collections/",
+        "trash": "/trash/",
+        "compare": f"/compare/?v={shown['ready']}&v={shown['child']}",
+        "missing": "/generations/00000000-0000-4000-8000-000000000000/",
+    }
+    for name, path in paths.items():
+        page.goto(house.url + path)
+        found[name] = violations(page)
+    page.goto(house.url)
+    page.locator(".card:has(.select) .card-link").first.click(position={"x": 100, "y": 70})
+    page.locator("#film-dialog[open] .film-page").wait_for()
+    found["dialog"] = violations(page)
+    page.keyboard.press("Escape")
+    page.locator("#film-dialog").wait_for(state="hidden")
+    page.locator(".card .select").first.check(force=True)
+    found["selection"] = violations(page)
+    page.get_by_role("button", name="Clear").click()
+    page.locator(".card [data-menu]").first.click(force=True)
+    page.locator("#card-menu:popover-open").wait_for()
+    found["menu"] = violations(page)
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
+    found["keys"] = violations(page)
+    # A page that is still open would notice that it was signed out and go to the login page itself.
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    page.goto(f"{house.url}/login/")
+    found["login"] = violations(page)
+    assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+EVERYWHERE = [
+    pytest.param(scheme, viewport, id=f"{scheme}-{'desk' if viewport is WIDE else 'phone'}")
+    for scheme in ("dark", "light")
+    for viewport in (WIDE, NARROW)
+]
+
+# As a browser without script sends it: no handler of the page sees it.
+POST = """([path, fields]) => {
+    const form = Object.assign(document.createElement("form"), {method: "post", action: path});
+    const token = document.querySelector("[name=csrfmiddlewaretoken]").value;
+    for (const [name, value] of Object.entries({csrfmiddlewaretoken: token, ...fields})) {
+        form.append(Object.assign(document.createElement("input"), {type: "hidden", name, value}));
+    }
+    document.body.append(form);
+    form.submit();
+}"""
+
+
+def post(page, path: str, **fields: str) -> int:
+    """Leave the page by a form; the status of what is shown now."""
+    with page.expect_navigation() as navigation:
+        page.evaluate(POST, [path, fields])
+    return navigation.value.status
+
+
+@pytest.fixture(scope="module")
+def unmanned(tmp_path_factory):
+    """An installation that was only just started: nobody has an account."""
+    unmanned = Installation(
+        tmp_path_factory.mktemp("unmanned"), LUMAWEB_ADMIN_USERNAME="", LUMAWEB_ADMIN_PASSWORD=""
+    ).start(only=("web",))
+    yield unmanned
+    unmanned.stop()
+
+
+@pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
+def test_nothing_that_opens_from_the_form_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
+    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    # On a phone the form is a sheet.
+    page.goto(f"{house.url}/#new")
+    page.reload()
+    form = page.locator("#composer")
+    form.get_by_label("Prompt", exact=True).fill("A heron")
+    form.locator(".bar label").get_by_text("Frames", exact=True).click()
+    found = {}
+    page.get_by_role("link", name="Choose start picture from the gallery").click()
+    clips = page.get_by_role("dialog", name="Choose the start picture")
+    expect(clips.locator(".clip-choice").first).to_be_visible()
+    found["clips"] = violations(page)
+    clips.get_by_role("searchbox").fill("nothing is called this")
+    expect(clips.locator(".clips-none")).to_be_visible()
+    found["no clips"] = violations(page)
+    clips.get_by_role("button", name="Close").click()
+    expect(clips).to_have_count(0)
+    page.get_by_role("link", name="Earlier prompts").click()
+    expect(page.get_by_role("dialog", name="Earlier prompts").get_by_role("link").first).to_be_visible()
+    found["earlier prompts"] = violations(page)
+    page.keyboard.press("Escape")
+    form.get_by_role("button", name="Code").click()
+    code = page.get_by_role("dialog", name="The request as code")
+    expect(code.locator("#ask-code-curl")).to_contain_text("A heron")
+    found["code"] = violations(page)
+    code.get_by_text("JavaScript", exact=True).click()
+    expect(code.locator("#ask-code-javascript")).to_be_visible()
+    found["code in JavaScript"] = violations(page)
+    assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+@pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
+def test_no_page_for_want_of_script_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
+    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    found = {}
+    for name, path in {"clips": "/clips/?side=end", "earlier prompts": "/prompts/"}.items():
+        page.goto(house.url + path)
+        found[name] = violations(page)
+    page.goto(house.url)
+    assert post(page, "/code/", prompt="A heron over still water", mode="text", form="1") == 200
+    expect(page.get_by_role("heading", name="The request as code")).to_be_visible()
+    found["code"] = violations(page)
+    assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+@pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
+def test_no_closed_door_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
+    page = sign_in(house, "ben", color_scheme=scheme, viewport=viewport)
+    found = {}
+    assert page.goto(f"{house.url}/nowhere/at/all/").status == 404
+    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    found["404"] = violations(page)
+    page.goto(house.url)
+    assert post(page, f"/generations/{shown['ready']}/trash/") == 403
+    expect(page.get_by_role("heading", name="That door is closed")).to_be_visible()
+    found["403"] = violations(page)
+    page.goto(house.url)
+    assert post(page, f"/generations/{shown['ready']}/star/", csrfmiddlewaretoken="stale") == 403
+    found["403, too old a page"] = violations(page)
+    page.goto(house.url)
+    assert post(page, f"/generations/{shown['ready']}/choice/", choice="maybe") == 400
+    found["400"] = violations(page)
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    page.goto(f"{house.url}/login/")
+    page.get_by_label("Username").fill("ben")
+    page.get_by_label("Password").fill("not his")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    found["a wrong password"] = violations(page)
+    assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+@pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
+def test_the_first_page_of_a_new_installation_has_no_axe_violation(unmanned, browser, scheme, viewport):
+    context = browser.new_context(color_scheme=scheme, viewport=viewport)
+    try:
+        page = context.new_page()
+        page.goto(unmanned.url)
+        expect(page).to_have_url(f"{unmanned.url}/setup/")
+        found = {"setup": violations(page)}
+        page.get_by_label("Username").fill("ada")
+        page.get_by_label("Password", exact=True).fill("one")
+        page.get_by_label("Password again").fill("another")
+        page.get_by_role("button", name="Create the account").click()
+        expect(page.locator("[aria-invalid=true]").first).to_be_visible()
+        found["setup, mistaken"] = violations(page)
+        assert {name: ones for name, ones in found.items() if ones} == {}
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
+def test_no_story_and_no_comparison_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
+    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    found = {}
+    for name in ("child", "refused"):
+        page.goto(f"{house.url}/generations/{shown[name]}/")
+        story = page.locator(".story")
+        assert story.locator("li").count() > 1
+        story.scroll_into_view_if_needed()
+        found[f"the story of {name}"] = violations(page)
+    page.goto(f"{house.url}/generations/{shown['ready']}/")
+    page.get_by_role("button", name="Code").click()
+    expect(page.get_by_role("heading", name="The request as code")).to_be_visible()
+    found["the code of a video"] = violations(page)
+    page.goto(f"{house.url}/compare/?v={shown['ready']}&v={shown['child']}")
+    expect(page.locator("film-compare:defined")).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Sound from video 1")).click()
+    expect(page.locator(".lane-sound[aria-pressed=true]")).to_have_count(1)
+    found["compared"] = violations(page)
+    page.goto(f"{house.url}/compare/?v={shown['ready']}&v={shown['refused']}")
+    expect(page.get_by_role("heading", name="Nothing to compare")).to_be_visible()
+    found["nothing to compare"] = violations(page)
+    assert {name: ones for name, ones in found.items() if ones} == {}

@@ -1,0 +1,233 @@
+"""Who looks elsewhere is told: by the tab's title, by a notification for those who want it, by the numbers on top."""
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from ..find_browser import find_whole
+from ..support.installation import Installation
+from .conftest import WATCH, launched
+from .contexts import Contexts
+
+# A tab in the background asks every fifteen seconds only.
+PATIENCE = 60_000
+
+# The browser's side: whether the tab is looked at, and what it shows outside of the page.
+BROWSER = """answer => {
+    let away = false;
+    Object.defineProperty(document, "hidden", { get: () => away });
+    Object.defineProperty(document, "visibilityState", { get: () => away ? "hidden" : "visible" });
+    window.look = (where) => {
+        away = where === "away";
+        document.dispatchEvent(new Event("visibilitychange"));
+    };
+    const Real = window.Notification;
+    window.notes = [];
+    window.asked = window.answered = 0;
+    window.Notification = class extends EventTarget {
+        static #answer = answer ? "default" : null;
+        static get permission() { return this.#answer ?? Real.permission; }
+        static async requestPermission() {
+            window.asked += 1;
+            const given = answer ? this.#answer = answer : await Real.requestPermission();
+            window.answered += 1;
+            return given;
+        }
+        constructor(title, { body }) {
+            super();
+            window.notes.push({ title, body, note: this });
+        }
+        close() { this.closed = true; }
+    };
+}"""
+
+
+@pytest.fixture(scope="module")
+def browser(browser_type):
+    """One that can show notifications."""
+    with launched(browser_type, find_whole()) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def contexts(browser):
+    return Contexts(browser, WATCH)
+
+
+@pytest.fixture(scope="module")
+def room(tmp_path_factory):
+    """A house of its own: whatever is in flight is known."""
+    room = Installation(tmp_path_factory.mktemp("waiting")).start()
+    room.add_member("ben")
+    yield room
+    room.stop()
+
+
+@pytest.fixture
+def closed(room):
+    """What is asked for waits until `opened`; nothing is in flight before and after."""
+    tokens(room, enabled=False)
+    yield room
+    tokens(room, enabled=True)
+    room.python("from videos.models import Generation\nGeneration.objects.update(held_at=None)")
+
+
+def tokens(room, enabled: bool) -> None:
+    room.python(f"from videos.models import ApiToken\nApiToken.objects.update(enabled={enabled})")
+
+
+def hold(room, uuid: str, until: str) -> None:
+    room.python(
+        "from django.utils.timezone import now\nfrom videos.models import Generation\n"
+        f"Generation.objects.filter(uuid={uuid!r}).update(held_at={until})"
+    )
+
+
+def enter(room, sign_in, username: str, answer: str = "", **options) -> Page:
+    """Sign in with a browser that tells what it is asked; `answer` instead of its own to the wish to notify."""
+    page = sign_in(room, username, **options)
+    page.add_init_script(f"({BROWSER})({answer!r})")
+    page.reload()
+    return page
+
+
+def look(page: Page, where: str) -> None:
+    page.evaluate("where => window.look(where)", where)
+
+
+def notes(page: Page) -> list[tuple[str, str]]:
+    return [tuple(one) for one in page.evaluate("window.notes.map(({title, body}) => [title, body])")]
+
+
+def switch(page: Page):
+    return page.get_by_label("Tell me when my queue is empty")
+
+
+def kept(page: Page):
+    """What is switched here is answered by the server, so that no reload overtakes it."""
+    return page.expect_response("**/profile/choices/", timeout=PATIENCE)
+
+
+def press_switch(page: Page) -> None:
+    """Switch it on, and wait for the browser's answer; it is kept by then."""
+    with kept(page):
+        switch(page).click()
+    page.wait_for_function("() => window.answered")
+    assert page.evaluate("window.asked") == 1
+
+
+def in_flight(page: Page, words: str) -> None:
+    expect(page.locator("#in-flight")).to_have_text(words)
+
+
+def test_the_title_counts_what_became_ready_since_one_looked_away(closed, sign_in):
+    ada, ben = enter(closed, sign_in, "ada"), enter(closed, sign_in, "ben")
+    titles = ada.title(), ben.title()
+    mine = [closed.visitor().submit(prompt=f"Ada's {number}") for number in (1, 2)]
+    his = closed.visitor("ben").submit(prompt="Ben's")
+    for page in (ada, ben):
+        in_flight(page, "2 of 3 in flight" if page is ada else "1 of 3 in flight")
+        look(page, "away")
+    assert (ada.title(), ben.title()) == titles
+    tokens(closed, enabled=True)
+    expect(ada).to_have_title("(2) Lumaweb", timeout=PATIENCE)
+    expect(ben).to_have_title("(1) Lumaweb", timeout=PATIENCE)
+    for page, title in zip((ada, ben), titles, strict=True):
+        look(page, "back")
+        assert page.title() == title
+    # What was not on the page while nobody looked is on it now.
+    for uuid in (*mine, his):
+        expect(ada.locator(f"#generation-{uuid}")).to_have_attribute("data-state", "completed")
+
+
+def test_it_counts_anew_each_time_one_looks_away(closed, sign_in):
+    ada = enter(closed, sign_in, "ada")
+    visitor = closed.visitor()
+    tokens(closed, enabled=True)
+    visitor.wait_until_saved(visitor.submit(prompt="Seen at once"))
+    tokens(closed, enabled=False)
+    visitor.submit(prompt="Seen later")
+    in_flight(ada, "1 of 1 in flight")
+    look(ada, "away")
+    tokens(closed, enabled=True)
+    expect(ada).to_have_title("(1) Lumaweb", timeout=PATIENCE)
+
+
+def test_a_notification_comes_when_one_s_own_queue_is_empty_to_those_who_want_it(closed, sign_in):
+    ada = enter(closed, sign_in, "ada", permissions=["notifications"])
+    ben = enter(closed, sign_in, "ben", permissions=["notifications"])
+    assert ada.evaluate("window.asked") == 0, "nobody is asked unasked"
+    ada.get_by_role("button", name="Account of ada").click()
+    press_switch(ada)
+    expect(switch(ada)).to_be_checked()
+    ada.reload()
+    ada.get_by_role("button", name="Account of ada").click()
+    expect(switch(ada)).to_be_checked()
+    assert ada.evaluate("window.asked") == 0
+    ada.keyboard.press("Escape")
+
+    first, second = [closed.visitor().submit(prompt=f"Wanted {number}") for number in (1, 2)]
+    closed.visitor("ben").submit(prompt="Not waited for")
+    hold(closed, second, "now()")
+    in_flight(ada, "2 of 3 in flight")
+    in_flight(ben, "1 of 3 in flight")
+    look(ada, "away")
+    look(ben, "away")
+    tokens(closed, enabled=True)
+    # One of two: not yet.
+    expect(ada).to_have_title("(1) Lumaweb", timeout=PATIENCE)
+    assert closed.visitor().state(first) == "completed"
+    assert notes(ada) == []
+    hold(closed, second, "None")
+    ada.wait_for_function("() => window.notes.length", timeout=PATIENCE)
+    expect(ada).to_have_title("(2) Lumaweb", timeout=PATIENCE)
+    expect(ben).to_have_title("(1) Lumaweb", timeout=PATIENCE)
+    look(ada, "back")
+    in_flight(ada, "0 of 0 in flight")
+    assert notes(ada) == [("Your queue is empty", "2 videos are ready.")]
+    assert notes(ben) == []
+    assert ada.evaluate("const [{note}] = window.notes; note.dispatchEvent(new Event('click')); note.closed")
+
+
+@pytest.mark.parametrize(("answer", "words"), [("denied", "blocks notifications"), ("default", "Not allowed yet")])
+def test_a_browser_that_refuses_is_explained_and_the_switch_stays_off(room, sign_in, answer, words):
+    page = enter(room, sign_in, "ada", answer)
+    page.get_by_role("button", name="Account of ada").click()
+    expect(page.locator("[data-notify-words]")).to_be_hidden()
+    press_switch(page)
+    expect(page.locator("[data-notify-words]")).to_be_visible()
+    expect(page.locator("[data-notify-words]")).to_contain_text(words)
+    expect(switch(page)).not_to_be_checked()
+
+
+def test_switched_off_again_no_notification_is_kept(room, sign_in):
+    page = enter(room, sign_in, "ada", permissions=["notifications"])
+    page.get_by_role("button", name="Account of ada").click()
+    press_switch(page)
+    page.reload()
+    page.get_by_role("button", name="Account of ada").click()
+    expect(switch(page)).to_be_checked()
+    with kept(page):
+        switch(page).uncheck()
+    page.reload()
+    page.get_by_role("button", name="Account of ada").click()
+    expect(switch(page)).not_to_be_checked()
+
+
+def test_the_header_says_how_many_are_in_flight_mine_and_all(closed, sign_in):
+    ada, ben = sign_in(closed, "ada"), sign_in(closed, "ben")
+    for page in (ada, ben):
+        expect(page.locator("#in-flight")).to_be_hidden()
+    closed.visitor().submit(prompt="One of Ada's")
+    for number in (1, 2):
+        closed.visitor("ben").submit(prompt=f"Ben's number {number}")
+    in_flight(ada, "1 of 3 in flight")
+    in_flight(ben, "2 of 3 in flight")
+    expect(ada.locator("#in-flight")).to_have_attribute("title", "1 yours, 3 in the team")
+    # On any page, and it leads to them.
+    ada.goto(f"{closed.url}/collections/")
+    in_flight(ada, "1 of 3 in flight")
+    ada.locator("#in-flight").click()
+    expect(ada.locator(".card")).to_have_count(3)
+    tokens(closed, enabled=True)
+    for page in (ada, ben):
+        expect(page.locator("#in-flight")).to_be_hidden(timeout=40_000)

@@ -1,0 +1,358 @@
+"""A held key, a double click or an input method pays once, on every control that costs; so do two tabs."""
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from ..support.installation import Installation
+from .test_accessibility import violations
+from .test_main_job import card, press
+
+PHONE = {"width": 390, "height": 844}
+REPEATS = 6
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory) -> Iterator[Installation]:
+    """A house of its own without a worker: what is requested stays queued for as long as a test takes."""
+    house = Installation(tmp_path_factory.mktemp("intention")).start(only=("web",))
+    house.add_member("ben")
+    yield house
+    house.stop()
+
+
+def paid(page: Page) -> list[str]:
+    """The requests that cost, from now on."""
+    sent: list[str] = []
+    page.on(
+        "request",
+        lambda request: (
+            sent.append(request.url)
+            if request.method == "POST" and re.search(r"/generations/$|/retries/$", request.url)
+            else None
+        ),
+    )
+    return sent
+
+
+def made(page: Page, house: Installation, words: str) -> int:
+    """How many videos with this prompt there are, as the server says it."""
+    page.goto(house.url)
+    return page.locator(".card", has_text=words).count()
+
+
+def prompt(page: Page) -> Locator:
+    return page.get_by_label("Prompt", exact=True)
+
+
+def quiet(page: Page) -> None:
+    """What a key has begun is sent and answered: the next repeat would be a request of its own."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_function("() => !document.querySelector('.htmx-request')")
+
+
+def hold(page: Page, key: str) -> None:
+    """Press the key and hold it: the browser gets a keydown that repeats."""
+    for _ in range(REPEATS):
+        page.keyboard.down(key)
+        quiet(page)
+    page.keyboard.up(key)
+    quiet(page)
+
+
+def generate_button(page: Page) -> Locator:
+    return page.locator("#composer .composer-foot > [type=submit]")
+
+
+def in_prompt(modifier: str) -> Callable[[Page], None]:
+    def held(page: Page) -> None:
+        prompt(page).focus()
+        page.keyboard.down(modifier)
+        hold(page, "Enter")
+        page.keyboard.up(modifier)
+
+    return held
+
+
+def on_button(key: str) -> Callable[[Page], None]:
+    def held(page: Page) -> None:
+        generate_button(page).focus()
+        hold(page, key)
+
+    return held
+
+
+def in_field(page: Page) -> None:
+    page.locator(".more > summary").click()
+    page.get_by_label("Timeout").focus()
+    hold(page, "Enter")
+
+
+def on_choice(page: Page) -> None:
+    page.get_by_role("radio", name="16:9").focus()
+    hold(page, "Enter")
+
+
+HELD = {
+    "control and enter": in_prompt("Control"),
+    "command and enter": in_prompt("Meta"),
+    "enter on the button": on_button("Enter"),
+    "the numeric pad's enter": on_button("NumpadEnter"),
+    "space on the button": on_button("Space"),
+    "enter in a field": in_field,
+    "enter on a choice": on_choice,
+}
+
+
+@pytest.mark.parametrize("how", HELD)
+def test_a_held_key_requests_one_video(house, sign_in, how):
+    page = sign_in(house, "ada")
+    words = f"One by {how}"
+    prompt(page).fill(words)
+    sent = paid(page)
+    HELD[how](page)
+    expect(page.locator(".card", has_text=words)).to_have_count(1)
+    assert (len(sent), made(page, house, words)) == (1, 1)
+
+
+@pytest.mark.parametrize("how", ["control and enter", "enter on the button", "space on the button", "enter in a field"])
+def test_a_second_press_of_the_same_is_stopped_by_the_server_and_leads_to_the_first(house, sign_in, how):
+    """The press after a held one counts again, and it is the server that knows the request."""
+    page = sign_in(house, "ada")
+    tabs = len(page.context.pages)
+    words = f"Twice by {how}"
+    prompt(page).fill(words)
+    sent = paid(page)
+    HELD[how](page)
+    expect(page.locator(".card", has_text=words)).to_have_count(1)
+    if how == "enter in a field":
+        page.locator(".more > summary").click()
+    HELD[how](page)
+    again = page.locator(".made")
+    expect(again).to_contain_text("Already requested")
+    link = again.get_by_role("link", name="View this video")
+    expect(link).to_be_focused()
+    uuid = page.locator(".card", has_text=words).get_attribute("id").removeprefix("generation-")
+    expect(link).to_have_attribute("href", f"/generations/{uuid}/")
+    assert page.url.rstrip("/") == house.url, "the repeats have not followed the link"
+    assert (len(sent), made(page, house, words), len(page.context.pages)) == (2, 1, tabs)
+
+
+def test_make_another_held_makes_one_more(house, sign_in):
+    page = sign_in(house, "ada")
+    words = "A second one on purpose"
+    prompt(page).fill(words)
+    press(page, "Generate")
+    generate_button(page).click()
+    expect(page.locator(".made").get_by_role("link", name="View this video")).to_be_focused()
+    another = page.get_by_role("button", name="Make another")
+    another.focus()
+    sent = paid(page)
+    hold(page, "Enter")
+    expect(another).to_have_count(0)
+    expect(page.locator(".card", has_text=words)).to_have_count(2)
+    assert (len(sent), made(page, house, words)) == (1, 2)
+
+
+def test_a_button_that_an_answer_brings_can_be_pressed_at_once(house, sign_in):
+    page = sign_in(house, "ada")
+    words = "Pressed before htmx has settled"
+    prompt(page).fill(words)
+    press(page, "Generate")
+    sent = paid(page)
+    page.evaluate(
+        """() => new MutationObserver((_, observer) => {
+            const another = document.querySelector("button[name=again]");
+            if (!another) return;
+            observer.disconnect();
+            another.click();
+        }).observe(document.body, { childList: true, subtree: true })"""
+    )
+    generate_button(page).click()
+    expect(page.locator(".card", has_text=words)).to_have_count(2)
+    assert (len(sent), made(page, house, words)) == (2, 2)
+
+
+def test_a_double_click_that_the_answer_comes_between_is_one_press(house, sign_in):
+    page = sign_in(house, "ada")
+    sent = paid(page)
+    words = "By a double click"
+    prompt(page).fill(words)
+    box = generate_button(page).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    for click in (1, 2):
+        page.mouse.down(click_count=click)
+        page.mouse.up(click_count=click)
+        quiet(page)
+    expect(page.locator(".card", has_text=words)).to_have_count(1)
+    assert (len(sent), made(page, house, words)) == (1, 1)
+
+
+def test_a_double_tap_is_one_press(house, sign_in):
+    """On a tablet: the form stays where it is, so the second tap meets the button once more."""
+    page = sign_in(house, "ben", has_touch=True)
+    # The clock of the events is ours: a busy machine would make two presses of a double tap, and an idle one a triple
+    # tap of all three. Most touch screens count every tap as the first.
+    page.evaluate("() => Object.defineProperty(Event.prototype, 'timeStamp', {get: () => window.at})")
+    page.evaluate("() => Object.defineProperty(UIEvent.prototype, 'detail', {get: () => 1})")
+    sent = paid(page)
+    words = "By a double tap"
+    prompt(page).fill(words)
+    for at, presses in ((1000, 1), (1300, 1), (3000, 2)):
+        page.evaluate("at => { window.at = at; }", at)
+        generate_button(page).tap()
+        quiet(page)
+        assert len(sent) == presses
+    expect(page.locator(".made")).to_contain_text("Already requested")
+    assert made(page, house, words) == 1
+
+
+def test_a_held_key_on_the_phone_s_sheet_requests_one_video(house, sign_in):
+    page = sign_in(house, "ada", viewport=PHONE)
+    page.get_by_role("link", name="New video").click()
+    words = "From the sheet"
+    prompt(page).fill(words)
+    sent = paid(page)
+    in_prompt("Control")(page)
+    expect(page.locator(".card", has_text=words)).to_have_count(1)
+    assert (len(sent), made(page, house, words)) == (1, 1)
+
+
+def test_a_held_enter_still_breaks_lines_in_the_prompt(house, sign_in):
+    page = sign_in(house, "ada")
+    sent = paid(page)
+    prompt(page).fill("One line")
+    prompt(page).press("End")
+    hold(page, "Enter")
+    expect(prompt(page)).to_have_value("One line" + "\n" * REPEATS)
+    assert sent == []
+
+
+def test_composing_with_an_input_method_requests_nothing(house, sign_in):
+    page = sign_in(house, "ada")
+    sent = paid(page)
+    prompt(page).focus()
+    method = page.context.new_cdp_session(page)
+    method.send("Input.imeSetComposition", {"text": "にじ", "selectionStart": 2, "selectionEnd": 2})
+    page.evaluate("() => document.addEventListener('keydown', event => window.heard = event.isComposing, true)")
+    page.keyboard.down("Control")
+    page.keyboard.press("Enter")
+    page.keyboard.up("Control")
+    quiet(page)
+    assert page.evaluate("window.heard"), "the key came while the text was composed"
+    assert sent == []
+    method.send("Input.insertText", {"text": "虹"})
+    expect(prompt(page)).to_have_value("虹")
+    # The Enter that ends a composition: elsewhere with the key code of an input method, in Safari after the end.
+    for facts in ({"isComposing": True, "keyCode": 13}, {"isComposing": False, "keyCode": 229}):
+        prompt(page).dispatch_event("keydown", {"key": "Enter", "ctrlKey": True, "bubbles": True, **facts})
+    quiet(page)
+    assert sent == []
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".card", has_text="虹")).to_have_count(1)
+    assert len(sent) == 1
+
+
+PLACES = {
+    "the card": lambda page, house, uuid: card(page, uuid).get_by_role("button", name="Retry"),
+    "the dialog": lambda page, house, uuid: opened(page, uuid).get_by_role("button", name="Retry"),
+    "its page": lambda page, house, uuid: alone(page, house, uuid).get_by_role("button", name="Retry"),
+}
+
+
+def opened(page: Page, uuid: str) -> Locator:
+    card(page, uuid).locator(".story-line a").click()
+    return page.locator("#film-dialog[open] .film-page")
+
+
+def alone(page: Page, house: Installation, uuid: str) -> Locator:
+    page.goto(f"{house.url}/generations/{uuid}/")
+    return page.locator(".film-page")
+
+
+@pytest.mark.parametrize("key", ["Enter", "Space"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_held_retry_makes_one(house, sign_in, place, key):
+    visitor = house.visitor()
+    words = f"On {place} by {key}"
+    uuid = visitor.submit(prompt=words)
+    visitor.post(f"/generations/{uuid}/cancellation/")
+    page = sign_in(house, "ada")
+    expect(card(page, uuid)).to_have_attribute("data-state", "canceled")
+    retry = PLACES[place](page, house, uuid)
+    sent = paid(page)
+    retry.focus()
+    hold(page, key)
+    assert (len(sent), made(page, house, words)) == (1, 2)
+
+
+def test_two_tabs_of_a_member_make_one_and_two_members_make_two(house, sign_in):
+    first, colleague = sign_in(house, "ada"), sign_in(house, "ben")
+    second = first.context.new_page()
+    second.goto(house.url)
+    words = "In two tabs"
+    for page in (first, second, colleague):
+        prompt(page).fill(words)
+    for page in (first, second):
+        generate_button(page).click()
+        quiet(page)
+    expect(second.locator(".made")).to_contain_text("Already requested")
+    assert not violations(second)
+    expect(first.locator(".made")).to_have_count(0)
+    assert made(first, house, words) == 1
+    press(colleague, "Generate")
+    assert made(colleague, house, words) == 2
+
+
+def test_without_javascript_the_page_asks_and_make_another_makes_one(house, sign_in):
+    page = sign_in(house, "ada", java_script_enabled=False)
+    words = "Without a script"
+    for _ in range(2):
+        page.goto(f"{house.url}/#new")
+        prompt(page).fill(words)
+        generate_button(page).click()
+    expect(page.locator(".made")).to_contain_text("Already requested")
+    expect(prompt(page)).to_have_value(words)
+    page.get_by_role("button", name="Make another").click()
+    expect(page.locator(".made")).to_have_count(0)
+    assert made(page, house, words) == 2
+
+
+def test_without_javascript_a_held_key_requests_one_video(house, sign_in):
+    page = sign_in(house, "ada", java_script_enabled=False)
+    words = "Held without a script"
+    prompt(page).fill(words)
+    generate_button(page).focus()
+    for _ in range(REPEATS):
+        page.keyboard.down("Enter")
+    page.keyboard.up("Enter")
+    expect(page.locator(".card", has_text=words)).to_have_count(1)
+    assert made(page, house, words) == 1
+
+
+def test_a_held_retry_of_a_selection_retries_each_once_and_everybody_sees_it(house, sign_in):
+    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
+    words = "Two bridges that fell"
+    prompt(ada).fill(words)
+    ada.get_by_role("radio", name="2", exact=True).check(force=True)
+    generate_button(ada).click()
+    expect(ada.locator(".card", has_text=words)).to_have_count(2)
+    house.python(
+        f"from videos.models import Generation\nGeneration.objects.filter(prompt={words!r})"
+        ".update(state='failed', error_code='api_error', error_message='Something went wrong')"
+    )
+    ada.reload()
+    failed = ada.locator('.card[data-state="failed"]', has_text=words)
+    expect(failed).to_have_count(2)
+    for number in range(2):
+        failed.nth(number).hover()
+        failed.nth(number).get_by_role("checkbox", name="Select").check()
+    sent = paid(ada)
+    ada.locator("#selection").get_by_role("button", name="Retry").focus()
+    hold(ada, "Enter")
+    for page in (ada, ben):
+        expect(page.locator(".card", has_text=words)).to_have_count(4)
+    expect(ada.locator(".toast", has_text="Retried 2 videos.")).to_be_visible()
+    assert (len(sent), made(ada, house, words)) == (1, 4)

@@ -1,0 +1,347 @@
+"""Every key does what the list of keys says, on the card in question, and none does anything while somebody types."""
+
+import re
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from ..support.installation import Installation
+from .many_videos import crowd
+
+pytestmark = pytest.mark.motion
+
+KEYS = [
+    "/",
+    "G",
+    "Ctrl Enter",
+    "Alt ↑ ↓",
+    "Esc",
+    "?",
+    "← → ↑ ↓",
+    "Space",
+    "X",
+    "F",
+    "I",
+    "E",
+    "R",
+    "Shift D",
+    "Del",
+    ", .",
+]
+
+BOXES = """cards => cards.map(card => {
+    const {left, right, top, bottom} = card.getBoundingClientRect();
+    return {id: card.id, middle: (left + right) / 2, top, bottom};
+})"""
+
+
+@pytest.fixture(scope="module")
+def wall(tmp_path_factory):
+    """A house of its own: several rows of cards, and nobody else who changes them."""
+    wall = Installation(tmp_path_factory.mktemp("keys")).start()
+    crowd(wall, 18, minutes=1)
+    yield wall
+    wall.stop()
+
+
+@pytest.fixture
+def page(wall, sign_in) -> Page:
+    page = sign_in(wall, "ada")
+    awake(page)
+    return page
+
+
+def awake(page: Page) -> None:
+    """The keys come with the first sign of somebody being there; the pointer then rests on no card."""
+    page.mouse.move(5, 5)
+    page.wait_for_function("() => customElements.get('hot-keys')")
+
+
+def at(page: Page, number: int) -> Locator:
+    """The card in question: its link has the focus."""
+    card = page.locator(".card").nth(number)
+    card.locator(".card-link").focus()
+    return card
+
+
+def words(card: Locator) -> str:
+    return card.locator(".caption p").inner_text()
+
+
+def prompt(page: Page) -> Locator:
+    return page.get_by_label("Prompt", exact=True)
+
+
+def settled(page: Page) -> None:
+    """Whatever a key would have begun has begun by now: it acts as it is pressed."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def watch(page: Page) -> None:
+    """Write down what is pressed from now on, by whom ever: the keys press what is on the page."""
+    page.evaluate(
+        "() => { window.pressed = [];"
+        " addEventListener('click', ({target}) => window.pressed.push(target.outerHTML.slice(0, 120)), true); }"
+    )
+
+
+def pressed(page: Page) -> list[str]:
+    return page.evaluate("window.pressed")
+
+
+def writes(page: Page) -> list[str]:
+    """What is sent from now on to change something."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    return sent
+
+
+def test_a_slash_leads_to_the_search_and_selects_what_stands_there(wall, page):
+    search = page.get_by_role("searchbox", name="Search videos")
+    page.keyboard.press("/")
+    expect(search).to_be_focused()
+    page.keyboard.type("fox")
+    expect(search).to_have_value("fox")
+    page.wait_for_url(re.compile("q=fox"))
+    page.locator("body").evaluate("() => document.activeElement.blur()")
+    page.keyboard.press("/")
+    page.keyboard.type("rain")
+    expect(search).to_have_value("rain")
+
+
+def test_g_leads_to_the_prompt_and_writes_nothing_into_it(wall, page):
+    page.keyboard.press("g")
+    expect(prompt(page)).to_be_focused()
+    expect(prompt(page)).to_have_value("")
+
+
+def test_g_opens_the_sheet_of_a_phone(wall, sign_in):
+    page = sign_in(wall, "ada", viewport={"width": 390, "height": 844})
+    awake(page)
+    expect(prompt(page)).not_to_be_in_viewport()
+    page.keyboard.press("g")
+    expect(prompt(page)).to_be_in_viewport()
+    expect(prompt(page)).to_be_focused()
+
+
+def test_the_very_first_key_of_a_visit_counts(wall, sign_in):
+    page = sign_in(wall, "ada", first_visit=True)
+    page.goto(wall.url)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+
+
+def test_left_and_right_go_by_the_order_of_the_wall(wall, page):
+    cards = page.locator(".card")
+    page.keyboard.press("ArrowRight")
+    expect(cards.first.locator(".card-link")).to_be_focused()
+    for number in (1, 2, 3):
+        page.keyboard.press("ArrowRight")
+        expect(cards.nth(number).locator(".card-link")).to_be_focused()
+    page.keyboard.press("ArrowLeft")
+    expect(cards.nth(2).locator(".card-link")).to_be_focused()
+    at(page, 0)
+    page.keyboard.press("ArrowLeft")
+    expect(cards.first.locator(".card-link")).to_be_focused()
+
+
+def test_up_and_down_go_to_the_nearest_card_of_the_next_row(wall, page):
+    boxes = page.locator(".card").evaluate_all(BOXES)
+    tops = sorted({round(box["top"]) for box in boxes})
+    assert len(tops) > 2, "the wall has rows"
+    here = boxes[1]
+    below = [box for box in boxes if box["top"] >= here["bottom"] - 1]
+    edge = min(box["top"] for box in below)
+    row = [box for box in below if box["top"] - edge < 24]
+    nearest = min(row, key=lambda box: abs(box["middle"] - here["middle"]))
+    at(page, 1)
+    page.keyboard.press("ArrowDown")
+    expect(page.locator(f"#{nearest['id']} .card-link")).to_be_focused()
+    page.keyboard.press("ArrowUp")
+    focused = page.evaluate("() => document.activeElement.closest('.card').id")
+    assert next(box["top"] for box in boxes if box["id"] == focused) == pytest.approx(here["top"], abs=24)
+
+
+def test_space_plays_and_stops_the_card_and_leaves_the_page_where_it_is(wall, page):
+    card = at(page, 0)
+    playing = card.locator("film-card video")
+    # The focus alone has it play as well: here the key stops it first.
+    expect(playing).to_have_count(1)
+    page.keyboard.press(" ")
+    expect(playing).to_have_count(0)
+    page.keyboard.press(" ")
+    expect(playing).to_have_count(1)
+    page.wait_for_function("() => document.querySelector('film-card video')?.currentTime > 0")
+    page.keyboard.press(" ")
+    expect(playing).to_have_count(0)
+    assert page.evaluate("scrollY") == 0
+
+
+def test_space_plays_and_pauses_the_open_video(wall, page):
+    at(page, 0)
+    page.keyboard.press("i")
+    film = page.locator("#film-dialog film-player video")
+    expect(film).to_be_visible()
+    page.wait_for_function("() => document.querySelector('#film-dialog video').paused === false")
+    page.keyboard.press("Tab")
+    page.locator("#film-dialog h1").evaluate("() => document.activeElement.blur()")
+    page.keyboard.press(" ")
+    page.wait_for_function("() => document.querySelector('#film-dialog video').paused")
+    page.keyboard.press(" ")
+    page.wait_for_function("() => document.querySelector('#film-dialog video').paused === false")
+
+
+def test_x_selects_and_escape_clears(wall, page):
+    bar = page.locator("#selection")
+    for number in (0, 2):
+        card = at(page, number)
+        page.keyboard.press("x")
+        expect(card.locator(".select")).to_be_checked()
+    expect(bar).to_contain_text("2 selected")
+    page.keyboard.press("x")
+    expect(bar).to_contain_text("1 selected")
+    page.keyboard.press("Escape")
+    expect(bar).to_be_hidden()
+    expect(page.locator(".card .select:checked")).to_have_count(0)
+
+
+def test_f_stars_and_takes_the_star_off_for_good(wall, page):
+    star = at(page, 3).locator(".star-button")
+    for pressed in ("true", "false"):
+        at(page, 3)
+        with page.expect_response(lambda answer: answer.url.endswith("/star/")) as answer:
+            page.keyboard.press("f")
+        assert answer.value.ok
+        expect(star).to_have_attribute("aria-pressed", pressed)
+        page.reload()
+        awake(page)
+        expect(star).to_have_attribute("aria-pressed", pressed)
+
+
+def test_i_shows_the_facts_and_folds_them(wall, page):
+    uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
+    page.keyboard.press("i")
+    facts = page.locator(f"#film-dialog #facts-{uuid} dl")
+    expect(facts).to_be_visible()
+    expect(page).to_have_url(re.compile(f"/generations/{uuid}/"))
+    page.keyboard.press("i")
+    expect(facts).to_be_hidden()
+    page.keyboard.press("i")
+    expect(facts).to_be_visible()
+
+
+def test_e_sets_the_form_up_to_extend_the_card(wall, page):
+    card = at(page, 2)
+    page.keyboard.press("e")
+    expect(page.locator("#composer .source")).to_contain_text(words(card))
+    expect(page.get_by_role("radio", name="Extend")).to_be_checked()
+    expect(prompt(page)).to_be_focused()
+
+
+def test_r_puts_the_card_s_settings_into_the_form_and_offers_undo(wall, page):
+    prompt(page).fill("My draft")
+    card = at(page, 1)
+    page.keyboard.press("r")
+    expect(prompt(page)).to_have_value(words(card))
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(prompt(page)).to_have_value("My draft")
+
+
+def test_shift_d_downloads_the_card_s_video_and_d_alone_nothing(wall, page, tmp_path):
+    uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
+    watch(page)
+    page.keyboard.press("d")
+    assert pressed(page) == []
+    with page.expect_download() as download:
+        page.keyboard.press("Shift+D")
+    assert download.value.suggested_filename.endswith(".mp4")
+    assert f"/generations/{uuid}/video" in download.value.url
+    download.value.save_as(tmp_path / "film.mp4")
+    kept = wall.visitor().http.get(f"/generations/{uuid}/video").content
+    assert (tmp_path / "film.mp4").read_bytes() == kept
+
+
+def test_delete_moves_the_card_to_the_trash_and_undo_brings_it_back(wall, page):
+    uuid = at(page, 2).get_attribute("id")
+    after = page.locator(".card").nth(3).get_attribute("id")
+    page.keyboard.press("Delete")
+    expect(page.locator(f"#{uuid}")).to_have_count(0)
+    expect(page.locator(f"#{after} .card-link")).to_be_focused()
+    page.locator(".toast").get_by_role("button", name="Undo").click()
+    expect(page.locator(".card").nth(2)).to_have_attribute("id", uuid)
+
+
+def test_a_question_mark_lists_every_key_and_no_other_acts_meanwhile(wall, page):
+    card = at(page, 0)
+    page.keyboard.press("?")
+    listed = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(listed).to_be_visible()
+    found = listed.locator("dd").evaluate_all(
+        "all => all.map(one => [...one.querySelectorAll('kbd')].map(key => key.textContent).join(' '))"
+    )
+    assert sorted(found) == sorted(KEYS)
+    for key in "xgfie":
+        page.keyboard.press(key)
+    settled(page)
+    expect(listed).to_be_visible()
+    expect(card.locator(".select")).not_to_be_checked()
+    page.keyboard.press("Escape")
+    expect(listed).to_be_hidden()
+    expect(card.locator(".card-link")).to_be_focused()
+
+
+def test_the_card_under_the_pointer_is_meant_where_none_has_the_focus(wall, page):
+    card = page.locator(".card").nth(2)
+    card.hover()
+    page.keyboard.press("x")
+    expect(card.locator(".select")).to_be_checked()
+    # The focus goes before the pointer.
+    other = at(page, 0)
+    page.keyboard.press("x")
+    expect(other.locator(".select")).to_be_checked()
+    expect(card.locator(".select")).to_be_checked()
+
+
+@pytest.mark.parametrize("place", ["the prompt", "the search", "a link's field"])
+def test_no_key_acts_while_somebody_types(wall, page, place):
+    field = prompt(page)
+    if place == "the search":
+        field = page.get_by_role("searchbox", name="Search videos")
+    elif place == "a link's field":
+        page.locator("#composer .bar label").get_by_text("Frames", exact=True).click()
+        field = page.get_by_label("Link to start picture")
+    # Its keys would mean the card under the pointer.
+    card = page.locator(".card").nth(1)
+    count = page.locator(".card").count()
+    card.hover()
+    field.focus()
+    sent = writes(page)
+    watch(page)
+    for key in "/gxfier?D ":
+        page.keyboard.press("Shift+D" if key == "D" else key)
+    for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Delete"):
+        page.keyboard.press(key)
+    settled(page)
+    expect(field).to_be_focused()
+    assert sorted(field.input_value().strip()) == sorted("/gxfier?D")
+    assert page.get_by_role("dialog").count() == 0
+    expect(page.locator(".select:checked")).to_have_count(0)
+    expect(page.locator("#composer .source")).to_have_count(0)
+    if place == "the prompt":
+        page.keyboard.press("Escape")
+        expect(page.locator(".card")).to_have_count(count)
+    assert (sent, pressed(page)) == ([], [])
+
+
+def test_a_key_held_with_control_alt_or_meta_is_the_browser_s(wall, page):
+    card = at(page, 0)
+    watch(page)
+    for held in ("Control", "Alt", "Meta"):
+        for key in ("x", "f", "e", "Delete"):
+            page.keyboard.down(held)
+            page.keyboard.press(key)
+            page.keyboard.up(held)
+    settled(page)
+    expect(card.locator(".select")).not_to_be_checked()
+    expect(page.locator("#composer .source")).to_have_count(0)
+    assert pressed(page) == []

@@ -1,0 +1,106 @@
+"""A video over the wall and on its page: opened, stepped through, left, and played on from its first ancestor."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from .test_accessibility import violations
+
+pytestmark = pytest.mark.motion
+
+GAP = 50  # ms between two clips of a chain
+
+
+@pytest.fixture(scope="module")
+def clips(house) -> list[str]:
+    """A clip, its extension, and an extension of that."""
+    visitor = house.visitor()
+    made = [visitor.submit(prompt="A lighthouse in the fog")]
+    for prompt in ("The lamp turns", "A ship answers"):
+        visitor.wait_until_saved(made[-1])
+        video_id = house.python(
+            f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[-1]!r}).video_id)"
+        )
+        made.append(visitor.submit(action="extend", video_id=video_id.strip(), prompt=prompt))
+    visitor.wait_until_saved(made[-1])
+    return made
+
+
+def test_the_dialog_has_an_address_and_gives_the_focus_back(house, clips, sign_in):
+    page = sign_in(house, "ada")
+    dialog = page.locator("#film-dialog")
+    link = page.locator(f"#generation-{clips[0]} .card-link")
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    expect(page).to_have_url(re.compile(f"/generations/{clips[0]}/"))
+    expect(page).to_have_title(re.compile("A lighthouse"))
+    assert violations(page) == []
+    page.go_back()
+    expect(dialog).to_be_hidden()
+    expect(link).to_be_focused()
+    page.go_forward()
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("link", name="Newer video").click()
+    expect(page).to_have_url(re.compile(f"/generations/{clips[1]}/"))
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    expect(page).to_have_url(re.compile(f"^{house.url}/(#|$)"))
+    link.click()
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_be_hidden()
+    page.go_forward()
+    expect(dialog).to_be_visible()
+    page.reload()
+    expect(page.locator(f"article#generation-{clips[0]}")).to_be_visible()
+
+
+def test_a_modified_click_leads_to_the_page(house, clips, sign_in):
+    page = sign_in(house, "ada")
+    with page.context.expect_page() as opened:
+        page.locator(f"#generation-{clips[0]} .card-link").click(modifiers=["Control"])
+    expect(opened.value.locator(f"article#generation-{clips[0]}")).to_be_visible()
+    expect(page.locator("#film-dialog")).to_be_hidden()
+
+
+def test_pictures_are_stepped_through_one_by_one(house, clips, sign_in):
+    page = sign_in(house, "ada")
+    page.goto(f"{house.url}/generations/{clips[0]}/")
+    picture = page.locator(".picture")
+    expect(picture).to_have_text(re.compile("· 1$"))
+    page.wait_for_load_state("networkidle")
+    for number in (2, 3, 4):
+        page.get_by_role("button", name="One picture on").click()
+        expect(picture).to_have_text(re.compile(f"· {number}$"))
+    page.get_by_role("button", name="One picture back").click()
+    expect(picture).to_have_text(re.compile("· 3$"))
+
+
+@pytest.mark.alone
+def test_a_chain_plays_on_without_a_gap(house, clips, sign_in):
+    page = sign_in(house, "ada")
+    # Whatever else the machine does only makes a gap longer: what can be done is shown by the best of three.
+    worst = []
+    for _ in range(3):
+        page.goto(f"{house.url}/generations/{clips[2]}/")
+        page.get_by_role("button", name=re.compile("from the start", re.I)).first.click()
+        for place in ("1 of 3", "2 of 3", "3 of 3"):
+            expect(page.locator(".chain-place")).to_have_text(place, timeout=20_000)
+        shown = page.evaluate("document.querySelector('film-chain video[data-on]').src")
+        assert clips[2] in shown
+        gaps = page.evaluate("document.querySelector('film-chain').gaps")
+        print("gaps between clips, ms:", [round(gap, 1) for gap in gaps])
+        assert len(gaps) == 2
+        worst.append(max(gaps))
+        if worst[-1] < GAP:
+            break
+    assert min(worst) < GAP
+
+
+@pytest.mark.parametrize("width", [360, 390, 768, 1024, 1440, 2560])
+def test_the_page_fits_every_width(house, clips, sign_in, width):
+    page = sign_in(house, "ada", viewport={"width": width, "height": 900})
+    page.goto(f"{house.url}/generations/{clips[1]}/")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,0 +1,784 @@
+"""What is in deploy/, really run: the proxies in front of an installation, the units, the image's steps, the files."""
+
+import http.client
+import os
+import re
+import select
+import shutil
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from lumaweb.ops.management.commands.migrate import Command as Migrate
+from lumaweb.supervisor.program import Timing
+from videos.media.decoding import client as decoding
+
+from ..support import slow_clients
+from ..support.cookies import cookie_named
+from ..support.debian import program
+from ..support.installation import PASSWORD, ROOT, Installation, Visitor, a_free_port
+
+DEPLOY = ROOT / "deploy"
+CALLBACK = "/callbacks/luma/00000000-0000-0000-0000-000000000000/no-key/"
+# Stands where a key stands in an address; no log may have it.
+KEY = "theKEYthatOPENSitSELF0123456789"
+
+
+# ── The proxies ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost, signed by itself: its file and that of its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(hours=1))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]), False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), True)
+        .sign(key, hashes.SHA256())
+    )
+    public, private = folder / "certificate.pem", folder / "key.pem"
+    public.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return public, private
+
+
+def replaced(text: str, *pairs: tuple[str, str]) -> str:
+    """The text with these replaced; each has to be in it, so that no test runs another file than it says."""
+    for old, new in pairs:
+        assert old in text, f"{old!r} is not in the file any more"
+        text = text.replace(old, new)
+    return text
+
+
+class Front:
+    """A proxy in front of an installation, from our own file; only places of this test are put into it."""
+
+    name = ""
+    accel_prefix = "/protected-media/"
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True)
+        self.folder = folder
+        self.http_port, self.port = a_free_port(), a_free_port()
+        self.url = f"https://localhost:{self.port}"
+        self.public, self.private = certificate(folder)
+        self.tls = ssl.create_default_context(cafile=str(self.public))
+        self.process: subprocess.Popen | None = None
+
+    def start(self, upstream: int, media: Path) -> None:
+        raise NotImplementedError
+
+    def run(self, *command: str, **env: str) -> None:
+        with (self.folder / "said.log").open("ab") as said:
+            self.process = subprocess.Popen(
+                command, env=os.environ | env, cwd=self.folder, stdout=said, stderr=said, start_new_session=True
+            )
+        end = time.monotonic() + 30
+        while True:
+            assert self.process.poll() is None, self.logs()
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                assert time.monotonic() < end, f"{self.name} does not listen after 30 s:\n{self.logs()}"
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+
+    def logs(self) -> str:
+        """All that it has written down."""
+        return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
+
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict, bytes]:
+        """One request with its path exactly as given; status, headers in lower case, body."""
+        # With 1.3 the server begins to talk before it answers, and a look at the socket would say nothing.
+        tls = ssl.create_default_context(cafile=str(self.public))
+        tls.maximum_version = ssl.TLSVersion.TLSv1_2
+        connection = http.client.HTTPSConnection("localhost", self.port, context=tls, timeout=30)
+        try:
+            connection.putrequest(method, path)
+            for name, said in headers.items():
+                connection.putheader(name.replace("_", "-"), said)
+            if body is not None and "Transfer_Encoding" not in headers:
+                connection.putheader("Content-Length", str(len(body)))
+            connection.endheaders()
+            for start in range(0, len(body or b""), 16384):
+                # Who says no does so before all was sent, and does not wait for the rest.
+                if select.select([connection.sock], [connection.sock], [], 30)[0]:
+                    break
+                try:
+                    connection.send(body[start : start + 16384])
+                except OSError:
+                    break
+            answer = connection.getresponse()
+            try:
+                said = answer.read()
+            except http.client.IncompleteRead as cut:
+                said = cut.partial  # the status was said; whoever still sends is not waited for
+            return answer.status, {name.lower(): value for name, value in answer.getheaders()}, said
+        finally:
+            connection.close()
+
+
+class Nginx(Front):
+    name = "nginx"
+
+    def start(self, upstream: int, media: Path) -> None:
+        ours = replaced(
+            (DEPLOY / "nginx.conf").read_text(),
+            ("listen 80;", f"listen 127.0.0.1:{self.http_port};"),
+            ("listen 443 ssl http2;", f"listen 127.0.0.1:{self.port} ssl http2;"),
+            ("    listen [::]:80;\n", ""),
+            ("    listen [::]:443 ssl http2;\n", ""),
+            ("/etc/letsencrypt/live/films.example.com/fullchain.pem", str(self.public)),
+            ("/etc/letsencrypt/live/films.example.com/privkey.pem", str(self.private)),
+            ("https://films.example.com$", f"{self.url}$"),
+            ("films.example.com", "localhost"),
+            ("/var/log/nginx/", f"{self.folder}/"),
+            ("/var/lib/lumaweb/media", str(media)),
+            ("127.0.0.1:8000", f"127.0.0.1:{upstream}"),
+        )
+        temporary = "\n".join(
+            f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        # What Debian's own nginx.conf has around the files of conf.d. Its workers are the user who owns the files here.
+        file = self.folder / "around.conf"
+        file.write_text(
+            ("user root;\n" if os.geteuid() == 0 else "")
+            + f"pid {self.folder}/pid; daemon off; error_log {self.folder}/main-error.log;\n"
+            + "events {}\nhttp {\n"
+            + f"include /etc/nginx/mime.types; default_type application/octet-stream;\n{temporary}\n{ours}}}\n"
+        )
+        self.run(program("nginx"), "-c", str(file), "-p", str(self.folder), "-e", f"{self.folder}/main-error.log")
+
+
+class Caddy(Front):
+    name = "caddy"
+
+    def start(self, upstream: int, media: Path) -> None:
+        file = self.folder / "Caddyfile"
+        file.write_text(
+            replaced(
+                (DEPLOY / "Caddyfile").read_text(),
+                ("\tservers {\n", f"\tadmin off\n\thttp_port {self.http_port}\n\tservers {{\n"),
+                # For a name of its own it would ask for a certificate by itself.
+                ("\t# For the machine itself", f"\tbind 127.0.0.1\n\ttls {self.public} {self.private}\n\t# For the"),
+            )
+        )
+        self.run(
+            program("caddy"),
+            *("run", "--config", str(file), "--adapter", "caddyfile"),
+            LUMAWEB_PUBLIC_URL=self.url,
+            LUMAWEB_UPSTREAM=f"127.0.0.1:{upstream}",
+            LUMAWEB_MEDIA=str(media),
+            HOME=str(self.folder),
+            XDG_DATA_HOME=str(self.folder),
+            XDG_CONFIG_HOME=str(self.folder),
+        )
+
+
+class Guest(Visitor):
+    """A member who comes through the proxy, over TLS."""
+
+    def __init__(self, front: Front, username: str = "ada") -> None:
+        self.http = httpx.Client(
+            base_url=front.url,
+            verify=front.tls,
+            follow_redirects=True,
+            timeout=20,
+            trust_env=False,
+            headers={"Referer": f"{front.url}/"},
+        )
+        self.signed_in = self.post("/login/", username=username, password=PASSWORD)
+        assert self.signed_in.url.path == "/", self.signed_in.text
+
+
+class House:
+    """An installation behind a proxy, with one saved video."""
+
+    def __init__(self, front: Front, folder: Path) -> None:
+        self.front = front
+        self.installation = Installation(
+            folder,
+            LUMAWEB_PUBLIC_URL=front.url,
+            LUMAWEB_TRUSTED_PROXIES="1",
+            LUMAWEB_ACCEL_PREFIX=front.accel_prefix,
+            # The sandbox, as a provider, comes through the proxy too.
+            SSL_CERT_FILE=str(front.public),
+        )
+
+    def start(self) -> "House":
+        self.front.start(self.installation.port, self.installation.folder / "media")
+        self.installation.start()
+        self.ada = Guest(self.front)
+        self.uuid = self.ada.submit(action="generate", prompt="A lighthouse at dusk", aspect_ratio="16:9")
+        self.video = self.ada.wait_until_saved(self.uuid)
+        return self
+
+    def stop(self) -> None:
+        try:
+            self.installation.stop()
+        finally:
+            self.front.stop()
+
+
+@pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
+def house(request, tmp_path_factory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp(request.param.name)
+    house = House(request.param(folder / "front"), folder / "data")
+    try:
+        yield house.start()
+    finally:
+        house.stop()
+
+
+servers = pytest.mark.servers
+
+
+@servers
+def test_members_sign_in_through_the_proxy_and_their_cookies_are_bound_to_it(house):
+    cookies = {cookie.name: cookie for cookie in house.ada.http.cookies.jar}
+    kinds = sorted(re.fullmatch("__Host-lumaweb_([a-z]+)_[0-9a-f]{8}", name).group(1) for name in cookies)
+    assert kinds == ["csrf", "session"]
+    assert all(cookie.secure and cookie.path == "/" for cookie in cookies.values())
+    assert "max-age=31536000" in house.ada.signed_in.headers["Strict-Transport-Security"]
+
+
+@servers
+def test_http_is_led_to_https_and_nothing_else_is_to_be_had_there(house):
+    answer = httpx.get(f"http://localhost:{house.front.http_port}/team/?a=b", trust_env=False)
+    assert answer.status_code in (301, 308)
+    assert answer.headers["Location"] == f"{house.front.url}/team/?a=b"
+
+
+@servers
+def test_browsers_are_offered_http_2(house):
+    offer = ssl.create_default_context(cafile=str(house.front.public))
+    offer.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        socket.create_connection(("127.0.0.1", house.front.port), 5) as plain,
+        offer.wrap_socket(plain, server_hostname="localhost") as wrapped,
+    ):
+        assert wrapped.selected_alpn_protocol() == "h2"
+
+
+@servers
+def test_pages_come_compressed_as_lumaweb_did_it_and_static_files_for_ever(house):
+    page = house.ada.http.get("/", headers={"Accept-Encoding": "br, gzip"})
+    assert page.headers["Content-Encoding"] == "br"
+    style = re.search(r'href="(/static/css/[^"]+\.css)"', page.text).group(1)
+    sheet = house.ada.http.get(style, headers={"Accept-Encoding": "br, gzip"})
+    assert sheet.headers["Content-Encoding"] == "br"
+    assert "immutable" in sheet.headers["Cache-Control"]
+
+
+@servers
+def test_the_proxy_sends_the_video_after_lumaweb_has_looked_who_asks(house):
+    path = f"/generations/{house.uuid}/video"
+    # Lumaweb itself, asked past the proxy, only names the file.
+    past = httpx.get(
+        house.installation.url + path,
+        headers={"X-Forwarded-Proto": "https", "Cookie": cookies_of(house.ada)},
+        trust_env=False,
+    )
+    assert past.status_code == 200, past.text
+    named = past.headers["X-Accel-Redirect"]
+    assert named.startswith("/protected-media/videos/") and past.content == b""
+    whole = house.ada.http.get(path)
+    assert "X-Accel-Redirect" not in whole.headers
+    assert whole.headers["Content-Type"] == "video/mp4"
+    assert whole.headers["X-Content-Type-Options"] == "nosniff"
+    assert "immutable" in whole.headers["Cache-Control"] and "private" in whole.headers["Cache-Control"]
+    assert "default-src 'none'" in whole.headers["Content-Security-Policy"]
+    saved = house.installation.folder / "media" / named.removeprefix("/protected-media/")
+    assert whole.content == saved.read_bytes()
+    assert len(whole.headers.get_list("Content-Type")) == len(whole.headers.get_list("Cache-Control")) == 1
+    # What Django sends is what its own part of the log counts: nothing of this video.
+    assert house.ada.http.head(path).headers["Content-Length"] == str(len(whole.content))
+
+
+def cookies_of(visitor: Visitor) -> str:
+    return "; ".join(f"{cookie.name}={cookie.value}" for cookie in visitor.http.cookies.jar)
+
+
+@servers
+def test_a_player_can_seek_and_a_browser_can_ask_whether_it_changed(house):
+    path = f"/generations/{house.uuid}/video"
+    size = len(house.video)
+    part = house.ada.http.get(path, headers={"Range": "bytes=100-299"})
+    assert part.status_code == 206
+    assert part.headers["Content-Range"] == f"bytes 100-299/{size}"
+    assert part.content == house.video[100:300]
+    tail = house.ada.http.get(path, headers={"Range": "bytes=-50"})
+    assert (tail.status_code, tail.content) == (206, house.video[-50:])
+    assert house.ada.http.get(path, headers={"Range": f"bytes={size + 5}-"}).status_code == 416
+    etag = part.headers["ETag"]
+    assert house.ada.http.get(path, headers={"If-None-Match": etag}).status_code == 304
+    going_on = house.ada.http.get(path, headers={"Range": "bytes=5-9", "If-Range": etag})
+    assert (going_on.status_code, going_on.content) == (206, house.video[5:10])
+    changed = house.ada.http.get(path, headers={"Range": "bytes=5-9", "If-Range": '"another"'})
+    assert (changed.status_code, len(changed.content)) == (200, size)
+
+
+@servers
+def test_a_download_keeps_its_name(house):
+    answer = house.ada.http.get(f"/generations/{house.uuid}/video?download=1")
+    assert answer.content == house.video
+    assert answer.headers["Content-Disposition"].startswith("attachment")
+
+
+@servers
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/protected-media/{video}",
+        "/protected-media/../lumaweb.sqlite3",
+        "/protected-media/..%2flumaweb.sqlite3",
+        "/protected-media../lumaweb.sqlite3",
+        "/protected-media/videos/../../secret-key",
+        "/static/../secret-key",
+        "/static/..%2f..%2fsecret-key",
+        "//protected-media/{video}",
+        "/x/../protected-media/{video}",
+        "/%70rotected-media/{video}",
+    ],
+)
+def test_nobody_gets_a_file_by_its_place_on_the_disk(house, path):
+    media = house.installation.folder / "media"
+    video = next(media.glob("videos/*/*.mp4"))
+    path = path.format(video=video.relative_to(media))
+    for cookies in ("", cookies_of(house.ada)):
+        status, _, body = house.front.ask("GET", path, Cookie=cookies)
+        assert status != 200 or b"<html" in body, path
+        assert body[:64] != video.read_bytes()[:64]
+        assert b"SQLite format" not in body
+        assert (house.installation.folder / "secret-key").read_bytes() not in body
+
+
+@servers
+def test_a_stranger_gets_no_video_from_the_proxy(house):
+    status, headers, body = house.front.ask("GET", f"/generations/{house.uuid}/video")
+    assert status == 302 and headers["location"].startswith("/login/")
+    assert house.video[:64] not in body
+
+
+@servers
+def test_what_is_too_large_is_turned_away_before_lumaweb_reads_it(house):
+    address = f"/callbacks/luma/{house.uuid}/{KEY}/"
+    kind = {"Content_Type": "application/json"}
+    assert house.front.ask("POST", address, b"x" * 64 * 1024, **kind)[0] == 404
+    assert house.front.ask("POST", address, b"x" * (64 * 1024 + 1), **kind)[0] == 413
+    assert house.front.ask("POST", "/login/", b"x" * (2 * 1024 * 1024))[0] == 413
+    member = {
+        "Cookie": cookies_of(house.ada),
+        "X_CSRFToken": cookie_named(house.ada.http, "csrf")[1],
+        "Referer": f"{house.front.url}/",
+        "Content_Type": "multipart/form-data; boundary=line",
+    }
+    form = b'--line\r\nContent-Disposition: form-data; name="start_image"; filename="a.jpg"\r\n\r\n'
+    assert house.front.ask("POST", "/generations/", form + b"x" * (45 * 1024 * 1024), **member)[0] == 413
+    # And nobody else has to wait for it.
+    assert house.front.ask("GET", "/healthz")[0] == 200
+
+
+@servers
+def test_a_body_without_a_length_is_measured_too(house):
+    piece = b"2000\r\n" + b"x" * 8192 + b"\r\n"
+    address = f"/callbacks/luma/{house.uuid}/{KEY}/"
+    status, _, _ = house.front.ask("POST", address, piece * 64 + b"0\r\n\r\n", Transfer_Encoding="chunked")
+    # Lumaweb looks at the key before the body; whether the proxy was faster is the proxy's affair.
+    assert status in (404, 413)
+
+
+@servers
+def test_clients_that_neither_send_nor_read_hold_up_nobody(house):
+    filled = slow_clients.studio(house.installation, member=house.ada.http)
+    tls = ssl.create_default_context(cafile=str(house.front.public))
+    with slow_clients.connected(house.front.port, list(filled.requests().values()) * 16, tls=tls):
+        for _ in range(5):
+            for method, path, expected in (("GET", "/", 200), ("GET", "/healthz", 200), ("POST", CALLBACK, 404)):
+                began = time.monotonic()
+                assert house.front.ask(method, path, Cookie=filled.cookies)[0] == expected
+                assert time.monotonic() - began < 5
+
+
+@servers
+def test_two_large_frames_pass(house):
+    """What is too large for a frame is said by the form, in words, and not by the proxy."""
+    picture = b"\xff\xd8\xff" + b"x" * (20 * 1024 * 1024 - 3)
+    answer = house.ada.post(
+        "/generations/",
+        files={"start_image": ("a.jpg", picture), "end_image": ("b.jpg", picture)},
+        action="generate",
+        prompt="Two frames",
+    )
+    assert answer.status_code == 422 and "picture" in answer.text
+
+
+@servers
+def test_the_provider_s_news_came_through_the_proxy(house):
+    story = house.installation.python(
+        "from videos.models import Event\nprint(*Event.objects.values_list('kind', 'text'), sep='\\n')"
+    )
+    assert "callback" in story, story
+
+
+@servers
+def test_inner_pages_of_health_are_not_to_be_had_from_outside(house):
+    assert house.front.ask("GET", "/readyz")[0] == 404
+    assert house.front.ask("GET", "/metrics")[0] == 404
+    assert house.front.ask("GET", "/healthz")[0] == 200
+
+
+SECRET_ADDRESSES = (
+    "/callbacks/luma/{uuid}/{key}/",
+    "/frames/{key}.jpg",
+    "/clips/{key}.mp4",
+    "/invitations/{key}/",
+    "/password/MQ/{key}/",
+    "/watch/{uuid}/{key}/",
+    "/watch/{uuid}/{key}/{uuid}/video",
+)
+
+
+def test_the_secret_addresses_are_those_that_lumaweb_redacts():
+    """A new one has to be told to the proxies too, whose files name the same beginnings."""
+    from lumaweb.logs import SECRET_PATHS, redact
+
+    beginnings = set(re.findall(r"[a-z]+(?=/\[|\||\))", SECRET_PATHS.pattern)) - {"luma"}
+    assert beginnings <= {address.split("/")[1] for address in SECRET_ADDRESSES}
+    for address in SECRET_ADDRESSES:
+        assert KEY not in redact(address.format(uuid="0" * 8, key=KEY))
+    for file in ("nginx.conf", "Caddyfile"):
+        assert all(beginning in (DEPLOY / file).read_text() for beginning in beginnings), file
+
+
+@servers
+def test_no_log_of_the_proxy_has_what_opens_something(house):
+    for address in SECRET_ADDRESSES:
+        path = address.format(uuid=house.uuid, key=KEY)
+        house.front.ask("GET", path, Referer=f"{house.front.url}{path}")
+        with suppress(OSError, http.client.HTTPException):
+            house.front.ask("POST", path, b"x" * (3 * 1024 * 1024))
+    house.front.ask("GET", f"/login/?next=/watch/{house.uuid}/{KEY}/")
+    house.front.ask(
+        "GET", f"/?q={KEY}", Cookie=f"{cookie_named(house.ada.http, 'session')[0]}={KEY}", Authorization=f"Bearer {KEY}"
+    )
+    assert KEY not in house.front.logs()
+
+
+@servers
+def test_a_visitor_cannot_make_up_an_address(house):
+    """Last of the proxies' tests, as this address is kept out by it."""
+    statuses = []
+    for number in range(7):
+        page = house.front.ask("GET", "/login/")
+        token = re.search(rb'csrfmiddlewaretoken" value="([^"]+)"', page[2]).group(1).decode()
+        cookie = page[1]["set-cookie"].partition(";")[0]
+        status, _, _ = house.front.ask(
+            "POST",
+            "/login/",
+            f"csrfmiddlewaretoken={token}&username=mallory&password=wrong-{number}".encode(),
+            Content_Type="application/x-www-form-urlencoded",
+            Cookie=cookie,
+            Referer=f"{house.front.url}/login/",
+            X_Forwarded_For=f"203.0.113.{number}",
+            X_Real_IP=f"203.0.113.{number}",
+            Forwarded=f"for=203.0.113.{number}",
+        )
+        statuses.append(status)
+    counted = house.installation.python(
+        "from axes.models import AccessAttempt\nprint(*AccessAttempt.objects.values_list('ip_address', flat=True))"
+    )
+    assert set(counted.split()) == {"127.0.0.1"}
+    assert statuses[0] == 200 and statuses[-1] == 429, statuses
+
+
+@servers
+@pytest.mark.parametrize("kind", [Nginx, Caddy], ids=["nginx", "caddy"])
+def test_a_proxy_without_lumaweb_says_so_and_writes_no_key_down(kind, tmp_path):
+    front = kind(tmp_path / "front")
+    front.start(a_free_port(), tmp_path / "media")
+    try:
+        paths = [address.format(uuid="0" * 8, key=KEY) for address in SECRET_ADDRESSES]
+        # What a page with a key in its address loads, names that page.
+        paths.append("/static/css/base.css")
+        with ThreadPoolExecutor(len(paths)) as visitors:
+            answers = visitors.map(
+                lambda path: front.ask("GET", path, Referer=f"https://x/{KEY}", Cookie=f"a={KEY}")[0], paths
+            )
+            assert {502, 503, 504} >= set(answers)
+    finally:
+        front.stop()
+    assert KEY not in front.logs()
+
+
+# ── The environment ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def known_to_the_settings() -> set[str]:
+    """Every variable the settings read, from their own text."""
+    settings = (ROOT / "lumaweb/settings.py").read_text()
+    environment = (ROOT / "lumaweb/environment.py").read_text()
+    names = set(re.findall(r"environment\.[\w.]+\(\s*[\"']([A-Z_0-9]+)[\"']", settings))
+    companions = set(re.findall(r"\{name\}(_[A-Z_]+)\"", environment)) | {"_BUCKET"}
+    # What django-q2 and serve tell each other is nobody's to set.
+    return {name for name in names if name not in ("LUMAWEB_S3", "Q_CLUSTER_NAME")} | {
+        f"LUMAWEB_S3{companion}" for companion in companions
+    }
+
+
+def named_in_the_example() -> set[str]:
+    text = (DEPLOY / "lumaweb.env.example").read_text()
+    return set(re.findall(r"^#?([A-Z][A-Z_0-9]+)=", text, re.MULTILINE))
+
+
+def test_the_example_names_every_variable_and_no_other():
+    from videos.sandbox import options
+
+    of_the_sandbox = set(re.findall(r"SANDBOX_[A-Z_]+", Path(options.__file__).read_text()))
+    known = known_to_the_settings()
+    assert len(known) > 25, "the settings are written in another way now; this test does not see them"
+    assert known - named_in_the_example() == set()
+    assert named_in_the_example() - known - of_the_sandbox == {"POSTGRES_PASSWORD"}
+
+
+def test_the_example_holds_no_secret_and_starts_as_it_is_where_nothing_has_to_be_set():
+    filled = dict(re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / "lumaweb.env.example").read_text(), re.MULTILINE))
+    assert {name for name, said in filled.items() if said} == {"LUMAWEB_TRUSTED_PROXIES", "LUMAWEB_ACCEL_PREFIX"}
+
+
+# ── Compose ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+FILES = ["compose.yaml", "compose.scale.yaml"]
+OURS = {"migrate", "lumaweb", "web", "worker", "ticker"}
+
+
+def composed(file: str) -> dict:
+    return yaml.safe_load((DEPLOY / file).read_text())
+
+
+@servers
+@pytest.mark.parametrize("file", FILES)
+def test_compose_itself_can_read_the_file(file, tmp_path):
+    folder = tmp_path / "deploy"
+    shutil.copytree(DEPLOY, folder)
+    command = [program("docker-compose"), "-f", str(folder / file), "config"]
+    env = {name: said for name, said in os.environ.items() if not name.startswith(("LUMAWEB", "POSTGRES"))}
+    shutil.copy(DEPLOY / "lumaweb.env.example", folder / ".env")
+    refused = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert refused.returncode != 0 and "Set it in .env" in refused.stderr
+    with (folder / ".env").open("a") as more:
+        more.write("LUMAWEB_PUBLIC_URL=https://films.example.com\nPOSTGRES_PASSWORD=abc123\n")
+    read = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert read.returncode == 0, read.stderr
+    assert set(yaml.safe_load(read.stdout)["services"]) == set(composed(file)["services"])
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_container_of_ours_is_as_small_a_door_as_can_be(file):
+    services = composed(file)["services"]
+    for name in OURS & set(services):
+        service = services[name]
+        assert service["read_only"] and service["tmpfs"] == ["/tmp"], name
+        assert service["cap_drop"] == ["ALL"] and service["security_opt"] == ["no-new-privileges:true"], name
+        # The supervisor waits 12 s for its parts, 3 s for those that stop last, and 3 s for what had to be killed.
+        assert service["stop_grace_period"] == "30s", name
+        assert "ports" not in service, name
+        assert service["restart"] == ("no" if name == "migrate" else "unless-stopped")
+    for name, service in services.items():
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}, name
+        assert re.search(r":\d[\w.-]*$", service["image"]), f"{name} has no version"
+        assert ("ports" in service) == (name == "caddy")
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_what_compose_runs_are_commands_that_there_are(file):
+    from lumaweb.ops.management.commands.serve import Command as Serve
+
+    for name in OURS & set(composed(file)["services"]):
+        first, *options = composed(file)["services"][name]["command"]
+        if first == "serve":
+            Serve().create_parser("manage.py", "serve").parse_args(options)
+        else:
+            Migrate().create_parser("manage.py", "migrate").parse_args(options)
+
+
+def test_nothing_serves_before_the_tables_are_there():
+    for file in FILES:
+        for name, service in composed(file)["services"].items():
+            if name in OURS - {"migrate"}:
+                assert service["depends_on"]["migrate"] == {"condition": "service_completed_successfully"}, name
+
+
+def in_bytes(size: str) -> int:
+    """A size as systemd and Compose write it."""
+    number, unit = re.fullmatch(r"(\d+)([mMgG])", size).groups()
+    return int(number) * 1024 ** (2 if unit in "mM" else 3)
+
+
+# Bytes that each part takes without foreign files, rounded up (deploy/README.md).
+IDLE = {"lumaweb": 700 << 20, "web": 250 << 20, "worker": 340 << 20, "ticker": 155 << 20}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_container_has_limits_of_memory_and_tasks_with_room_for_decoding(file):
+    for name, service in composed(file)["services"].items():
+        most = in_bytes(service["mem_limit"])
+        assert 64 <= service["pids_limit"] <= 256, name
+        if name in IDLE:
+            assert most > IDLE[name] + (0 if name == "ticker" else decoding.MEMORY_ALONE), name
+
+
+def test_every_unit_has_limits_of_memory_and_tasks_with_room_for_decoding():
+    for unit in UNITS:
+        text = unit.read_text()
+        high, most = (in_bytes(re.search(rf"^Memory{which}=(\w+)$", text, re.M)[1]) for which in ("High", "Max"))
+        assert 64 <= int(re.search(r"^TasksMax=(\d+)$", text, re.M)[1]) <= 256, unit.name
+        part = unit.stem.removeprefix("lumaweb-").rstrip("@")
+        assert high < most
+        if part in IDLE:
+            assert high > IDLE[part] + (0 if part == "ticker" else decoding.MEMORY_ALONE), unit.name
+        if part in IDLE and part != "ticker":
+            # Otherwise systemd stops all of a unit of which the kernel has killed one process.
+            assert "OOMPolicy=continue" in text, unit.name
+
+
+def test_the_database_and_the_queue_are_behind_a_closed_door():
+    scale = composed("compose.scale.yaml")
+    assert scale["networks"]["back"] == {"internal": True}
+    for name in ("postgres", "redis"):
+        assert scale["services"][name]["networks"] == ["back"]
+    assert scale["services"]["caddy"]["networks"] == ["front"]
+
+
+def test_no_file_of_compose_scales_sqlite():
+    """Several of a part share a database that can be shared; the file with SQLite has one of each."""
+    one, several = composed("compose.yaml")["services"], composed("compose.scale.yaml")["services"]
+    assert set(one) == {"migrate", "lumaweb", "caddy"}
+    for name in ("migrate", "web", "worker", "ticker"):
+        assert several[name]["environment"]["DATABASE_URL"].startswith("postgres://")
+        assert several[name]["environment"]["LUMAWEB_LUMA_BASE_URL"], "nobody starts the sandbox there"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_compose_sets_only_what_the_settings_read(file):
+    for name in OURS & set(composed(file)["services"]):
+        assert set(composed(file)["services"][name]["environment"]) <= known_to_the_settings()
+
+
+# ── The units ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+
+
+@servers
+def test_systemd_can_read_every_unit(tmp_path):
+    """Only the folder of the program is another: the one they name is not here."""
+    files = []
+    for unit in UNITS:
+        files.append(tmp_path / unit.name)
+        files[-1].write_text(
+            replaced(unit.read_text(), ("/opt/lumaweb/.venv/bin/python", sys.executable)).replace(
+                "/opt/lumaweb/deploy", str(DEPLOY)
+            )
+        )
+    done = subprocess.run(
+        [program("systemd-analyze"), "verify", "--man=no", *map(str, files)], capture_output=True, text=True, timeout=60
+    )
+    ours = [line for line in done.stderr.splitlines() if "lumaweb" in line]
+    assert (done.returncode, ours) == (0, []), done.stderr
+
+
+@servers
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
+def test_a_unit_is_shut_in_well(unit):
+    """systemd's own measure goes from 10 (open) to 0; its services of the system begin at about 9."""
+    done = subprocess.run(
+        [program("systemd-analyze"), "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-300:]
+
+
+def test_the_units_wait_for_longer_than_the_supervisor_does():
+    timing = Timing()
+    longest = timing.stop_timeout + 3 * timing.last_stop_timeout
+    for unit in UNITS:
+        text = unit.read_text()
+        if "Type=oneshot" not in text:
+            assert float(re.search(r"TimeoutStopSec=(\d+)", text).group(1)) > longest, unit.name
+            assert "KillMode=mixed" in text and "Restart=always" in text, unit.name
+
+
+def test_parts_that_run_apart_refuse_sqlite_in_words():
+    for unit in UNITS:
+        found = re.findall(r"^ExecStartPre=/bin/sh -c '(.*DATABASE_URL.*)'$", unit.read_text(), re.MULTILINE)
+        assert bool(found) == (unit.name != "lumaweb.service"), unit.name
+        for script in found:
+            command = ["/bin/sh", "-c", script.replace("$$", "$")]
+            refused = subprocess.run(command, env={}, capture_output=True, text=True)
+            assert refused.returncode == 1 and "use lumaweb.service" in refused.stdout
+            assert subprocess.run(command, env={"DATABASE_URL": "postgres://x/y"}).returncode == 0
+
+
+# ── Migrations ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_machines_that_migrate_at_once_make_the_tables_once(tmp_path):
+    installation = Installation(tmp_path / "data")
+    together = [
+        subprocess.Popen(
+            [sys.executable, "manage.py", "migrate", "-v0"],
+            cwd=ROOT, env=installation.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    for process in together:
+        said, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+
+
+def test_a_version_can_be_taken_back_and_come_again(tmp_path):
+    """The way back that deploy/README.md names: the newest migrations undone and done again, with rows there."""
+    installation = Installation(tmp_path / "data")
+    installation.manage("migrate", "-v0")
+    installation.add_member("grace")
+    newest = sorted(path.stem for path in (ROOT / "videos/migrations").glob("0*.py"))[-1]
+    # Before 0007 the budgets are gone, and what was counted with them.
+    installation.manage("migrate", "videos", "0007", "-v0")
+    assert f"[ ] {newest}" in installation.manage("showmigrations", "videos")
+    installation.manage("migrate", "-v0")
+    count = installation.python("from videos.models import Member\nprint(Member.objects.count())")
+    assert (count, "[ ]" in installation.manage("showmigrations", "videos")) == ("1", False)

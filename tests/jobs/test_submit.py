@@ -1,0 +1,391 @@
+"""The queue's work against a provider that listens on a real socket."""
+
+import threading
+import time
+
+import av
+import numpy as np
+import pytest
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from videos import tasks
+from videos.jobs import polling, queue, sweep
+from videos.models import ApiToken, Generation, Heartbeat, Lease
+from videos.models.state import LOOKED_UP_AT_LEAST
+from videos.provider import Sent
+
+from ..support.factories import a_generation, a_result, a_token, an_error, running
+from ..support.stub_provider import TinyProvider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def luma():
+    provider = TinyProvider()
+    yield provider
+    provider.shutdown()
+    provider.server_close()
+
+
+@pytest.fixture
+def token(luma):
+    return a_token(base_url=luma.url)
+
+
+def test_one_drain_sends_many_at_once(luma, token):
+    luma.seconds = 2
+    for _ in range(30):
+        a_generation()
+    ApiToken.objects.update(clear_at=timezone.now())
+    started = time.monotonic()
+    tasks.drain()
+    assert set(Generation.objects.values_list("state", flat=True)) == {"processing"}
+    assert len(luma.posts) == 30
+    assert luma.most_at_once > 10
+    assert time.monotonic() - started < 30 * 2 / 3
+
+
+def test_any_number_of_drains_send_each_row_once(luma, token):
+    luma.seconds = 0.05
+    for number in range(40):
+        a_generation(prompt=f"number {number}")
+    drains = [threading.Thread(target=tasks.drain) for _ in range(4)]
+    for drain in drains:
+        drain.start()
+    for drain in drains:
+        drain.join()
+    assert sorted(post["prompt"] for post in luma.posts) == sorted(f"number {number}" for number in range(40))
+    assert ApiToken.objects.get().in_flight == 40
+
+
+def test_a_redelivered_wake_up_sends_nothing_twice(luma, token):
+    a_generation()
+    tasks.drain()
+    tasks.drain()
+    assert len(luma.posts) == 1
+
+
+def test_no_more_than_the_token_s_limit_is_under_way(luma, token):
+    ApiToken.objects.update(max_in_flight=3)
+    for _ in range(8):
+        a_generation()
+    tasks.drain()
+    assert len(luma.posts) == 3
+    assert Generation.objects.filter(state="queued").count() == 5
+
+
+def test_what_was_never_sent_goes_back_in_line(luma):
+    token = a_token(base_url="http://127.0.0.1:9")
+    generation = a_generation()
+    tasks.drain()
+    generation.refresh_from_db()
+    token.refresh_from_db()
+    assert (generation.state, token.health, token.in_flight) == ("queued", "limited", 0)
+    assert "not_sent" in token.last_error
+
+
+@pytest.mark.parametrize(
+    ("status", "document", "state", "code"),
+    [
+        (200, {"task_id": "t"}, "processing", ""),
+        (200, {"success": True, "task_id": "t", "video_url": "https://cdn.example.com/v.mp4"}, "completed", ""),
+        (200, {}, "unconfirmed", "unreadable"),
+        (400, {"error": {"code": "bad_request", "message": "prompt is required"}}, "failed", "bad_request"),
+        (403, {"error": {"code": "forbidden", "message": "no"}, "trace_id": "trace"}, "failed", "forbidden"),
+        (403, {"error": {"code": "used_up", "message": "no"}}, "queued", "used_up"),
+        (429, {"error": {"code": "too_many_requests", "message": "slow down"}}, "queued", "too_many_requests"),
+        (500, {"error": {"code": "api_error", "message": "oh"}}, "unconfirmed", "api_error"),
+        (504, {"error": {"code": "timeout", "message": "late"}}, "unconfirmed", "timeout"),
+        (502, {}, "unconfirmed", "api_error"),
+    ],
+)  # fmt: skip
+def test_each_answer_has_its_outcome(luma, token, status, document, state, code):
+    luma.answer = lambda path, body: (status, document)
+    generation = a_generation()
+    tasks.drain()
+    generation.refresh_from_db()
+    assert (generation.state, generation.error_code) == (state, code)
+    assert len(luma.posts) == 1
+
+
+def test_a_callback_address_is_sent_and_without_one_async(luma, token, settings):
+    settings.PUBLIC_URL = "https://films.example.com"
+    a_generation()
+    tasks.drain()
+    settings.PUBLIC_URL = ""
+    a_generation()
+    tasks.drain()
+    assert luma.posts[0]["callback_url"].startswith("https://films.example.com/callbacks/luma/")
+    assert "async" not in luma.posts[0]
+    assert luma.posts[1]["async"] is True
+    assert "callback_url" not in luma.posts[1]
+
+
+def test_a_refused_way_to_name_the_source_is_followed_by_the_next(luma, token, settings):
+    settings.PUBLIC_URL = "https://films.example.com"
+    parent = a_generation()
+    parent.claim()
+    parent.record(running("p"), "answer")
+    parent.record(a_result("p", video_url=f"{luma.url}/v.mp4"), "callback")
+    Generation.objects.filter(pk=parent.pk).update(archive="saved")
+    luma.files["/v.mp4"] = b"x"
+    luma.answer = lambda path, body: (
+        (200, {"task_id": "t"})
+        if "/clips/" in body.get("video_url", "")
+        else (400, {"error": {"code": "bad_request", "message": "no such video"}})
+    )
+    child = a_generation(action="extend", source_video_id="video-1", parent=parent)
+    tasks.drain()
+    child.refresh_from_db()
+    assert child.state == "processing"
+    assert [sorted({"video_id", "video_url"} & set(post)) for post in luma.posts] == [
+        ["video_id"], ["video_url"], ["video_url"],
+    ]  # fmt: skip
+
+
+def test_a_dead_link_is_not_even_tried(luma, token, settings):
+    settings.PUBLIC_URL = ""
+    parent = a_generation()
+    parent.claim()
+    parent.record(a_result("p", video_id="", video_url=f"{luma.url}/gone.mp4"), "callback")
+    child = a_generation(action="extend", source_video_url=f"{luma.url}/gone.mp4", parent=parent)
+    tasks.drain()
+    child.refresh_from_db()
+    assert (child.state, child.error_code) == ("failed", "source_gone")
+    assert not luma.posts
+
+
+def test_the_sweep_asks_for_what_nobody_called_back(luma, token, settings):
+    settings.PUBLIC_URL = ""
+    generation = a_generation()
+    tasks.drain()
+    generation.refresh_from_db()
+    result = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4", "video_id": "v"}
+    luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id, "response": result}], "count": 1})
+    Generation.objects.update(ask_at=timezone.now())
+    assert polling.ask() == 1
+    generation.refresh_from_db()
+    assert (generation.state, generation.via) == ("completed", "sweep")
+    assert luma.posts[-1] == {"action": "retrieve_batch", "ids": [generation.task_id]}
+
+
+def test_a_task_that_runs_on_is_asked_for_later(luma, token, settings):
+    settings.PUBLIC_URL = ""
+    generation = a_generation()
+    tasks.drain()
+    generation.refresh_from_db()
+    luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id}], "count": 1})
+    Generation.objects.update(ask_at=timezone.now())
+    polling.ask()
+    generation.refresh_from_db()
+    assert generation.state == "processing"
+    assert generation.ask_at > timezone.now()
+    assert polling.ask() == 0
+
+
+def test_the_sweep_finds_what_a_dead_worker_left(luma, token):
+    generation = a_generation()
+    generation.claim()
+    sweep.sweep()
+    generation.refresh_from_db()
+    assert generation.state == "submitting", "it may still be under way"
+    Generation.objects.update(submitted_at=timezone.now() - timezone.timedelta(minutes=5))
+    sweep.sweep()
+    generation.refresh_from_db()
+    assert (generation.state, generation.error_code) == ("unconfirmed", "interrupted")
+
+
+def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
+    generation = a_generation(timeout=30)
+    generation.claim()
+    generation.record(running(), "answer")
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=1), ask_at=timezone.now())
+    sweep.sweep()
+    generation.refresh_from_db()
+    assert generation.state == "processing", "after a night asleep the video may well be there: ask first"
+    luma.answer = lambda path, body: (200, {"items": [{"id": "task-1"}], "count": 1})
+    polling.ask()
+    generation.refresh_from_db()
+    assert generation.state == "processing", "the clock may have jumped: look several times"
+    Generation.objects.update(ask_at=timezone.now(), asked=LOOKED_UP_AT_LEAST)
+    polling.ask()
+    generation.refresh_from_db()
+    assert (generation.state, generation.error_code) == ("failed", "overdue")
+    generation.record(a_result(), "callback")
+    assert generation.state == "completed", "it came after all, and it is ours"
+
+
+def test_what_finished_while_we_slept_is_found(luma, token):
+    generation = a_generation(timeout=30)
+    generation.claim()
+    generation.record(running(), "answer")
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=8), ask_at=timezone.now())
+    done = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4"}
+    luma.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": done}], "count": 1})
+    sweep.sweep()
+    polling.ask()
+    generation.refresh_from_db()
+    assert generation.state == "completed"
+
+
+def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(luma, token):
+    generation = a_generation(timeout=30)
+    generation.claim()
+    generation.record(running(), "answer")
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=30))
+    sweep.sweep()
+    generation.refresh_from_db()
+    assert (generation.state, generation.error_code) == ("failed", "overdue")
+
+
+def test_nothing_is_claimed_once_the_workers_are_told_to_stop(luma, token, settings):
+    a_generation()
+    settings.WORKERS_STOPPING.touch()
+    try:
+        tasks.drain()
+        assert not luma.posts
+    finally:
+        settings.WORKERS_STOPPING.unlink()
+    tasks.drain()
+    assert len(luma.posts) == 1
+
+
+def test_a_locked_database_loses_no_answer(luma, token):
+    """While the POST is under way, somebody holds the write lock for longer than one try waits."""
+    luma.seconds = 0.3
+    generation = a_generation()
+
+    def hold(path, body):
+        from django.db import connection, transaction
+
+        def lock() -> None:
+            with transaction.atomic():
+                Heartbeat.stamp("the lock")
+                time.sleep(1.5)
+            connection.close()
+
+        threading.Thread(target=lock).start()
+        time.sleep(0.2)
+        return 200, {"task_id": "kept"}
+
+    luma.answer = hold
+    tasks.drain()
+    generation.refresh_from_db()
+    assert (generation.state, generation.task_id) == ("processing", "kept")
+
+
+def test_a_callback_about_a_task_nobody_knows_is_disowned(luma, token):
+    """It beat the answer, so nothing could gainsay it; its link leads nowhere and the provider knows no such task."""
+    generation = a_generation()
+    generation.claim()
+    generation.record(a_result("forged", video_url=f"{luma.url}/nothing.mp4"), "callback")
+    luma.answer = lambda path, body: (200, {})
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert (generation.state, generation.task_id) == ("unconfirmed", "")
+    generation.record(a_result("true", video_url=f"{luma.url}/v.mp4"), "callback")
+    assert (generation.state, generation.task_id) == ("completed", "true")
+
+
+def a_film(tmp_path) -> bytes:
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for shade in range(12):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade * 20, dtype=np.uint8))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path.read_bytes()
+
+
+def finished(luma, path="/v.mp4") -> Generation:
+    generation = a_generation()
+    generation.claim()
+    generation.record(a_result(video_url=luma.url + path), "callback")
+    return generation
+
+
+def test_a_finished_video_is_saved_once(luma, token, tmp_path):
+    luma.files["/v.mp4"] = a_film(tmp_path)
+    generation = finished(luma)
+    tasks.archive(generation.pk)
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
+    assert generation.video_file.open("rb").read() == luma.files["/v.mp4"]
+    assert generation.size_bytes == len(luma.files["/v.mp4"])
+    assert generation.duration == pytest.approx(1, abs=0.1)
+    assert default_storage.exists(generation.poster_file.name)
+    assert default_storage.exists(generation.thumbnail_file.name)
+    assert generation.events.filter(kind="saved").count() == 1
+
+
+@pytest.mark.parametrize("content", [None, b"<html>expired</html>", b"\0\0\0\x18ftypmp42" + bytes(100)])
+def test_what_cannot_be_saved_is_tried_again_and_stays_playable_at_the_provider(luma, token, content):
+    if content is not None:
+        luma.files["/v.mp4"] = content
+    generation = finished(luma)
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert (generation.archive, generation.archive_attempts) == ("remote", 1)
+    assert generation.archive_at > timezone.now()
+    assert generation.events.filter(kind="save_failed").exists()
+
+
+def test_a_link_to_elsewhere_is_not_followed(luma, token, tmp_path):
+    other = TinyProvider()
+    other.files["/v.mp4"] = a_film(tmp_path)
+    generation = a_generation()
+    generation.claim()
+    generation.record(a_result(video_url=f"{other.url}/v.mp4"), "callback")
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    other.shutdown()
+    assert generation.archive == "remote"
+
+
+def test_a_heartbeat_is_stamped_by_work_only():
+    queue.beat_later()
+    assert not Heartbeat.objects.exists()
+    tasks.beat("lumaweb")
+    assert Heartbeat.objects.of("lumaweb").exists()
+
+
+def test_a_lease_has_one_holder():
+    assert Lease.objects.take("ticker", "a", 30)
+    assert not Lease.objects.take("ticker", "b", 30)
+    assert Lease.objects.take("ticker", "a", 30)
+    Lease.objects.give_back("ticker", "a")
+    assert Lease.objects.take("ticker", "b", 30)
+
+
+def test_a_member_s_batch_does_not_hold_up_a_colleague(luma, token):
+    from ..support.factories import a_member
+
+    ApiToken.objects.update(max_in_flight=4)
+    ada, ben = a_member("ada"), a_member("ben")
+    for number in range(20):
+        a_generation(ada, prompt=f"batch {number}")
+    a_generation(ben, prompt="single")
+    tasks.drain()
+    assert "single" in [post["prompt"] for post in luma.posts]
+
+
+def test_a_token_that_cannot_be_opened_is_taken_out(luma, token):
+    ApiToken.objects.update(encrypted=b"written with another key")
+    generation = a_generation()
+    tasks.drain()
+    generation.refresh_from_db()
+    assert (generation.state, ApiToken.objects.get().health) == ("queued", "invalid")
+    assert not luma.posts
+
+
+def test_doubt_wins_over_the_code(luma, token):
+    """A code that would send it again does not, where the request may have arrived."""
+    generation = a_generation()
+    generation.claim()
+    generation.refuse(an_error("too_many_requests", Sent.MAYBE))
+    assert generation.state == "unconfirmed"

@@ -1,0 +1,207 @@
+"""The ticker: what it does every few seconds, whatever one step of it meets."""
+
+import time
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+
+from lumaweb.ops.doctor import work
+from videos import tasks
+from videos.jobs import polling, queue, reconcile, sweep
+from videos.management.commands import sweep as command
+from videos.management.commands.sweep import Ticker
+from videos.models import ApiToken, Generation, Heartbeat, Lease, StepFailure, usage
+
+from ..support.database_outages import locked
+from ..support.factories import a_generation
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# What runs each step of one round, by its name.
+CODE = {
+    "look-ups": (polling, "ask"),
+    "signs of life": (queue, "beat_later"),
+    "interrupted requests": (sweep, "doubt_interrupted"),
+    "hopeless tasks": (sweep, "give_up_hopeless"),
+    "savings": (sweep, "ask_to_save"),
+    "trash": (sweep, "empty_trash"),
+    "frames": (sweep, "forget_frames"),
+    "orphaned files": (sweep, "remove_leftovers"),
+    "heartbeats": (type(Heartbeat.objects.all()), "forget_the_gone"),
+    "token counts": (type(ApiToken.objects.all()), "recount_sending"),
+    "wake-ups": (sweep, "wake"),
+    "usage": (usage, "roll_up"),
+    "searches": (reconcile, "reconcile"),
+}
+
+
+@pytest.fixture
+def steps(monkeypatch):
+    """The names of the steps that were run, in their order."""
+    taken = []
+    for name, (place, function) in CODE.items():
+        monkeypatch.setattr(place, function, lambda *args, name=name, **options: taken.append(name))
+        # A manager copies the methods of its queryset.
+        for model in (Heartbeat, ApiToken):
+            if place is type(model.objects.all()):
+                monkeypatch.setattr(
+                    type(model.objects), function, lambda *args, name=name, **options: taken.append(name)
+                )
+    return taken
+
+
+@pytest.fixture
+def broken(monkeypatch):
+    """Have a step fail, with an error that tells too much."""
+
+    def broken(name: str, error: Exception | None = None) -> None:
+        def fail(*args, **options):
+            raise error or ValueError("a fault of ours, with a secret in it")
+
+        place, function = CODE[name]
+        for model in (Heartbeat, ApiToken):
+            place = type(model.objects) if place is type(model.objects.all()) else place
+        monkeypatch.setattr(place, function, fail)
+
+    return broken
+
+
+def rounds(ticker: Ticker, count: int = 1) -> None:
+    for _ in range(count):
+        ticker._swept = -command.SWEEP_EVERY - time.monotonic()
+        ticker.tick()
+
+
+def test_results_come_first(steps):
+    Ticker().tick()
+    assert steps == list(CODE)
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_a_step_that_fails_is_logged_once_is_shown_and_stops_no_other(steps, broken, client, caplog, name):
+    for cluster in ("lumaweb", "media"):
+        tasks.beat(cluster)
+    broken(name)
+    ticker = Ticker()
+    rounds(ticker, 3)
+    assert steps == [step for step in CODE if step != name] * 3
+    logged = [record for record in caplog.records if record.exc_info and f"step {name} " in record.getMessage()]
+    assert len(logged) == 1 and "a fault of ours" in caplog.text
+    answer = client.get("/readyz")
+    assert answer.status_code == 200 and answer.json()["ok"], "no reason to take a web server out"
+    assert answer.json()["warnings"][name].endswith("UTC: ValueError.")
+    assert "secret" not in answer.content.decode()
+    assert any(finding.level == "warn" and f"“{name}” fails" in finding.words for finding in work.ticker())
+
+
+def test_a_step_that_works_again_is_shown_no_longer(steps, broken, client, monkeypatch):
+    with monkeypatch.context():
+        broken("usage")
+        ticker = Ticker()
+        rounds(ticker, 2)
+        since = StepFailure.objects.get().since
+        assert StepFailure.objects.get().at > since, "the first failure counts"
+    monkeypatch.setattr(usage, "roll_up", lambda: None)
+    rounds(ticker)
+    assert not StepFailure.objects.exists()
+    assert "warnings" not in client.get("/readyz").json()
+
+
+def test_a_ticker_that_is_started_again_forgets_what_works_by_now(steps):
+    StepFailure.objects.note("usage", ValueError())
+    rounds(Ticker())
+    assert not StepFailure.objects.exists()
+
+
+def test_a_failure_that_no_ticker_sees_any_more_is_not_shown(db):
+    StepFailure.objects.note("a step of an older version", ValueError())
+    assert StepFailure.objects.current().exists()
+    StepFailure.objects.update(at=timezone.now() - timezone.timedelta(minutes=6))
+    assert not StepFailure.objects.current().exists()
+
+
+def test_another_fault_of_the_same_step_is_logged_too(steps, broken, caplog):
+    ticker = Ticker()
+    for error in (ValueError("one"), KeyError("two")):
+        broken("trash", error)
+        rounds(ticker, 2)
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, KeyError]
+
+
+def test_a_full_disk_ends_no_ticker(steps, broken):
+    broken("trash", OSError(28, "No space left on device"))
+    rounds(Ticker())
+    assert steps == [step for step in CODE if step != "trash"]
+
+
+def test_one_row_that_cannot_be_handled_keeps_no_other_waiting(monkeypatch):
+    rows = [a_generation(prompt=f"number {number}") for number in range(3)]
+    Generation.objects.update(trashed_at=timezone.now() - timezone.timedelta(days=400), state="canceled")
+    purge = Generation.purge
+
+    def fail_once(generation):
+        if generation.pk == rows[1].pk:
+            raise ValueError("a fault of ours")
+        return purge(generation)
+
+    monkeypatch.setattr(Generation, "purge", fail_once)
+    with pytest.raises(ExceptionGroup):
+        sweep.empty_trash()
+    assert list(Generation.objects.filter(purged_at=None)) == [rows[1]]
+
+
+def test_a_broker_that_is_away_is_logged_once_by_each_step_that_needs_it(monkeypatch, caplog):
+    def away(*args, **options):
+        raise ConnectionError("no broker")
+
+    monkeypatch.setattr(queue, "async_task", away)
+    monkeypatch.setattr(queue, "get_broker", away)
+    rounds(Ticker(), 3)
+    assert len([record for record in caplog.records if record.exc_info]) == 2
+    assert set(StepFailure.objects.values_list("name", flat=True)) == {"signs of life", "savings"}
+
+
+def test_one_round_by_hand_runs_all_steps_and_names_those_that_failed(steps, broken):
+    broken("savings")
+    with pytest.raises(CommandError, match=r"failed; the log says why: savings\."):
+        call_command("sweep", "--once")
+    assert steps == [step for step in CODE if step != "savings"]
+
+
+def test_the_lease_is_renewed_between_long_steps_and_a_round_ends_without_it(steps, monkeypatch):
+    ticker = Ticker()
+    monkeypatch.setattr(command, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(sweep, "ask_to_save", lambda: Lease.objects.update(holder="another"))
+    ticker.tick()
+    assert steps == list(CODE)[: list(CODE).index("savings")], "another ticker goes on from there"
+    assert Lease.objects.get().holder == "another"
+
+
+def test_a_step_of_the_sweep_that_fails_keeps_no_other_from_being_taken(monkeypatch):
+    def fail() -> None:
+        raise ValueError("a fault of ours")
+
+    rolled_up = []
+    monkeypatch.setattr(sweep, "ask_to_save", fail)
+    monkeypatch.setattr(usage, "roll_up", lambda: rolled_up.append(1))
+    with pytest.raises(ExceptionGroup) as raised:
+        sweep.sweep()
+    assert raised.group_contains(ValueError, match="a fault of ours")
+    assert rolled_up == [1]
+
+
+@pytest.mark.embedded
+def test_a_locked_database_ends_no_ticker(steps, monkeypatch, caplog):
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
+    connection.close()
+    ticker = Ticker()
+    with locked():
+        ticker.tick()
+        ticker.stop()
+    assert "the ticker waits for the database: another process has kept the database locked" in caplog.text
+    assert steps == []
+    ticker.tick()
+    assert steps[0] == "look-ups"
+    connection.close()

@@ -1,0 +1,54 @@
+"""Cookies of installations that share a host: browsers keep no ports apart."""
+
+import httpx
+import pytest
+from django.conf import settings
+
+from ..security.test_headers import settings_with
+from ..support.factories import a_member
+from ..support.installation import Installation
+
+NAMES = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "MESSAGES_COOKIE_NAME")
+
+
+def names_of(folder, **env: str) -> list[str]:
+    found = settings_with(folder, **env)
+    return [found[name] for name in NAMES]
+
+
+def test_cookie_names_follow_from_the_signing_key_alone(tmp_path):
+    one = names_of(tmp_path / "a", LUMAWEB_SECRET_KEY="a" * 50)
+    assert one == names_of(tmp_path / "b", LUMAWEB_SECRET_KEY="a" * 50, PORT="8100")
+    other = names_of(tmp_path / "a", LUMAWEB_SECRET_KEY="b" * 50)
+    assert not set(one) & set(other)
+    assert len(set(one)) == len(NAMES)
+    assert "a" * 50 not in "".join(one)
+
+
+@pytest.mark.django_db
+def test_messages_wait_in_this_installation_s_own_cookie(client):
+    client.force_login(a_member())
+    client.cookies["messages"] = "of-a-neighbour"
+    answer = client.post("/profile/sign-outs/")
+    assert answer.cookies[settings.MESSAGES_COOKIE_NAME].value
+    assert "messages" not in answer.cookies
+    answer = client.get("/profile/")
+    assert "Signed out everywhere else." in answer.content.decode()
+    assert "messages" not in answer.cookies
+
+
+def test_two_installations_on_one_host_leave_each_other_s_members_signed_in(tmp_path):
+    houses = [Installation(tmp_path / key, LUMAWEB_SECRET_KEY=key * 50) for key in "ab"]
+    try:
+        for house in houses:
+            house.start(only=("web",))
+            house.add_member("ben")
+        first, second = (house.visitor("ben").http for house in houses)
+        browser = httpx.Client(trust_env=False)
+        for client in (first, second):
+            for cookie in client.cookies.jar:
+                browser.cookies.jar.set_cookie(cookie)
+        assert [browser.get(f"{house.url}/profile/").status_code for house in houses] == [200, 200]
+    finally:
+        for house in houses:
+            house.stop()

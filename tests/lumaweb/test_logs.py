@@ -1,0 +1,304 @@
+"""What is logged: lines or objects, with the numbers of requests and generations, and without secrets."""
+
+import asyncio
+import io
+import json
+import logging
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import datetime
+
+import httpx
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+from django.urls import reverse
+
+from lumaweb import environment, logs
+from lumaweb.logs import JsonFormatter, RedactingFormatter, as_json, part_of
+from videos import tasks
+from videos.jobs import record
+
+from ..support.endpoints import Team
+from ..support.factories import a_generation, a_token, failure
+from ..support.installation import ROOT, Installation
+
+MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
+
+
+@contextmanager
+def listening(*names: str, level: int = logging.INFO):
+    """What these loggers write as JSON; parsed when it is over."""
+    stream, said = io.StringIO(), []
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter("web"))
+    before = {}
+    for name in names:
+        logger = logging.getLogger(name)
+        before[logger] = logger.level
+        logger.addHandler(handler)
+        logger.setLevel(level)
+    try:
+        yield said
+    finally:
+        for logger, was in before.items():
+            logger.removeHandler(handler)
+            logger.setLevel(was)
+        said += [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def a_record(message: str, *args, **extra) -> logging.LogRecord:
+    return logging.getLogger("videos").makeRecord("videos", logging.WARNING, "f", 1, message, args, None, extra=extra)
+
+
+def test_an_object_says_when_who_and_what():
+    said = json.loads(JsonFormatter("worker").format(a_record("saved %s", "it")))
+    when = datetime.fromisoformat(said.pop("time"))
+    assert abs((datetime.now(when.tzinfo) - when).total_seconds()) < 60 and when.utcoffset().total_seconds() == 0
+    assert said == {"level": "WARNING", "logger": "videos", "message": "saved it", "part": "worker"}
+
+
+def test_an_object_is_one_line_whatever_is_in_it():
+    try:
+        raise ValueError("first\nsecond \u2028 “x”")
+    except ValueError:
+        record = a_record('a\nb "c" \x00')
+        record.exc_info = sys.exc_info()
+    line = JsonFormatter("web").format(record)
+    assert len(line.splitlines()) == 1
+    said = json.loads(line)
+    assert said["message"] == 'a\nb "c" \x00'
+    assert said["exception"].startswith("Traceback") and "second \u2028" in said["exception"]
+
+
+SECRET_WORDS = [
+    f"/callbacks/luma/9b2f0e0c-0000-4000-8000-000000000000/{MARKER}/",
+    f"https://films.example.com/frames/{MARKER}.jpg",
+    f'{{"url": "/clips/{MARKER}.mp4"}}',
+    f"Authorization: Bearer {MARKER}",
+    f'{{"authorization": "Bearer {MARKER}"}}',
+    f"/invitations/{MARKER}/",
+    f"/watch/9b2f0e0c-0000-4000-8000-000000000000/{MARKER}/",
+]
+
+
+@pytest.mark.parametrize("words", SECRET_WORDS)
+def test_no_field_of_an_object_has_a_secret(words):
+    def broken():
+        raise RuntimeError(words)
+
+    try:
+        broken()
+    except RuntimeError:
+        record = a_record(words + " %s", words, facts={"path": words, "other": RuntimeError(words)})
+        record.exc_info, record.stack_info = sys.exc_info(), words
+    with logs.about(words):
+        line = JsonFormatter("web").format(record)
+        assert MARKER not in line and MARKER not in RedactingFormatter("%(message)s").format(record)
+    assert {"path", "other", "exception", "stack", "generation"} <= json.loads(line).keys()
+
+
+@pytest.mark.parametrize("words", SECRET_WORDS)
+def test_what_a_program_says_by_itself_becomes_an_object_without_secrets(words):
+    line = as_json("sandbox", words.encode() + b" \xff")
+    assert MARKER not in line.decode() and b"\n" not in line
+    said = json.loads(line)
+    assert (said["logger"], said["part"]) == ("sandbox", "sandbox")
+    assert as_json("web", line) == line, "an object is left as it is"
+
+
+@pytest.mark.parametrize(
+    ("argv", "cluster", "part"),
+    [
+        (["/x/lumaweb/server/__main__.py"], "", "web"),
+        (["manage.py", "qcluster"], "lumaweb", "worker"),
+        (["manage.py", "qcluster"], "", "worker"),
+        (["manage.py", "qcluster"], "media", "media"),
+        (["manage.py", "sweep"], "", "ticker"),
+        (["manage.py", "serve", "--only", "web"], "", "serve"),
+        (["manage.py"], "", "manage.py"),
+        ([""], "", ""),
+    ],
+)
+def test_the_part_is_told_by_what_was_started(argv, cluster, part):
+    assert part_of(argv, cluster) == part
+
+
+def test_another_form_stops_the_start_in_words(monkeypatch):
+    monkeypatch.setenv("LUMAWEB_LOG_FORMAT", "xml")
+    with pytest.raises(ImproperlyConfigured, match=r"LUMAWEB_LOG_FORMAT is 'xml'; set it to line or json\."):
+        environment.choice("LUMAWEB_LOG_FORMAT", "line", "json")
+
+
+# ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_answer_has_a_number_of_its_own(client):
+    numbers = {client.get("/healthz").headers["X-Request-ID"] for _ in range(3)}
+    assert len(numbers) == 3 and all(re.fullmatch("[0-9a-f]{32}", number) for number in numbers)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "given", "taken"),
+    [
+        (1, "req-0123.abc_DEF", True),
+        (0, "req-0123.abc_DEF", False),
+        (1, "short", False),
+        (1, "x" * 65, False),
+        (1, "with space 1", False),
+        (1, "line\tbreak1", False),
+        (1, '"},{"a":"b', False),
+        (1, "ünïcode-12345", False),
+    ],
+)
+def test_a_number_is_taken_from_a_trusted_proxy_only_and_only_if_it_is_one(client, settings, proxies, given, taken):
+    settings.TRUSTED_PROXIES = proxies
+    number = client.get("/healthz", headers={"X-Request-ID": given}).headers["X-Request-ID"]
+    assert (number == given) is taken
+
+
+@pytest.mark.django_db
+def test_a_broken_page_shows_the_number_its_log_has(settings):
+    settings.ROOT_URLCONF = "tests.support.broken_urls"
+    client = Client(raise_request_exception=False)
+    with listening("django.request", level=logging.ERROR) as said:
+        answer = client.get("/broken/")
+    number = answer.headers["X-Request-ID"]
+    assert answer.status_code == 500 and number in answer.content.decode()
+    [error] = [line for line in said if "exception" in line]
+    assert error["request"] == number and "RuntimeError" in error["exception"]
+    assert logs.REQUEST.get() == "", "it is not of what comes after it"
+
+
+def test_a_line_has_the_numbers_too():
+    line = RedactingFormatter("%(levelname)s: %(message)s")
+    assert line.format(a_record("x")) == "WARNING: x"
+    token = logs.REQUEST.set("abc")
+    try:
+        with logs.about("9b2f"):
+            assert line.format(a_record("x")) == "WARNING: x [request abc generation 9b2f]"
+    finally:
+        logs.REQUEST.reset(token)
+
+
+@pytest.mark.django_db
+def test_the_access_log_is_off_unless_wanted_and_tells_no_secret(settings):
+    team = Team()
+    author = team.client("author")
+    with listening("lumaweb.access") as said:
+        author.get("/healthz")
+    assert said == []
+    settings.ACCESS_LOG = True
+    with listening("lumaweb.access") as said:
+        number = author.get(f"/generations/{team.saved.uuid}/?q={MARKER}").headers["X-Request-ID"]
+        Client().get("/healthz")
+        author.get(f"/frames/{team.frame_key}.jpg")
+        author.post(reverse("callback", args=[team.at_work.uuid, team.callback_key]), "{", "application/json")
+    page, health, frame, callback = said
+    assert page["request"] == number and page["member"] == team.ada.pk
+    assert (page["method"], page["path"], page["status"]) == ("GET", f"/generations/{team.saved.uuid}/", 200)
+    assert page["ms"] > 0 and MARKER not in json.dumps(said)
+    assert "member" not in health
+    assert frame["path"] == "/frames/[redacted]" and (callback["method"], callback["status"]) == ("POST", 400)
+    assert team.frame_key not in json.dumps(said) and team.callback_key not in json.dumps(said)
+
+
+# ── Generations ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.django_db
+def test_what_is_logged_of_a_callback_names_its_generation(client):
+    team = Team()
+    path = reverse("callback", args=[team.at_work.uuid, team.callback_key])
+    with listening("videos") as said:
+        number = client.post(path, "{", "application/json").headers["X-Request-ID"]
+    [line] = said
+    assert (line["generation"], line["request"]) == (str(team.at_work.uuid), number)
+    with listening("videos") as said:
+        client.get("/healthz")
+        logging.getLogger("videos").info("another")
+    assert "generation" not in said[0]
+
+
+@pytest.mark.django_db
+def test_what_is_logged_while_news_are_taken_in_names_the_generation():
+    team = Team()
+    team.at_work.record(failure("task-9"), "callback")
+    with listening("videos") as said:
+        record.settle(team.at_work, failure("another"), "sweep")
+    assert said[0]["generation"] == str(team.at_work.uuid) and "refused" in said[0]["message"]
+    assert logs.GENERATION.get() == ""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_that_are_sent_at_once_each_log_under_their_own_name():
+    a_token(base_url="http://127.0.0.1:9")  # where nobody listens
+    rows = {str(a_generation(prompt=f"number {number}").uuid) for number in range(4)}
+    with listening("videos") as said:
+        tasks.drain()
+    about = [line["generation"] for line in said if line["message"].startswith("generation ")]
+    assert about and set(about) <= rows
+    for line in said:
+        if line["message"].startswith("generation "):
+            assert line["generation"] in line["message"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_logged_while_a_video_is_saved_names_the_generation():
+    team = Team()
+    team.saved.unsave("lost")
+    with listening("videos") as said:
+        tasks.archive(team.saved.pk)
+    [line] = [line for line in said if "not saved" in line["message"]]
+    assert line["generation"] == str(team.saved.uuid)
+
+
+def test_a_name_is_not_carried_from_one_asyncio_task_into_another():
+    async def work(name: str) -> str:
+        logs.GENERATION.set(name)
+        await asyncio.sleep(0)
+        return logs.GENERATION.get()
+
+    async def both() -> list[str]:
+        return await asyncio.gather(work("one"), work("two"))
+
+    assert asyncio.run(both()) == ["one", "two"] and logs.GENERATION.get() == ""
+
+
+# ── A whole installation ──────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_an_installation_says_is_objects_and_each_part_names_itself(tmp_path):
+    house = Installation(
+        tmp_path / "house",
+        LUMAWEB_LOG_FORMAT="json",
+        LUMAWEB_ACCESS_LOG="1",
+        DJANGO_SETTINGS_MODULE="tests.support.debug_logging_settings",
+    )
+    try:
+        house.start()
+        ada = house.visitor()
+        uuid = ada.submit(prompt="A lighthouse")
+        ada.wait_until_saved(uuid)
+        httpx.post(f"{house.url}/callbacks/luma/{uuid}/{MARKER}/", content=b"{", trust_env=False)
+    finally:
+        house.stop()
+    lines = house.log.read_text().splitlines()
+    said = [json.loads(line) for line in lines]
+    assert all(datetime.fromisoformat(line["time"]) and line["level"] and line["part"] for line in said)
+    assert {"serve", "web", "worker", "ticker", "sandbox"} <= {line["part"] for line in said}
+    assert any(line["message"].startswith("Lumaweb is ready at ") for line in said)
+    visits = [line for line in said if line["logger"] == "lumaweb.access"]
+    assert any(line["path"].endswith("[redacted]/") and line["status"] == 404 for line in visits)
+    assert len({line["request"] for line in visits}) == len(visits)
+    assert MARKER not in "\n".join(lines)
+
+
+def test_a_start_with_a_form_nobody_knows_says_what_to_set(tmp_path):
+    house = Installation(tmp_path / "house", LUMAWEB_LOG_FORMAT="xml")
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=house.env, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1 and "LUMAWEB_LOG_FORMAT is 'xml'; set it to line or json." in done.stderr

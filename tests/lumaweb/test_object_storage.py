@@ -1,0 +1,852 @@
+"""Media in object storage, against a server that speaks S3, checks every signature and lets links expire."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import uuid
+import zipfile
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage, storages
+from django.core.management import CommandError, call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from lumaweb import environment
+from lumaweb.error_reports import Filter
+from videos import tasks
+from videos.jobs import saving, sweep
+from videos.media import files
+from videos.models import Frame, Generation, Heartbeat, Leftover, Share, TemporaryLink
+from videos.views import delivery
+
+from ..jobs.test_submit import a_film
+from ..ops.test_backup import FURNISH, LOOK
+from ..support.factories import a_generation, a_member, a_result, a_token, running
+from ..support.installation import Installation
+from ..support.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
+from ..support.sample_videos import a_film as a_film_of_noise
+from ..support.sample_videos import read_unchecked
+from ..support.stub_provider import TinyProvider
+
+ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = S3Server(tmp_path_factory.mktemp("objects") / "s3").start()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def s3(server):
+    if not server.is_alive:
+        server.start()
+    server.asked.clear()
+    yield server
+    server.dies_after = None
+
+
+@pytest.fixture(autouse=True)
+def bucket(s3, settings, tmp_path, monkeypatch):
+    """A part of the bucket for each test, as the installation's storage; the folder beside it is empty."""
+    # What one test has learnt of a dead server is no news to the next.
+    monkeypatch.setattr(delivery, "_away_until", 0.0)
+    settings.DATA_DIR = tmp_path
+    settings.MEDIA_ROOT = tmp_path / "media"
+    settings.BUCKET = environment.Bucket(BUCKET, s3.url, s3.url, "us-east-1", "path", uuid.uuid4().hex, 600)
+    settings.STORAGES = settings.STORAGES | {
+        "folder": settings.STORAGES["folder"] | {"OPTIONS": {"location": settings.MEDIA_ROOT, "base_url": None}},
+        "default": storage_at(settings.BUCKET),
+    }
+    return settings.BUCKET
+
+
+def storage_at(bucket: environment.Bucket, **keys) -> dict:
+    keys = {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY} | keys
+    return {"BACKEND": "lumaweb.object_storage.BucketStorage", "OPTIONS": {"bucket": bucket, **keys}}
+
+
+def stored_in(s3, bucket) -> dict[str, bytes]:
+    """What is in this test's part of the bucket, past every door."""
+    part = s3.folder / BUCKET / bucket.prefix
+    return {path.relative_to(part).as_posix(): path.read_bytes() for path in part.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def luma():
+    tiny = TinyProvider()
+    yield tiny
+    tiny.shutdown()
+    tiny.server_close()
+
+
+@pytest.fixture
+def token(luma):
+    return a_token(base_url=luma.url)
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return a_film(tmp_path_factory.mktemp("film"))
+
+
+@pytest.fixture
+def ada(client):
+    ada = a_member("ada", is_superuser=True)
+    client.force_login(ada)
+    return ada
+
+
+def finished(luma, film: bytes, **asked) -> Generation:
+    """Made by the provider, and not saved yet."""
+    path = f"/{uuid.uuid4()}.mp4"
+    luma.files[path] = film
+    generation = a_generation(**asked)
+    assert generation.claim()
+    task_id = str(uuid.uuid4())
+    generation.record(running(task_id), "answer")
+    generation.record(a_result(task_id, video_url=luma.url + path), "callback")
+    return generation
+
+
+def saved(luma, film: bytes, **asked) -> Generation:
+    generation = finished(luma, film, **asked)
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved", generation.events.last().text
+    return generation
+
+
+def files_of(generation) -> list[str]:
+    return [generation.video_file.name, generation.thumbnail_file.name, generation.poster_file.name]
+
+
+def link_to(client, generation, query: str = "", **headers) -> str:
+    answer = client.get(reverse("video", args=[generation.uuid]) + query, headers=headers)
+    assert (answer.status_code, answer.content) == (302, b"")
+    return answer["Location"]
+
+
+def fetch(link: str, method: str = "GET", **headers) -> httpx.Response:
+    return httpx.request(method, link, headers=headers, trust_env=False, timeout=20)
+
+
+# ── Settings ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def read(monkeypatch, **variables: str) -> environment.Bucket | None:
+    for name in [name for name in os.environ if name.startswith("LUMAWEB_S3")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(f"LUMAWEB_S3_{name}", value)
+    return environment.bucket("LUMAWEB_S3")
+
+
+def test_without_a_bucket_there_is_none(monkeypatch):
+    assert read(monkeypatch) is None
+    assert read(monkeypatch, ENDPOINT="https://s3.example.com", SECRET_KEY="x") is None
+
+
+@pytest.mark.parametrize(
+    "variables, endpoint, origin",
+    [
+        ({}, "https://s3.us-east-1.amazonaws.com", "https://films.s3.us-east-1.amazonaws.com"),
+        (
+            {"REGION": "eu-central-1"},
+            "https://s3.eu-central-1.amazonaws.com",
+            "https://films.s3.eu-central-1.amazonaws.com",
+        ),
+        ({"ENDPOINT": "https://s3.example.com/"}, "https://s3.example.com", "https://s3.example.com"),
+        (
+            {"ENDPOINT": "http://minio:9000", "PUBLIC_ENDPOINT": "https://media.example.com"},
+            "http://minio:9000",
+            "https://media.example.com",
+        ),
+        (
+            {"ENDPOINT": "https://s3.example.com", "ADDRESSING": "virtual"},
+            "https://s3.example.com",
+            "https://films.s3.example.com",
+        ),
+    ],
+)
+def test_a_bucket_is_read_from_the_environment(monkeypatch, variables, endpoint, origin):
+    found = read(monkeypatch, BUCKET="films", **variables)
+    assert (found.endpoint, found.origin, found.link_seconds) == (endpoint, origin, 600)
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("BUCKET", "no such name/"),
+        ("BUCKET", "x"),
+        ("ENDPOINT", "s3.example.com"),
+        ("ENDPOINT", "https://s3.example.com/films"),
+        ("PUBLIC_ENDPOINT", "ftp://s3.example.com"),
+        ("REGION", "eu central"),
+        ("ADDRESSING", "dns"),
+        ("PREFIX", "../films"),
+        ("PREFIX", "a//b"),
+        ("LINK_SECONDS", "5"),
+        ("LINK_SECONDS", "86400"),
+        ("SECRET_KEY", "half-of-a-pair"),
+    ],
+)
+def test_a_bad_value_stops_the_start_in_words_without_a_secret(monkeypatch, name, value):
+    with pytest.raises(ImproperlyConfigured) as stop:
+        read(monkeypatch, **({"BUCKET": "films"} | {name: value}))
+    said = str(stop.value)
+    assert f"LUMAWEB_S3_{name}" in said and "set" in said.lower()
+    assert "half-of-a-pair" not in said
+
+
+@pytest.mark.parametrize("value", ["protected", "/protected", "protected/", "//", "/a b/", "/../", "https://x/"])
+def test_a_path_of_the_proxy_has_a_slash_at_both_ends(monkeypatch, value):
+    monkeypatch.setenv("LUMAWEB_ACCEL_PREFIX", value)
+    with pytest.raises(ImproperlyConfigured, match="LUMAWEB_ACCEL_PREFIX"):
+        environment.place("LUMAWEB_ACCEL_PREFIX")
+
+
+LOOK_AT_THE_START = """
+import json, sys
+import django; django.setup()
+from django.conf import settings
+import lumaweb.wsgi
+from django.core.files.storage import default_storage
+lazy = not any(name in sys.modules for name in ("boto3", "botocore", "storages"))
+print(json.dumps([lazy, settings.LOADED_FROM, type(default_storage._wrapped or default_storage).__name__,
+    type(default_storage.__class__).__name__, default_storage.__class__.__name__]))
+"""
+
+
+@pytest.mark.parametrize("with_bucket", [False, True])
+def test_only_a_bucket_is_loaded_from_besides_us_and_boto3_only_where_there_is_one(s3, tmp_path, with_bucket):
+    env = Installation(tmp_path / "home", **(s3.env if with_bucket else {})).env
+    done = subprocess.run(
+        [sys.executable, "-c", LOOK_AT_THE_START],
+        cwd=ROOT,
+        env=env | {"DJANGO_SETTINGS_MODULE": "lumaweb.settings"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    lazy, loaded_from, *_, storage = json.loads(done.stdout)
+    # The web server loads it before its processes part, and whoever has no bucket never does.
+    assert lazy is not with_bucket
+    assert loaded_from == ["'self'", s3.url] if with_bucket else ["'self'"]
+    assert storage == ("BucketStorage" if with_bucket else "FileSystemStorage")
+
+
+def test_no_page_of_an_error_shows_the_keys(settings, bucket):
+    shown = repr(Filter().get_safe_settings()) + repr(bucket)
+    assert SECRET_KEY not in shown and ACCESS_KEY not in shown
+
+
+# ── Saving ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(luma, token, film, s3, bucket, settings):
+    generation = saved(luma, film)
+    kept = stored_in(s3, bucket)
+    assert sorted(kept) == sorted(files_of(generation))
+    assert kept[generation.video_file.name] == film
+    assert generation.sha256 == hashlib.sha256(film).hexdigest()
+    assert [path for path in settings.MEDIA_ROOT.rglob("*") if path.is_file()] == []
+    assert generation.video_file.open("rb").read() == film
+
+
+def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(luma, token, film):
+    generation = finished(luma, film)
+    first, second = (files.save_video(generation) for _ in range(2))
+    files.forget(second)
+    assert len({first.video_file, second.video_file}) == 2
+    assert [default_storage.exists(name) for name in (first.video_file, second.video_file)] == [True, False]
+
+
+def test_a_name_is_never_written_over(bucket):
+    name = default_storage.save("videos/one.mp4", ContentFile(b"one"))
+    other = default_storage.save("videos/one.mp4", ContentFile(b"two"))
+    assert name == "videos/one.mp4" != other
+    assert (default_storage.open(name).read(), default_storage.open(other).read()) == (b"one", b"two")
+
+
+def test_a_file_is_read_from_any_place_in_it(bucket):
+    data = os.urandom(3_000_000)
+    name = default_storage.save("videos/one.mp4", ContentFile(data))
+    with default_storage.open(name) as file:
+        assert file.size == len(data)
+        for at, whence in ((0, 0), (2_500_000, 0), (10, 0), (-5, 2), (2_999_990, 0), (100, 0), (300_000, 1)):
+            place = file.seek(at, whence)
+            assert file.tell() == place
+            assert file.read(1000) == data[place : place + 1000]
+    assert file.closed and file.open().read(3) == data[:3]
+
+
+def test_a_frame_is_cut_from_a_saved_video(client, ada, luma, token, film, bucket):
+    generation = saved(luma, film)
+    answer = client.post(
+        f"/generations/{generation.uuid}/frames/", {"at": "0.5"}, headers={"Accept": "application/json"}
+    )
+    assert answer.status_code == 200, answer.content
+    shown = client.get(answer.json()["url"])
+    assert (shown.status_code, shown["Content-Type"], shown.content[:2]) == (200, "image/jpeg", b"\xff\xd8")
+
+
+def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it_is_saved_later(
+    luma, token, s3, bucket, film
+):
+    large = film + os.urandom(20_000_000)  # what follows the film no player minds; it takes two parts
+    generation = finished(luma, large)
+    s3.dies_after = 17_000_000
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert not s3.is_alive, "it died on the way"
+    assert (generation.state, generation.archive, generation.archive_attempts) == ("completed", "remote", 1)
+    assert "object storage" in generation.events.filter(kind="save_failed").last().text
+    s3.start()
+    assert not [name for name in stored_in(s3, bucket) if name.endswith(".mp4")]
+    assert not default_storage.exists(generation.video_file.name or "videos/none.mp4")
+    Generation.objects.filter(pk=generation.pk).update(archive_at=timezone.now())
+    assert list(Generation.objects.worth_saving()) == [generation]
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
+    assert stored_in(s3, bucket)[generation.video_file.name] == large
+
+
+def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(luma, token, film, s3):
+    generation = finished(luma, film)
+    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.SAVE_TRIES + 5)
+    s3.stop()
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "remote"
+
+
+def test_a_server_that_dies_while_it_is_read_is_gone_on_with_once_it_is_back(s3, bucket):
+    data = os.urandom(8_000_000)
+    name = default_storage.save("videos/one.mp4", ContentFile(data))
+    with default_storage.open(name) as file:
+        start = file.read(1_000_000)
+        s3.stop()
+        s3.start()
+        assert start + file.read() == data
+        file.seek(0)
+        file.read(10)
+        s3.stop()
+        with pytest.raises(OSError, match="object storage"):
+            file.read()
+
+
+MEMORY = """
+import hashlib, resource
+from pathlib import Path
+import django; django.setup()
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from videos import media
+size, folder = 300 * 1024 * 1024, Path(__import__("os").environ["LUMAWEB_DATA_DIR"])
+def most():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+default_storage.save("videos/small.mp4", ContentFile(b"small"))
+with default_storage.open("videos/small.mp4") as small:
+    assert small.read() == b"small"
+before = most()
+with (folder / "large").open("wb") as file:
+    file.truncate(size)
+media.put_in_place(folder / "large", "videos/large.mp4")
+saved = most()
+total = 0
+with default_storage.open("videos/large.mp4") as large:
+    while piece := large.read(1024 * 1024):
+        total += len(piece)
+assert total == size
+print(round(saved - before), round(most() - before))
+"""
+
+
+def test_a_large_video_is_not_in_memory_while_it_is_saved_or_read(s3, tmp_path):
+    env = Installation(tmp_path / "home", LUMAWEB_S3_PREFIX="large", **s3.env).env
+    (tmp_path / "home").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY],
+        cwd=ROOT,
+        env=env | {"DJANGO_SETTINGS_MODULE": "lumaweb.settings"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    while_saved, while_read = map(int, done.stdout.split())
+    assert while_saved < 60 and while_read < 60, "MB more than for a small one"
+    (s3.folder / BUCKET / "large" / "videos" / "large.mp4").unlink()
+
+
+# ── Delivery ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_video_is_answered_with_a_link_in_which_a_player_can_seek(client, ada, luma, token, film, bucket):
+    generation = saved(luma, film)
+    answer = client.get(reverse("video", args=[generation.uuid]))
+    assert answer.status_code == 302
+    assert answer["Cache-Control"] == "private, max-age=300", "half of the link's life"
+    link = answer["Location"]
+    assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["600"]
+    whole = fetch(link)
+    assert (whole.status_code, whole.content, whole.headers["Content-Type"]) == (200, film, "video/mp4")
+    part = fetch(link, Range="bytes=100-299")
+    assert (part.status_code, part.content) == (206, film[100:300])
+    assert part.headers["Content-Range"] == f"bytes 100-299/{len(film)}"
+    assert fetch(link, Range="bytes=-50").content == film[-50:]
+    assert fetch(link, Range=f"bytes={len(film) + 5}-").status_code == 416
+
+
+def test_a_download_keeps_its_name(client, ada, luma, token, film, bucket):
+    generation = saved(luma, film, prompt="A fox, at dawn")
+    answer = fetch(link_to(client, generation, "?download=1"))
+    assert (
+        answer.headers["Content-Disposition"] == f'attachment; filename="a-fox-at-dawn-{generation.uuid.hex[:8]}.mp4"'
+    )
+    assert answer.content == film
+
+
+def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, luma, token, film, s3, bucket):
+    one, other = saved(luma, film), saved(luma, film)
+    link = link_to(client, one)
+    for bad in (
+        link.replace(one.video_file.name, other.video_file.name),
+        link.replace("X-Amz-Expires=600", "X-Amz-Expires=6000"),
+        link.replace("inline", "attachment"),
+        link.replace("video%2Fmp4", "text%2Fhtml"),
+        link[:-1] + ("0" if link[-1] != "0" else "1"),
+        link.partition("?")[0],
+        f"{s3.url}/{BUCKET}",
+        f"{s3.url}/{BUCKET}?list-type=2",
+    ):
+        answer = fetch(bad)
+        assert answer.status_code in (400, 401, 403) and film[:50] not in answer.content, bad
+    for method in ("PUT", "DELETE", "POST"):
+        assert fetch(link, method).status_code in (400, 401, 403, 405), method
+    assert default_storage.open(one.video_file.name).read() == film
+
+
+def test_a_head_is_led_to_an_answer_too(client, ada, luma, token, film, bucket):
+    answer = client.head(reverse("video", args=[saved(luma, film).uuid]))
+    there = fetch(answer["Location"], "HEAD")
+    assert (there.status_code, there.headers["Content-Length"]) == (200, str(len(film)))
+
+
+def test_a_link_expires(settings, bucket):
+    settings.STORAGES = settings.STORAGES | {"default": storage_at(bucket._replace(link_seconds=1))}
+    name = default_storage.save("videos/one.mp4", ContentFile(b"film"))
+    link = default_storage.link(name, content_type="video/mp4", disposition="inline")
+    end = time.monotonic() + 20
+    while (answer := fetch(link)).status_code == 200:
+        assert time.monotonic() < end, "it is still good"
+        time.sleep(0.2)
+    assert answer.status_code in (400, 403) and b"film" not in answer.content
+
+
+def test_browsers_get_links_by_the_name_they_reach_the_bucket_by(settings, bucket):
+    away = bucket._replace(links="https://media.example.com", addressing="virtual")
+    settings.STORAGES = settings.STORAGES | {"default": storage_at(bucket)}
+    name = default_storage.save("videos/one.mp4", ContentFile(b"film"))
+    storage = storages.create_storage(storage_at(away._replace(addressing="path")))
+    link = storage.link(name, content_type="video/mp4", disposition="inline")
+    assert link.startswith(f"https://media.example.com/{BUCKET}/{bucket.prefix}/videos/one.mp4?")
+    assert away.origin == f"https://{BUCKET}.media.example.com"
+
+
+def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada, luma, token, film, s3, bucket):
+    generation = saved(luma, film)
+    for name, kind in (("poster", "image/webp"), ("thumbnail", "image/jpeg")):
+        path = reverse(name, args=[generation.uuid])
+        answer = client.get(path)
+        assert (answer.status_code, answer["Content-Type"]) == (200, kind)
+        assert "immutable" in answer["Cache-Control"] and "private" in answer["Cache-Control"]
+        assert answer.content == default_storage.open(getattr(generation, f"{name}_file").name).read()
+        s3.asked.clear()
+        again = client.get(path, headers={"If-None-Match": answer["ETag"]})
+        assert (again.status_code, s3.asked) == (304, [])
+
+
+def test_who_may_not_see_a_video_gets_no_link(client, luma, token, film, s3, bucket):
+    generation = saved(luma, film)
+    s3.asked.clear()
+    assert "/login/" in client.get(reverse("video", args=[generation.uuid]))["Location"]
+    assert s3.asked == []
+
+
+def test_a_shared_video_has_links_until_it_is_revoked(client, luma, token, film, s3, bucket):
+    generation = saved(luma, film)
+    share = Share.objects.make(generation, generation.member, days=1, chain=False, with_prompt=False)
+    page = client.get(share.secret_path).content.decode()
+    path = re.search(r'src="(/watch/[^"]+/video[^"]*)"', page) or re.search(r' src="(/watch/[^"]+)"', page)
+    answer = client.get(path[1])
+    assert (answer.status_code, answer["Cache-Control"]) == (302, "private, no-store")
+    assert answer["Referrer-Policy"] == "no-referrer"
+    assert fetch(answer["Location"], Range="bytes=0-9").content == film[:10]
+    named = client.get(f"{path[1]}?download=1")["Location"]
+    assert fetch(named).headers["Content-Disposition"] == 'attachment; filename="video.mp4"'
+    poster = re.search(r'poster="(/watch/[^"]+)"', page)[1]
+    assert client.get(poster)["Cache-Control"] == "private, no-cache"
+    share.revoke(generation.member)
+    s3.asked.clear()
+    for gone in (path[1], poster):
+        assert client.get(gone).status_code == 404
+    other = Share.objects.make(generation, generation.member, days=1, chain=False, with_prompt=False)
+    Share.objects.filter(pk=other.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    assert client.get(other.secret_path).status_code == 404
+    assert s3.asked == []
+
+
+def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(luma, token, film, bucket):
+    generation = saved(luma, film)
+    name = default_storage.save("frames/start.jpg", ContentFile(b"\xff\xd8 a frame"))
+    frame = Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=9, member=generation.member)
+    wanted = a_generation()
+    assert wanted.claim()
+    keys = [
+        TemporaryLink.mint("http://us", wanted, **what).rpartition("/")[2]
+        for what in ({"frame": frame}, {"clip": generation})
+    ]
+    picture = Client().get(reverse("frame", args=[keys[0].removesuffix(".jpg")]))
+    assert (picture.status_code, picture.content, picture["Content-Type"]) == (200, b"\xff\xd8 a frame", "image/jpeg")
+    assert picture["Cache-Control"] == "private, no-store"
+    path = reverse("clip", args=[keys[1].removesuffix(".mp4")])
+    whole = Client().get(path)
+    assert (whole.status_code, b"".join(whole.streaming_content)) == (200, film)
+    part = Client().get(path, headers={"Range": "bytes=5-9"})
+    assert (part.status_code, b"".join(part.streaming_content)) == (206, film[5:10])
+
+
+def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(client, ada, settings, luma, token, film):
+    settings.ACCEL_PREFIX = "/protected-media/"
+    generation = saved(luma, film)
+    assert "X-Accel-Redirect" not in client.get(reverse("video", args=[generation.uuid])).headers
+    settings.STORAGES = settings.STORAGES | {"default": settings.STORAGES["folder"]}
+    path = reverse("video", args=[generation.uuid])
+    assert client.get(path).status_code == 404, "not in the folder, and no proxy is asked for it"
+    default_storage.save(generation.video_file.name, ContentFile(film))
+    answer = client.get(f"{path}?download=1")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer["X-Accel-Redirect"] == f"/protected-media/{generation.video_file.name}"
+    assert answer["Content-Type"] == "video/mp4" and answer["Content-Disposition"].startswith("attachment; filename=")
+    assert answer["ETag"] == f'"{generation.sha256}"' and "immutable" in answer["Cache-Control"]
+
+
+# ── Several at once ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada, luma, token, film, bucket):
+    fox, gone = saved(luma, film, prompt="a fox"), saved(luma, film, prompt="a goose")
+    default_storage.delete(gone.video_file.name)
+    answer = client.post("/selection/zip/", {"v": [str(fox.uuid), str(gone.uuid)]})
+    data = b"".join(answer.streaming_content)
+    assert len(data) == int(answer["Content-Length"])
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.namelist() == [f"a-fox-{fox.uuid.hex[:8]}.mp4", "not-included.txt"]
+        assert archive.read(archive.namelist()[0]) == film
+        assert "a goose" in archive.read("not-included.txt").decode()
+
+
+def test_an_archive_breaks_off_where_a_video_vanishes_midway(client, ada, luma, token, film, bucket):
+    one, other = saved(luma, film), saved(luma, film)
+    answer = client.post("/selection/zip/", {"v": [str(one.uuid), str(other.uuid)]})
+    pieces = iter(answer.streaming_content)
+    next(pieces)
+    for generation in (one, other):
+        default_storage.delete(generation.video_file.name)
+    with pytest.raises(FileNotFoundError):
+        list(pieces)
+
+
+def test_two_hundred_videos_are_looked_for_at_once_and_each_is_read_when_it_is_its_turn(client, ada, s3, bucket):
+    rows = []
+    name = default_storage.save("videos/one.mp4", ContentFile(bytes(1000)))
+    for number in range(200):
+        rows.append(a_generation(ada, prompt=f"clip {number}"))
+        facts = {"state": "completed", "archive": "saved", "video_file": name, "size_bytes": 1000}
+        Generation.objects.filter(pk=rows[-1].pk).update(**facts)
+    s3.asked.clear()
+    answer = client.post("/selection/zip/", {"v": [str(row.uuid) for row in rows]})
+    assert [method for method, _ in s3.asked] == ["HEAD"] * 200
+    data = b"".join(answer.streaming_content)
+    assert len(zipfile.ZipFile(io.BytesIO(data)).namelist()) == 200
+    assert [method for method, _ in s3.asked].count("GET") == 200
+
+
+# ── Looking after them ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def command(*words: str, **options) -> tuple[str, int]:
+    out = io.StringIO()
+    try:
+        call_command(*words, stdout=out, **options)
+    except SystemExit as end:
+        return out.getvalue(), end.code
+    return out.getvalue(), 0
+
+
+def test_media_in_a_bucket_are_verified(luma, token, film, s3, bucket):
+    good, changed, missing = (saved(luma, film) for _ in range(3))
+    assert command("verify_media") == ("Videos good: 3, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
+    default_storage.delete(changed.video_file.name)
+    default_storage.save(changed.video_file.name, ContentFile(film[:-1] + b"x"))
+    default_storage.delete(missing.poster_file.name)
+    orphan = default_storage.save("videos/ab/left-over.mp4", ContentFile(b"x"))
+    assert "orphan" not in command("verify_media")[0].partition("Videos good")[0], "it may just be coming"
+    os.utime(s3.folder / BUCKET / bucket.prefix / orphan, (1_700_000_000, 1_700_000_000))
+    s3.stop()
+    s3.start()  # it remembers what it has seen
+    said, status = command("verify_media")
+    assert status == 1
+    assert f"changed: {changed.video_file.name}" in said
+    assert f"missing: {missing.poster_file.name}" in said
+    assert f"orphan: {orphan}" in said
+    assert good.video_file.name not in said
+
+
+def test_only_a_whole_file_reaches_the_bucket(luma, token, film, s3, bucket):
+    generation = finished(luma, film[: len(film) // 2])
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert (generation.archive, generation.archive_error) == ("remote", "incomplete")
+    assert stored_in(s3, bucket) == {}
+    luma.files[urlsplit(generation.video_url).path] = film
+    Generation.objects.update(archive_at=timezone.now())
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert stored_in(s3, bucket)[generation.video_file.name] == film
+
+
+def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, bucket, settings, tmp_path, monkeypatch):
+    whole = a_film_of_noise(tmp_path / "film.mp4", seconds=1, movflags="faststart")
+    with monkeypatch.context() as earlier:
+        earlier.setattr(files.decoding, "read_video", read_unchecked)
+        generation = saved(luma, whole[: len(whole) * 3 // 4])
+    before = generation.video_file.name
+    said, status = command("verify_media", "--repair")
+    assert f"incomplete: {before} (video {generation.uuid}): The file is incomplete" in said
+    assert status == 1
+    assert not list((settings.MEDIA_ROOT / "incoming").iterdir()), "the copy that was looked at is gone"
+    luma.files[urlsplit(generation.video_url).path] = whole
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
+    sweep.remove_leftovers()
+    assert before not in stored_in(s3, bucket)
+    assert command("verify_media") == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
+
+
+def test_a_card_says_that_the_bucket_is_waited_for(client, ada, luma, token, film, s3):
+    generation = finished(luma, film)
+    s3.stop()
+    tasks.archive(generation.pk)
+    text = client.get("/").text
+    assert "The storage for videos cannot be written to." in text
+    assert "manage.py doctor" in text, "she is an admin"
+    s3.start()
+    assert client.post(reverse("saving", args=[generation.uuid])).status_code == 302
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
+
+
+def test_a_bucket_that_does_not_answer_has_lost_nothing(luma, token, film, s3, settings, bucket):
+    generation = saved(luma, film)
+    s3.stop()
+    with pytest.raises(CommandError, match="says nothing"):
+        call_command("verify_media", "--repair", stdout=io.StringIO())
+    s3.start()
+    settings.STORAGES = settings.STORAGES | {"default": storage_at(bucket, secret_key="another")}
+    with pytest.raises(CommandError, match="refuses"):
+        call_command("verify_media", "--repair", stdout=io.StringIO())
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
+
+
+def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_again_later(luma, token, film, s3, bucket):
+    rows = [saved(luma, film) for _ in range(3)]
+    for row in rows:
+        row.trash(row.member)
+        assert row.purge()
+    s3.stop()
+    s3.asked.clear()
+    sweep.remove_leftovers()
+    assert Leftover.objects.count() == 9
+    assert len({path for _, path in s3.asked}) == 1, "one silence is enough"
+    s3.start()
+    sweep.remove_leftovers()
+    assert not Leftover.objects.exists()
+    assert stored_in(s3, bucket) == {}
+
+
+def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, luma, token, film, s3, bucket, caplog):
+    generation = saved(luma, film, prompt="a fox")
+    s3.stop()
+    for path in ("/", f"/generations/{generation.uuid}/"):
+        page = client.get(path)
+        assert page.status_code == 200 and "a fox" in page.content.decode()
+    for name in ("video", "poster", "thumbnail"):
+        answer = client.get(reverse(name, args=[generation.uuid]))
+        assert answer.status_code == 503
+        assert "Nothing is lost" in answer.content.decode()
+        assert (answer["Cache-Control"], answer["Retry-After"]) == ("private, no-store", "30")
+    s3.asked.clear()
+    assert client.get(reverse("video", args=[generation.uuid])).status_code == 503
+    assert s3.asked == [], "nobody waits for what has just not answered"
+    answer = client.post("/selection/zip/", {"v": [str(generation.uuid)]}, follow=True)
+    assert "Nothing is lost" in answer.content.decode()
+    cut = client.post(f"/generations/{generation.uuid}/frames/", {"at": "0"}, headers={"Accept": "application/json"})
+    assert cut.status_code == 422 and "could not be cut" in cut.json()["error"]
+    assert SECRET_KEY not in caplog.text and "X-Amz-Signature" not in caplog.text
+
+
+def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, luma, token, film, s3, bucket, monkeypatch):
+    generation = saved(luma, film)
+    monkeypatch.setattr(delivery, "REST", 0.2)
+    path = reverse("video", args=[generation.uuid])
+    s3.stop()
+    assert client.get(path).status_code == 503
+    s3.start()
+    end = time.monotonic() + 20
+    while client.get(path).status_code != 302:
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_missing_file_is_missing_and_not_away(client, ada, luma, token, film, bucket):
+    generation = saved(luma, film)
+    for name in files_of(generation):
+        default_storage.delete(name)
+    for name in ("video", "poster"):
+        assert client.get(reverse(name, args=[generation.uuid])).status_code == 404
+
+
+def test_readiness_is_about_the_bucket(client, s3, settings, bucket):
+    end = time.monotonic() + 30
+    s3.stop()
+    while "storage" not in client.get("/readyz").json()["problems"]:
+        assert time.monotonic() < end, "an answer is kept for seconds only"
+        time.sleep(0.2)
+
+
+def test_a_backup_holds_what_is_in_the_bucket_and_is_restored_into_another(s3, tmp_path):
+    home = Installation(tmp_path / "home", LUMAWEB_S3_PREFIX="home", **s3.env)
+    home.migrate()
+    home.python(FURNISH)
+    before = stored_in(s3, environment.Bucket("", "", "", "", "", "home", 0))
+    assert len(before) == 10
+    home.manage("backup", str(tmp_path / "all.tar"), "--with-keys")
+    new = Installation(tmp_path / "new", LUMAWEB_S3_PREFIX="new", **s3.env)
+    new.manage("restore", str(tmp_path / "all.tar"))
+    assert stored_in(s3, environment.Bucket("", "", "", "", "", "new", 0)) == before
+    seen = json.loads(new.python(LOOK))
+    assert (seen["saved"], seen["frame"], seen["held"]) == (3, "frame", ["waiting 1", "waiting 2"])
+
+
+# ── Moving ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def in_the_folder(settings, luma, token, film):
+    """Four videos in the folder, and the bucket set since."""
+    of_the_bucket = settings.STORAGES
+    settings.STORAGES = of_the_bucket | {"default": of_the_bucket["folder"]}
+    rows = [saved(luma, film + bytes([number])) for number in range(4)]
+    settings.STORAGES = of_the_bucket
+    # Saving is a sign of life, and nothing moves while Lumaweb lives.
+    Heartbeat.objects.all().delete()
+    return rows
+
+
+def in_folder(settings) -> dict[str, bytes]:
+    root = settings.MEDIA_ROOT
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def test_media_move_into_the_bucket_and_stay_where_they_were(client, ada, in_the_folder, s3, bucket, settings, film):
+    waiting = a_generation(ada)
+    before = in_folder(settings)
+    said, status = command("move_media", "--to-bucket")
+    assert (status, in_folder(settings)) == (0, before)
+    assert stored_in(s3, bucket) == before
+    assert "Copied: 12 files" in said and "Held: 1 " in said and "Nothing was removed" in said
+    waiting.refresh_from_db()
+    assert list(Generation.objects.held()) == [waiting]
+    assert waiting.release(ada), "until an admin has looked"
+    assert fetch(link_to(client, in_the_folder[2])).content == film + b"\x02"
+    s3.asked.clear()
+    assert "Copied: 0 files, 0 bytes. There already: 12." in command("move_media", "--to-bucket")[0]
+    assert {method for method, _ in s3.asked} == {"HEAD"}, "what was compared once is not read again"
+
+
+def test_a_move_that_breaks_off_goes_on_where_it_was(in_the_folder, s3, bucket, settings):
+    s3.dies_after = sum(map(len, in_folder(settings).values())) // 2
+    with pytest.raises(CommandError, match="Run this again"):
+        call_command("move_media", "--to-bucket", stdout=io.StringIO())
+    s3.start()
+    done = len(stored_in(s3, bucket))
+    assert 0 < done < 12
+    said, status = command("move_media", "--to-bucket")
+    assert (status, stored_in(s3, bucket)) == (0, in_folder(settings))
+    assert int(re.search(r"There already: (\d+)", said)[1]) >= done - 1
+
+
+def test_media_come_back_into_the_folder(in_the_folder, s3, bucket, settings):
+    before = in_folder(settings)
+    command("move_media", "--to-bucket")
+    for name in before:
+        (settings.MEDIA_ROOT / name).unlink()
+    said, status = command("move_media", "--to-folder")
+    assert (status, in_folder(settings)) == (0, before)
+    assert "Copied: 12 files" in said
+    assert stored_in(s3, bucket) == before
+
+
+def test_a_move_says_what_is_wrong_and_takes_the_rest(in_the_folder, s3, bucket, settings):
+    changed, missing, different, good = in_the_folder
+    (settings.MEDIA_ROOT / changed.video_file.name).write_bytes(b"harm")
+    (settings.MEDIA_ROOT / missing.video_file.name).unlink()
+    default_storage.save(different.video_file.name, ContentFile(b"somebody else's"))
+    said, status = command("move_media", "--to-bucket")
+    assert status == 1
+    assert f"changed: {changed.video_file.name}" in said
+    assert f"missing: {missing.video_file.name}" in said
+    assert f"different: {different.video_file.name}" in said
+    kept = stored_in(s3, bucket)
+    assert kept[different.video_file.name] == b"somebody else's" and good.video_file.name in kept
+    assert changed.video_file.name not in kept
+
+
+def test_nothing_moves_while_lumaweb_runs_unless_it_is_ahead(in_the_folder, s3, bucket):
+    a_generation()
+    Heartbeat.stamp("lumaweb")
+    with pytest.raises(CommandError, match="Stop it first"):
+        call_command("move_media", "--to-bucket", stdout=io.StringIO())
+    assert stored_in(s3, bucket) == {}
+    said, status = command("move_media", "--to-bucket", "--ahead")
+    assert status == 0 and "Copied: 12 files" in said and "run this again" in said
+    assert not Generation.objects.held().exists()
+
+
+def test_without_a_bucket_nothing_moves(settings):
+    settings.BUCKET = None
+    with pytest.raises(CommandError, match="LUMAWEB_S3_BUCKET"):
+        call_command("move_media", "--to-bucket", stdout=io.StringIO())

@@ -1,0 +1,71 @@
+"""Decoding of videos: what is refused before a picture is decoded, and what is read. In this process."""
+
+import io
+import json
+
+import pytest
+
+from videos.media.decoding import demuxing, video
+from videos.media.decoding.errors import NotAVideo
+
+from ...support import bombs
+from ...support.sample_videos import a_film
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("films")
+    return {
+        codec: a_film(folder / "film.mp4", codec=codec, seconds=1) for codec in ("h264", "hevc", "mpeg4", "mpeg2video")
+    }
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg4"])
+def test_the_facts_and_stills_of_a_video_are_read(films, codec):
+    facts, stills = video.read(io.BytesIO(films[codec]), stills=True)
+    assert facts == {"duration": 1.0, "frame_rate": 24.0, "width": 64, "height": 48}
+    assert [still[:2] for still in stills] == [b"RI", b"\xff\xd8"]
+    assert video.read(io.BytesIO(films[codec]), stills=False) == (facts, [])
+    assert json.dumps(facts)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda films: films["mpeg2video"], "in a format that is not known"),
+        (lambda films: bombs.grey_video(4112, 4096), "4112×4096 pixels"),
+        (lambda films: bombs.grey_video(4112, 4096, claims=(64, 48)), "more than can be read"),
+    ],
+    ids=["codec", "size", "size in the packets"],
+)
+def test_what_is_not_decoded_is_named(films, make, words):
+    data = make(films)
+    for decode in (video.check, lambda file: video.read(file, stills=True), lambda file: video.cut(file, "last")):
+        with pytest.raises(NotAVideo, match=words):
+            decode(io.BytesIO(data))
+
+
+def test_a_picture_that_grows_within_a_video_is_not_decoded():
+    """The header and the first picture are small; the bound is the decoder's own, too."""
+    small, large = bombs.grey_video(64, 48, frames=2), bombs.grey_video(4112, 4096, frames=2)
+    assert video.cut(io.BytesIO(small), "last")[0] == {"width": 64, "height": 48}
+    growing = bombs.grey_video(64, 48, frames=2, then=(4112, 4096))
+    assert len(growing) > len(large) / 4
+    assert video.probe(io.BytesIO(growing))[0]["width"] == 64
+    with pytest.raises(NotAVideo):
+        video.cut(io.BytesIO(growing), "last")
+
+
+def test_the_largest_picture_of_all_is_decoded():
+    facts, [jpeg] = video.cut(io.BytesIO(bombs.grey_video(4096, 4096, frames=2)), "last")
+    assert facts["width"] * facts["height"] == demuxing.MAX_PIXELS
+    assert jpeg[:2] == b"\xff\xd8"
+
+
+def test_memory_that_is_short_is_no_damage(monkeypatch, films):
+    def short(*args, **kwargs):
+        raise MemoryError
+
+    monkeypatch.setattr(video, "_shown_at", short)
+    with pytest.raises(MemoryError):
+        video.cut(io.BytesIO(films["h264"]), "first")

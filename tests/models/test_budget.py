@@ -1,0 +1,474 @@
+"""What videos cost: set aside with the submission, settled with the video, given back when none comes of it."""
+
+import contextlib
+import threading
+import uuid
+from datetime import date, timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videos.forms import TermsForm
+from videos.jobs import submit, sweep
+from videos.models import ApiToken, Balance, Change, Generation, Member, OverBudget, Submission, Terms
+from videos.models.budget import month_of, shown
+from videos.provider import Sent
+
+from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error, failure, running
+from ..support.hypothesis_profiles import example_count
+from ..support.ledger import sums_are_those_of_the_rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PAGE = {"form": "1", "mode": "text"}
+
+
+def terms(**limits) -> Terms:
+    return Terms.objects.update_or_create(pk=1, defaults=limits)[0]
+
+
+def balance(member=None) -> tuple[int, int]:
+    row = Balance.objects.get(member=member, month=month_of())
+    return row.reserved, row.spent
+
+
+def claimed(**settings) -> Generation:
+    if not ApiToken.objects.exists():
+        a_token()
+    generation = a_generation(**settings)
+    assert generation.claim()
+    generation.refresh_from_db()
+    return generation
+
+
+# ── What happens to an amount ─────────────────────────────────────────────────────────────────────────────────
+
+REFUSED = an_error("forbidden", Sent.REFUSED, status=403)
+LOST = an_error("no_answer", Sent.MAYBE)
+ENDS = {
+    "waiting": (lambda row, ada: None, (1000, 0)),
+    "canceled": (lambda row, ada: row.cancel(ada), (0, 0)),
+    "sent": (lambda row, ada: row.claim(), (1000, 0)),
+    "refused": (lambda row, ada: (row.claim(), row.refuse(REFUSED)), (0, 0)),
+    "running": (lambda row, ada: (row.claim(), row.record(running(), "answer")), (1000, 0)),
+    "completed": (lambda row, ada: (row.claim(), row.record(a_result(), "answer")), (0, 1000)),
+    "told twice": (
+        lambda row, ada: (row.claim(), row.record(a_result(), "answer"), row.record(a_result(), "callback")),
+        (0, 1000),
+    ),
+    "failed": (lambda row, ada: (row.claim(), row.record(failure(), "callback")), (0, 0)),
+    "unconfirmed": (lambda row, ada: (row.claim(), row.refuse(LOST)), (1000, 0)),
+    "dismissed": (lambda row, ada: (row.claim(), row.refuse(LOST), row.dismiss(ada)), (0, 0)),
+    "late after all": (
+        lambda row, ada: (row.claim(), row.refuse(LOST), row.dismiss(ada), row.record(a_result(), "callback")),
+        (0, 1000),
+    ),
+    "trashed while it waits": (lambda row, ada: row.trash(ada), (0, 0)),
+    "made, then deleted": (
+        lambda row, ada: (row.claim(), row.record(a_result(), "answer"), row.trash(ada), row.purge(ada)),
+        (0, 1000),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_amount_stands_where_its_video_stands(end):
+    happen, expected = ENDS[end]
+    a_token()
+    row = a_generation()
+    happen(row, row.member)
+    assert balance() == balance(row.member) == expected
+    sums_are_those_of_the_rows()
+
+
+def test_the_price_of_the_day_it_was_asked_for_counts():
+    terms(per_generate=1500, per_extend=250)
+    row = a_generation()
+    extension = a_generation(action="extend", source_video_id="video-1")
+    terms(per_generate=9000)
+    assert balance() == (1750, 0)
+    row.cancel(row.member)
+    extension.cancel(row.member)
+    assert balance() == (0, 0)
+
+
+def test_it_is_settled_in_the_month_it_was_asked_for():
+    a_token()
+    row = a_generation()
+    last_month = date(2026, 1, 1)
+    Generation.objects.update(month=last_month)
+    Balance.objects.update(month=last_month)
+    row.claim()
+    row.record(a_result(), "answer")
+    assert {(one.month, one.spent) for one in Balance.objects.all()} == {(last_month, 1000)}
+
+
+def test_a_video_that_comes_late_is_charged_even_over_the_limit():
+    a_token()
+    row = a_generation()
+    row.claim()
+    row.refuse(LOST)
+    row.dismiss(row.member)
+    terms(team_limit=0, member_limit=0)
+    row.record(a_result(), "callback")
+    assert balance() == balance(row.member) == (0, 1000)
+
+
+def test_adopted_work_is_charged_whatever_the_limit():
+    terms(team_limit=0)
+    token = a_token()
+    Submission.objects.open(
+        an_admin(), uuid.uuid4(), 1, because="adopted", whatever_the_limit=True, state="unconfirmed", token=token
+    )
+    assert balance() == (1000, 0)
+    sums_are_those_of_the_rows()
+
+
+# ── Limits ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+# The team's limit, everybody's, an exception (False: none), and how many of ten single videos are admitted.
+LIMITS = {
+    "no limit": (None, None, False, 10),
+    "the team's": (4000, None, False, 4),
+    "everybody's": (None, 3000, False, 3),
+    "the narrower one, the team's": (2000, 3000, False, 2),
+    "the narrower one, the member's": (5000, 1000, False, 1),
+    "an exception that is wider": (None, 1000, 6000, 6),
+    "an exception that is narrower": (None, 8000, 2000, 2),
+    "an exception without a limit": (None, 1000, None, 10),
+    "an exception does not widen the team's": (3000, 1000, None, 3),
+    "nothing": (0, None, False, 0),
+    "a piece of one left": (1500, None, False, 1),
+}
+
+
+@pytest.mark.parametrize("limits", LIMITS)
+def test_the_narrower_limit_counts(limits):
+    team, everybody, own, admitted = LIMITS[limits]
+    terms(team_limit=team, member_limit=everybody)
+    ada = a_member(own_limit=own is not False, monthly_limit=own or (0 if own == 0 and own is not False else None))
+    made = 0
+    for _ in range(10):
+        try:
+            a_generation(ada)
+            made += 1
+        except OverBudget:
+            pass
+    assert made == admitted == Generation.objects.count()
+    sums_are_those_of_the_rows()
+
+
+def test_all_takes_or_none():
+    terms(member_limit=3000)
+    with pytest.raises(OverBudget):
+        a_generation(takes=4)
+    assert not Generation.objects.exists() and not Submission.objects.exists()
+    sums_are_those_of_the_rows()
+    a_generation(takes=3)
+    assert balance() == (3000, 0)
+
+
+def test_one_member_s_limit_leaves_the_others_alone():
+    terms(member_limit=1000)
+    ada, ben = a_member("ada"), a_member("ben")
+    a_generation(ada)
+    a_generation(ben)
+    with pytest.raises(OverBudget, match="your"):
+        a_generation(ada)
+
+
+def test_what_is_given_back_can_be_used_again():
+    terms(member_limit=1000)
+    row = a_generation()
+    row.cancel(row.member)
+    a_generation(row.member)
+
+
+def test_the_message_says_what_is_left_and_who_can_raise_it():
+    an_admin("grace")
+    terms(member_limit=20_000, per_generate=7000)
+    ada = a_member()
+    a_generation(ada, takes=2)
+    with pytest.raises(OverBudget) as refused:
+        a_generation(ada)
+    assert "This takes 7 credits, and 6 of your 20 credits are left" in str(refused.value)
+    assert "grace can raise the limit" in str(refused.value)
+
+
+def admitted(members: list[Member]) -> int:
+    """How many of them get a video, all asking at the same moment, each in a thread and connection of its own."""
+    together = threading.Barrier(len(members))
+    outcomes, errors = [], []
+
+    def submit(member: Member) -> None:
+        try:
+            together.wait()
+            Submission.objects.open(member, uuid.uuid4(), 1, prompt="A heron")
+            outcomes.append(True)
+        except OverBudget:
+            outcomes.append(False)
+        except Exception as error:
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=submit, args=[member]) for member in members]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert len(outcomes) == len(members)
+    assert outcomes.count(True) == Generation.objects.count()
+    return outcomes.count(True)
+
+
+def test_forty_members_at_once_against_ten_left_of_the_team_s_admit_ten():
+    terms(team_limit=10_000)
+    assert admitted([a_member(f"member-{number}") for number in range(40)]) == 10
+    assert balance() == (10_000, 0)
+    sums_are_those_of_the_rows()
+
+
+def test_forty_tabs_of_one_member_against_ten_left_admit_ten():
+    terms(member_limit=10_000)
+    assert admitted([a_member()] * 40) == 10
+    sums_are_those_of_the_rows()
+
+
+def test_forty_at_once_without_a_limit_are_all_counted():
+    assert admitted([a_member(f"member-{number}") for number in range(5)] * 8) == 40
+    sums_are_those_of_the_rows()
+
+
+# ── The token's day ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_token_s_day_ends_with_its_limit_and_the_next_token_goes_on():
+    small, large = a_token(daily_limit=2000, priority=1), a_token("other", priority=2)
+    rows = [a_generation() for _ in range(3)]
+    claims = [row.claim() for row in rows]
+    assert [claim.token for claim in claims] == [small, small, large]
+    sums_are_those_of_the_rows()
+
+
+def test_what_a_rest_of_the_day_is_too_small_for_keeps_nothing_behind_it_from_being_sent():
+    a_token(daily_limit=1000)
+    Terms.current().save()
+    Terms.objects.update(per_generate=2000, per_extend=1000)
+    costly = [a_generation() for _ in range(51)]
+    cheap = a_generation(action="extend", source_video_id="v-1")
+    line, claim = submit._next_claim([])
+    assert (line, claim.generation) == ([], cheap)
+    assert submit.more_to_send() is False, "a drain that could send nothing would be woken again and again"
+    assert {row.state for row in Generation.objects.filter(pk__in=[row.pk for row in costly])} == {"queued"}
+
+
+def test_a_spent_day_keeps_the_rows_waiting_and_says_why():
+    a_token(daily_limit=1000)
+    first, second = a_generation(), a_generation()
+    assert first.claim()
+    assert not second.claim()
+    second.refresh_from_db()
+    assert second.state == "queued"
+    assert ApiToken.objects.pool().wait.key == "day"
+    tomorrow = timezone.now() + timedelta(days=1)
+    assert second.claim(tomorrow)
+
+
+def test_what_was_not_sent_does_not_count_for_the_day():
+    token = a_token(daily_limit=1000)
+    row = a_generation()
+    row.claim()
+    row.refuse(an_error("not_sent", Sent.NEVER))
+    token.refresh_from_db()
+    assert token.day_used == 0
+    assert row.claim(timezone.now() + timedelta(minutes=10)), "after the token's rest"
+
+
+def test_yesterday_s_failure_gives_nothing_back_to_today():
+    token = a_token(daily_limit=1000)
+    old = claimed()
+    old.record(running(), "answer")
+    Generation.objects.filter(pk=old.pk).update(claimed_on=timezone.localdate() - timedelta(days=1))
+    ApiToken.objects.update(day=timezone.localdate() - timedelta(days=1))
+    old.refresh_from_db()
+    new = a_generation()
+    assert new.claim()
+    old.record(failure(), "sweep")
+    token.refresh_from_db()
+    assert (token.day, token.day_used) == (timezone.localdate(), 1000)
+    sums_are_those_of_the_rows()
+
+
+def test_a_limit_smaller_than_any_video_is_said():
+    a_token(daily_limit=500)
+    a_generation()
+    assert ApiToken.objects.pool().wait.key == "day"
+    assert not ApiToken.objects.with_room(amount=1000).exists()
+
+
+# ── Over HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_form_says_what_it_takes_and_what_is_left(client):
+    ada = a_member()
+    client.force_login(ada)
+    assert "1 credit<" in client.get("/").content.decode()
+    terms(member_limit=5000, per_generate=1500, currency="USD")
+    text = client.get("/").content.decode()
+    assert "1.5 USD of 5 left" in text
+    assert 'data-left="5000"' in text
+
+
+def test_at_the_limit_nothing_is_made_and_nothing_typed_is_lost(client):
+    an_admin("grace")
+    terms(member_limit=1000)
+    ada = a_member()
+    client.force_login(ada)
+    several = PAGE | {"several": "1", "prompt": "A heron\nA fox"}
+    answer = client.post("/generations/", several, headers={"HX-Request": "true"})
+    text = answer.content.decode()
+    assert answer.status_code == 422
+    assert "This takes 2 credits, and 1 of your 1 credit is left" in text and "grace can raise" in text
+    assert "A heron\nA fox" in text
+    assert not Generation.objects.exists() and not Submission.objects.exists()
+    sums_are_those_of_the_rows()
+
+
+@pytest.mark.parametrize(
+    ("end", "words"), [("waiting", "1 credit, set aside"), ("canceled", "given back"), ("completed", "1 credit, spent")]
+)
+def test_a_video_s_page_says_what_it_counts_for(client, end, words):
+    a_token()
+    row = a_generation()
+    ENDS[end][0](row, row.member)
+    client.force_login(row.member)
+    assert words in client.get(f"/generations/{row.uuid}/").content.decode()
+
+
+def test_a_retry_at_the_limit_is_refused_in_words(client):
+    terms(member_limit=1000)
+    row = claimed()
+    row.record(failure(), "callback")
+    a_generation(row.member)
+    client.force_login(row.member)
+    answer = client.post(f"/generations/{row.uuid}/retries/", follow=True)
+    assert "can raise the limit" in answer.content.decode()
+    assert Generation.objects.count() == 2
+
+
+def test_retries_of_a_selection_end_at_the_limit_in_words(client):
+    terms(member_limit=2000)
+    ada = a_member()
+    rows = [a_generation(ada), a_generation(ada)]
+    for row in rows:
+        row.cancel(ada)
+    a_generation(ada)
+    client.force_login(ada)
+    answer = client.post("/selection/retries/", {"v": [str(row.uuid) for row in rows]}, follow=True).content.decode()
+    assert "Retried 1 video. The others were not retried:" in answer
+    assert "can raise the limit" in answer
+    assert [row.retries.count() for row in rows] == [1, 0]
+
+
+def test_a_form_sent_twice_is_set_aside_once(client):
+    client.force_login(a_member())
+    form = PAGE | {"prompt": "A heron", "submission_key": str(uuid.uuid4())}
+    client.post("/generations/", form)
+    client.post("/generations/", form)
+    assert balance() == (1000, 0)
+
+
+def test_only_an_admin_sets_prices_and_limits(client):
+    client.force_login(a_member())
+    assert client.get("/team/budget/").status_code == 403
+    assert client.post("/team/budget/", {"per_generate": "0"}).status_code == 403
+    assert not Terms.objects.exists()
+
+
+def test_an_admin_sets_prices_and_limits_and_it_is_written_down(client):
+    root = an_admin()
+    client.force_login(root)
+    sent = {"per_generate": "1.5", "per_extend": "1", "currency": "credits", "team_limit": "", "member_limit": "20"}
+    assert client.post("/team/budget/", sent).status_code == 302
+    now = Terms.current()
+    assert (now.per_generate, now.per_extend, now.team_limit, now.member_limit) == (1500, 1000, None, 20_000)
+    assert {change.text for change in Change.objects.filter(by=root)} == {
+        "Budget: a new video is now 1.5.",
+        "Budget: each member is now 20.",
+    }
+    client.post("/team/budget/", sent)
+    assert Change.objects.count() == 2, "nothing was changed the second time"
+
+
+WRONG = {
+    "empty": {"per_generate": ""},
+    "negative": {"team_limit": "-1"},
+    "no number": {"member_limit": "many"},
+    "no end": {"per_extend": "1e400"},
+    "not a number": {"per_generate": "NaN"},
+    "too fine": {"per_generate": "0.0001"},
+    "no word": {"currency": "  "},
+    "unprintable": {"currency": "a\x00b"},
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_wrong_amount_gets_a_sentence_and_changes_nothing(client, wrong):
+    client.force_login(an_admin())
+    sent = {"per_generate": "2", "per_extend": "1", "currency": "credits", "team_limit": "7", "member_limit": "20"}
+    answer = client.post("/team/budget/", sent | WRONG[wrong])
+    assert answer.status_code == 422
+    assert 'aria-invalid="true"' in answer.content.decode()
+    assert not Terms.objects.exists() and not Change.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"), [("1", 1000), ("0.5", 500), ("0.001", 1), ("1000000", 1_000_000_000), ("0", 0)]
+)
+def test_amounts_go_in_and_come_out_the_same(typed, stored):
+    form = TermsForm({"per_generate": typed, "per_extend": "1", "currency": "credits"})
+    assert form.is_valid(), form.errors
+    assert form.cleaned_data["per_generate"] == stored
+    assert shown(stored).replace(",", "") == typed
+
+
+# ── The sums and the rows ─────────────────────────────────────────────────────────────────────────────────────
+
+ACTS = {
+    "claim": lambda row, ada, task: row.claim(),
+    "run": lambda row, ada, task: row.record(running(task), "answer"),
+    "complete": lambda row, ada, task: row.record(a_result(task), "callback"),
+    "fail": lambda row, ada, task: row.record(failure(task), "sweep"),
+    "lose": lambda row, ada, task: row.refuse(LOST),
+    "cancel": lambda row, ada, task: row.cancel(ada),
+    "dismiss": lambda row, ada, task: row.dismiss(ada),
+    "retry": lambda row, ada, task: row.retry(ada),
+    "trash": lambda row, ada, task: row.trash(ada),
+    "purge": lambda row, ada, task: row.purge(ada),
+    "adopt": lambda row, ada, task: row.adopted(ada, ApiToken.objects.order_by("-pk").first()),
+    "sweep": lambda row, ada, task: sweep.sweep(),
+}
+STEPS = st.sampled_from(["ask", "ask", "claim", *ACTS])
+
+
+@pytest.mark.django_db
+@settings(max_examples=example_count(80), deadline=None, database=None, derandomize=True)
+@given(steps=st.lists(st.tuples(STEPS, st.integers(0, 9), st.sampled_from([0, 333, 1000, 2500])), max_size=40))
+def test_the_sums_are_always_those_of_the_rows(steps):
+    members = [Member.objects.get_or_create(username=name)[0] for name in ("ada", "ben")]
+    if not ApiToken.objects.exists():
+        a_token(daily_limit=6000), a_token("sandbox-2")
+    for number, (step, which, price) in enumerate(steps):
+        terms(per_generate=price, member_limit=9000)
+        rows = list(Generation.objects.all())
+        with contextlib.suppress(OverBudget):
+            if step == "ask" or not rows:
+                a_generation(members[which % 2], takes=1 + which % 4)
+            else:
+                row = rows[which % len(rows)]
+                ACTS[step](row, members[0], row.task_id or f"task-{row.pk}-{number}")
+        sums_are_those_of_the_rows()

@@ -1,0 +1,129 @@
+"""The tree a clip belongs to, and the story of one."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from videos.models import Event, Generation
+from videos.models.lineage import ABOVE, SHOWN, Lineage
+from videos.views.timeline import in_words, summary_of, timeline_of
+
+from ..support.factories import a_generation, a_member
+
+pytestmark = pytest.mark.django_db
+
+LINES = {"": "   ", "past": "│  ", "fork": "├─ ", "end": "└─ "}
+
+
+def grown(shape: dict[str, str]) -> dict[str, Generation]:
+    """Clips by name, each with its parent's name ("" for none)."""
+    clips = {}
+    for name, parent in shape.items():
+        clips[name] = a_generation(prompt=name, parent=clips.get(parent), action="extend" if parent else "generate")
+    return clips
+
+
+def drawn(lineage: Lineage) -> str:
+    return "\n".join(
+        "".join(LINES[line] for line in branch.lines) + "  ".join(clip.prompt for clip in branch.clips)
+        for branch in lineage.branches
+    )
+
+
+def test_each_branch_has_its_line_and_no_lines_cross():
+    clips = grown({"a": "", "b": "a", "c": "b", "d": "c", "e": "b", "f": "b", "g": "a", "h": "g", "i": "e", "j": "e"})
+    assert drawn(Lineage.of(clips["c"])) == (
+        "a  b  c  d\n"
+        "│  ├─ e  i\n"
+        "│  │  └─ j\n"
+        "│  └─ f\n"
+        "└─ g  h"
+    )  # fmt: skip
+
+
+def test_the_line_of_the_clip_itself_comes_first():
+    clips = grown({"a": "", "b": "a", "c": "a", "d": "c"})
+    assert drawn(Lineage.of(clips["d"])) == "a  c  d\n└─ b"
+    assert [row.prompt for row in Lineage.of(clips["d"]).path] == ["a", "c", "d"]
+
+
+def test_a_clip_without_relatives_is_alone():
+    clips = grown({"a": "", "b": "a"})
+    assert not Lineage.of(clips["a"]).is_alone
+    assert Lineage.of(a_generation()).is_alone
+
+
+def test_what_was_thrown_away_is_told_only_where_others_go_on_from_it():
+    clips = grown({"a": "", "b": "a", "c": "b", "d": "a"})
+    Generation.objects.filter(prompt__in=["b", "d"]).update(trashed_at=timezone.now())
+    assert drawn(Lineage.of(clips["a"])) == "a  b  c"
+    Generation.objects.filter(prompt="c").update(trashed_at=timezone.now())
+    assert drawn(Lineage.of(clips["a"])) == "a"
+
+
+def test_a_long_line_and_many_branches_cost_three_queries(django_assert_max_num_queries):
+    clips = grown({str(n): str(n - 1) if n else "" for n in range(ABOVE + 10)})
+    deepest = clips[str(ABOVE + 9)]
+    parent = clips[str(ABOVE + 8)]
+    for _ in range(30):
+        a_generation(prompt="branch", parent=parent)
+    deepest.refresh_from_db()
+    with django_assert_max_num_queries(3):
+        lineage = Lineage.of(deepest)
+    assert len(lineage.path) == ABOVE + 1
+    assert len(lineage.branches) == 31
+
+
+def test_a_large_tree_is_told_in_part_but_with_what_goes_on_from_this_one(django_assert_max_num_queries):
+    root = a_generation()
+    for _ in range(SHOWN + 20):
+        a_generation(prompt="branch", parent=root)
+    last = Generation.objects.order_by("-pk").first()
+    a_generation(prompt="the child", parent=last)
+    with django_assert_max_num_queries(4):
+        lineage = Lineage.of(last)
+    assert lineage.is_cut
+    assert [row.pk for row in lineage.path] == [root.pk, last.pk]
+    assert "the child" in drawn(lineage)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.4, "0 s"), (12, "12 s"), (60, "1 min"), (192, "3 min 12 s"), (7500, "2 h 5 min"), (400_000, "4 days")],
+)
+def test_a_span_is_as_exact_as_anybody_wants_it(seconds, words):
+    assert in_words(timedelta(seconds=seconds)) == words
+
+
+def test_the_story_says_how_long_each_step_took_and_which_way_the_result_came():
+    generation = a_generation()
+    now = timezone.now()
+    for kind, after in (("claimed", 3), ("accepted", 4), ("completed", 80), ("saved", 82)):
+        event = generation.events.create(kind=kind)
+        Event.objects.filter(pk=event.pk).update(at=now + timedelta(seconds=after))
+    generation.events.filter(kind="submitted").update(at=now)
+    for field, after in (("created_at", 0), ("submitted_at", 3), ("accepted_at", 4), ("finished_at", 80)):
+        setattr(generation, field, now + timedelta(seconds=after))
+    generation.state, generation.archive, generation.via = "completed", "saved", "callback"
+    events = timeline_of(generation)
+    took = [getattr(event, "took", None) for event in events]
+    assert took == [None, "3 s later", "1 s later", "1 min 16 s later", "2 s later"]
+    assert summary_of(generation, events) == (
+        "Waited 3 s, at the provider 1 min 16 s, saved here after 2 s. The news came by callback."
+    )
+
+
+def test_the_page_tells_the_way_back_by_its_dialog(client):
+    member = a_member("eve")
+    client.force_login(member)
+    generation = a_generation(member)
+    address = f"{generation.get_absolute_url()}cancellation/"
+    headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{generation.get_absolute_url()}?q=fox"}
+    answer = client.post(address, {"from": "dialog"}, headers=headers)
+    text = answer.content.decode()
+    assert f'id="film-{generation.uuid}"' in text
+    assert f'id="generation-{generation.uuid}"' in text
+    again = client.post(f"{generation.get_absolute_url()}trash/", {"from": "dialog"}, headers=headers)
+    assert "HX-Redirect" not in again.headers
+    assert "Undo" in again.content.decode()

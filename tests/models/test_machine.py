@@ -1,0 +1,114 @@
+"""Several machines on one database and one queue."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import OperationalError
+from django.utils import timezone
+from django_q.brokers import get_broker
+
+from lumaweb.ops.management.commands import serve
+from lumaweb.ops.management.commands.serve import SEVERAL, HeartbeatProbe
+from videos import tasks
+from videos.jobs import queue, sweep
+from videos.models import Heartbeat
+
+from ..support.database_outages import locked
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def on(settings, tmp_path):
+    """Be on the machine of this name from here on."""
+
+    def on(name: str) -> None:
+        settings.DATA_DIR = tmp_path / name
+
+    return on
+
+
+def test_each_machine_has_a_heartbeat_of_its_own(on):
+    on("one")
+    tasks.beat("lumaweb")
+    on("two")
+    assert not Heartbeat.objects.here("lumaweb").exists()
+    tasks.beat("lumaweb")
+    tasks.beat("lumaweb")
+    tasks.beat("media")
+    assert Heartbeat.objects.of("lumaweb").count() == 2
+    assert Heartbeat.objects.of("media").get() == Heartbeat.objects.here("media").get()
+
+
+def test_the_newest_stamp_of_a_cluster_comes_first(on):
+    on("one")
+    tasks.beat("media")
+    Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=2))
+    on("two")
+    tasks.beat("media")
+    assert Heartbeat.objects.of("media").first() == Heartbeat.objects.here("media").get()
+
+
+def asked() -> int:
+    """How many requests for a heartbeat wait in the queue."""
+    return get_broker("lumaweb").queue_size()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_machine_whose_requests_the_others_take_asks_for_more(on):
+    on("other")
+    tasks.beat("lumaweb")
+    on("ours")
+    probe = HeartbeatProbe()
+    before = asked()
+    assert probe("lumaweb") is None
+    assert asked() - before == 1 + SEVERAL
+    probe("lumaweb")
+    assert asked() - before == 1 + 2 * SEVERAL
+    tasks.beat("lumaweb")
+    assert probe("lumaweb")
+    assert asked() - before == 1 + 2 * SEVERAL
+
+
+@pytest.mark.django_db(transaction=True)
+def test_where_nobody_stamps_the_queue_is_not_filled_with_requests(on):
+    on("ours")
+    probe = HeartbeatProbe()
+    before = asked()
+    for _ in range(5):
+        probe("lumaweb")
+    assert asked() - before == 1
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db(transaction=True)
+def test_a_cluster_that_waits_for_a_locked_database_is_not_taken_for_a_stuck_one(on, monkeypatch):
+    monkeypatch.setattr(serve, "LATE", timedelta(0))
+    monkeypatch.setattr(serve, "PROBE_WAIT", 0.2)
+    on("ours")
+    tasks.beat("lumaweb")
+    probe = HeartbeatProbe()
+    stamp = probe("lumaweb")
+    with locked(), pytest.raises(OperationalError):  # which excuses it: the supervisor judges nobody by that
+        probe("lumaweb")
+    assert probe("lumaweb") == stamp
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broker_that_is_away_is_logged_and_keeps_nobody(monkeypatch, caplog):
+    def away(*_, **__):
+        raise ConnectionError("nobody listens")
+
+    monkeypatch.setattr(queue, "async_task", away)
+    queue.submit_later()
+    assert "nobody listens" in caplog.text
+
+
+def test_machines_that_are_gone_are_forgotten(on):
+    on("one")
+    tasks.beat("lumaweb")
+    Heartbeat.objects.update(at=timezone.now() - timedelta(days=2))
+    on("two")
+    tasks.beat("lumaweb")
+    sweep.sweep()
+    assert Heartbeat.objects.get() == Heartbeat.objects.here("lumaweb").get()

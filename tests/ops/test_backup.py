@@ -1,0 +1,581 @@
+"""Backup and restore, with real data directories and the commands an admin runs."""
+
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tarfile
+import time
+from contextlib import closing
+
+import pytest
+
+from lumaweb.ops import backup
+
+from ..support import servers
+from ..support.factories import a_generation
+from ..support.installation import ROOT, Installation
+
+PEOPLE = """
+import hashlib, tempfile, uuid
+from pathlib import Path
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django_q.models import OrmQ
+from django_q.tasks import async_task
+from videos import provider
+from videos.models import (
+    ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share, Submission
+)
+
+from tests.support.sample_videos import a_film, with_mark
+
+FILM = a_film(Path(tempfile.mkdtemp(), "film.mp4"), seconds=1)
+
+def ask(prompt):
+    return Submission.objects.open(Member.objects.first(), uuid.uuid4(), 1, prompt=prompt)[0].generations.get()
+
+def film(prompt):
+    generation = ask(prompt)
+    assert generation.claim()
+    result = provider.Result(str(uuid.uuid4()), provider.Status.COMPLETED, video_url="https://example.com/v.mp4")
+    generation.record(result, "callback")
+    base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}"
+    data = with_mark(FILM, generation.uuid.bytes * 5000)
+    names = {kind: default_storage.save(base + end, ContentFile(data))
+             for kind, end in (("video_file", ".mp4"), ("thumbnail_file", ".jpg"), ("poster_file", ".webp"))}
+    generation.saved(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), duration=1.0, **names)
+    return generation
+"""
+FURNISH = (
+    PEOPLE
+    + """
+member = Member.objects.create_superuser("ada", password="correct-horse-9")
+token = ApiToken(name="Real one", base_url="http://127.0.0.1:9")
+token.secret = "sandbox-secret-token"
+token.save()
+for number in range(3):
+    film(f"film {number}")
+sending = ask("sending")
+assert sending.claim()
+running = ask("running")
+assert running.claim()
+running.record(provider.Result("task-running"), "answer")
+ask("waiting 1")
+ask("waiting 2")
+name = default_storage.save("frames/start.jpg", ContentFile(b"frame"))
+Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=5, member=member)
+async_task("videos.tasks.drain")
+Heartbeat.stamp("lumaweb")
+Lease.objects.take("ticker", "gone", 999)
+Invitation.objects.invite(member)
+share = Share.objects.make(Generation.objects.get(prompt="film 1"), member, days=7, chain=False, with_prompt=False)
+assert share
+from django.contrib.sessions.backends.db import SessionStore
+SessionStore().create()
+"""
+)
+WRITE_ON = (
+    PEOPLE
+    + """
+import sys, time
+from pathlib import Path
+print("writing", flush=True)
+number = 0
+while not Path(stop).exists():
+    film(f"meanwhile {number}")
+    number += 1
+print(number)
+"""
+)
+LOOK = """
+import json
+from django.core.files.storage import default_storage
+from django_q.models import OrmQ
+from django.contrib.sessions.models import Session
+from videos.models import ApiToken, Event, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share
+token = ApiToken.objects.get()
+ours = Generation.objects.exclude(prompt__startswith="meanwhile")
+print(json.dumps({
+    "states": {row.prompt: row.state for row in ours},
+    "held": sorted(ours.filter(pk__in=Generation.objects.held()).values_list("prompt", flat=True)),
+    "next": [row.prompt for row in Generation.objects.next_in_line(10)],
+    "saved": Generation.objects.filter(archive="saved").count(),
+    "events": sorted(Event.objects.filter(kind__in=["held", "unanswered"]).values_list("generation__prompt", "kind")),
+    "in_flight": token.in_flight,
+    "secret": token.secret,
+    "queue": OrmQ.objects.count(), "hearts": Heartbeat.objects.count(), "leases": Lease.objects.count(),
+    "frame": default_storage.open(Frame.objects.get().file.name).read().decode(),
+    "open_doors": [Session.objects.count(), Share.objects.live().count(), Invitation.objects.good().count()],
+    "signs_in": Member.objects.get().check_password("correct-horse-9"),
+}))
+"""
+
+
+def run(installation: Installation, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=ROOT, env=installation.env, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """An installation with members, videos, frames, and work in every state. Nothing of it runs."""
+    installation = Installation(tmp_path_factory.mktemp("home"))
+    installation.migrate()
+    installation.python(FURNISH)
+    return installation
+
+
+@pytest.fixture(scope="module")
+def archive(home, tmp_path_factory):
+    path = tmp_path_factory.mktemp("backups") / "plain.tar"
+    said = home.manage("backup", str(path))
+    assert "The keys are NOT in it" in said
+    return path
+
+
+def members_of(path) -> dict[str, bytes]:
+    with tarfile.open(path) as tar:
+        return {entry.name: tar.extractfile(entry).read() for entry in tar}
+
+
+def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
+    stop = tmp_path / "stop"
+    writer = subprocess.Popen(
+        [sys.executable, "manage.py", "shell", "--no-imports", "-v0", "-c", f"stop = {str(stop)!r}\n{WRITE_ON}"],
+        cwd=ROOT, env=home.env, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert writer.stdout.readline() == "writing\n"
+        said = home.manage("backup", str(tmp_path), "--with-keys")
+    finally:
+        stop.touch()
+        written = int(writer.communicate(timeout=60)[0])
+    assert writer.returncode == 0
+    assert "The keys ARE in it" in said
+    (path,) = tmp_path.glob("lumaweb-*.tar")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert sorted(tmp_path.iterdir()) == [path, stop], "nothing unfinished is left beside it"
+
+    new = Installation(tmp_path / "new")
+    said = new.manage("restore", str(path))
+    # The writer's own row of that moment may be among them.
+    assert re.search(r"now held: [23]\..* now unconfirmed: [12]\.", said)
+    found = json.loads(new.python(LOOK))
+    assert found["states"] == {
+        "film 0": "completed", "film 1": "completed", "film 2": "completed",
+        "sending": "unconfirmed", "running": "processing", "waiting 1": "queued", "waiting 2": "queued",
+    }  # fmt: skip
+    assert found["held"] == ["waiting 1", "waiting 2"]
+    assert found["next"] == [], "nothing is sent by itself"
+    assert ["sending", "unanswered"] in found["events"]
+    assert ["waiting 1", "held"] in found["events"]
+    # What the writer had claimed and not finished at the moment of the snapshot holds no slot either.
+    assert found["in_flight"] == 1
+    assert (found["queue"], found["hearts"], found["leases"]) == (0, 0, 0)
+    assert (found["secret"], found["frame"], found["signs_in"]) == ("sandbox-secret-token", "frame", True)
+    assert found["open_doors"] == [0, 0, 0]
+    assert "Everybody has to sign in again." in said and "1 share links, 1 invitations." in said
+    assert 3 < found["saved"] < 3 + written, "the writer wrote before and after the moment of the backup"
+    assert f"Videos good: {found['saved']}, changed: 0, incomplete: 0. Files missing: 0, orphans: 0." in new.manage(
+        "verify_media"
+    )
+    if not servers.there():
+        with closing(sqlite3.connect(new.folder / "lumaweb.sqlite3")) as database:
+            assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        assert {path.name for path in new.folder.glob("*.before-restore")} == {
+            "secret-key.before-restore", "encryption-keys.before-restore",
+        }  # fmt: skip
+        assert (new.folder / "encryption-keys").stat().st_mode & 0o777 == 0o600
+        # The proxy may be in the group.
+        assert (new.folder / "lumaweb.sqlite3").stat().st_mode & 0o777 == 0o600
+    assert not list(new.folder.glob(".lumaweb-*"))
+
+    again = run(new, "restore", str(path))
+    assert (again.returncode, "a restore never replaces any" in again.stderr) == (1, True)
+
+
+def test_the_database_alone_comes_back_to_the_media_that_stayed(home, tmp_path):
+    path = tmp_path / "database.tar"
+    said = home.manage("backup", "--without-media", "--with-keys", str(path))
+    assert "The videos are NOT in it" in said
+    assert not [name for name in members_of(path) if name.startswith("media/")]
+    new = Installation(tmp_path / "new")
+    shutil.copytree(home.folder / "media", new.folder / "media")
+    assert "No videos were in the archive" in new.manage("restore", str(path))
+    before, after = (json.loads(one.python(LOOK)) for one in (home, new))
+    assert [after[name] for name in ("saved", "frame", "secret")] == [
+        before[name] for name in ("saved", "frame", "secret")
+    ]
+    # What may have been sent since is held, as after any restore.
+    assert (after["held"], after["next"], after["queue"]) == (["waiting 1", "waiting 2"], [], 0)
+    assert "Files missing: 0" in new.manage("verify_media")
+
+
+@pytest.mark.embedded
+def test_the_manifest_tells_what_is_in_it(archive):
+    members = members_of(archive)
+    manifest = json.loads(members.pop("manifest.json"))
+    assert next(iter(members)) == "database.sqlite3"
+    assert not [name for name in members if name.startswith("keys/")]
+    assert manifest["members"] == {
+        name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in members.items()
+    }
+    assert (manifest["format"], manifest["database"], manifest["with_keys"]) == (1, "sqlite", False)
+    assert "videos.0001_initial" in manifest["migrations"]
+    assert manifest["counts"]["members"] == 1
+    assert manifest["counts"]["files"] == len(members) - 1
+    assert "media/frames/start.jpg" in members
+
+
+@pytest.mark.embedded
+def test_a_restore_without_keys_says_what_that_means(archive, tmp_path):
+    new = Installation(tmp_path / "new")
+    done = run(new, "restore", str(archive))
+    assert done.returncode == 0, done.stderr
+    assert "No keys were in the archive." in done.stdout
+    assert "do not open the API tokens Real one" in done.stderr
+
+
+def test_a_newer_program_s_dump_is_made_fit_for_an_older_server(tmp_path):
+    script = tmp_path / "database.sql"
+    script.write_bytes(b"--\n\nSET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET x = 1;\n")
+    backup._for_an_older_server(script)
+    assert script.read_text().splitlines()[2:] == [
+        "SET lock_timeout = 0;",
+        "--T transaction_timeout = 0;",
+        "SET x = 1;",
+    ]
+
+
+def test_a_backup_reports_files_that_are_gone_and_is_written_all_the_same(home, tmp_path):
+    names = home.python(f"{PEOPLE}\nprint(film('gone').video_file.name)\nprint(film('other').video_file.name)")
+    gone, changed = names.split()
+    paths = [home.folder / "media" / name for name in (gone, changed)]
+    kept = [path.read_bytes() for path in paths]
+    paths[0].unlink()
+    paths[1].write_bytes(b"something else")
+    done = run(home, "backup", str(tmp_path / "b.tar"))
+    for path, whole in zip(paths, kept, strict=True):  # the other tests' home too
+        path.write_bytes(whole)
+    # Written, but who runs it by night has to hear of it.
+    assert done.returncode == 1 and "Written: " in done.stdout
+    assert f"missing: {gone}" in done.stderr
+    assert f"changed since it was saved: {changed}" in done.stderr
+    new = Installation(tmp_path / "new")
+    new.manage("restore", str(tmp_path / "b.tar"))
+    said = run(new, "verify_media", "--repair")
+    assert said.returncode == 1
+    assert f"missing: {gone}" in said.stdout
+    assert "To be saved again: 2." in said.stdout
+
+
+def test_a_backup_never_replaces_a_file(home, archive):
+    done = run(home, "backup", str(archive))
+    assert (done.returncode, "exists already" in done.stderr) == (1, True)
+
+
+@pytest.mark.embedded
+def test_a_restore_into_a_running_or_a_used_installation_is_refused(archive, tmp_path):
+    new = Installation(tmp_path / "new")
+    new.migrate()
+    new.python("from videos.models import Heartbeat\nHeartbeat.stamp('lumaweb')")
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, "Stop it first" in done.stderr) == (1, True)
+    new.python(
+        "from videos.models import Heartbeat, Member\n"
+        "Heartbeat.objects.all().delete()\nMember.objects.create(username='x')"
+    )
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, "There are members or videos" in done.stderr) == (1, True)
+    assert new.python("from videos.models import Member\nprint(Member.objects.get())") == "x"
+
+
+def test_a_refused_restore_leaves_nothing_behind(archive, tmp_path):
+    damaged = tmp_path / "damaged.tar"
+    data = bytearray(archive.read_bytes())
+    at = data.index(b"frame", data.index(b"media/frames/start.jpg") + 400)
+    data[at] ^= 1
+    damaged.write_bytes(data)
+    new = Installation(tmp_path / "new")
+    done = run(new, "restore", str(damaged))
+    assert done.returncode == 1
+    assert "media/frames/start.jpg is not what the manifest says" in done.stderr
+    assert not [path for path in (new.folder / "media").rglob("*") if path.is_file()]
+    assert not list(new.folder.glob(".lumaweb-*"))
+    assert run(new, "restore", str(archive)).returncode == 0, "the good one still can be restored"
+
+
+@pytest.mark.embedded
+def test_where_there_is_no_database_yet_a_backup_says_so(tmp_path):
+    done = run(Installation(tmp_path / "new"), "backup", str(tmp_path / "b.tar"))
+    assert (done.returncode, "There is no database at" in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def files_in(folder) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def media_and_keys(installation) -> dict[str, bytes]:
+    return {
+        name: data
+        for name, data in files_in(installation.folder).items()
+        if name.startswith((".lumaweb", "media", "secret-key", "encryption-keys"))
+    }
+
+
+@pytest.mark.embedded
+def test_a_restore_that_fails_at_its_last_steps_takes_back_what_is_in_place(home, tmp_path):
+    archive = tmp_path / "keys.tar"
+    home.manage("backup", "--with-keys", str(archive))
+    new = Installation(tmp_path / "new")
+    new.manage("migrate", "-v0")  # makes its own keys
+    before = media_and_keys(new)
+    assert "secret-key" in before
+    # The media and the first key are in place when the second cannot be.
+    in_the_way = new.folder / "encryption-keys.before-restore" / "something"
+    in_the_way.mkdir(parents=True)
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, "run it again" in done.stderr) == (1, True), done.stderr
+    assert "Traceback" not in done.stderr
+    assert media_and_keys(new) == before
+    in_the_way.rmdir()
+    in_the_way.parent.rmdir()
+    new.manage("restore", str(archive))
+    assert json.loads(new.python(LOOK))["signs_in"]
+    assert (new.folder / "secret-key").read_bytes() == (home.folder / "secret-key").read_bytes()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("psql", "words"),
+    [("echo 'no space left' >&2; exit 3", "psql failed: no space left"),
+     ("{psql} \"$@\" && {psql} -c 'DROP TABLE videos_lease'", "make a new, empty one")],
+)  # fmt: skip
+def test_a_dump_that_cannot_be_loaded_takes_the_media_back(archive, tmp_path, psql, words):
+    new = Installation(tmp_path / "new")
+    broken = tmp_path / "bin" / "psql"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\n" + psql.format(psql=shutil.which("psql")))
+    broken.chmod(0o755)
+    path = new.env["PATH"]
+    new.env["PATH"] = f"{broken.parent}:{path}"
+    done = run(new, "restore", str(archive))
+    assert (done.returncode, words in done.stderr) == (1, True), done.stderr
+    assert not media_and_keys(new)
+    new.env["PATH"] = path
+    if "DROP" in psql:
+        new.env["DATABASE_URL"] = servers.a_database()
+    new.manage("restore", str(archive))
+
+
+def test_a_backup_that_is_stopped_takes_its_folder_away(home, tmp_path):
+    """By SIGTERM, as a service manager does; while it waits for a file that never comes."""
+    name = home.python(f"{PEOPLE}\nprint(film('slow').video_file.name)")
+    path = home.folder / "media" / name
+    whole = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    try:
+        begun = subprocess.Popen(
+            [sys.executable, "manage.py", "backup", str(tmp_path / "b.tar")],
+            cwd=ROOT, env=home.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        end = time.monotonic() + 30
+        while not any(file.stat().st_size > 10_000 for file in tmp_path.glob(".lumaweb-backup-*/archive.tar")):
+            assert time.monotonic() < end and begun.poll() is None
+            time.sleep(0.05)
+        begun.terminate()
+        begun.communicate(timeout=20)
+    finally:
+        path.unlink()
+        path.write_bytes(whole)  # the other tests' home too
+    assert begun.returncode == 128 + signal.SIGTERM
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.django_db
+def test_more_files_than_a_restore_could_name_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(backup, "FILES_AT_MOST", 3)
+    a_generation(video_file="videos/1.mp4")
+    backup._refuse_too_many_files()
+    a_generation(video_file="videos/2.mp4")
+    with pytest.raises(backup.BackupFailed, match=r"6 files.*--without-media"):
+        backup.write(tmp_path / "b.tar", with_keys=False)
+    assert not list(tmp_path.iterdir())
+
+
+# ── Archives nobody should trust ──────────────────────────────────────────────────────────────────────────────
+
+
+def unpack(archive, staged) -> None:
+    backup.unpack(archive, backup.read_manifest(archive), staged)
+
+
+def rebuilt(archive, tmp_path, change) -> str:
+    """A copy of the archive whose members `change` may put in another order, drop, add or alter."""
+    with tarfile.open(archive) as tar:
+        parts = [(entry, tar.extractfile(entry).read()) for entry in tar]
+    target = tmp_path / "rebuilt.tar"
+    with tarfile.open(target, "w") as tar:
+        for entry, data in change(parts):
+            entry.size = len(data) if entry.isreg() else 0
+            tar.addfile(entry, io.BytesIO(data))
+    return target
+
+
+def with_manifest(change):
+    def apply(parts):
+        for entry, data in parts:
+            if entry.name == "manifest.json":
+                manifest = json.loads(data)
+                change(manifest)
+                data = json.dumps(manifest).encode()
+            yield entry, data
+
+    return apply
+
+
+def a_member_named(name: str, kind: bytes = tarfile.REGTYPE, linkname: str = "", data: bytes = b"evil"):
+    """Add a member that the manifest promises too: the hash alone must not be what saves us."""
+
+    def apply(parts):
+        entry = tarfile.TarInfo(name)
+        entry.type, entry.linkname = kind, linkname
+        promise = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        yield entry, data
+        yield from with_manifest(lambda manifest: manifest["members"].update({name: promise}))(parts)
+
+    return apply
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../evil", "/etc/evil", "media/../../evil", "media/videos/../../../evil", "media/videos//evil",
+        "media/videos/.evil",
+        "media/other/evil", "media/videos/a\\b", "lumaweb.sqlite3",
+        "keys/../secret-key", "keys/other",
+        "media/videos/a\nb",
+    ],
+)  # fmt: skip
+def test_no_name_leads_anywhere_else(archive, tmp_path, name):
+    staged = tmp_path / "in" / "side"
+    staged.mkdir(parents=True)
+    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+        unpack(rebuilt(archive, tmp_path, a_member_named(name)), staged)
+    assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
+def test_no_link_and_no_device_is_taken(archive, tmp_path, kind):
+    strange = a_member_named("media/videos/aa/x.mp4", kind, "/etc/passwd", b"")
+    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+        unpack(rebuilt(archive, tmp_path, strange), tmp_path)
+
+
+@pytest.mark.parametrize(("holes", "words"), [("0,4", "no backup of ours has"), ("", "cannot be read as a backup")])
+def test_a_sparse_file_is_not_taken(archive, tmp_path, holes, words):
+    whole = rebuilt(archive, tmp_path, lambda parts: parts).read_bytes()
+    sparse = tarfile.TarInfo("media/videos/aa/x.mp4")
+    sparse.pax_headers = {"GNU.sparse.map": holes, "GNU.sparse.realsize": str(1 << 40), "GNU.sparse.name": sparse.name}
+    path = tmp_path / "sparse.tar"
+    path.write_bytes(sparse.tobuf(tarfile.PAX_FORMAT) + whole)
+    with pytest.raises(backup.RestoreRefused, match=words):
+        unpack(path, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["media/videos/aa/x.mp4", "manifest.json"])
+def test_a_member_of_negative_size_does_not_keep_the_restore_busy_for_ever(archive, tmp_path, name):
+    whole = rebuilt(archive, tmp_path, lambda parts: parts).read_bytes()
+    entry = tarfile.TarInfo(name)
+    entry.size = -512
+    path = tmp_path / "negative.tar"
+    path.write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + whole)
+    # Newer releases of Python do not read such a header.
+    with pytest.raises(backup.RestoreRefused, match=r"no backup of ours has|cannot be read as a backup"):
+        unpack(path, tmp_path)
+
+
+def test_a_size_that_the_manifest_does_not_promise_is_refused_before_anything_is_written(archive, tmp_path):
+    staged = tmp_path / "staged"
+    with pytest.raises(backup.RestoreRefused, match="changed or damaged"):
+        unpack(rebuilt(archive, tmp_path, altered), staged)
+    assert not staged.exists()
+
+
+def test_an_archive_is_unpacked_by_a_python_that_has_no_extraction_filters(archive, tmp_path, monkeypatch):
+    for name in ("data_filter", "tar_filter", "fully_trusted_filter", "FilterError"):
+        monkeypatch.delattr(tarfile, name, raising=False)  # Python 3.11.3 and older
+    unpack(archive, tmp_path / "staged")
+    assert {path.name for path in (tmp_path / "staged").iterdir()} >= {"media"}
+
+
+def drop(name):
+    return lambda parts: [part for part in parts if part[0].name != name]
+
+
+def twice(parts):
+    return [*parts[:2], parts[1], *parts[2:]]
+
+
+def unpromised(parts):
+    entry = tarfile.TarInfo("media/videos/aa/more.mp4")
+    return [(entry, b"more"), *parts]
+
+
+def altered(parts):
+    return [(entry, data + b"x" if entry.name in (backup.SQLITE, backup.POSTGRESQL) else data) for entry, data in parts]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (altered, "changed or damaged"),
+        (drop("media/frames/start.jpg"), "not whole"),
+        (drop("manifest.json"), "no manifest"),
+        (twice, "no backup of ours has"),
+        (unpromised, "does not know this part"),
+        (with_manifest(lambda m: m.update(format=2)), "newer Lumaweb"),
+        (with_manifest(lambda m: m.update(product="other")), "cannot be read"),
+        (with_manifest(lambda m: m.update(members=[])), "cannot be read"),
+        (with_manifest(lambda m: m["members"].update({backup.SQLITE: {"size": 1}})), "cannot be read"),
+        (with_manifest(lambda m: m.pop("with_keys")), "cannot be read"),
+    ],
+)  # fmt: skip
+def test_an_archive_that_was_tampered_with_is_refused(archive, tmp_path, change, words):
+    with pytest.raises(backup.RestoreRefused, match=words):
+        unpack(rebuilt(archive, tmp_path, change), tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tar at all", b"\0" * 10240])
+def test_what_is_no_archive_is_refused(tmp_path, content):
+    path = tmp_path / "x.tar"
+    path.write_bytes(content)
+    with pytest.raises(backup.RestoreRefused):
+        unpack(path, tmp_path)
+
+
+def test_an_archive_cut_short_is_refused(archive, tmp_path):
+    path = tmp_path / "x.tar"
+    data = archive.read_bytes()
+    for length in (len(data) // 2, 700, len(data) * 9 // 10):
+        path.write_bytes(data[:length])
+        with pytest.raises(backup.RestoreRefused):
+            unpack(path, tmp_path / str(length))
+
+
+def test_a_backup_of_a_newer_version_is_refused(archive, tmp_path):
+    newer = rebuilt(archive, tmp_path, with_manifest(lambda m: m["migrations"].append("videos.9999_later")))
+    done = run(Installation(tmp_path / "new"), "restore", str(newer))
+    assert done.returncode == 1
+    assert re.search(r"newer Lumaweb \(videos\.9999_later\)", done.stderr)

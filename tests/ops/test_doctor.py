@@ -1,0 +1,751 @@
+"""The doctor: each thing that can be broken is broken for real, and what is said of it is asserted."""
+
+import io
+import json
+import os
+import socket
+import ssl
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from socketserver import StreamRequestHandler, ThreadingTCPServer
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from django.conf import settings as installation
+from django.core.files.storage import FileSystemStorage
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
+from django.urls import reverse
+from django.utils import timezone
+
+from lumaweb.ops import doctor
+from lumaweb.ops.doctor import Look, house, outside, store, work
+from lumaweb.ops.doctor.findings import ok
+from videos import self_test
+from videos.models import ApiToken, Generation, Lease
+
+from ..support import servers
+from ..support.factories import a_generation, a_result, a_token
+from ..support.installation import ROOT, Installation, a_free_port
+from ..support.s3_server import S3Server
+from ..support.serving import serve
+from ..support.stub_provider import TinyProvider
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
+
+
+def said_by(look, *args) -> str:
+    """Everything it finds, as it is printed."""
+    return "\n".join(f"{finding.level}: {finding.words} {finding.mend}".strip() for finding in look(*args))
+
+
+# ── The house ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_packages_are_held_against_what_is_pinned(settings, tmp_path):
+    assert said_by(house.versions).startswith("ok: Python 3.")
+    settings.BASE_DIR = tmp_path
+    pinned = "django==1.0 \\\n    --hash=sha256:0\nno-such-package==1 \\\n    --hash=sha256:0\n"
+    (tmp_path / "requirements.txt").write_text(pinned)
+    said = said_by(house.versions)
+    assert "fail: Not installed: no-such-package. Install requirements.txt again" in said
+    assert "warn: Other versions than the tested ones: django 5." in said and "(tested with 1.0)" in said
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "words"),
+    [
+        ({"DEBUG": True}, "fail", "Debugging is on"),
+        ({"DEBUG": True, "ON_LOOPBACK": True}, "warn", "Debugging is on"),
+        ({"SITE_URL": "https://films.example.com"}, "fail", "Lumaweb does not answer to that name"),
+        ({"ALLOWED_HOSTS": ["*"]}, "warn", "It answers to any host name."),
+        ({"SECRET_KEY": "x" * 60}, "fail", "The secret key is short or simple"),
+        ({"SECRET_KEY": "abc123"}, "fail", "The secret key is short or simple"),
+        ({"PUBLIC_URL": "http://films.example.com"}, "warn", "The public address has no TLS"),
+        ({"BEHIND_TLS": True}, "warn", "LUMAWEB_TRUSTED_PROXIES is 0"),
+        (
+            {"ENCRYPTION_KEYS": ["no key"]},
+            "fail",
+            "videos.E001: LUMAWEB_ENCRYPTION_KEYS holds something that is no key",
+        ),
+        ({"SESSION_COOKIE_SECURE": False}, "warn", "security.W010"),
+    ],
+)
+def test_settings_that_are_not_sane_are_told(settings, changed, level, words):
+    settings.ON_LOOPBACK = False
+    for name, value in changed.items():
+        setattr(settings, name, value)
+    lines = said_by(house.settings_).splitlines()
+    assert [line for line in lines if line.startswith(level) and words in line], lines
+    assert "abc123" not in "".join(lines)
+
+
+def test_settings_as_they_come_are_well():
+    assert said_by(house.settings_).startswith("ok: Debugging is off; it answers to 127.0.0.1")
+
+
+def test_a_key_that_others_can_read_is_told_and_what_to_do(settings, tmp_path):
+    settings.DATA_DIR = tmp_path
+    tmp_path.chmod(0o750)
+    for name in ("secret-key", "encryption-keys"):
+        (tmp_path / name).write_text(MARKER)
+        (tmp_path / name).chmod(0o600)
+    assert said_by(house.keys).startswith("ok: ")
+    (tmp_path / "encryption-keys").chmod(0o640)
+    assert f"fail: Others on this machine can read encryption-keys. chmod 600 {tmp_path}/enc" in said_by(house.keys)
+    tmp_path.chmod(0o755)
+    assert "warn: Everybody on this machine can look into the data directory." in said_by(house.keys)
+    assert MARKER not in said_by(house.keys)
+
+
+def test_a_disk_that_is_nearly_full_is_told():
+    assert "fail: Only " in said_by(house.space, 10**18, 10**19)
+    assert "warn: Only " in said_by(house.space, 0, 10**19)
+    assert said_by(house.space, 0, 0).startswith("ok: ")
+
+
+def test_static_files_that_are_missing_or_old_are_told(settings, tmp_path):
+    settings.STATIC_ROOT = tmp_path
+    assert "fail: They were not collected: pages have no style. Run manage.py collectstatic" in said_by(
+        house.static_files
+    )
+    (tmp_path / "staticfiles.json").write_text("{}")
+    assert said_by(house.static_files) == "ok: They are collected."
+    os.utime(tmp_path / "staticfiles.json", (0, 0))
+    assert "warn: They changed since they were collected." in said_by(house.static_files)
+
+
+# ── The database and the storage ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.embedded
+def test_a_database_that_does_not_wait_for_the_disk_is_told():
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=OFF")
+    assert "fail: It does not wait for the disk" in said_by(store.database)
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA synchronous=FULL")
+    assert said_by(store.database).startswith("ok: SQLite 3.")
+    connection.close()
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ("SET synchronous_commit = off", "synchronous_commit is off"),
+        ("SET default_transaction_isolation = 'serializable'", "Transactions are serializable by default"),
+        ("UPDATE pg_extension SET extname = 'gone' WHERE extname = 'pg_trgm'", "The extension pg_trgm is missing"),
+    ],
+)
+def test_a_postgresql_that_is_set_wrong_is_told(broken, words):
+    assert said_by(store.database).splitlines()[-1].startswith("ok: PostgreSQL ")
+    with connection.cursor() as cursor:
+        cursor.execute(broken)
+    try:
+        assert f"fail: {words}" in said_by(store.database)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE pg_extension SET extname = 'pg_trgm' WHERE extname = 'gone'")
+        connection.close()
+
+
+def test_migrations_that_are_pending_or_newer_are_told():
+    assert said_by(store.migrations).startswith("ok: All are applied.\nok: A commit takes ")
+    assert not Lease.objects.exists()
+    newest = MigrationRecorder.Migration.objects.filter(app="videos").order_by("name").last()
+    name = newest.name
+    MigrationRecorder.Migration.objects.filter(pk=newest.pk).update(name="9999_future")
+    try:
+        assert said_by(store.migrations).startswith(f"fail: Not applied: videos.{name}")
+        MigrationRecorder(connection).record_applied("videos", name)
+        assert "warn: The database is of a newer version than this code: 9999_future." in said_by(store.migrations)
+    finally:
+        MigrationRecorder.Migration.objects.filter(app="videos", name=name).delete()
+        MigrationRecorder.Migration.objects.filter(pk=newest.pk).update(name=name)
+
+
+class ForgetfulStorage(FileSystemStorage):
+    """Says it has written, and has written something else."""
+
+    def _save(self, name, content):
+        content.file = io.BytesIO(bytes(content.size))
+        return super()._save(name, content)
+
+
+class ClingingStorage(FileSystemStorage):
+    """Does not let go of anything."""
+
+    def delete(self, name):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("backend", "place", "words"),
+    [
+        (
+            "django.core.files.storage.FileSystemStorage",
+            "folder",
+            "ok: Files are written, read and deleted in the media folder.",
+        ),
+        (
+            "django.core.files.storage.FileSystemStorage",
+            "file",
+            "fail: A file in the media folder could not be written: ",
+        ),
+        ("tests.ops.test_doctor.ForgetfulStorage", "folder", "fail: What is read is not what was written."),
+        ("tests.ops.test_doctor.ClingingStorage", "folder", "fail: A file in the media folder is still there"),
+    ],
+)
+def test_a_storage_is_written_read_and_cleared(settings, tmp_path, backend, place, words):
+    (tmp_path / "file").write_text("in the place of a folder")
+    settings.STORAGES = installation.STORAGES | {
+        "default": {"BACKEND": backend, "OPTIONS": {"location": tmp_path / place}}
+    }
+    assert words in said_by(store.storage)
+    if "django" in backend:
+        assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "file"]
+
+
+# ── The work ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_queue_is_told_by_its_length():
+    assert "calls wait." in said_by(work.queue) and said_by(work.queue).startswith("ok: ")
+
+
+def test_workers_that_do_not_live_are_told():
+    said = said_by(work.workers, 0.3)
+    assert "fail: The worker did not answer within 0 s; it never has. Nothing new is sent until it does." in said
+    assert "fail: The media worker did not answer within 0 s" in said and "manage.py serve --only worker" in said
+
+
+def test_a_ticker_that_does_not_live_is_told():
+    assert "fail: No ticker runs" in said_by(work.ticker)
+    Lease.objects.take("ticker", "here", 60)
+    assert said_by(work.ticker) == "ok: The ticker runs."
+    Lease.objects.take("ticker", "here", -1)
+    assert "fail: No ticker runs" in said_by(work.ticker)
+
+
+def test_what_waits_too_long_is_told_with_the_reason():
+    assert said_by(work.waiting) == "ok: 0 wait to be sent, 0 to be saved."
+    token = a_token()
+    for _ in range(3):
+        a_generation()
+    Generation.objects.update(created_at=timezone.now() - timedelta(hours=3))
+    token.take_out("used_up", "spent")
+    done, held, _ = Generation.objects.order_by("pk")
+    Generation.objects.filter(pk=held.pk).update(held_at=timezone.now())
+    Generation.objects.filter(pk=done.pk).update(
+        state="completed", archive="remote", finished_at=timezone.now() - timedelta(minutes=30)
+    )
+    said = said_by(work.waiting)
+    assert (
+        "warn: 1 videos wait to be sent, the first for 3.0 hours, as the balance of every API token is used up." in said
+    )
+    assert "warn: 1 videos are held since a restore" in said
+    assert "warn: 1 finished videos are not saved here yet, the first since 30 minutes." in said
+
+
+# ── Tokens ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Refusing(TinyProvider):
+    """Knows one token."""
+
+    def answer(self, path, body):
+        assert path == "/luma/tasks", "a look-up is free; nothing else is asked"
+        return 200, {}
+
+
+def test_no_token_is_told():
+    assert "warn: There is no API token: nothing can be sent." in said_by(outside.tokens_open)
+    assert said_by(outside.tokens_work).startswith("skip: ")
+
+
+def test_a_token_is_tested_free_of_charge_and_not_changed():
+    provider = Refusing()
+    token = a_token(MARKER, provider.url)
+    token.take_out("used_up", "spent")
+    said = said_by(outside.tokens_work)
+    assert said.startswith("ok: “test” at 127.0.0.1:") and MARKER not in said
+    token.refresh_from_db()
+    assert token.health == "used_up" and [set(post) for post in provider.posts] == [{"action", "id"}]
+    assert "warn: The API token “test” is out of use: spent" in said_by(outside.tokens_open)
+    provider.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
+    said = said_by(outside.tokens_work)
+    assert "fail: “test” at " in said and "The provider refuses it." in said and MARKER not in said
+    token.refresh_from_db()
+    assert token.health == "used_up"
+    provider.shutdown()
+    provider.server_close()
+    assert said_by(outside.tokens_work).startswith("warn: “test” at ")
+
+
+def test_a_token_no_key_opens_is_told(settings):
+    a_token(MARKER)
+    assert said_by(outside.tokens_open) == "ok: The keys open the API token."
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    said = said_by(outside.tokens_open)
+    assert "fail: The encryption keys do not open the API token “test”. Put the key" in said and "ok" not in said[:3]
+
+
+# ── The public address ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Front(ThreadingHTTPServer):
+    """A proxy before the real server, on a real socket, that `meddles` as a badly set one does."""
+
+    daemon_threads = True
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Passing)
+        self.behind = urlsplit(behind)
+        self.url = f"http://localhost:{self.server_port}"
+
+    def __enter__(self) -> "Front":
+        serve(self)
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.shutdown()
+        self.server_close()
+
+    def meddle(self, method: str, path: str, body: bytes) -> bytes | tuple[int, dict, bytes]:
+        """The body to pass on, or the answer to give instead."""
+        return body
+
+    def dress(self, headers: dict) -> dict:
+        return headers
+
+
+class _Passing(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        answer = self.server.meddle(self.command, self.path, body)
+        if isinstance(answer, bytes):
+            behind = HTTPConnection(self.server.behind.hostname, self.server.behind.port, timeout=20)
+            host = {"Host": self.server.behind.netloc, "Content-Type": self.headers.get("Content-Type") or "text/plain"}
+            behind.request(self.command, self.path, answer or None, host)
+            got = behind.getresponse()
+            answer = got.status, dict(got.getheaders()), got.read()
+            behind.close()
+        status, headers, body = answer
+        headers = {
+            name: value for name, value in headers.items() if name.lower() not in ("content-length", "connection")
+        }
+        self.send_response_only(status)
+        for name, value in self.server.dress(headers).items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_POST = do_GET
+
+    def log_message(self, *args) -> None:
+        pass
+
+
+def test_an_address_that_leads_here_is_proven_by_a_rehearsal(live_server, settings):
+    with Front(live_server.url) as front:
+        settings.PUBLIC_URL = front.url
+        said = said_by(outside.address)
+    assert said.startswith(f"ok: {front.url} leads here, and a callback comes through it unchanged.")
+    assert "proven from this machine only" in said and not Generation.objects.exists()
+
+
+def for_callbacks(answer):
+    return lambda method, path, body: answer(body) if path.startswith("/callbacks/") else body
+
+
+THERE = {"Location": "https://films.example.com/elsewhere"}
+MEDDLING = {
+    "sends elsewhere": (
+        lambda method, path, body: (301, THERE, b""),
+        "sends on to https://films.example.com, and a provider does not follow.",
+    ),
+    "asks for a password": (lambda method, path, body: (401, {}, b""), "asks for a password."),
+    "another site": (lambda method, path, body: (200, {}, b"<html>"), "is answered by something else than Lumaweb."),
+    "another list": (lambda method, path, body: (200, {}, b"[]"), "is answered by something else than Lumaweb."),
+    "another installation": (
+        lambda method, path, body: (200, {}, b'{"ok": true, "proof": "abc"}'),
+        "is answered by another installation",
+    ),
+    "nobody behind it": (lambda method, path, body: (502, {}, b""), "a proxy that does not reach us (502)."),
+    "refuses POST": (for_callbacks(lambda body: (403, {}, b"waf")), "answers 403 (not of our making)."),
+    "limits bodies": (for_callbacks(lambda body: (413, {}, b"")), "A callback of 60 KB to"),
+    "redirects callbacks": (for_callbacks(lambda body: (308, THERE, b"")), "and a provider does not follow."),
+    "strips bodies": (for_callbacks(lambda body: b""), "what was sent arrived changed."),
+    "cuts bodies": (for_callbacks(lambda body: body[:1000]), "what was sent arrived changed."),
+    "keeps pictures": (
+        lambda method, path, body: (404, {}, b"<h1>nginx") if path.endswith(".jpg") else body,
+        "/frames/ does not lead here, so a provider could not fetch start and end frames.",
+    ),
+    "other Host": (
+        lambda method, path, body: (400, {}, b"") if path == "/login/" else body,
+        "Pages are refused: the proxy passes on another Host",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MEDDLING)
+def test_a_proxy_that_meddles_is_told_by_what_it_does(live_server, settings, name):
+    meddle, words = MEDDLING[name]
+    with Front(live_server.url) as front:
+        front.meddle = meddle
+        settings.PUBLIC_URL = front.url
+        said = said_by(outside.address)
+    assert words in said and "fail: " in said and "ok: " not in said, said
+
+
+def test_a_proxy_that_does_not_tell_of_tls_is_told(live_server, settings):
+    with Front(live_server.url) as front:
+        settings.PUBLIC_URL = front.url
+        there = {"Location": f"{front.url}/login/"}
+        front.meddle = lambda method, path, body: (301, there, b"") if path == "/login/" else body
+        assert "fail: Every page redirects to itself" in said_by(outside.address)
+
+
+def test_an_address_where_nobody_listens_is_told(settings):
+    settings.PUBLIC_URL = f"http://localhost:{a_free_port()}"
+    assert "cannot be reached from here: nobody listens there." in said_by(outside.address)
+    settings.PUBLIC_URL = "http://no-such-name.invalid"
+    assert "fail: The name no-such-name.invalid is not known." in said_by(outside.address)
+
+
+def test_no_address_is_told_with_what_it_means(settings):
+    settings.PUBLIC_URL = ""
+    assert said_by(outside.address).startswith("warn: There is no public address")
+    settings.PUBLIC_URL = None
+    settings.LOCAL_URL = f"http://127.0.0.1:{a_free_port()}"
+    a_token(base_url="https://api.example.com")
+    told = said_by(outside.address)
+    assert told.startswith("warn: There is no public address, so api.example.com is asked")
+    assert "frames are uploaded to it." in told
+    ApiToken.objects.get().refuse_uploads("api.example.com/files/upload answered 404.")
+    assert (
+        "frames are given by link only: api.example.com/files/upload answered 404. " in said_by(outside.address) + " "
+    )
+
+
+@pytest.fixture
+def authority(tmp_path, monkeypatch):
+    """Make certificates this machine trusts; a function of the days one is good for."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tests")])
+
+    def made(subject: x509.Name, days: float, public, extension) -> x509.Certificate:
+        now = datetime.now(UTC)
+        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(name).public_key(public)
+        builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=30))
+        builder = builder.not_valid_after(now + timedelta(days=days)).add_extension(extension, critical=False)
+        return builder.sign(key, hashes.SHA256())
+
+    own = made(name, 100, key.public_key(), x509.BasicConstraints(ca=True, path_length=None))
+    (tmp_path / "ca.pem").write_bytes(own.public_bytes(serialization.Encoding.PEM))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+
+    def context(days: float, host: str = "localhost") -> ssl.SSLContext:
+        theirs = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        pem = theirs.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        pem += made(subject, days, theirs.public_key(), names).public_bytes(serialization.Encoding.PEM)
+        (tmp_path / "server.pem").write_bytes(pem)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(tmp_path / "server.pem")
+        return tls
+
+    return context
+
+
+@pytest.mark.parametrize(
+    ("days", "host", "words"),
+    [
+        (60.5, "localhost", "ok: The certificate is good for 60 more days."),
+        (10.5, "localhost", "warn: The certificate is good for 10 more days."),
+        (1.5, "localhost", "fail: The certificate is good for 1 more days."),
+        (-1, "localhost", "its certificate is not good: certificate has expired. Mend the certificate."),
+        (60, "films.example.com", "its certificate is not good: Hostname mismatch"),
+    ],
+)
+def test_a_certificate_is_told_by_its_days(live_server, settings, authority, days, host, words):
+    front = Front(live_server.url)
+    front.socket = authority(days, host).wrap_socket(front.socket, server_side=True)
+    with front:
+        settings.PUBLIC_URL = front.url.replace("http:", "https:")
+        said = said_by(outside.address)
+    assert words in said, said
+    assert ("leads here" in said) is (days > 3 and host == "localhost")
+
+
+def test_a_rehearsal_opens_nothing_and_only_with_the_secret_key(client, settings):
+    uuid = "9b2f0e0c-0000-4000-8000-000000000000"
+    key = self_test.key_for(uuid)
+    path = reverse("callback", args=[uuid, key])
+    answer = client.post(path, b"{}", content_type="application/json")
+    assert answer.json() == {"proof": self_test.proof(b"{}")} and not Generation.objects.exists()
+    assert client.get(path).status_code == 405
+    assert client.post(path, b"x" * 70_000, content_type="application/json").status_code == 413
+    unknown = client.post(reverse("callback", args=[uuid, "k" * 43]), b"{}", content_type="application/json")
+    others = [uuid.replace("9b", "9c"), key], [uuid, key[:-1]], [uuid, f"x{key}"], [uuid, ":"], [uuid, "a:b:c"]
+    for other in others:
+        again = client.post(reverse("callback", args=other), b"{}", content_type="application/json")
+        assert (again.status_code, again.content) == (404, unknown.content)
+    settings.SECRET_KEY = "another installation's"
+    assert client.post(path, b"{}", content_type="application/json").status_code == 404
+
+
+def test_a_rehearsal_about_a_real_video_is_a_wrong_key(client):
+    a_token()
+    generation = a_generation()
+    generation.claim()
+    path = reverse("callback", args=[generation.uuid, self_test.key_for(generation.uuid)])
+    assert client.post(path, b"{}", content_type="application/json").status_code == 404
+
+
+def test_what_the_provider_itself_did_is_the_proof_that_it_reaches_us(settings):
+    settings.PUBLIC_URL = "https://films.example.com"
+    a_token(base_url="https://api.example.com")
+    assert "skip: Whether api.example.com itself reaches us is not proven" in said_by(outside.callbacks)
+    for number in range(3):
+        generation = a_generation()
+        generation.claim()
+        generation.record(a_result(f"task-{number}"), "sweep")
+    assert "warn: None of the last 3 results came by a callback of api.example.com" in said_by(outside.callbacks)
+    generation = a_generation()
+    generation.claim()
+    generation.record(a_result("task-9"), "callback")
+    assert "ok: api.example.com reaches us: 1 of the last 4 results came by its callback" in said_by(outside.callbacks)
+    settings.PUBLIC_URL = ""
+    assert said_by(outside.callbacks).startswith("skip: ")
+
+
+# ── Clock and mail ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("ahead", "words"),
+    [
+        (0, "ok: Our clock agrees with "),
+        (20, "warn: Our clock is "),
+        (3600, "fail: Our clock is "),
+        (-3600, "fail: Our clock is "),
+    ],
+)
+def test_a_clock_that_is_wrong_is_told(settings, ahead, words):
+    with Front("http://127.0.0.1:9") as front:
+        front.meddle = lambda method, path, body: (200, {}, b"")
+        front.dress = lambda headers: (
+            headers | {"Date": format_datetime(datetime.now(UTC) - timedelta(seconds=ahead), usegmt=True)}
+        )
+        a_token(base_url=front.url)
+        said = said_by(outside.clock)
+    assert words in said, said
+    if ahead:
+        assert ("ahead of" if ahead > 0 else "behind") in said and "NTP" in said
+
+
+class _Smtp(StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"220 here\r\n")
+        for line in self.rfile:
+            word = line[:4].upper()
+            answer = {b"EHLO": b"250-here\r\n250 AUTH PLAIN\r\n", b"AUTH": b"535 no\r\n", b"QUIT": b"221 bye\r\n"}
+            self.wfile.write(answer.get(word, b"250 ok\r\n"))
+            if word == b"QUIT":
+                return
+
+
+def test_a_mail_server_that_does_not_take_us_is_told(settings):
+    assert said_by(outside.mail).startswith("ok: No mail is set")
+    settings.CAN_MAIL, settings.SITE_URL, settings.EMAIL_HOST = True, "", "127.0.0.1"
+    settings.EMAIL_PORT = a_free_port()
+    assert "warn: Mail is set, but not the address that members use" in said_by(outside.mail)
+    settings.SITE_URL = "https://films.example.com"
+    assert "not the address" not in said_by(outside.mail)
+    settings.CAN_MAIL, settings.EMAIL_BACKEND = True, "django.core.mail.backends.smtp.EmailBackend"
+    settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", a_free_port()
+    assert "does not take us: ConnectionRefusedError. Check LUMAWEB_EMAIL_URL" in said_by(outside.mail)
+    with ThreadingTCPServer(("127.0.0.1", 0), _Smtp) as server:
+        server.daemon_threads = True
+        serve(server)
+        settings.EMAIL_PORT = server.server_address[1]
+        assert "lets us in; no mail was sent." in said_by(outside.mail)
+        settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "lumaweb", MARKER
+        said = said_by(outside.mail)
+        server.shutdown()
+    assert "does not take us: SMTPAuthenticationError." in said and MARKER not in said
+
+
+# ── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_hangs_or_breaks_is_told_and_the_rest_is_looked_at():
+    here, there = socket.socketpair()
+    here.settimeout(20)
+
+    def hangs():
+        yield ok(str(here.recv(1)))
+
+    def breaks():
+        yield ok("one")
+        raise ValueError(f"postgres://lumaweb:{MARKER}@db.example/lumaweb")
+
+    def works():
+        yield ok(f"authorization: Bearer {MARKER}")
+
+    looks = Look("hangs", hangs, seconds=0.1), Look("breaks", breaks), Look("works", works)
+    found = [(name, finding.level, finding.words) for name, finding in doctor.examine(looks=looks)]
+    there.send(b"x")
+    assert [(name, level) for name, level, _ in found] == [("hangs", "fail"), ("breaks", "fail"), ("works", "ok")]
+    assert "No answer for 0 s." in found[0][2] and "ValueError" in found[1][2] and MARKER not in str(found)
+
+
+def test_offline_nobody_is_asked(live_server, settings):
+    provider = Refusing()
+    a_token(base_url=provider.url)
+    with Front(live_server.url) as front:
+        settings.PUBLIC_URL = front.url
+        front.meddle = lambda *args: pytest.fail("asked")
+        looks = tuple(look for look in doctor.LOOKS if look.at is not work.workers)
+        found = list(doctor.examine(offline=True, looks=looks))
+    assert not provider.posts
+    skipped = {name for name, finding in found if finding.level == "skip"}
+    assert skipped >= {"tokens at the provider", "public address", "clock", "mail"}
+
+
+def doctored(env: dict, *words: str) -> tuple[int, str]:
+    """The command, as a program; its exit status and what it printed."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "doctor", *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    return done.returncode, done.stdout
+
+
+def an_empty_house(tmp_path: Path, **env: str) -> Installation:
+    house = Installation(tmp_path / "house", **env)
+    house.folder.mkdir()
+    for name in ("DATABASE_URL", "REDIS_URL"):
+        if name not in env:
+            house.env.pop(name, None)
+    return house
+
+
+def levels_of(printed: str) -> dict[str, set[str]]:
+    levels: dict[str, set[str]] = {}
+    for finding in json.loads(printed)["findings"]:
+        levels.setdefault(finding["look"], set()).add(finding["level"])
+    return levels
+
+
+def test_an_installation_that_was_never_set_up_is_told_what_to_do(tmp_path):
+    house = an_empty_house(tmp_path)
+    status, printed = doctored(house.env, "--offline")
+    assert status == 1 and "\x1b" not in printed, "colours are for terminals"
+    assert "fail  migrations: Not applied: " in printed and "then run manage.py migrate." in printed
+    assert "fail  static files: They were not collected" in printed
+    assert "skip  workers: Not looked at, as the database is not as it has to be." in printed
+    assert " to mend, " in printed.splitlines()[-1]
+
+
+def test_a_database_file_that_is_damaged_is_told(tmp_path):
+    house = an_empty_house(tmp_path)
+    house.migrate()
+    file = house.folder / "lumaweb.sqlite3"
+    data = bytearray(file.read_bytes())
+    data[8192:40_000] = os.urandom(40_000 - 8192)
+    file.write_bytes(data)
+    status, printed = doctored(house.env, "--offline", "--json")
+    assert status == 1 and "The file is damaged" in printed and "restore the last backup" in printed
+
+
+def test_a_database_that_takes_no_care_is_told(tmp_path):
+    house = an_empty_house(tmp_path, DJANGO_SETTINGS_MODULE="tests.support.unsafe_sqlite_settings")
+    status, printed = doctored(house.env, "--offline")
+    assert status == 1
+    assert "Its journal is delete, not wal" in printed and "It does not wait for the disk" in printed
+
+
+def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(tmp_path):
+    where = f"127.0.0.1:{a_free_port()}"
+    url = f"postgres://lumaweb:{MARKER}@{where}/lumaweb"
+    house = an_empty_house(tmp_path, DATABASE_URL=url, **servers.SECRETS)
+    status, printed = doctored(house.env)
+    assert status == 1 and "fail  database: The database cannot be reached: OperationalError." in printed
+    assert "Check DATABASE_URL" in printed and MARKER not in printed
+    (tmp_path / "more").mkdir()
+    house = an_empty_house(tmp_path / "more", REDIS_URL=f"redis://:{MARKER}@{where}/0")
+    house.migrate()
+    status, printed = doctored(house.env, "--offline")
+    assert status == 1 and "fail  queue: The queue in REDIS_URL does not answer: ConnectionError." in printed
+    assert MARKER not in printed
+
+
+def test_a_bucket_is_written_and_its_links_are_tried(tmp_path):
+    s3 = S3Server(tmp_path / "s3").start()
+    try:
+        house = an_empty_house(tmp_path, **s3.env)
+        found = storage_of(house.env)
+        assert [finding["level"] for finding in found] == ["ok", "ok"]
+        assert "Links to 127.0.0.1:" in found[0]["words"] and "in the bucket" in found[1]["words"]
+        [closed] = storage_of(house.env | {"LUMAWEB_S3_SECRET_KEY": MARKER})
+        assert closed["level"] == "fail" and "LUMAWEB_S3_BUCKET" in closed["mend"]
+        nowhere = f"http://127.0.0.1:{a_free_port()}"
+        broken = storage_of(house.env | {"LUMAWEB_S3_PUBLIC_ENDPOINT": nowhere})[0]
+        assert broken["level"] == "fail" and "nobody listens there" in broken["words"]
+        assert "LUMAWEB_S3_PUBLIC_ENDPOINT" in broken["mend"]
+        assert not list((tmp_path / "s3").rglob("doctor-*"))
+    finally:
+        s3.stop()
+        s3.relay.shutdown()
+        s3.relay.server_close()
+
+
+def storage_of(env: dict) -> list[dict]:
+    _, printed = doctored(env, "--offline", "--json")
+    assert MARKER not in printed
+    return [finding for finding in json.loads(printed)["findings"] if finding["look"] == "storage"]
+
+
+def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
+    house = Installation(tmp_path / "house")
+    house.env["LUMAWEB_PUBLIC_URL"] = house.url
+    try:
+        house.start()
+        ada = house.visitor()
+        ada.wait_for(ada.submit(prompt="A lighthouse"), "completed")
+        house.folder.chmod(0o750)
+        status, printed = doctored(house.env, "--json")
+        found = json.loads(printed)["findings"]
+        bad = [finding for finding in found if finding["level"] == "fail"]
+        assert (status, bad, json.loads(printed)["ok"]) == (0, [], True)
+        levels = levels_of(printed)
+        assert levels.keys() == {look.name for look in doctor.LOOKS}
+        for name in ("queue", "workers", "ticker", "tokens", "tokens at the provider", "public address", "callbacks"):
+            assert levels[name] == {"ok"}, [finding for finding in found if finding["look"] == name]
+    finally:
+        house.stop()
+
+
+def test_a_list_of_media_hosts_that_lacks_one_of_the_provider_s_is_named(settings):
+    assert said_by(outside.media_hosts).startswith("ok: ")
+    settings.MEDIA_HOSTS = ["PLATFORM.cdn.acedata.cloud", "media.example.com", "storage.cdn-luma.com"]
+    said = said_by(outside.media_hosts)
+    assert said.startswith("warn: LUMAWEB_MEDIA_HOSTS lacks platform2.cdn.acedata.cloud, cdn.acedata.cloud: ")

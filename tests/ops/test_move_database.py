@@ -1,0 +1,123 @@
+"""The move from SQLite to PostgreSQL, on real servers and by the command."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from ..support import servers
+from ..support.installation import ROOT, Installation
+
+pytestmark = pytest.mark.servers
+
+SETTLE = """
+from videos.models import Generation
+from videos.models.usage import roll_up
+rows = Generation.objects
+rows.filter(pk=rows.filter(state="queued").order_by("pk").first().pk).update(state="submitting")
+print(rows.filter(state="queued").count(), rows.filter(state="submitting").count())
+"""
+
+ALL = """
+import hashlib, json
+from django.apps import apps
+from videos.crossing import _is_moved
+from videos.models import Generation
+found = {}
+for model in apps.get_models(include_auto_created=True):
+    if _is_moved(model):
+        names = [field.attname for field in model._meta.concrete_fields]
+        if model is Generation:
+            # What holding and doubting a row changes.
+            names = [name for name in names if name not in (
+                "state", "version", "changed_at", "held_at", "ask_at", "error_code", "error_message")]
+        lines = [repr(row) for row in model._base_manager.order_by("pk").values_list(*names)]
+        if model._meta.label_lower not in ("videos.event", "videos.apitoken"):
+            found[model._meta.label_lower] = [len(lines), hashlib.sha256("\\n".join(lines).encode()).hexdigest()]
+print(json.dumps(found))
+"""
+
+AFTER = """
+import json
+from django.contrib.auth import authenticate
+from videos.models import ApiToken, Event, Generation, Member, Submission
+new = Submission.objects.open(Member.objects.get(username="ada"), "00000000-0000-4000-8000-000000000001", 1, prompt="x")
+print(json.dumps({
+    "secret": [token.secret for token in ApiToken.objects.order_by("pk")],
+    "next": len(Generation.objects.next_in_line(10)),
+    "held": Generation.objects.held().count(), "submitting": Generation.objects.filter(state="submitting").count(),
+    "newest": new[0].generations.get().pk, "rows": Generation.objects.count(),
+    "found": Generation.objects.for_gallery().search("harbour").count(),
+}))
+"""
+
+
+def run(house: Installation, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=house.env, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture
+def old(tmp_path) -> Installation:
+    """An installation on SQLite with 400 videos in all states, some of which wait."""
+    house = Installation(tmp_path / "house", **servers.SECRETS | {"DATABASE_URL": "", "REDIS_URL": ""})
+    house.folder.mkdir()
+    house.migrate()
+    subprocess.run([sys.executable, "-m", "tests.million", "400"], cwd=ROOT, env=house.env, check=True)
+    queued, sending = map(int, house.python(SETTLE).split())
+    assert queued >= 2 and sending == 1
+    house.queued = queued
+    return house
+
+
+def on_postgresql(house: Installation) -> Installation:
+    moved = Installation(house.folder, **servers.SECRETS | {"DATABASE_URL": servers.a_database()})
+    return moved
+
+
+def test_everything_arrives_and_nothing_is_sent_by_itself(old):
+    before = json.loads(old.python(ALL))
+    new = on_postgresql(old)
+    done = run(new, "move_database")
+    assert done.returncode == 0, done.stderr
+    assert f"Held: {old.queued} that waited to be sent." in done.stdout and "sent: 1." in done.stdout
+    assert json.loads(new.python(ALL)) == before
+    found = json.loads(new.python(AFTER))
+    assert found["secret"] == [f"sandbox-million-{number}" for number in range(3)]
+    # The one that is new, and no other.
+    assert (found["next"], found["held"], found["submitting"]) == (1, old.queued, 0)
+    assert (found["newest"], found["rows"]) == (401, 401), "the numbers go on behind the last one"
+    assert found["found"] > 20, "the search knows what arrived"
+    nobody = old.python("from videos.models import Generation\nprint(len(Generation.objects.next_in_line(10)))")
+    assert nobody == "0", "what is left behind sends nothing either"
+    again = run(new, "move_database")
+    assert again.returncode == 1 and "There are members in this database already" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        ("Heartbeat.stamp('lumaweb')", "Stop it first"),
+        ("MigrationRecorder(connection).record_applied('videos', '9999_later')", "newer Lumaweb"),
+        ("MigrationRecorder(connection).record_unapplied('videos', '0009_created')", "older Lumaweb"),
+    ],
+)
+def test_what_does_not_fit_is_refused_and_changes_nothing(old, spoil, words):
+    old.python(
+        "from django.db import connection\nfrom django.db.migrations.recorder import MigrationRecorder\n"
+        f"from videos.models import Heartbeat\n{spoil}"
+    )
+    new = on_postgresql(old)
+    done = run(new, "move_database")
+    assert done.returncode == 1 and words in done.stderr
+    waiting = "from videos.models import Generation\nprint(Generation.objects.waiting_for_a_turn().count())"
+    assert int(old.python(waiting)) == old.queued
+
+
+def test_a_file_that_is_not_there_and_a_target_that_is_none_are_refused(old, tmp_path):
+    done = run(on_postgresql(old), "move_database", "--from", str(tmp_path / "nothing.sqlite3"))
+    assert done.returncode == 1 and "There is no file" in done.stderr
+    done = run(old, "move_database")
+    assert done.returncode == 1 and "names no PostgreSQL database" in done.stderr

@@ -1,0 +1,432 @@
+"""Who may do what: every address, by every method, as everybody. An address that is in no table is a failure.
+
+The words of the tables; but for `done`, nothing at all may be written:
+    login, staff    led to the sign-in, or to the admin's
+    seen            shown (200, or 204 where there is no news)
+    done            done, and written
+    same            answered like `done`, and nothing is changed
+    403, 404, ...   just this status
+"""
+
+import re
+import uuid
+from collections.abc import Iterator
+from copy import deepcopy
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import transaction
+from django.test import Client, TestCase
+from django.urls import reverse
+
+from videos.models import Collection, Generation, Member
+
+from ..support.endpoints import BODIES, Address, Team, addresses, path_of, watching, writes
+from ..support.factories import a_generation, a_member
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = ("nobody", "colleague", "author", "admin")
+
+# What a row is of is the author's: Ada's. The colleague is a member too, and has nothing.
+TEAM = """
+name                   GET:  nobody colleague author admin   POST: nobody colleague author admin
+studio                       login  seen      seen   seen          login  405       405    405
+live                         login  seen      seen   seen          login  405       405    405
+login                        seen   302       302    302           seen   302       302    302
+logout                       login  405       405    405           login  same      same   same
+admin-password               login  302       302    302           login  302       302    302
+admin-login                  login  403       403    403           login  403       403    403
+setup                        302    302       302    302           302    302       302    302
+generations                  login  405       405    405           login  done      done   done
+generation                   login  seen      seen   seen          login  405       405    405
+extend                       login  seen      seen   seen          login  405       405    405
+reuse                        login  seen      seen   seen          login  405       405    405
+video                        login  seen      seen   seen          login  405       405    405
+thumbnail                    login  seen      seen   seen          login  405       405    405
+poster                       login  seen      seen   seen          login  405       405    405
+cancellation                 login  405       405    405           login  403       done   done
+dismissal                    login  405       405    405           login  403       done   done
+adoption                     login  405       405    405           login  403       done   done
+retries                      login  405       405    405           login  403       done   done
+saving                       login  405       405    405           login  403       done   done
+move-to-trash                login  405       405    405           login  403       done   done
+restoration                  login  405       405    405           login  403       done   done
+deletion                     login  405       405    405           login  403       done   done
+cuts                         login  405       405    405           login  same      same   same
+menu                         login  seen      seen   seen          login  405       405    405
+star                         login  405       405    405           login  done      done   done
+collections-of               login  405       405    405           login  done      done   done
+choice                       login  405       405    405           login  done      done   done
+compare                      login  seen      seen   seen          login  405       405    405
+compare-news                 login  seen      seen   seen          login  405       405    405
+collections                  login  seen      seen   seen          login  done      done   done
+collection-renaming          login  405       405    405           login  done      done   done
+collection-removal           login  405       405    405           login  403       done   done
+selection-stars              login  405       405    405           login  done      done   done
+selection-collections        login  405       405    405           login  done      done   done
+selection-trash              login  405       405    405           login  same      done   done
+selection-restoration        login  405       405    405           login  same      done   done
+selection-retries            login  405       405    405           login  same      done   done
+selection-compare            login  405       405    405           login  same      same   same
+selection-zip                login  405       405    405           login  seen      seen   seen
+trash                        login  seen      seen   seen          login  405       405    405
+code                         login  405       405    405           login  seen      seen   seen
+prompts                      login  seen      seen   seen          login  405       405    405
+clips                        login  seen      seen   seen          login  405       405    405
+uploads                      login  405       405    405           login  422       422    422
+upload                       login  seen      seen   seen          login  405       405    405
+callback                     405    405       405    405           done   done      done   done
+frame                        seen   seen      seen   seen          405    405       405    405
+clip                         seen   seen      seen   seen          405    405       405    405
+watch                        seen   seen      seen   seen          405    405       405    405
+watch-video                  seen   seen      seen   seen          405    405       405    405
+watch-poster                 seen   seen      seen   seen          405    405       405    405
+shares-of                    login  seen      seen   seen          login  done      done   done
+share-revocation             login  405       405    405           login  403       done   done
+shares                       login  403       403    seen          login  405       405    405
+invitation                   seen   seen      seen   seen          422    422       422    422
+password_reset               seen   seen      seen   seen          422    422       422    422
+password_reset_done          seen   seen      seen   seen          405    405       405    405
+password_reset_confirm       302    302       302    302           302    302       302    302
+profile                      login  seen      seen   seen          login  done      done   done
+choices                      login  405       405    405           login  done      done   done
+password                     login  405       405    405           login  422       422    422
+sign-outs                    login  405       405    405           login  done      done   done
+team                         login  seen      seen   seen          login  405       405    405
+changes                      login  403       403    seen          login  405       405    405
+invitations                  login  405       405    405           login  403       403    done
+invitation-revocation        login  405       405    405           login  403       403    done
+member                       login  403       403    seen          login  405       405    405
+member-role                  login  405       405    405           login  403       403    done
+member-activity              login  405       405    405           login  403       403    done
+member-limit                 login  405       405    405           login  403       403    done
+member-email                 login  405       405    405           login  403       403    done
+member-password              login  405       405    405           login  403       403    done
+healthz                      seen   seen      seen   seen          405    405       405    405
+readyz                       503    503       503    503           405    405       405    405
+metrics                      404    404       404    404           405    405       405    405
+robots                       seen   seen      seen   seen          405    405       405    405
+terms                        login  403       403    seen          login  403       403    422
+missing                      login  403       403    seen          login  405       405    405
+missing-adoptions            login  405       405    405           login  403       403    same
+usage                        login  seen      seen   seen          login  405       405    405
+usage-csv                    login  seen      seen   seen          login  405       405    405
+"""
+
+# Of the Django admin, what an admin gets; everybody else is led to a sign-in. Empty forms and unknown rows: a
+# redirect says that there is no such row.
+ADMIN = """
+name                                     GET   POST
+index                                    seen  seen
+login                                    403   403
+logout                                   405   same
+password_change                          302   302
+password_change_done                     seen  405
+autocomplete                             403   405
+jsi18n                                   seen  405
+view_on_site                             404   404
+app_list                                 seen  seen
+videos_apitoken_changelist               seen  seen
+videos_apitoken_add                      seen  seen
+videos_apitoken_change                   seen  seen
+videos_apitoken_history                  seen  seen
+videos_apitoken_delete                   403   403
+videos_apitoken_test                     403   done
+videos_apitoken_rotate                   seen  seen
+videos_generation_changelist             seen  seen
+videos_generation_add                    403   403
+videos_generation_change                 seen  403
+videos_generation_history                seen  seen
+videos_generation_delete                 403   403
+videos_generation_adopt                  seen  seen
+videos_generation_release                403   same
+videos_collection_changelist             seen  seen
+videos_collection_add                    403   403
+videos_collection_change                 seen  403
+videos_collection_history                seen  seen
+videos_collection_delete                 seen  seen
+videos_share_changelist                  seen  seen
+videos_share_add                         403   403
+videos_share_change                      seen  403
+videos_share_history                     seen  seen
+videos_share_delete                      403   403
+videos_event_changelist                  seen  seen
+videos_event_add                         403   403
+videos_event_change                      seen  403
+videos_event_history                     seen  seen
+videos_event_delete                      403   403
+"""
+# Patterns of the Django admin without a name: each model's old address of a row, and everything else.
+NAMELESS = {"admin/(?P<url>.*)$": ("404", "404")} | {
+    f"admin/{label}/<path:object_id>/": ("302", "302")
+    for label in ("videos/apitoken", "videos/collection", "videos/event", "videos/generation", "videos/share")
+}
+
+
+def rows_of(table: str) -> dict[str, list[str]]:
+    lines = [line.split() for line in table.strip().splitlines()[1:]]
+    return {name: words for name, *words in lines}
+
+
+def the_rules() -> dict[str, dict[tuple[str, str], str]]:
+    """By the name of an address: the word for each method and person."""
+    rules = {}
+    for name, words in rows_of(TEAM).items():
+        cases = [(method, who) for method in ("GET", "POST") for who in PEOPLE]
+        rules[name] = dict(zip(cases, words, strict=True))
+    of_the_admin = {f"admin:{name}": tuple(words) for name, words in rows_of(ADMIN).items()} | NAMELESS
+    for name, words in of_the_admin.items():
+        rules[name] = {(method, "admin"): word for method, word in zip(("GET", "POST"), words, strict=True)}
+        for who in PEOPLE[:3]:
+            rules[name] |= {(method, who): "closed" for method in ("GET", "POST")}
+    # These stand before the admin's own.
+    rules |= {"admin:login": rules["admin-login"], "admin:password_change": rules["admin-password"]}
+    # Whoever is signed in may sign out there too.
+    rules["admin:logout"] |= {(method, who): "leaves" for method in ("GET", "POST") for who in PEOPLE[:3]}
+    return rules
+
+
+RULES = the_rules()
+ADDRESSES = addresses()
+
+IN_JSON = {"callback": '{"success": true, "task_id": "task-9", "video_url": "https://example.com/v.mp4"}'}
+
+
+@pytest.fixture(scope="module")
+def team_of_all_tests(django_db_setup, django_db_blocker) -> Iterator[tuple[Team, dict[str, bytes]]]:
+    """A team in a transaction that stays open, with the content of its files; each test runs in a savepoint of it."""
+    with django_db_blocker.unblock():
+        # Django's own for this: durable blocks may be inside of it.
+        atomics = TestCase._enter_atomics()
+        team = Team()
+        files = [team.frame.file.name]
+        for row in Generation.objects.exclude(video_file=""):
+            files += [row.video_file.name, row.thumbnail_file.name, row.poster_file.name]
+        yield team, {name: default_storage.open(name).read() for name in files}
+        TestCase._rollback_atomics(atomics)
+
+
+@pytest.fixture
+def team(team_of_all_tests, db) -> Team:
+    team, files = team_of_all_tests
+    for name, content in files.items():
+        # No savepoint brings back a file that the test before has deleted.
+        if not default_storage.exists(name):
+            assert default_storage.save(name, ContentFile(content)) == name
+    return deepcopy(team)
+
+
+def ask(client: Client, method: str, address: Address, team: Team, path: str = ""):
+    """The answer, read to its end, and what was written to the database. Nothing of it stays."""
+    data = BODIES.get(address.name, lambda _: {})(team)
+    options = {}
+    if method == "POST":
+        options = {"data": IN_JSON.get(address.name, data)}
+        options |= {"content_type": "application/json"} if address.name in IN_JSON else {}
+    before = transaction.savepoint()
+    try:
+        with watching() as queries:
+            answer = getattr(client, method.lower())(path or path_of(address, team), **options)
+            if answer.streaming:
+                answer.streamed = b"".join(answer.streaming_content)
+        return answer, writes(queries)
+    finally:
+        transaction.savepoint_rollback(before)
+
+
+def word_for(answer, written: list[str]) -> set[str]:
+    """All words of the tables that this answer deserves."""
+    status, place = answer.status_code, answer.headers.get("Location", "")
+    words = {str(status)}
+    to_a_sign_in = {"/login/?": "login", "/admin/login/?": "staff"}
+    words |= {word for start, word in to_a_sign_in.items() if status == 302 and place.startswith(start)}
+    if words & {"login", "staff"}:
+        words.add("closed")
+    elif status in (200, 302, 204):
+        words |= {"same"} if status == 302 else {"same", "seen"}
+    if written:
+        words = {"done"} if status in (200, 302, 204) else set()
+    return words
+
+
+def test_every_address_is_listed_and_every_listed_one_is_there():
+    there = {address.name for address in ADDRESSES}
+    assert there - RULES.keys() == set(), "say in tests/security/test_permissions.py who may do what there"
+    assert RULES.keys() - there == set()
+
+
+@pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.name)
+def test_everybody_may_do_what_the_table_says_and_no_more(team, address):
+    rule = RULES.get(address.name) or pytest.fail("not listed")
+    clients = {who: team.client(who) for who in PEOPLE}
+    for (method, who), word in rule.items():
+        answer, written = ask(clients[who], method, address, team)
+        found = word_for(answer, written)
+        if word == "leaves":
+            assert found & {"closed", "302", "done"}
+        else:
+            assert word in found, f"{method} as {who}: {found or answer.status_code} {written}"
+
+
+@pytest.mark.parametrize("method", ["HEAD", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE"])
+def test_no_other_method_changes_anything(team, method):
+    for who in ("nobody", "admin"):
+        client = team.client(who)
+        for address in ADDRESSES:
+            answer, written = ask(client, method, address, team)
+            assert not written, f"{address.name} as {who}"
+            assert answer.status_code < 500 or address.name == "readyz", f"{address.name} as {who}"
+
+
+def test_what_nobody_made_is_unknown_to_everybody_and_a_stranger_cannot_tell(team):
+    nowhere = str(uuid.UUID(int=0))
+    clients = {who: team.client(who) for who in PEOPLE}
+    for address in (address for address in ADDRESSES if "uuid" in address.parameters):
+        known = path_of(address, team)
+        unknown = known.replace(str(re.search("[0-9a-f-]{36}", known)[0]), nowhere)
+        for method in ("GET", "POST"):
+            for who in PEOPLE[1:]:
+                answer, written = ask(clients[who], method, address, team, unknown)
+                assert answer.status_code in (403, 404, 405) and not written, f"{method} {address.name} as {who}"
+            answer, _ = ask(clients["nobody"], method, address, team, unknown)
+            assert answer.status_code in (302, 404, 405), f"{method} {address.name}"
+            if answer.status_code == 302:
+                assert answer["Location"] == f"/login/?next={unknown}"
+
+
+# ── What a colleague does not undo ────────────────────────────────────────────────────────────────────────────
+
+OF_A_SELECTION = {"selection-trash": "saved", "selection-retries": "failed", "selection-restoration": "trashed"}
+ONE_S_OWN = {
+    "cancellation": "queued",
+    "dismissal": "unconfirmed",
+    "adoption": "unconfirmed",
+    "retries": "failed",
+    "saving": "lost",
+    "move-to-trash": "saved",
+    "restoration": "trashed",
+    "deletion": "trashed",
+}
+
+
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["plain", "htmx"])
+@pytest.mark.parametrize(("name", "row"), [*ONE_S_OWN.items(), *OF_A_SELECTION.items()])
+@pytest.mark.parametrize(("who", "may"), [("nobody", False), ("colleague", False), ("author", True), ("admin", True)])
+def test_only_its_author_and_an_admin_undo_or_repeat_a_video(team, name, row, headers, who, may):
+    generation = getattr(team, row)
+    path = reverse(name, args=[] if name in OF_A_SELECTION else [generation.uuid])
+    before = facts_of(generation)
+    team.client(who).post(path, {"v": [str(generation.uuid)], "task": "task-offered"}, headers=headers)
+    assert (facts_of(generation) != before) is may
+
+
+def facts_of(generation: Generation) -> tuple:
+    row = Generation.objects.filter(pk=generation.pk).values().get()
+    return row, generation.retries.count(), generation.events.count(), generation.stars.count()
+
+
+def test_a_link_is_revoked_only_by_who_made_it_and_by_an_admin(team):
+    path = reverse("share-revocation", args=[team.share.uuid])
+    for who in ("nobody", "colleague"):
+        team.client(who).post(path)
+        assert team.client("nobody").get(team.share.secret_path).status_code == 200
+    team.client("author").post(path)
+    assert team.client("nobody").get(team.share.secret_path).status_code == 404
+
+
+def test_a_collection_is_deleted_only_by_who_made_it_and_by_an_admin(team):
+    path = reverse("collection-removal", args=[team.collection.uuid])
+    for who in ("nobody", "colleague"):
+        team.client(who).post(path)
+        assert Collection.objects.exists()
+    team.client("author").post(path)
+    assert not Collection.objects.exists()
+
+
+def test_a_selection_of_both_moves_one_s_own_only(team):
+    own = a_generation(team.ben)
+    team.client("colleague").post("/selection/trash/", {"v": [str(own.uuid), str(team.saved.uuid)]})
+    assert list(Generation.objects.filter(trashed_by=team.ben)) == [own]
+
+
+RIGHTS = ("is_superuser", "is_staff", "is_active", "own_limit", "monthly_limit")
+
+
+def test_nobody_gives_themselves_a_right(team):
+    """By no form a member may send, whatever else stands in it."""
+    wanted = {"is_superuser": "on", "is_staff": "on", "is_active": "on", "own_limit": "on", "role": "admin"}
+    wanted |= {"kind": "none", "limit": "", "monthly_limit": "", "per_generate": "0", "as_admin": "on"}
+    client = team.client("colleague")
+    before = Member.objects.filter(pk=team.ben.pk).values_list(*RIGHTS).get()
+    for address in ADDRESSES:
+        path = path_of(address, team).replace(f"/team/{team.eve.pk}/", f"/team/{team.ben.pk}/")
+        if address.name != "logout" and RULES[address.name]["POST", "colleague"] != "leaves":
+            client.post(path, BODIES.get(address.name, lambda _: {})(team) | wanted)
+    assert Member.objects.filter(pk=team.ben.pk).values_list(*RIGHTS).get() == before
+    assert client.get("/team/changes/").status_code == 403
+
+
+def test_a_star_is_one_s_own(team):
+    team.client("author").post(reverse("star", args=[team.saved.uuid]))
+    for data in ({"on": "0"}, {}):
+        team.client("colleague").post(reverse("star", args=[team.saved.uuid]), data)
+        assert team.saved.stars.filter(member=team.ada).exists()
+
+
+def test_a_colleague_sees_nothing_of_what_is_in_another_s_trash(team):
+    Generation.objects.filter(pk=team.trashed.pk).update(prompt="A thing to be forgotten")
+    for who, sees in (("colleague", False), ("author", True), ("admin", True)):
+        client = team.client(who)
+        assert (b"A thing to be forgotten" in client.get("/trash/").content) is sees
+        for name in ("video", "thumbnail", "poster"):
+            status = client.get(reverse(name, args=[team.trashed.uuid])).status_code
+            assert status == (200 if sees else 404), f"{name} as {who}"
+        page = client.get(reverse("generation", args=[team.trashed.uuid]))
+        assert page.status_code == 404 and b"A thing to be forgotten" not in page.content
+
+
+def test_what_goes_on_from_a_clip_in_the_trash_does_not_tell_its_words(team):
+    source = a_generation(team.ada, prompt="A thing to be forgotten", state="completed", video_id="v-1")
+    one, other = (a_generation(team.ben, action="extend", parent=source, state="completed") for _ in range(2))
+    colleague = team.client("colleague")
+    paths = [f"/generations/{one.uuid}/", f"/generations/{other.uuid}/", f"/generations/{one.uuid}/reuse/"]
+    assert all(b"A thing to be forgotten" in colleague.get(path).content for path in paths)
+    source.trash(team.ada)
+    for path in paths:
+        assert b"A thing" not in colleague.get(path).content, path
+
+
+# ── Who somebody is ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_form_of_another_site_changes_nothing(team):
+    for who in ("nobody", "admin"):
+        client = team.client(who, enforce_csrf_checks=True)
+        for address in ADDRESSES:
+            if address.name == "callback":
+                continue  # the provider has a key instead
+            answer, written = ask(client, "POST", address, team)
+            assert answer.status_code in (302, 403, 404, 405) and not written, f"{address.name} as {who}"
+
+
+def test_a_member_who_was_shut_out_is_nobody(team):
+    client = team.client("author")
+    type(team.ada).objects.filter(pk=team.ada.pk).update(is_active=False)
+    for address in ADDRESSES:
+        word = RULES[address.name]["GET", "nobody"]
+        answer, written = ask(client, "GET", address, team)
+        assert word in word_for(answer, written) or word == "leaves", address.name
+
+
+def test_a_member_who_may_enter_the_admin_without_rights_sees_no_rows_there(team):
+    client = Client()
+    client.force_login(a_member("staff", is_staff=True))
+    rows = [address for address in ADDRESSES if address.is_of_the_admin and "_" in address.name.rpartition(":")[2]]
+    for address in rows:
+        if address.name in ("admin:password_change", "admin:password_change_done", "admin:view_on_site"):
+            continue
+        for method in ("GET", "POST"):
+            answer, written = ask(client, method, address, team)
+            assert answer.status_code in (302, 403, 404, 405) and not written, f"{method} {address.name}"

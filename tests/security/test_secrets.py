@@ -1,0 +1,440 @@
+"""No secret where it does not belong: everything is run, and what it left behind is searched for the secrets."""
+
+import io
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from django.apps import apps
+from django.conf import global_settings
+from django.conf import settings as installation
+from django.core.management import call_command
+from django.db import models
+from django.test import RequestFactory
+from django.urls import reverse
+from django.views.debug import get_exception_reporter_class
+from django_q.models import OrmQ
+from PIL import Image
+
+from lumaweb.logs import RedactingFormatter, redact
+from videos.jobs import queue, record, sweep
+
+from ..support import servers
+from ..support.cookies import cookie_named
+from ..support.endpoints import Team, addresses, path_of
+from ..support.factories import a_generation, failure
+from ..support.installation import PASSWORD, ROOT, Installation, Visitor
+
+MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
+# What opens something by standing in an address.
+KEYS = {"key", "token"}
+
+
+# The pages that are there to show one: members give a link to others, and whoever has it watches by it.
+SHOWN = {"shares-of": {"share link"}, "shares": {"share link"}, "watch": {"share link"}}
+# A form may be sent to the address its page has.
+OWN_ADDRESS = {"invitation": {"invitation"}}
+
+
+def secrets_of(team: Team) -> dict[str, str]:
+    """Everything in this process that opens something."""
+    return {
+        "token": team.token.secret,
+        "secret key": installation.SECRET_KEY,
+        "encryption key": installation.ENCRYPTION_KEYS[0],
+        "callback key": team.callback_key,
+        "frame path": team.frame_key,
+        "clip path": team.clip_key,
+        "share link": team.share.key,
+        "invitation": team.invitation_key,
+        "new password": team.eve_s_token,
+    }
+
+
+def found_in(text: str, secrets: dict[str, str]) -> list[str]:
+    assert all(len(secret) > 8 for secret in secrets.values())
+    return [name for name, secret in secrets.items() if secret in text]
+
+
+# ── Within one process ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_address_that_opens_something_is_redacted():
+    with_keys = [address for address in addresses() if KEYS & set(address.parameters)]
+    assert {"callback", "frame", "clip"} <= {address.name for address in with_keys}
+    for address in with_keys:
+        row = "9b2f0e0c-0000-4000-8000-000000000000"
+        path = reverse(address.name, kwargs={name: MARKER if name in KEYS else row for name in address.parameters})
+        for line in (path, f"Not Found: {path}", f"'{path}?x=1'", f"<a href='https://x.example{path}'>", f"{path}, x"):
+            assert MARKER not in redact(line), f"{address.name}: say in lumaweb/logs.py that its path is a secret"
+
+
+@pytest.mark.parametrize("words", ["Bearer {}", "authorization: bearer {}", "{{'authorization': 'Bearer {}'}}"])
+def test_a_bearer_token_is_redacted(words):
+    assert MARKER not in redact(words.format(MARKER))
+
+
+@pytest.mark.django_db
+def test_no_page_shows_a_secret(settings):
+    settings.PASSWORD_HASHERS = global_settings.PASSWORD_HASHERS  # the product's, whose name this test looks for
+    team = Team()
+    secrets, pages = secrets_of(team), 0
+    for who in ("nobody", "colleague", "author", "admin"):
+        client = team.client(who)
+        session = {} if who == "nobody" else {"session": client.cookies[installation.SESSION_COOKIE_NAME].value}
+        for address in addresses():
+            for headers in ({}, {"HX-Request": "true"}):
+                answer = client.get(path_of(address, team), headers=headers)
+                if answer.streaming or not answer.content:
+                    continue
+                pages += 1
+                body = answer.content.decode()
+                found = set(found_in(body, secrets | session))
+                shown = SHOWN.get(address.name, set()) | OWN_ADDRESS.get(address.name, set())
+                assert not found - shown, f"{address.name} as {who}: {found}"
+                assert "pbkdf2" not in body.replace("<strong>algorithm</strong>: <bdi>pbkdf2_sha256</bdi>", "")
+                assert not {name for name in answer.headers if MARKER in answer[name]}
+    assert pages > 150
+
+
+@pytest.mark.django_db
+def test_a_dump_of_the_database_holds_no_secret_but_the_sessions():
+    team = Team()
+    client = team.client("author")
+    session = client.cookies[installation.SESSION_COOKIE_NAME].value
+    out = io.StringIO()
+    call_command("dumpdata", exclude=["sessions"], stdout=out)
+    assert len(json.loads(out.getvalue())) > 50
+    assert not found_in(out.getvalue(), secrets_of(team) | {"session": session})
+    assert bytes(team.token.encrypted).startswith(b"gAAAA") and team.token.secret not in str(team.token.encrypted)
+
+
+@pytest.mark.django_db
+def test_what_the_provider_says_is_stored_without_our_secrets():
+    team = Team()
+    words = (
+        f"cannot call https://films.example.com/callbacks/luma/{team.at_work.uuid}/{team.callback_key}/ nor read "
+        f"https://films.example.com/frames/{team.frame_key}.jpg as Bearer {team.token.secret}"
+    )
+    team.at_work.record(failure("task-9"), "callback")
+    other = a_generation(team.ada)
+    other.claim()
+    other.record(replace(failure("task-10"), error_message=words), "callback")
+    team.token.back_off(words, seconds=60)
+    team.token.take_out("invalid", words)
+    stored = "\n".join(text for model in apps.get_models() for text in texts_of(model))
+    assert "cannot call" in stored and not found_in(stored, secrets_of(team))
+
+
+def texts_of(model) -> list[str]:
+    words = models.CharField | models.TextField
+    names = [field.attname for field in model._meta.concrete_fields if isinstance(field, words)]
+    if model._meta.app_label == "sessions" or not model._meta.managed or not names:
+        return []
+    return [str(value) for row in model.objects.values_list(*names) for value in row]
+
+
+@pytest.mark.embedded
+@pytest.mark.django_db
+def test_what_is_handed_to_the_queue_are_numbers_and_the_names_of_clusters(django_capture_on_commit_callbacks):
+    team = Team()
+    author = team.client("author")
+    with django_capture_on_commit_callbacks(execute=True):
+        author.post("/generations/", {"prompt": "A lighthouse"})
+        author.post(reverse("retries", args=[team.failed.uuid]))
+        author.post(reverse("deletion", args=[team.trashed.uuid]))
+        record.settle(team.at_work, failure("task-9"), "callback")
+        queue.beat_later()
+        sweep.sweep()
+    waiting = [row.task for row in OrmQ.objects.all()]
+    assert len(waiting) > 3
+    for task in waiting:
+        clusters = (queue.SUBMISSIONS, queue.MEDIA)
+        assert all(isinstance(argument, int) or argument in clusters for argument in task["args"]), task
+        assert not task.get("kwargs"), task
+
+
+# ── Error reports ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_report(team: Team, request, kind: str) -> str:
+    """What Django would show or send of an error in the middle of sending a request to the provider."""
+    try:
+        claim = team.queued.claim()
+        secret, headers = claim.token.secret, {"authorization": f"Bearer {claim.token.secret}"}
+        asked = team.queued.request(claim, {})
+        raise RuntimeError(f"{asked.callback_url} was refused, {len(secret)} {len(headers)}")
+    except RuntimeError:
+        reporter = get_exception_reporter_class(request)(request, *sys.exc_info())
+        return getattr(reporter, f"get_traceback_{kind}")()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("debug", [False, True], ids=["production", "debugging"])
+@pytest.mark.parametrize("kind", ["html", "text"])
+def test_a_report_of_an_error_holds_no_secret(settings, kind, debug):
+    settings.DEBUG = debug
+    settings.DATABASE_URL = f"postgres://lumaweb:{MARKER}@db.example/lumaweb"
+    settings.REDIS_URL = f"redis://:{MARKER}@redis.example"
+    settings.Q_CLUSTER = installation.Q_CLUSTER | {"redis": settings.REDIS_URL}
+    settings.FIRST_TOKEN = settings.ADMIN_PASSWORD = settings.EMAIL_HOST_PASSWORD = MARKER
+    settings.MAIL = ("mail.example", 587, "lumaweb", MARKER, True, False)
+    team = Team()
+    request = RequestFactory().post(
+        reverse("callback", args=[team.at_work.uuid, team.callback_key]) + f"?password={'x' * 3}",
+        {"secret": MARKER, "password1": MARKER, "anything": MARKER},
+        headers={"cookie": f"{installation.SESSION_COOKIE_NAME}={MARKER}", "authorization": f"Bearer {MARKER}"},
+    )
+    request.META["HTTP_REFERER"] = f"https://x.example/frames/{team.frame_key}.jpg"
+    request.user = team.ada
+    report = a_report(team, request, kind)
+    assert "RuntimeError" in report and "a_report" in report
+    assert not found_in(report, secrets_of(team) | {"what was typed, or is set": MARKER})
+    # The address that this claim, and no other, was given:
+    assert not re.search(r"callbacks/luma/[0-9a-f-]{36}/(?!\[redacted\])", report)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("debug", [False, True], ids=["production", "debugging"])
+def test_the_answer_to_an_error_and_its_log_hold_no_secret(settings, debug, caplog):
+    settings.DEBUG, settings.ROOT_URLCONF = debug, "tests.support.broken_urls"
+    team = Team()
+    client = team.client("admin")
+    client.raise_request_exception = False
+    session = client.cookies[installation.SESSION_COOKIE_NAME].value
+    answer = client.post(f"/broken/?next=/frames/{team.frame_key}.jpg", {"password": MARKER})
+    assert answer.status_code == 500
+    line = RedactingFormatter("%(message)s")
+    logged = "\n".join(line.format(record) for record in caplog.records)
+    assert "RuntimeError" in logged
+    said = answer.content.decode() + logged
+    assert not found_in(said, secrets_of(team) | {"session": session, "typed": MARKER, "local": "marked-in-the-fault"})
+
+
+# ── A whole installation ──────────────────────────────────────────────────────────────────────────────────────
+
+# Makes the tables unreadable that are asked for when an address with a key is opened.
+BREAK = (
+    "from django.db import connection\n"
+    "for name in ('temporarylink', 'share', 'invitation'):\n"
+    "    connection.cursor().execute(f'ALTER TABLE videos_{name} RENAME TO gone_{name}')"
+)
+
+
+@dataclass
+class Run:
+    """What a whole run left behind, and the secrets it had."""
+
+    secrets: dict[str, str] = field(default_factory=dict)
+    logs: str = ""
+    pages: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
+    command_lines: list[str] = field(default_factory=list)
+    dump: str = ""
+    rows: str = ""
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Run:
+    """Everything there is: pictures, extensions by our own copy, faults of every kind, deletions, errors."""
+    run = Run()
+    given = {"secret key": f"{MARKER}-secret-key", "encryption key": Fernet.generate_key().decode()}
+    token = f"sandbox-{MARKER}-token"
+    house = Installation(
+        tmp_path_factory.mktemp("house"),
+        LUMAWEB_SECRET_KEY=given["secret key"],
+        LUMAWEB_ENCRYPTION_KEYS=given["encryption key"],
+        DJANGO_SETTINGS_MODULE="tests.support.debug_logging_settings",
+    )
+    try:
+        house.start()
+        house.add_member("ben")
+        house.python(f"from videos.models import ApiToken\nt = ApiToken.objects.get()\nt.secret = {token!r}\nt.save()")
+        ada, ben = house.visitor(), house.visitor("ben")
+        run.secrets = given | {"token": token, "password": PASSWORD} | sessions_of(ada=ada, ben=ben)
+        run.secrets |= everything_once(ada, ben)
+        run.command_lines = command_lines_of(house)
+        run.secrets |= what_the_provider_was_sent(house)
+        run.pages = pages_of(ada=ada, ben=ben)
+        run.dump = house.manage("dumpdata", "--exclude", "sessions") + house.python(
+            "from django_q.models import OrmQ, Task\n"
+            "print([(row.func, row.args, row.kwargs, row.result) for row in Task.objects.all()])\n"
+            "print([row.task for row in OrmQ.objects.all()])"
+        )
+        house.python(BREAK)
+        run.reports["production"] = broken_pages(house, run.secrets)
+        house.stop()
+        house.env["LUMAWEB_DEBUG"] = "1"
+        house.start(only=("web",))
+        run.reports["debugging"] = broken_pages(house, run.secrets)
+    finally:
+        house.stop()
+    run.logs = house.log.read_text()
+    run.rows = rows_of(house)
+    return run
+
+
+def sessions_of(**visitors: Visitor) -> dict[str, str]:
+    return {f"session of {name}": cookie_named(visitor.http, "session")[1] for name, visitor in visitors.items()}
+
+
+def everything_once(ada: Visitor, ben: Visitor) -> dict[str, str]:
+    """Use all of it; the keys it showed to those who asked for them."""
+    picture = io.BytesIO()
+    Image.new("RGB", (64, 36), "teal").save(picture, "PNG")
+    files = {"start_image": ("a.png", picture.getvalue(), "image/png")}
+    framed = ben.submit(files=files, prompt="A lighthouse", mode="frames")
+    others = [ada.submit(prompt=f"A lighthouse [{fault}]") for fault in ("refuse", "fail", "error", "twice", "early")]
+    ben.wait_until_saved(framed)
+    longer = ben.submit(prompt="On", mode="extend", video_id=video_id_of(ben, framed))
+    for uuid in others:
+        ada.wait_for(uuid, "completed", "failed", "unconfirmed")
+    ben.wait_until_saved(longer)
+    ada.post(f"/generations/{others[0]}/trash/")
+    ada.post(f"/generations/{others[0]}/deletion/")
+    ben.post(f"/generations/{others[1]}/trash/")  # not hers to move
+    shared = ben.post(f"/generations/{framed}/shares/", days="7").text
+    link = re.search(r"/watch/[0-9a-f-]{36}/([A-Za-z0-9_-]{20,})/", shared)
+    invited = re.search(
+        r"/invitations/([A-Za-z0-9_-]{20,})/", ada.post("/team/invitations/", email="c@example.com").text
+    )
+    again = re.search(r"/password/[A-Za-z0-9]+/([a-z0-9]+-[a-z0-9]{20,})/", ada.post("/team/2/password/").text)
+    come_in(ada, invited[0], again[0])
+    Visitor.post(ada, "/login/", username="ada", password=f"{PASSWORD}-mistyped")
+    guess = httpx.Client(base_url=ada.http.base_url, trust_env=False)
+    assert guess.get(link[0]).status_code == 200
+    for path in (f"/frames/{MARKER}.jpg", f"/clips/{MARKER}.mp4", f"/callbacks/luma/{framed}/{MARKER}/"):
+        guess.get(path)
+        guess.post(path, content=b"{")
+    return {"share link": link[1], "invitation": invited[1], "new password": again[1]}
+
+
+def come_in(ada: Visitor, invitation: str, new_password: str) -> None:
+    """Open both links as a stranger does, and accept the one."""
+    for path, fields in ((invitation, {"username": "cleo"}), (new_password, {})):
+        with httpx.Client(base_url=ada.http.base_url, trust_env=False, follow_redirects=True, timeout=20) as http:
+            page = http.get(path)
+            assert page.status_code == 200
+            token = re.search(r'csrfmiddlewaretoken" value="([^"]+)"', page.text)[1]
+            if fields:
+                words = fields | {"password1": PASSWORD, "password2": PASSWORD, "csrfmiddlewaretoken": token}
+                assert http.post(path, data=words).url.path == "/"
+
+
+def video_id_of(visitor: Visitor, uuid: str) -> str:
+    page = visitor.http.get(f"/generations/{uuid}/extend/").text
+    return re.search(r'name="video_id"[^>]*value="([^"]+)"', page).group(1)
+
+
+def what_the_provider_was_sent(house: Installation) -> dict[str, str]:
+    """The keys in the addresses the sandbox was given: of callbacks and of frames."""
+    done = subprocess.run(
+        [sys.executable, "-m", "videos.sandbox", "--ledger"],
+        cwd=ROOT, env=house.env, capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    found = {}
+    for number, line in enumerate(done.stdout.splitlines()):
+        for word in re.findall(r"/(?:callbacks/luma/[0-9a-f-]{36}|frames|clips)/([A-Za-z0-9_-]{20,})", line):
+            found[f"address in request {number}"] = word
+    assert len(found) > 4
+    return found
+
+
+def pages_of(**visitors: Visitor) -> dict[str, str]:
+    """Every page that links lead to from the studio and from the admin, as each of them."""
+    pages = {}
+    for name, visitor in visitors.items():
+        ahead, seen = ["/", "/trash/", "/collections/", "/admin/", "/clips/", "/prompts/"], set()
+        while ahead and len(seen) < 150:
+            path = ahead.pop(0)
+            if path in seen:
+                continue
+            seen.add(path)
+            answer = visitor.http.get(path)
+            if "text/html" not in answer.headers.get("content-type", ""):
+                continue
+            pages[f"{path} as {name}"] = answer.text
+            links = re.findall(r'href="(/[^"#]*)"', answer.text)
+            ahead += [link for link in links if not link.startswith("/static/") and "video?" not in link]
+    return pages
+
+
+def command_lines_of(house: Installation) -> list[str]:
+    """Of all processes that were started for this installation, as everybody on the machine can read them."""
+    lines = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if str(house.folder).encode() in (folder / "environ").read_bytes():
+                lines.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except (OSError, ValueError):
+            continue
+    return lines
+
+
+def broken_pages(house: Installation, secrets: dict[str, str]) -> str:
+    """The answers to addresses with keys, none of which can be looked up any more."""
+    keys = [secret for name, secret in secrets.items() if name.startswith("address")]
+    pages = ""
+    with httpx.Client(base_url=house.url, trust_env=False, timeout=20) as http:
+        for key in keys:
+            answer = http.get(f"/frames/{key}.jpg")
+            assert answer.status_code == 500
+            pages += answer.text
+        link = secrets["share link"]
+        for path in (f"/watch/9b2f0e0c-0000-4000-8000-000000000000/{link}/", f"/invitations/{secrets['invitation']}/"):
+            answer = http.get(path)
+            assert answer.status_code == 500
+            pages += answer.text
+    return pages
+
+
+def rows_of(house: Installation) -> str:
+    """All that is stored but the sessions, as the database has it."""
+    if url := house.env.get("DATABASE_URL"):
+        program = servers.programs_of_postgres() / "pg_dump"
+        words = [program, "--data-only", "--exclude-table-data=django_session", url]
+        return subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    connection = sqlite3.connect(house.folder / "lumaweb.sqlite3")
+    tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    tables.remove("django_session")
+    return "\n".join(str(row) for table in tables for row in connection.execute(f'SELECT * FROM "{table}"'))
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc here")
+def test_no_command_line_holds_a_secret(run):
+    assert len(run.command_lines) >= 6
+    for line in run.command_lines:
+        assert not found_in(line, run.secrets)
+
+
+def test_no_log_line_of_any_process_holds_a_secret(run):
+    assert run.logs.count("DEBUG") > 100 and "Internal Server Error: /frames/[redacted]" in run.logs
+    assert "Internal Server Error: /invitations/[redacted]" in run.logs
+    assert re.search(r"Internal Server Error: /watch/[0-9a-f-]{36}/\[redacted\]", run.logs)
+    assert not found_in(run.logs, run.secrets | {"a guess": MARKER})
+
+
+def test_no_page_of_the_whole_installation_holds_a_secret(run):
+    assert len(run.pages) > 30 and any(name.startswith("/admin/videos/apitoken/") for name in run.pages)
+    for name, page in run.pages.items():
+        shown = {"share link"} if "/shares/" in name else set()
+        assert not set(found_in(page, run.secrets)) - shown, name
+
+
+def test_no_dump_and_no_row_holds_a_secret(run):
+    assert "A lighthouse" in run.dump and "A lighthouse" in run.rows
+    assert not found_in(run.dump, run.secrets)
+    assert not found_in(run.rows, run.secrets)
+
+
+@pytest.mark.parametrize("kind", ["production", "debugging"])
+def test_no_page_of_an_error_holds_a_secret(run, kind):
+    assert ("Traceback" in run.reports[kind]) is (kind == "debugging")
+    assert not found_in(run.reports[kind], run.secrets)

@@ -1,0 +1,8 @@
+"""The settings of an installation whose every logger says everything, for tests/security/test_secrets.py."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import LOGGING
+
+LOGGING["root"]["level"] = "DEBUG"
+for logger in LOGGING["loggers"].values():
+    logger["level"] = "DEBUG"

@@ -1,0 +1,6 @@
+"""The settings of an installation whose database takes no care, for tests/ops/test_doctor.py."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import DATABASES
+
+DATABASES["default"]["OPTIONS"] |= {"init_command": "PRAGMA journal_mode=DELETE; PRAGMA synchronous=OFF;"}

@@ -1,0 +1,100 @@
+"""A whole installation whose database is locked by another process, from outside."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ..support.installation import ROOT, Installation
+
+pytestmark = pytest.mark.embedded
+
+# Longer than the watchdog's timeout for a silent cluster, and than one wait for the lock.
+LOCKED_FOR = 55.0  # seconds
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = Installation(tmp_path / "data", SANDBOX_ACCEPT_SECONDS="2", SANDBOX_SECONDS="1")
+    yield house.start()
+    house.stop()
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.2)
+
+
+def read(house: Installation, query: str) -> list[tuple]:
+    with sqlite3.connect(f"file:{house.folder / 'lumaweb.sqlite3'}?mode=ro", uri=True) as database:
+        return database.execute(query).fetchall()
+
+
+def states(house: Installation) -> list[str]:
+    return [state for (state,) in read(house, "SELECT state FROM videos_generation ORDER BY id")]
+
+
+def lock(house: Installation) -> sqlite3.Connection:
+    database = sqlite3.connect(house.folder / "lumaweb.sqlite3", isolation_level=None, timeout=20)
+    database.execute("BEGIN IMMEDIATE")
+    return database
+
+
+def spooled(house: Installation) -> list[Path]:
+    return sorted((house.folder / "unsaved-answers").glob("*.json"))
+
+
+def accepted(house: Installation) -> int:
+    """How many tasks the provider has made."""
+    done = subprocess.run(
+        [sys.executable, "-m", "videos.sandbox", "--ledger"],
+        cwd=ROOT,
+        env=house.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return len(done.stdout.splitlines())
+
+
+def submit_until_sending(house: Installation, prompt: str) -> str:
+    uuid = house.visitor().submit(prompt=prompt, action="generate")
+    wait_for(lambda: states(house)[-1] == "submitting", seconds=20)
+    return uuid
+
+
+def test_answers_outlast_a_long_lock_and_a_stop_meanwhile_and_nothing_is_sent_twice(house):
+    first = submit_until_sending(house, "while it is locked")
+    held = lock(house)
+    wait_for(lambda: spooled(house))
+    assert oct(spooled(house)[0].stat().st_mode & 0o777) == "0o600"
+    said = json.loads(spooled(house)[0].read_text())
+    assert said["uuid"] == first
+    end = time.monotonic() + LOCKED_FOR
+    wait_for(lambda: time.monotonic() > end, seconds=LOCKED_FOR + 5)
+    assert "no heartbeat" not in house.log.read_text(), "the watchdog has killed a worker that held an answer"
+    held.close()
+    visitor = house.visitor()
+    visitor.wait_for(first, "completed", seconds=90)
+    wait_for(lambda: not spooled(house))
+
+    second = submit_until_sending(house, "while it is stopped")
+    held = lock(house)
+    wait_for(lambda: spooled(house))
+    house.stop()
+    assert json.loads(spooled(house)[0].read_text())["uuid"] == second
+    assert states(house)[-1] == "submitting"
+    held.close()
+    house.start()
+    house.visitor().wait_for(second, "completed", seconds=90)
+    assert not spooled(house)
+    assert accepted(house) == 2
+    assert os.listdir(house.folder / "unsaved-answers") == []

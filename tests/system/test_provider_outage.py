@@ -1,0 +1,95 @@
+"""Ten seconds without the provider, seen from outside: a whole installation, its sandbox, and twelve queued videos."""
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+
+import pytest
+
+from ..support.installation import ROOT, Installation
+
+QUEUED = 12
+OUTAGE = 10.0  # seconds
+
+# How the sandbox is told to be away, and to be back. While it only cuts connections it does start what it was asked.
+AWAY = {
+    "connection refused": ({"outage": "refused", "seconds": OUTAGE}, {"outage": None}),
+    "502 with a page": ({"outage": "502", "seconds": OUTAGE}, {"outage": None}),
+    "503 with Retry-After": ({"outage": "503", "seconds": OUTAGE}, {"outage": None}),
+    "accepted and cut": ({"faults": "drop=1,lost=1"}, {"faults": None}),
+}
+
+OUTCOME = """
+import json
+from django.db.models import Q
+from videos.models import ApiToken, Event, Generation
+rows = Generation.objects.filter(prompt__startswith={prefix!r})
+doubted = Event.objects.filter(generation__in=rows, kind="unanswered").values("generation").distinct().count()
+states = list(rows.values_list("state", flat=True))
+print(json.dumps({{"states": states, "doubted": doubted, "health": ApiToken.objects.get(enabled=True).health}}))
+"""
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    house = Installation(tmp_path_factory.mktemp("outage")).start()
+    yield house
+    house.stop()
+
+
+def control(house: Installation, change: dict) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "videos.sandbox", "--control", json.dumps(change)],
+        cwd=ROOT,
+        env=house.env,
+        check=True,
+        timeout=30,
+    )
+
+
+def ledger(house: Installation) -> list[dict]:
+    done = subprocess.run(
+        [sys.executable, "-m", "videos.sandbox", "--ledger"],
+        cwd=ROOT,
+        env=house.env,
+        check=True,
+        timeout=30,
+        capture_output=True,
+        text=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def outcome(house: Installation, prefix: str) -> dict:
+    return json.loads(house.python(OUTCOME.format(prefix=prefix)).splitlines()[-1])
+
+
+@pytest.mark.parametrize("mode", AWAY)
+def test_a_ten_second_outage_leaves_at_most_three_in_doubt_and_none_failed(house, mode):
+    """The token has just been used and is in good health, so that it would send many at once."""
+    ada = house.visitor()
+    warm = ada.submit(prompt=f"before {mode}")
+    ada.wait_for(warm, "completed", seconds=90)
+    away, back = AWAY[mode]
+    prefix = uuid.uuid4().hex
+    control(house, away)
+    began = time.monotonic()
+    answer = ada.post("/generations/", prompt="\n".join(f"{prefix} {n}" for n in range(QUEUED)), several="1")
+    assert answer.status_code == 200, answer.text
+    if "outage" not in away:
+        time.sleep(max(0, OUTAGE - (time.monotonic() - began)))
+        control(house, back)
+    end = time.monotonic() + 150
+    while set((now := outcome(house, prefix))["states"]) - {"completed", "unconfirmed", "failed"}:
+        assert time.monotonic() < end, f"{mode}: {now}"
+        time.sleep(1)
+    control(house, back)
+    assert len(now["states"]) == QUEUED
+    assert "failed" not in now["states"]
+    assert now["doubted"] <= 3
+    assert now["states"].count("completed") >= QUEUED - 3
+    assert now["health"] == "ok"
+    accepted = [line["prompt"] for line in ledger(house) if line["accepted"] and line["prompt"].startswith(prefix)]
+    assert len(accepted) == len(set(accepted)), "nothing is paid twice"

@@ -1,0 +1,136 @@
+"""A card is rendered once for all who see the same, and shows what it would show if it were rendered anew."""
+
+import re
+
+import pytest
+from django.core.cache import caches
+from django.template import engines
+from django.test import RequestFactory
+
+from videos.models import ApiToken, Collection, Generation, Member, Star, State
+from videos.models.state import Archive
+
+from ..support.factories import a_generation, a_member, a_token, an_admin
+
+pytestmark = pytest.mark.django_db
+
+
+ANEW = engines["django"].from_string('{% include "gallery/_card.html" %}')
+KEPT = engines["django"].from_string("{% load cards %}{% card oob=oob %}")
+
+
+@pytest.fixture
+def ada(db) -> Member:
+    return a_member()
+
+
+@pytest.fixture(autouse=True)
+def no_cards():
+    caches["cards"].clear()
+
+
+def both(generation: Generation, viewer: Member, **context) -> tuple[str, str]:
+    """The card rendered anew and the kept one, the masks of the token against forgery taken off."""
+    request = RequestFactory().get("/")
+    request.user = viewer
+    row = Generation.objects.for_gallery(viewer).get(pk=generation.pk)
+    context = {"generation": row, "usual": {"generate": 90, "extend": None}, "oob": False} | context
+    context["pool"] = ApiToken.objects.pool()
+    pages = [template.render(context, request) for template in (ANEW, KEPT)]
+    # A mask is new for each page; the clock may have gone on by a second between the two.
+    return tuple(
+        re.sub(r'data-now="\d+"', "", re.sub(r'(csrfmiddlewaretoken" value=")[^"]+', r"\1", page)).strip()
+        for page in pages
+    )
+
+
+@pytest.mark.parametrize("archive", Archive.values)
+@pytest.mark.parametrize("state", State.values)
+def test_the_kept_card_is_the_card(ada, state, archive):
+    generation = a_generation(
+        ada, state=state, archive=archive, prompt="<b>&amp; {{ x }} kept", video_url="https://x/y"
+    )
+    ben = a_member("ben")
+    for viewer in (ada, ben):
+        for context in ({}, {"oob": True}, {"filter_query": "q=a&b"}):
+            for _ in ("cold", "warm"):
+                anew, kept = both(generation, viewer, **context)
+                assert kept == anew
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row, ada: Star.objects.create(generation=row, member=ada),
+        lambda row, ada: Member.objects.filter(pk=row.member_id).update(username="benno"),
+        lambda row, ada: Member.objects.filter(pk=row.member_id).update(avatar_hue=3),
+        lambda row, ada: row.choose("picked", ada),
+        lambda row, ada: row.parent.trash(ada),
+        lambda row, ada: Member.objects.filter(pk=ada.pk).update(is_superuser=False),
+    ],
+    ids=["star", "name", "colour", "choice", "parent", "role"],
+)
+def test_a_kept_card_does_not_outlive_a_change(change):
+    ada, ben = an_admin("ada"), a_member("ben", avatar_hue=1)
+    parent = a_generation(ben, state="completed", archive="saved")
+    row = a_generation(ben, state="completed", archive="saved", parent=parent, action="extend")
+    before = both(row, ada)
+    change(row, ada)
+    anew, kept = both(row, Member.objects.get(pk=ada.pk))
+    assert kept == anew
+    assert kept not in before
+
+
+def test_why_something_waits_is_told_as_it_is_now(ada):
+    a_token()
+    row = a_generation(ada, state="queued")
+    before = both(row, ada)
+    ApiToken.objects.update(enabled=False)
+    anew, kept = both(row, ada)
+    assert kept == anew
+    assert kept not in before
+
+
+def test_each_visitor_gets_a_token_of_their_own(client, ada):
+    a_generation(ada, state="completed", archive="saved")
+    tokens = []
+    for name in ("ben", "cleo"):
+        client.force_login(a_member(name))
+        page = client.get("/").content.decode()
+        forms = re.findall(r'action="/generations/[^"]+/star/".*?csrfmiddlewaretoken" value="([^"]+)"', page, re.DOTALL)
+        assert len(forms) == 1
+        tokens.append(forms[0])
+    assert tokens[0] != tokens[1]
+
+
+def filters_of(html: str) -> str:
+    return re.search(r'<nav class="filters".*?</nav>', html, re.DOTALL)[0]
+
+
+@pytest.mark.parametrize("query", ["", "q=heron&state=ready", "since=2026-01-01&member=ada", "since=yesterday%22%3E"])
+def test_the_kept_filters_are_the_filters(client, ada, query):
+    client.force_login(ada)
+    a_generation(ada)
+
+    def anew() -> str:
+        caches["cards"].clear()
+        return filters_of(client.get(f"/?{query}").content.decode())
+
+    first = anew()
+    assert filters_of(client.get(f"/?{query}").content.decode()) == first
+    # Whatever they name is in them at once.
+    a_member("zoe")
+    Collection.objects.create(name="Teaser <3", created_by=ada)
+    kept = filters_of(client.get(f"/?{query}").content.decode())
+    assert ">zoe<" in kept and "Teaser &lt;3" in kept
+    assert kept == anew()
+    client.force_login(Member.objects.get(username="zoe"))
+    assert filters_of(client.get(f"/?{query}").content.decode()) == anew()
+
+
+def test_the_first_page_stands_whatever_it_is_said_to_be_put_into(client, ada):
+    client.force_login(ada)
+    a_generation(ada)
+    page = client.get("/", headers={"HX-Target": "older"})
+    assert page.status_code == 200
+    assert filters_of(page.content.decode())

@@ -1,0 +1,141 @@
+"""Changing an e-mail address: the password, the notices, and the delay before a reset link can be mailed to it."""
+
+from datetime import timedelta
+
+import pytest
+from django.core import mail
+from django.utils import timezone
+
+from videos.models import Change, Member
+from videos.models.member import EMAIL_WAITS
+from videos.tasks import mail_new_password
+
+from ..support.factories import a_member, an_admin
+
+pytestmark = pytest.mark.django_db
+PASSWORD = "a long enough word"
+OLD, NEW = "ada@example.com", "ada@example.net"
+
+
+@pytest.fixture
+def ada(client):
+    member = a_member("ada", email=OLD, password=PASSWORD)
+    client.force_login(member)
+    return member
+
+
+@pytest.fixture
+def mails(settings):
+    settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    return mail.outbox
+
+
+def change(client, email=NEW, password=PASSWORD):
+    return client.post("/profile/", {"first_name": "Ada", "email": email, "present_password": password})
+
+
+def address_of(member) -> str:
+    return Member.objects.get(pk=member.pk).email
+
+
+@pytest.mark.parametrize(
+    ("given", "words"), [("", "Enter your present password"), ("wrong", "not your present password")]
+)
+@pytest.mark.parametrize("email", [NEW, ""])
+def test_another_address_takes_the_present_password(client, ada, mails, given, words, email):
+    answer = change(client, email, given)
+    assert answer.status_code == 422
+    assert words in answer.content.decode()
+    ada.refresh_from_db()
+    assert (ada.email, ada.first_name) == (OLD, "")
+    assert not mails and not Change.objects.exists()
+
+
+def test_the_first_address_takes_the_present_password_too(client):
+    ben = a_member("ben", password=PASSWORD)
+    client.force_login(ben)
+    assert change(client, password="").status_code == 422
+    assert change(client).status_code == 302
+    assert address_of(ben) == NEW
+
+
+def test_the_rest_of_a_profile_takes_no_password(client, ada, mails):
+    assert change(client, OLD, "").status_code == 302
+    ada.refresh_from_db()
+    assert (ada.email, ada.first_name, ada.email_changed_at) == (OLD, "Ada", None)
+    assert not mails
+
+
+def test_a_changed_address_is_told_to_the_old_one_and_noted(client, ada, mails):
+    assert change(client).status_code == 302
+    assert address_of(ada) == NEW
+    assert [one.to for one in mails] == [[OLD]]
+    assert "now has another e-mail address" in mails[0].body
+    assert NEW not in mails[0].body and "http" not in mails[0].body
+    noted = Change.objects.get()
+    assert (noted.by, noted.about) == (ada, ada)
+    assert noted.text == f"ada changed their e-mail address from {OLD} to {NEW}."
+
+
+def test_a_removed_address_is_told_to_the_old_one(client, ada, mails):
+    assert change(client, "").status_code == 302
+    assert address_of(ada) == ""
+    assert [one.to for one in mails] == [[OLD]]
+    assert "no longer has an e-mail address" in mails[0].body
+
+
+def test_wrong_present_passwords_are_counted_here_too(client, ada):
+    for _ in range(5):
+        assert change(client, password="wrong").status_code == 422
+    assert change(client).status_code == 429
+    assert address_of(ada) == OLD
+    assert client.post("/profile/", {"first_name": "Ada", "email": OLD}).status_code == 302, "the rest goes on"
+
+
+@pytest.mark.parametrize("asked", ["ada", NEW])
+def test_a_new_address_receives_no_reset_for_a_day(client, ada, mails, asked):
+    change(client)
+    mails.clear()
+    mail_new_password(asked)
+    mail_new_password(OLD)
+    assert not mails
+    Member.objects.update(email_changed_at=timezone.now() - EMAIL_WAITS - timedelta(seconds=1))
+    mail_new_password(asked)
+    assert [one.to for one in mails] == [[NEW]]
+
+
+def test_an_admin_confirms_a_new_address(client, ada, mails):
+    change(client)
+    mails.clear()
+    root = an_admin()
+    client.force_login(root)
+    assert f"Confirm {NEW}" in client.get(f"/team/{ada.pk}/").content.decode()
+    answer = client.post(f"/team/{ada.pk}/email/", {"email": NEW}, follow=True)
+    assert f"Confirm {NEW}" not in answer.content.decode()
+    noted = Change.objects.first()
+    assert (noted.by, noted.text) == (root, f"ada has a confirmed e-mail address: {NEW}.")
+    mail_new_password("ada")
+    assert [one.to for one in mails] == [[NEW]]
+
+
+def test_an_admin_confirms_only_the_address_they_saw(client, ada, mails):
+    change(client)
+    change(client, "somebody@example.org")
+    client.force_login(an_admin())
+    answer = client.post(f"/team/{ada.pk}/email/", {"email": NEW}, follow=True)
+    assert "does not wait for a confirmation" in answer.content.decode()
+    mails.clear()
+    mail_new_password("ada")
+    assert not mails
+
+
+def test_a_link_that_an_admin_makes_is_not_mailed_to_a_new_address(client, ada, mails):
+    change(client)
+    mails.clear()
+    client.force_login(an_admin())
+    assert "Send this link to ada" in client.post(f"/team/{ada.pk}/password/").content.decode()
+    assert not mails
+    client.post(f"/team/{ada.pk}/email/", {"email": NEW})
+    client.post(f"/team/{ada.pk}/password/")
+    assert [one.to for one in mails] == [[NEW]]

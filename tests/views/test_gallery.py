@@ -1,0 +1,242 @@
+"""Finding videos again: search, filters, pages."""
+
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from django.core.cache import caches
+from django.core.management import call_command
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from videos.models import Collection, Filters, Generation, Star, search
+from videos.models.search import keep_index
+
+from ..support.factories import a_generation, a_member
+
+pytestmark = pytest.mark.django_db
+
+FOX, STORK, SNOW, BOAT = "A Fox über die Straße", "АИСТ над водой", "狐狸在雪地里", "مركب شراعي يعبر البحر"
+ODD = r"""say "hello" OR NOT -x* NEAR(a b) 100% under_score back\slash col:on ^caret {brace}"""
+
+
+@pytest.fixture
+def wall():
+    for prompt in (FOX, STORK, SNOW, BOAT, ODD, "Ω ab"):
+        a_generation(prompt=prompt)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("fox", [FOX]),
+        ("FOX über", [FOX]),
+        ("strasse", [FOX]),
+        ("STRASSE fox", [FOX]),
+        ("fox stork", []),
+        ("аист", [STORK]),
+        ("狐狸在", [SNOW]),
+        ("狐狸", [SNOW]),
+        ("البحر", [BOAT]),
+        ("ab", ["Ω ab"]),
+        ("ω", ["Ω ab"]),
+        ('"hello"', [ODD]),
+        ('"', [ODD]),
+        ("hello OR fox", []),
+        ("-x*", [ODD]),
+        ("near(a", [ODD]),
+        ("100%", [ODD]),
+        ("%%%", []),
+        ("___", []),
+        ("under_score", [ODD]),
+        ("back\\slash", [ODD]),
+        ("col:on", [ODD]),
+        ("search_text:fox", []),
+        ("fox\0", [FOX]),
+        ("fo fox", [FOX]),
+        ("zzz", []),
+        ("x" * 5000, []),
+        (" ".join(f"word{n}" for n in range(300)), []),
+    ],
+)
+def test_a_search_finds_every_word_in_any_script_and_knows_no_operators(wall, query, found):
+    assert [row.prompt for row in Generation.objects.for_gallery().search(query)] == found
+
+
+def test_an_empty_search_asks_for_nothing(wall):
+    assert Generation.objects.for_gallery().search("  ").count() == 6
+
+
+@pytest.mark.parametrize(
+    ("query", "partial"), [("fox", False), ("狐狸", True), ("ab fox", False), ("a b", True), ("", False)]
+)
+def test_only_short_words_are_looked_for_in_the_newest(query, partial):
+    assert search.is_partial(query) is partial
+
+
+def test_short_words_are_looked_for_in_the_newest_only(wall, monkeypatch):
+    monkeypatch.setattr(search, "NEWEST", 2)
+    assert [row.prompt for row in Generation.objects.for_gallery().search("a")] == ["Ω ab", ODD]
+
+
+def test_a_changed_and_a_purged_prompt_leave_the_index(wall):
+    fox = Generation.objects.get(prompt=FOX)
+    fox.state = "failed"
+    fox.save()
+    fox.trash(fox.member)
+    assert fox.purge(fox.member)
+    assert not Generation.objects.search("fox").exists()
+    assert not Generation.objects.search("fo").exists()
+
+
+# PostgreSQL keeps its index by itself.
+@pytest.mark.embedded
+def test_the_triggers_come_back_when_a_migration_made_the_table_anew():
+    with connection.cursor() as cursor:
+        for name in search.TRIGGERS:
+            cursor.execute(f"DROP TRIGGER {name}")
+    keep_index()
+    a_generation(prompt="found again")
+    assert Generation.objects.search("again").count() == 1
+
+
+def test_pages_of_a_search_follow_their_cursor(wall):
+    rows = [a_generation(prompt=f"heron {n}") for n in range(5)]
+    found = Generation.objects.for_gallery().search("heron")
+    assert list(found.before(rows[3].pk)[:2]) == [rows[2], rows[1]]
+    assert list(found.after(rows[1].pk)[:2]) == [rows[2], rows[3]]
+
+
+def test_each_filter_narrows_the_wall():
+    ada, ben = a_member("ada"), a_member("ben")
+    plain = a_generation(ada, prompt="plain")
+    framed = a_generation(ben, prompt="framed", start_image_url="https://example.com/a.jpg", aspect_ratio="1:1")
+    onward = a_generation(ben, prompt="onward", action="extend", parent=framed)
+    old = a_generation(ada, prompt="old")
+    Generation.objects.filter(pk=old.pk).update(state="failed", created_at=timezone.now() - timedelta(days=40))
+    Star.put(ben, [plain])
+    shelf, _ = Collection.objects.named("Client A", ada)
+    shelf.add([onward], ada)
+    plain.choose("picked", ben)
+    today = timezone.localdate()
+    for filters, expected in (
+        (Filters(member=ben.pk), {onward, framed}),
+        (Filters(mode="text"), {plain, old}),
+        (Filters(mode="frames"), {framed}),
+        (Filters(mode="extend"), {onward}),
+        (Filters(ratio="1:1"), {framed, onward}),
+        (Filters(state="failed"), {old}),
+        (Filters(state="making"), {plain, framed, onward}),
+        (Filters(since=today), {plain, framed, onward}),
+        (Filters(until=today - timedelta(days=1)), {old}),
+        (Filters(starred_by=ben.pk), {plain}),
+        (Filters(starred_by=ada.pk), set()),
+        (Filters(collection=shelf.pk), {onward}),
+        (Filters(choice="picked"), {plain}),
+        (Filters(member=ben.pk, words="fram", ratio="1:1"), {framed}),
+    ):
+        assert set(Generation.objects.for_gallery(ada, filters)) == expected, filters
+
+
+def test_filters_stand_in_the_address_and_what_cannot_be_read_asks_for_nothing(client):
+    ada = a_member("ada")
+    client.force_login(ada)
+    a_generation(ada, prompt="A heron")
+    page = client.get(
+        "/", {"q": "heron", "state": "making", "member": "stranger-9", "since": "yesterday", "ratio": "7:7"}
+    )
+    body = page.content.decode()
+    assert page.status_code == 200
+    assert "A heron" in body
+    assert '?q=heron&amp;mode=text&amp;state=making"' in body
+    assert "stranger-9" not in body
+    assert "No video matches" in client.get("/", {"q": "heron", "state": "failed"}).content.decode()
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "9999-12-31"])
+def test_a_year_without_videos_is_refused_in_every_door(client, day, settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    ada = a_member("ada")
+    client.force_login(ada)
+    clip = a_generation(ada, state="completed")
+    for path in ("/", "/live/", f"/generations/{clip.uuid}/"):
+        for name in ("since", "until"):
+            assert client.get(path, {name: day}).status_code in (200, 204), f"{path} {name}"
+
+
+@pytest.mark.parametrize(
+    "name", ["q", "member", "collection", "mode", "ratio", "state", "since", "until", "starred", "choice"]
+)
+@pytest.mark.parametrize("value", ["\0", "\ud800", "💣" * 500, "9" * 400, "-1", "../..", "<b>", "'; DROP TABLE"])
+def test_no_filter_breaks_the_page(client, name, value):
+    client.force_login(a_member("ada"))
+    assert client.get("/", {name: value.encode("utf-8", "surrogatepass").decode("latin-1")}).status_code == 200
+
+
+def test_pages_lead_to_older_and_to_newer_ones(client):
+    ada = a_member("ada")
+    client.force_login(ada)
+    rows = [a_generation(ada, prompt=f"clip {n}") for n in range(100)]
+    deep = client.get("/", {"before": rows[50].pk}).content.decode()
+    assert f"?after={rows[49].pk}" in deep
+    assert f"?before={rows[2].pk}" in deep
+    newer = client.get("/", {"after": rows[49].pk}).content.decode()
+    assert newer.count('class="card"') == 48
+    assert f"generation-{rows[50].uuid}" in newer
+    assert f"generation-{rows[97].uuid}" in newer
+    assert f"?after={rows[97].pk}" in newer
+    top = client.get("/", {"after": rows[97].pk}).content.decode()
+    assert "data-first" in top
+
+
+@pytest.mark.parametrize("path", ["/", "/?before=100000", "/?after=0", "/?q=astronauts"])
+def test_a_page_asks_the_database_as_often_with_many_videos_as_with_few(client, path):
+    ada, ben = a_member(), a_member("ben")
+    client.force_login(ada)
+    parent = a_generation(ada, state="completed", archive="saved")
+    client.get(path)  # what is asked once by each process
+
+    def queries_once() -> int:
+        caches["cards"].clear()
+        with CaptureQueriesContext(connection) as seen:
+            assert client.get(path).status_code == 200
+        return len(seen)
+
+    def queries() -> int:
+        return min(queries_once() for _ in range(3))  # without the queries that a request makes every few seconds
+
+    def one_of_each() -> None:
+        for member, state in product((ada, ben), ("queued", "processing", "completed", "failed", "unconfirmed")):
+            archive = "saved" if state == "completed" else ""
+            a_generation(member, state=state, archive=archive, parent=parent, takes=2)
+
+    one_of_each()
+    with_few = queries()
+    for _ in range(6):
+        one_of_each()
+    assert queries() == with_few <= 12
+
+
+def test_what_arrives_obeys_the_filters_of_the_page(client):
+    ada = a_member("ada")
+    client.force_login(ada)
+    a_generation(ada, prompt="the first")
+    before = Generation.objects.latest("pk").pk
+    heron, fox = a_generation(ada, prompt="a heron"), a_generation(ada, prompt="a fox")
+    since = (timezone.now() - timedelta(seconds=30)).timestamp()
+    asked = {"since": since, "newest": before, "top": 1, "q": "heron"}
+    body = client.get("/live/", asked, headers={"HX-Request": "true"}).content.decode()
+    assert f"generation-{heron.uuid}" in body
+    assert f"generation-{fox.uuid}" not in body
+
+
+# PostgreSQL runs the same statements, and the suite's own migration tries them.
+@pytest.mark.embedded
+def test_the_search_migration_describes_what_was_made_before(transactional_db):
+    row = a_generation(prompt="Ein Reiher")
+    call_command("migrate", "videos", "0005", verbosity=0)
+    Generation.objects.filter(pk=row.pk).update(search_text="", shape="16:9", video_width=752, video_height=1360)
+    call_command("migrate", "videos", verbosity=0)
+    found = Generation.objects.search("reiher").get()
+    assert (found.pk, found.shape) == (row.pk, "9:16")

@@ -1,0 +1,186 @@
+"""A video's page: pictures cut from it, its neighbours on the wall, its chain, and the dialog over the wall."""
+
+import io
+import uuid
+
+import av
+import pytest
+from django.core.files.base import ContentFile
+from PIL import Image
+
+from videos.media import files
+from videos.media.decoding import client as decoding
+from videos.media.decoding import video
+from videos.models import Frame, Generation
+
+from ..support.factories import a_generation, a_member
+
+pytestmark = pytest.mark.django_db
+
+PICTURES, RATE = 60, 30
+DIALOG = {"HX-Request": "true", "HX-Target": "film-body"}
+
+
+def colour(number: int) -> tuple[int, int, int]:
+    """A colour for each number, far enough from every other to survive the coding."""
+    return 40 + number % 4 * 60, 40 + number // 4 % 4 * 60, 40 + number // 16 * 60
+
+
+def numbered_colours() -> bytes:
+    """A film of which every picture is known by its colour, with few key frames and pictures out of order."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"g": "25", "bf": "2", "crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = 128, 72, "yuv420p"
+        for number in range(PICTURES):
+            picture = av.VideoFrame.from_image(Image.new("RGB", (128, 72), colour(number)))
+            for packet in stream.encode(picture):
+                container.mux(packet)
+        for packet in stream.encode():
+            container.mux(packet)
+    return out.getvalue()
+
+
+FILM = numbered_colours()
+
+
+def number_of(data: bytes) -> int:
+    with Image.open(io.BytesIO(data)) as image:
+        seen = image.convert("RGB").getpixel((64, 36))
+    return min(range(PICTURES), key=lambda n: sum(abs(a - b) for a, b in zip(seen, colour(n), strict=True)))
+
+
+@pytest.fixture
+def member(client, settings, tmp_path):
+    settings.MEDIA_ROOT = tmp_path
+    member = a_member()
+    client.force_login(member)
+    return member
+
+
+def saved(**facts) -> Generation:
+    generation = a_generation(prompt=facts.pop("prompt", "A fox"))
+    generation.video_file.save(f"{generation.uuid}.mp4", ContentFile(FILM), save=False)
+    facts = {"state": "completed", "archive": "saved", "duration": 2.0, "frame_rate": RATE, "sha256": "0" * 64} | facts
+    for name, value in facts.items():
+        setattr(generation, name, value)
+    generation.save()
+    return generation
+
+
+@pytest.mark.parametrize("number", range(PICTURES))
+def test_the_picture_at_the_playhead_is_the_one_that_is_cut(number):
+    for at in (number / RATE, (number + 0.5) / RATE):
+        _, [data] = video.cut(io.BytesIO(FILM), at)
+        assert number_of(data) == number
+    if number % 20 == 0:  # the same by a process of its own, of which one takes as long as many pictures
+        assert number_of(files.cut(ContentFile(FILM), number / RATE).data) == number
+
+
+def test_the_first_and_the_last_picture_are_exact():
+    assert number_of(files.cut(ContentFile(FILM), "first").data) == 0
+    assert number_of(files.cut(ContentFile(FILM), "last").data) == PICTURES - 1
+
+
+def test_what_is_no_video_is_not_cut():
+    with pytest.raises(files.NotAVideo):
+        files.cut(ContentFile(b"no video at all"), "first")
+
+
+@pytest.mark.parametrize("kind", ["matroska", "mpegts"])
+def test_a_video_in_another_container_is_not_opened(tmp_path, kind):
+    path = tmp_path / "film.mp4"
+    with av.open(io.BytesIO(FILM), format="mp4") as film, av.open(str(path), "w", format=kind) as other:
+        stream = other.add_stream_from_template(film.streams.video[0])
+        for packet in film.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                other.mux(packet)
+    with pytest.raises(files.NotAVideo):
+        decoding.read_video(path, stills=True)
+    with pytest.raises(files.NotAVideo), path.open("rb") as file:
+        video.probe(file)
+    with pytest.raises(files.NotAVideo):
+        files.cut(ContentFile(path.read_bytes()), "first")
+
+
+def test_the_frame_rate_is_read_from_the_file(tmp_path):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(FILM)
+    facts = decoding.read_video(path, stills=False)
+    assert (facts.duration, facts.frame_rate, facts.width, facts.height) == (2.0, RATE, 128, 72)
+
+
+def test_a_cut_makes_a_frame_and_leads_to_the_form(client, member):
+    address = f"{saved().get_absolute_url()}frames/"
+    answer = client.post(address, {"side": "start", "at": "1.05"}, headers={"Accept": "application/json"})
+    frame = Frame.objects.get(uuid=answer.json()["frame"])
+    assert (frame.width, frame.height) == (128, 72)
+    assert client.get(answer.json()["url"]).status_code == 200
+    plain = client.post(address, {"side": "end", "at": "last"})
+    assert plain.status_code == 302
+    assert plain.url.startswith("/?mode=frames&end_frame=")
+
+
+@pytest.mark.parametrize("at", ["", "-1", "nan", "1e3", "middle", "99", "1" * 400, "0x10"])
+def test_a_time_that_is_none_is_refused_in_words(client, member, at):
+    address = f"{saved().get_absolute_url()}frames/"
+    answer = client.post(address, {"side": "start", "at": at}, headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+    assert "time" in answer.json()["error"]
+
+
+def test_a_video_that_is_not_here_is_not_cut(client, member):
+    waiting, lost = a_generation(), saved()
+    lost.video_file.storage.delete(lost.video_file.name)
+    for generation in (waiting, lost):
+        address = f"{generation.get_absolute_url()}frames/"
+        answer = client.post(address, {"side": "start", "at": "first"}, headers={"Accept": "application/json"})
+        assert answer.status_code == 422
+        assert answer.json()["error"]
+    assert client.get(f"{waiting.get_absolute_url()}frames/").status_code == 405
+
+
+def test_the_neighbours_follow_the_wall_it_was_opened_from(client, member):
+    first, _, third = saved(prompt="A fox"), saved(prompt="A stork"), saved(prompt="A fox again")
+    page = client.get(f"{first.get_absolute_url()}?q=fox").content.decode()
+    assert f'href="{third.get_absolute_url()}?q=fox" rel="prev"' in page
+    assert 'rel="next"' not in page
+
+
+def test_the_dialog_gets_what_stands_on_the_page(client, member):
+    generation = saved()
+    piece = client.get(generation.get_absolute_url(), headers=DIALOG).content.decode()
+    assert f'id="film-{generation.uuid}"' in piece
+    assert "<html" not in piece
+    page = client.get(generation.get_absolute_url()).content.decode()
+    assert f'id="generation-{generation.uuid}"' in page
+    assert "<html" in page
+    generation.trash(member)
+    assert client.get(generation.get_absolute_url(), headers=DIALOG).status_code == 200
+    assert client.get(generation.get_absolute_url()).status_code == 404
+
+
+def test_a_chain_says_what_cannot_be_played(client, member):
+    first = saved()
+    middle = a_generation()
+    last = saved(prompt="And on")
+    Generation.objects.filter(pk=middle.pk).update(parent=first)
+    Generation.objects.filter(pk=last.pk).update(parent=middle)
+    context = client.get(last.get_absolute_url()).context
+    assert context["chain"] == [first, last]
+    assert context["chain_lacks"] == 1
+
+
+def test_many_branches_cost_no_more_queries(client, member, django_assert_max_num_queries):
+    parent = saved()
+    for _ in range(30):
+        Generation.objects.filter(pk=saved().pk).update(parent=parent)
+    client.get(parent.get_absolute_url())
+    with django_assert_max_num_queries(40):
+        client.get(parent.get_absolute_url())
+
+
+def test_what_does_not_exist_is_not_found(client, member):
+    assert client.get(f"/generations/{uuid.uuid4()}/").status_code == 404
+    assert client.post(f"/generations/{uuid.uuid4()}/frames/").status_code == 404

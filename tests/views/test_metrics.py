@@ -1,0 +1,295 @@
+"""What Prometheus reads, and that nobody else does."""
+
+import threading
+import time
+from datetime import timedelta
+
+import httpx
+import pytest
+from cryptography.fernet import Fernet
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+
+from lumaweb import environment
+from videos import tasks
+from videos.jobs import queue
+from videos.models import Generation, Heartbeat, Meter, meter, usage, vitals
+
+from ..security.test_secrets import found_in, secrets_of
+from ..support.endpoints import Team
+from ..support.factories import a_generation, a_result, a_token
+from ..support.installation import Installation
+from ..support.stub_provider import TinyProvider
+
+# The numbers are read in a thread of their own, which sees what is committed.
+pytestmark = pytest.mark.django_db(transaction=True)
+
+TOKEN = "marked-MARKED-marked-MARKED-marked"
+
+
+@pytest.fixture(autouse=True)
+def measuring(settings):
+    """Measure, and write what was measured only when the test says so."""
+    settings.METRICS_TOKEN, settings.METRICS_EVERY = TOKEN, 0
+    meter.write()
+    Meter.objects.all().delete()
+
+
+def scraped() -> dict[tuple, float]:
+    """Every number, by its name and the values of its labels, these in the order of their names."""
+    answer = Client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    assert answer.status_code == 200, answer.content
+    assert answer.headers["Content-Type"].startswith("text/plain; version=")
+    return read(answer.content.decode())
+
+
+def read(text: str) -> dict[tuple, float]:
+    return {
+        (sample.name, *(value for _, value in sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+# ── The door ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_without_a_token_set_there_is_no_such_page(client, settings):
+    settings.METRICS_TOKEN = ""
+    for said in ("", "Bearer ", f"Bearer {TOKEN}"):
+        answer = client.get("/metrics", headers={"Authorization": said})
+        nowhere = client.get("/metrices", headers={"Authorization": said})
+        assert answer.status_code == nowhere.status_code == 404 and answer.content == nowhere.content
+
+
+@pytest.mark.parametrize("said", ["", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN[:-1]}", "Bearer ü"])
+def test_who_does_not_say_the_token_reads_nothing(client, said):
+    answer = client.get("/metrics", headers={"Authorization": said} if said else {})
+    assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert b"lumaweb_" not in answer.content and TOKEN not in answer.content.decode()
+
+
+def test_an_admin_without_the_token_reads_nothing_either():
+    assert Team().client("admin").get("/metrics").status_code == 401
+
+
+@pytest.mark.parametrize("value", ["tiny", "x" * 19, "with space with space with", "x" * 201])
+def test_a_token_that_could_be_guessed_stops_the_start_and_is_not_told(monkeypatch, value):
+    monkeypatch.setenv("LUMAWEB_METRICS_TOKEN", value)
+    with pytest.raises(ImproperlyConfigured) as stopped:
+        environment.password("LUMAWEB_METRICS_TOKEN")
+    assert "LUMAWEB_METRICS_TOKEN" in str(stopped.value) and value not in str(stopped.value)
+
+
+def test_the_numbers_hold_no_name_and_no_secret():
+    team = Team()
+    team.token.name = "Ada's private account"
+    team.token.save()
+    team.token.take_out("invalid", f"refused as Bearer {team.token.secret}")
+    client = Client()
+    for key in (team.callback_key, "k" * 43):
+        client.post(reverse("callback", args=[team.at_work.uuid, key]), "{", "application/json")
+    meter.write()
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
+    said = answer.content.decode()
+    assert not found_in(said, secrets_of(team) | {"its own token": TOKEN})
+    for private in ("private", '"ada', team.token.last_four, str(team.saved.uuid), "127.0.0.1"):
+        assert private not in said
+
+
+# ── What they say ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_generations_are_counted_by_state():
+    Team()
+    while not usage.roll_up():
+        pass
+    a_generation()  # after the count
+    now = scraped()
+    for state in ("queued", "submitting", "processing", "unconfirmed", "completed", "failed", "canceled"):
+        assert now["lumaweb_generations", state] == Generation.objects.filter(state=state).count(), state
+
+
+def test_what_was_never_counted_is_not_told_instead_of_told_wrong():
+    Team()
+    now = scraped()
+    assert ("lumaweb_generations", "queued") in now and ("lumaweb_generations", "completed") not in now
+
+
+def test_what_waits_is_counted_and_its_age_told():
+    first, held = a_generation(), a_generation()
+    a_generation()
+    Generation.objects.filter(pk=first.pk).update(created_at=timezone.now() - timedelta(seconds=100))
+    Generation.objects.filter(pk=held.pk).update(held_at=timezone.now(), created_at=timezone.now() - timedelta(days=9))
+    now = scraped()
+    assert (now["lumaweb_waiting",], now["lumaweb_held",]) == (2, 1)
+    assert 100 <= now["lumaweb_waiting_oldest_seconds",] < 200
+    Generation.objects.update(state="canceled")
+    assert scraped()["lumaweb_waiting_oldest_seconds",] == 0
+
+
+def test_a_video_that_is_not_saved_is_told_with_its_age():
+    a_token()
+    generation = a_generation()
+    generation.claim()
+    generation.record(a_result(), "callback")
+    Generation.objects.update(finished_at=timezone.now() - timedelta(seconds=300))
+    now = scraped()
+    assert now["lumaweb_unsaved",] == 1 and 300 <= now["lumaweb_unsaved_oldest_seconds",] < 400
+
+
+def test_each_token_has_one_condition_and_is_named_by_its_number(settings):
+    tokens = {word: a_token(max_in_flight=7) for word in ("ok", "limited", "used_up", "invalid", "paused")}
+    tokens["limited"].back_off("busy", seconds=60)
+    tokens["used_up"].take_out("used_up", "spent")
+    tokens["invalid"].take_out("invalid", "wrong")
+    tokens["paused"].set_enabled(False)
+    a_generation().claim()
+    now = scraped()
+    for word, token in tokens.items():
+        said = {condition: now["lumaweb_token_condition", condition, str(token.pk)] for condition in vitals.CONDITIONS}
+        assert said == {condition: float(condition == word) for condition in vitals.CONDITIONS}
+        assert now["lumaweb_token_in_flight_limit", str(token.pk)] == 7
+    assert now["lumaweb_token_in_flight", str(tokens["ok"].pk)] == 1
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert scraped()["lumaweb_token_condition", "unreadable", str(tokens["ok"].pk)] == 1
+
+
+def test_a_rest_that_is_over_is_no_rest():
+    token = a_token()
+    token.back_off("busy", seconds=-1)
+    token.refresh_from_db()
+    assert vitals.condition_of(token, timezone.now()) == "ok"
+
+
+def test_the_heartbeat_s_age_is_the_youngest_of_all_machines(settings, tmp_path):
+    assert ("lumaweb_heartbeat_age_seconds", "lumaweb") not in scraped()
+    Heartbeat.stamp("lumaweb")
+    Heartbeat.objects.update(at=timezone.now() - timedelta(seconds=90))
+    now = scraped()
+    assert 90 <= now["lumaweb_heartbeat_age_seconds", "lumaweb"] < 190
+    assert (now["lumaweb_machines_alive", "lumaweb"], now["lumaweb_machines_alive", "media"]) == (0, 0)
+    settings.DATA_DIR = tmp_path / "another machine"
+    Heartbeat.stamp("lumaweb")
+    now = scraped()
+    assert now["lumaweb_heartbeat_age_seconds", "lumaweb"] < 60 and now["lumaweb_machines_alive", "lumaweb"] == 1
+
+
+def test_the_queue_s_length_is_told_by_cluster():
+    before = scraped()
+    queue.beat_later(3)
+    now = scraped()
+    for cluster in ("lumaweb", "media"):
+        assert now["lumaweb_queue_length", cluster] - before["lumaweb_queue_length", cluster] == 3
+
+
+# ── What is measured ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_callbacks_are_measured_by_what_they_were_answered_and_by_verdict(client):
+    team = Team()
+    path = reverse("callback", args=[team.at_work.uuid, team.callback_key])
+    told = '{"success": true, "task_id": "task-9", "video_url": "https://example.com/v.mp4"}'
+    other = '{"success": true, "task_id": "another", "video_url": "https://example.com/v.mp4"}'
+    for where, body in ((path, told), (path, told), (path, other), (path, "{"), (path[:-2] + "/", told)):
+        client.post(where, body, "application/json")
+    meter.write()
+    now = scraped()
+    answers = {status: now["lumaweb_callback_seconds_count", status] for status in ("204", "400", "404")}
+    assert answers == {"204": 2, "400": 1, "404": 2}
+    verdicts = {word: now["lumaweb_news_seconds_count", "callback", word] for word in ("recorded", "known", "refused")}
+    assert verdicts == {"recorded": 1, "known": 1, "refused": 1}
+    buckets = [value for (name, *labels), value in now.items() if name == "lumaweb_callback_seconds_bucket"]
+    assert now["lumaweb_callback_seconds_bucket", "+Inf", "204"] == 2 and len(buckets) == 3 * (len(meter.BOUNDS) + 1)
+    assert now["lumaweb_callback_seconds_sum", "204"] > 0
+
+
+def test_the_provider_s_answers_are_measured_by_their_outcome():
+    provider = TinyProvider()
+    a_token(base_url=provider.url)
+    a_generation()
+    tasks.drain()
+    provider.shutdown()
+    provider.server_close()
+    a_generation()
+    tasks.drain()
+    meter.write()
+    now = scraped()
+    assert now["lumaweb_provider_post_seconds_count", "accepted"] == 1
+    assert now["lumaweb_provider_post_seconds_count", "not_sent"] >= 1
+
+
+def test_nothing_is_measured_while_nobody_may_ask(settings, client):
+    settings.METRICS_TOKEN = ""
+    client.post(reverse("callback", args=["9b2f0e0c-0000-4000-8000-000000000000", "k" * 43]), "{", "application/json")
+    meter.write()
+    assert not Meter.objects.exists()
+
+
+def test_what_several_processes_measure_is_added_up():
+    """Each with numbers of its own, as processes have; all write at the same moment."""
+    several = [meter.Counted() for _ in range(4)]
+
+    def work(counted: meter.Counted) -> None:
+        for _ in range(5):
+            for outcome in ("accepted", "refused"):
+                counted.observe("post", outcome, 0.02)
+            counted.write()
+        connections.close_all()
+
+    threads = [threading.Thread(target=work, args=[counted]) for counted in several]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    now = scraped()
+    for outcome in ("accepted", "refused"):
+        assert now["lumaweb_provider_post_seconds_count", outcome] == 20
+        assert now["lumaweb_provider_post_seconds_sum", outcome] == pytest.approx(0.4)
+        assert now["lumaweb_provider_post_seconds_bucket", "0.01", outcome] == 0
+        assert now["lumaweb_provider_post_seconds_bucket", "0.025", outcome] == 20
+
+
+def test_the_bounds_hold_what_is_just_as_long():
+    counted = meter.Counted()
+    for seconds in (0.005, 0.0051, 30.0, 31.0):
+        counted.observe("post", "accepted", seconds)
+    counted.write()
+    row = Meter.objects.get()
+    assert (row.counts[0], row.counts[1], row.counts[-2], row.counts[-1]) == (1, 1, 1, 1)
+    assert row.buckets()[-1] == ("+Inf", 4) and row.buckets()[0] == ("0.005", 1)
+
+
+def test_the_bare_minimum_is_answered_by_an_empty_installation():
+    now = scraped()
+    assert [key for key in now if key[0] == "lumaweb_info"]
+    assert now["lumaweb_held",] == 0
+
+
+def test_one_scrape_knows_what_every_process_of_an_installation_did(tmp_path):
+    """The post was a worker's, the callback one web server's; the scrape may be the other's."""
+    house = Installation(tmp_path / "house", LUMAWEB_METRICS_TOKEN=TOKEN)
+    try:
+        house.start()
+        ada = house.visitor()
+        ada.wait_until_saved(ada.submit(prompt="A lighthouse"))
+        ask = {"url": f"{house.url}/metrics", "headers": {"Authorization": f"Bearer {TOKEN}"}, "trust_env": False}
+        once = {
+            ("lumaweb_provider_post_seconds_count", "accepted"),
+            ("lumaweb_generations", "completed"),
+            ("lumaweb_news_seconds_count", "callback", "recorded"),
+        }
+        end = time.monotonic() + 60
+        while not once <= (now := read(httpx.get(timeout=20, **ask).text)).keys():
+            assert time.monotonic() < end, now
+            time.sleep(0.5)
+        for _ in range(4):
+            again = read(httpx.get(timeout=20, **ask).text)
+            assert {again[name] for name in once} == {1}
+    finally:
+        house.stop()
+    assert TOKEN not in house.log.read_text()

@@ -1,0 +1,313 @@
+"""Stars, collections, and what is done to several videos at once."""
+
+import io
+import json
+import re
+import tracemalloc
+import uuid
+import zipfile
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from videos.models import Collection, Generation, Star, shelf
+from videos.views import collections as collection_views
+
+from ..support.factories import a_generation, a_member, an_admin
+
+pytestmark = pytest.mark.django_db
+HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
+
+
+@pytest.fixture
+def ada(client):
+    ada = a_member("ada")
+    client.force_login(ada)
+    return ada
+
+
+def a_saved_one(member, prompt: str, content: bytes = b"video") -> Generation:
+    generation = a_generation(member, prompt=prompt)
+    name = default_storage.save(f"videos/{generation.uuid}.mp4", ContentFile(content))
+    Generation.objects.filter(pk=generation.pk).update(
+        state="completed", archive="saved", video_file=name, sha256="0" * 64, size_bytes=len(content)
+    )
+    generation.refresh_from_db()
+    return generation
+
+
+def ticked(*generations) -> dict:
+    return {"v": [str(one.uuid) for one in generations]}
+
+
+def test_a_star_is_its_member_s_own(client, ada):
+    clip, ben = a_saved_one(ada, "a clip"), a_member("ben")
+    answer = client.post(f"/generations/{clip.uuid}/star/", {"on": "1"}, headers=HTMX)
+    assert 'aria-pressed="true"' in answer.content.decode()
+    assert Generation.objects.for_gallery(ada).get().starred
+    assert not Generation.objects.for_gallery(ben).get().starred
+    client.post(f"/generations/{clip.uuid}/star/", {"on": "1"}, headers=HTMX)
+    assert Star.objects.count() == 1
+    client.post(f"/generations/{clip.uuid}/star/", {"on": "0"}, headers=HTMX)
+    assert not Star.objects.exists()
+
+
+def test_a_selection_is_starred_and_where_all_have_stars_they_are_taken_off(client, ada):
+    one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
+    Star.put(ada, [one])
+    assert "Starred 2 videos" in client.post("/selection/stars/", ticked(one, two), headers=HTMX).content.decode()
+    assert Star.objects.count() == 2
+    client.post("/selection/stars/", ticked(one, two), headers=HTMX)
+    assert not Star.objects.exists()
+
+
+def test_a_selection_goes_to_the_trash_with_one_undo_and_says_what_stayed(client, ada):
+    mine, other = a_saved_one(ada, "mine"), a_saved_one(ada, "other")
+    foreign, running = a_saved_one(a_member("ben"), "ben's"), a_generation(ada, prompt="running")
+    Generation.objects.filter(pk=running.pk).update(state="processing")
+    answer = client.post("/selection/trash/", ticked(mine, other, foreign, running), headers=HTMX).content.decode()
+    assert "Moved 2 videos to the trash. 1 video of others can be moved by their author or an admin only." in answer
+    assert "1 video cannot be stopped any more." in answer
+    assert set(Generation.objects.for_gallery()) == {foreign, running}
+    back = client.post("/selection/restoration/", ticked(mine, other, foreign), headers=HTMX).content.decode()
+    assert f"generation-{mine.uuid}" in back
+    assert Generation.objects.for_gallery().count() == 4
+
+
+def test_an_admin_may_throw_away_everybody_s(client):
+    clip = a_saved_one(a_member("ben"), "ben's")
+    client.force_login(an_admin())
+    client.post("/selection/trash/", ticked(clip))
+    assert not Generation.objects.for_gallery().exists()
+
+
+@pytest.mark.parametrize("path", ["stars", "collections", "trash", "restoration", "compare", "zip"])
+@pytest.mark.parametrize("values", [[], ["nonsense"], [str(uuid.uuid4())], ["\0"], ["x"] * 90])
+def test_a_selection_of_nothing_breaks_nothing(client, ada, path, values):
+    a_saved_one(ada, "stays")
+    for headers in ({}, HTMX):
+        assert client.post(f"/selection/{path}/", {"v": values}, headers=headers).status_code in (200, 302)
+    assert Generation.objects.for_gallery().count() == 1
+    assert not Star.objects.exists()
+
+
+def test_a_selection_is_one_archive_that_names_what_is_missing(client, ada):
+    fox, same = a_saved_one(ada, "A fox, at dawn", b"fox" * 1000), a_saved_one(ada, "A fox, at dawn", b"same")
+    waiting, gone = a_generation(ada, prompt="waiting"), a_saved_one(ada, "gone")
+    default_storage.delete(gone.video_file.name)
+    answer = client.post("/selection/zip/", ticked(fox, same, waiting, gone))
+    data = b"".join(answer.streaming_content)
+    assert int(answer["Content-Length"]) == len(data)
+    assert answer["Content-Disposition"].startswith('attachment; filename="lumaweb-')
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.testzip() is None
+        assert set(archive.namelist()) == {
+            f"a-fox-at-dawn-{fox.uuid.hex[:8]}.mp4",
+            f"a-fox-at-dawn-{same.uuid.hex[:8]}.mp4",
+            "not-included.txt",
+        }
+        assert archive.read(f"a-fox-at-dawn-{fox.uuid.hex[:8]}.mp4") == b"fox" * 1000
+        listed = archive.read("not-included.txt").decode()
+    assert str(waiting.uuid) in listed
+    assert str(gone.uuid) in listed
+
+
+def test_the_address_of_a_comparison_names_the_videos_and_holds_no_csrf_token(client, ada):
+    one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
+    wall = client.get("/").content.decode()
+    form = re.search(r'<form id="selection".*?</form>', wall, re.DOTALL)[0]
+    token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
+    button = re.search(r"<button[^>]*>(?=(?:(?!</button>).)*Compare)", form, re.DOTALL)[0]
+    ways = re.findall(r'formaction="([^"]+)"', button)
+    assert ways and "get" not in button
+    answer = client.post(ways[0], ticked(two, one) | {"csrfmiddlewaretoken": token, "name": "", "collection": "x"})
+    assert answer.status_code == 302
+    assert answer["Location"] == f"/compare/?v={two.uuid}&v={one.uuid}"
+    shown = client.get(answer["Location"]).content.decode()
+    assert str(one.uuid) in shown and str(two.uuid) in shown
+
+
+def test_no_form_that_is_sent_by_its_address_holds_a_csrf_token():
+    folder = Path(settings.BASE_DIR) / "templates"
+    forms = [
+        form
+        for path in folder.rglob("*.html")
+        for form in re.findall(r"<form\b.*?(?:</form>|\Z)", path.read_text(), re.DOTALL)
+    ]
+    by_address = [form for form in forms if re.search(r"""method=["']?get""", form, re.IGNORECASE)]
+    assert len(by_address) > 2
+    assert not [form for form in by_address if "csrf" in form]
+
+
+def test_two_hundred_clips_do_not_fill_the_memory(client, ada):
+    first = a_saved_one(ada, "clip", bytes(2 * 1024 * 1024))
+    clips = [first] + [a_generation(ada, prompt=f"clip {n}") for n in range(199)]
+    Generation.objects.exclude(pk=first.pk).update(state="completed", archive="saved", video_file=first.video_file.name)
+    answer = client.post("/selection/zip/", ticked(*clips))
+    tracemalloc.start()
+    size = sum(len(piece) for piece in answer.streaming_content)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    print(f"{size / 1024**2:.0f} MB sent, {peak / 1024**2:.1f} MB of memory at most")
+    assert size == int(answer["Content-Length"]) > 400 * 1024**2
+    assert peak < 16 * 1024**2
+
+
+def test_collections_are_made_filled_renamed_and_deleted(client, ada):
+    clip, other = a_saved_one(ada, "clip"), a_saved_one(ada, "other")
+    client.post("/selection/collections/", ticked(clip) | {"into": "", "name": "  Client   A "}, headers=HTMX)
+    shelf = Collection.objects.get(name="Client A")
+    again = client.post("/selection/collections/", ticked(clip, other) | {"name": "client a"}, headers=HTMX)
+    assert "Added 1 video to Client A. 1 video was in it already." in again.content.decode()
+    assert shelf.generations.count() == 2
+    assert "2 videos" in client.get("/collections/").content.decode()
+    other.trash(ada)
+    assert "1 video<" in client.get("/collections/").content.decode()
+    client.post("/collections/", {"name": "CLIENT A"})
+    assert Collection.objects.count() == 1
+    client.post(f"/collections/{shelf.uuid}/name/", {"name": "Client B"})
+    shelf.refresh_from_db()
+    assert shelf.name == "Client B"
+    client.post("/selection/collections/", ticked(clip) | {"out": "1", "collection": str(shelf.uuid)}, headers=HTMX)
+    assert list(shelf.generations.all()) == [other]
+    client.force_login(a_member("ben"))
+    assert client.post(f"/collections/{shelf.uuid}/removal/").status_code == 403
+    client.force_login(ada)
+    client.post(f"/collections/{shelf.uuid}/removal/")
+    assert not Collection.objects.exists()
+    assert Generation.objects.filter(pk=clip.pk).exists()
+
+
+def test_a_clip_s_own_list_of_collections(client, ada):
+    clip = a_saved_one(ada, "clip")
+    one, _ = Collection.objects.named("One", ada)
+    two, _ = Collection.objects.named("Two", ada)
+    one.add([clip], ada)
+    answer = client.post(
+        f"/generations/{clip.uuid}/collections/",
+        {"was": [str(one.uuid)], "in": [str(two.uuid), "garbage"], "name": "Three\0"},
+        headers=HTMX,
+    )
+    assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
+    assert f"shelves-{clip.uuid}" in answer.content.decode()
+    assert "Three" in client.get(f"/generations/{clip.uuid}/menu/").content.decode()
+
+
+def test_what_two_do_to_a_clip_s_collections_at_once_both_stays(client, ada):
+    clip = a_saved_one(ada, "clip")
+    one, two, three = (Collection.objects.named(name, ada)[0] for name in ("One", "Two", "Three"))
+    one.add([clip], ada)
+    page = client.get(f"/generations/{clip.uuid}/menu/").content.decode()
+    was = re.findall('name="was" value="([^"]+)"', page)
+    assert was == [str(one.uuid)]
+    # Meanwhile somebody else puts it into another and takes it out of the one it was in.
+    two.add([clip], ada)
+    one.remove([clip])
+    client.post(f"/generations/{clip.uuid}/collections/", {"was": was, "in": [*was, str(three.uuid)]}, headers=HTMX)
+    assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
+
+
+def test_the_collections_show_their_newest_and_cost_the_same_however_many_there_are(
+    client, ada, django_assert_num_queries
+):
+    clips = [a_saved_one(ada, f"clip {n}") for n in range(6)]
+    thrown_away, unsaved = a_saved_one(ada, "thrown away"), a_generation(ada)
+    thrown_away.trash(ada)
+    full, empty = (Collection.objects.named(name, ada)[0] for name in ("Full", "Empty"))
+    full.add([*clips, thrown_away, unsaved], ada)
+    client.get("/collections/")
+    with CaptureQueriesContext(connection) as few:
+        page = client.get("/collections/").content.decode()
+    shown = re.findall(r'<img src="/generations/([0-9a-f-]+)/poster"', page)
+    assert shown == [str(clip.uuid) for clip in reversed(clips[-4:])]
+    assert "7 videos" in page and "0 videos" in page
+    for n in range(20):
+        Collection.objects.named(f"More {n}", ada)[0].add(clips, ada)
+    with django_assert_num_queries(len(few)):
+        assert client.get("/collections/").content.decode().count("/poster") == 21 * 4
+    assert empty.generations.count() == 0
+
+
+def test_a_member_makes_a_bounded_number_of_collections_wherever_they_are_made(client, ada, monkeypatch):
+    monkeypatch.setattr(shelf, "COLLECTIONS_AT_MOST", 2)
+    clip = a_saved_one(ada, "clip")
+    for name in ("One", "Two"):
+        client.post("/collections/", {"name": name})
+    words = "You have 2 collections, as many as a member may make. Delete one first."
+    assert words in client.post("/collections/", {"name": "Three"}, follow=True).content.decode()
+    into = f"/generations/{clip.uuid}/collections/"
+    assert words in client.post(into, {"name": "Three"}, headers=HTMX).content.decode()
+    assert words in client.post(into, {"name": "Three"}, follow=True).content.decode()
+    new = ticked(clip) | {"into": "", "name": "Three"}
+    assert words in client.post("/selection/collections/", new, headers=HTMX).content.decode()
+    assert Collection.objects.count() == 2
+    client.post(into, {"name": "two"}, headers=HTMX)
+    assert clip.collections.get().name == "Two", "one that is there already can be used"
+    Collection.objects.named("Three", a_member("ben"))
+    assert Collection.objects.count() == 3, "each member has a number of their own"
+
+
+def test_the_collections_are_paged_by_name(client, ada, monkeypatch):
+    monkeypatch.setattr(collection_views, "PAGE", 2)
+    for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
+        Collection.objects.named(name, ada)
+    pages, address = [], "/collections/"
+    while address:
+        page = client.get(address).content.decode()
+        pages.append(re.findall(r"<b[^>]* data-find>(\w+)</b>", page))
+        following = re.search(r'href="([^"]+)" rel="next"', page)
+        address = following and following[1]
+    assert pages == [["Alpha", "Bravo"], ["charlie", "delta"], ["echo"]]
+    assert client.get("/collections/?after=nonsense").status_code == 200
+
+
+def test_what_cannot_be_a_name_is_refused_in_words(client, ada):
+    for name in ("", "   ", "\0"):
+        assert (
+            "Give the collection a name" in client.post("/collections/", {"name": name}, follow=True).content.decode()
+        )
+    assert not Collection.objects.exists()
+
+
+def a_row(member, state: str) -> Generation:
+    generation = a_generation(member, prompt=state)
+    Generation.objects.filter(pk=generation.pk).update(state=state)
+    return generation
+
+
+def test_what_failed_or_was_canceled_is_retried_at_once_and_the_rest_is_said(client, ada):
+    ben = a_member("ben")
+    rows = [a_row(ada, state) for state in ("failed", "canceled", "unconfirmed", "completed", "processing")]
+    answer = client.post("/selection/retries/", ticked(*rows, a_row(ben, "failed")), headers=HTMX)
+    words = json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+    assert words == (
+        "Retried 2 videos. 1 video of others can be retried by their author or an admin only. "
+        "1 video in doubt may be charged twice: retry each on its own card."
+    )
+    again = Generation.objects.filter(retry_of__isnull=False).order_by("pk")
+    assert [(row.retry_of, row.state, row.member) for row in again] == [(row, "queued", ada) for row in rows[:2]]
+    assert all(f'id="generation-{row.uuid}"' in answer.content.decode() for row in again)
+
+
+def test_a_second_press_retries_nothing_again(client, ada):
+    row = a_row(ada, "failed")
+    for _ in range(2):
+        client.post("/selection/retries/", ticked(row), headers=HTMX)
+    assert row.retries.count() == 1
+
+
+def test_without_script_the_page_says_what_was_retried(client, ada):
+    answer = client.post("/selection/retries/", ticked(a_row(ada, "failed")), follow=True)
+    assert "Retried 1 video." in answer.content.decode()
+
+
+@pytest.mark.parametrize("states", [(), ("completed", "processing")])
+def test_where_nothing_failed_nothing_is_retried(client, ada, states):
+    answer = client.post("/selection/retries/", ticked(*(a_row(ada, state) for state in states)), headers=HTMX)
+    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"].startswith("None of these failed")
+    assert not Generation.objects.filter(state="queued").exists()

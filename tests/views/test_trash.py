@@ -1,0 +1,480 @@
+"""The trash: thirty days to change one's mind, then a tombstone and nothing else."""
+
+import uuid
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.utils import timezone
+
+from videos import provider
+from videos.jobs import record, sweep
+from videos.models import ApiToken, Event, Frame, Generation, Leftover, TemporaryLink, Verdict
+from videos.models.state import PURGED
+
+from ..models.test_generation import in_state
+from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
+ON_TRASH = HTMX | {"HX-Current-URL": "http://testserver/trash/"}
+
+
+@pytest.fixture
+def ada(client):
+    member = a_member("ada")
+    client.force_login(member)
+    return member
+
+
+def a_frame(member, name="frame") -> Frame:
+    file = default_storage.save(f"frames/{uuid.uuid4().hex}.jpg", ContentFile(name.encode()))
+    return Frame.objects.create(sha256=uuid.uuid4().hex, file=file, width=64, height=48, size_bytes=9, member=member)
+
+
+def a_saved_one(member=None, **settings) -> Generation:
+    """A finished generation with its three files in our storage."""
+    ApiToken.objects.first() or a_token()
+    generation = a_generation(member, **settings)
+    generation.claim()
+    task = f"task-{generation.pk}"
+    generation.record(
+        a_result(task, video_id=f"video-{generation.pk}", thumbnail_url="https://x.example/t.jpg"), "answer"
+    )
+    files = {
+        name: default_storage.save(f"videos/aa/{generation.uuid}.{ending}", ContentFile(b"film"))
+        for name, ending in (("video_file", "mp4"), ("thumbnail_file", "jpg"), ("poster_file", "webp"))
+    }
+    assert generation.saved(**files, sha256="ab" * 32, size_bytes=4, duration=5.0)
+    return generation
+
+
+def files_of(generation) -> list[str]:
+    return [file.name for file in (generation.video_file, generation.thumbnail_file, generation.poster_file)]
+
+
+def long_in_the_trash(generation) -> None:
+    assert generation.trash(generation.member)
+    Generation.objects.filter(pk=generation.pk).update(
+        trashed_at=timezone.now() - timezone.timedelta(days=30, seconds=1)
+    )
+
+
+def events(generation) -> list[str]:
+    return list(generation.events.values_list("kind", flat=True))
+
+
+# ── Into the trash and out of it ──────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("state", "possible", "then"),
+    [
+        ("queued", True, "canceled"),
+        ("submitting", False, "submitting"),
+        ("processing", False, "processing"),
+        ("unconfirmed", False, "unconfirmed"),
+        ("completed", True, "completed"),
+        ("failed", True, "failed"),
+        ("canceled", True, "canceled"),
+    ],
+)
+def test_what_is_at_the_provider_cannot_be_thrown_away(state, possible, then):
+    generation = in_state(state)
+    member = generation.member
+    assert generation.can_be_trashed == possible
+    assert generation.trash(member) == possible
+    assert (generation.state, bool(generation.trashed_at)) == (then, possible)
+    if possible:
+        assert generation.trashed_by == member
+        assert events(generation)[-1] == "trashed"
+        version = generation.version
+        assert not generation.trash(member), "it is there already"
+        assert generation.restore(member)
+        assert (generation.state, generation.trashed_at, generation.version) == (then, None, version + 1)
+        assert events(generation)[-1] == "restored"
+    assert not generation.restore(member)
+    assert not generation.purge(member), "only what is in the trash can be deleted for good"
+
+
+def test_what_was_queued_is_never_sent_after_it_was_thrown_away():
+    generation = in_state("queued")
+    generation.trash(generation.member)
+    assert not generation.claim()
+    generation.restore(generation.member)
+    assert not generation.claim()
+
+
+def test_a_copy_that_is_old_does_not_trash_what_was_sent_meanwhile():
+    generation = in_state("queued")
+    old = Generation.objects.get(pk=generation.pk)
+    assert generation.claim()
+    assert not old.trash(old.member)
+    assert old.state == "submitting"
+
+
+def test_a_video_that_arrives_in_the_trash_is_saved_and_stays_there():
+    generation = in_state("failed")
+    generation.trash(generation.member)
+    assert generation.record(a_result("task-late"), "callback") is Verdict.RECORDED
+    assert (generation.state, generation.archive, bool(generation.trashed_at)) == ("completed", "remote", True)
+    assert generation in Generation.objects.worth_saving()
+    assert generation.saved(video_file="videos/x.mp4")
+    assert generation.trashed_at
+    assert generation not in Generation.objects.for_gallery()
+
+
+@pytest.mark.parametrize("path", ["trash", "restoration", "deletion"])
+def test_only_its_author_or_an_admin_may(client, path):
+    generation = a_saved_one(a_member("ada"))
+    if path != "trash":
+        generation.trash(generation.member)
+    client.force_login(a_member("ben"))
+    assert client.post(f"/generations/{generation.uuid}/{path}/").status_code == 403
+    generation.refresh_from_db()
+    assert (bool(generation.trashed_at), generation.purged_at) == (path != "trash", None)
+    assert client.get(f"/generations/{generation.uuid}/{path}/").status_code == 405
+    client.force_login(an_admin())
+    assert client.post(f"/generations/{generation.uuid}/{path}/").status_code == 302
+    generation.refresh_from_db()
+    assert bool(generation.trashed_at) == (path != "restoration")
+    assert bool(generation.purged_at) == (path == "deletion")
+    assert generation.events.last().member.username == "root"
+
+
+def test_without_javascript_a_note_offers_to_undo(client, ada):
+    generation = a_saved_one(ada)
+    text = client.post(f"/generations/{generation.uuid}/trash/", follow=True).content.decode()
+    assert f'id="generation-{generation.uuid}"' not in text
+    assert "Moved to the trash." in text
+    assert f'action="/generations/{generation.uuid}/restoration/"' in text
+    text = client.post(f"/generations/{generation.uuid}/restoration/", follow=True).content.decode()
+    assert f'id="generation-{generation.uuid}"' in text
+
+
+def test_with_htmx_the_card_goes_and_a_toast_offers_to_undo(client, ada):
+    generation = a_saved_one(ada)
+    text = client.post(f"/generations/{generation.uuid}/trash/", headers=HTMX).content.decode()
+    assert f'<li id="generation-{generation.uuid}" data-own hx-swap-oob="delete">' in text
+    assert f'hx-post="/generations/{generation.uuid}/restoration/"' in text
+    text = client.post(f"/generations/{generation.uuid}/restoration/", headers=HTMX).content.decode()
+    assert "data-restored" in text
+    assert f'data-pk="{generation.pk}"' in text
+
+
+def test_from_its_own_page_htmx_goes_to_the_studio(client, ada):
+    generation = a_saved_one(ada)
+    here = HTMX | {"HX-Current-URL": f"http://testserver/generations/{generation.uuid}/"}
+    answer = client.post(f"/generations/{generation.uuid}/trash/", headers=here)
+    assert answer["HX-Redirect"] == "/"
+    assert "Moved to the trash." in client.get("/").content.decode()
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
+def test_what_was_sent_says_that_it_cannot_be_stopped(client, ada, headers):
+    generation = in_state("processing")
+    assert f"/generations/{generation.uuid}/trash/" not in client.get("/").content.decode()
+    assert "What was sent cannot be stopped" in client.get(f"/generations/{generation.uuid}/").content.decode()
+    answer = client.post(f"/generations/{generation.uuid}/trash/", headers=headers, follow=not headers)
+    assert "what was sent cannot be stopped" in answer.content.decode() + answer.headers.get("HX-Trigger", "")
+
+
+# ── What the others see ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def poll(client, generation, since, **extra) -> str:
+    ask = {"since": since.timestamp(), "newest": generation.pk, "top": "1", "known": ""} | extra
+    return client.get("/live/", ask).content.decode()
+
+
+def test_every_open_page_loses_the_card_and_gets_it_back(client, ada):
+    generation = a_saved_one(a_member("ben"))
+    since = timezone.now()
+    generation.trash(generation.member)
+    assert f'<li id="generation-{generation.uuid}" hx-swap-oob="delete">' in poll(client, generation, since)
+    assert "ben moved this video to the trash" in poll(client, generation, since, only=generation.uuid)
+    generation.restore(generation.member)
+    text = poll(client, generation, since)
+    assert 'hx-swap-oob="delete"' not in text
+    assert "data-restored" in text
+    assert text.count(f'id="generation-{generation.uuid}"') == 1
+    assert 'class="film-page"' in poll(client, generation, since, only=generation.uuid)
+
+
+def test_what_is_restored_comes_back_only_to_walls_that_ask_for_it(client, ada):
+    generation = a_saved_one(ada)
+    Generation.objects.filter(pk=generation.pk).update(prompt="an owl", search_text="an owl")
+    generation.refresh_from_db()
+    since = timezone.now()
+    generation.trash(ada)
+    generation.restore(ada)
+    assert "data-restored" in poll(client, generation, since, q="owl")
+    for filters in ({"q": "heron"}, {"starred": "1"}, {"state": "failed"}):
+        assert "data-restored" not in poll(client, generation, since, **filters), filters
+
+
+@pytest.mark.parametrize(("meanwhile", "words"), [("purge", "deleted for good already"), ("restore", "restored")])
+def test_a_second_press_of_delete_says_what_became_of_it(client, ada, meanwhile, words):
+    generation = a_saved_one(ada)
+    generation.trash(ada)
+    getattr(generation, meanwhile)(ada)
+    answer = client.post(f"/generations/{generation.uuid}/deletion/", headers={"HX-Request": "true"})
+    assert words in answer.headers["HX-Trigger"]
+    assert f'id="generation-{generation.uuid}"' in answer.content.decode(), "its card leaves the page of the trash"
+
+
+def test_its_page_says_what_became_of_it(client, ada):
+    generation = a_saved_one(ada)
+    path, prompt = f"/generations/{generation.uuid}/", generation.prompt
+    generation.trash(ada)
+    answer = client.get(path)
+    assert (answer.status_code, b"In the trash" in answer.content, b"Restore" in answer.content) == (404, True, True)
+    generation.purge(ada)
+    answer = client.get(path)
+    assert (answer.status_code, b"Deleted for good" in answer.content, b"Restore" in answer.content) == (
+        404,
+        True,
+        False,
+    )
+    assert prompt.encode() not in answer.content
+
+
+@pytest.mark.parametrize("what", ["video", "poster", "thumbnail"])
+def test_media_in_the_trash_are_for_its_author_and_admins_and_then_for_nobody(client, what):
+    generation = a_saved_one(a_member("ada"))
+    path = f"/generations/{generation.uuid}/{what}"
+    people = {"ada": generation.member, "ben": a_member("ben"), "root": an_admin()}
+
+    def seen_by() -> list[str]:
+        seen = []
+        for name, member in people.items():
+            client.force_login(member)
+            answer = client.get(path)
+            answer.close()
+            seen += [name] if answer.status_code == 200 else []
+        return seen
+
+    assert seen_by() == ["ada", "ben", "root"]
+    generation.trash(generation.member)
+    assert seen_by() == ["ada", "root"]
+    generation.purge()
+    assert seen_by() == []
+
+
+def test_the_trash_shows_one_s_own_and_an_admin_all(client, ada):
+    mine, theirs = a_saved_one(ada, prompt="A fox"), a_saved_one(a_member("ben"), prompt="A whale")
+    assert "The trash is empty" in client.get("/trash/").content.decode()
+    mine.trash(ada)
+    theirs.trash(theirs.member)
+    text = client.get("/trash/").content.decode()
+    assert "A fox" in text
+    assert "A whale" not in text
+    assert f'id="generation-{mine.uuid}"' in text
+    client.force_login(an_admin())
+    text = client.get("/trash/").content.decode()
+    assert text.index("A whale") < text.index("A fox"), "the latest first"
+
+
+def test_the_trash_is_turned_page_by_page(client, ada, django_assert_max_num_queries):
+    for number in range(60):
+        generation = a_generation(ada, prompt=f"number {number}")
+        generation.trash(ada)
+    with django_assert_max_num_queries(8):
+        first = client.get("/trash/").content.decode()
+    assert first.count('id="generation-') == 48
+    last = Generation.objects.for_trash(ada)[47]
+    assert f"/trash/?after={last.uuid}" in first
+    assert client.get(f"/trash/?after={last.uuid}").content.decode().count('id="generation-') == 12
+    assert client.get("/trash/?after=garbage").content.decode().count('id="generation-') == 48
+
+
+@pytest.mark.parametrize("headers", [{}, ON_TRASH], ids=["page", "htmx"])
+def test_delete_for_good_on_the_page_of_the_trash(client, ada, headers):
+    generation = a_saved_one(ada)
+    generation.trash(ada)
+    stored = files_of(generation)
+    text = client.get("/trash/").content.decode()
+    assert "Delete this video for good?" in text
+    client.post(f"/generations/{generation.uuid}/deletion/", headers=headers)
+    generation.refresh_from_db()
+    assert generation.purged_at
+    assert not any(map(default_storage.exists, stored))
+    assert client.post(f"/generations/{generation.uuid}/restoration/", headers=headers).status_code == 404
+
+
+# ── The purge ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
+    start, end = a_frame(ada), a_frame(ada)
+    parent = a_saved_one(ada, prompt="the parent")
+    generation = a_saved_one(
+        ada,
+        prompt="a secret prompt",
+        start_frame=start,
+        end_frame=end,
+        parent=parent,
+        source_video_url="https://example.com/secret.mp4",
+        action="extend",
+    )
+    TemporaryLink.mint("https://films.example.com", generation, frame=start)
+    TemporaryLink.mint("https://films.example.com", a_generation(ada), clip=generation)
+    Generation.objects.filter(pk=generation.pk).update(amount=1500)
+    stored = [*files_of(generation), start.file.name, end.file.name]
+    fresh = a_saved_one(ada)
+    fresh.trash(ada)
+    long_in_the_trash(generation)
+    sweep.sweep()
+    generation.refresh_from_db()
+    fresh.refresh_from_db()
+    assert generation.purged_at
+    assert not fresh.purged_at, "it has thirty days"
+    assert all(map(default_storage.exists, files_of(fresh)))
+    assert not any(map(default_storage.exists, stored))
+    assert not any(getattr(generation, name) for name in PURGED)
+    assert files_of(generation) == ["", "", ""]
+    assert (generation.start_frame, generation.end_frame, generation.archive) == (None, None, "")
+    assert list(Frame.objects.values_list("file", flat=True)) == ["", ""]
+    assert not TemporaryLink.objects.exists()
+    assert not Leftover.objects.exists()
+    # What stays, for sums and lineage.
+    assert (generation.state, generation.amount, generation.parent) == ("completed", 1500, parent)
+    assert generation.task_id
+    assert generation.video_id
+    assert generation.finished_at
+    assert events(generation)[-1] == "purged"
+    assert "secret" not in str(Generation.objects.filter(pk=generation.pk).values().get())
+    sweep.sweep()
+    assert events(generation).count("purged") == 1
+
+
+def test_a_frame_stays_while_another_video_has_it(ada):
+    frame = a_frame(ada)
+    one, other = a_saved_one(ada, start_frame=frame), a_saved_one(ada, end_frame=frame)
+    long_in_the_trash(one)
+    sweep.sweep()
+    frame.refresh_from_db()
+    assert default_storage.exists(frame.file.name)
+    name = frame.file.name
+    long_in_the_trash(other)
+    sweep.sweep()
+    frame.refresh_from_db()
+    assert not frame.file
+    assert not default_storage.exists(name)
+
+
+def test_a_crash_between_the_commit_and_the_files_leaves_none_for_ever(ada):
+    generation = a_saved_one(ada, start_frame=a_frame(ada))
+    stored = [*files_of(generation), generation.start_frame.file.name]
+    long_in_the_trash(generation)
+    assert generation.purge()  # and here the process dies
+    assert all(map(default_storage.exists, stored))
+    default_storage.delete(stored[0])  # or later, with one of them gone
+    sweep.sweep()
+    assert not any(map(default_storage.exists, stored))
+    assert not Leftover.objects.exists()
+
+
+def test_a_file_that_cannot_be_removed_does_not_keep_the_others(ada):
+    blocked = "frames/blocked"
+    default_storage.save(f"{blocked}/inside", ContentFile(b"x"))  # a folder in the place of a file
+    Leftover.objects.create(file=blocked)
+    free = default_storage.save("frames/free", ContentFile(b"x"))
+    Leftover.objects.create(file=free)
+    sweep.remove_leftovers()
+    assert not default_storage.exists(free)
+    assert [leftover.file.name for leftover in Leftover.objects.all()] == [blocked]
+
+
+def test_what_is_being_extended_is_not_deleted_until_that_is_done(client, ada):
+    generation = a_saved_one(ada)
+    child = a_generation(ada, action="extend", parent=generation, source_video_id=generation.video_id)
+    long_in_the_trash(generation)
+    sweep.sweep()
+    generation.refresh_from_db()
+    assert not generation.purged_at
+    text = client.post(f"/generations/{generation.uuid}/deletion/", follow=True).content.decode()
+    assert "An extension of it is being made" in text
+    child.cancel(ada)
+    sweep.sweep()
+    generation.refresh_from_db()
+    assert generation.purged_at
+
+
+def test_lineage_shows_what_was_deleted(client, ada):
+    first = a_saved_one(ada, prompt="the first")
+    second = a_saved_one(ada, prompt="the second", parent=first, action="extend", depth=1)
+    third = a_saved_one(ada, prompt="the third", parent=second, action="extend", depth=2)
+    second.trash(ada)
+    for row in (first, third):
+        text = client.get(f"/generations/{row.uuid}/").content.decode()
+        assert "In the trash" in text
+        assert "the second" not in text
+    second.purge()
+    for row in (first, third):
+        text = client.get(f"/generations/{row.uuid}/").content.decode()
+        assert "Deleted" in text
+        assert f"/generations/{second.uuid}/" not in text
+    assert "Extended from a video that was deleted" in client.get("/").content.decode()
+
+
+def test_a_video_that_comes_after_the_purge_is_told_and_not_kept(ada):
+    generation = in_state("failed")
+    generation.trash(ada)
+    generation.purge()
+    assert record.settle(generation, a_result("task-late", prompt="a secret"), "callback") is Verdict.RECORDED
+    generation.refresh_from_db()
+    assert (generation.state, generation.task_id, generation.video_id) == ("completed", "task-late", "video-1")
+    assert (generation.archive, generation.video_url, generation.result_prompt) == ("", "", "")
+    assert generation not in Generation.objects.worth_saving()
+
+
+def test_a_save_under_way_does_not_bring_back_what_was_purged(ada):
+    a_token()
+    generation = a_generation(ada)
+    generation.claim()
+    generation.record(a_result(), "answer")
+    saving = Generation.objects.get(pk=generation.pk)
+    assert saving.begin_saving(60)
+    generation.trash(ada)
+    assert generation.purge()
+    assert not saving.saved(video_file="videos/x.mp4")
+    assert not saving.save_failed("away", for_good=False, retry_in=5)
+    assert not saving.save_failed("away", for_good=True, retry_in=0)
+    assert (saving.archive, saving.video_file.name) == ("", "")
+
+
+def test_the_provider_s_words_go_with_the_prompt_they_may_quote(ada):
+    a_token()
+    generation = a_generation(ada)
+    generation.claim()
+    generation.refuse(
+        provider.ProviderError("forbidden", "no: a secret prompt", sent=provider.Sent.REFUSED, status=403)
+    )
+    generation.trash(ada)
+    generation.purge()
+    assert not Event.objects.filter(text__contains="secret").exists()
+    assert (generation.error_code, generation.error_message) == ("forbidden", "")
+
+
+def test_the_words_about_another_way_to_name_its_source_go_too(ada):
+    a_token()
+    generation = a_generation(ada)
+    claim = generation.claim()
+    said = provider.ProviderError("bad_request", "a secret prompt", sent=provider.Sent.REFUSED, status=400)
+    assert generation.next_source(1, said, claim.ours)
+    generation.trash(ada)
+    generation.purge()
+    assert not Event.objects.filter(text__contains="secret").exists()
+
+
+def test_an_admin_who_adopts_its_task_takes_it_out_of_the_trash(ada):
+    token = a_token()
+    generation = a_generation(ada)
+    generation.claim()
+    generation.refuse(an_error("no_answer", provider.Sent.MAYBE))
+    generation.dismiss(ada)
+    generation.trash(ada)
+    assert generation.adopted(ada, token)
+    assert generation.trashed_at is None
