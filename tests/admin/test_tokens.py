@@ -18,7 +18,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from lumaweb.ops.management.commands import rotate_encryption_keys
-from lumaweb.ops.management.commands.serve import check_keys, choose_provider
+from lumaweb.ops.provider_choice import choose_provider
+from lumaweb.ops.startup import check_keys
 from videos.jobs.check_token import try_token
 from videos.models import ApiToken, Change, Generation, Heartbeat, Member
 from videos.provider import Sent
@@ -501,7 +502,7 @@ def test_a_start_with_the_wrong_keys_stops_in_words(settings):
     settings.ENCRYPTION_KEYS = [ONE]
     a_token("first")
     settings.ENCRYPTION_KEYS = [TWO]
-    with pytest.raises(CommandError, match=r"open none of the stored API tokens: “test”\. Put the key"):
+    with pytest.raises(CommandError, match=r"decrypt none of the stored API tokens: “test”\. Add the key"):
         check_keys()
 
 
@@ -511,7 +512,7 @@ def test_a_start_where_some_open_goes_on_and_names_the_others(settings):
     ApiToken.objects.update(name="of old")
     settings.ENCRYPTION_KEYS = [TWO]
     assert a_token("second").is_readable
-    assert "do not open these API tokens: “of old”" in check_keys()[0]
+    assert "do not decrypt these API tokens: “of old”" in check_keys()[0]
 
 
 def test_a_start_with_the_right_keys_says_nothing(settings):
@@ -623,7 +624,7 @@ def test_an_installation_whose_keys_were_lost_does_not_start_and_says_why(tmp_pa
     found = subprocess.run([*words, "check", "--database", "default"], **at(house))
     assert "videos.W001" in found.stderr and "“Agency”" in found.stderr
     done = subprocess.run([*words, "serve"], **at(house))
-    assert done.returncode == 1 and "open none of the stored API tokens: “Agency”. Put the key" in done.stderr
+    assert done.returncode == 1 and "decrypt none of the stored API tokens: “Agency”. Add the key" in done.stderr
     assert "Traceback" not in done.stderr
     file.write_text(kept)
     assert "W001" not in house.manage("check", "--database", "default")

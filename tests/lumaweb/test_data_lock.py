@@ -16,7 +16,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 
 from lumaweb import data_lock
-from lumaweb.ops.management import preparation
+from lumaweb.ops import preparation
 
 from ..supervisor.test_supervisor import children_of, is_alive, wait_until
 from ..support.installation import ROOT, Installation, a_free_port
@@ -217,13 +217,13 @@ def test_static_files_are_collected_again_when_a_source_is_newer(tmp_path, setti
     for path in ("static/css/page.css", "lumaweb/settings.py", ".venv/ready"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / path).touch()
-    assert preparation.static_files_are_old(), "nothing was collected"
+    assert preparation.static_files_are_stale(), "nothing was collected"
     settings.STATIC_ROOT.mkdir()
     (settings.STATIC_ROOT / "staticfiles.json").touch()
     later = time.time() + 60
-    assert not preparation.static_files_are_old()
+    assert not preparation.static_files_are_stale()
     for path in ("static/css/page.css", "static/css", "static", "lumaweb/settings.py", ".venv/ready"):
         os.utime(tmp_path / path, (later, later))
-        assert preparation.static_files_are_old(), path
+        assert preparation.static_files_are_stale(), path
         os.utime(tmp_path / path, (0, 0))
-        assert not preparation.static_files_are_old(), path
+        assert not preparation.static_files_are_stale(), path

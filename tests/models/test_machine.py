@@ -7,8 +7,8 @@ from django.db import OperationalError
 from django.utils import timezone
 from django_q.brokers import get_broker
 
-from lumaweb.ops.management.commands import serve
-from lumaweb.ops.management.commands.serve import SEVERAL, HeartbeatProbe
+from lumaweb.ops import heartbeats
+from lumaweb.ops.heartbeats import EXTRA_REQUESTS, HeartbeatProbe
 from videos import tasks
 from videos.jobs import queue, sweep
 from videos.models import Heartbeat
@@ -62,12 +62,12 @@ def test_a_machine_whose_requests_the_others_take_asks_for_more(on):
     probe = HeartbeatProbe()
     before = asked()
     assert probe("lumaweb") is None
-    assert asked() - before == 1 + SEVERAL
+    assert asked() - before == 1 + EXTRA_REQUESTS
     probe("lumaweb")
-    assert asked() - before == 1 + 2 * SEVERAL
+    assert asked() - before == 1 + 2 * EXTRA_REQUESTS
     tasks.beat("lumaweb")
     assert probe("lumaweb")
-    assert asked() - before == 1 + 2 * SEVERAL
+    assert asked() - before == 1 + 2 * EXTRA_REQUESTS
 
 
 @pytest.mark.django_db(transaction=True)
@@ -83,8 +83,8 @@ def test_where_nobody_stamps_the_queue_is_not_filled_with_requests(on):
 @pytest.mark.embedded
 @pytest.mark.django_db(transaction=True)
 def test_a_cluster_that_waits_for_a_locked_database_is_not_taken_for_a_stuck_one(on, monkeypatch):
-    monkeypatch.setattr(serve, "LATE", timedelta(0))
-    monkeypatch.setattr(serve, "PROBE_WAIT", 0.2)
+    monkeypatch.setattr(heartbeats, "LATE_AFTER", timedelta(0))
+    monkeypatch.setattr(heartbeats, "LOCK_WAIT", 0.2)
     on("ours")
     tasks.beat("lumaweb")
     probe = HeartbeatProbe()

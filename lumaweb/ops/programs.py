@@ -1,0 +1,63 @@
+"""The processes of an installation, as programs for the supervisor."""
+
+import http.client
+import sys
+from collections.abc import Sequence
+from functools import partial
+
+from django.conf import settings
+
+from lumaweb import logs
+from lumaweb.supervisor.program import Program
+from lumaweb.supervisor.supervisor import Supervisor
+from videos.jobs import queue
+
+from .heartbeats import HeartbeatProbe
+
+PARTS = ("sandbox", "web", "worker", "ticker")
+CLUSTERS = {"worker": queue.SUBMISSIONS, "media": queue.MEDIA}
+
+
+def supervisor(parts: Sequence[str]) -> Supervisor:
+    """Return a supervisor for these parts."""
+    web = "web" in parts
+    return Supervisor(
+        programs(parts),
+        responds=web_responds if web else lambda: True,
+        ready_line=f"Lumaweb is ready at {settings.LOCAL_URL}/" if web else f"Lumaweb is ready: {', '.join(parts)}",
+        on_stop=settings.WORKERS_STOPPING.touch if "worker" in parts else lambda: None,
+        format_line=logs.as_json if settings.LOG_FORMAT == "json" else None,
+    )
+
+
+def programs(parts: Sequence[str]) -> list[Program]:
+    """Return the programs of these parts. The sandbox stops last: the workers may still wait for its responses."""
+    manage = [sys.executable, str(settings.BASE_DIR / "manage.py")]
+    # Absolute, because the programs start in another working directory.
+    env = {"LUMAWEB_DATA_DIR": str(settings.DATA_DIR)}
+    heartbeat = HeartbeatProbe()
+    by_part = {
+        "sandbox": [Program("sandbox", [sys.executable, "-m", "videos.sandbox"], env, outlives_others=True)],
+        "web": [Program("web", [sys.executable, "-m", "lumaweb.server"], env)],
+        "worker": [
+            # In the environment: django-q2 reads its settings before its --name option.
+            Program(name, [*manage, "qcluster"], env | {"Q_CLUSTER_NAME": cluster}, partial(heartbeat, cluster))
+            for name, cluster in CLUSTERS.items()
+        ],
+        "ticker": [Program("ticker", [*manage, "sweep"], env)],
+    }
+    return [program for part in PARTS if part in parts for program in by_part[part]]
+
+
+def web_responds() -> bool:
+    """Return whether the web server answers a request, whatever the status: it may refuse this host name."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)
+    connection = http.client.HTTPConnection(host, settings.PORT, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+    return True

@@ -1,0 +1,56 @@
+"""Checks and changes that `serve` makes before it starts the other processes."""
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError
+from django.db import IntegrityError, connection, transaction
+from django.db.migrations.executor import MigrationExecutor
+
+from videos.models import ApiToken, Member
+
+
+def require_migrated() -> None:
+    """Raise CommandError if migrations of this version have not been applied."""
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise CommandError(
+            "The database is not up to date. Run `manage.py migrate` once (on one machine, if there are several), then "
+            "start again."
+        )
+
+
+def create_first_admin() -> None:
+    """Create the admin that the environment names, if there is no member yet."""
+    name, password = settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD
+    if bool(name) != bool(password):
+        raise CommandError("Set both LUMAWEB_ADMIN_USERNAME and LUMAWEB_ADMIN_PASSWORD, or neither.")
+    if not name or Member.objects.exists():
+        return
+    try:
+        Member(username=name).clean_fields(exclude=["password"])
+        with transaction.atomic():
+            Member.objects.create_superuser(name, password=password)
+    except ValidationError as error:
+        raise CommandError(f"LUMAWEB_ADMIN_USERNAME is {name!r}: {' '.join(error.messages)}") from None
+    except IntegrityError:
+        if not Member.objects.filter(username=name).exists():  # else another machine has created it
+            raise
+
+
+def check_keys() -> list[str]:
+    """Return warnings about API tokens that the encryption keys do not decrypt; raise CommandError if that is all.
+
+    If they decrypt some, Lumaweb starts: members can watch the saved videos and request new ones.
+    """
+    unreadable = ApiToken.objects.unreadable()
+    ApiToken.objects.mend_readable()
+    if not unreadable:
+        return []
+    names = ", ".join(f"“{token.name}”" for token in unreadable)
+    fix = "Add the key they were stored with to LUMAWEB_ENCRYPTION_KEYS (or to encryption-keys in the data directory)"
+    if len(unreadable) == ApiToken.objects.count():
+        raise CommandError(
+            f"The encryption keys decrypt none of the stored API tokens: {names}. {fix} and start again. If that key "
+            "is lost, start once with LUMAWEB_LUMA_TOKEN set to a token, and enter the others again in the admin."
+        )
+    return [f"The encryption keys do not decrypt these API tokens: {names}. {fix}, or enter them again in the admin."]
