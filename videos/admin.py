@@ -22,9 +22,9 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from . import bulk_admin  # noqa: F401  it registers its pages
 from .forms.money import CreditsField
-from .jobs.adopt import NotAdopted, adopt
-from .jobs.check_token import try_secret, try_token
-from .jobs.queue import submit_later
+from .jobs.adoption import NotAdopted, adopt
+from .jobs.queue import enqueue_drain
+from .jobs.token_check import check_secret, check_token
 from .media.download import NotAllowed, origin_of
 from .models import ApiToken, Change, Event, Generation, Terms, usage
 from .models.budget import shown
@@ -263,7 +263,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
                 "The tokens of every other provider are paused: new videos go to one provider at a time."
                 + (f" {held} queued before are held; release them among the generations." if held else ""),
             )
-        submit_later()
+        enqueue_drain()
 
     def delete_model(self, request, obj) -> None:
         with transaction.atomic():
@@ -286,7 +286,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
             messages.error(request, "These would serve two providers at once. Pause the tokens of the other one first.")
             return
         resumed = sum(token.set_enabled(True, request.user) for token in tokens)
-        submit_later()
+        enqueue_drain()
         messages.success(request, f"{resumed} resumed.")
 
     @admin.action(description="Mark as healthy and use again", permissions=["change"])
@@ -294,7 +294,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
         for token in tokens:
             if not token.mend(request.user):
                 token.end_rest(request.user)
-        submit_later()
+        enqueue_drain()
         messages.success(
             request, f"{len(tokens)} marked as healthy. If the provider thinks otherwise, the next video tells."
         )
@@ -312,10 +312,10 @@ class ApiTokenAdmin(admin.ModelAdmin):
         return redirect("admin:videos_apitoken_change", pk)
 
     def _test(self, request: HttpRequest, token: ApiToken) -> None:
-        outcome = try_token(token, request.user)
-        level = {"ok": messages.SUCCESS, "refused": messages.ERROR}.get(outcome.verdict, messages.WARNING)
-        token.note(request.user, f"tested. {outcome.words}")
-        messages.add_message(request, level, f"“{token.name}”: {outcome.words}")
+        check = check_token(token, request.user)
+        level = {"ok": messages.SUCCESS, "refused": messages.ERROR}.get(check.status, messages.WARNING)
+        token.note(request.user, f"tested. {check.message}")
+        messages.add_message(request, level, f"“{token.name}”: {check.message}")
 
     @method_decorator(sensitive_post_parameters())
     def rotate(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -325,13 +325,13 @@ class ApiTokenAdmin(admin.ModelAdmin):
         token = get_object_or_404(ApiToken, pk=pk)
         form = RotateForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            trial = try_secret(token, form.cleaned_data["secret"])
-            if trial.verdict == "ok" or (trial.verdict == "unknown" and form.cleaned_data["anyway"]):
+            check = check_secret(token, form.cleaned_data["secret"])
+            if check.status == "ok" or (check.status == "unknown" and form.cleaned_data["anyway"]):
                 token.rotate(form.cleaned_data["secret"], request.user)
-                submit_later()
-                messages.success(request, f"“{token.name}” has a new secret. {trial.words}")
+                enqueue_drain()
+                messages.success(request, f"“{token.name}” has a new secret. {check.message}")
                 return redirect("admin:videos_apitoken_change", pk)
-            form.add_error("secret", f"Nothing was replaced. {trial.words}")
+            form.add_error("secret", f"Nothing was replaced. {check.message}")
         context = self.admin_site.each_context(request) | {
             "form": form,
             "title": f"A new secret for “{token.name}”",
@@ -442,7 +442,7 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
                 form.add_error("task_id", str(reason))
             else:
                 place = reverse("admin:videos_generation_change", args=[adoption.generation.pk])
-                messages.success(request, format_html('{} <a href="{}">Look at it</a>', adoption.words, place))
+                messages.success(request, format_html('{} <a href="{}">Look at it</a>', adoption.message, place))
                 return redirect("admin:videos_generation_adopt")
         context = self.admin_site.each_context(request) | {"form": form, "title": "Adopt a task", "opts": self.opts}
         status = 422 if form.errors else 200
@@ -466,7 +466,7 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
 
     def _say_released(self, request: HttpRequest, released: int) -> None:
         if released:
-            submit_later()
+            enqueue_drain()
         messages.success(request, f"{released} released. Each is sent as soon as it is its turn.")
 
 

@@ -1,10 +1,10 @@
 """The functions that calls in the queue name by their path; their code is in `videos.jobs`."""
 
 from . import mail
-from .jobs.queue import SUBMISSIONS
+from .jobs.outcome_recorder import recover_spool
+from .jobs.queue import SUBMIT_CLUSTER
 from .jobs.saving import archive
 from .jobs.submit import drain
-from .jobs.unsaved import recover
 from .models import Heartbeat
 
 __all__ = ["archive", "beat", "drain", "mail_new_password"]
@@ -17,6 +17,6 @@ def mail_new_password(name: str, origin: str = "") -> None:
 
 def beat(name: str) -> None:
     Heartbeat.stamp(name)
-    if name == SUBMISSIONS:
+    if name == SUBMIT_CLUSTER:
         # Of a worker on this machine that was ended before the database took its answers.
-        recover()
+        recover_spool()

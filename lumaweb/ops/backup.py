@@ -489,7 +489,7 @@ def _settle_in(report: Report) -> None:
     """Bring the database up to date, and make sure that nothing in it is paid for a second time."""
     call_command("migrate", interactive=False, verbosity=0)
     held, doubted = Generation.objects.hold_after_restore()
-    queue.forget_wake_ups()
+    queue.clear_queue()
     Heartbeat.objects.all().delete()
     Lease.objects.all().delete()
     _close_doors(report)

@@ -11,10 +11,10 @@ from django.views.decorators.http import require_safe
 
 from lumaweb.deadline import SingleFlight, TimedOut
 from videos import self_test
-from videos.jobs.queue import MEDIA, SUBMISSIONS
+from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER
 from videos.models import StepFailure, vitals
 
-CLUSTERS = {"worker": SUBMISSIONS, "media worker": MEDIA}
+CLUSTERS = {"worker": SUBMIT_CLUSTER, "media worker": MEDIA_CLUSTER}
 STEP = "step: "  # prefix of a ticker step's name
 TIMEOUT = 2.0  # seconds for each of the two checks; load balancers wait 5 or more
 
@@ -58,9 +58,7 @@ def _check_database() -> dict[str, str]:
             cursor.execute("SELECT 1")
         if problem := _migration_problem():
             return {"migrations": problem}
-        workers = {
-            name: _worker_problem(cluster) for name, cluster in (("worker", SUBMISSIONS), ("media worker", MEDIA))
-        }
+        workers = {name: _worker_problem(cluster) for name, cluster in CLUSTERS.items()}
         return workers | {f"{STEP}{failure.name}": failure.words for failure in StepFailure.objects.current()}
     except DatabaseError as error:
         return {"database": f"The database returned an error: {error.__class__.__name__}."}

@@ -45,10 +45,10 @@ class HeartbeatProbe:
             # A worker that waits for a locked or full database, perhaps with unsaved results, is not stuck: raise here.
             Heartbeat.stamp(WATCHDOG)
         if time.monotonic() - self._requested_at >= REQUEST_INTERVAL:
-            queue.beat_later()
+            queue.enqueue_heartbeats()
             self._requested_at = time.monotonic()
         recently = timezone.now() - LATE_AFTER
         if (not at or at < recently) and Heartbeat.objects.of(cluster).filter(at__gt=recently).exists():
             # Machines share the queue: by chance, another one has executed the requests of this one.
-            queue.beat_later(EXTRA_REQUESTS)
+            queue.enqueue_heartbeats(EXTRA_REQUESTS)
         return at

@@ -16,7 +16,7 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 
 from lumaweb.deadline import SingleFlight, TimedOut
-from videos.jobs.queue import MEDIA, SUBMISSIONS, waiting_calls
+from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
 from videos.models import ApiToken, Meter, vitals
 
 TIMEOUT = 5.0  # seconds; Prometheus waits 10
@@ -96,7 +96,7 @@ class InstallationCollector(Collector):
     def _queue(self, now: datetime) -> Iterator[Metric]:
         ages: list[Row] = []
         machines: list[Row] = []
-        for cluster in (SUBMISSIONS, MEDIA):
+        for cluster in (SUBMIT_CLUSTER, MEDIA_CLUSTER):
             label = {"cluster": cluster}
             if at := vitals.last_sign(cluster):
                 ages.append((label, max(0.0, (now - at).total_seconds())))
@@ -134,4 +134,4 @@ def _exposition() -> bytes:
 
 
 EXPOSITION = SingleFlight(_exposition)
-QUEUE = SingleFlight(waiting_calls)
+QUEUE = SingleFlight(queue_sizes)

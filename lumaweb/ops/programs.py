@@ -15,7 +15,7 @@ from videos.jobs import queue
 from .heartbeats import HeartbeatProbe
 
 PARTS = ("sandbox", "web", "worker", "ticker")
-CLUSTERS = {"worker": queue.SUBMISSIONS, "media": queue.MEDIA}
+CLUSTERS = {"worker": queue.SUBMIT_CLUSTER, "media": queue.MEDIA_CLUSTER}
 
 
 def supervisor(parts: Sequence[str]) -> Supervisor:

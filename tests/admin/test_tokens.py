@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from lumaweb.ops.management.commands import rotate_encryption_keys
 from lumaweb.ops.provider_choice import choose_provider
 from lumaweb.ops.startup import check_keys
-from videos.jobs.check_token import try_token
+from videos.jobs.token_check import check_token
 from videos.models import ApiToken, Change, Generation, Heartbeat, Member
 from videos.provider import Sent
 
@@ -555,7 +555,7 @@ def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, roo
 def test_a_token_taken_out_for_want_of_its_key_is_used_again_when_the_key_is_back(settings):
     token = closed_token(settings)
     refused = a_token("refused", health="invalid", last_error="No. (invalid_token: no)")
-    try_token(token)
+    check_token(token)
     token.refresh_from_db()
     assert token.health == "invalid" and "the provider was not asked" in token.last_error
     check_keys()

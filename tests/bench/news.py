@@ -59,7 +59,7 @@ started = time.perf_counter()
 sweep.sweep()
 swept = time.perf_counter()
 asked = 0
-while asked < {number} and (more := polling.ask()):
+while asked < {number} and (more := polling.poll()):
     asked += more
 print(swept - started, time.perf_counter() - swept, asked)
 """

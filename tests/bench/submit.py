@@ -78,7 +78,7 @@ import uuid
 from django.db import transaction
 from django_q.tasks import async_task
 from videos.models import ApiToken, Generation, Member, Submission
-from videos.jobs.queue import submit_later
+from videos.jobs.queue import enqueue_drain
 ApiToken.objects.update(max_in_flight=10000)
 ada = Member.objects.get()
 with transaction.atomic():
@@ -95,7 +95,7 @@ def queued(house: Installation, provider: Provider, number: int, *, coalesced: b
     """Seconds until all of a batch that was queued at once are accepted."""
     name = uuid.uuid4().hex
     one_each = "for pk in made: async_task('tests.bench.submit.one_by_one', pk)"
-    wake = "submit_later()" if coalesced else one_each
+    wake = "enqueue_drain()" if coalesced else one_each
     started = float(house.python(QUEUE.format(number=number, name=name, wake=wake)).split()[-1])
     for _ in range(3000):
         accepted = [at for prompt, at in list(provider.accepted.items()) if prompt.startswith(name)]

@@ -292,8 +292,8 @@ def test_a_frame_nobody_used_for_a_week_lets_its_file_go(client, ada, token):
     client.post("/generations/", asked(mode="frames", end_frame=used))
     used = aged(used, 70)
     fresh = Frame.objects.get(uuid=client.post("/uploads/", {"image": upload(a_picture((90, 40)))}).json()["frame"])
-    sweep.forget_frames()
-    sweep.remove_leftovers()
+    sweep.delete_unused_frames()
+    sweep.remove_orphaned_files()
     assert [default_storage.exists(frame.file.name) for frame in (unused, used, fresh)] == [False, True, True]
     assert not Leftover.objects.exists()
     answer = client.post("/generations/", asked(mode="frames", start_frame=str(unused.uuid)))

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from videos.jobs import polling, sweep
-from videos.jobs.watch import Watch
+from videos.jobs.age_tracker import AgeTracker
 from videos.models import Generation, Lease
 from videos.models.state import LOOKED_UP_AT_LEAST
 
@@ -40,7 +40,7 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def watch(clock):
-    return Watch(lambda: clock.ticked)
+    return AgeTracker(lambda: clock.ticked)
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(luma, token, clo
     for _ in range(3):
         clock.passes(90)
         sweep.sweep(watch)
-        assert polling.ask() == 1
+        assert polling.poll() == 1
         assert state() == "processing"
     luma.answer = lambda path, body: (
         200,
         {"items": [{"id": "task-1", "response": {"video_url": "https://cdn.example.com/v.mp4"}}], "count": 1},
     )
     clock.passes(90)
-    polling.ask()
+    polling.poll()
     assert state() == "completed"
 
 
@@ -90,10 +90,10 @@ def test_a_task_that_has_run_for_too_long_is_still_given_up(luma, token, clock, 
     claimed().record(running("task-1"), "answer")
     for _ in range(LOOKED_UP_AT_LEAST):
         clock.passes(90)
-        polling.ask()
+        polling.poll()
     assert state() == "processing", f"{LOOKED_UP_AT_LEAST * 90} s are within its patience and what a look-up may take"
     clock.passes(300)
-    polling.ask()
+    polling.poll()
     assert state() == "failed"
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from videos import provider
 from videos.forms import frames_impossible
-from videos.jobs import frames, submit, sweep
+from videos.jobs import frame_uploads, submit, sweep
 from videos.models import ApiToken, Frame, Generation, UploadedFrame
 from videos.models.token import UPLOADS_REFUSED_FOR
 
@@ -248,7 +248,7 @@ def test_a_claim_that_has_begun_to_send_is_in_doubt_all_the_same(luma, token):
 
 
 def test_a_slow_upload_renews_its_claim(luma, token, monkeypatch):
-    monkeypatch.setattr(frames, "RENEW_EVERY", 0.05)
+    monkeypatch.setattr(frame_uploads, "RENEW_EVERY", 0.05)
     generation = a_generation(start_frame=a_frame())
     renewed = threading.Event()
 
@@ -270,7 +270,7 @@ def test_a_slow_upload_renews_its_claim(luma, token, monkeypatch):
 
 
 def test_a_claim_that_is_lost_while_uploading_sends_nothing(luma, token, monkeypatch):
-    monkeypatch.setattr(frames, "RENEW_EVERY", 0.05)
+    monkeypatch.setattr(frame_uploads, "RENEW_EVERY", 0.05)
     generation = a_generation(start_frame=a_frame())
     cancelled = []
 
@@ -313,10 +313,10 @@ def test_a_public_address_needs_no_upload(luma, token, settings):
 def test_old_links_are_forgotten(luma, token):
     frame = a_frame()
     UploadedFrame.objects.remember(frame, token, url="https://cdn.example/a.jpg", expires_at=None, endpoint="x")
-    sweep.forget_frames()
+    sweep.delete_unused_frames()
     assert UploadedFrame.objects.exists()
     UploadedFrame.objects.update(expires_at=timezone.now() - timezone.timedelta(days=8))
-    sweep.forget_frames()
+    sweep.delete_unused_frames()
     assert not UploadedFrame.objects.exists()
 
 

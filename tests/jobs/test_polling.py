@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from videos.jobs import polling
-from videos.jobs.steps import Step, StepRunner
+from videos.jobs.ticker_steps import Step, StepRunner
 from videos.models import ApiToken, Generation, StepFailure, Verdict
 from videos.models.look_ups import REFUSED_AGAIN
 from videos.provider import Sent
@@ -79,7 +79,7 @@ def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(luma
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        assert polling.ask() == polling.BATCH
+        assert polling.poll() == polling.BATCH
     updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "videos_generation"')]
     assert len(updates) == 1
     assert not Generation.objects.filter(ask_at__lte=timezone.now()).exists()
@@ -89,24 +89,24 @@ def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(luma
 def test_how_long_a_limited_provider_says_to_wait_is_kept(luma, token):
     row = runs(token, "task-1")
     luma.answer = lambda path, body: (429, {"error": {"code": "too_many_requests", "message": "slow down"}})
-    polling.ask()
+    polling.poll()
     wait = (Generation.objects.get(pk=row.pk).ask_at - timezone.now()).total_seconds()
     assert 1 < wait < 60
 
 
 def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, monkeypatch):
     bad, good = runs(token, "bad"), runs(token, "good")
-    in_earnest = polling.settle
+    in_earnest = polling.record_result
 
-    def settle(generation, result, via):
+    def record_result(generation, result, via):
         if generation.task_id == "bad":
             raise ValueError("a fault of ours")
         return in_earnest(generation, result, via)
 
-    monkeypatch.setattr(polling, "settle", settle)
+    monkeypatch.setattr(polling, "record_result", record_result)
     luma.answer = answers(finished("bad"), finished("good"))
     with pytest.raises(ExceptionGroup) as raised:
-        polling.ask()
+        polling.poll()
     assert raised.group_contains(ValueError, match="a fault of ours")
     [fault] = raised.value.exceptions
     assert fault.__notes__ == [f"Generation {bad.uuid}."]
@@ -123,9 +123,9 @@ def test_a_row_that_cannot_be_recorded_is_logged_once_and_shown_for_as_long_as_i
         raise ValueError("a fault of ours")
 
     luma.answer = answers(finished("bad"))
-    runner, step = StepRunner(), Step("look-ups", polling.ask)
+    runner, step = StepRunner(), Step("look-ups", polling.poll)
     with monkeypatch.context() as broken:
-        broken.setattr(polling, "settle", fail)
+        broken.setattr(polling, "record_result", fail)
         for _ in range(3):
             assert not runner.run(step)
             assert StepFailure.objects.current().exists()
@@ -144,7 +144,7 @@ def test_a_provider_that_hangs_holds_up_no_other(luma, token, provider, monkeypa
     answered = runs(token, "task-1")
     luma.answer = answers(finished("task-1"))
     began = time.monotonic()
-    polling.ask()
+    polling.poll()
     assert time.monotonic() - began < 3
     assert (state(hangs), state(answered)) == ("processing", "completed")
     assert Generation.objects.get(pk=hangs.pk).ask_at > timezone.now()
@@ -153,7 +153,7 @@ def test_a_provider_that_hangs_holds_up_no_other(luma, token, provider, monkeypa
 def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a_new_secret(luma, token, client):
     row = runs(token, "task-1")
     luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "revoked"}})
-    polling.ask()
+    polling.poll()
     token.refresh_from_db()
     now = Generation.objects.get(pk=row.pk)
     assert (token.health, now.state, now.error_code) == ("invalid", "processing", "token_refused")
@@ -162,11 +162,11 @@ def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a
     assert "no longer accepts the API token that requested it" in client.get("/").content.decode()
     assert now.events.filter(kind="look_ups_stopped").exists()
     assert now.ask_at > timezone.now() + timezone.timedelta(seconds=REFUSED_AGAIN - 10)
-    polling.ask()
+    polling.poll()
     assert len(luma.posts) == 1
     token.rotate("sandbox-new", None)
     luma.answer = answers(finished("task-1"))
-    polling.ask()
+    polling.poll()
     now = Generation.objects.get(pk=row.pk)
     assert (now.state, now.error_code) == ("completed", "")
     assert now.events.filter(kind="look_ups_resumed").exists()
@@ -180,7 +180,7 @@ def test_a_secret_that_was_replaced_meanwhile_is_not_disabled_for_the_old_one(lu
         return 401, {"error": {"code": "invalid_token", "message": "revoked"}}
 
     luma.answer = answer
-    polling.ask()
+    polling.poll()
     assert ApiToken.objects.get().health == "ok"
     assert Generation.objects.get(pk=row.pk).error_code == ""
 
@@ -191,7 +191,7 @@ def test_a_task_that_only_a_callback_named_and_nobody_knows_is_forgotten(luma, t
     for _ in range(polling.UNKNOWN_AFTER + 1):
         assert state(lie) == "processing"
         Generation.objects.update(ask_at=timezone.now())
-        polling.ask()
+        polling.poll()
     assert (state(lie), state(true)) == ("unconfirmed", "processing")
     assert Generation.objects.get(pk=lie.pk).task_id == ""
 
@@ -202,10 +202,10 @@ def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_tas
     generation.record(a_result("lie", video_url="https://cdn.example.com/lie.mp4"), "callback")
     generation.record(running("true"), "answer")
     luma.answer = answers(finished("true"))
-    assert polling.ask() == 1
+    assert polling.poll() == 1
     now = Generation.objects.get()
     assert (now.state, now.video_url) == ("completed", "https://cdn.example.com/true.mp4")
-    assert polling.ask() == 0
+    assert polling.poll() == 0
 
 
 @pytest.mark.parametrize(
@@ -224,7 +224,7 @@ def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token
         Generation.objects.get(pk=first.pk).record(lie, "callback")
     luma.answer = answers(finished("of the first") | {"request": {"callback_url": address}})
     Generation.objects.update(ask_at=timezone.now())
-    polling.ask()
+    polling.poll()
     first, second = Generation.objects.get(pk=first.pk), Generation.objects.get(pk=second.pk)
     assert (first.state, first.task_id, first.video_id) == ("completed", "of the first", "v-of the first")
     assert (second.state, second.task_id) == ("unconfirmed", "")
@@ -258,7 +258,7 @@ def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(luma, token,
     silent = in_doubt(token, "a heron over reeds")
     given = runs(token, "of the heron", via)
     luma.answer = answers(finished("of the heron") | {"request": request_of(silent)})
-    polling.ask()
+    polling.poll()
     silent.refresh_from_db()
     given.refresh_from_db()
     assert (silent.state, silent.task_id) == ("completed", "of the heron")
@@ -281,6 +281,6 @@ def test_a_task_stays_with_its_row_unless_exactly_one_other_can_be_meant(luma, t
     waiting = [in_doubt(token, prompt) for prompt in prompts]
     given = runs(token, "t-1")
     luma.answer = answers(finished("t-1") | {"request": request_of(waiting[0] if waiting else given) | echo})
-    polling.ask()
+    polling.poll()
     assert state(given) == "completed"
     assert [state(row) for row in waiting] == ["unconfirmed"] * len(waiting)

@@ -169,7 +169,7 @@ def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(lum
     assert (generation.state, generation.task_id) == ("processing", listing.tasks[0]["id"])
     listing.tasks[0] |= {"response": a_video(), "finished_at": timezone.now().timestamp()}
     Generation.objects.update(ask_at=timezone.now())
-    polling.ask()
+    polling.poll()
     generation.refresh_from_db()
     assert generation.state == "completed"
     assert sum("prompt" in post for post in luma.posts) == 1, "found, and not sent again"

@@ -21,7 +21,7 @@ from django.utils import timezone
 from PIL import Image
 
 from videos import tasks
-from videos.jobs import adopt, saving, sweep
+from videos.jobs import adoption, saving, sweep
 from videos.media import download, files
 from videos.media.decoding import slots
 from videos.models import Generation, Lease, Leftover
@@ -616,7 +616,7 @@ def test_verify_media_finds_an_incomplete_file_and_repairs_it(luma, cdn, token, 
     assert "To be saved again: 1." in verify("--repair")[0]
     assert attempt(generation).archive == "saved"
     assert generation.video_file.open("rb").read() == film
-    sweep.remove_leftovers()
+    sweep.remove_orphaned_files()
     assert not default_storage.exists(before), "the incomplete one is removed once there is a better one"
     assert not Leftover.objects.exists()
     assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
@@ -738,7 +738,7 @@ def test_what_the_provider_serves_badly_twice_is_saved_whole_the_third_time(sand
     a_token(base_url=sandbox.url)
     task_id = sandbox.submitted(f"[{mark}] a lake")
     sandbox.finished(task_id)
-    generation = adopt.adopt(task_id, an_admin()).generation
+    generation = adoption.adopt(task_id, an_admin()).generation
     for tries in (1, 2):
         attempt(generation)
         assert (generation.archive, generation.archive_attempts, generation.archive_error) == ("remote", tries, code)
@@ -771,7 +771,7 @@ def test_a_thumbnail_of_the_provider_that_does_not_come_holds_up_nothing(sandbox
     a_token(base_url=sandbox.url)
     task_id = sandbox.submitted(f"[{mark}] a lake")
     sandbox.finished(task_id)
-    generation = adopt.adopt(task_id, an_admin()).generation
+    generation = adoption.adopt(task_id, an_admin()).generation
     began = time.monotonic()
     assert attempt(generation).archive == "saved"
     assert time.monotonic() - began < 4 * files.THUMBNAIL_SECONDS

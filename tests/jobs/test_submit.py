@@ -165,7 +165,7 @@ def test_the_sweep_asks_for_what_nobody_called_back(luma, token, settings):
     result = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4", "video_id": "v"}
     luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id, "response": result}], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
-    assert polling.ask() == 1
+    assert polling.poll() == 1
     generation.refresh_from_db()
     assert (generation.state, generation.via) == ("completed", "sweep")
     assert luma.posts[-1] == {"action": "retrieve_batch", "ids": [generation.task_id]}
@@ -178,11 +178,11 @@ def test_a_task_that_runs_on_is_asked_for_later(luma, token, settings):
     generation.refresh_from_db()
     luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id}], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
-    polling.ask()
+    polling.poll()
     generation.refresh_from_db()
     assert generation.state == "processing"
     assert generation.ask_at > timezone.now()
-    assert polling.ask() == 0
+    assert polling.poll() == 0
 
 
 def test_the_sweep_finds_what_a_dead_worker_left(luma, token):
@@ -206,11 +206,11 @@ def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
     generation.refresh_from_db()
     assert generation.state == "processing", "after a night asleep the video may well be there: ask first"
     luma.answer = lambda path, body: (200, {"items": [{"id": "task-1"}], "count": 1})
-    polling.ask()
+    polling.poll()
     generation.refresh_from_db()
     assert generation.state == "processing", "the clock may have jumped: look several times"
     Generation.objects.update(ask_at=timezone.now(), asked=LOOKED_UP_AT_LEAST)
-    polling.ask()
+    polling.poll()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "overdue")
     generation.record(a_result(), "callback")
@@ -225,7 +225,7 @@ def test_what_finished_while_we_slept_is_found(luma, token):
     done = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4"}
     luma.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": done}], "count": 1})
     sweep.sweep()
-    polling.ask()
+    polling.poll()
     generation.refresh_from_db()
     assert generation.state == "completed"
 
@@ -348,7 +348,7 @@ def test_a_link_to_elsewhere_is_not_followed(luma, token, tmp_path):
 
 
 def test_a_heartbeat_is_stamped_by_work_only():
-    queue.beat_later()
+    queue.enqueue_heartbeats()
     assert not Heartbeat.objects.exists()
     tasks.beat("lumaweb")
     assert Heartbeat.objects.of("lumaweb").exists()

@@ -21,14 +21,14 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 # What runs each step of one round, by its name.
 CODE = {
-    "look-ups": (polling, "ask"),
-    "signs of life": (queue, "beat_later"),
-    "interrupted requests": (sweep, "doubt_interrupted"),
-    "hopeless tasks": (sweep, "give_up_hopeless"),
-    "savings": (sweep, "ask_to_save"),
+    "look-ups": (polling, "poll"),
+    "signs of life": (queue, "enqueue_heartbeats"),
+    "interrupted requests": (sweep, "mark_interrupted"),
+    "hopeless tasks": (sweep, "give_up_overdue"),
+    "savings": (sweep, "enqueue_saves"),
     "trash": (sweep, "empty_trash"),
-    "frames": (sweep, "forget_frames"),
-    "orphaned files": (sweep, "remove_leftovers"),
+    "frames": (sweep, "delete_unused_frames"),
+    "orphaned files": (sweep, "remove_orphaned_files"),
     "heartbeats": (type(Heartbeat.objects.all()), "forget_the_gone"),
     "token counts": (type(ApiToken.objects.all()), "recount_sending"),
     "wake-ups": (sweep, "wake"),
@@ -173,7 +173,7 @@ def test_one_round_by_hand_runs_all_steps_and_names_those_that_failed(steps, bro
 def test_the_lease_is_renewed_between_long_steps_and_a_round_ends_without_it(steps, monkeypatch):
     ticker = Ticker()
     monkeypatch.setattr(command, "RENEW_EVERY", 0.0)
-    monkeypatch.setattr(sweep, "ask_to_save", lambda: Lease.objects.update(holder="another"))
+    monkeypatch.setattr(sweep, "enqueue_saves", lambda: Lease.objects.update(holder="another"))
     ticker.tick()
     assert steps == list(CODE)[: list(CODE).index("savings")], "another ticker goes on from there"
     assert Lease.objects.get().holder == "another"
@@ -184,7 +184,7 @@ def test_a_step_of_the_sweep_that_fails_keeps_no_other_from_being_taken(monkeypa
         raise ValueError("a fault of ours")
 
     rolled_up = []
-    monkeypatch.setattr(sweep, "ask_to_save", fail)
+    monkeypatch.setattr(sweep, "enqueue_saves", fail)
     monkeypatch.setattr(usage, "roll_up", lambda: rolled_up.append(1))
     with pytest.raises(ExceptionGroup) as raised:
         sweep.sweep()

@@ -13,7 +13,7 @@ from django_q.brokers import get_broker
 from django_q.signing import SignedPackage
 
 from videos import tasks
-from videos.jobs import queue, spool, submit, unsaved
+from videos.jobs import outcome_recorder, queue, spool, submit
 from videos.jobs.spool import Outcome
 from videos.models import ApiToken, Generation
 from videos.provider import ProviderError, Sent, Whose
@@ -48,8 +48,8 @@ def token(luma):
 def impatient(monkeypatch):
     """Nobody waits 20 s for the write lock, and the spool is used at once."""
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
-    monkeypatch.setattr(unsaved, "SPOOL_AFTER", 0.05)
-    monkeypatch.setattr(unsaved, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(outcome_recorder, "SPOOL_AFTER", 0.05)
+    monkeypatch.setattr(outcome_recorder, "LONGEST_PAUSE", 0.2)
     connection.close()
     yield
     connection.close()
@@ -134,7 +134,7 @@ def test_many_answers_survive_the_stop_of_their_worker_and_the_next_start_record
     assert len(files()) == sent
     release(held.pop())
     settings.WORKERS_STOPPING.unlink()
-    assert unsaved.recover() == sent
+    assert outcome_recorder.recover_spool() == sent
     kept = Generation.objects.filter(state="processing")
     assert kept.count() == sent
     assert all(row.task_id == f"task of {row.prompt}" for row in kept)
@@ -203,15 +203,15 @@ def test_what_could_not_be_prepared_was_not_sent_and_is_sent_once_later(luma, to
 
 
 def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_for_ever(luma, token, monkeypatch):
-    monkeypatch.setattr(unsaved, "LONGEST_PAUSE", 0.01)
-    monkeypatch.setattr(unsaved, "_pauses", lambda: iter([0.01] * 9))
+    monkeypatch.setattr(outcome_recorder, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(outcome_recorder, "_pauses", lambda: iter([0.01] * 9))
 
     def store():
         raise IntegrityError("a fault of ours")
 
     outcome = Outcome(uuid4(), 1, result=running("kept"))
     with pytest.raises(IntegrityError):
-        asyncio.run(unsaved.Unsaved(lambda: False).keep(outcome, store))
+        asyncio.run(outcome_recorder.OutcomeRecorder(lambda: False).keep(outcome, store))
     # For an admin, who can adopt the task by its id.
     assert [file["result"]["task_id"] for file in files()] == ["kept"]
 
@@ -272,7 +272,7 @@ def test_a_refusal_in_the_spool_does_not_undo_a_later_claim(token):
     generation.refuse(an_error("too_many_requests", Sent.REFUSED, status=429))
     ApiToken.objects.update(health="ok", limited_until=None)
     assert generation.claim()
-    assert unsaved.recover() == 1
+    assert outcome_recorder.recover_spool() == 1
     generation.refresh_from_db()
     assert (generation.state, generation.attempts) == ("submitting", 2)
 
@@ -282,7 +282,7 @@ def test_what_cannot_be_recorded_is_set_aside_and_keeps_no_other_from_it(token, 
     spool.write(Outcome(uuid4(), 1, result=running("of a row that a restore took back")))
     spool.folder().joinpath("garbage.json").write_text("[]")
     spool.write(Outcome(generation.uuid, 1, result=running("task-1")))
-    assert unsaved.recover() == 1
+    assert outcome_recorder.recover_spool() == 1
     assert not files()
     assert len(list(spool.folder().glob("*.failed"))) == 2
     assert "kept as" in caplog.text
@@ -296,16 +296,16 @@ def test_while_the_database_is_locked_the_spool_stays(token, impatient):
     spool.write(Outcome(generation.uuid, 1, result=running("task-1")))
     other = lock()
     try:
-        assert unsaved.recover() == 0
+        assert outcome_recorder.recover_spool() == 0
     finally:
         release(other)
     assert len(files()) == 1
-    assert unsaved.recover() == 1
+    assert outcome_recorder.recover_spool() == 1
 
 
 def test_the_queue_sets_a_drain_no_limit_of_time(token):
-    broker = get_broker(queue.SUBMISSIONS)
+    broker = get_broker(queue.SUBMIT_CLUSTER)
     broker.purge_queue()  # Redis keeps what other tests have called for
-    queue.submit_later()
+    queue.enqueue_drain()
     ((_, package),) = broker.dequeue()
     assert SignedPackage.loads(package)["timeout"] == -1

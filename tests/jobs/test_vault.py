@@ -15,7 +15,7 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from videos import provider, tasks
-from videos.jobs import adopt, polling, queue, saving, sweep
+from videos.jobs import adoption, polling, queue, saving, sweep
 from videos.media import download, files
 from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
@@ -211,8 +211,8 @@ def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
         a_task(task_id, a_video(luma), aspect_ratio="9:16", loop=True, timeout=90, callback_url=secret),
     )
     admin = an_admin()
-    adoption = adopt.adopt(f"  {task_id.upper()}\n", admin)
-    generation = adoption.generation
+    adopted = adoption.adopt(f"  {task_id.upper()}\n", admin)
+    generation = adopted.generation
     assert (generation.state, generation.task_id, generation.token, generation.member) == (
         "completed", task_id, token, admin,
     )  # fmt: skip
@@ -223,9 +223,9 @@ def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
     assert generation.events.first().member == admin
     stored = str(Generation.objects.values().get()) + str(list(Event.objects.values()))
     assert secret not in stored, "a callback address is a secret"
-    again = adopt.adopt(task_id, a_member("ben"))
+    again = adoption.adopt(task_id, a_member("ben"))
     assert again.generation == generation
-    assert "already" in again.words
+    assert "already" in again.message
     assert Generation.objects.count() == 1
     tasks.archive(generation.pk)
     generation.refresh_from_db()
@@ -236,14 +236,14 @@ def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
 def test_a_running_task_is_adopted_and_asked_for_but_never_sent(luma, token):
     task_id = str(uuid.uuid4())
     luma.answer = lambda path, body: (200, a_task(task_id))
-    generation = adopt.adopt(task_id, an_admin()).generation
+    generation = adoption.adopt(task_id, an_admin()).generation
     token.refresh_from_db()
     assert (generation.state, token.in_flight) == ("processing", 1)
     tasks.drain()
     assert all(post["action"] == "retrieve" for post in luma.posts)
     luma.answer = lambda path, body: (200, {"items": [a_task(task_id, a_video(luma))], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
-    polling.ask()
+    polling.poll()
     generation.refresh_from_db()
     token.refresh_from_db()
     assert (generation.state, token.in_flight) == ("completed", 0)
@@ -256,7 +256,7 @@ def test_the_token_that_made_it_is_found_among_the_enabled(luma, token):
     a_token("off", base_url=off.url, priority=1, enabled=False)
     luma.answer = lambda path, body: (200, {})
     other.answer = lambda path, body: (200, a_task(body["id"], a_video(other)))
-    generation = adopt.adopt(str(uuid.uuid4()), an_admin()).generation
+    generation = adoption.adopt(str(uuid.uuid4()), an_admin()).generation
     other.shutdown()
     off.shutdown()
     assert generation.token == theirs
@@ -268,22 +268,22 @@ def test_the_token_that_made_it_is_found_among_the_enabled(luma, token):
     "pasted", ["", "x", "https://example.com/task", "a b c d e f", "<script>", "é" * 36, "a" * 201]
 )
 def test_what_is_no_task_id_is_not_looked_up(luma, token, pasted):
-    with pytest.raises(adopt.NotAdopted, match="not a task id"):
-        adopt.adopt(pasted, an_admin())
+    with pytest.raises(adoption.NotAdopted, match="not a task id"):
+        adoption.adopt(pasted, an_admin())
     assert not luma.posts
 
 
 def test_an_unknown_task_a_silent_provider_and_no_token_are_told_apart(luma, token):
     admin, task_id = an_admin(), str(uuid.uuid4())
     luma.answer = lambda path, body: (200, {})
-    with pytest.raises(adopt.NotAdopted, match="No enabled API token knows this task"):
-        adopt.adopt(task_id, admin)
+    with pytest.raises(adoption.NotAdopted, match="No enabled API token knows this task"):
+        adoption.adopt(task_id, admin)
     luma.answer = lambda path, body: (500, {})
-    with pytest.raises(adopt.NotAdopted, match=r"“test” .* Try again later"):
-        adopt.adopt(task_id, admin)
+    with pytest.raises(adoption.NotAdopted, match=r"“test” .* Try again later"):
+        adoption.adopt(task_id, admin)
     ApiToken.objects.update(enabled=False)
-    with pytest.raises(adopt.NotAdopted, match="no enabled API token"):
-        adopt.adopt(task_id, admin)
+    with pytest.raises(adoption.NotAdopted, match="no enabled API token"):
+        adoption.adopt(task_id, admin)
     assert not Generation.objects.exists()
 
 
@@ -303,9 +303,9 @@ def test_a_task_that_was_sent_for_one_of_our_rows_goes_to_that_row(luma, token, 
     task_id = str(uuid.uuid4())
     callback = f"https://films.example.com{reverse('callback', args=[generation.uuid, 'some-key'])}"
     luma.answer = lambda path, body: (200, a_task(task_id, callback_url=callback))
-    adoption = adopt.adopt(task_id, an_admin())
+    adopted = adoption.adopt(task_id, an_admin())
     generation.refresh_from_db()
-    assert adoption.generation == generation
+    assert adopted.generation == generation
     assert (Generation.objects.count(), generation.state, generation.task_id) == (1, "processing", task_id)
     assert not generation.release(an_admin("another"))
     tasks.drain()
@@ -323,7 +323,7 @@ def test_our_own_secret_addresses_in_the_echo_are_not_stored(luma, token):
         "video_url": f"https://films.example.com/clips/{key}.mp4",
     }
     luma.answer = lambda path, body: (200, a_task(body["id"], a_video(luma), **echo))
-    generation = adopt.adopt(str(uuid.uuid4()), an_admin()).generation
+    generation = adoption.adopt(str(uuid.uuid4()), an_admin()).generation
     assert (generation.start_image_url, generation.source_video_url) == ("", "")
     assert generation.end_image_url == "https://pictures.example.com/end.jpg"
     assert not TemporaryLink.objects.exists()
@@ -335,7 +335,7 @@ def test_an_adopted_extension_finds_its_parent(luma, token):
         200,
         a_task(body["id"], a_video(luma), action="extend", video_id=parent.video_id),
     )
-    generation = adopt.adopt(str(uuid.uuid4()), an_admin()).generation
+    generation = adoption.adopt(str(uuid.uuid4()), an_admin()).generation
     assert (generation.action, generation.parent, generation.depth) == ("extend", parent, 1)
 
 
@@ -345,7 +345,7 @@ def test_a_video_paid_for_elsewhere_is_adopted_from_the_sandbox_provider(tmp_pat
         a_token(base_url=sandbox.url)
         task_id = sandbox.make("a heron at dusk", aspect_ratio="1:1", **{"async": True}).json()["task_id"]
         sandbox.finished(task_id)
-        generation = adopt.adopt(task_id, an_admin()).generation
+        generation = adoption.adopt(task_id, an_admin()).generation
         tasks.archive(generation.pk)
         generation.refresh_from_db()
         assert (generation.prompt, generation.aspect_ratio) == ("a heron at dusk", "1:1")
@@ -507,11 +507,11 @@ def test_what_a_killed_saving_left_behind_is_removed_by_a_later_one(settings, tm
 
 
 def test_while_nobody_saves_the_queue_does_not_grow_with_each_sweep(monkeypatch):
-    monkeypatch.setattr(sweep, "SAVES_AT_ONCE", 5)
-    get_broker(queue.MEDIA).purge_queue()  # Redis keeps what other tests have called for
+    monkeypatch.setattr(sweep, "MAX_QUEUED_SAVES", 5)
+    get_broker(queue.MEDIA_CLUSTER).purge_queue()  # Redis keeps what other tests have called for
     for _ in range(8):
         row = a_generation(state="completed", archive="remote", video_url="https://x/y")
         Generation.objects.filter(pk=row.pk).update(archive_at=timezone.now())
     for _ in range(4):
-        sweep.ask_to_save()
-    assert queue.waiting_calls()[queue.MEDIA] == 5
+        sweep.enqueue_saves()
+    assert queue.queue_sizes()[queue.MEDIA_CLUSTER] == 5

@@ -19,7 +19,7 @@ from django.urls import reverse
 from lumaweb import environment, logs
 from lumaweb.logs import JsonFormatter, RedactingFormatter, as_json, part_of
 from videos import tasks
-from videos.jobs import record
+from videos.jobs import results
 
 from ..support.endpoints import Team
 from ..support.factories import a_generation, a_token, failure
@@ -227,7 +227,7 @@ def test_what_is_logged_while_news_are_taken_in_names_the_generation():
     team = Team()
     team.at_work.record(failure("task-9"), "callback")
     with listening("videos") as said:
-        record.settle(team.at_work, failure("another"), "sweep")
+        results.record_result(team.at_work, failure("another"), "sweep")
     assert said[0]["generation"] == str(team.at_work.uuid) and "refused" in said[0]["message"]
     assert logs.GENERATION.get() == ""
 

@@ -649,7 +649,7 @@ def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, b
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert generation.archive == "saved"
-    sweep.remove_leftovers()
+    sweep.remove_orphaned_files()
     assert before not in stored_in(s3, bucket)
     assert command("verify_media") == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
@@ -688,11 +688,11 @@ def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_agai
         assert row.purge()
     s3.stop()
     s3.asked.clear()
-    sweep.remove_leftovers()
+    sweep.remove_orphaned_files()
     assert Leftover.objects.count() == 9
     assert len({path for _, path in s3.asked}) == 1, "one silence is enough"
     s3.start()
-    sweep.remove_leftovers()
+    sweep.remove_orphaned_files()
     assert not Leftover.objects.exists()
     assert stored_in(s3, bucket) == {}
 

@@ -262,7 +262,7 @@ def test_what_a_rest_of_the_day_is_too_small_for_keeps_nothing_behind_it_from_be
     cheap = a_generation(action="extend", source_video_id="v-1")
     line, claim = submit._next_claim([])
     assert (line, claim.generation) == ([], cheap)
-    assert submit.more_to_send() is False, "a drain that could send nothing would be woken again and again"
+    assert submit.has_sendable() is False, "a drain that could send nothing would be woken again and again"
     assert {row.state for row in Generation.objects.filter(pk__in=[row.pk for row in costly])} == {"queued"}
 
 

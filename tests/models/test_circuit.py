@@ -10,9 +10,9 @@ from django.db import connection
 from django.utils import timezone
 
 from videos import tasks
-from videos.jobs.check_token import try_token
-from videos.jobs.probe import probe_tokens
 from videos.jobs.sweep import wake
+from videos.jobs.token_check import check_token
+from videos.jobs.token_probe import probe_tokens
 from videos.models import ApiToken, Generation, Health
 from videos.models.circuit import clock_time
 from videos.provider import Sent
@@ -281,7 +281,7 @@ def test_a_token_that_the_probe_finds_refused_is_disabled(luma, token):
 
 
 def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(luma, token, monkeypatch):
-    monkeypatch.setattr("videos.jobs.probe.PROBE_FOR", 0.3)
+    monkeypatch.setattr("videos.jobs.token_probe.PROBE_FOR", 0.3)
     luma.seconds = 5
     for other in (token, a_token("second", base_url=luma.url)):
         other.doubted("cut", at_once=True)
@@ -295,7 +295,7 @@ def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(luma, token, mo
 def test_an_admin_s_test_stands_in_for_the_look_up(luma, token):
     token.doubted("cut", at_once=True)
     luma.answer = lambda path, body: ABSENT
-    assert "the next video is sent with it" in try_token(token).words
+    assert "the next video is sent with it" in check_token(token).message
     assert allowed(token) == 1
 
 

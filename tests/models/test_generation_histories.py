@@ -13,7 +13,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videos.jobs import record, sweep
+from videos.jobs import results, sweep
 from videos.models import ApiToken, Balance, Event, Generation, Member, Submission, Verdict
 from videos.models.circuit import AS_NEW
 from videos.models.state import HOLDS_A_SLOT
@@ -192,7 +192,7 @@ class History:
         if asks:
             Generation.objects.filter(ask_at__isnull=False).update(ask_at=timezone.now())
             for row in Generation.objects.worth_asking():
-                record.settle(row, self.owner(row.task_id).result, "sweep")
+                results.record_result(row, self.owner(row.task_id).result, "sweep")
 
     def mend_the_tokens(self) -> None:
         ApiToken.objects.update(**AS_NEW)
@@ -272,7 +272,7 @@ class History:
     def deliver(self, post: Post, old_copy: bool) -> None:
         old = [copy for copy in self.copies if copy.pk == post.copy.pk]
         row = old[0] if old_copy and old else Generation.objects.get(pk=post.copy.pk)
-        assert record.settle(row, post.result, "callback") is not Verdict.REFUSED
+        assert results.record_result(row, post.result, "callback") is not Verdict.REFUSED
 
 
 @pytest.mark.django_db

@@ -100,7 +100,7 @@ def test_a_broker_that_is_away_is_logged_and_keeps_nobody(monkeypatch, caplog):
         raise ConnectionError("nobody listens")
 
     monkeypatch.setattr(queue, "async_task", away)
-    queue.submit_later()
+    queue.enqueue_drain()
     assert "nobody listens" in caplog.text
 
 

@@ -389,7 +389,7 @@ def test_an_admin_s_test_says_what_the_provider_thinks(client, luma, token, heal
     token.refresh_from_db()
     assert words in text
     assert token.health == ("ok" if mends else "invalid" if answer[0] == 401 else health)
-    assert ("Whether there is credit left cannot be told" in text) == mends
+    assert ("Only a video can show whether there is credit left" in text) == mends
     assert [post["action"] for post in luma.posts] == ["retrieve"]
 
 

@@ -24,7 +24,7 @@ from django_q.models import OrmQ
 from PIL import Image
 
 from lumaweb.logs import RedactingFormatter, redact
-from videos.jobs import queue, record, sweep
+from videos.jobs import queue, results, sweep
 
 from ..support import servers
 from ..support.cookies import cookie_named
@@ -150,13 +150,13 @@ def test_what_is_handed_to_the_queue_are_numbers_and_the_names_of_clusters(djang
         author.post("/generations/", {"prompt": "A lighthouse"})
         author.post(reverse("retries", args=[team.failed.uuid]))
         author.post(reverse("deletion", args=[team.trashed.uuid]))
-        record.settle(team.at_work, failure("task-9"), "callback")
-        queue.beat_later()
+        results.record_result(team.at_work, failure("task-9"), "callback")
+        queue.enqueue_heartbeats()
         sweep.sweep()
     waiting = [row.task for row in OrmQ.objects.all()]
     assert len(waiting) > 3
     for task in waiting:
-        clusters = (queue.SUBMISSIONS, queue.MEDIA)
+        clusters = (queue.SUBMIT_CLUSTER, queue.MEDIA_CLUSTER)
         assert all(isinstance(argument, int) or argument in clusters for argument in task["args"]), task
         assert not task.get("kwargs"), task
 

@@ -7,8 +7,8 @@ from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
-from videos.jobs import missing, polling
-from videos.jobs.adopt import NotAdopted, adopt_offered
+from videos.jobs import missing_tasks, polling
+from videos.jobs.adoption import NotAdopted, adopt_offered
 from videos.models import ApiToken, Event, FoundTask, Generation
 
 from ..jobs.test_reconcile import Listing, a_video, callback, in_doubt, search
@@ -151,7 +151,7 @@ def test_the_look_up_brings_what_became_of_it(client, listing, ada):
     generation, tasks = offered(listing, ada)
     adopt_offered(generation, tasks[0], ada)
     Generation.objects.update(ask_at=timezone.now())
-    polling.ask()
+    polling.poll()
     generation.refresh_from_db()
     assert generation.state == "completed"
 
@@ -223,7 +223,7 @@ def test_each_and_all_are_adopted_once(client, listing, luma, token):
 
 
 def test_the_older_ones_are_on_the_next_page(client, listing, token, monkeypatch):
-    monkeypatch.setattr(missing, "SHOWN_AT_MOST", 3)
+    monkeypatch.setattr(missing_tasks, "SHOWN_AT_MOST", 3)
     tasks = [listing.add(after=-60 * number, request={"prompt": f"number {number}."}) for number in range(7)]
     client.force_login(an_admin())
     seen, query = [], {}
@@ -325,7 +325,7 @@ def test_a_paused_token_is_not_asked(client, listing, luma, token):
 
 
 def test_the_listing_is_not_waited_for_long(client, listing, luma, token, monkeypatch):
-    monkeypatch.setattr(missing, "LIST_FOR", 0.2)
+    monkeypatch.setattr(missing_tasks, "LIST_FOR", 0.2)
     luma.seconds = 3
     client.force_login(an_admin())
     page = shown(client)

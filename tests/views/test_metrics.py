@@ -181,7 +181,7 @@ def test_the_heartbeat_s_age_is_the_youngest_of_all_machines(settings, tmp_path)
 
 def test_the_queue_s_length_is_told_by_cluster():
     before = scraped()
-    queue.beat_later(3)
+    queue.enqueue_heartbeats(3)
     now = scraped()
     for cluster in ("lumaweb", "media"):
         assert now["lumaweb_queue_length", cluster] - before["lumaweb_queue_length", cluster] == 3

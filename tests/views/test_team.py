@@ -43,7 +43,7 @@ def mails(settings):
 
 def work_off() -> None:
     """What a worker does with the queue, whichever broker keeps it."""
-    for cluster in (queue.SUBMISSIONS, queue.MEDIA):
+    for cluster in (queue.SUBMIT_CLUSTER, queue.MEDIA_CLUSTER):
         broker = get_broker(cluster)
         while batch := broker.dequeue():
             for number, payload in batch:
@@ -298,22 +298,22 @@ def test_a_forgotten_password_is_answered_the_same_whoever_asks(client, mails):
 
 def test_mail_waits_in_front_of_no_submission(client, mails):
     a_member(email="ada@example.com")
-    before = queue.waiting_calls()
+    before = queue.queue_sizes()
     client.post("/password/", {"email": "ada"})
-    after = queue.waiting_calls()
-    assert after[queue.SUBMISSIONS] == before[queue.SUBMISSIONS]
-    assert after[queue.MEDIA] == before[queue.MEDIA] + 1
+    after = queue.queue_sizes()
+    assert after[queue.SUBMIT_CLUSTER] == before[queue.SUBMIT_CLUSTER]
+    assert after[queue.MEDIA_CLUSTER] == before[queue.MEDIA_CLUSTER] + 1
 
 
 def test_a_flood_of_password_resets_fills_no_queue_and_closes_no_other_door(client, mails):
     a_member(password=PASSWORD, email="ada@example.com")
-    before = sum(queue.waiting_calls().values())
+    before = sum(queue.queue_sizes().values())
     answers = [
         client.post("/password/", {"email": f"nobody-{number}"}) for number in range(MAX_FAILURES_PER_ADDRESS + 5)
     ]
     assert [answer.status_code for answer in answers] == [302] * MAX_FAILURES_PER_ADDRESS + [429] * 5
     assert "Too many links were requested from here." in answers[-1].content.decode()
-    assert sum(queue.waiting_calls().values()) - before == MAX_FAILURES_PER_ADDRESS
+    assert sum(queue.queue_sizes().values()) - before == MAX_FAILURES_PER_ADDRESS
     assert client.post("/password/", {"email": "ada"}, REMOTE_ADDR="198.51.100.7").status_code == 302
     assert client.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 302
 

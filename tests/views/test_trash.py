@@ -8,7 +8,7 @@ from django.core.files.storage import default_storage
 from django.utils import timezone
 
 from videos import provider
-from videos.jobs import record, sweep
+from videos.jobs import results, sweep
 from videos.models import ApiToken, Event, Frame, Generation, Leftover, TemporaryLink, Verdict
 from videos.models.state import PURGED
 
@@ -382,7 +382,7 @@ def test_a_file_that_cannot_be_removed_does_not_keep_the_others(ada):
     Leftover.objects.create(file=blocked)
     free = default_storage.save("frames/free", ContentFile(b"x"))
     Leftover.objects.create(file=free)
-    sweep.remove_leftovers()
+    sweep.remove_orphaned_files()
     assert not default_storage.exists(free)
     assert [leftover.file.name for leftover in Leftover.objects.all()] == [blocked]
 
@@ -423,7 +423,7 @@ def test_a_video_that_comes_after_the_purge_is_told_and_not_kept(ada):
     generation = in_state("failed")
     generation.trash(ada)
     generation.purge()
-    assert record.settle(generation, a_result("task-late", prompt="a secret"), "callback") is Verdict.RECORDED
+    assert results.record_result(generation, a_result("task-late", prompt="a secret"), "callback") is Verdict.RECORDED
     generation.refresh_from_db()
     assert (generation.state, generation.task_id, generation.video_id) == ("completed", "task-late", "video-1")
     assert (generation.archive, generation.video_url, generation.result_prompt) == ("", "", "")

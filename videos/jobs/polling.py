@@ -12,9 +12,9 @@ from .. import provider
 from ..models import ApiToken, Generation, Health, Verdict, policy
 from ..models.look_ups import REFUSED_AGAIN
 from ..models.task_ids import CALLBACK
-from .matching import other_owner
-from .record import settle
-from .task_lookup import open_secret
+from .provider_calls import open_secret
+from .request_matching import other_owner
+from .results import record_result
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ UNKNOWN_AFTER = 3
 Answer = dict[str, provider.Result] | provider.ProviderError
 
 
-def ask() -> int:
+def poll() -> int:
     """Look up the tasks whose news is due, a batch of each token at a time; return how many rows that were.
 
     Raises django.db.Error while the database does not work, and at the end an ExceptionGroup of errors in single rows.
@@ -111,9 +111,9 @@ def _take_one_in(generation: Generation, result: provider.Result | None) -> None
         if generation.forget_task(f"Its request shows that it is the task of generation {owner.uuid}.", proven=True):
             if owner.task_id:
                 owner.forget_task(f"Its task is {result.task_id}, as the request of that shows.")
-            settle(owner, result, "sweep")
+            record_result(owner, result, "sweep")
             return
-    if result is not None and settle(generation, result, "sweep") is Verdict.RECORDED:
+    if result is not None and record_result(generation, result, "sweep") is Verdict.RECORDED:
         return
     unknown = result is None and generation.task_via == CALLBACK and generation.asked >= UNKNOWN_AFTER
     if unknown and generation.forget_task("The provider knows no such task, which only a callback had named."):

@@ -12,8 +12,8 @@ from django_q.tasks import async_task
 
 from . import saving
 
-SUBMISSIONS = settings.Q_CLUSTER["name"]
-MEDIA = saving.CLUSTER
+SUBMIT_CLUSTER = settings.Q_CLUSTER["name"]
+MEDIA_CLUSTER = saving.CLUSTER
 
 
 def _later(function: str, *args, robust: bool = True, **options) -> None:
@@ -35,40 +35,40 @@ def _later(function: str, *args, robust: bool = True, **options) -> None:
         transaction.on_commit(put, robust=robust)
 
 
-def submit_later(*, robust: bool = True) -> None:
+def enqueue_drain(*, robust: bool = True) -> None:
     """Wake a drain, without the queue's limit of time: it may hold answers that cannot be recorded yet."""
     _later("drain", robust=robust, timeout=-1)
 
 
-def archive_later(pk: int) -> None:
-    _later("archive", pk, cluster=MEDIA)
+def enqueue_archive(pk: int) -> None:
+    _later("archive", pk, cluster=MEDIA_CLUSTER)
 
 
-def beat_later(times: int = 1, *, robust: bool = True) -> None:
+def enqueue_heartbeats(times: int = 1, *, robust: bool = True) -> None:
     """Ask a worker of each cluster to stamp its heartbeat."""
     for _ in range(times):
-        _later("beat", SUBMISSIONS, robust=robust)
-        _later("beat", MEDIA, robust=robust, cluster=MEDIA)
+        _later("beat", SUBMIT_CLUSTER, robust=robust)
+        _later("beat", MEDIA_CLUSTER, robust=robust, cluster=MEDIA_CLUSTER)
 
 
-def mail_new_password_later(name: str) -> None:
+def enqueue_password_mail(name: str) -> None:
     # Not among the submissions: a mail server that does not answer would keep a worker from sending videos. The second
     # argument is for workers of the release before this one.
-    _later("mail_new_password", name, settings.SITE_URL, cluster=MEDIA)
+    _later("mail_new_password", name, settings.SITE_URL, cluster=MEDIA_CLUSTER)
 
 
-def waiting_calls() -> dict[str, int]:
+def queue_sizes() -> dict[str, int]:
     """How many calls wait in the queue, by cluster. Raises what the broker raises."""
-    return {cluster: get_broker(cluster).queue_size() for cluster in (SUBMISSIONS, MEDIA)}
+    return {cluster: get_broker(cluster).queue_size() for cluster in (SUBMIT_CLUSTER, MEDIA_CLUSTER)}
 
 
-def broker() -> str:
+def broker_info() -> str:
     """Which broker it is, in a word or two; raises what it raises where it does not answer."""
-    ours = get_broker(SUBMISSIONS)
+    ours = get_broker(SUBMIT_CLUSTER)
     ours.ping()
     return ours.info()
 
 
-def forget_wake_ups() -> None:
+def clear_queue() -> None:
     """Empty the queue: after a restore its calls are of another time. Redis keeps its own; they find nothing to do."""
     OrmQ.objects.all().delete()

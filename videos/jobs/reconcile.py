@@ -10,9 +10,16 @@ from django.utils import timezone
 
 from .. import provider
 from ..models import ApiToken, FoundTask, Generation, SearchOutcome, Verdict
-from .listing import Reading, read_listing, without_video
-from .matching import AFTER_THE_CLAIM, BEFORE_THE_CLAIM, Likeness, Wanted, callback_address, in_window
-from .record import settle
+from .request_matching import (
+    AFTER_THE_CLAIM,
+    BEFORE_THE_CLAIM,
+    RequestMatcher,
+    Similarity,
+    callback_address,
+    is_near_claim,
+)
+from .results import record_result
+from .task_listing import TaskListing, exclude_known, read_listing
 
 logger = logging.getLogger(__name__)
 
@@ -83,12 +90,12 @@ def _search(token: ApiToken, group: list[Generation], end: float) -> bool:
 def _read_and_adopt(token: ApiToken, group: list[Generation], end: float) -> tuple[list[Generation], Listed] | None:
     """Adopt what is certain; answers the videos and tasks that are left, None where the provider has no listing."""
 
-    def read(since: datetime, until: datetime) -> Reading:
+    def read(since: datetime, until: datetime) -> TaskListing:
         return read_listing(token, since, until, seconds=max(1.0, end - time.monotonic()))
 
     first, last = group[0].submitted_at, group[-1].submitted_at
     near = read(first - BEFORE_THE_CLAIM, last + AFTER_THE_CLAIM)
-    unknown = without_video(token, near)
+    unknown = exclude_known(token, near)
     adopted = _adopt_by_callback(unknown)
     if near.is_complete:
         adopted |= _adopt_one_to_one(token, group, unknown)
@@ -100,7 +107,7 @@ def _read_and_adopt(token: ApiToken, group: list[Generation], end: float) -> tup
         if suspicious and not wide.tasks:
             # It takes the ids that were not given for none.
             return None
-        unknown |= without_video(token, wide)
+        unknown |= exclude_known(token, wide)
         adopted |= _adopt_by_callback(unknown)
         rest = [generation for generation in rest if generation.pk not in adopted]
     return rest, unknown
@@ -123,7 +130,11 @@ def _adopt_by_callback(unknown: Listed) -> set[int]:
         echo = task.result.request
         address = callback_address(echo.callback_url) if echo else None
         row = address and Generation.objects.in_doubt().filter(uuid=address.uuid).first()
-        if not row or row.pk in adopted or Wanted([row]).likeness(row, task.result) is not Likeness.CALLBACK:
+        if (
+            not row
+            or row.pk in adopted
+            or RequestMatcher([row]).similarity(row, task.result) is not Similarity.CALLBACK
+        ):
             continue
         if _adopt(row, task, "By its callback address."):
             adopted.add(row.pk)
@@ -140,14 +151,14 @@ def _best_first(task: provider.ListedTask) -> tuple[int, float]:
 def _adopt_one_to_one(token: ApiToken, group: list[Generation], unknown: Listed) -> set[int]:
     """Adopt where one video and one task can only mean each other; answers the primary keys of the videos."""
     first, last = group[0].submitted_at - BEFORE_THE_CLAIM, group[-1].submitted_at + AFTER_THE_CLAIM
-    wanted = Wanted(Generation.objects.may_own_a_task(token.base_url, first - AFTER_THE_CLAIM, last))
+    wanted = RequestMatcher(Generation.objects.may_own_a_task(token.base_url, first - AFTER_THE_CLAIM, last))
     tasks_of: dict[int, list[provider.ListedTask]] = defaultdict(list)
     claimants: dict[str, set[int]] = defaultdict(set)
     for task_id, task in unknown.items():
         for generation in wanted.generations:
             # One without a time may be anybody's.
             fits = task.created_at is None or _may_be_of(generation, task.created_at)
-            if fits and wanted.likeness(generation, task.result) is Likeness.EQUAL:
+            if fits and wanted.similarity(generation, task.result) is Similarity.EQUAL:
                 tasks_of[generation.pk].append(task)
                 claimants[task_id].add(generation.pk)
     adopted = set()
@@ -155,7 +166,7 @@ def _adopt_one_to_one(token: ApiToken, group: list[Generation], unknown: Listed)
         if len(tasks_of[generation.pk]) != 1:
             continue
         [task] = tasks_of[generation.pk]
-        is_certain = claimants[task.result.task_id] == {generation.pk} and in_window(generation, task.created_at)
+        is_certain = claimants[task.result.task_id] == {generation.pk} and is_near_claim(generation, task.created_at)
         if is_certain and _adopt(generation, task, "The only task with this request."):
             adopted.add(generation.pk)
             del unknown[task.result.task_id]
@@ -166,13 +177,13 @@ def _may_be_of(generation: Generation, created_at: datetime) -> bool:
     if generation.held_at:
         # A restore brought it back as unsent: it may have been sent at any time since.
         return generation.created_at <= created_at
-    return in_window(generation, created_at)
+    return is_near_claim(generation, created_at)
 
 
 def _adopt(generation: Generation, task: provider.ListedTask, how: str) -> bool:
     if not generation.found(task.result.task_id, how):
         return False
-    return settle(generation, task.result, "sweep") is not Verdict.REFUSED
+    return record_result(generation, task.result, "sweep") is not Verdict.REFUSED
 
 
 # ── Offering ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -181,13 +192,13 @@ def _adopt(generation: Generation, task: provider.ListedTask, how: str) -> bool:
 def _offer(token: ApiToken, generations: Iterable[Generation], unknown: Listed) -> None:
     """Keep for each video the tasks that may be its own, for its author and the admins to choose from."""
     generations = list(generations)
-    wanted = Wanted(generations)
+    wanted = RequestMatcher(generations)
     for generation in generations:
         candidates = []
         for task in unknown.values():
-            likeness = wanted.likeness(generation, task.result)
-            if likeness is not Likeness.NONE:
-                candidates.append((-likeness, _distance(generation, task), task.result.task_id))
+            similarity = wanted.similarity(generation, task.result)
+            if similarity is not Similarity.NONE:
+                candidates.append((-similarity, _distance(generation, task), task.result.task_id))
         best = [unknown[task_id] for _, _, task_id in sorted(candidates)[:OFFERS_AT_MOST]]
         kept = [FoundTask.objects.keep(token, task) for task in best]
         generation.note_search(SearchOutcome.OFFERED if kept else SearchOutcome.NOT_FOUND, kept)

@@ -19,7 +19,7 @@ from ..media import download, files
 from ..media.decoding.errors import Busy, Incomplete, NotAVideo
 from ..models import Generation, Heartbeat, Lease
 from ..models.saving import CAUSES, READING
-from .task_lookup import look_up
+from .provider_calls import look_up
 
 logger = logging.getLogger(__name__)
 

@@ -89,13 +89,13 @@ def folder() -> Path:
     return settings.DATA_DIR / "unsaved-answers"
 
 
-def place_of(outcome: Outcome) -> Path:
+def path_of(outcome: Outcome) -> Path:
     return folder() / f"{outcome.uuid}-{outcome.attempt}.json"
 
 
 def write(outcome: Outcome) -> None:
     """Put it on the disk, whole or not at all; raise OSError."""
-    path = place_of(outcome)
+    path = path_of(outcome)
     path.parent.mkdir(mode=0o700, exist_ok=True)
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     try:
@@ -115,7 +115,7 @@ def write(outcome: Outcome) -> None:
 
 
 def remove(outcome: Outcome) -> None:
-    place_of(outcome).unlink(missing_ok=True)
+    path_of(outcome).unlink(missing_ok=True)
 
 
 def pending() -> Iterator[Path]:

@@ -17,12 +17,12 @@ from .. import provider
 from ..media import download, files
 from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter, policy
 from ..models.state import SUBMITTING_AT_MOST
-from .frames import ClaimLost, Uploads
-from .queue import SUBMISSIONS, submit_later
-from .record import settle
+from .frame_uploads import ClaimLost, FrameUploader
+from .outcome_recorder import OutcomeRecorder, refuse
+from .provider_calls import not_sent, open_secret
+from .queue import SUBMIT_CLUSTER, enqueue_drain
+from .results import record_result
 from .spool import Outcome
-from .task_lookup import never, open_secret
-from .unsaved import Unsaved, refuse
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def drain() -> None:
     """Send what may be sent now, many POSTs at once. Any number of drains may run; the claim decides.
 
     It ends when all answers are recorded, which a locked or full database can hold up for long: the queue sets it no
-    limit of time (queue.submit_later).
+    limit of time (queue.enqueue_drain).
     """
     asyncio.run(_drain())
 
@@ -47,9 +47,9 @@ async def _drain() -> None:
     line: list[Generation] = []
     failures: list[BaseException] = []
     claiming = True
-    unsaved = Unsaved(is_stopping)
+    unsaved = OutcomeRecorder(is_stopping)
     async with provider.new_client() as client:
-        uploads = Uploads(client, _in_db)
+        uploads = FrameUploader(client, _in_db)
         try:
             while True:
                 now = time.monotonic()
@@ -57,7 +57,7 @@ async def _drain() -> None:
                 try:
                     if now - stamped > 5:
                         stamped = now
-                        await _in_db(Heartbeat.stamp, SUBMISSIONS)
+                        await _in_db(Heartbeat.stamp, SUBMIT_CLUSTER)
                     if claiming and now - started < CLAIM_FOR and len(sending) < AT_ONCE:
                         line, claim = await _in_db(_next_claim, line)
                 except Error as error:
@@ -72,8 +72,8 @@ async def _drain() -> None:
                     break
                 done, sending = await asyncio.wait(sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
                 failures += [task.exception() for task in done if task.exception()]
-            if claiming and time.monotonic() - started >= CLAIM_FOR and await _in_db(more_to_send):
-                await _in_db(submit_later)
+            if claiming and time.monotonic() - started >= CLAIM_FOR and await _in_db(has_sendable):
+                await _in_db(enqueue_drain)
         finally:
             # This thread is no worker of the queue, which would do it: it keeps a good connection for the next drain.
             await _in_db(close_old_connections)
@@ -114,11 +114,11 @@ def _line(limit: int) -> list[Generation]:
     return [] if left == 0 else Generation.objects.next_in_line(limit, amount_at_most=left)
 
 
-def more_to_send() -> bool:
+def has_sendable() -> bool:
     return bool(_line(1))
 
 
-async def _send(claim: Claim, client, uploads: Uploads, unsaved: Unsaved) -> None:
+async def _send(claim: Claim, client, uploads: FrameUploader, unsaved: OutcomeRecorder) -> None:
     """POST one claimed generation and record what comes of it."""
     generation = claim.generation
     logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
@@ -142,13 +142,13 @@ async def _send(claim: Claim, client, uploads: Uploads, unsaved: Unsaved) -> Non
         # The database failed between the claim and the POST, of which no byte has left.
         if not (problem := problem_of(error)):
             raise
-        unsent = never("storage_down", f"It could not be prepared: {problem}.")
+        unsent = not_sent("storage_down", f"It could not be prepared: {problem}.")
         await _keep_refusal(answered(error=unsent), generation, unsaved)
     else:
-        await unsaved.keep(answered(result=result), partial(settle, generation, result, "answer"))
+        await unsaved.keep(answered(result=result), partial(record_result, generation, result, "answer"))
 
 
-async def _keep_refusal(outcome: Outcome, generation: Generation, unsaved: Unsaved) -> None:
+async def _keep_refusal(outcome: Outcome, generation: Generation, unsaved: OutcomeRecorder) -> None:
     if outcome.next_source and not (outcome.error and policy.is_about_the_request(outcome.error)):
         outcome = replace(outcome, next_source=0)
     await unsaved.keep(outcome, partial(refuse, generation, outcome))
@@ -178,7 +178,7 @@ def _ready_to_send(
     generation = claim.generation
     # A picture may have been purged with its last video between the choice of it and now.
     if any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame)):
-        raise never("frame_gone", "A frame was deleted before this was sent.")
+        raise not_sent("frame_gone", "A frame was deleted before this was sent.")
     request, secret = generation.request(claim, source, uploads), open_secret(claim.token)
     if generation.uploading:
         return (request, secret) if generation.end_upload(claim.ours) else None
@@ -203,7 +203,7 @@ async def _source(claim: Claim) -> tuple[dict[str, str], int]:
         if kind == "copy":
             value = await _in_db(_mint_clip, claim)
         return {"video_url": value}, following
-    raise never(
+    raise not_sent(
         "source_gone",
         "The clip's id belongs to another account, its link has expired, and our saved copy has no public address.",
     )

@@ -10,35 +10,35 @@ from lumaweb.storage_errors import problem_of
 
 from ..models import ApiToken, Frame, Generation, Heartbeat, Leftover, UploadedFrame, usage
 from ..models.state import SUBMITTING_AT_MOST
-from .probe import probe_tokens
-from .queue import MEDIA, archive_later, submit_later, waiting_calls
-from .steps import Step
-from .submit import more_to_send
-from .watch import Watch
+from .age_tracker import AgeTracker
+from .queue import MEDIA_CLUSTER, enqueue_archive, enqueue_drain, queue_sizes
+from .submit import has_sendable
+from .ticker_steps import Step
+from .token_probe import probe_tokens
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SAVES_AT_ONCE = 200  # that are asked for in one sweep
+MAX_QUEUED_SAVES = 200  # that are asked for in one sweep
 
 
 # The ticker's own time, in seconds, in which a task that cannot be looked up was seen past all patience.
-HOPELESS_AFTER = 1800.0
+GIVE_UP_AFTER = 1800.0
 
 
-def steps(watch: Watch | None = None) -> list[Step]:
+def steps(watch: AgeTracker | None = None) -> list[Step]:
     """List what repairs whatever a lost wake-up, a lost callback or a lost worker left behind.
 
     With a `watch` the ticker's own time decides what is lost, and not the clock.
     """
     return [
-        Step("interrupted requests", lambda: doubt_interrupted(watch)),
-        Step("hopeless tasks", lambda: give_up_hopeless(watch)),
-        Step("savings", ask_to_save),
+        Step("interrupted requests", lambda: mark_interrupted(watch)),
+        Step("hopeless tasks", lambda: give_up_overdue(watch)),
+        Step("savings", enqueue_saves),
         Step("trash", empty_trash),
-        Step("frames", forget_frames),
-        Step("orphaned files", remove_leftovers),
+        Step("frames", delete_unused_frames),
+        Step("orphaned files", remove_orphaned_files),
         Step("heartbeats", Heartbeat.objects.forget_the_gone),
         Step("token counts", ApiToken.objects.recount_sending),
         Step("wake-ups", wake),
@@ -46,7 +46,7 @@ def steps(watch: Watch | None = None) -> list[Step]:
     ]
 
 
-def sweep(watch: Watch | None = None) -> None:
+def sweep(watch: AgeTracker | None = None) -> None:
     """Run all steps once; raise an ExceptionGroup of what failed after the last one.
 
     Raises django.db.Error at once while the database does not work.
@@ -71,34 +71,34 @@ def _each(things: Iterable[T], act: Callable[[T], object]) -> None:
         raise ExceptionGroup("some steps or rows failed", failures)
 
 
-def doubt_interrupted(watch: Watch | None = None) -> None:
+def mark_interrupted(watch: AgeTracker | None = None) -> None:
     """Doubt what a worker was sending that is gone."""
     if watch is None:
         lost = list(Generation.objects.stuck_submitting())
     else:
         rows = {(row.pk, row.attempts, row.submitted_at): row for row in Generation.objects.submitting()}
-        seconds = watch.seen_for("submitting", rows)
+        seconds = watch.ages("submitting", rows)
         lost = [row for key, row in rows.items() if seconds[key] > SUBMITTING_AT_MOST.total_seconds()]
     _each(lost, lambda generation: generation.upload_interrupted() or generation.interrupted())
 
 
-def give_up_hopeless(watch: Watch | None = None) -> None:
+def give_up_overdue(watch: AgeTracker | None = None) -> None:
     """Give up what has had no end for a day after all patience, and cannot be looked up."""
     rows = {row.pk: row for row in Generation.objects.overdue()}
     if watch is not None:
-        seconds = watch.seen_for("overdue", rows)
-        rows = {pk: row for pk, row in rows.items() if seconds[pk] > HOPELESS_AFTER}
+        seconds = watch.ages("overdue", rows)
+        rows = {pk: row for pk, row in rows.items() if seconds[pk] > GIVE_UP_AFTER}
     _each(rows.values(), lambda generation: generation.give_up())
 
 
-def ask_to_save() -> None:
+def enqueue_saves() -> None:
     """Wake the saving of what is due; while nobody saves, the queue must not grow with each sweep.
 
     Raises what the broker raises where it does not answer.
     """
-    room = SAVES_AT_ONCE - waiting_calls()[MEDIA]
+    room = MAX_QUEUED_SAVES - queue_sizes()[MEDIA_CLUSTER]
     for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[: max(0, room)]:
-        archive_later(pk)
+        enqueue_archive(pk)
 
 
 def empty_trash() -> None:
@@ -106,7 +106,7 @@ def empty_trash() -> None:
     _each(Generation.objects.worth_purging()[:200], lambda generation: generation.purge())
 
 
-def forget_frames() -> None:
+def delete_unused_frames() -> None:
     """Delete the frames that nothing uses, and what is known of uploads that have expired."""
     with transaction.atomic():
         unused = list(Frame.objects.unused().values_list("pk", flat=True)[:200])
@@ -114,7 +114,7 @@ def forget_frames() -> None:
     UploadedFrame.objects.forget_expired()
 
 
-def remove_leftovers() -> None:
+def remove_orphaned_files() -> None:
     for leftover in Leftover.objects.order_by("pk")[:1000]:
         try:
             leftover.remove()
@@ -128,5 +128,5 @@ def remove_leftovers() -> None:
 def wake() -> None:
     """Have sent what waits: a token's pause is over, or the wake-up was lost with its worker."""
     probe_tokens()
-    if more_to_send():
-        submit_later(robust=False)
+    if has_sendable():
+        enqueue_drain(robust=False)

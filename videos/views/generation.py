@@ -11,9 +11,9 @@ from django_htmx.http import HttpResponseClientRedirect, HttpResponseClientRefre
 
 from .. import provider
 from ..forms import FilterForm, cut_frame, frames_impossible
-from ..jobs.adopt import NotAdopted, adopt_offered
-from ..jobs.queue import archive_later, submit_later
-from ..jobs.sweep import remove_leftovers
+from ..jobs.adoption import NotAdopted, adopt_offered
+from ..jobs.queue import enqueue_archive, enqueue_drain
+from ..jobs.sweep import remove_orphaned_files
 from ..models import Collection, Generation, OverBudget, State
 from ..models.lineage import Lineage
 from . import delivery
@@ -220,7 +220,7 @@ def deletion(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Delete for good what is in the trash; asked twice on the page."""
     generation = _own(request, uuid, even_trashed=True)
     if generation.purge(request.user):
-        remove_leftovers()
+        remove_orphaned_files()
         words = "Deleted for good."
     elif generation.purged_at:
         words = "It was deleted for good already."
@@ -273,7 +273,7 @@ def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
     except OverBudget as error:
         return _refused(request, generation, str(error))
     if made:
-        submit_later()
+        enqueue_drain()
     elif not again:
         return _refused(request, generation, "Only what failed, was canceled or got no answer can be tried again.")
     if request.htmx and not _on_its_page(request, generation):
@@ -292,7 +292,7 @@ def saving(request: HttpRequest, uuid: UUID) -> HttpResponse:
     generation = _own(request, uuid)
     if not generation.save_again(request.user):
         return _refused(request, generation, "It is saved already, or being saved now.")
-    archive_later(generation.pk)
+    enqueue_archive(generation.pk)
     return _back(request, generation)
 
 

@@ -11,7 +11,7 @@ from django.db import connections
 from lumaweb.storage_errors import problem_of
 
 from .. import provider
-from ..jobs.record import settle
+from ..jobs.results import record_result
 from ..models import Generation
 
 logger = logging.getLogger(__name__)
@@ -85,7 +85,7 @@ def _look_up(missed: Missed) -> None:
     if generation is None or not generation.opens_with(missed.key):
         return
     if missed.task_id and not generation.task_id:
-        settle(generation, provider.Result(task_id=missed.task_id), "callback")
+        record_result(generation, provider.Result(task_id=missed.task_id), "callback")
     Generation.objects.filter(pk=generation.pk).poll_now()
 
 

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from ..jobs.missing import adopt_all, list_missing
+from ..jobs.missing_tasks import adopt_all, list_missing
 from .params import parse_int
 
 LATEST = 10**17  # microseconds: the year 5138

@@ -11,7 +11,7 @@ from django.utils.decorators import method_decorator
 from django.views.decorators.http import require_http_methods
 
 from ..forms import ForgottenForm
-from ..jobs.queue import mail_new_password_later
+from ..jobs.queue import enqueue_password_mail
 from ..models import Change
 from ..password_links import password_link_tokens
 from .throttling import PASSWORD_RESET, attempt_allowed, record_failure
@@ -29,7 +29,7 @@ def asking(request: HttpRequest) -> HttpResponse:
         name = form.cleaned_data["email"]
         if attempt_allowed(request, PASSWORD_RESET, name):
             record_failure(request, PASSWORD_RESET, name)
-            mail_new_password_later(name)
+            enqueue_password_mail(name)
             return redirect("password_reset_done")
         form.add_error(None, TOO_MANY)
         status = 429

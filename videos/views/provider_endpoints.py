@@ -17,7 +17,7 @@ from lumaweb.sqlite.base import lock_wait_limit
 from lumaweb.storage_errors import problem_of
 
 from .. import provider, self_test
-from ..jobs.record import settle
+from ..jobs.results import record_result
 from ..models import Generation, TemporaryLink, Verdict
 from . import delivery
 from .missed_callbacks import Missed, missed_callbacks
@@ -71,7 +71,7 @@ def _take_callback(
     except ValueError as error:
         logger.warning("callback of generation %s cannot be read: %s", uuid, error)
         return HttpResponse("The body is not a result in JSON.\n", status=400, content_type="text/plain")
-    if settle(generation, result, "callback") is Verdict.REFUSED:
+    if record_result(generation, result, "callback") is Verdict.REFUSED:
         return _unknown()
     return HttpResponse(status=204)
 

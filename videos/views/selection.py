@@ -15,7 +15,7 @@ from django.utils.text import slugify
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
-from ..jobs.queue import submit_later
+from ..jobs.queue import enqueue_drain
 from ..media import files
 from ..models import Collection, Generation, OverBudget, Star, State, TooManyCollections
 from . import delivery, streams
@@ -129,7 +129,7 @@ def retries(request: HttpRequest) -> HttpResponse:
     except OverBudget as error:
         left += f" The others were not retried: {error}"
     if made:
-        submit_later()
+        enqueue_drain()
     if foreign := len(chosen) - len(own):
         left += f" {_many(foreign)} of others can be retried by their author or an admin only."
     if doubtful := sum(row.state == State.UNCONFIRMED for row in rows):

@@ -8,7 +8,7 @@ from django_htmx.http import reswap
 
 from .. import provider
 from ..forms import GenerationForm, frames_impossible
-from ..jobs.queue import submit_later
+from ..jobs.queue import enqueue_drain
 from ..models import AlreadyRequested, ApiToken, Frame, Generation, OverBudget, Submission
 from ..models.state import REQUEST
 from .context import counts_for
@@ -118,7 +118,7 @@ def generations(request: HttpRequest) -> HttpResponse:
     except OverBudget as error:
         form.add_error(None, str(error))
         return _come_back(request, form)
-    submit_later()
+    enqueue_drain()
     if not request.htmx:
         return redirect("studio")
     return submitted(request, *submissions, submission_key=uuid4())

@@ -25,7 +25,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from videos import self_test
-from videos.jobs import check_token
+from videos.jobs import token_check
 from videos.models import ApiToken, Generation, State
 
 from .findings import Finding, fail, ok, skip, warn
@@ -66,11 +66,11 @@ def tokens_work() -> Iterator[Finding]:
     if not tokens:
         yield skip("No enabled API token can be tested.")
     for token in tokens:
-        trial = check_token.try_secret(token, token.secret)
-        words = f"“{token.name}” at {urlsplit(token.base_url).netloc}: {trial.words}"
-        if trial.verdict == "ok":
+        check = token_check.check_secret(token, token.secret)
+        words = f"“{token.name}” at {urlsplit(token.base_url).netloc}: {check.message}"
+        if check.status == "ok":
             yield ok(words)
-        elif trial.verdict == "refused":
+        elif check.status == "refused":
             yield fail(words, "Mend it under API tokens in the admin; queued videos wait for it.")
         else:
             yield warn(words, "Check that this machine reaches the provider; its status page may tell more.")

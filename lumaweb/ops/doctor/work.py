@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.utils import timezone
 
-from videos.jobs.queue import MEDIA, SUBMISSIONS, beat_later, broker, waiting_calls
+from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, broker_info, enqueue_heartbeats, queue_sizes
 from videos.models import ApiToken, Heartbeat, Lease, Pool, StepFailure, vitals
 
 from .findings import Finding, fail, ok, warn
@@ -20,7 +20,7 @@ START = "Start it: manage.py serve --only {}, or see the log for why it does not
 def queue() -> Iterator[Finding]:
     kind = "REDIS_URL" if settings.REDIS_URL else "the database"
     try:
-        name, calls = broker(), waiting_calls()
+        name, calls = broker_info(), queue_sizes()
     except Exception as error:  # each broker has its own
         yield fail(
             f"The queue in {kind} does not answer: {type(error).__name__}.",
@@ -40,8 +40,8 @@ def queue() -> Iterator[Finding]:
 def workers(seconds: float = SIGN_WITHIN) -> Iterator[Finding]:
     """Ask for a sign of life, through the queue, and wait for it."""
     asked = timezone.now()
-    beat_later()
-    silent = {SUBMISSIONS: "worker", MEDIA: "media worker"}
+    enqueue_heartbeats()
+    silent = {SUBMIT_CLUSTER: "worker", MEDIA_CLUSTER: "media worker"}
     end = time.monotonic() + seconds
     while silent and time.monotonic() < end:
         for cluster in [cluster for cluster in silent if Heartbeat.objects.of(cluster).filter(at__gte=asked).exists()]:
@@ -50,7 +50,7 @@ def workers(seconds: float = SIGN_WITHIN) -> Iterator[Finding]:
     for cluster, name in silent.items():
         at = vitals.last_sign(cluster)
         last = f"the last sign of life was {(timezone.now() - at).total_seconds():.0f} s ago" if at else "it never has"
-        consequence = "Nothing new is sent" if cluster == SUBMISSIONS else "Nothing is saved"
+        consequence = "Nothing new is sent" if cluster == SUBMIT_CLUSTER else "Nothing is saved"
         yield fail(
             f"The {name} did not answer within {seconds:.0f} s; {last}. {consequence} until it does.",
             START.format("worker"),

@@ -1,7 +1,7 @@
 from django.core.management.base import CommandError
 
 from lumaweb.locked_command import LockedCommand
-from videos.jobs import adopt
+from videos.jobs import adoption
 from videos.models import Member
 
 
@@ -17,7 +17,7 @@ class Command(LockedCommand):
         if not (owner := members.filter(is_active=True).order_by("pk").first()):
             raise CommandError(f"There is no active member {member!r}." if member else "There is no admin yet.")
         try:
-            adoption = adopt.adopt(task_id, owner)
-        except adopt.NotAdopted as error:
+            adopted = adoption.adopt(task_id, owner)
+        except adoption.NotAdopted as error:
             raise CommandError(str(error)) from None
-        self.stdout.write(f"{adoption.words} {adoption.generation.get_absolute_url()}")
+        self.stdout.write(f"{adopted.message} {adopted.generation.get_absolute_url()}")

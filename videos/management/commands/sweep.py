@@ -11,8 +11,8 @@ from django.db import Error, close_old_connections
 from lumaweb.locked_command import LockedCommand
 from lumaweb.storage_errors import problem_of
 from videos.jobs import polling, queue, reconcile, sweep
-from videos.jobs.steps import Step, StepRunner
-from videos.jobs.watch import Watch
+from videos.jobs.age_tracker import AgeTracker
+from videos.jobs.ticker_steps import Step, StepRunner
 from videos.models import Lease
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ class Ticker:
     def __init__(self) -> None:
         # The supervisor's number: a ticker it starts again goes on at once, without waiting for the dead one's lease.
         self.holder = f"{socket.gethostname()}:{os.getppid()}"
-        self.watch: Watch | None = Watch()
+        self.watch: AgeTracker | None = AgeTracker()
         self.runner = StepRunner()
         self._swept = -SWEEP_EVERY
         self._renewed = -LEASE
@@ -87,11 +87,11 @@ class Ticker:
 
     def _steps(self, due: bool) -> list[Step]:
         """List the steps of one round: results first, then the sweep where it is due."""
-        results, searches = Step("look-ups", polling.ask), Step("searches", reconcile.reconcile)
+        results, searches = Step("look-ups", polling.poll), Step("searches", reconcile.reconcile)
         if not due:
             return [results, Step("wake-ups", sweep.wake), searches]
         # The workers' heartbeat above all: without it they are taken for stuck.
-        beat = Step("signs of life", partial(queue.beat_later, robust=False))
+        beat = Step("signs of life", partial(queue.enqueue_heartbeats, robust=False))
         return [results, beat, *sweep.steps(self.watch), searches]
 
     def _take_lease(self) -> bool:

@@ -13,7 +13,7 @@ from lumaweb.ops.programs import PARTS, supervisor
 from lumaweb.ops.provider_choice import choose_provider, has_real_provider
 from lumaweb.ops.startup import check_keys, create_first_admin, require_migrated
 from lumaweb.ports import reserve_port
-from videos.jobs.unsaved import recover
+from videos.jobs.outcome_recorder import recover_spool
 from videos.models import Member
 from videos.views.account import setup_code
 
@@ -53,7 +53,7 @@ class Command(BaseCommand):
                 parts = [part for part in wanted if part != "sandbox" or sandbox]
                 if "worker" in parts:
                     settings.WORKERS_STOPPING.unlink(missing_ok=True)
-                    recover()
+                    recover_spool()
                 connections.close_all()
                 # The programs import modules from here. Relative paths in the environment were resolved before.
                 os.chdir(settings.BASE_DIR)

@@ -12,14 +12,14 @@ from django.utils import timezone
 from .. import provider
 from ..models import ApiToken, Generation, Member, State, Submission, Verdict
 from ..models.in_doubt import TaskTaken
-from .matching import Likeness, Wanted, callback_address, frame_behind, is_temporary
-from .record import settle
-from .task_lookup import look_up
+from .provider_calls import look_up
+from .request_matching import RequestMatcher, Similarity, callback_address, frame_of_link, is_temporary
+from .results import record_result
 
 logger = logging.getLogger(__name__)
 
 # That a task is compared with; more than these would be an outage of days.
-VIDEOS_IN_DOUBT = 500
+MAX_IN_DOUBT = 500
 
 
 class NotAdopted(Exception):
@@ -31,7 +31,7 @@ class Adoption:
     """What an admin's task id led to, and that in words."""
 
     generation: Generation
-    words: str
+    message: str
     is_new: bool = True
 
 
@@ -51,7 +51,7 @@ def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adop
         ours = _sent_by(asked)
         if ours and ours.task_id == "" and not ours.purged_at:
             ours.adopted(member, token, along=partial(ours.take_task, token, result.task_id))
-            if settle(ours, result, "sweep") is not Verdict.REFUSED:
+            if record_result(ours, result, "sweep") is not Verdict.REFUSED:
                 return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
         row = _video_for(token, result)
         if row and adopt_for(row, result, member):
@@ -62,7 +62,7 @@ def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adop
         return _known(Generation.objects.filter(task_id__iexact=result.task_id).get())
     if not made:
         return _known(generation)
-    settle(generation, result, "sweep")
+    record_result(generation, result, "sweep")
     return Adoption(generation, f"It is part of the history now: {generation.get_state_display().lower()}.")
 
 
@@ -70,7 +70,7 @@ def adopt_for(generation: Generation, result: provider.Result, member: Member) -
     """Give a task to a video in doubt; False where that has news by now, or another video has the task."""
     if not generation.found(result.task_id, "Chosen from the provider's list.", by=member):
         return False
-    return settle(generation, result, "sweep") is not Verdict.REFUSED
+    return record_result(generation, result, "sweep") is not Verdict.REFUSED
 
 
 def adopt_offered(generation: Generation, task_id: str, member: Member) -> None:
@@ -90,8 +90,8 @@ def _video_for(token: ApiToken, result: provider.Result) -> Generation | None:
     Equal requests of one member are the same wish, but which of two members gets the video is not decided here.
     """
     rows = Generation.objects.in_doubt().filter(state=State.UNCONFIRMED, token__base_url=token.base_url)
-    wanted = Wanted(rows.select_related("token", "parent").order_by("pk")[:VIDEOS_IN_DOUBT])
-    equal = [row for row in wanted.generations if wanted.likeness(row, result) >= Likeness.EQUAL]
+    wanted = RequestMatcher(rows.select_related("token", "parent").order_by("pk")[:MAX_IN_DOUBT])
+    equal = [row for row in wanted.generations if wanted.similarity(row, result) >= Similarity.EQUAL]
     return equal[0] if len({row.member_id for row in equal}) == 1 else None
 
 
@@ -102,7 +102,7 @@ def _make(token: ApiToken, result: provider.Result, asked: provider.Request, mem
     recorded like any other news, and what it did not bring yet is asked for by the sweep.
     """
     parent = Generation.objects.filter(video_id=asked.video_id).first() if asked.video_id else None
-    frames = {f"{side}_frame": frame_behind(getattr(asked, f"{side}_image_url")) for side in ("start", "end")}
+    frames = {f"{side}_frame": frame_of_link(getattr(asked, f"{side}_image_url")) for side in ("start", "end")}
     links = {
         "source_video_url": asked.video_url,
         "start_image_url": "" if frames["start_frame"] else asked.start_image_url,

@@ -6,7 +6,7 @@ import uuid
 
 from .. import provider
 from ..models import ApiToken, Health, policy
-from .task_lookup import open_secret
+from .provider_calls import open_secret
 
 logger = logging.getLogger(__name__)
 

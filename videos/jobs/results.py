@@ -6,18 +6,18 @@ from lumaweb import logs
 
 from .. import provider
 from ..models import Generation, Verdict, meter
-from .queue import archive_later, submit_later
+from .queue import enqueue_archive, enqueue_drain
 
 
-def settle(generation: Generation, result: provider.Result, via: str) -> Verdict:
+def record_result(generation: Generation, result: provider.Result, via: str) -> Verdict:
     """Record news, and set going what follows from it."""
     began = time.perf_counter()
     with logs.about(generation.uuid):
-        verdict = generation.record(result, via, along=lambda: archive_later(generation.pk))
+        verdict = generation.record(result, via, along=lambda: enqueue_archive(generation.pk))
     meter.observe("news", f"{via}/{verdict.name.lower()}", time.perf_counter() - began)
     # Asked after the commit: whoever came before it and saw no room was sent away.
     if verdict is Verdict.RECORDED and not generation.is_open and Generation.objects.waiting_for_a_turn().exists():
-        submit_later()
+        enqueue_drain()
     return verdict
 
 

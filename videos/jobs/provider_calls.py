@@ -23,9 +23,9 @@ def open_secret(token: ApiToken) -> str:
     try:
         return token.secret
     except TokenUnreadable as error:
-        raise never("token_unreadable", str(error)) from None
+        raise not_sent("token_unreadable", str(error)) from None
 
 
-def never(code: str, message: str) -> provider.ProviderError:
+def not_sent(code: str, message: str) -> provider.ProviderError:
     """Build the error of a request that Lumaweb did not send, for a reason an admin has to remove."""
     return provider.ProviderError(code, message, whose=provider.Whose.ADMIN, sent=provider.Sent.NEVER)

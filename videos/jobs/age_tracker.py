@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 
 
-class Watch:
+class AgeTracker:
     """Remembers since when each thing has been there; what is gone once begins anew.
 
     The clock on the wall may jump by hours, also while a POST is under way: what it says of a row's age is no reason
@@ -15,7 +15,7 @@ class Watch:
         self._clock = clock
         self._since: dict[str, dict[Hashable, float]] = {}
 
-    def seen_for(self, kind: str, there: Iterable[Hashable]) -> dict[Hashable, float]:
+    def ages(self, kind: str, there: Iterable[Hashable]) -> dict[Hashable, float]:
         """Return for how many seconds each of these things has been seen; all of this kind that are there now."""
         now, known = self._clock(), self._since.get(kind, {})
         self._since[kind] = {thing: known.get(thing, now) for thing in there}

@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from .. import provider
 from ..models import ApiToken, Claim, Frame, Generation, UploadedFrame
 from ..provider import files
-from .task_lookup import never, open_secret
+from .provider_calls import not_sent, open_secret
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class ClaimLost(Exception):
     """The sweep put the row back into the queue while its frames were uploaded; nothing of it was sent."""
 
 
-class Uploads:
+class FrameUploader:
     """The uploads of one drain: takes that share a frame wait for one upload of it."""
 
     def __init__(self, client, in_db: InDatabase) -> None:
@@ -99,10 +99,10 @@ def _content(frame: Frame) -> bytes:
         with frame.file.open("rb") as file:
             return file.read()
     except (FileNotFoundError, ValueError):
-        raise never("frame_gone", "A frame was deleted before this was sent.") from None
+        raise not_sent("frame_gone", "A frame was deleted before this was sent.") from None
     except OSError as error:
         logger.warning("frame %s cannot be read: %s", frame.uuid, error)
-        raise never(files.FAILED, "The stored picture cannot be read at the moment.") from None
+        raise not_sent(files.FAILED, "The stored picture cannot be read at the moment.") from None
 
 
 def _remember(frame: Frame, token: ApiToken, file: provider.UploadedFile) -> None:

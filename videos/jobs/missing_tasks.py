@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 
 from .. import provider
 from ..models import ApiToken, Generation, Member, State
-from .adopt import VIDEOS_IN_DOUBT, adopt_task
-from .listing import read_listing, without_video
-from .matching import Likeness, Wanted
-from .task_lookup import open_secret
+from .adoption import MAX_IN_DOUBT, adopt_task
+from .provider_calls import open_secret
+from .request_matching import RequestMatcher, Similarity
+from .task_listing import exclude_known, read_listing
 
 logger = logging.getLogger(__name__)
 
@@ -62,13 +62,13 @@ def list_missing(before: datetime | None = None) -> Missing:
     problems, is_complete = [], True
     for token in ApiToken.objects.filter(enabled=True):
         try:
-            reading = read_listing(token, until=before, seconds=max(1.0, end - time.monotonic()))
+            listing = read_listing(token, until=before, seconds=max(1.0, end - time.monotonic()))
         except provider.ProviderError as error:
             logger.warning("token %s: its tasks cannot be listed: %s", token.pk, error)
             problems.append(_problem(token, error))
             continue
-        is_complete = is_complete and reading.is_complete
-        for task_id, task in without_video(token, reading).items():
+        is_complete = is_complete and listing.is_complete
+        for task_id, task in exclude_known(token, listing).items():
             if not before or (task.created_at and task.created_at < before):
                 found.setdefault((token.base_url, task_id.lower()), (token, task))
     newest_first = sorted(found.values(), key=lambda one: one[1].created_at or _NEVER, reverse=True)
@@ -109,12 +109,12 @@ _NEVER = datetime.min.replace(tzinfo=UTC)
 
 def _with_videos_in_doubt(shown: list[tuple[ApiToken, provider.ListedTask]]) -> list[MissingTask]:
     rows = Generation.objects.in_doubt().filter(state=State.UNCONFIRMED).select_related("token", "parent", "member")
-    wanted = Wanted(rows[:VIDEOS_IN_DOUBT])
+    wanted = RequestMatcher(rows[:MAX_IN_DOUBT])
     tasks = []
     for token, task in shown:
-        likeness = {row: wanted.likeness(row, task.result) for row in wanted.generations}
-        best = max(likeness.values(), default=Likeness.NONE)
-        may_be = tuple(row for row, found in likeness.items() if found == best) if best else ()
+        similarity = {row: wanted.similarity(row, task.result) for row in wanted.generations}
+        best = max(similarity.values(), default=Similarity.NONE)
+        may_be = tuple(row for row, found in similarity.items() if found == best) if best else ()
         tasks.append(MissingTask(token, task.result, task.created_at, may_be))
     return tasks
 

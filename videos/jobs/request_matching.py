@@ -28,7 +28,7 @@ WAIT_FOR_A_TASK = (State.SUBMITTING, State.UNCONFIRMED)
 COMPARED_AT_MOST = 500  # rows without a task
 
 
-class Likeness(IntEnum):
+class Similarity(IntEnum):
     """How much a task looks like the answer to one video's request.
 
     NONE: it is another's. SIMILAR: the same prompt, or the callback's address without the claim's key. EQUAL: the same
@@ -62,7 +62,7 @@ def is_temporary(link: str) -> bool:
     return bool(match and match.url_name in ("frame", "clip"))
 
 
-def frame_behind(link: str) -> Frame | None:
+def frame_of_link(link: str) -> Frame | None:
     """Return the picture of ours that a request named by this link, uploaded or fetched from here; else None."""
     if not link:
         return None
@@ -71,30 +71,30 @@ def frame_behind(link: str) -> Frame | None:
     return upload.frame if upload and upload.frame.file else None
 
 
-def in_window(generation: Generation, created_at: datetime | None) -> bool:
+def is_near_claim(generation: Generation, created_at: datetime | None) -> bool:
     claimed = generation.submitted_at
     if created_at is None or claimed is None:
         return False
     return claimed - BEFORE_THE_CLAIM <= created_at <= claimed + AFTER_THE_CLAIM
 
 
-class Wanted:
+class RequestMatcher:
     """The requests of some videos, as the provider would echo them."""
 
     def __init__(self, generations: Iterable[Generation]) -> None:
         self.generations = list(generations)
         self._links = _links_by_generation(self.generations)
 
-    def likeness(self, generation: Generation, result: provider.Result) -> Likeness:
+    def similarity(self, generation: Generation, result: provider.Result) -> Similarity:
         """Compare one task with one of these videos."""
         echo = result.request
         if echo is None:
-            return Likeness.SIMILAR if _same_prompt(generation, result.prompt) else Likeness.NONE
+            return Similarity.SIMILAR if _same_prompt(generation, result.prompt) else Similarity.NONE
         if echo.callback_url:
             return _by_callback(generation, echo.callback_url)
         if not _repeats(generation, echo):
-            return Likeness.NONE
-        return Likeness.EQUAL if self._is_equal(generation, echo) else Likeness.SIMILAR
+            return Similarity.NONE
+        return Similarity.EQUAL if self._is_equal(generation, echo) else Similarity.SIMILAR
 
     def _is_equal(self, generation: Generation, echo: provider.Request) -> bool:
         settings = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
@@ -135,8 +135,8 @@ def other_owner(generation: Generation, result: provider.Result) -> Generation |
     if echo.callback_url or _repeats(generation, echo):
         return None
     waiting = Generation.objects.filter(token=generation.token_id, task_id="", state__in=WAIT_FOR_A_TASK)
-    wanted = Wanted(waiting.select_related("parent").order_by("-pk")[:COMPARED_AT_MOST])
-    equal = [row for row in wanted.generations if wanted.likeness(row, result) is Likeness.EQUAL]
+    wanted = RequestMatcher(waiting.select_related("parent").order_by("-pk")[:COMPARED_AT_MOST])
+    equal = [row for row in wanted.generations if wanted.similarity(row, result) is Similarity.EQUAL]
     return equal[0] if len(equal) == 1 else None
 
 
@@ -145,13 +145,13 @@ def _repeats(generation: Generation, echo: provider.Request) -> bool:
     return _same_prompt(generation, echo.prompt) and echo.action == generation.action
 
 
-def _by_callback(generation: Generation, link: str) -> Likeness:
+def _by_callback(generation: Generation, link: str) -> Similarity:
     """An echoed callback address decides alone: it is this claim's, this video's, or somebody else's."""
     address = callback_address(link)
     if not address or address.uuid != generation.uuid:
-        return Likeness.NONE
+        return Similarity.NONE
     is_of_this_claim = bool(generation.callback_key_hash) and address.key_hash == generation.callback_key_hash
-    return Likeness.CALLBACK if is_of_this_claim else Likeness.SIMILAR
+    return Similarity.CALLBACK if is_of_this_claim else Similarity.SIMILAR
 
 
 def _same_prompt(generation: Generation, prompt: str) -> bool:

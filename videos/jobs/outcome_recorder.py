@@ -18,7 +18,7 @@ from lumaweb.storage_errors import problem_of
 
 from ..models import Generation, State
 from . import spool
-from .record import settle
+from .results import record_result
 from .spool import Outcome
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class NotRecorded(Exception):
     """The workers are told to stop, and the database has still not taken an answer; the spool or the log has it."""
 
 
-class Unsaved:
+class OutcomeRecorder:
     """The answers of one drain on their way into the database."""
 
     def __init__(self, is_stopping: Callable[[], bool]) -> None:
@@ -110,7 +110,7 @@ class _Copy:
             spool.remove(self._outcome)
 
 
-def recover() -> int:
+def recover_spool() -> int:
     """Record what is in the spool; return how many answers that were. What cannot be recorded yet stays there."""
     recovered = 0
     for path in list(spool.pending()):
@@ -136,7 +136,7 @@ def record(outcome: Outcome) -> None:
     """Record what came of a POST in a row that is read anew; raise Generation.DoesNotExist."""
     generation = Generation.objects.select_related("token").get(uuid=outcome.uuid)
     if outcome.result:
-        settle(generation, outcome.result, "answer")
+        record_result(generation, outcome.result, "answer")
     elif _is_still_awaited(generation, outcome):
         refuse(generation, outcome)
 

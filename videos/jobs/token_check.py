@@ -1,0 +1,63 @@
+"""Test an API token with a look-up, which is free."""
+
+import uuid
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .. import provider
+from ..models import ApiToken, Health, Member, policy
+from .provider_calls import look_up
+from .queue import enqueue_drain
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCheck:
+    """The result of a token's test, and a sentence for the admin.
+
+    health is what the provider's refusal makes of the token; None unless it was refused.
+    """
+
+    status: Literal["ok", "refused", "unknown"]
+    message: str
+    health: Health | None = None
+
+
+def check_token(token: ApiToken, by: Member | None = None) -> TokenCheck:
+    """Test a stored token, and disable it or take it into use again as the provider's answer says."""
+    check = _check(token)
+    if check.health:
+        token.take_out(check.health, check.message)
+    if check.status != "ok":
+        return check
+    if token.passed_look_up():
+        addition = "and the next video is sent with it"
+    elif token.mend(by):
+        addition = "and it is used again"
+    else:
+        return check
+    enqueue_drain()
+    return replace(check, message=check.message.replace("accepts it.", f"accepts it, {addition}."))
+
+
+def check_secret(token: ApiToken, secret: str) -> TokenCheck:
+    """Test a secret that is not stored yet with the address of this token; change nothing."""
+    candidate = ApiToken(name=token.name, base_url=token.base_url)
+    candidate.secret = secret
+    return _check(candidate)
+
+
+def _check(token: ApiToken) -> TokenCheck:
+    try:
+        look_up(token, str(uuid.uuid4()))
+    except provider.ProviderError as error:
+        rule = policy.rule_for(error)
+        reason = f"{error.code}: {error.message}" if error.message else error.code
+        if rule.token not in Health.values:
+            message = f"The test brought no answer about the token, so nothing was changed. ({reason})"
+            return TokenCheck("unknown", message)
+        if error.sent is provider.Sent.NEVER:
+            message = f"{rule.admin} ({error.code}: the provider was not asked)"
+        else:
+            message = f"The provider refuses it. {rule.admin} ({reason})"
+        return TokenCheck("refused", message, Health(rule.token))
+    return TokenCheck("ok", "The provider accepts it. Only a video can show whether there is credit left.")
