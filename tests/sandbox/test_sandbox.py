@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from videos.sandbox.scenery.caption import clean, draw_text, is_covered, runs
+from videos.sandbox.scenery.caption import clean, draw_text, is_covered, split_runs
 
 from .process import ALIKE, ROOT, Sandbox, difference, fitted, photo, wait_for
 
@@ -275,11 +275,11 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence():
     ],
 )
 def test_the_caption_font_has_latin_cyrillic_and_greek(text):
-    assert runs(clean(text)) == [(clean(text), True)]
+    assert split_runs(clean(text)) == [(clean(text), True)]
 
 
 def test_what_the_font_lacks_becomes_a_pattern_and_only_that():
-    assert [run for run, covered in runs("Kyoto 京都 at dawn") if not covered] == ["京都"]
+    assert [run for run, covered in split_runs("Kyoto 京都 at dawn") if not covered] == ["京都"]
     assert not any(is_covered(mark) for mark in "漢ع😀한")
     pictures = {}
     for text in ("京都", "東海", "京都 "):

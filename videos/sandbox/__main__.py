@@ -10,53 +10,60 @@ import time
 
 from .backend import Backend
 from .control import Control
+from .database import Database
 from .ledger import Ledger
-from .options import read_options
-from .records import read_records
+from .ledger_export import export_ledger
+from .options import Options, parse_options
 from .server import SandboxServer
 
-STOP_AT_MOST = 2.5  # seconds
+SHUTDOWN_SECONDS = 2.5
+POLL_SECONDS = 0.1  # between two looks at the control file
 
 
 def main() -> None:
-    options = read_options()
-    if options.change:
+    options = parse_options()
+    if options.changes:
         try:
-            Control(options.control_file).change(options.change)
+            Control(options.control_file).change(options.changes)
         except ValueError as error:
             sys.exit(f"--control: {error}")
         return
-    ledger = Ledger(options.data / "ledger.sqlite3")
+    database = Database(options.data / "ledger.sqlite3")
     if options.show_ledger:
-        for line in read_records(ledger):
+        for line in export_ledger(Ledger(database)):
             sys.stdout.write(json.dumps(line) + "\n")
         return
+    serve(options, database)
+
+
+def serve(options: Options, database: Database) -> None:
+    """Serve until SIGTERM or SIGINT, then end the process."""
     logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="sandbox: %(message)s")
     try:
         server = SandboxServer(options.port)
     except OSError as error:
         sys.exit(f"The sandbox provider cannot listen on port {options.port}: {error.strerror}. Set SANDBOX_PORT.")
-    backend = server.backend = Backend(options, ledger, server.base_url)
-    backend.take_up()
-    # A list, not an Event: a handler that runs while the main thread is inside Event.wait may never get its lock.
-    told: list[int] = []
+    backend = server.backend = Backend(options, database, server.base_url)
+    backend.resume()
+    # A list, not an Event: a handler that interrupts Event.wait in the main thread may never get its lock.
+    signals: list[int] = []
     for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, lambda number, _: told.append(number))
+        signal.signal(name, lambda number, _: signals.append(number))
     server.listen()
     sys.stdout.write(f"Sandbox provider ready at {server.base_url}\n")
     sys.stdout.flush()
-    while not told:
-        server.follow_outage()
-        time.sleep(0.1)
-    # Whatever holds a lock by then: what was accepted is in the ledger, and the renderers end when we are gone.
-    last_word = threading.Timer(STOP_AT_MOST, os._exit, [0])
-    last_word.daemon = True
-    last_word.start()
+    while not signals:
+        server.apply_outage()
+        time.sleep(POLL_SECONDS)
+    # Exit even if a thread holds a lock: the ledger has every accepted request, and renderers end with this process.
+    forced_exit = threading.Timer(SHUTDOWN_SECONDS, os._exit, [0])
+    forced_exit.daemon = True
+    forced_exit.start()
     server.close_listener()
     backend.stop()
-    ledger.close()
+    database.close()
     logging.shutdown()
-    os._exit(0)  # held connections and callbacks on their way have threads that would keep us for minutes
+    os._exit(0)  # do not wait for the threads of open connections and callbacks, which may take minutes
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The life of a task: accepted, rendered, finished, delivered; and taken up again after a restart."""
+"""The life of a task: planned, rendered, finished, delivered, and resumed after a restart."""
 
 import logging
 import random
@@ -7,90 +7,100 @@ import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .background import Scheduler, submit
 from .callbacks import CallbackSender
-from .contract import RATIOS, VideoRequest, bad_request
 from .control import Control
-from .faults import LISTING, LOOKUPS, UPLOADS, draw_faults, draw_one
+from .database import Database
+from .errors import InvalidFile, bad_request
+from .faults import draw_fault, draw_faults
 from .file_store import FileStore
-from .http_client import IMAGE_BYTES, VIDEO_BYTES, Unreadable, fetch, save_image
-from .ledger import Ledger, Task, new_id
+from .http_client import download
+from .ids import new_id
+from .images import save_as_png
+from .ledger import Ledger, Task
 from .options import Options
+from .rendering.job import Outcome, RenderJob
 from .rendering.mp4 import read_last_frame
-from .rendering.pool import Outcome, RenderPool
-from .results import failure, give_result, to_record, transient
-from .scheduler import Scheduler
+from .rendering.pool import RenderPool
+from .results import Result, failure, finished_response, to_stored_response, transient_error
+from .video_request import VideoRequest
 
-SLOWNESS = 5
+SLOW_FACTOR = 5
 FORBIDDEN_SECONDS = 15.0
 POISONED_LOOKUPS = 5
+MAX_IMAGE_SIZE, MAX_VIDEO_SIZE = 25 * 2**20, 300 * 2**20  # bytes
+THREADS = 8  # of each pool
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class TaskEvents:
+    """Set when a task is finished, and when its callback was attempted."""
+
+    finished: threading.Event = field(default_factory=threading.Event)
+    delivered: threading.Event = field(default_factory=threading.Event)
+
+
 class Backend:
-    """Everything behind the HTTP server. base_url is where our media can be reached."""
+    """Everything behind the HTTP server, which clients reach at base_url."""
 
-    def __init__(self, options: Options, ledger: Ledger, base_url: str):
-        self.options, self.ledger, self.base_url = options, ledger, base_url
-        self.media = options.data / "media"
-        self.files = FileStore(options.data / "files", ledger)
+    def __init__(self, options: Options, database: Database, base_url: str):
+        self.options, self.base_url = options, base_url
+        self.ledger = Ledger(database)
+        self.files = FileStore(options.data / "files", database)
         self.control = Control(options.control_file)
+        self._media = options.data / "media"
         self._render_pool = RenderPool()
-        self._errands = ThreadPoolExecutor(8, "errand")
-        self._finishers = ThreadPoolExecutor(8, "finisher")
+        self._preparing = ThreadPoolExecutor(THREADS, "prepare")
+        self._finishing = ThreadPoolExecutor(THREADS, "finish")
         self._scheduler = Scheduler()
-        # Few pixels are for tests: they wait less for callbacks, too.
-        self._callbacks = CallbackSender(ledger, self._scheduler, base_url, options.scale**2)
-        self._luck = random.Random()
-        self._waiting: dict[str, tuple[threading.Event, threading.Event]] = {}
-        self._named: Counter[str] = Counter()
+        # A small scale is for tests, which wait less for callbacks too.
+        self._callbacks = CallbackSender(self.ledger, self._scheduler, base_url, options.scale**2)
+        self._rng = random.Random()
+        self._events: dict[str, TaskEvents] = {}
+        self._lookups: Counter[str] = Counter()  # of tasks with the fault `poison`
 
-    def take_up(self) -> None:
-        """Go on with what an earlier run left unfinished or undelivered."""
-        for task in self.ledger.open_tasks():
+    def resume(self) -> None:
+        """Continue the tasks that an earlier run left unfinished or undelivered."""
+        for task in self.ledger.list_open():
             if task.finished_at is None:
-                self.begin(task)
+                self.start(task)
             else:
-                self._finishers.submit(self._logged, self._deliver, task)
+                submit(self._finishing, self._deliver, task)
 
     def stop(self) -> None:
         self._render_pool.stop()
 
     def draw_faults(self, prompt: str) -> frozenset[str]:
-        return draw_faults(prompt, self._chances, self._luck)
+        return draw_faults(prompt, self._chances, self._rng)
 
-    def draw_lookup_fault(self) -> str:
-        return draw_one(LOOKUPS, self._chances, self._luck)
-
-    def draw_listing_fault(self) -> str:
-        return draw_one(LISTING, self._chances, self._luck)
-
-    def draw_upload_fault(self) -> str:
-        return draw_one(UPLOADS, self._chances, self._luck)
+    def draw_fault(self, group: dict[str, str]) -> str:
+        return draw_fault(group, self._chances, self._rng)
 
     @property
     def _chances(self) -> dict[str, float]:
         return self.control.faults(self.options.faults)
 
-    def is_poisoned(self, tasks: list[Task]) -> bool:
-        """Count a look-up of these tasks; whether one of them makes it fail."""
-        poison = [task.id for task in tasks if "poison" in task.faults]
-        self._named.update(poison)
-        return any(self._named[task_id] <= POISONED_LOOKUPS for task_id in poison)
+    def is_poisoned_lookup(self, tasks: list[Task]) -> bool:
+        """Count a look-up of these tasks; return whether one of them makes it fail."""
+        poisoned = [task.id for task in tasks if "poison" in task.faults]
+        self._lookups.update(poisoned)
+        return any(self._lookups[task_id] <= POISONED_LOOKUPS for task_id in poisoned)
 
-    def plan(
-        self, request: VideoRequest, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset
+    def plan_task(
+        self, request: VideoRequest, payload: dict[str, Any], token_hash: str, trace_id: str, faults: frozenset[str]
     ) -> Task:
-        """Make the task of a valid request, not yet accepted; ApiError when its parent cannot be read."""
+        """Return the task of a valid request, not yet accepted; raise ApiError if its parent cannot be read."""
         created_at = time.time()
-        task_id, file = new_id(), secrets.token_urlsafe(16)
-        parent = self._find_parent(request, token_hash, self.media / task_id) if request.action == "extend" else ""
-        early = "early" in faults and request.callback_url
-        wait = 0 if early else self.options.seconds * (SLOWNESS if "slow" in faults else 1)
+        task_id, file_stem = new_id(), secrets.token_urlsafe(16)
+        parent_path = self._find_parent(request, token_hash, task_id) if request.action == "extend" else ""
+        is_early = "early" in faults and request.callback_url
+        seconds = 0 if is_early else self.options.seconds * (SLOW_FACTOR if "slow" in faults else 1)
         started_at = time.time()
         return Task(
             id=task_id,
@@ -98,137 +108,135 @@ class Backend:
             trace_id=trace_id,
             created_at=created_at,
             started_at=started_at,
-            ready_at=started_at + wait,
+            ready_at=started_at + seconds,
             finished_at=None,
             request=payload,
             faults=faults,
-            file=file,
-            parent=parent,
+            file_stem=file_stem,
+            parent_path=parent_path,
             video_id=new_id(),
             response=None,
-            delivered=False,
             deleted=False,
         )
 
-    def begin(self, task: Task) -> tuple[threading.Event, threading.Event]:
-        """Start on an accepted task; the events say that it is finished, and that its callback is done."""
-        events = self._waiting[task.id] = (threading.Event(), threading.Event())
+    def start(self, task: Task) -> TaskEvents:
+        """Start an accepted task."""
+        events = self._events[task.id] = TaskEvents()
         if "transient" in task.faults:
             halfway = (task.started_at + task.ready_at) / 2
-            self._scheduler.call_at(halfway, lambda: self._callbacks.hint(task, transient(task)))
-        self._errands.submit(self._logged, self._prepare_or_fail, task)
+            self._scheduler.call_at(halfway, lambda: self._callbacks.send_interim(task, transient_error(task)))
+        submit(self._preparing, self._prepare_or_fail, task)
         return events
 
-    def result(self, task: Task) -> dict[str, Any] | None:
-        """Tell what became of a task in the contract's words; None while it runs."""
-        return give_result(self.ledger, task, self.base_url)
+    def response(self, task: Task) -> Result | None:
+        """Return one copy of a finished task's response; None while it runs."""
+        return finished_response(self.ledger, task, self.base_url)
 
     def delete(self, task_id: str) -> None:
-        """Forget a task and its files; one that is still being rendered keeps its files unseen."""
+        """Delete a task and its files; the files of a task that still runs stay, without a link."""
         self.ledger.delete(task_id)
-        task = self.ledger.task(task_id)
+        task = self.ledger.find(task_id)
         if task and task.finished_at is not None:
-            shutil.rmtree(self.media / task_id, ignore_errors=True)
+            shutil.rmtree(self._media / task_id, ignore_errors=True)
 
-    def media_is_forbidden(self, task: Task) -> bool:
+    def is_media_forbidden(self, task: Task) -> bool:
         return "forbid_media" in task.faults and time.time() < (task.finished_at or 0) + FORBIDDEN_SECONDS
 
-    def file_link(self, name: str) -> str:
+    def file_url(self, name: str) -> str:
         return f"{self.base_url}/files/{name}"
 
-    def video_file(self, task: Task) -> Path:
-        return self.media / task.id / f"{task.file}.mp4"
+    def video_path(self, task: Task) -> Path:
+        return self._media / task.id / f"{task.file_stem}.mp4"
 
-    def _find_parent(self, request: VideoRequest, token_hash: str, folder: Path) -> str:
-        if request.video_id:  # wins over the link when both are sent
-            parent = self.ledger.task_of_video(request.video_id, token_hash)
+    def _find_parent(self, request: VideoRequest, token_hash: str, task_id: str) -> str:
+        """Return the path of the video to extend; raise ApiError if it cannot be read."""
+        if request.video_id:  # takes precedence over video_url
+            parent = self.ledger.find_by_video(request.video_id, token_hash)
             if parent is None or parent.response is None or not parent.response["success"]:
                 raise bad_request(f"video_id {request.video_id} was not found")
-            return str(self.video_file(parent))
-        copy = folder / "parent.mp4"
+            return str(self.video_path(parent))
+        path = self._media / task_id / "parent.mp4"
         try:
-            video = fetch(request.video_url, VIDEO_BYTES)
-            folder.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(video)
-            read_last_frame(copy)  # found out now, while it can still be refused without a cost
-        except Unreadable as error:
-            copy.unlink(missing_ok=True)
+            video = download(request.video_url, MAX_VIDEO_SIZE)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(video)
+            read_last_frame(path)  # reject a bad video now, while that costs nothing
+        except InvalidFile as error:
+            path.unlink(missing_ok=True)
             raise bad_request(f"video_url could not be read: {error}") from error
-        return str(copy)
+        return str(path)
 
     def _prepare_or_fail(self, task: Task) -> None:
         try:
             self._prepare(task)
-        except Exception:  # a full disk, say: the task must end, or its caller waits for ever
+        except Exception:  # a full disk, for instance: the task must end, or its client waits for ever
             log.exception("task %s could not be prepared", task.id)
             self._finish(task, failure("api_error", "the generation failed"))
 
     def _prepare(self, task: Task) -> None:
+        """Download the pictures of a task and queue its rendering; finish it if that is not possible."""
         if "fail" in task.faults or "cancel" in task.faults:
-            self._finish_later(task, failure("api_error", "the generation failed"))
+            self._finish_when_ready(task, failure("api_error", "the generation failed"))
             return
-        folder = self.media / task.id
-        frames = {}
-        for end in ("start", "end"):
-            url = task.request.get(f"{end}_image_url")
-            if not url or (end == "start" and task.parent):
-                continue
-            picture = folder / f"{end}.png"
-            try:
-                if not picture.exists():
-                    save_image(self._read_frame(url, task.token_hash), picture)
-            except Unreadable as error:
-                self._finish(task, failure("bad_request", f"could not fetch {end}_image_url: {error}"))
-                return
-            frames[end] = str(picture)
-        folder.mkdir(parents=True, exist_ok=True)
-        ratio = task.request.get("aspect_ratio")
-        job = {
-            "prompt": task.request["prompt"],
-            "seed": task.id,
-            "ratio": ratio,
-            "size": RATIOS[ratio or "16:9"],
-            "scale": self.options.scale,
-            "loop": bool(task.request.get("loop")),
-            "start": frames.get("start"),
-            "end": frames.get("end"),
-            "parent": task.parent or None,
-            "whole": bool(task.parent) and self.options.extend == "whole",
-            "video": str(self.video_file(task)),
-            "thumbnail": str(self.video_file(task).with_suffix(".jpg")),
-        }
-        hurry = "early" in task.faults
-        self._render_pool.render(job, lambda outcome: self._finish_later(task, outcome), first=hurry)
-
-    def _read_frame(self, url: str, token_hash: str) -> bytes:
-        """Read the picture behind a link; one that was uploaded here is for its own account only."""
-        uploaded = url.partition("?")[0].removeprefix(self.file_link(""))
-        if uploaded != url.partition("?")[0]:
-            return self.files.find(uploaded, token_hash).path.read_bytes()
-        return fetch(url, IMAGE_BYTES)
-
-    def _finish_later(self, task: Task, outcome: Outcome) -> None:
-        self._scheduler.call_at(
-            task.ready_at, lambda: self._finishers.submit(self._logged, self._finish, task, outcome)
+        try:
+            start = None if task.parent_path else self._save_frame(task, "start")
+            end = self._save_frame(task, "end")
+        except InvalidFile as error:
+            self._finish(task, failure("bad_request", str(error)))
+            return
+        video = self.video_path(task)
+        video.parent.mkdir(parents=True, exist_ok=True)
+        job = RenderJob(
+            prompt=task.request["prompt"],
+            seed=task.id,
+            aspect_ratio=task.request.get("aspect_ratio"),
+            scale=self.options.scale,
+            loop=bool(task.request.get("loop")),
+            start=start,
+            end=end,
+            parent=task.parent_path or None,
+            include_parent=bool(task.parent_path) and self.options.extend == "whole",
+            video=str(video),
+            thumbnail=str(video.with_suffix(".jpg")),
+        )
+        self._render_pool.render(
+            job, lambda outcome: self._finish_when_ready(task, outcome), urgent="early" in task.faults
         )
 
+    def _save_frame(self, task: Task, role: str) -> str | None:
+        """Save the start or end frame of a task; return its path, None without one."""
+        url = task.request.get(f"{role}_image_url")
+        if not url:
+            return None
+        path = self._media / task.id / f"{role}.png"
+        try:
+            if not path.exists():  # a resumed task may have it
+                save_as_png(self._read_frame(url, task.token_hash), path)
+        except InvalidFile as error:
+            raise InvalidFile(f"could not fetch {role}_image_url: {error}") from error
+        return str(path)
+
+    def _read_frame(self, url: str, token_hash: str) -> bytes:
+        """Read a picture; one that was uploaded here is available to its own account only."""
+        path = url.partition("?")[0]
+        name = path.removeprefix(self.file_url(""))
+        if name != path:
+            return self.files.find(name, token_hash).path.read_bytes()
+        return download(url, MAX_IMAGE_SIZE)
+
+    def _finish_when_ready(self, task: Task, outcome: Outcome) -> None:
+        self._scheduler.call_at(task.ready_at, lambda: submit(self._finishing, self._finish, task, outcome))
+
     def _finish(self, task: Task, outcome: Outcome) -> None:
-        self.ledger.finish(task.id, to_record(task, outcome))
-        if waiting := self._waiting.get(task.id):
-            waiting[0].set()
-        if finished := self.ledger.task(task.id):
+        self.ledger.finish(task.id, to_stored_response(task, outcome))
+        if events := self._events.get(task.id):
+            events.finished.set()
+        if finished := self.ledger.find(task.id):
             self._deliver(finished)
 
     def _deliver(self, task: Task) -> None:
-        def attempted() -> None:
-            if waiting := self._waiting.pop(task.id, None):
-                waiting[1].set()
+        def on_attempted() -> None:
+            if events := self._events.pop(task.id, None):
+                events.delivered.set()
 
-        self._callbacks.deliver(task, lambda: self.result(task) or {}, attempted)
-
-    @staticmethod
-    def _logged(work: Callable[..., Any], *given: Any) -> None:
-        try:
-            work(*given)
-        except Exception:  # the pool would keep it to itself, and the task would stay open without a word
-            log.exception("a task could not go on")
+        self._callbacks.deliver(task, lambda: self.response(task) or {}, on_attempted)

@@ -1,28 +1,31 @@
-"""Answers in place of the usual one: refusals, and all that leave doubt whether a task was accepted."""
+"""Responses that replace the usual one: rejections, and those that leave open whether a task was accepted."""
 
 import re
 from dataclasses import dataclass, replace
 
-ANSWER_MARK = re.compile(r"\[answer ([2-5]\d\d)(?: (\w+))?\]")
-BEFORE = "-before"  # ends the name of a reply in doubt that is given before anything is accepted
-DOUBTFUL = frozenset((302, 303, 408, 409, 499))  # besides every 2xx and 5xx
+RESPONSE_MARK = re.compile(r"\[answer ([2-5]\d\d)(?: (\w+))?\]")
+BEFORE_SUFFIX = "-before"  # of an ambiguous response that is sent instead of accepting a task
+AMBIGUOUS_STATUSES = frozenset((302, 303, 408, 409, 499))  # besides every 2xx and 5xx
 
 
 @dataclass(frozen=True, slots=True)
 class CannedResponse:
-    """A status with a JSON error (code), an HTML page (page is its title), or neither: a JSON object without a task."""
+    """A status with a JSON error (code and message), an HTML page (its title), or a JSON object without a task.
+
+    help is for `--help`; is_accepted says that the task runs all the same.
+    """
 
     status: int
-    text: str  # for --help
+    help: str
     code: str = ""
     message: str = "the provider failed"
     page: str = ""
     retry_after: int | None = None
     names_task: bool = False
-    accepted: bool = False
+    is_accepted: bool = False
 
 
-REFUSED = {
+REJECTED = {
     "refuse": CannedResponse(403, "403 forbidden", "forbidden", "the prompt was refused by moderation"),
     "limit": CannedResponse(
         429, "429 too_many_requests with Retry-After", "too_many_requests", "try again later", retry_after=2
@@ -35,8 +38,8 @@ REFUSED = {
     "not_found_page": CannedResponse(404, "404 with an HTML page", page="404 Not Found"),
 }
 AMBIGUOUS = {
-    name: replace(reply, accepted=True)
-    for name, reply in {
+    name: replace(response, is_accepted=True)
+    for name, response in {
         "error": CannedResponse(500, "500 api_error", "api_error"),
         "error_used_up": CannedResponse(500, "500 with the code used_up", "used_up"),
         "named_error": CannedResponse(500, "500 api_error that names the task", "api_error", names_task=True),
@@ -59,17 +62,25 @@ AMBIGUOUS = {
 
 
 def find_canned_response(faults: frozenset[str]) -> CannedResponse | None:
-    """Return what answers a request with these faults; accepted says whether its task runs all the same."""
-    for name, reply in {**REFUSED, **AMBIGUOUS}.items():
+    """Return the response that a request with these faults gets; None for the usual one."""
+    for name, response in {**REJECTED, **AMBIGUOUS}.items():
         if name in faults:
-            return reply
-        if name + BEFORE in faults:
-            return replace(reply, accepted=False)
+            return response
+        if name + BEFORE_SUFFIX in faults:
+            return replace(response, is_accepted=False)
     for fault in faults:
-        if mark := ANSWER_MARK.fullmatch(f"[{fault}]"):
-            status = int(mark[1])
-            doubtful = status < 300 or status >= 500 or status in DOUBTFUL
-            page = "" if mark[2] or status < 300 else f"{status} Asked For"
-            message = f"the prompt asked for {status}"
-            return CannedResponse(status, "", mark[2] or "", message, page, accepted=doubtful)
+        if mark := RESPONSE_MARK.fullmatch(f"[{fault}]"):
+            return _requested_response(int(mark[1]), mark[2] or "")
     return None
+
+
+def _requested_response(status: int, code: str) -> CannedResponse:
+    """Return the response for `[answer STATUS CODE]`, where CODE may be missing."""
+    return CannedResponse(
+        status,
+        help="",
+        code=code,
+        message=f"the prompt asked for {status}",
+        page="" if code or status < 300 else f"{status} Requested",
+        is_accepted=status < 300 or status >= 500 or status in AMBIGUOUS_STATUSES,
+    )

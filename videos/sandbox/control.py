@@ -1,7 +1,7 @@
-"""What can be changed while a sandbox runs: a file in its data folder, which `--control` writes.
+"""Settings that can change while a sandbox runs: a file in its data folder, which `--control` writes.
 
 Keys: outage (`refused`, `502`, `503`) with until (Unix seconds), revoked (a list of tokens), faults (as in
-SANDBOX_FAULTS), concurrency (a number). The file keeps its effect over a restart.
+SANDBOX_FAULTS), concurrency (a number). The file stays in effect after a restart.
 """
 
 import json
@@ -16,19 +16,20 @@ from .faults import parse_faults
 
 OUTAGES = ("refused", "502", "503")
 OUTAGE_SECONDS = 10.0
+KEYS = frozenset(("outage", "until", "revoked", "faults", "concurrency"))
 
 
 class Control:
-    """The current content of the file; safe to share among threads."""
+    """The current content of the file; safe to share between threads."""
 
     def __init__(self, path: Path):
         self._path = path
         self._lock = threading.Lock()
-        self._read_at: int | None = None
+        self._loaded_mtime_ns: int | None = None
         self._content: dict[str, Any] = {}
 
     def outage(self) -> str:
-        """Return the kind of outage that is going on; "" for none."""
+        """Return the kind of the current outage; "" for none."""
         content = self._current()
         return content["outage"] if content.get("outage") and time.time() < content.get("until", 0) else ""
 
@@ -38,15 +39,15 @@ class Control:
     def is_revoked(self, token: str) -> bool:
         return token in self._current().get("revoked", ())
 
-    def faults(self, usual: dict[str, float]) -> dict[str, float]:
-        return self._current().get("faults", usual)
+    def faults(self, default: dict[str, float]) -> dict[str, float]:
+        return self._current().get("faults", default)
 
-    def concurrency(self, usual: int) -> int:
-        return self._current().get("concurrency", usual)
+    def concurrency(self, default: int) -> int:
+        return self._current().get("concurrency", default)
 
-    def change(self, given: dict[str, Any]) -> None:
-        """Merge keys into the file, null removes one; ValueError says which is wrong."""
-        merged = {**self._load(), **_checked(given)}
+    def change(self, changes: dict[str, Any]) -> None:
+        """Merge keys into the file, where null removes one; raise ValueError for a wrong key or value."""
+        merged = {**self._load(), **_validated(changes)}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix="control-")
         with os.fdopen(handle, "w") as file:
@@ -56,11 +57,14 @@ class Control:
     def _current(self) -> dict[str, Any]:
         with self._lock:
             try:
-                changed_at = self._path.stat().st_mtime_ns
+                mtime_ns = self._path.stat().st_mtime_ns
             except FileNotFoundError:
                 return {}
-            if changed_at != self._read_at:
-                self._content, self._read_at = _understood(self._load()), changed_at
+            if mtime_ns != self._loaded_mtime_ns:
+                content = self._load()
+                if "faults" in content:
+                    content["faults"] = parse_faults(content["faults"])
+                self._content, self._loaded_mtime_ns = content, mtime_ns
             return self._content
 
     def _load(self) -> dict[str, Any]:
@@ -70,23 +74,19 @@ class Control:
             return {}
 
 
-def _checked(given: dict[str, Any]) -> dict[str, Any]:
-    """Return the keys to store; `seconds` becomes the time at which an outage ends."""
-    given = dict(given)
-    seconds = given.pop("seconds", OUTAGE_SECONDS)
-    if given.get("outage"):
-        if given["outage"] not in OUTAGES or not isinstance(seconds, int | float):
+def _validated(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys to store: `seconds` becomes the time at which an outage ends."""
+    changes = dict(changes)
+    seconds = changes.pop("seconds", OUTAGE_SECONDS)
+    if changes.get("outage"):
+        if changes["outage"] not in OUTAGES or not isinstance(seconds, int | float):
             raise ValueError(f"outage must be one of {', '.join(OUTAGES)}, and seconds a number")
-        given["until"] = time.time() + seconds
-    if unknown := set(given) - {"outage", "until", "revoked", "faults", "concurrency"}:
+        changes["until"] = time.time() + seconds
+    if unknown := set(changes) - KEYS:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    if not isinstance(given.get("revoked") or [], list):
+    if not isinstance(changes.get("revoked") or [], list):
         raise ValueError("revoked must be a list of tokens")
-    if not isinstance(given.get("concurrency") or 0, int):
+    if not isinstance(changes.get("concurrency") or 0, int):
         raise ValueError("concurrency must be a number")
-    parse_faults(given.get("faults") or "")
-    return given
-
-
-def _understood(content: dict[str, Any]) -> dict[str, Any]:
-    return {**content, **({"faults": parse_faults(content["faults"])} if "faults" in content else {})}
+    parse_faults(changes.get("faults") or "")
+    return changes

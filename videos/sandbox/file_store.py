@@ -1,23 +1,20 @@
-"""Uploaded pictures: kept for 7 days, and for the account that uploaded them only."""
+"""Uploaded pictures: kept for 7 days, and readable only with the account that uploaded them."""
 
-import io
 import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from .database import Database
+from .errors import InvalidFile
+from .images import upload_suffix
 
-from .http_client import IMAGE_PIXELS, Unreadable
-from .ledger import Ledger
-
-KEPT_SECONDS = 7 * 24 * 3600.0
-SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
+RETENTION_SECONDS = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One uploaded picture; name is the unguessable last part of its link."""
+    """One uploaded picture; name is the unguessable last part of its link, expires_at in Unix seconds."""
 
     name: str
     path: Path
@@ -25,35 +22,29 @@ class StoredFile:
 
 
 class FileStore:
-    """The pictures of all accounts in one folder, and their owners in the ledger."""
+    """The pictures of all accounts in one folder, and their owners in the database."""
 
-    def __init__(self, folder: Path, ledger: Ledger):
-        self.folder, self._ledger = folder, ledger
+    def __init__(self, folder: Path, database: Database):
+        self._folder, self._database = folder, database
 
     def save(self, picture: bytes, token_hash: str) -> StoredFile:
-        """Keep a picture for an account; Unreadable when it is none."""
-        name = f"{secrets.token_urlsafe(16)}.{_suffix(picture)}"
-        self.folder.mkdir(parents=True, exist_ok=True)
-        stored = StoredFile(name, self.folder / name, time.time() + KEPT_SECONDS)
+        """Keep a picture for an account; raise InvalidFile for any other file."""
+        name = f"{secrets.token_urlsafe(16)}.{upload_suffix(picture)}"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        now = time.time()
+        stored = StoredFile(name, self._folder / name, now + RETENTION_SECONDS)
         stored.path.write_bytes(picture)
-        self._ledger.add_file(name, token_hash, stored.expires_at)
+        self._database.execute(
+            "INSERT INTO files (name, token_hash, uploaded_at, expires_at) VALUES (?, ?, ?, ?)",
+            (name, token_hash, now, stored.expires_at),
+        )
         return stored
 
     def find(self, name: str, token_hash: str) -> StoredFile:
-        """Return a picture of this account; Unreadable when it is unknown, expired or another account's."""
-        row = self._ledger.file(name)
+        """Return a picture of this account; raise InvalidFile if it is unknown, expired or another account's."""
+        row = self._database.query_one("SELECT * FROM files WHERE name = ?", (name,))
         if row is None or row["expires_at"] <= time.time():
-            raise Unreadable("there is no such file, or it has expired")
+            raise InvalidFile("there is no such file, or it has expired")
         if row["token_hash"] != token_hash:
-            raise Unreadable("the file belongs to another account")
-        return StoredFile(name, self.folder / name, row["expires_at"])
-
-
-def _suffix(picture: bytes) -> str:
-    try:
-        with Image.open(io.BytesIO(picture), formats=list(SUFFIXES)) as opened:
-            if opened.width * opened.height > IMAGE_PIXELS:
-                raise Unreadable(f"{opened.width}x{opened.height} pixels are too many")
-            return SUFFIXES[opened.format or ""]
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise Unreadable("the file is not a JPEG, PNG, WebP or GIF picture") from error
+            raise InvalidFile("the file belongs to another account")
+        return StoredFile(name, self._folder / name, row["expires_at"])

@@ -1,57 +1,23 @@
-"""What was asked, accepted, answered and delivered, on disk before anybody hears of it."""
+"""The record of requests, tasks, responses and callbacks, written to disk before a client hears of them."""
 
 import json
 import sqlite3
-import threading
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS posts (
-    id INTEGER PRIMARY KEY, received_at REAL NOT NULL, token_hash TEXT NOT NULL, request TEXT NOT NULL,
-    trace_id TEXT NOT NULL, task_id TEXT UNIQUE, answered INTEGER, answered_at REAL
-);
-CREATE TABLE IF NOT EXISTS tasks (
-    id TEXT PRIMARY KEY, token_hash TEXT NOT NULL, trace_id TEXT NOT NULL, created_at REAL NOT NULL,
-    ready_at REAL NOT NULL, finished_at REAL, request TEXT NOT NULL, faults TEXT NOT NULL, file TEXT NOT NULL,
-    parent TEXT NOT NULL, video_id TEXT UNIQUE NOT NULL, response TEXT, delivered INTEGER NOT NULL DEFAULT 0
-);
-CREATE INDEX IF NOT EXISTS tasks_open ON tasks (id) WHERE finished_at IS NULL OR delivered = 0;
-CREATE TABLE IF NOT EXISTS callbacks (
-    id INTEGER PRIMARY KEY, task_id TEXT NOT NULL, attempted_at REAL NOT NULL, kind TEXT NOT NULL,
-    status INTEGER, error TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS callbacks_task ON callbacks (task_id);
-CREATE TABLE IF NOT EXISTS files (
-    name TEXT PRIMARY KEY, token_hash TEXT NOT NULL, uploaded_at REAL NOT NULL, expires_at REAL NOT NULL
-);
-"""
-# Added after the first release of the file: a sandbox keeps the ledger of an earlier version.
-ADDED_COLUMNS = {
-    "tasks": {
-        "started_at": "REAL",
-        "deleted": "INTEGER NOT NULL DEFAULT 0",
-        "fetches": "INTEGER NOT NULL DEFAULT 0",
-        "shown": "INTEGER NOT NULL DEFAULT 0",
-    },
-    "posts": {"faults": "TEXT NOT NULL DEFAULT '[]'", "named": "TEXT"},
-}
-ADDED_INDEXES = """
-CREATE INDEX IF NOT EXISTS tasks_listed ON tasks (token_hash, created_at);
-CREATE INDEX IF NOT EXISTS tasks_running ON tasks (token_hash) WHERE finished_at IS NULL;
-"""
+from .database import Database
+
 Request = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One accepted request; file is the unguessable stem of its media, parent a path or "".
+    """One accepted request.
 
-    Times are Unix seconds; ready_at is the earliest moment at which the task may finish.
+    Times are Unix seconds; ready_at is the earliest time at which the task may finish. file_stem is the unguessable
+    name of its media, parent_path the video to extend or "".
     """
 
     id: str
@@ -61,207 +27,160 @@ class Task:
     started_at: float
     ready_at: float
     finished_at: float | None
-    request: dict[str, Any]
+    request: Request
     faults: frozenset[str]
-    file: str
-    parent: str
+    file_stem: str
+    parent_path: str
     video_id: str
     response: dict[str, Any] | None
-    delivered: bool
     deleted: bool
 
 
 class Ledger:
-    """One SQLite file; safe to share among threads. Every method that writes returns after the commit."""
+    """Posts, tasks and callbacks in a database; safe to share between threads."""
 
-    def __init__(self, path: Path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.RLock()  # a guard of accept() reads
-        self._db = sqlite3.connect(path, check_same_thread=False, timeout=20, isolation_level=None)
-        self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
-        self._db.executescript(SCHEMA)
-        self._add_columns()
-        self._db.executescript(ADDED_INDEXES)
+    def __init__(self, database: Database):
+        self._database = database
 
-    def _add_columns(self) -> None:
-        # In one transaction: --ledger may open the file while a sandbox does.
-        self._db.execute("BEGIN IMMEDIATE")
-        for table, columns in ADDED_COLUMNS.items():
-            known = {row["name"] for row in self._db.execute(f"PRAGMA table_info({table})")}
-            for name, kind in columns.items():
-                if name not in known:
-                    self._db.execute(f"ALTER TABLE {table} ADD COLUMN {name} {kind}")
-        self._db.execute("COMMIT")
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
-
-    def receive(self, token_hash: str, request: Request, trace_id: str, status: int, faults: Iterable[str]) -> None:
-        """Note a POST that is not accepted, and the status of its answer (0: there is none)."""
+    def record_rejected(
+        self, token_hash: str, request: Request, trace_id: str, status: int, faults: Iterable[str]
+    ) -> None:
+        """Record a POST that was not accepted, with the status of its response (0: none)."""
         now = time.time()
-        self._write(
+        self._database.execute(
             "INSERT INTO posts (received_at, token_hash, request, trace_id, answered, answered_at, faults)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
             (now, token_hash, json.dumps(request), trace_id, status, now, json.dumps(sorted(faults))),
         )
 
-    def accept(self, task: Task, guard: Callable[[int], None]) -> int:
-        """Note a POST and the task it made, in one commit; the number is for answered().
+    def record_accepted(self, task: Task, guard: Callable[[int], None]) -> int:
+        """Record a POST and its task together; return the POST's number for record_response().
 
-        guard(running) is called in the same transaction with the number of the account's unfinished tasks, and refuses
-        by raising.
+        guard(running) is called in the same transaction with the account's number of unfinished tasks; it rejects the
+        request by raising.
         """
-        faults = json.dumps(sorted(task.faults))
-        values = (task.id, task.token_hash, task.trace_id, task.created_at, task.started_at, task.ready_at)
-        request = json.dumps(task.request)
-        with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
-                running = "SELECT count(*) FROM tasks WHERE token_hash = ? AND finished_at IS NULL"
-                guard(self._db.execute(running, (task.token_hash,)).fetchone()[0])
-                post = self._db.execute(
-                    "INSERT INTO posts (received_at, token_hash, request, trace_id, task_id, faults)"
-                    " VALUES (?, ?, ?, ?, ?, ?)",
-                    (task.created_at, task.token_hash, request, task.trace_id, task.id, faults),
-                ).lastrowid
-                self._db.execute(
-                    "INSERT INTO tasks (id, token_hash, trace_id, created_at, started_at, ready_at, request, faults,"
-                    " file, parent, video_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (*values, request, faults, task.file, task.parent, task.video_id),
-                )
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
-        return post or 0
+        request, faults = json.dumps(task.request), json.dumps(sorted(task.faults))
+        with self._database.transaction():
+            running = "SELECT count(*) FROM tasks WHERE token_hash = ? AND finished_at IS NULL"
+            guard(self._database.query_value(running, (task.token_hash,)))
+            post = self._database.execute(
+                "INSERT INTO posts (received_at, token_hash, request, trace_id, task_id, faults)"
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                (task.created_at, task.token_hash, request, task.trace_id, task.id, faults),
+            )
+            times = (task.created_at, task.started_at, task.ready_at)
+            files = (task.file_stem, task.parent_path, task.video_id)
+            self._database.execute(
+                "INSERT INTO tasks (id, token_hash, trace_id, created_at, started_at, ready_at, request, faults,"
+                " file, parent, video_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (task.id, task.token_hash, task.trace_id, *times, request, faults, *files),
+            )
+        return post
 
-    def answered(self, post: int, status: int, named: str | None = None) -> None:
-        """Note the status of an answer that is about to leave (0: there is none), and the task id it names."""
-        self._write(
-            "UPDATE posts SET answered = ?, answered_at = ?, named = ? WHERE id = ?", (status, time.time(), named, post)
+    def record_response(self, post: int, status: int, named_task: str | None = None) -> None:
+        """Record the status of a response that is about to be sent (0: none), and the task id in it."""
+        self._database.execute(
+            "UPDATE posts SET answered = ?, answered_at = ?, named = ? WHERE id = ?",
+            (status, time.time(), named_task, post),
         )
 
     def finish(self, task_id: str, response: dict[str, Any]) -> None:
-        self._write(
+        self._database.execute(
             "UPDATE tasks SET finished_at = ?, response = ? WHERE id = ? AND finished_at IS NULL",
             (time.time(), json.dumps(response), task_id),
         )
 
-    def delivered(self, task_id: str) -> None:
-        """Note that no callback is due for this task any more."""
-        self._write("UPDATE tasks SET delivered = 1 WHERE id = ?", (task_id,))
+    def mark_delivered(self, task_id: str) -> None:
+        """Record that no callback is due for this task any more."""
+        self._database.execute("UPDATE tasks SET delivered = 1 WHERE id = ?", (task_id,))
 
-    def called_back(self, task_id: str, kind: str, status: int | None, error: str) -> None:
-        self._write(
+    def record_callback(self, task_id: str, kind: str, status: int | None, error: str) -> None:
+        self._database.execute(
             "INSERT INTO callbacks (task_id, attempted_at, kind, status, error) VALUES (?, ?, ?, ?, ?)",
             (task_id, time.time(), kind, status, error),
         )
 
-    def task(self, task_id: str) -> Task | None:
-        rows = self._read("SELECT * FROM tasks WHERE id = ?", (task_id,))
-        return _task(rows[0]) if rows else None
+    def delete(self, task_id: str) -> None:
+        """Hide a task from every look-up; the record of what was accepted stays."""
+        self._database.execute("UPDATE tasks SET deleted = 1 WHERE id = ?", (task_id,))
 
-    def task_of_video(self, video_id: str, token_hash: str) -> Task | None:
-        rows = self._read(
-            "SELECT * FROM tasks WHERE video_id = ? AND token_hash = ? AND deleted = 0", (video_id, token_hash)
-        )
-        return _task(rows[0]) if rows else None
+    def find(self, task_id: str) -> Task | None:
+        return _optional_task(self._database.query_one("SELECT * FROM tasks WHERE id = ?", (task_id,)))
 
-    def tasks_of(
+    def find_by_video(self, video_id: str, token_hash: str) -> Task | None:
+        statement = "SELECT * FROM tasks WHERE video_id = ? AND token_hash = ? AND deleted = 0"
+        return _optional_task(self._database.query_one(statement, (video_id, token_hash)))
+
+    def list_tasks(
         self, token_hash: str, *, since: float, until: float, limit: int, offset: int
     ) -> tuple[list[Task], int]:
         """Return one page of an account's tasks, newest first, and their number on all pages."""
-        listed = "FROM tasks WHERE token_hash = ? AND deleted = 0 AND created_at BETWEEN ? AND ?"
-        rows = self._read(
-            f"SELECT * {listed} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?",
-            (token_hash, since, until, limit, offset),
-        )
-        return [_task(row) for row in rows], self._read(f"SELECT count(*) {listed}", (token_hash, since, until))[0][0]
+        condition = "token_hash = ? AND deleted = 0 AND created_at BETWEEN ? AND ?"
+        return self._page(condition, (token_hash, since, until), limit, offset)
 
-    def finished_of(self, token_hash: str, *, trace_id: str, limit: int, offset: int) -> tuple[list[Task], int]:
-        """Return one page of an account's finished tasks, deleted ones too, newest first, and their number."""
-        finished = "FROM tasks WHERE token_hash = ? AND finished_at IS NOT NULL AND (? = '' OR trace_id = ?)"
-        values = (token_hash, trace_id, trace_id)
-        rows = self._read(
-            f"SELECT * {finished} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?", (*values, limit, offset)
-        )
-        return [_task(row) for row in rows], self._read(f"SELECT count(*) {finished}", values)[0][0]
+    def list_finished(self, token_hash: str, *, trace_id: str, limit: int, offset: int) -> tuple[list[Task], int]:
+        """Return one page of an account's finished tasks, deleted ones too, newest first, and their total number."""
+        condition = "token_hash = ? AND finished_at IS NOT NULL AND (? = '' OR trace_id = ?)"
+        return self._page(condition, (token_hash, trace_id, trace_id), limit, offset)
 
-    def successes_of(self, token_hash: str) -> int:
+    def _page(self, condition: str, values: tuple[Any, ...], limit: int, offset: int) -> tuple[list[Task], int]:
+        rows = self._database.query(
+            f"SELECT * FROM tasks WHERE {condition} ORDER BY created_at DESC, rowid DESC LIMIT ? OFFSET ?",
+            (*values, limit, offset),
+        )
+        total = self._database.query_value(f"SELECT count(*) FROM tasks WHERE {condition}", values)
+        return [_task(row) for row in rows], total
+
+    def list_open(self) -> list[Task]:
+        """Return the tasks that are unfinished or whose callback is due: a restart resumes them."""
+        rows = self._database.query("SELECT * FROM tasks WHERE finished_at IS NULL OR delivered = 0")
+        return [_task(row) for row in rows]
+
+    def count_successes(self, token_hash: str) -> int:
         succeeded = "token_hash = ? AND json_extract(response, '$.success') = 1"
-        return self._read(f"SELECT count(*) FROM tasks WHERE {succeeded}", (token_hash,))[0][0]
+        return int(self._database.query_value(f"SELECT count(*) FROM tasks WHERE {succeeded}", (token_hash,)))
 
     def has_tasks(self, token_hash: str) -> bool:
-        return bool(self._read("SELECT 1 FROM tasks WHERE token_hash = ? LIMIT 1", (token_hash,)))
+        return self._database.query_one("SELECT 1 FROM tasks WHERE token_hash = ? LIMIT 1", (token_hash,)) is not None
 
-    def add_file(self, name: str, token_hash: str, expires_at: float) -> None:
-        self._write(
-            "INSERT INTO files (name, token_hash, uploaded_at, expires_at) VALUES (?, ?, ?, ?)",
-            (name, token_hash, time.time(), expires_at),
+    def response_named_task(self, task_id: str) -> bool:
+        """Tell whether the response to the POST named the task that it created."""
+        statement = "SELECT 1 FROM posts WHERE task_id = ? AND named = task_id"
+        return self._database.query_one(statement, (task_id,)) is not None
+
+    def callback_attempts(self, task_id: str) -> tuple[int, float]:
+        """Return how often the callback was attempted, and when last (Unix seconds)."""
+        attempts = self._database.query(
+            "SELECT attempted_at FROM callbacks WHERE task_id = ? AND kind = 'callback'", (task_id,)
         )
+        return len(attempts), max((row["attempted_at"] for row in attempts), default=0.0)
 
-    def file(self, name: str) -> sqlite3.Row | None:
-        """Return name, token_hash, uploaded_at and expires_at of an uploaded file."""
-        rows = self._read("SELECT * FROM files WHERE name = ?", (name,))
-        return rows[0] if rows else None
-
-    def delete(self, task_id: str) -> None:
-        """Hide a task from every look-up; the record of what was accepted stays."""
-        self._write("UPDATE tasks SET deleted = 1 WHERE id = ?", (task_id,))
-
-    def open_tasks(self) -> list[Task]:
-        """Tasks that are not finished, or whose callback is still due: what a restart takes up again."""
-        return [_task(row) for row in self._read("SELECT * FROM tasks WHERE finished_at IS NULL OR delivered = 0")]
-
-    def was_answered(self, task_id: str) -> bool:
-        """Whether the answer to the POST named the task that it made."""
-        return bool(self._read("SELECT 1 FROM posts WHERE task_id = ? AND named = task_id", (task_id,)))
-
-    def attempts(self, task_id: str) -> tuple[int, float]:
-        """Return how often the callback was tried, and when last (Unix seconds)."""
-        tried = "SELECT count(*), coalesce(max(attempted_at), 0) FROM callbacks WHERE task_id = ? AND kind = 'callback'"
-        return tuple(self._read(tried, (task_id,))[0])
-
-    def previous(self, task: Task) -> str:
-        """Return the id of the task that the account was given before this one; this one's without any."""
-        rows = self._read(
+    def previous_task_id(self, task: Task) -> str:
+        """Return the id of the account's task before this one; this task's own id if it is the first."""
+        previous = self._database.query_value(
             "SELECT id FROM tasks WHERE token_hash = ? AND created_at <= ? AND id != ?"
             " ORDER BY created_at DESC LIMIT 1",
             (task.token_hash, task.created_at, task.id),
         )
-        return rows[0]["id"] if rows else task.id
+        return previous or task.id
 
-    def count_fetch(self, task_id: str) -> int:
-        """Count one fetch of a video; its number, from 1."""
-        return self._changed("UPDATE tasks SET fetches = fetches + 1 WHERE id = ? RETURNING fetches", task_id) or 0
+    def count_download(self, task_id: str) -> int:
+        """Count one download of a task's video; return its number, from 1."""
+        statement = "UPDATE tasks SET fetches = fetches + 1 WHERE id = ? RETURNING fetches"
+        return self._database.query_value(statement, (task_id,)) or 0
 
-    def is_first_showing(self, task_id: str) -> bool:
-        """Note that a result was given away; whether it was the first time."""
-        return bool(self._changed("UPDATE tasks SET shown = 1 WHERE id = ? AND shown = 0 RETURNING 1", task_id))
+    def is_first_copy(self, task_id: str) -> bool:
+        """Record that a result is given to the client; return whether that is the first time."""
+        statement = "UPDATE tasks SET shown = 1 WHERE id = ? AND shown = 0 RETURNING 1"
+        return self._database.query_one(statement, (task_id,)) is not None
 
     def rows(self, table: str) -> list[sqlite3.Row]:
-        """Return all of a table in the order of its rows."""
-        return self._read(f"SELECT * FROM {table} ORDER BY rowid")
-
-    def _write(self, statement: str, values: tuple) -> int:
-        with self._lock:
-            return self._db.execute(statement, values).lastrowid or 0
-
-    def _changed(self, statement: str, task_id: str) -> int | None:
-        with self._lock:
-            rows = self._db.execute(statement, (task_id,)).fetchall()
-        return rows[0][0] if rows else None
-
-    def _read(self, statement: str, values: tuple = ()) -> list[sqlite3.Row]:
-        with self._lock:
-            return self._db.execute(statement, values).fetchall()
+        """Return a whole table in the order of insertion."""
+        return self._database.query(f"SELECT * FROM {table} ORDER BY rowid")
 
 
-def new_id() -> str:
-    return str(uuid.uuid4())
+def _optional_task(row: sqlite3.Row | None) -> Task | None:
+    return _task(row) if row else None
 
 
 def _task(row: sqlite3.Row) -> Task:
@@ -275,10 +194,9 @@ def _task(row: sqlite3.Row) -> Task:
         finished_at=row["finished_at"],
         request=json.loads(row["request"]),
         faults=frozenset(json.loads(row["faults"])),
-        file=row["file"],
-        parent=row["parent"],
+        file_stem=row["file"],
+        parent_path=row["parent"],
         video_id=row["video_id"],
         response=json.loads(row["response"]) if row["response"] else None,
-        delivered=bool(row["delivered"]),
         deleted=bool(row["deleted"]),
     )

@@ -1,4 +1,4 @@
-"""The settings of one sandbox: environment variables, and command-line flags that equal them."""
+"""The settings of one sandbox: command-line options, with environment variables as their defaults."""
 
 import argparse
 import json
@@ -14,7 +14,7 @@ from .faults import SECTIONS, parse_faults
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """port 0 means any free one; seconds from acceptance to a finished video; scale 1 is full size."""
+    """Settings; port 0 is any free one, seconds the time from acceptance to a finished video, scale 1 full size."""
 
     port: int = 8801
     seconds: float = 6.0
@@ -25,7 +25,7 @@ class Options:
     extend: str = "part"
     data: Path = Path("data/sandbox")
     show_ledger: bool = False
-    change: dict[str, Any] = field(default_factory=dict)
+    changes: dict[str, Any] = field(default_factory=dict)
     verbose: bool = False
 
     @property
@@ -33,42 +33,42 @@ class Options:
         return self.data / "control.json"
 
 
-def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ) -> Options:
-    """Read the command line over the environment; exits with a sentence on a wrong value."""
+def parse_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.environ) -> Options:
+    """Parse the command line and environment; exit with a message for a wrong value."""
     parser = argparse.ArgumentParser(
         prog="python -m videos.sandbox",
-        description="The sandbox provider: the Luma videos contract on 127.0.0.1, real videos, no cost.",
+        description="The sandbox provider: the Luma videos API on 127.0.0.1, with real videos and no cost.",
         epilog=_epilog(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
-    def setting(flag: str, variable: str, fallback: str, kind: Callable[[str], Any], text: str) -> None:
-        # A string default goes through `type` too: a wrong variable gets the sentence of a wrong flag.
+    def add(option: str, variable: str, default: str, kind: Callable[[str], Any], text: str) -> None:
+        # argparse applies `type` to a string default too, so that a wrong variable is reported like a wrong option.
         parser.add_argument(
-            flag,
+            option,
             type=kind,
-            default=env.get(variable) or fallback,
-            help=f"{text} ({variable}, {fallback or 'none'})",
+            default=env.get(variable) or default,
+            help=f"{text} ({variable}, {default or 'none'})",
         )
 
-    setting("--port", "SANDBOX_PORT", "8801", _port, "where to listen; 0 takes any free port")
-    setting("--seconds", "SANDBOX_SECONDS", "6", _not_negative, "how long a video takes")
-    setting(
+    add("--port", "SANDBOX_PORT", "8801", _port, "where to listen; 0 takes any free port")
+    add("--seconds", "SANDBOX_SECONDS", "6", _seconds, "how long a video takes")
+    add(
         "--accept-seconds",
         "SANDBOX_ACCEPT_SECONDS",
         "0",
-        _not_negative,
+        _seconds,
         "how long the answer to a POST takes",
     )
-    setting("--scale", "SANDBOX_SCALE", "1", _scale, "scale of the pixels rendered, above 0 and at most 1")
-    setting("--faults", "SANDBOX_FAULTS", "", _faults, "faults by chance: name=probability,…")
-    setting(
-        "--extend", "SANDBOX_EXTEND", "part", _extension, "an extension is the new `part`, or `whole` with its parent"
+    add("--scale", "SANDBOX_SCALE", "1", _scale, "scale of the pixels rendered, above 0 and at most 1")
+    add("--faults", "SANDBOX_FAULTS", "", _faults, "faults by chance: name=probability,…")
+    add("--extend", "SANDBOX_EXTEND", "part", _extension, "an extension is the new `part`, or `whole` with its parent")
+    add("--concurrency", "SANDBOX_CONCURRENCY", "256", _positive_count, "unfinished tasks of one account before a 429")
+    add("--data-dir", "LUMAWEB_DATA_DIR", "./data", Path, "its folder sandbox/ holds all files")
+    parser.add_argument("--ledger", action="store_true", help="print every recorded POST as a JSON line, and exit")
+    parser.add_argument(
+        "--control", type=_json_object, default={}, help="change a running sandbox by a JSON object, and exit"
     )
-    setting("--concurrency", "SANDBOX_CONCURRENCY", "256", _count, "unfinished tasks of one account before a 429")
-    setting("--data-dir", "LUMAWEB_DATA_DIR", "./data", Path, "our files go into its folder sandbox/")
-    parser.add_argument("--ledger", action="store_true", help="print every POST on record as JSON lines, and leave")
-    parser.add_argument("--control", type=_object, default={}, help="change a running sandbox: JSON, and leave")
     parser.add_argument("--verbose", action="store_true", help="log every request")
     given = parser.parse_args(argv)
     return Options(
@@ -81,7 +81,7 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
         extend=given.extend,
         data=(given.data_dir / "sandbox").resolve(),
         show_ledger=given.ledger,
-        change=given.control,
+        changes=given.control,
         verbose=given.verbose,
     )
 
@@ -89,23 +89,24 @@ def read_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os.
 def _epilog() -> str:
     return (
         "tokens:\n"
-        "    sandbox, sandbox-*      service, each an account of its own\n"
+        "    sandbox, sandbox-*      accepted, each an account of its own\n"
         "    sandbox-NAME:KEY        another token of the account sandbox-NAME\n"
-        "    sandbox-used-up         403 used_up when a video is asked for\n"
+        "    sandbox-used-up         403 used_up for a new video\n"
         "    sandbox-limited         429 too_many_requests\n"
         "    sandbox-revoked-later   accepted for the first video, then 401\n"
         "    anything else           401\n\n"
-        "while it runs, by --control (a key with null takes it back):\n"
+        "while it runs, by --control (null removes a key):\n"
         '    {"outage": "refused", "seconds": 10}   no connection; 502 and 503 answer HTML pages\n'
         '    {"revoked": ["sandbox-team"]}          these tokens get 401\n'
-        '    {"faults": "lost=0.1"}                 in place of SANDBOX_FAULTS\n'
-        '    {"concurrency": 5}                     in place of SANDBOX_CONCURRENCY\n\n'
+        '    {"faults": "lost=0.1"}                 replaces SANDBOX_FAULTS\n'
+        '    {"concurrency": 5}                     replaces SANDBOX_CONCURRENCY\n\n'
         "faults, as [name] in a prompt or by chance in SANDBOX_FAULTS (lost=0.1,twice=0.05);\n"
-        "[answer 402 some_code] answers just so:\n" + "\n".join(_described(*section) for section in SECTIONS.items())
+        "[answer 402 some_code] answers with that status and code:\n"
+        + "\n".join(_describe(*section) for section in SECTIONS.items())
     )
 
 
-def _described(title: str, faults: dict[str, str]) -> str:
+def _describe(title: str, faults: dict[str, str]) -> str:
     lines = (
         fill(f"{name:18}{text}", 100, subsequent_indent=" " * 22, initial_indent="    ")
         for name, text in faults.items()
@@ -119,7 +120,7 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _not_negative(text: str) -> float:
+def _seconds(text: str) -> float:
     return _between(text, 0, 86400, "a number of seconds from 0 to 86400")
 
 
@@ -129,20 +130,20 @@ def _extension(text: str) -> str:
     return text
 
 
-def _count(text: str) -> int:
+def _positive_count(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
     return int(text)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any]:
     try:
-        given = json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        given = None
-    if not isinstance(given, dict):
+        value = None
+    if not isinstance(value, dict):
         raise argparse.ArgumentTypeError(f"{text!r} is not a JSON object")
-    return given
+    return value
 
 
 def _scale(text: str) -> float:

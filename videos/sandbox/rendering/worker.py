@@ -1,6 +1,5 @@
-"""One rendering process: a JSON job per line on standard input, an outcome per line on standard output."""
+"""One rendering process: a job per line on standard input, an outcome per line on standard output."""
 
-import json
 import os
 import queue
 import signal
@@ -9,30 +8,31 @@ import threading
 import traceback
 
 from .clip import render_clip
+from .job import Outcome, RenderJob
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; our parent ends us
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole group; the server ends this process
     os.nice(5)  # the server, and the product beside it, come first
-    outcomes = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else prints must not look like an outcome
+    outcomes = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # anything else that prints must not look like an outcome
     jobs: queue.SimpleQueue[str] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(jobs,), daemon=True).start()
+    threading.Thread(target=_read_jobs, args=(jobs,), daemon=True).start()
     while True:
-        job = json.loads(jobs.get())
+        job = RenderJob.from_json(jobs.get())
         try:
             outcome = render_clip(job)
-        except Exception as error:  # any failure belongs to the task, and the next job must go on
+        except Exception as error:  # fails this task only: the next job must still run
             traceback.print_exc()
-            outcome = {"error": {"code": "api_error", "message": f"could not render: {error}"}}
-        outcomes.write(json.dumps(outcome) + "\n")
+            outcome = Outcome(error_code="api_error", error_message=f"could not render: {error}")
+        outcomes.write(outcome.to_json() + "\n")
         outcomes.flush()
 
 
-def _listen(jobs: "queue.SimpleQueue[str]") -> None:
+def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         jobs.put(line)
-    os._exit(0)  # our parent is gone: nobody waits for the clip that is being made
+    os._exit(0)  # the server is gone: nobody waits for the clip in progress
 
 
 if __name__ == "__main__":

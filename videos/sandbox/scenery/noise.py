@@ -1,13 +1,18 @@
-"""Random shapes: clouds of noise, ridge lines, and pixels without banding."""
+"""Random shapes: fractal noise, ridge lines, and images without banding."""
+
+from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
-Array = np.ndarray
+FloatArray = npt.NDArray[np.floating]
 
 
-def cloud(rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float], octaves: int = 4) -> Array:
-    """Fractal noise, float32 of (height, width), 0-1; cells are the largest blobs across and down."""
+def fractal_noise(
+    rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float], octaves: int = 4
+) -> FloatArray:
+    """Return fractal noise of shape (height, width) from 0 to 1; cells counts the largest blobs across and down."""
     width, height = size
     total, weight = np.zeros((height, width), np.float32), 0.0
     for octave in range(octaves):
@@ -19,39 +24,46 @@ def cloud(rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, f
     return np.clip((total / weight - 0.5) * 1.5 + 0.5, 0, 1)
 
 
-def ridge(rng: np.random.Generator, length: int, cells: float, octaves: int = 6, sharp: float = 1.0) -> Array:
-    """A skyline: float32 of length, 0-1; sharp 0 rolls like dunes, 1 has peaks like mountains."""
+def ridge_line(
+    rng: np.random.Generator, length: int, cells: float, octaves: int = 6, sharpness: float = 1.0
+) -> FloatArray:
+    """Return a skyline of heights from 0 to 1; sharpness 0 rolls like dunes, 1 has peaks like mountains."""
     line, weight, gain = np.zeros(length, np.float32), 0.0, 1.0
     for octave in range(octaves):
         knots = rng.random(int(cells * 2**octave) + 4)
-        at = np.linspace(1, len(knots) - 2.001, length)
-        whole = at.astype(int)
-        part = at - whole
-        part = part * part * (3 - 2 * part)
-        wave = knots[whole] * (1 - part) + knots[whole + 1] * part
+        positions = np.linspace(1, len(knots) - 2.001, length)
+        index = positions.astype(int)
+        fraction = positions - index
+        fraction = fraction * fraction * (3 - 2 * fraction)
+        wave = knots[index] * (1 - fraction) + knots[index + 1] * fraction
         peaks = 1 - np.abs(2 * wave - 1)
-        line += gain * (sharp * peaks + (1 - sharp) * wave)
+        line += gain * (sharpness * peaks + (1 - sharpness) * wave)
         weight += gain
-        gain *= 0.42 + 0.08 * sharp
+        gain *= 0.42 + 0.08 * sharpness
     line /= weight
     return (line - line.min()) / max(1e-6, float(line.max() - line.min()))
 
 
-def smoothstep(low: float, high: float, value):
-    part = np.clip((value - low) / (high - low), 0, 1)
-    return part * part * (3 - 2 * part)
+@overload
+def smoothstep(low: float, high: float, value: float) -> float: ...
+@overload
+def smoothstep(low: float, high: float, value: FloatArray) -> FloatArray: ...
+def smoothstep(low: float, high: float, value: float | FloatArray) -> float | FloatArray:
+    """Ease from 0 at low to 1 at high."""
+    fraction = np.clip((value - low) / (high - low), 0, 1)
+    return fraction * fraction * (3 - 2 * fraction)
 
 
-def mix(one, other, part):
-    """Blend two colours, or arrays of them; part may be an array without the colour axis."""
-    part = np.asarray(part, np.float32)[..., None]
+def blend(one: npt.ArrayLike, other: npt.ArrayLike, weight: npt.ArrayLike) -> FloatArray:
+    """Blend colours, or arrays of them; weight is the other's part and has no colour axis."""
+    part = np.asarray(weight, np.float32)[..., None]
     return np.asarray(one, np.float32) * (1 - part) + np.asarray(other, np.float32) * part
 
 
-def to_image(colours: Array, rng: np.random.Generator | None = None) -> Image.Image:
-    """Round 0-255 floats to an image, with a grain that hides the steps of dark gradients."""
+def to_image(values: FloatArray, rng: np.random.Generator | None = None) -> Image.Image:
+    """Round floats from 0 to 255 to an image; with rng, add grain that hides banding in dark gradients."""
     if rng is not None:
-        height, width = colours.shape[:2]
+        height, width = values.shape[:2]
         grain = rng.random((2, height, width), np.float32).sum(axis=0) * 1.5 - 1.5
-        colours = colours + (grain[..., None] if colours.ndim == 3 else grain)
-    return Image.fromarray(np.clip(colours + 0.5, 0, 255).astype(np.uint8))
+        values = values + (grain[..., None] if values.ndim == 3 else grain)
+    return Image.fromarray(np.clip(values + 0.5, 0, 255).astype(np.uint8))

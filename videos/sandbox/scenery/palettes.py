@@ -1,4 +1,4 @@
-"""Colours and subjects: what a prompt makes us think of."""
+"""The colours and subjects that a prompt suggests."""
 
 import re
 from dataclasses import dataclass
@@ -8,13 +8,18 @@ Colour = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """zenith, middle and horizon are the sky; glow is its light, near the darkest foreground."""
+    """RGB colours: zenith, middle and horizon of the sky, glow of its light, and the darkest foreground."""
 
     zenith: Colour
     middle: Colour
     horizon: Colour
     glow: Colour
-    near: Colour
+    foreground: Colour
+
+    @property
+    def is_dark(self) -> bool:
+        """Tell whether stars are visible in this sky."""
+        return sum(self.zenith) < 90
 
 
 PALETTES = {
@@ -33,7 +38,7 @@ PALETTES = {
     "copper": Palette((10, 18, 34), (60, 56, 74), (222, 140, 88), (255, 226, 178), (8, 9, 16)),
 }
 
-# Roots of words rather than words, in some of the languages the caption can show; earlier kinds go first.
+# Word stems in several of the languages that the caption's font covers; the first matching kind wins.
 SUBJECTS = {
     "volcano": r"volcan|lava|erupt|magma|vulkan|вулкан|лав[аы]|ηφαίστει",
     "underwater": r"underwater|coral|whale|fish|jelly|diver|deep sea|reef|unterwasser|рыб|подводн|ψάρι|βυθ",
@@ -53,7 +58,7 @@ MOODS = {
     "gold": r"golden|honey|autumn|осен|φθινόπωρο",
     "teal": r"storm|rain|mist|fog|дожд|туман|βροχή",
 }
-KINDS = {
+KIND_PALETTES = {
     "mountains": ("teal", "violet", "magenta", "navy", "dawn", "copper"),
     "sea": ("teal", "copper", "magenta", "dawn", "navy", "gold"),
     "desert": ("gold", "ember", "dawn", "magenta"),
@@ -65,13 +70,19 @@ KINDS = {
     "volcano": ("ember", "violet"),
     "underwater": ("abyss",),
 }
-UNNAMED = ("mountains", "sea", "desert", "forest", "aurora", "mountains", "sea")
+# Picked at random, so a repeated kind is more frequent.
+DEFAULT_KINDS = ("mountains", "sea", "desert", "forest", "aurora", "mountains", "sea")
 
 
-def subjects(prompt: str) -> list[str]:
-    """The kinds of scene a prompt names, most telling first; empty when it names none we know."""
-    return [kind for kind, words in SUBJECTS.items() if re.search(words, prompt.lower())]
+def find_subjects(prompt: str) -> tuple[str, ...]:
+    """Return the kinds of scene that a prompt names, most specific first."""
+    return _matching(SUBJECTS, prompt)
 
 
-def moods(prompt: str) -> list[str]:
-    return [palette for palette, words in MOODS.items() if re.search(words, prompt.lower())]
+def find_moods(prompt: str) -> tuple[str, ...]:
+    """Return the palettes that a prompt names."""
+    return _matching(MOODS, prompt)
+
+
+def _matching(patterns: dict[str, str], prompt: str) -> tuple[str, ...]:
+    return tuple(name for name, pattern in patterns.items() if re.search(pattern, prompt.lower()))

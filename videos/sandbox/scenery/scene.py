@@ -1,4 +1,4 @@
-"""The kinds of scene, each put together from a sky and layers, seeded by the prompt."""
+"""A scene: a sky and layers chosen by the prompt, painted at any moment of a clip."""
 
 import random
 from collections.abc import Callable
@@ -7,12 +7,11 @@ import numpy as np
 from PIL import Image
 
 from . import landscapes
-from .layers import Layer
+from .canvas import Canvas, vignette
 from .noise import to_image
-from .palettes import KINDS, PALETTES, UNNAMED, moods, subjects
-from .sky import Canvas, vignette
+from .palettes import DEFAULT_KINDS, KIND_PALETTES, PALETTES, find_moods, find_subjects
 
-BUILDERS: dict[str, Callable] = {
+BUILDERS: dict[str, Callable[[Canvas], landscapes.Landscape]] = {
     "mountains": landscapes.mountains,
     "snow": landscapes.snow,
     "sea": landscapes.sea,
@@ -24,28 +23,27 @@ BUILDERS: dict[str, Callable] = {
     "volcano": landscapes.volcano,
     "underwater": landscapes.underwater,
 }
+SEED_BYTES = 400  # of the prompt
 
 
 class Scene:
-    """A moving picture without an end: frame(camera, moment) paints any moment of it, 0 to 1."""
+    """The kind of scene and its palette depend on the prompt only, its shapes on the seed too."""
 
     def __init__(self, prompt: str, seed: str, size: tuple[int, int]):
         by_prompt = random.Random(prompt)
-        named = subjects(prompt)
-        kind = named[0] if named else by_prompt.choice(UNNAMED)
-        fitting = [mood for mood in moods(prompt) if mood in KINDS[kind]] or KINDS[kind]
-        palette = PALETTES[by_prompt.choice(fitting)]
-        chance = np.random.default_rng([*prompt.encode("utf-8", "replace")[:400], *seed.encode()])  # … and still differ
-        canvas = Canvas(*size, chance, palette)
-        sky, self.layers = BUILDERS[kind](canvas, named)
-        self.kind = kind
-        self.way = by_prompt.choice((-1, 1))
-        self.sky: Image.Image = to_image(vignette(sky, canvas), chance)
+        subjects = find_subjects(prompt)
+        kind = subjects[0] if subjects else by_prompt.choice(DEFAULT_KINDS)
+        moods = [mood for mood in find_moods(prompt) if mood in KIND_PALETTES[kind]]
+        palette = PALETTES[by_prompt.choice(moods or KIND_PALETTES[kind])]
+        rng = np.random.default_rng([*prompt.encode("utf-8", "replace")[:SEED_BYTES], *seed.encode()])
+        canvas = Canvas(*size, rng, palette, subjects)
+        sky, self.layers = BUILDERS[kind](canvas)
+        self.direction = by_prompt.choice((-1, 1))
+        self.sky = to_image(vignette(sky, canvas), rng)
 
-    layers: list[Layer]
-
-    def frame(self, camera: float, moment: float) -> Image.Image:
+    def frame(self, camera: float, progress: float) -> Image.Image:
+        """Paint one frame for a camera position (-1 to 1) and a moment of the clip (0 to 1)."""
         picture = self.sky.copy()
         for layer in self.layers:
-            layer.paint(picture, camera * self.way, moment)
+            layer.paint(picture, camera * self.direction, progress)
         return picture

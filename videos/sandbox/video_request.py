@@ -1,9 +1,11 @@
-"""The contract as a provider sees it: what a request must look like, and what an error looks like."""
+"""The body of POST /luma/videos: parsing and validation."""
 
 import json
 from dataclasses import dataclass
 from typing import Any, Never
 from urllib.parse import urlsplit
+
+from .errors import ApiError, bad_request
 
 RATIOS = {
     "16:9": (1360, 752),
@@ -14,31 +16,14 @@ RATIOS = {
     "21:9": (1552, 656),
     "9:21": (656, 1552),
 }
-LONGEST_TIMEOUT = 86400
+MAX_TIMEOUT = 86400  # seconds
 
-
-class ApiError(Exception):
-    """A request that is answered with an error: HTTP status, the contract's code, a sentence."""
-
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None):
-        super().__init__(message)
-        self.status, self.code, self.message, self.headers = status, code, message, headers or {}
-
-    def body(self, trace_id: str) -> dict[str, Any]:
-        return {"error": {"code": self.code, "message": self.message}, "trace_id": trace_id}
-
-
-def bad_request(message: str) -> ApiError:
-    return ApiError(400, "bad_request", message)
-
-
-def too_many_requests() -> ApiError:
-    return ApiError(429, "too_many_requests", "too many requests, try again later", {"Retry-After": "2"})
+Payload = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class VideoRequest:
-    """One valid request for a video; a ratio of None was not asked for, timeout is in seconds."""
+    """One valid request; aspect_ratio is None if it was not sent, timeout is in seconds."""
 
     action: str
     prompt: str
@@ -54,14 +39,14 @@ class VideoRequest:
     is_async: bool
 
     @property
-    def answers_at_once(self) -> bool:
+    def is_answered_at_once(self) -> bool:
         return self.is_async or bool(self.callback_url)
 
 
-def read_json_object(body: bytes) -> dict[str, Any]:
-    """Read a request's body; ApiError when it is anything but one JSON object."""
+def parse_json_object(body: bytes) -> Payload:
+    """Parse a request's body; raise ApiError if it is anything but one JSON object."""
     try:
-        payload = json.loads(body, parse_constant=_no_constant)
+        payload = json.loads(body, parse_constant=_reject_constant)
     except (ValueError, RecursionError) as error:
         raise bad_request("the body is not valid JSON") from error
     if not isinstance(payload, dict):
@@ -69,8 +54,8 @@ def read_json_object(body: bytes) -> dict[str, Any]:
     return payload
 
 
-def parse_video_request(payload: dict[str, Any]) -> VideoRequest:
-    """Check every parameter of POST /luma/videos; unknown ones are ignored, null counts as not sent."""
+def parse_video_request(payload: Payload) -> VideoRequest:
+    """Validate every parameter; unknown ones are ignored, null counts as absent."""
     sent = {name: value for name, value in payload.items() if value is not None}
     action = _text(sent, "action") or "generate"
     if action not in ("generate", "extend"):
@@ -80,18 +65,18 @@ def parse_video_request(payload: dict[str, Any]) -> VideoRequest:
     ratio = _text(sent, "aspect_ratio") or None
     if ratio is not None and ratio not in RATIOS:
         raise bad_request(f"aspect_ratio must be one of {', '.join(RATIOS)}")
-    _flag(sent, "enhancement", default=True)  # checked, and without effect: there is nothing here to enhance with
+    _flag(sent, "enhancement", default=True)  # validated only: the sandbox enhances nothing
     request = VideoRequest(
         action=action,
         prompt=prompt,
         aspect_ratio=ratio,
-        start_image_url=_link(sent, "start_image_url"),
-        end_image_url=_link(sent, "end_image_url"),
+        start_image_url=_url(sent, "start_image_url"),
+        end_image_url=_url(sent, "end_image_url"),
         loop=_flag(sent, "loop", default=False),
         timeout=_seconds(sent, "timeout", default=300),
         video_id=_text(sent, "video_id"),
-        video_url=_link(sent, "video_url"),
-        callback_url=_link(sent, "callback_url"),
+        video_url=_url(sent, "video_url"),
+        callback_url=_url(sent, "callback_url"),
         callback_secret=_text(sent, "callback_secret"),
         is_async=_flag(sent, "async", default=False),
     )
@@ -100,43 +85,43 @@ def parse_video_request(payload: dict[str, Any]) -> VideoRequest:
     return request
 
 
-def _text(sent: dict[str, Any], name: str) -> str:
+def _text(sent: Payload, name: str) -> str:
     value = sent.get(name, "")
     if not isinstance(value, str):
         raise bad_request(f"{name} must be a string")
-    if any("\ud800" <= mark <= "\udfff" for mark in value):
+    if any("\ud800" <= character <= "\udfff" for character in value):
         raise bad_request(f"{name} contains half of a surrogate pair")
     return value
 
 
-def _flag(sent: dict[str, Any], name: str, *, default: bool) -> bool:
+def _flag(sent: Payload, name: str, *, default: bool) -> bool:
     value = sent.get(name, default)
     if not isinstance(value, bool):
         raise bad_request(f"{name} must be true or false")
     return value
 
 
-def _seconds(sent: dict[str, Any], name: str, *, default: float) -> float:
+def _seconds(sent: Payload, name: str, *, default: float) -> float:
     value = sent.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise bad_request(f"{name} must be a number of seconds")
-    if not 0 < value <= LONGEST_TIMEOUT:
-        raise bad_request(f"{name} must be above 0 and at most {LONGEST_TIMEOUT} seconds")
+    if not 0 < value <= MAX_TIMEOUT:
+        raise bad_request(f"{name} must be above 0 and at most {MAX_TIMEOUT} seconds")
     return float(value)
 
 
-def _link(sent: dict[str, Any], name: str) -> str:
+def _url(sent: Payload, name: str) -> str:
     if not (value := _text(sent, name)):
         return ""
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        is_http = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
-        usable = False
-    if not usable or any(mark <= " " or mark > "~" for mark in value):
+        is_http = False
+    if not is_http or any(character <= " " or character > "~" for character in value):
         raise bad_request(f"{name} must be an http or https URL")
     return value
 
 
-def _no_constant(word: str) -> Never:
+def _reject_constant(word: str) -> Never:
     raise ValueError(f"{word} is not JSON")

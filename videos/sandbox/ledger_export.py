@@ -1,4 +1,4 @@
-"""The ledger as an audit reads it: one line for every POST, with what became of it."""
+"""The ledger as JSON: one object for each POST, with its task and callbacks."""
 
 import json
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from typing import Any
 from .ledger import Ledger
 
 
-def read_records(ledger: Ledger) -> Iterator[dict[str, Any]]:
-    """Return one JSON object for each POST on record, oldest first; `accepted` says whether it made a task.
+def export_ledger(ledger: Ledger) -> Iterator[dict[str, Any]]:
+    """Yield one JSON object for each POST, oldest first; `accepted` says whether it created a task.
 
-    account is the hash of the account's name; named is the task id that the answer gave, null for none.
+    account is the hash of the account's name; named is the task id in the response, null for none.
     """
-    calls: dict[str, list[dict[str, Any]]] = {}
+    callbacks: dict[str, list[dict[str, Any]]] = {}
     for row in ledger.rows("callbacks"):
-        call = {name: row[name] for name in ("attempted_at", "kind", "status", "error")}
-        calls.setdefault(row["task_id"], []).append(call)
+        callback = {name: row[name] for name in ("attempted_at", "kind", "status", "error")}
+        callbacks.setdefault(row["task_id"], []).append(callback)
     tasks = {row["id"]: row for row in ledger.rows("tasks")}
     for row in ledger.rows("posts"):
         task, request = tasks.get(row["task_id"]), json.loads(row["request"])
@@ -41,5 +41,5 @@ def read_records(ledger: Ledger) -> Iterator[dict[str, Any]]:
             "finished_at": task["finished_at"] if task else None,
             "success": response["success"] if response else None,
             "deleted": bool(task["deleted"]) if task else False,
-            "callbacks": calls.get(row["task_id"], []),
+            "callbacks": callbacks.get(row["task_id"], []),
         }
