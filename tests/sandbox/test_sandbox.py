@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from videos.sandbox.rendering.clip import choose_size
 from videos.sandbox.scenery.caption import clean, draw_text, is_covered, split_runs
 
 from .process import ALIKE, ROOT, Sandbox, difference, fitted, photo, wait_for
@@ -40,8 +41,6 @@ def test_a_synchronous_answer_is_the_contracts_result_and_plays(sandbox):
 
 @pytest.mark.parametrize("ratio", ["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "9:21"])
 def test_a_clip_has_the_size_of_the_asked_ratio(ratio):
-    from videos.sandbox.rendering.clip import choose_size
-
     width, height = choose_size(ratio, None, 1)
     across, down = map(int, ratio.split(":"))
     assert width % 2 == height % 2 == 0
@@ -51,8 +50,6 @@ def test_a_clip_has_the_size_of_the_asked_ratio(ratio):
 
 
 def test_a_wide_start_frame_makes_the_contracts_wide_clip():
-    from videos.sandbox.rendering.clip import choose_size
-
     assert choose_size(None, Image.new("RGB", (2366, 1000)), 1) == (1552, 656)
     assert choose_size("9:16", Image.new("RGB", (2366, 1000)), 1) == (752, 1360)
 
