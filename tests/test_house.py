@@ -38,6 +38,7 @@ FLOORS = [
     {"forms"},
     {"tasks"},
     {"jobs"},
+    {"reports"},
     {"models", "checks"},
     {"media"},
     {"provider"},

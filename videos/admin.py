@@ -26,8 +26,10 @@ from .jobs.adoption import NotAdopted, adopt
 from .jobs.queue import enqueue_drain
 from .jobs.token_check import check_secret, check_token
 from .media.download import NotAllowed, origin_of
-from .models import ApiToken, Change, Event, Generation, Terms, usage
+from .models import ApiToken, Change, Event, Generation, Terms
 from .models.budget import shown
+from .reports import usage
+from .reports.periods import DateRange
 
 admin.site.site_header = admin.site.site_title = "Lumaweb"
 admin.site.index_title = "Administration"
@@ -172,7 +174,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     def get_queryset(self, request):
         # The sums that are kept for the usage page: to count a month's rows for each would take a second at a million.
         today = timezone.localdate()
-        sums = usage.by_token(usage.Range(today.replace(day=1), today))
+        sums = usage.usage_by_token(DateRange(today.replace(day=1), today))
 
         def of_each(number: Callable[[usage.Sums], int]) -> Case:
             return Case(*(When(pk=pk, then=Value(number(one))) for pk, one in sums.items() if pk), default=Value(0))
@@ -181,8 +183,8 @@ class ApiTokenAdmin(admin.ModelAdmin):
             super()
             .get_queryset(request)
             .annotate(
-                month_videos=of_each(lambda one: one.asked),
-                month_amount=of_each(lambda one: one.spent + one.held),
+                month_videos=of_each(lambda one: one.requested),
+                month_amount=of_each(lambda one: one.amount),
                 currency=Value(Terms.current().currency),
             )
         )

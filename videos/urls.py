@@ -95,8 +95,8 @@ urlpatterns = [
     path("team/shares/", shares.all_shares, name="shares"),
     path("provider/missing/", missing.page, name="missing"),
     path("provider/missing/adoptions/", missing.adoptions, name="missing-adoptions"),
-    path("usage/", usage.page, name="usage"),
-    path("usage/usage.csv", usage.table, name="usage-csv"),
+    path("usage/", usage.usage_page, name="usage"),
+    path("usage/usage.csv", usage.usage_csv, name="usage-csv"),
     path("team/budget/", pricing.pricing, name="terms"),
     path("robots.txt", provider_endpoints.robots, name="robots"),
 ]

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from lumaweb.deadline import SingleFlight, TimedOut
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
 from videos.models import ApiToken, Meter, vitals
+from videos.reports import rollups
 
 TIMEOUT = 5.0  # seconds; Prometheus waits 10
 QUEUE_TIMEOUT = 2.0  # seconds
@@ -66,7 +67,7 @@ class InstallationCollector(Collector):
         yield from self._histograms()
 
     def _generations(self, now: datetime) -> Iterator[Metric]:
-        states = vitals.unfinished() | (vitals.ended() or {})
+        states = vitals.unfinished() | (rollups.finished_by_state() or {})
         rows = [({"state": str(state)}, number) for state, number in states.items()]
         yield _gauge("lumaweb_generations", "Videos by state; finished states appear after the first count.", rows)
         waiting, unsaved = vitals.waiting(), vitals.unsaved()

@@ -22,7 +22,8 @@ def measure(times: int = TIMES) -> dict:
     from django.test import Client
     from django.utils import timezone
 
-    from videos.models import Generation, Member, RollUp, RollUpMark, usage
+    from videos.models import Generation, Member, RollUp, RollUpMark
+    from videos.reports.rollup_pass import roll_up
 
     rows = Generation.objects.count()
     today = timezone.localdate()
@@ -44,7 +45,7 @@ def measure(times: int = TIMES) -> dict:
     few = max(3, times // 3)
     obvious = {name: median(page(since), few) for name, since in ranges.items()}
     started = time.perf_counter()
-    while not usage.roll_up(seconds=60):
+    while not roll_up(seconds=60):
         pass
     made = time.perf_counter() - started
     if connection.vendor == "postgresql":
@@ -56,7 +57,7 @@ def measure(times: int = TIMES) -> dict:
         "generations": rows,
         "roll_ups": RollUp.objects.count(),
         "made_s": round(made, 2),
-        "pass_ms": median(usage.roll_up, times),
+        "pass_ms": median(roll_up, times),
         "usage_ms": ours,
         "counting_rows_ms": obvious,
         "ratio": {name: round(obvious[name] / ours[name], 1) for name in ranges},

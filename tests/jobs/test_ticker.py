@@ -12,7 +12,8 @@ from videos import tasks
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.management.commands import sweep as command
 from videos.management.commands.sweep import Ticker
-from videos.models import ApiToken, Generation, Heartbeat, Lease, StepFailure, usage
+from videos.models import ApiToken, Generation, Heartbeat, Lease, StepFailure
+from videos.reports import rollup_pass
 
 from ..support.database_outages import locked
 from ..support.factories import a_generation
@@ -32,7 +33,7 @@ CODE = {
     "heartbeats": (type(Heartbeat.objects.all()), "forget_the_gone"),
     "token counts": (type(ApiToken.objects.all()), "recount_sending"),
     "wake-ups": (sweep, "wake"),
-    "usage": (usage, "roll_up"),
+    "usage": (rollup_pass, "roll_up"),
     "searches": (reconcile, "reconcile"),
 }
 
@@ -103,7 +104,7 @@ def test_a_step_that_works_again_is_shown_no_longer(steps, broken, client, monke
         rounds(ticker, 2)
         since = StepFailure.objects.get().since
         assert StepFailure.objects.get().at > since, "the first failure counts"
-    monkeypatch.setattr(usage, "roll_up", lambda: None)
+    monkeypatch.setattr(rollup_pass, "roll_up", lambda: None)
     rounds(ticker)
     assert not StepFailure.objects.exists()
     assert "warnings" not in client.get("/readyz").json()
@@ -185,7 +186,7 @@ def test_a_step_of_the_sweep_that_fails_keeps_no_other_from_being_taken(monkeypa
 
     rolled_up = []
     monkeypatch.setattr(sweep, "enqueue_saves", fail)
-    monkeypatch.setattr(usage, "roll_up", lambda: rolled_up.append(1))
+    monkeypatch.setattr(rollup_pass, "roll_up", lambda: rolled_up.append(1))
     with pytest.raises(ExceptionGroup) as raised:
         sweep.sweep()
     assert raised.group_contains(ValueError, match="a fault of ours")

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.servers
 
 SETTLE = """
 from videos.models import Generation
-from videos.models.usage import roll_up
+from videos.reports.rollup_pass import roll_up
 rows = Generation.objects
 rows.filter(pk=rows.filter(state="queued").order_by("pk").first().pk).update(state="submitting")
 print(rows.filter(state="queued").count(), rows.filter(state="submitting").count())

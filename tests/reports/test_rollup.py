@@ -15,10 +15,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videos.jobs import sweep
-from videos.models import ApiToken, Balance, Choice, Event, Generation, Member, RollUp, RollUpMark, Submission, rollup
+from videos.models import ApiToken, Balance, Choice, Event, Generation, Member, RollUp, RollUpMark, Submission
 from videos.models.budget import RESERVED, SPENT
-from videos.models.usage import OUTCOMES, Range, report, roll_up, tallies
+from videos.models.rollup import BEGINNING
 from videos.provider import Sent
+from videos.reports import counting, rollup_pass, rollups
+from videos.reports.periods import DateRange
+from videos.reports.rollup_pass import roll_up
+from videos.reports.usage import OUTCOMES, report, tallies
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error, failure, running
 from ..support.hypothesis_profiles import example_count
@@ -38,7 +42,7 @@ def asked(member: Member, days_ago: int = 0, **extra) -> Generation:
     return Generation.objects.get(pk=row.pk)
 
 
-def counted_by_hand(within: Range) -> tuple:
+def counted_by_hand(within: DateRange) -> tuple:
     """Everything the page tells, row by row, by the plain meaning of each word."""
     sums: dict[tuple, Counter] = {}
     failed: Counter = Counter()
@@ -51,7 +55,7 @@ def counted_by_hand(within: Range) -> tuple:
             one = sums.setdefault(key, Counter())
             one[OUTCOMES.get(row.state, "open")] += 1
             one["spent"] += row.amount if row.state in SPENT else 0
-            one["held"] += row.amount if row.state in RESERVED else 0
+            one["reserved"] += row.amount if row.state in RESERVED else 0
         if row.state == "failed":
             failed[row.error_code] += 1
             if not row.trashed_at:
@@ -59,18 +63,18 @@ def counted_by_hand(within: Range) -> tuple:
     return {key: +one for key, one in sums.items()}, failed, latest
 
 
-def told(within: Range) -> tuple:
+def told(within: DateRange) -> tuple:
     """The same as the models tell it."""
     found = report(within)
     kinds = {"day": found.days, "member": found.members, "token": found.tokens}
     sums = {
-        (kind, key): +Counter(one.videos | Counter(spent=one.spent, held=one.held))
+        (kind, key): +Counter(one.videos | Counter(spent=one.spent, reserved=one.reserved))
         for kind, those in kinds.items()
         for key, one in those.items()
     }
     failed: Counter = Counter()
     latest: dict[str, int] = {}
-    for row in rollup.read(within.since, within.until)["failure"]:
+    for row in rollups.read_totals(within.since, within.until)["failure"]:
         failed[row.key] += row.videos
         if row.latest:
             latest[row.key] = max(row.latest, latest.get(row.key, 0))
@@ -84,7 +88,7 @@ def is_exact() -> None:
         (date(2001, 1, 1), today() + 2 * day),
         (today() - 5 * day, today() - 2 * day),
     ):
-        within = Range(since, until)
+        within = DateRange(since, until)
         assert told(within) == counted_by_hand(within), (since, until)
 
 
@@ -98,7 +102,7 @@ def an_hour_passes() -> None:
 def is_rolled_up() -> bool:
     """Whether nothing has to be counted from the rows."""
     mark = RollUpMark.current()
-    return bool(mark and mark.since == rollup.BEGINNING and not mark.changed(date(2001, 1, 1), date(2999, 1, 1)))
+    return bool(mark and mark.since == BEGINNING and not mark.changed_days(date(2001, 1, 1), date(2999, 1, 1)))
 
 
 class NeverMended(logging.Handler):
@@ -108,10 +112,10 @@ class NeverMended(logging.Handler):
         raise AssertionError(record.getMessage())
 
     def __enter__(self) -> None:
-        rollup.logger.addHandler(self)
+        rollup_pass.logger.addHandler(self)
 
     def __exit__(self, *_) -> None:
-        rollup.logger.removeHandler(self)
+        rollup_pass.logger.removeHandler(self)
 
 
 # ── Histories ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -228,19 +232,23 @@ class History:
 
     def pass_(self, _, other: int) -> None:
         """All is counted; mostly long enough before what follows that nothing else is looked at any more."""
-        while not roll_up(piece=PIECE):
+        while not roll_up(chunk_size=PIECE):
             pass
         if other % 3:
             self.an_hour_passes()
 
     def short_pass(self, *_) -> None:
-        roll_up(seconds=0, piece=PIECE)
+        roll_up(seconds=0, chunk_size=PIECE)
 
     def lost_pass(self, which: int, _) -> None:
         """Killed after it had counted a day, and before the mark was moved."""
         if (mark := RollUpMark.current()) and mark.since:
             day = today() - timedelta(days=which % DAYS)
-            mark._replace(day, day + rollup.A_DAY, rollup.folded(rollup.counted((day, day + rollup.A_DAY))))
+            mark.replace(
+                day,
+                day + counting.ONE_DAY,
+                counting.group_tallies(counting.count_videos((day, day + counting.ONE_DAY))),
+            )
 
     def look_away(self, *_) -> None:
         """A second pass has read the mark, and its process sleeps."""
@@ -249,8 +257,8 @@ class History:
     def late_pass(self, *_) -> None:
         """And goes on with what it had read, whatever happened meanwhile."""
         if self.seen and self.seen.zone == timezone.get_current_timezone_name():
-            rollup._catch_up(self.seen, 0)
-            rollup._reach_back(self.seen, 0, PIECE)
+            rollup_pass._recount_changed_days(self.seen, 0)
+            rollup_pass._count_older_days(self.seen, 0, PIECE)
 
 
 setattr(History, "pass", History.pass_)
@@ -265,7 +273,7 @@ def test_whatever_happens_the_page_says_what_the_rows_say(steps):
             history = History()
             for step in steps:
                 history.happens(step)
-            while not roll_up(piece=PIECE):
+            while not roll_up(chunk_size=PIECE):
                 pass
             assert is_rolled_up()
             is_exact()
@@ -287,14 +295,14 @@ def test_once_rolled_up_nothing_is_counted_from_the_rows(ada):
     assert roll_up() and is_rolled_up()
     # Where a sum is wrong by hand and its day did not change, what is read is what was counted ahead.
     RollUp.objects.filter(by="token", day=today()).update(videos=70)
-    assert report(Range(today(), today())).total.asked == 70
+    assert report(DateRange(today(), today())).total.requested == 70
 
 
 def test_a_change_is_told_at_once_and_makes_its_own_day_alone_be_counted(ada):
     rows = [asked(ada, days_ago) for days_ago in range(DAYS)]
     roll_up()
     rows[4].cancel(ada)
-    assert RollUpMark.current().changed(date(2001, 1, 1), today()) == [today() - timedelta(days=4)]
+    assert RollUpMark.current().changed_days(date(2001, 1, 1), today()) == [today() - timedelta(days=4)]
     is_exact()
     with NeverMended():
         roll_up()
@@ -306,7 +314,7 @@ def test_what_was_made_before_there_were_roll_ups_is_counted_piece_by_piece(ada)
     for days_ago in range(DAYS):
         asked(ada, days_ago, takes=2)
     passes = 0
-    while not roll_up(seconds=0, piece=PIECE):
+    while not roll_up(seconds=0, chunk_size=PIECE):
         passes += 1
         is_exact()
     assert passes >= 3
@@ -319,7 +327,7 @@ def test_more_changes_than_fit_into_a_round_are_counted_in_the_next_ones(ada):
     for row in rows:
         row.cancel(ada)
     passes = 1
-    while not roll_up(seconds=0, piece=PIECE):
+    while not roll_up(seconds=0, chunk_size=PIECE):
         passes += 1
         is_exact()
     assert 1 < passes <= DAYS
@@ -338,11 +346,11 @@ def test_of_two_passes_at_once_one_gives_way(ada):
     row = asked(ada)
     roll_up()
     slow = RollUpMark.current()
-    day = (today(), today() + rollup.A_DAY)
-    old = rollup.folded(rollup.counted(day))
+    day = (today(), today() + counting.ONE_DAY)
+    old = counting.group_tallies(counting.count_videos(day))
     row.cancel(ada)
     roll_up()
-    assert not slow._replace(*day, old)
+    assert not slow.replace(*day, old)
     is_exact()
 
 
@@ -362,7 +370,7 @@ def test_another_time_zone_is_another_count(ada):
     for zone in ZONES:
         with timezone.override(zone):
             is_exact()
-            while not roll_up(piece=PIECE):
+            while not roll_up(chunk_size=PIECE):
                 is_exact()
             assert is_rolled_up()
             is_exact()
@@ -399,9 +407,9 @@ def test_a_sum_that_is_wrong_all_the_same_is_told_and_mended(ada, caplog):
     RollUp.objects.filter(day=wrong, by="member").update(amount=5)
     with caplog.at_level(logging.ERROR):
         for _ in range(DAYS + 2):
-            roll_up(piece=1)
+            roll_up(chunk_size=1)
     assert [record.getMessage() for record in caplog.records] == [
-        f"the usage of {wrong} was not what its rows say, and is counted anew"
+        f"the usage sums of {wrong} did not match their videos; recounting"
     ]
     is_exact()
 
@@ -412,7 +420,7 @@ def test_purged_failures_are_counted_and_not_shown(ada):
         row.claim() if a_token(uuid.uuid4().hex) else None
         row.refuse(an_error("forbidden", Sent.REFUSED, status=403))
     roll_up()
-    within = Range(today(), today())
+    within = DateRange(today(), today())
     assert report(within).failures[0].latest == last
     last.trash(ada)
     assert report(within).failures[0].latest == first
@@ -475,16 +483,16 @@ def test_at_every_moment_of_a_busy_hour_the_sums_are_those_of_the_rows():
     def passing() -> None:
         nonlocal passes
         while busy:
-            roll_up(seconds=0.01, piece=20)
+            roll_up(seconds=0.01, chunk_size=20)
             passes += 1
 
     def reader() -> None:
         nonlocal reads
         within = (today() - timedelta(days=DAYS), today())
         while busy:
-            with rollup.one_moment():
-                ahead = rollup.read(*within)
-                now = rollup.folded(rollup.counted((within[0], within[1] + rollup.A_DAY)))
+            with rollups.snapshot():
+                ahead = rollups.read_totals(*within)
+                now = counting.group_tallies(counting.count_videos((within[0], within[1] + counting.ONE_DAY)))
             expected, found = Counter(), Counter()
             for row in now:
                 expected[row.by, row.key, row.state] += row.videos
@@ -517,4 +525,4 @@ def test_at_every_moment_of_a_busy_hour_the_sums_are_those_of_the_rows():
         pass
     assert is_rolled_up()
     is_exact()
-    assert sum(row.videos for row in tallies(Range(today() - timedelta(days=DAYS), today()))) == 120
+    assert sum(row.videos for row in tallies(DateRange(today() - timedelta(days=DAYS), today()))) == 120

@@ -11,14 +11,15 @@ import pytest
 from django.utils import timezone
 
 from videos.forms import presets
-from videos.models import Generation, usage
-from videos.models.usage import Range
-from videos.views.plots import scale, stacked
+from videos.models import Generation
+from videos.reports import usage
+from videos.reports.periods import DateRange
+from videos.reports.plots import axis_ticks, stacked_bars
 
 from ..support.factories import a_generation, a_member, a_token, an_admin
 
 pytestmark = pytest.mark.django_db
-NOVEMBER = Range(date(2026, 11, 1), date(2026, 11, 30))
+NOVEMBER = DateRange(date(2026, 11, 1), date(2026, 11, 30))
 IN_NOVEMBER = {"since": "2026-11-01", "until": "2026-11-30"}
 
 
@@ -96,8 +97,8 @@ def test_median_and_p95_are_those_of_a_sorted_list(client, ada):
     random.Random(1).shuffle(spans)
     for span in spans:
         a_video(ada, at(3), seconds=span)
-    found = usage.times(NOVEMBER)
-    assert (found.median, found.of) == (50.5, 100)
+    found = usage.result_times(NOVEMBER)
+    assert (found.median, found.count) == (50.5, 100)
     assert 95 <= found.p95 <= 96
     client.force_login(ada)
     assert "95 of 100 within 1 min 35 s" in words(client.get("/usage/", IN_NOVEMBER))
@@ -109,12 +110,12 @@ def test_times_of_too_many_say_that_they_are_of_the_latest(client, ada):
     Generation.objects.bulk_create(
         (
             Generation(submission=first.submission, member=ada, take=take, **quick)
-            for take in range(2, usage.TIMED_AT_MOST + 2)
+            for take in range(2, usage.MAX_TIMED + 2)
         ),
         batch_size=500,
     )
     client.force_login(ada)
-    assert usage.times(NOVEMBER).of == 2_000
+    assert usage.result_times(NOVEMBER).count == 2_000
     assert "95 of 100 within 1 min 00 s. Of the latest 2,000" in words(client.get("/usage/", IN_NOVEMBER))
 
 
@@ -280,15 +281,15 @@ def test_no_name_is_a_formula(client, ada, name):
     [(1, "day", 1), (30, "day", 30), (62, "day", 62), (63, "week", 10), (365, "week", 53), (1800, "month", 60)],
 )
 def test_there_are_never_too_many_bars(days, step, bars):
-    within = Range(date(2026, 1, 1), date(2026, 1, 1) + timedelta(days=days - 1))
+    within = DateRange(date(2026, 1, 1), date(2026, 1, 1) + timedelta(days=days - 1))
     assert within.step == step
     assert abs(len(within.periods) - bars) <= 1
-    assert len(Range(date(2017, 1, 1), date(2026, 12, 31)).periods) == 40
+    assert len(DateRange(date(2017, 1, 1), date(2026, 12, 31)).periods) == 40
 
 
 def test_every_day_of_a_range_falls_into_one_of_its_periods():
     for length in (20, 200, 2000):
-        within = Range(date(2024, 2, 27), date(2024, 2, 27) + timedelta(days=length))
+        within = DateRange(date(2024, 2, 27), date(2024, 2, 27) + timedelta(days=length))
         days = [within.since + timedelta(days=number) for number in range(within.days)]
         assert {within.period_of(day) for day in days} == set(within.periods)
 
@@ -310,32 +311,32 @@ def test_every_day_of_a_range_falls_into_one_of_its_periods():
     ],
 )
 def test_an_axis_has_a_few_round_numbers(most, whole, ticks):
-    assert scale(most, whole=whole) == ticks
+    assert axis_ticks(most, integer=whole) == ticks
 
 
 @pytest.mark.parametrize("most", [*range(1, 130), 999, 1001, 12_345, 10**9])
 def test_no_bar_is_higher_than_its_axis_and_none_counts_half_a_video(most):
-    ticks = scale(most, whole=True)
+    ticks = axis_ticks(most, integer=True)
     assert most <= ticks[0] <= 2 * most
     assert 2 <= len(ticks) <= 5
     assert all(tick == int(tick) for tick in ticks)
 
 
 def test_bars_stand_on_the_ground_and_on_one_another():
-    plot = stacked(["a", "b"], [{"ready": 3, "failed": 1, "other": 0}, {"ready": 0, "failed": 5, "other": 0}])
+    plot = stacked_bars(["a", "b"], [{"ready": 3, "failed": 1, "other": 0}, {"ready": 0, "failed": 5, "other": 0}])
     first, second = plot.bars
-    assert [(piece.kind, piece.y, piece.height) for piece in first.pieces] == [
+    assert [(piece.kind, piece.y, piece.height) for piece in first.segments] == [
         ("ready", 50, 50),
         ("failed", 33.333, 16.667),
     ]
-    assert [(piece.kind, piece.y, piece.height) for piece in second.pieces] == [("failed", 16.667, 83.333)]
-    assert [bar.words for bar in plot.bars] == ["a: 4", "b: 5"]
+    assert [(piece.kind, piece.y, piece.height) for piece in second.segments] == [("failed", 16.667, 83.333)]
+    assert [bar.tooltip for bar in plot.bars] == ["a: 4", "b: 5"]
     assert plot.ticks == ["6", "4", "2", "0"] and plot.labels == ["a", "b"]
     assert plot.grid == [0, 33.333, 66.667, 100]
 
 
 def test_the_usual_ranges_are_what_they_say():
     ranges = presets(date(2026, 3, 5))
-    assert ranges["7 days"] == Range(date(2026, 2, 27), date(2026, 3, 5))
-    assert ranges["Last month"] == Range(date(2026, 2, 1), date(2026, 2, 28))
+    assert ranges["7 days"] == DateRange(date(2026, 2, 27), date(2026, 3, 5))
+    assert ranges["Last month"] == DateRange(date(2026, 2, 1), date(2026, 2, 28))
     assert ranges["This month"].days == 5

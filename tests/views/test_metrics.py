@@ -17,7 +17,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from lumaweb import environment
 from videos import tasks
 from videos.jobs import queue
-from videos.models import Generation, Heartbeat, Meter, meter, usage, vitals
+from videos.models import Generation, Heartbeat, Meter, meter, vitals
+from videos.reports.rollup_pass import roll_up
 
 from ..security.test_secrets import found_in, secrets_of
 from ..support.endpoints import Team
@@ -106,7 +107,7 @@ def test_the_numbers_hold_no_name_and_no_secret():
 
 def test_generations_are_counted_by_state():
     Team()
-    while not usage.roll_up():
+    while not roll_up():
         pass
     a_generation()  # after the count
     now = scraped()

@@ -5,22 +5,22 @@ from datetime import date, timedelta
 from django import forms
 from django.utils import timezone
 
-from ..models.usage import Range
+from ..reports.periods import DateRange
 
 DAYS_AT_MOST = 10 * 366
 
 
-def presets(today: date | None = None) -> dict[str, Range]:
+def presets(today: date | None = None) -> dict[str, DateRange]:
     """The ranges most people want, by name."""
     today = today or timezone.localdate()
     month = today.replace(day=1)
     before = month - timedelta(days=1)
     return {
-        "7 days": Range(today - timedelta(days=6), today),
-        "30 days": Range(today - timedelta(days=29), today),
-        "This month": Range(month, today),
-        "Last month": Range(before.replace(day=1), before),
-        "This year": Range(today.replace(month=1, day=1), today),
+        "7 days": DateRange(today - timedelta(days=6), today),
+        "30 days": DateRange(today - timedelta(days=29), today),
+        "This month": DateRange(month, today),
+        "Last month": DateRange(before.replace(day=1), before),
+        "This year": DateRange(today.replace(month=1, day=1), today),
     }
 
 
@@ -54,11 +54,11 @@ class RangeForm(forms.Form):
         return data
 
     @staticmethod
-    def _within(data: dict) -> Range:
+    def _within(data: dict) -> DateRange:
         until = data.get("until") or max(timezone.localdate(), data.get("since") or date.min)
-        return Range(data.get("since") or until - timedelta(days=29), until)
+        return DateRange(data.get("since") or until - timedelta(days=29), until)
 
     @property
-    def range(self) -> Range:
+    def range(self) -> DateRange:
         """What was asked for; the latest thirty days where that cannot be."""
         return self._within(self.cleaned_data) if self.is_valid() else presets()["30 days"]

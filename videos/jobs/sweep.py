@@ -8,8 +8,9 @@ from django.db import Error, transaction
 
 from lumaweb.storage_errors import problem_of
 
-from ..models import ApiToken, Frame, Generation, Heartbeat, Leftover, UploadedFrame, usage
+from ..models import ApiToken, Frame, Generation, Heartbeat, Leftover, UploadedFrame
 from ..models.state import SUBMITTING_AT_MOST
+from ..reports import rollup_pass
 from .age_tracker import AgeTracker
 from .queue import MEDIA_CLUSTER, enqueue_archive, enqueue_drain, queue_sizes
 from .submit import has_sendable
@@ -42,7 +43,7 @@ def steps(watch: AgeTracker | None = None) -> list[Step]:
         Step("heartbeats", Heartbeat.objects.forget_the_gone),
         Step("token counts", ApiToken.objects.recount_sending),
         Step("wake-ups", wake),
-        Step("usage", usage.roll_up),
+        Step("usage", rollup_pass.roll_up),
     ]
 
 

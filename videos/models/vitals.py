@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 from django.db import models
 from django.db.models import Count, Min
 
-from . import rollup
 from .generation import Generation
 from .machine import Heartbeat
 from .state import State, Unfinished
@@ -41,13 +40,6 @@ def unfinished() -> dict[str, int]:
     """How many videos are in each state that is no end."""
     found = Generation.objects.filter(Unfinished("state")).order_by().values_list("state").annotate(Count("pk"))
     return {state: 0 for state in State if state not in ENDED} | dict(found)
-
-
-def ended() -> dict[str, int] | None:
-    """How many videos are in each state that is an end; None until the ticker has counted all of them once."""
-    with rollup.one_moment():
-        sums = rollup.by_state()
-    return None if sums is None else {state: sums.get(state, 0) for state in ENDED}
 
 
 def waiting() -> Line:

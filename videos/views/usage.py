@@ -1,199 +1,216 @@
+"""The usage page and its CSV."""
+
 import csv
 import io
 from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import date
 from tempfile import TemporaryFile
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
-from django.http import FileResponse, HttpRequest, HttpResponse
+from django.http import FileResponse, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from ..forms import RangeForm, presets
-from ..models import Allowance, ApiToken, Member, usage
+from ..models import Allowance, ApiToken, Member, Terms
 from ..models.budget import CREDIT, shown
-from . import plots
+from ..reports import plots, usage
+from ..reports.periods import DateRange
+from .requests import MemberRequest
 
-# Spreadsheets run a cell that starts with one of these as a formula. Some read the full-width forms as the plain ones.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# Spreadsheets run a cell that starts with one of these as a formula; some read the full-width forms as plain ones.
+FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+PREPOSITIONS = {"day": "on", "week": "in the week of", "month": "in", "quarter": "in"}
+STATE_NAMES = {
+    "ready": "Ready",
+    "failed": "Failed",
+    "open": "In progress",
+    "unconfirmed": "Unconfirmed",
+    "canceled": "Canceled",
+}
+
+Key = TypeVar("Key", bound=Hashable)
 
 
-def _names() -> dict[int, str]:
-    """What members are called; who shares a name with another has the username beside it."""
+def _member_names() -> dict[int, str]:
+    """Return each member's name by primary key, with the username where two members share a name."""
     members = {member.pk: member for member in Member.objects.all()}
-    called = {pk: member.get_full_name() or member.username for pk, member in members.items()}
-    often = Counter(called.values())
-    return {pk: name if often[name] == 1 else f"{name} ({members[pk].username})" for pk, name in called.items()}
+    names = {pk: member.get_full_name() or member.username for pk, member in members.items()}
+    counts = Counter(names.values())
+    return {pk: name if counts[name] == 1 else f"{name} ({members[pk].username})" for pk, name in names.items()}
 
 
-def _tokens(request: HttpRequest) -> dict[int, str] | None:
-    """The tokens' names, which are for admins only."""
+def _token_names(request: MemberRequest) -> dict[int | None, str] | None:
+    """Return the names of the API tokens by primary key; None for members, who must not see them."""
     return dict(ApiToken.objects.values_list("pk", "name")) if request.user.is_superuser else None
 
 
 @require_GET
-def page(request: HttpRequest) -> HttpResponse:
-    """How much was made, by whom, for how much, how fast, and what failed."""
+def usage_page(request: MemberRequest) -> HttpResponse:
+    """Show how many videos were made, by whom, at what cost, how fast, and which failed."""
     form = RangeForm(request.GET)
     within = form.range
-    told = usage.report(within)
+    report = usage.report(within)
     allowance = Allowance.of(request.user)
-    tokens = _tokens(request)
-    total, timed, periods = told.total, told.times, _periods(within, told.days)
+    tokens = _token_names(request)
+    total, times = report.total, report.times
+    periods = _Periods.of(within, report.days)
     context = {
         "form": form,
         "within": within,
-        "presets": [(name, one, one == within) for name, one in presets().items()],
+        "presets": [(name, preset, preset == within) for name, preset in presets().items()],
         "total": total,
         "terms": allowance.terms,
         "spent": allowance.terms.amount(total.spent),
-        "held": allowance.terms.amount(total.held) if total.held else "",
+        "reserved": allowance.terms.amount(total.reserved) if total.reserved else "",
         "left": None if allowance.left is None else allowance.terms.amount(allowance.left),
         "whose": allowance.whose,
-        "times": timed,
-        "median": timed and _span(timed.median),
-        "p95": timed and _span(timed.p95),
-        "success": _percent(total),
-        "timed_at_most": usage.TIMED_AT_MOST,
-        "failures": told.failures,
+        "times": times,
+        "median": _duration(times.median) if times else "",
+        "p95": _duration(times.p95) if times else "",
+        "success": _success_percent(total),
+        "max_timed": usage.MAX_TIMED,
+        "failures": report.failures,
         "periods": periods,
-        "videos_words": _in_words(within, periods, total),
-        "credits_words": _credits_in_words(within, periods, total, allowance.terms),
-        "members": _groups(told.members, _names()),
-        "tokens": None if tokens is None else _groups(told.tokens, tokens),
+        "videos_summary": _videos_summary(within, periods, total),
+        "credits_summary": _credits_summary(within, periods, total, allowance.terms),
+        "members": _groups(report.members, _member_names()),
+        "tokens": None if tokens is None else _groups(report.tokens, tokens),
         "states": _states(total),
         "csv": f"{reverse('usage-csv')}?since={within.since:%Y-%m-%d}&until={within.until:%Y-%m-%d}",
     }
     return render(request, "usage/usage.html", context, status=200 if form.is_valid() else 422)
 
 
-def _span(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02} s" if minutes else f"{rest} s"
 
 
-def _percent(total: usage.Sums) -> int | None:
-    """The success in whole percent; 100 only where nothing failed."""
+def _success_percent(total: usage.Sums) -> int | None:
+    """Return the success rate in whole percent, 100 only if nothing failed; None without any result."""
     if total.success is None:
         return None
     return min(round(100 * total.success), 99) if total.failed else 100
 
 
-def _in_words(within: usage.Range, periods: dict, total: usage.Sums) -> str:
-    """The main point of the plot, for whoever does not see it."""
-    when, most = periods["most_videos"]
+@dataclass(frozen=True, slots=True)
+class _Periods:
+    """The sums of each period of a range, by name."""
+
+    names: list[str]
+    sums: list[usage.Sums]
+    step: str
+
+    @classmethod
+    def of(cls, within: DateRange, days: Mapping[date, usage.Sums]) -> "_Periods":
+        sums = usage.merge_sums(days, within.period_of)
+        names = [_period_name(within, period) for period in within.periods]
+        return cls(names, [sums.get(period) or usage.Sums() for period in within.periods], within.step)
+
+    @property
+    def table(self) -> list[tuple[str, usage.Sums, str]]:
+        return [(name, sums, shown(sums.amount)) for name, sums in zip(self.names, self.sums, strict=True)]
+
+    @property
+    def videos_plot(self) -> plots.Plot:
+        stacks = [{"ready": sums.ready, "failed": sums.failed, "other": sums.others} for sums in self.sums]
+        return plots.stacked_bars(self.names, stacks)
+
+    @property
+    def credits_plot(self) -> plots.Plot:
+        stacks = [{"ready": sums.spent / CREDIT, "other": sums.reserved / CREDIT} for sums in self.sums]
+        return plots.stacked_bars(self.names, stacks, integer=False)
+
+    def peak(self, amount: Callable[[usage.Sums], int]) -> tuple[str, usage.Sums]:
+        """Return the period with the highest amount, in words, and its sums; of equal ones the latest."""
+        index = max(range(len(self.sums)), key=lambda index: (amount(self.sums[index]), index))
+        return f"{PREPOSITIONS[self.step]} {self.names[index]}", self.sums[index]
+
+
+def _videos_summary(within: DateRange, periods: _Periods, total: usage.Sums) -> str:
+    """Return the plot of videos in words, for screen readers."""
+    when, peak = periods.peak(lambda sums: sums.requested)
     return (
-        f"{total.asked:,} video{'' if total.asked == 1 else 's'}, "
-        f"{_average(total.asked, within, periods)}; most {when}: {most.asked:,}. "
+        f"{total.requested:,} video{'' if total.requested == 1 else 's'}, "
+        f"{_average(total.requested, within, periods)}; most {when}: {peak.requested:,}. "
         f"{total.ready:,} ready, {total.failed:,} failed."
     )
 
 
-def _credits_in_words(within: usage.Range, periods: dict, total: usage.Sums, terms) -> str:
-    when, most = periods["most_credits"]
-    amount = total.spent + total.held
+def _credits_summary(within: DateRange, periods: _Periods, total: usage.Sums, terms: Terms) -> str:
+    """Return the plot of credits in words, for screen readers."""
+    when, peak = periods.peak(lambda sums: sums.amount)
     return (
-        f"{terms.amount(amount)}, {_average(amount / CREDIT, within, periods)}; "
-        f"most {when}: {shown(most.spent + most.held)}. {shown(total.spent)} spent, {shown(total.held)} set aside."
+        f"{terms.amount(total.amount)}, {_average(total.amount / CREDIT, within, periods)}; "
+        f"most {when}: {shown(peak.amount)}. {shown(total.spent)} spent, {shown(total.reserved)} set aside."
     )
 
 
-def _average(number: float, within: usage.Range, periods: dict) -> str:
-    average = number / len(periods["table"])
+def _average(number: float, within: DateRange, periods: _Periods) -> str:
+    average = number / len(periods.names)
     return f"{'fewer than one' if 0 < average < 1 else f'{average:,.1f}'} a {within.step} on average"
 
 
-def _periods(within: usage.Range, days: dict[date, usage.Sums]) -> dict:
-    sums = usage.added(days, within.period_of)
-    each = [(period, sums.get(period) or usage.Sums()) for period in within.periods]
-    names = [_name(within, period) for period, _ in each]
-
-    def most(amount) -> tuple[str, usage.Sums]:
-        # Of several, the latest.
-        number = max(range(len(each)), key=lambda number: (amount(each[number][1]), number))
-        return f"{IN[within.step]} {names[number]}", each[number][1]
-
-    return {
-        "table": [(name, one, shown(one.spent + one.held)) for name, (_, one) in zip(names, each, strict=True)],
-        "videos": plots.stacked(
-            names, [{"ready": one.ready, "failed": one.failed, "other": one.others} for _, one in each]
-        ),
-        "credits": plots.stacked(
-            names, [{"ready": one.spent / CREDIT, "other": one.held / CREDIT} for _, one in each], whole=False
-        ),
-        "most_videos": most(lambda one: one.asked),
-        "most_credits": most(lambda one: one.spent + one.held),
-    }
-
-
-IN = {"day": "on", "week": "in the week of", "month": "in", "quarter": "in"}
-
-
-def _name(within: usage.Range, period: date) -> str:
+def _period_name(within: DateRange, period: date) -> str:
     if within.step == "quarter":
         return f"Q{(period.month + 2) // 3} {period.year}"
     if within.step == "month":
         return f"{period:%b %Y}"
-    one_year = within.period_of(within.since).year == within.until.year
-    return f"{period.day} {period:%b}" if one_year else f"{period.day} {period:%b %Y}"
+    is_one_year = within.period_of(within.since).year == within.until.year
+    return f"{period.day} {period:%b}" if is_one_year else f"{period.day} {period:%b %Y}"
 
 
-def _groups(sums: dict, names: dict) -> list[dict]:
-    """The most first, each with its share of the first's videos as a bar."""
-    ordered = sorted(sums.items(), key=lambda item: -item[1].asked)
-    most = ordered[0][1].asked if ordered else 1
+def _groups(sums: Mapping[Key, usage.Sums], names: Mapping[Key, str]) -> list[dict[str, object]]:
+    """Return the table rows of these sums, most videos first; `bar` is the percentage of the first row's videos."""
+    ordered = sorted(sums.items(), key=lambda item: -item[1].requested)
+    most = ordered[0][1].requested if ordered else 1
     return [
         {
             "name": names.get(key) or "Not sent",
             "sums": one,
-            "bar": round(100 * one.asked / most, 2),
-            "credits": shown(one.spent + one.held),
+            "bar": round(100 * one.requested / most, 2),
+            "credits": shown(one.amount),
         }
         for key, one in ordered
     ]
 
 
-WORDS = {
-    "ready": "Ready",
-    "failed": "Failed",
-    "open": "In the making",
-    "unconfirmed": "Unconfirmed",
-    "canceled": "Canceled",
-}
-
-
-def _states(total: usage.Sums) -> list[dict]:
+def _states(total: usage.Sums) -> list[dict[str, object]]:
     most = max(total.videos.values(), default=1)
     return [
-        {"name": WORDS[kind], "kind": kind, "videos": videos, "bar": round(100 * videos / most, 2)}
+        {"name": STATE_NAMES[kind], "kind": kind, "videos": videos, "bar": round(100 * videos / most, 2)}
         for kind, videos in total.videos.most_common()
     ]
 
 
 @require_GET
-def table(request: HttpRequest) -> HttpResponse:
-    """The same as a file for a spreadsheet."""
+def usage_csv(request: MemberRequest) -> HttpResponseBase:
+    """Return the usage as CSV."""
     form = RangeForm(request.GET)
     if not form.is_valid():
-        words = " ".join(error for errors in form.errors.values() for error in errors)
-        return HttpResponse(words, status=422, content_type="text/plain; charset=utf-8")
+        message = " ".join(error for errors in form.errors.values() for error in errors)
+        return HttpResponse(message, status=422, content_type="text/plain; charset=utf-8")
     within = form.range
-    rows = usage.as_table(within, _names(), _tokens(request))
-    answer = FileResponse(_written(rows), content_type="text/csv; charset=utf-8")
+    rows = usage.as_table(within, _member_names(), _token_names(request))
+    response = FileResponse(_csv_file(rows), content_type="text/csv; charset=utf-8")
     name = f"lumaweb-{within.since:%Y-%m-%d}-{within.until:%Y-%m-%d}.csv"
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return answer
+    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    return response
 
 
-def _written(rows) -> BinaryIO:
-    """Write the rows to a temporary file, so that a slow client holds no thread."""
-    lines = io.TextIOWrapper(TemporaryFile(), encoding="utf-8", newline="")  # noqa: SIM115  the response closes it
-    csv.writer(lines).writerows([_plain(cell) for cell in row] for row in rows)
-    lines.flush()
-    lines.seek(0)
-    return lines.detach()
+def _csv_file(rows: Iterable[list[str | int | float]]) -> BinaryIO:
+    """Write the rows to a temporary file, so that a slow client does not hold a thread."""
+    text = io.TextIOWrapper(TemporaryFile(), encoding="utf-8", newline="")  # noqa: SIM115  the response closes it
+    csv.writer(text).writerows([_escape_formula(cell) for cell in row] for row in rows)
+    text.flush()
+    text.seek(0)
+    return text.detach()  # type: ignore[return-value]  # typeshed: a TextIOWrapper detaches its buffer's type
 
 
-def _plain(cell):
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell
+def _escape_formula(cell: str | int | float) -> str | int | float:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
