@@ -1,14 +1,14 @@
-# make run, make test, make check: each sets up what it needs, a fresh machine included.
+# Each target installs what it needs, on a fresh machine too.
 
 PYTHON := .venv/bin/python
-# Settings of an installation on the internet, in a data directory of its own, for the checks only.
+# Settings of an installation on the internet, in a temporary data directory, for the checks only.
 PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https://films.example.com \
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
 	LUMAWEB_ENCRYPTION_KEYS=bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=
 
-# One more than there are cores: tests/conftest.py.
+# tests/conftest.py says how many.
 PROCESSES = --numprocesses auto
-# The browser's tests are about pages, which no database changes: one walk stands for them.
+# Pages in the browser do not depend on the database: one test of them is enough.
 DEPLOYED = tests/deploy/test_deploy.py tests/deploy/test_image.py tests/deploy/test_fresh_machine.py tests/sandbox/test_clients.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_main_job.py
 
@@ -21,20 +21,19 @@ run: .venv/ready
 test: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m pytest $(PROCESSES) $(ARGS)
 
-# Everything that touches the database or the queue once more, and a walk in the browser, beside a PostgreSQL and a Redis
-# that are started for it.
+# The tests that use the database or the queue, and one in the browser, with a PostgreSQL and a Redis started for them.
 test-servers: .venv/ready-dev
 	@.ci/servers
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.support.servers \
 		$(PYTHON) -m pytest $(PROCESSES) -m "not embedded" $(or $(ARGS),$(BESIDE_SERVERS))
 
-# What is in deploy/, run for real: nginx, Caddy, systemd, and the image in a container; and make run and make test on a
-# bare Debian. As root, on Linux. And the provider's own clients against the sandbox.
+# The files in deploy/ with real nginx, Caddy, systemd and a container; make run and make test on a bare Debian; and the
+# provider's own clients against the sandbox. As root, on Linux.
 test-deploy: .venv/ready-dev .venv/clients/ready
 	@.ci/servers
 	@exec $(PYTHON) -m pytest $(PROCESSES) -m "" $(DEPLOYED) $(ARGS)
 
-# Of these, make run and make test on a bare Debian 12 with its own Python alone.
+# Only make run and make test on a bare Debian 12 with its own Python.
 test-fresh: .venv/ready-dev
 	@.ci/servers
 	@exec $(PYTHON) -m pytest tests/deploy/test_fresh_machine.py $(ARGS)
@@ -48,20 +47,20 @@ check: .venv/ready-dev
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run && \
 	$(PRODUCTION) $(PYTHON) manage.py check --deploy --fail-level WARNING
 
-# Break it on purpose and count what is lost: make chaos ARGS="--generations 60 --kills 8 --minutes 3"
+# Kill processes under load and count what is lost: make chaos ARGS="--generations 60 --kills 8 --minutes 3"
 chaos: .venv/ready-dev
 	@exec $(PYTHON) -m tests.chaos $(ARGS)
 
-# Measure it, each figure beside the obvious way: make bench ARGS="--databases sqlite --sizes 1000 --only pages"
+# Measure speed, compared with the obvious implementation: make bench ARGS="--databases sqlite --sizes 1000 --only pages"
 bench: .venv/ready-dev
 	@.ci/servers
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.bench $(ARGS)
 
-# Throw garbage at every address, form and callback, and try all examples of the other property tests: make fuzz CASES=50000
+# Send malformed requests to every address, form and callback, and run all property tests in full: make fuzz CASES=50000
 fuzz: .venv/ready-dev
 	@LUMAWEB_FUZZ_CASES=$(or $(CASES),10000) exec $(PYTHON) -m pytest -m hypothesis --hypothesis-profile=full $(ARGS)
 
-# Ask the package index which of the pinned dependencies have known vulnerabilities.
+# List known vulnerabilities of the pinned dependencies.
 audit: .venv/audit/ready
 	@.venv/audit/bin/python .ci/audit requirements.txt requirements-dev.txt
 
@@ -73,7 +72,7 @@ format: .venv/ready-dev
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
 
-# Pin anew what requirements*.in ask for (needs uv).
+# Update the pinned versions of requirements*.in (needs uv).
 requirements:
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--output-file requirements.txt requirements.in

@@ -156,7 +156,7 @@ def migrations() -> Iterator[Finding]:
     if newer:
         yield warn(
             f"The database is of a newer version than this code: {', '.join(sorted(name for _, name in newer))}.",
-            "Run the newer version, or see “Back again” in deploy/README.md.",
+            "Run the newer version, or see “Roll back” in deploy/README.md.",
         )
     yield ok("All are applied.")
     yield from _commits()
