@@ -175,7 +175,7 @@ if DATABASE_URL:
         "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
         "tcp_user_timeout": 25_000,
     } | DATABASES["default"].get("OPTIONS", {})  # fmt: skip
-DATABASE_ROUTERS = ["videos.models.search.OnSQLiteOnly"]
+DATABASE_ROUTERS = ["videos.models.search.SearchIndexRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "videos.Member"

@@ -271,7 +271,7 @@ def _without_indexes(connection) -> Iterator[None]:
     from django.db import transaction
 
     from videos.models import Generation
-    from videos.models.search import TRIGGERS, keep_index
+    from videos.models.search import TRIGGERS, create_search_triggers
 
     sqlite, indexes = connection.vendor == "sqlite", Generation._meta.indexes
     with connection.cursor() as cursor:
@@ -295,7 +295,7 @@ def _without_indexes(connection) -> Iterator[None]:
                 cursor.execute(str(index.create_sql(Generation, editor)))
             if sqlite:
                 cursor.execute("INSERT INTO videos_search(videos_search) VALUES ('rebuild')")
-                keep_index()
+                create_search_triggers()
             else:
                 cursor.execute(
                     "CREATE INDEX videos_generation_search ON videos_generation USING gin (search_text gin_trgm_ops)"

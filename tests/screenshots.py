@@ -72,12 +72,12 @@ MONTH_OF_WORK = """
 import random
 from datetime import timedelta
 from django.utils import timezone
-from videos.models import Balance, Generation, Member, Share, Terms
+from videos.models import Balance, Generation, Member, Share, Pricing
 chance = random.Random(4)
 ada, ben, joana = (Member.objects.get(username=name) for name in ("ada", "ben", "joana"))
 for member, first, last in ((ada, "Ada", "Moreau"), (ben, "Ben", "Okafor"), (joana, "Joana", "Reis")):
     Member.objects.filter(pk=member.pk).update(first_name=first, last_name=last)
-Terms.objects.update_or_create(pk=1, defaults={"team_limit": 400_000, "member_limit": 12_000})
+Pricing.objects.update_or_create(pk=1, defaults={"team_limit": 400_000, "member_limit": 12_000})
 joana.set_limit(ada, own=True, limit=60_000)
 template = Generation.objects.filter(state="completed").first()
 for row in Generation.objects.exclude(state__in=["queued", "submitting", "processing"]):

@@ -26,7 +26,7 @@ from .jobs.adoption import NotAdopted, adopt
 from .jobs.queue import enqueue_drain
 from .jobs.token_check import check_secret, check_token
 from .media.download import NotAllowed, origin_of
-from .models import ApiToken, Change, Event, Generation, Terms
+from .models import ApiToken, AuditEntry, Event, Generation, Pricing
 from .models.budget import shown
 from .reports import usage
 from .reports.periods import DateRange
@@ -185,7 +185,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
             .annotate(
                 month_videos=of_each(lambda one: one.requested),
                 month_amount=of_each(lambda one: one.amount),
-                currency=Value(Terms.current().currency),
+                currency=Value(Pricing.current().currency),
             )
         )
 
@@ -214,7 +214,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
     @admin.display(description="this month")
     def this_month(self, token: ApiToken) -> str:
         words = "1 video" if token.month_videos == 1 else f"{token.month_videos} videos"
-        return f"{words}, {Terms(currency=token.currency).amount(token.month_amount)}"
+        return f"{words}, {Pricing(currency=token.currency).amount(token.month_amount)}"
 
     @admin.display(description="last used")
     def last_used(self, token: ApiToken) -> str:
@@ -238,9 +238,9 @@ class ApiTokenAdmin(admin.ModelAdmin):
         return super().changelist_view(request, (extra_context or {}) | {"title": "API tokens"})
 
     def change_view(self, request: HttpRequest, object_id: str, form_url="", extra_context=None) -> HttpResponse:
-        trail = Change.objects.none()
+        trail = AuditEntry.objects.none()
         if object_id.isdigit() and len(object_id) < 19:
-            trail = Change.objects.filter(token=object_id).select_related("by")
+            trail = AuditEntry.objects.filter(token=object_id).select_related("by")
         trail = list(trail[: TRAIL + 1])
         context = {"title": "API token", "trail": trail[:TRAIL], "longer": len(trail) > TRAIL}
         return super().change_view(request, object_id, form_url, (extra_context or {}) | context)
@@ -259,7 +259,7 @@ class ApiTokenAdmin(admin.ModelAdmin):
         else:
             obj.save()
             obj.note(request.user, f"added for {obj.base_url}")
-        if obj.enabled and ApiToken.objects.sole_provider(obj.base_url, request.user):
+        if obj.enabled and ApiToken.objects.pause_other_providers(obj.base_url, request.user):
             messages.warning(
                 request,
                 "The tokens of every other provider are paused: new videos go to one provider at a time."
@@ -294,8 +294,8 @@ class ApiTokenAdmin(admin.ModelAdmin):
     @admin.action(description="Mark as healthy and use again", permissions=["change"])
     def healthy_again(self, request: HttpRequest, tokens) -> None:
         for token in tokens:
-            if not token.mend(request.user):
-                token.end_rest(request.user)
+            if not token.reenable(request.user):
+                token.end_back_off(request.user)
         enqueue_drain()
         messages.success(
             request, f"{len(tokens)} marked as healthy. If the provider thinks otherwise, the next video tells."

@@ -8,6 +8,6 @@ class VideosConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401  (registers them)
-        from .models.search import keep_index
+        from .models.search import create_search_triggers
 
-        post_migrate.connect(keep_index, sender=self)
+        post_migrate.connect(create_search_triggers, sender=self)

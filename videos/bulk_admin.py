@@ -4,7 +4,7 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from .models import Change, Collection, Share
+from .models import AuditEntry, Collection, Share
 
 
 class ForAdminsOnly:
@@ -44,7 +44,7 @@ class CollectionAdmin(ForAdminsOnly, admin.ModelAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet) -> None:
         count = queryset.count()
         super().delete_queryset(request, queryset)
-        Change.objects.note(request.user, f"{count} collections were deleted at once.")
+        AuditEntry.objects.record(request.user, f"{count} collections were deleted at once.")
 
 
 @admin.register(Share)
@@ -60,5 +60,5 @@ class ShareAdmin(ForAdminsOnly, admin.ModelAdmin):
     def revoke(self, request: HttpRequest, queryset: QuerySet) -> None:
         # Each for itself, so that the story of its video says so.
         revoked = sum(share.revoke(request.user) for share in queryset.select_related("generation"))
-        Change.objects.note(request.user, f"{revoked} links for guests were revoked at once.")
+        AuditEntry.objects.record(request.user, f"{revoked} links for guests were revoked at once.")
         self.message_user(request, f"Revoked {revoked}. They open nothing any more.", messages.SUCCESS)

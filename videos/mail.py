@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from .models import Change, Member
+from .models import AuditEntry, Member
 from .password_links import password_link_tokens
 
 logger = logging.getLogger(__name__)
@@ -53,10 +53,10 @@ def new_password(name: str) -> None:
 
     To nobody a second time within a quarter of an hour, whoever asks for it.
     """
-    lately = Change.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
+    lately = AuditEntry.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
     known = Member.objects.filter(Q(email__iexact=name) | Q(username__iexact=name), is_active=True)
     for member in known.exclude(Exists(lately)).exclude(email=""):
         if member.email_waits:
             continue
         if send_link(member.email, "forgotten", path_to_new_password(member), {"member": member}):
-            Change.objects.note(None, MAILED, about=member)
+            AuditEntry.objects.record(None, MAILED, about=member)

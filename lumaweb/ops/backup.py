@@ -33,7 +33,7 @@ from django.utils import timezone
 from videos.jobs import queue
 from videos.media import files as media
 from videos.models import ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share
-from videos.models.rows import in_pieces
+from videos.models.generation.queryset import in_batches
 from videos.models.token import TokenUnreadable
 
 FORMAT = 1
@@ -197,10 +197,10 @@ def _add_media(archive: _Archive, name: str, sha256: str, report: Report) -> Non
 
 def named_media() -> Iterator[tuple[str, str]]:
     """The files the database names, each with the SHA-256 it must have, "" where none is known."""
-    for row in in_pieces(Generation.objects.only("video_file", "sha256", "thumbnail_file", "poster_file")):
+    for row in in_batches(Generation.objects.only("video_file", "sha256", "thumbnail_file", "poster_file")):
         named = ((row.video_file, row.sha256), (row.thumbnail_file, ""), (row.poster_file, ""))
         yield from ((file.name, sha256) for file, sha256 in named if file)
-    for frame in in_pieces(Frame.objects.exclude(file="").only("file")):
+    for frame in in_batches(Frame.objects.exclude(file="").only("file")):
         yield frame.file.name, ""
 
 

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from lumaweb.deadline import SingleFlight, TimedOut
 from videos import self_test
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER
-from videos.models import StepFailure, vitals
+from videos.models import StepFailure, status
 
 CLUSTERS = {"worker": SUBMIT_CLUSTER, "media worker": MEDIA_CLUSTER}
 STEP = "step: "  # prefix of a ticker step's name
@@ -77,11 +77,11 @@ def _migration_problem() -> str:
 
 
 def _worker_problem(cluster: str) -> str:
-    at = vitals.last_sign(cluster)
+    at = status.last_sign(cluster)
     if not at:
         return "No worker has reported yet."
     age = timezone.now() - at
-    return f"No worker has reported for {age.total_seconds():.0f} s." if age > vitals.HEARTBEAT_AT_MOST else ""
+    return f"No worker has reported for {age.total_seconds():.0f} s." if age > status.HEARTBEAT_AT_MOST else ""
 
 
 def _check_storage() -> dict[str, str]:

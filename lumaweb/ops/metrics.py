@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from lumaweb.deadline import SingleFlight, TimedOut
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
-from videos.models import ApiToken, Meter, vitals
+from videos.models import ApiToken, Histogram, status
 from videos.reports import rollups
 
 TIMEOUT = 5.0  # seconds; Prometheus waits 10
@@ -67,13 +67,13 @@ class InstallationCollector(Collector):
         yield from self._histograms()
 
     def _generations(self, now: datetime) -> Iterator[Metric]:
-        states = vitals.unfinished() | (rollups.finished_by_state() or {})
+        states = status.unfinished() | (rollups.finished_by_state() or {})
         rows = [({"state": str(state)}, number) for state, number in states.items()]
         yield _gauge("lumaweb_generations", "Videos by state; finished states appear after the first count.", rows)
-        waiting, unsaved = vitals.waiting(), vitals.unsaved()
+        waiting, unsaved = status.waiting(), status.unsaved()
         yield _gauge("lumaweb_waiting", "Videos waiting to be sent.", [({}, waiting.length)])
         yield _gauge("lumaweb_waiting_oldest_seconds", "Age of the oldest waiting video.", [({}, waiting.age(now))])
-        yield _gauge("lumaweb_held", "Videos held until an admin releases them.", [({}, vitals.held())])
+        yield _gauge("lumaweb_held", "Videos held until an admin releases them.", [({}, status.held())])
         yield _gauge("lumaweb_unsaved", "Finished videos that are not saved here yet.", [({}, unsaved.length)])
         yield _gauge(
             "lumaweb_unsaved_oldest_seconds", "Time since the oldest unsaved video finished.", [({}, unsaved.age(now))]
@@ -82,11 +82,11 @@ class InstallationCollector(Collector):
     def _tokens(self, now: datetime) -> Iterator[Metric]:
         """Label tokens by primary key, as their names may be confidential."""
         tokens = [({"token": str(token.pk)}, token) for token in ApiToken.objects.order_by("pk")]
-        current = [(label, vitals.condition_of(token, now)) for label, token in tokens]
+        current = [(label, status.condition_of(token, now)) for label, token in tokens]
         conditions = [
             (label | {"condition": condition}, int(condition == found))
             for label, found in current
-            for condition in vitals.CONDITIONS
+            for condition in status.CONDITIONS
         ]
         yield _gauge("lumaweb_token_condition", "1 for the token's current condition, else 0.", conditions)
         in_flight = [(label, token.in_flight) for label, token in tokens]
@@ -99,9 +99,9 @@ class InstallationCollector(Collector):
         machines: list[Row] = []
         for cluster in (SUBMIT_CLUSTER, MEDIA_CLUSTER):
             label = {"cluster": cluster}
-            if at := vitals.last_sign(cluster):
+            if at := status.last_sign(cluster):
                 ages.append((label, max(0.0, (now - at).total_seconds())))
-            machines.append((label, vitals.machines(cluster, now)))
+            machines.append((label, status.machines(cluster, now)))
         yield _gauge("lumaweb_heartbeat_age_seconds", "Time since a worker of the cluster last ran a task.", ages)
         yield _gauge("lumaweb_machines_alive", "Machines on which the cluster is alive.", machines)
         try:
@@ -112,7 +112,7 @@ class InstallationCollector(Collector):
         yield _gauge("lumaweb_queue_length", "Calls in the queue; missing while the broker is unavailable.", rows)
 
     def _histograms(self) -> Iterator[Metric]:
-        rows = list(Meter.objects.all())
+        rows = list(Histogram.objects.all())
         for name, (metric, help_text, labels) in HISTOGRAMS.items():
             family = HistogramMetricFamily(metric, help_text, labels=labels)
             for row in rows:

@@ -24,7 +24,7 @@ BATCH = 2000
 # Of one machine or one moment: whoever needs them makes them anew. Everybody signs in once more.
 LEFT_BEHIND = {
     "sessions.session", "django_q.ormq", "django_q.task", "django_q.success", "django_q.failure", "django_q.schedule",
-    "videos.heartbeat", "videos.lease", "videos.rollup", "videos.rollupmark", "videos.meter",
+    "videos.heartbeat", "videos.lease", "videos.rollup", "videos.rollupmark", "videos.histogram",
     "axes.accessattempt", "axes.accesslog", "axes.accessfailurelog", "axes.accessattemptexpiration",
 }  # fmt: skip
 

@@ -43,7 +43,7 @@ def check_keys() -> list[str]:
     If they decrypt some, Lumaweb starts: members can watch the saved videos and request new ones.
     """
     unreadable = ApiToken.objects.unreadable()
-    ApiToken.objects.mend_readable()
+    ApiToken.objects.reenable_readable()
     if not unreadable:
         return []
     names = ", ".join(f"“{token.name}”" for token in unreadable)

@@ -4,7 +4,7 @@ import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.urls import reverse
 
-from videos.models import Change, Collection, Member, Share
+from videos.models import AuditEntry, Collection, Member, Share
 
 from ..support.factories import a_member, an_admin
 from ..views.test_trash import a_saved_one
@@ -39,7 +39,7 @@ def test_an_admin_deletes_all_collections_of_one_member_at_once(client, flood):
     assert "Are you sure" in client.post(address, sent).content.decode()
     client.post(address, sent | {"post": "yes"})
     assert list(Collection.objects.values_list("name", flat=True)) == ["Client A"]
-    assert Change.objects.filter(text="120 collections were deleted at once.").exists()
+    assert AuditEntry.objects.filter(text="120 collections were deleted at once.").exists()
 
 
 def test_an_admin_revokes_all_links_of_one_member_at_once(client, flood):
@@ -50,7 +50,7 @@ def test_an_admin_revokes_all_links_of_one_member_at_once(client, flood):
     assert not any(share.key in page for share in flood.shares.all()), "no page shows what opens one"
     client.post(address, selected("revoke", flood.shares.first()))
     assert [share.shared_by.username for share in Share.objects.live()] == ["ada"]
-    assert Change.objects.filter(text="105 links for guests were revoked at once.").exists()
+    assert AuditEntry.objects.filter(text="105 links for guests were revoked at once.").exists()
 
 
 @pytest.mark.parametrize("name", [COLLECTIONS, LINKS])

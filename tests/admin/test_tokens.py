@@ -21,7 +21,7 @@ from lumaweb.ops.management.commands import rotate_encryption_keys
 from lumaweb.ops.provider_choice import choose_provider
 from lumaweb.ops.startup import check_keys
 from videos.jobs.token_check import check_token
-from videos.models import ApiToken, Change, Generation, Heartbeat, Member
+from videos.models import ApiToken, AuditEntry, Generation, Heartbeat, Member
 from videos.provider import Sent
 
 from ..jobs.test_submit import TinyProvider
@@ -85,7 +85,7 @@ WRONG = {
 def test_a_wrong_token_is_not_added(client, root, wrong):
     answer = client.post("/admin/videos/apitoken/add/", added(**WRONG[wrong]))
     assert answer.status_code == 200 and "errorlist" in answer.content.decode()
-    assert not ApiToken.objects.exists() and not Change.objects.exists()
+    assert not ApiToken.objects.exists() and not AuditEntry.objects.exists()
 
 
 def test_a_change_is_written_down_and_touches_nothing_else(client, root):
@@ -109,8 +109,8 @@ def test_a_change_is_written_down_and_touches_nothing_else(client, root):
 
 def test_a_token_with_a_long_trail_can_still_be_changed(client, root, settings):
     token = a_token()
-    Change.objects.bulk_create(
-        Change(by=root, text=f"looked at {number}.", token=token)
+    AuditEntry.objects.bulk_create(
+        AuditEntry(by=root, text=f"looked at {number}.", token=token)
         for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS)
     )
     path = f"/admin/videos/apitoken/{token.pk}/change/"
@@ -251,10 +251,10 @@ def test_an_old_secret_s_refusal_takes_nothing_from_the_new_one(root):
 def test_what_the_system_does_to_a_token_is_written_down_once():
     token = a_token()
     for _ in range(3):
-        token.take_out("invalid", "The provider refuses it.")
-    token.take_out("used_up", "The balance is used up.")
-    token.mend()
-    token.mend()
+        token.disable("invalid", "The provider refuses it.")
+    token.disable("used_up", "The balance is used up.")
+    token.reenable()
+    token.reenable()
     assert trail(token) == [
         "taken out. The provider refuses it.",
         "taken out. The balance is used up.",
@@ -268,7 +268,7 @@ def test_the_trail_outlives_its_token(client, root):
     token.set_enabled(False, root)
     client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
     assert not ApiToken.objects.exists()
-    assert set(Change.objects.values_list("text", flat=True)) == {
+    assert set(AuditEntry.objects.values_list("text", flat=True)) == {
         "API token “test”: paused.",
         "API token “test”: deleted, it was for http://127.0.0.1:9.",
     }
@@ -285,7 +285,7 @@ def test_marking_as_healthy_is_written_down_where_it_changes_something(client, r
         ["mended, it is used again."],
         ["its rest was ended."],
     ]
-    assert {change.by for change in Change.objects.all()} == {root}
+    assert {change.by for change in AuditEntry.objects.all()} == {root}
     assert set(ApiToken.objects.values_list("health", "limited_until", "last_error")) == {("ok", None, "")}
 
 
@@ -353,7 +353,7 @@ def test_nobody_but_an_admin_sees_anything_of_a_token(client, staff):
     assert client.post(f"{own}/test/").status_code in (302, 403)
     if staff:
         assert "apitoken" not in client.get("/admin/").content.decode()
-    assert ApiToken.objects.count() == 1 and not Change.objects.exists()
+    assert ApiToken.objects.count() == 1 and not AuditEntry.objects.exists()
 
 
 # ── A new secret ──────────────────────────────────────────────────────────────────────────────────────────────

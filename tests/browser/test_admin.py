@@ -63,7 +63,7 @@ def test_a_token_is_added_tested_paused_and_given_a_new_secret(house, sign_in):
 def test_the_pages_of_the_tokens_are_for_everyone(house, sign_in, scheme, viewport):
     pk = house.python(
         "from videos.models import ApiToken\ntoken = ApiToken.objects.first()\n"
-        "token.end_rest(None) or token.note(None, 'looked at')\nprint(token.pk)"
+        "token.end_back_off(None) or token.note(None, 'looked at')\nprint(token.pk)"
     )
     page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
     for path in ("", "add/", f"{pk}/change/", f"{pk}/rotate/"):

@@ -12,7 +12,7 @@ def house(tmp_path_factory):
     house = Installation(tmp_path_factory.mktemp("purse")).start()
     house.add_member("ben")
     house.add_member("cleo")
-    house.python("from videos.models import Terms\nTerms.objects.create(pk=1, member_limit=3000)")
+    house.python("from videos.models import Pricing\nPricing.objects.create(pk=1, member_limit=3000)")
     yield house
     house.stop()
 
@@ -46,7 +46,7 @@ def test_the_line_follows_the_form_and_the_limit_is_said_before_and_after(house,
 
 
 def test_a_member_is_shown_what_a_colleague_has_made(house, sign_in):
-    house.python("from videos.models import Terms\nTerms.objects.update(member_limit=None)")
+    house.python("from videos.models import Pricing\nPricing.objects.update(member_limit=None)")
     prompt = "Paper boats on a tide of ink"
     visitor = house.visitor("ben")
     clip = visitor.submit(prompt=prompt)

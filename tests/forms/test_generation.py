@@ -13,7 +13,7 @@ from videos.forms import cut_frame
 from videos.jobs import sweep
 from videos.media.decoding import client as decoding
 from videos.media.decoding import slots
-from videos.models import Frame, Generation, Leftover, Submission
+from videos.models import Frame, Generation, OrphanedFile, Submission
 from videos.models import frame as frame_model
 
 from ..support.factories import a_generation, a_member, a_token
@@ -295,7 +295,7 @@ def test_a_frame_nobody_used_for_a_week_lets_its_file_go(client, ada, token):
     sweep.delete_unused_frames()
     sweep.remove_orphaned_files()
     assert [default_storage.exists(frame.file.name) for frame in (unused, used, fresh)] == [False, True, True]
-    assert not Leftover.objects.exists()
+    assert not OrphanedFile.objects.exists()
     answer = client.post("/generations/", asked(mode="frames", start_frame=str(unused.uuid)))
     assert answer.status_code == 422
     assert "no longer here" in answer.content.decode()

@@ -140,7 +140,7 @@ def test_a_second_claim_of_a_row_has_its_whole_time(token, clock, watch):
 def test_what_is_queued_can_be_claimed_after_a_jump(token, clock, jump):
     generation = a_generation()
     clock.set(jump)
-    assert [row.pk for row in Generation.objects.next_in_line(5)] == [generation.pk]
+    assert [row.pk for row in Generation.objects.next_to_submit(5)] == [generation.pk]
     assert generation.claim()
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from videos import provider
 from videos.jobs import polling, reconcile, submit
 from videos.models import ApiToken, Event, FoundTask, Frame, Generation, TemporaryLink, UploadedFrame
-from videos.models.in_doubt import SEARCH_STEPS
+from videos.models.generation.task_search import SEARCH_STEPS
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_error, running
 from ..support.stub_provider import TinyProvider

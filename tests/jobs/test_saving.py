@@ -24,8 +24,8 @@ from videos import tasks
 from videos.jobs import adoption, saving, sweep
 from videos.media import download, files
 from videos.media.decoding import slots
-from videos.models import Generation, Lease, Leftover
-from videos.models.saving import CAUSES, READING
+from videos.models import Generation, Lease, OrphanedFile
+from videos.models.generation.saving import CAUSES, READING
 
 from ..sandbox.process import Sandbox
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, running
@@ -618,7 +618,7 @@ def test_verify_media_finds_an_incomplete_file_and_repairs_it(luma, cdn, token, 
     assert generation.video_file.open("rb").read() == film
     sweep.remove_orphaned_files()
     assert not default_storage.exists(before), "the incomplete one is removed once there is a better one"
-    assert not Leftover.objects.exists()
+    assert not OrphanedFile.objects.exists()
     assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 

@@ -30,7 +30,7 @@ CODE = {
     "trash": (sweep, "empty_trash"),
     "frames": (sweep, "delete_unused_frames"),
     "orphaned files": (sweep, "remove_orphaned_files"),
-    "heartbeats": (type(Heartbeat.objects.all()), "forget_the_gone"),
+    "heartbeats": (type(Heartbeat.objects.all()), "delete_stale"),
     "token counts": (type(ApiToken.objects.all()), "recount_sending"),
     "wake-ups": (sweep, "wake"),
     "usage": (rollup_pass, "roll_up"),

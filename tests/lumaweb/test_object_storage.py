@@ -29,7 +29,7 @@ from lumaweb.error_reports import Filter
 from videos import tasks
 from videos.jobs import saving, sweep
 from videos.media import files
-from videos.models import Frame, Generation, Heartbeat, Leftover, Share, TemporaryLink
+from videos.models import Frame, Generation, Heartbeat, OrphanedFile, Share, TemporaryLink
 from videos.views import delivery
 
 from ..jobs.test_submit import a_film
@@ -689,11 +689,11 @@ def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_agai
     s3.stop()
     s3.asked.clear()
     sweep.remove_orphaned_files()
-    assert Leftover.objects.count() == 9
+    assert OrphanedFile.objects.count() == 9
     assert len({path for _, path in s3.asked}) == 1, "one silence is enough"
     s3.start()
     sweep.remove_orphaned_files()
-    assert not Leftover.objects.exists()
+    assert not OrphanedFile.objects.exists()
     assert stored_in(s3, bucket) == {}
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.apps import apps
 
 from videos.models import Generation, Submission
-from videos.models.request import fingerprint_of, normalised
+from videos.models.generation.fingerprint import fingerprint_of, normalised
 
 from ..support.factories import a_generation, a_member, a_result, a_token
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from PIL import Image
 
 from videos.models import Frame, Generation, Member, State, Submission
-from videos.models.request import fingerprint_of, same_link
+from videos.models.generation.fingerprint import fingerprint_of, same_link
 from videos.models.state import ONE_INTENTION
 from videos.provider import Sent
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from videos.forms import TermsForm
 from videos.jobs import submit, sweep
-from videos.models import ApiToken, Balance, Change, Generation, Member, OverBudget, Submission, Terms
+from videos.models import ApiToken, AuditEntry, Balance, Generation, Member, OverBudget, Pricing, Submission
 from videos.models.budget import month_of, shown
 from videos.provider import Sent
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PAGE = {"form": "1", "mode": "text"}
 
 
-def terms(**limits) -> Terms:
-    return Terms.objects.update_or_create(pk=1, defaults=limits)[0]
+def terms(**limits) -> Pricing:
+    return Pricing.objects.update_or_create(pk=1, defaults=limits)[0]
 
 
 def balance(member=None) -> tuple[int, int]:
@@ -256,8 +256,8 @@ def test_a_token_s_day_ends_with_its_limit_and_the_next_token_goes_on():
 
 def test_what_a_rest_of_the_day_is_too_small_for_keeps_nothing_behind_it_from_being_sent():
     a_token(daily_limit=1000)
-    Terms.current().save()
-    Terms.objects.update(per_generate=2000, per_extend=1000)
+    Pricing.current().save()
+    Pricing.objects.update(per_generate=2000, per_extend=1000)
     costly = [a_generation() for _ in range(51)]
     cheap = a_generation(action="extend", source_video_id="v-1")
     line, claim = submit._next_claim([])
@@ -386,7 +386,7 @@ def test_only_an_admin_sets_prices_and_limits(client):
     client.force_login(a_member())
     assert client.get("/team/budget/").status_code == 403
     assert client.post("/team/budget/", {"per_generate": "0"}).status_code == 403
-    assert not Terms.objects.exists()
+    assert not Pricing.objects.exists()
 
 
 def test_an_admin_sets_prices_and_limits_and_it_is_written_down(client):
@@ -394,14 +394,14 @@ def test_an_admin_sets_prices_and_limits_and_it_is_written_down(client):
     client.force_login(root)
     sent = {"per_generate": "1.5", "per_extend": "1", "currency": "credits", "team_limit": "", "member_limit": "20"}
     assert client.post("/team/budget/", sent).status_code == 302
-    now = Terms.current()
+    now = Pricing.current()
     assert (now.per_generate, now.per_extend, now.team_limit, now.member_limit) == (1500, 1000, None, 20_000)
-    assert {change.text for change in Change.objects.filter(by=root)} == {
+    assert {change.text for change in AuditEntry.objects.filter(by=root)} == {
         "Budget: a new video is now 1.5.",
         "Budget: each member is now 20.",
     }
     client.post("/team/budget/", sent)
-    assert Change.objects.count() == 2, "nothing was changed the second time"
+    assert AuditEntry.objects.count() == 2, "nothing was changed the second time"
 
 
 WRONG = {
@@ -423,7 +423,7 @@ def test_a_wrong_amount_gets_a_sentence_and_changes_nothing(client, wrong):
     answer = client.post("/team/budget/", sent | WRONG[wrong])
     assert answer.status_code == 422
     assert 'aria-invalid="true"' in answer.content.decode()
-    assert not Terms.objects.exists() and not Change.objects.exists()
+    assert not Pricing.objects.exists() and not AuditEntry.objects.exists()
 
 
 @pytest.mark.parametrize(

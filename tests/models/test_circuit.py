@@ -472,7 +472,7 @@ def test_a_row_goes_to_each_token_before_it_counts_as_blocked(luma, token):
     tasks.drain()
     generation.refresh_from_db()
     assert generation.state == "queued"
-    assert set(generation.bounces.values_list("token_id", flat=True)) == {token.pk, second.pk}
+    assert set(generation.gateway_rejections.values_list("token_id", flat=True)) == {token.pk, second.pk}
     ApiToken.objects.filter(pk=second.pk).update(accepted_at=timezone.now())
     for _ in range(2):
         ApiToken.objects.update(limited_until=timezone.now())

@@ -243,16 +243,16 @@ def test_a_task_id_that_comes_after_the_end_is_looked_up():
     generation.dismiss(generation.member)
     generation.record(running("late"), "answer")
     assert generation.state == "failed"
-    assert generation in Generation.objects.worth_asking(timezone.now() + timedelta(seconds=1))
+    assert generation in Generation.objects.due_for_polling(timezone.now() + timedelta(seconds=1))
 
 
 def test_what_was_given_up_is_looked_up_for_a_day_and_no_longer():
     generation = in_state("processing")
     assert generation.give_up()
-    assert generation in Generation.objects.worth_asking(timezone.now() + timedelta(hours=2))
+    assert generation in Generation.objects.due_for_polling(timezone.now() + timedelta(hours=2))
     Generation.objects.update(finished_at=timezone.now() - timedelta(hours=25))
     generation.refresh_from_db()
-    generation.asked_in_vain()
+    generation.schedule_next_poll()
     generation.refresh_from_db()
     assert generation.ask_at is None
 
@@ -271,7 +271,7 @@ def test_a_new_provider_pauses_the_other_and_holds_what_waits():
     a_token()
     generation = a_generation()
     other = a_token("real", base_url="https://api.acedata.cloud")
-    assert ApiToken.objects.sole_provider(other.base_url) == 1
+    assert ApiToken.objects.pause_other_providers(other.base_url) == 1
     assert Generation.objects.hold() == 1
     assert generation.claim() is None
     assert Generation.objects.get().news.title == "Held"
@@ -281,7 +281,7 @@ def test_the_line_is_fair_among_members():
     ada, ben = a_member("ada"), a_member("ben")
     batch = [a_generation(ada) for _ in range(5)]
     single = a_generation(ben)
-    line = Generation.objects.next_in_line(10)
+    line = Generation.objects.next_to_submit(10)
     assert line.index(single) == 1
     assert [row for row in line if row.member == ada] == batch
 

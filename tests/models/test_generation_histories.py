@@ -191,7 +191,7 @@ class History:
         self.rows_change_by_whole_steps()
         if asks:
             Generation.objects.filter(ask_at__isnull=False).update(ask_at=timezone.now())
-            for row in Generation.objects.worth_asking():
+            for row in Generation.objects.due_for_polling():
                 results.record_result(row, self.owner(row.task_id).result, "sweep")
 
     def mend_the_tokens(self) -> None:

@@ -317,7 +317,7 @@ def test_an_open_page_learns_that_the_reason_changed(client, luma):
     ask = {"since": timezone.now().timestamp(), "newest": generation.pk, "waits": "used_up"}
     ask["known"] = f"{generation.pk}:{generation.version}"
     assert client.get("/live/", ask).status_code == 204
-    token.mend()
+    token.reenable()
     text = client.get("/live/", ask).content.decode()
     assert "waits for its turn" in text
     assert 'data-waits=""' in text

@@ -4,7 +4,7 @@ import pytest
 from django.db.models import Q
 from django.utils import timezone
 
-from videos.models import ApiToken, Balance, Generation, Leftover, Terms, Verdict
+from videos.models import ApiToken, Balance, Generation, OrphanedFile, Pricing, Verdict
 from videos.provider import Result, Sent, Status
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_error, failure, running
@@ -92,7 +92,7 @@ def test_a_video_of_another_task_stays_until_the_look_up_brings_the_true_one(row
     assert (now.state, now.video_url, now.video_id) == ("completed", TRUE["video_url"], "true-video")
     assert (now.archive, now.video_file.name, now.sha256, now.ask_at) == ("remote", "", "", None)
     assert taken == [1], "the true video is saved"
-    assert [leftover.file.name for leftover in Leftover.objects.all()] == (["videos/lie.mp4"] if saved else [])
+    assert [orphan.file.name for orphan in OrphanedFile.objects.all()] == (["videos/lie.mp4"] if saved else [])
     assert now.record(a_result("true", **LIE), "sweep") is Verdict.KNOWN, "and that is the end of it"
 
 
@@ -103,7 +103,7 @@ def test_a_video_whose_task_id_alone_was_wrong_is_confirmed_by_the_look_up(row):
     again(row).record(a_result("true", **TRUE), "sweep")
     now = again(row)
     assert (now.state, now.archive, now.video_file.name, now.ask_at) == ("completed", "saved", "videos/true.mp4", None)
-    assert not Leftover.objects.exists()
+    assert not OrphanedFile.objects.exists()
 
 
 def test_a_video_of_another_task_goes_while_the_true_one_runs(row):
@@ -115,13 +115,13 @@ def test_a_video_of_another_task_goes_while_the_true_one_runs(row):
     assert (now.state, now.video_url, now.video_file.name, now.archive) == ("processing", "", "", "")
     assert now.ask_at is not None
     assert in_flight_is_right()
-    assert Leftover.objects.get().file.name == "videos/lie.mp4"
+    assert OrphanedFile.objects.get().file.name == "videos/lie.mp4"
     again(row).record(a_result("true", **TRUE), "callback")
     assert again(row).video_url == TRUE["video_url"]
 
 
 def test_a_video_of_another_task_is_no_success_when_the_true_one_failed(row):
-    Terms.objects.create(pk=1)
+    Pricing.objects.create(pk=1)
     callback(row, a_result("lie", **LIE))
     row.record(running("true"), "answer")
     again(row).record(failure("true"), "sweep")
@@ -134,7 +134,7 @@ def test_an_unknown_true_task_takes_no_video_away(row):
     """The provider may have named the wrong one in its answer: what is here is kept."""
     callback(row, a_result("other", **LIE))
     row.record(running("true"), "answer")
-    again(row).asked_in_vain()
+    again(row).schedule_next_poll()
     now = again(row)
     assert (now.state, now.video_url) == ("completed", LIE["video_url"])
     assert now.ask_at > now.changed_at
@@ -262,7 +262,7 @@ def test_an_answer_takes_its_task_from_a_row_that_only_a_callback_gave_it(two):
     assert true.record(running("task-1"), "answer") is Verdict.RECORDED
     assert (again(true).state, again(true).task_id) == ("processing", "task-1")
     assert (again(liar).state, again(liar).task_id, again(liar).video_url) == ("unconfirmed", "", "")
-    assert Leftover.objects.get().file.name == "videos/stolen.mp4"
+    assert OrphanedFile.objects.get().file.name == "videos/stolen.mp4"
     assert in_flight_is_right()
     assert liar.record(running("its own"), "answer") is Verdict.RECORDED
     assert (again(liar).state, again(liar).task_id) == ("processing", "its own")

@@ -105,7 +105,7 @@ ours = Generation.objects.exclude(prompt__startswith="meanwhile")
 print(json.dumps({
     "states": {row.prompt: row.state for row in ours},
     "held": sorted(ours.filter(pk__in=Generation.objects.held()).values_list("prompt", flat=True)),
-    "next": [row.prompt for row in Generation.objects.next_in_line(10)],
+    "next": [row.prompt for row in Generation.objects.next_to_submit(10)],
     "saved": Generation.objects.filter(archive="saved").count(),
     "events": sorted(Event.objects.filter(kind__in=["held", "unanswered"]).values_list("generation__prompt", "kind")),
     "in_flight": token.in_flight,

@@ -246,7 +246,7 @@ def test_what_waits_too_long_is_told_with_the_reason():
     for _ in range(3):
         a_generation()
     Generation.objects.update(created_at=timezone.now() - timedelta(hours=3))
-    token.take_out("used_up", "spent")
+    token.disable("used_up", "spent")
     done, held, _ = Generation.objects.order_by("pk")
     Generation.objects.filter(pk=held.pk).update(held_at=timezone.now())
     Generation.objects.filter(pk=done.pk).update(
@@ -279,7 +279,7 @@ def test_no_token_is_told():
 def test_a_token_is_tested_free_of_charge_and_not_changed():
     provider = Refusing()
     token = a_token(MARKER, provider.url)
-    token.take_out("used_up", "spent")
+    token.disable("used_up", "spent")
     said = said_by(outside.tokens_work)
     assert said.startswith("ok: “test” at 127.0.0.1:") and MARKER not in said
     token.refresh_from_db()

@@ -45,7 +45,7 @@ from videos.models import ApiToken, Event, Generation, Member, Submission
 new = Submission.objects.open(Member.objects.get(username="ada"), "00000000-0000-4000-8000-000000000001", 1, prompt="x")
 print(json.dumps({
     "secret": [token.secret for token in ApiToken.objects.order_by("pk")],
-    "next": len(Generation.objects.next_in_line(10)),
+    "next": len(Generation.objects.next_to_submit(10)),
     "held": Generation.objects.held().count(), "submitting": Generation.objects.filter(state="submitting").count(),
     "newest": new[0].generations.get().pk, "rows": Generation.objects.count(),
     "found": Generation.objects.for_gallery().search("harbour").count(),
@@ -90,7 +90,7 @@ def test_everything_arrives_and_nothing_is_sent_by_itself(old):
     assert (found["next"], found["held"], found["submitting"]) == (1, old.queued, 0)
     assert (found["newest"], found["rows"]) == (401, 401), "the numbers go on behind the last one"
     assert found["found"] > 20, "the search knows what arrived"
-    nobody = old.python("from videos.models import Generation\nprint(len(Generation.objects.next_in_line(10)))")
+    nobody = old.python("from videos.models import Generation\nprint(len(Generation.objects.next_to_submit(10)))")
     assert nobody == "0", "what is left behind sends nothing either"
     again = run(new, "move_database")
     assert again.returncode == 1 and "There are members in this database already" in again.stderr
@@ -112,7 +112,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(old, spoil, words):
     new = on_postgresql(old)
     done = run(new, "move_database")
     assert done.returncode == 1 and words in done.stderr
-    waiting = "from videos.models import Generation\nprint(Generation.objects.waiting_for_a_turn().count())"
+    waiting = "from videos.models import Generation\nprint(Generation.objects.waiting_to_submit().count())"
     assert int(old.python(waiting)) == old.queued
 
 

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from videos.forms.generation import UNUSABLE
-from videos.models import ApiToken, Frame, Generation, Member, State, Submission, Terms
+from videos.models import ApiToken, Frame, Generation, Member, Pricing, State, Submission
 
 from ..support.endpoints import BODIES, NOBODY, Team, addresses, path_of, watching, writes
 from ..support.hypothesis_profiles import example_count
@@ -210,7 +210,7 @@ class Rows:
             now = self.of[model]
             if model.__name__ not in MAY_GO:
                 lost += [f"{model.__name__} {pk} is gone" for pk in rows.keys() - now.keys()]
-            if model in (Generation, Member, ApiToken, Frame, Terms, Submission):
+            if model in (Generation, Member, ApiToken, Frame, Pricing, Submission):
                 for pk in rows.keys() & now.keys():
                     changed = {name for name, value in rows[pk].items() if now[pk][name] != value}
                     own = by and (pk == by.pk if model is Member else rows[pk].get("member_id") == by.pk)

@@ -128,7 +128,7 @@ def test_what_the_provider_says_is_stored_without_our_secrets():
     other.claim()
     other.record(replace(failure("task-10"), error_message=words), "callback")
     team.token.back_off(words, seconds=60)
-    team.token.take_out("invalid", words)
+    team.token.disable("invalid", words)
     stored = "\n".join(text for model in apps.get_models() for text in texts_of(model))
     assert "cannot call" in stored and not found_in(stored, secrets_of(team))
 

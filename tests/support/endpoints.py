@@ -96,7 +96,7 @@ class Team:
         self.unconfirmed.interrupted()
         listed = provider.ListedTask(provider.Result("task-offered"), None)
         offers = [FoundTask.objects.keep(self.token, listed)]
-        self.unconfirmed.note_search(SearchOutcome.OFFERED, offers)
+        self.unconfirmed.record_search(SearchOutcome.OFFERED, offers)
         self.queued = a_generation(self.ada)
         self.collection, _ = Collection.objects.named("Hers", self.ada)
         self.collection.add([self.saved], self.ada)

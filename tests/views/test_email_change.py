@@ -6,7 +6,7 @@ import pytest
 from django.core import mail
 from django.utils import timezone
 
-from videos.models import Change, Member
+from videos.models import AuditEntry, Member
 from videos.models.member import EMAIL_WAITS
 from videos.tasks import mail_new_password
 
@@ -49,7 +49,7 @@ def test_another_address_takes_the_present_password(client, ada, mails, given, w
     assert words in answer.content.decode()
     ada.refresh_from_db()
     assert (ada.email, ada.first_name) == (OLD, "")
-    assert not mails and not Change.objects.exists()
+    assert not mails and not AuditEntry.objects.exists()
 
 
 def test_the_first_address_takes_the_present_password_too(client):
@@ -73,7 +73,7 @@ def test_a_changed_address_is_told_to_the_old_one_and_noted(client, ada, mails):
     assert [one.to for one in mails] == [[OLD]]
     assert "now has another e-mail address" in mails[0].body
     assert NEW not in mails[0].body and "http" not in mails[0].body
-    noted = Change.objects.get()
+    noted = AuditEntry.objects.get()
     assert (noted.by, noted.about) == (ada, ada)
     assert noted.text == f"ada changed their e-mail address from {OLD} to {NEW}."
 
@@ -113,7 +113,7 @@ def test_an_admin_confirms_a_new_address(client, ada, mails):
     assert f"Confirm {NEW}" in client.get(f"/team/{ada.pk}/").content.decode()
     answer = client.post(f"/team/{ada.pk}/email/", {"email": NEW}, follow=True)
     assert f"Confirm {NEW}" not in answer.content.decode()
-    noted = Change.objects.first()
+    noted = AuditEntry.objects.first()
     assert (noted.by, noted.text) == (root, f"ada has a confirmed e-mail address: {NEW}.")
     mail_new_password("ada")
     assert [one.to for one in mails] == [[NEW]]

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from videos.models import Collection, Filters, Generation, Star, search
-from videos.models.search import keep_index
+from videos.models.search import create_search_triggers
 
 from ..support.factories import a_generation, a_member
 
@@ -96,7 +96,7 @@ def test_the_triggers_come_back_when_a_migration_made_the_table_anew():
     with connection.cursor() as cursor:
         for name in search.TRIGGERS:
             cursor.execute(f"DROP TRIGGER {name}")
-    keep_index()
+    create_search_triggers()
     a_generation(prompt="found again")
     assert Generation.objects.search("again").count() == 1
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from lumaweb import environment
 from videos import tasks
 from videos.jobs import queue
-from videos.models import Generation, Heartbeat, Meter, meter, vitals
+from videos.models import Generation, Heartbeat, Histogram, histogram, status
 from videos.reports.rollup_pass import roll_up
 
 from ..security.test_secrets import found_in, secrets_of
@@ -36,8 +36,8 @@ TOKEN = "marked-MARKED-marked-MARKED-marked"
 def measuring(settings):
     """Measure, and write what was measured only when the test says so."""
     settings.METRICS_TOKEN, settings.METRICS_EVERY = TOKEN, 0
-    meter.write()
-    Meter.objects.all().delete()
+    histogram.write()
+    Histogram.objects.all().delete()
 
 
 def scraped() -> dict[tuple, float]:
@@ -90,11 +90,11 @@ def test_the_numbers_hold_no_name_and_no_secret():
     team = Team()
     team.token.name = "Ada's private account"
     team.token.save()
-    team.token.take_out("invalid", f"refused as Bearer {team.token.secret}")
+    team.token.disable("invalid", f"refused as Bearer {team.token.secret}")
     client = Client()
     for key in (team.callback_key, "k" * 43):
         client.post(reverse("callback", args=[team.at_work.uuid, key]), "{", "application/json")
-    meter.write()
+    histogram.write()
     answer = client.get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     said = answer.content.decode()
     assert not found_in(said, secrets_of(team) | {"its own token": TOKEN})
@@ -146,14 +146,14 @@ def test_a_video_that_is_not_saved_is_told_with_its_age():
 def test_each_token_has_one_condition_and_is_named_by_its_number(settings):
     tokens = {word: a_token(max_in_flight=7) for word in ("ok", "limited", "used_up", "invalid", "paused")}
     tokens["limited"].back_off("busy", seconds=60)
-    tokens["used_up"].take_out("used_up", "spent")
-    tokens["invalid"].take_out("invalid", "wrong")
+    tokens["used_up"].disable("used_up", "spent")
+    tokens["invalid"].disable("invalid", "wrong")
     tokens["paused"].set_enabled(False)
     a_generation().claim()
     now = scraped()
     for word, token in tokens.items():
-        said = {condition: now["lumaweb_token_condition", condition, str(token.pk)] for condition in vitals.CONDITIONS}
-        assert said == {condition: float(condition == word) for condition in vitals.CONDITIONS}
+        said = {condition: now["lumaweb_token_condition", condition, str(token.pk)] for condition in status.CONDITIONS}
+        assert said == {condition: float(condition == word) for condition in status.CONDITIONS}
         assert now["lumaweb_token_in_flight_limit", str(token.pk)] == 7
     assert now["lumaweb_token_in_flight", str(tokens["ok"].pk)] == 1
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
@@ -164,7 +164,7 @@ def test_a_rest_that_is_over_is_no_rest():
     token = a_token()
     token.back_off("busy", seconds=-1)
     token.refresh_from_db()
-    assert vitals.condition_of(token, timezone.now()) == "ok"
+    assert status.condition_of(token, timezone.now()) == "ok"
 
 
 def test_the_heartbeat_s_age_is_the_youngest_of_all_machines(settings, tmp_path):
@@ -198,14 +198,16 @@ def test_callbacks_are_measured_by_what_they_were_answered_and_by_verdict(client
     other = '{"success": true, "task_id": "another", "video_url": "https://example.com/v.mp4"}'
     for where, body in ((path, told), (path, told), (path, other), (path, "{"), (path[:-2] + "/", told)):
         client.post(where, body, "application/json")
-    meter.write()
+    histogram.write()
     now = scraped()
     answers = {status: now["lumaweb_callback_seconds_count", status] for status in ("204", "400", "404")}
     assert answers == {"204": 2, "400": 1, "404": 2}
     verdicts = {word: now["lumaweb_news_seconds_count", "callback", word] for word in ("recorded", "known", "refused")}
     assert verdicts == {"recorded": 1, "known": 1, "refused": 1}
     buckets = [value for (name, *labels), value in now.items() if name == "lumaweb_callback_seconds_bucket"]
-    assert now["lumaweb_callback_seconds_bucket", "+Inf", "204"] == 2 and len(buckets) == 3 * (len(meter.BOUNDS) + 1)
+    assert now["lumaweb_callback_seconds_bucket", "+Inf", "204"] == 2 and len(buckets) == 3 * (
+        len(histogram.BOUNDS) + 1
+    )
     assert now["lumaweb_callback_seconds_sum", "204"] > 0
 
 
@@ -218,7 +220,7 @@ def test_the_provider_s_answers_are_measured_by_their_outcome():
     provider.server_close()
     a_generation()
     tasks.drain()
-    meter.write()
+    histogram.write()
     now = scraped()
     assert now["lumaweb_provider_post_seconds_count", "accepted"] == 1
     assert now["lumaweb_provider_post_seconds_count", "not_sent"] >= 1
@@ -227,15 +229,15 @@ def test_the_provider_s_answers_are_measured_by_their_outcome():
 def test_nothing_is_measured_while_nobody_may_ask(settings, client):
     settings.METRICS_TOKEN = ""
     client.post(reverse("callback", args=["9b2f0e0c-0000-4000-8000-000000000000", "k" * 43]), "{", "application/json")
-    meter.write()
-    assert not Meter.objects.exists()
+    histogram.write()
+    assert not Histogram.objects.exists()
 
 
 def test_what_several_processes_measure_is_added_up():
     """Each with numbers of its own, as processes have; all write at the same moment."""
-    several = [meter.Counted() for _ in range(4)]
+    several = [histogram.Counted() for _ in range(4)]
 
-    def work(counted: meter.Counted) -> None:
+    def work(counted: histogram.Counted) -> None:
         for _ in range(5):
             for outcome in ("accepted", "refused"):
                 counted.observe("post", outcome, 0.02)
@@ -256,11 +258,11 @@ def test_what_several_processes_measure_is_added_up():
 
 
 def test_the_bounds_hold_what_is_just_as_long():
-    counted = meter.Counted()
+    counted = histogram.Counted()
     for seconds in (0.005, 0.0051, 30.0, 31.0):
         counted.observe("post", "accepted", seconds)
     counted.write()
-    row = Meter.objects.get()
+    row = Histogram.objects.get()
     assert (row.counts[0], row.counts[1], row.counts[-2], row.counts[-1]) == (1, 1, 1, 1)
     assert row.buckets()[-1] == ("+Inf", 4) and row.buckets()[0] == ("0.005", 1)
 

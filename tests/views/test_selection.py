@@ -15,7 +15,7 @@ from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from videos.models import Collection, Generation, Star, shelf
+from videos.models import Collection, Generation, Star, collections
 from videos.views import collections as collection_views
 
 from ..support.factories import a_generation, a_member, an_admin
@@ -234,7 +234,7 @@ def test_the_collections_show_their_newest_and_cost_the_same_however_many_there_
 
 
 def test_a_member_makes_a_bounded_number_of_collections_wherever_they_are_made(client, ada, monkeypatch):
-    monkeypatch.setattr(shelf, "COLLECTIONS_AT_MOST", 2)
+    monkeypatch.setattr(collections, "COLLECTIONS_AT_MOST", 2)
     clip = a_saved_one(ada, "clip")
     for name in ("One", "Two"):
         client.post("/collections/", {"name": name})

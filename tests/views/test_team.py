@@ -15,7 +15,7 @@ from django_q.signing import SignedPackage
 from videos.forms import ComingInForm
 from videos.jobs import queue
 from videos.mail import path_to_new_password
-from videos.models import Balance, Change, Generation, Invitation, Member, Terms
+from videos.models import AuditEntry, Balance, Generation, Invitation, Member, Pricing
 from videos.models.budget import month_of
 from videos.tasks import mail_new_password
 from videos.views.throttling import MAX_FAILURES_PER_ADDRESS
@@ -93,7 +93,7 @@ def test_the_key_is_stored_nowhere(client, root):
     key = link.split("/")[2]
     stored = [str(value) for value in Invitation.objects.filter(pk=invitation.pk).values_list()[0]]
     assert key not in "".join(stored)
-    assert key not in "".join(Change.objects.values_list("text", flat=True))
+    assert key not in "".join(AuditEntry.objects.values_list("text", flat=True))
 
 
 GONE = {
@@ -291,7 +291,7 @@ def test_a_forgotten_password_is_answered_the_same_whoever_asks(client, mails):
     assert not mails, "how long a mail takes would tell who is known"
     work_off()
     assert [one.to for one in mails] == [["ada@example.com"]], "not twice within a quarter of an hour"
-    assert Change.objects.get().about == ada
+    assert AuditEntry.objects.get().about == ada
     link = re.search(r"http://127.0.0.1:8000(/password/\S+)", mails[0].body).group(1)
     assert "New password again" in type(client)().get(link, follow=True).content.decode()
 
@@ -384,7 +384,7 @@ def test_an_admin_makes_another_and_takes_it_back(client, root):
     client.post(f"/team/{ada.pk}/role/", {"role": "member"})
     ada.refresh_from_db()
     assert not ada.is_superuser and not ada.is_staff
-    assert [change.text for change in Change.objects.filter(about=ada)] == [
+    assert [change.text for change in AuditEntry.objects.filter(about=ada)] == [
         "ada is no longer an admin.",
         "ada is an admin now.",
     ]
@@ -432,7 +432,7 @@ def test_a_member_manages_nobody(client, what):
     assert client.get(f"/team/{ada.pk}/").status_code == 403
     ada.refresh_from_db()
     assert (ada.is_superuser, ada.own_limit) == (False, False)
-    assert not Change.objects.exists() and not Invitation.objects.exists()
+    assert not AuditEntry.objects.exists() and not Invitation.objects.exists()
 
 
 def test_members_are_managed_in_one_place(client, root):
@@ -458,12 +458,12 @@ def test_a_wrong_limit_gets_a_sentence(client, root, sent):
     ada = a_member()
     assert client.post(f"/team/{ada.pk}/limit/", sent).status_code == 422
     ada.refresh_from_db()
-    assert not ada.own_limit and not Change.objects.exists()
+    assert not ada.own_limit and not AuditEntry.objects.exists()
 
 
 def test_the_team_s_page_says_who_is_here_and_what_they_used(client):
     ada, ben = a_member("ada"), a_member("ben", is_active=False)
-    Terms.objects.create(pk=1, member_limit=20_000)
+    Pricing.objects.create(pk=1, member_limit=20_000)
     Balance.objects.create(month=month_of(), member=ada, reserved=1000, spent=2500)
     client.force_login(ada)
     text = " ".join(re.sub("<[^>]+>", " ", client.get("/team/").content.decode()).split())
@@ -534,7 +534,7 @@ def test_the_account_menu_keeps_one_choice_at_a_time(client):
 
 def test_every_change_is_told_and_paged(client, root):
     for number in range(60):
-        Change.objects.note(root, f"Change {number}.")
+        AuditEntry.objects.record(root, f"Change {number}.")
     text = client.get("/team/changes/").content.decode()
     assert "Change 59." in text and "Change 9." not in text
     older = re.search(r'href="\?before=(\d+)"', text).group(1)

@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from videos import provider
 from videos.jobs import results, sweep
-from videos.models import ApiToken, Event, Frame, Generation, Leftover, TemporaryLink, Verdict
+from videos.models import ApiToken, Event, Frame, Generation, OrphanedFile, TemporaryLink, Verdict
 from videos.models.state import PURGED
 
 from ..models.test_generation import in_state
@@ -337,7 +337,7 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
     assert (generation.start_frame, generation.end_frame, generation.archive) == (None, None, "")
     assert list(Frame.objects.values_list("file", flat=True)) == ["", ""]
     assert not TemporaryLink.objects.exists()
-    assert not Leftover.objects.exists()
+    assert not OrphanedFile.objects.exists()
     # What stays, for sums and lineage.
     assert (generation.state, generation.amount, generation.parent) == ("completed", 1500, parent)
     assert generation.task_id
@@ -373,18 +373,18 @@ def test_a_crash_between_the_commit_and_the_files_leaves_none_for_ever(ada):
     default_storage.delete(stored[0])  # or later, with one of them gone
     sweep.sweep()
     assert not any(map(default_storage.exists, stored))
-    assert not Leftover.objects.exists()
+    assert not OrphanedFile.objects.exists()
 
 
 def test_a_file_that_cannot_be_removed_does_not_keep_the_others(ada):
     blocked = "frames/blocked"
     default_storage.save(f"{blocked}/inside", ContentFile(b"x"))  # a folder in the place of a file
-    Leftover.objects.create(file=blocked)
+    OrphanedFile.objects.create(file=blocked)
     free = default_storage.save("frames/free", ContentFile(b"x"))
-    Leftover.objects.create(file=free)
+    OrphanedFile.objects.create(file=free)
     sweep.remove_orphaned_files()
     assert not default_storage.exists(free)
-    assert [leftover.file.name for leftover in Leftover.objects.all()] == [blocked]
+    assert [orphan.file.name for orphan in OrphanedFile.objects.all()] == [blocked]
 
 
 def test_what_is_being_extended_is_not_deleted_until_that_is_done(client, ada):

@@ -76,11 +76,11 @@ class Cost:
 
     def over(self, error: OverBudget) -> OverBudget:
         left = self.allowance.left_for_team if error.whose == "team" else self.allowance.left_for_member
-        return OverBudget(error.whose, self.asked, left or 0, error.limit, self.allowance.terms)
+        return OverBudget(error.whose, self.asked, left or 0, error.limit, self.allowance.pricing)
 
     def __str__(self) -> str:
         left = self.allowance.left
-        words = self.allowance.terms.amount(self.asked)
+        words = self.allowance.pricing.amount(self.asked)
         return words if left is None else f"{words} of {shown(left)} left"
 
 
@@ -378,7 +378,7 @@ class GenerationForm(forms.Form):
         """What that would take, and what there is."""
         prompts, takes = self.videos
         allowance = Allowance.of(self.member)
-        price = allowance.terms.price_of("extend" if self.chosen_mode == "extend" else "generate")
+        price = allowance.pricing.price_of("extend" if self.chosen_mode == "extend" else "generate")
         return Cost(allowance, prompts * takes * price)
 
     @property

@@ -5,7 +5,7 @@ from decimal import Decimal
 from django import forms
 from django.db import transaction
 
-from ..models import Change, Member, Terms
+from ..models import AuditEntry, Member, Pricing
 from ..models.budget import CREDIT, shown
 
 MOST = 1_000_000_000  # credits
@@ -41,7 +41,7 @@ class TermsForm(forms.ModelForm):
     )
 
     class Meta:
-        model = Terms
+        model = Pricing
         fields = ("per_generate", "per_extend", "currency", "team_limit", "member_limit")
 
     def clean_currency(self) -> str:
@@ -56,8 +56,8 @@ class TermsForm(forms.ModelForm):
         if not changed:
             return False
         with transaction.atomic():
-            Terms.objects.update_or_create(pk=1, defaults=changed)
+            Pricing.objects.update_or_create(pk=1, defaults=changed)
             for name, value in changed.items():
                 now = value if name == "currency" else "no limit" if value is None else shown(value)
-                Change.objects.note(member, f"Budget: {self.fields[name].label.lower()} is now {now}.")
+                AuditEntry.objects.record(member, f"Budget: {self.fields[name].label.lower()} is now {now}.")
         return True

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from .. import provider
 from ..models import ApiToken, Generation, Member, State, Submission, Verdict
-from ..models.in_doubt import TaskTaken
+from ..models.generation.task_search import TaskTaken
 from .provider_calls import look_up
 from .request_matching import RequestMatcher, Similarity, callback_address, frame_of_link, is_temporary
 from .results import record_result
@@ -50,7 +50,7 @@ def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adop
     try:
         ours = _sent_by(asked)
         if ours and ours.task_id == "" and not ours.purged_at:
-            ours.adopted(member, token, along=partial(ours.take_task, token, result.task_id))
+            ours.adopted(member, token, along=partial(ours.reserve_task, token, result.task_id))
             if record_result(ours, result, "sweep") is not Verdict.REFUSED:
                 return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
         row = _video_for(token, result)
@@ -111,7 +111,7 @@ def _make(token: ApiToken, result: provider.Result, asked: provider.Request, mem
     settings = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
     row = Generation(token=token)
     with transaction.atomic():
-        row.take_task(token, result.task_id)
+        row.reserve_task(token, result.task_id)
         submission, made = Submission.objects.open(
             member,
             uuid.uuid5(uuid.NAMESPACE_URL, f"{token.pk}/{result.task_id}"),

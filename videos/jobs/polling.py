@@ -10,8 +10,8 @@ from lumaweb.storage_errors import problem_of
 
 from .. import provider
 from ..models import ApiToken, Generation, Health, Verdict, policy
-from ..models.look_ups import REFUSED_AGAIN
-from ..models.task_ids import CALLBACK
+from ..models.generation.polling import REFUSED_AGAIN
+from ..models.generation.task_ids import CALLBACK
 from .provider_calls import open_secret
 from .request_matching import other_owner
 from .results import record_result
@@ -34,9 +34,9 @@ def poll() -> int:
 
     Raises django.db.Error while the database does not work, and at the end an ExceptionGroup of errors in single rows.
     """
-    Generation.objects.resume_look_ups()
+    Generation.objects.resume_polling()
     due: dict[ApiToken, list[Generation]] = defaultdict(list)
-    for generation in Generation.objects.worth_asking().select_related("token").order_by("ask_at")[:ROWS_AT_ONCE]:
+    for generation in Generation.objects.due_for_polling().select_related("token").order_by("ask_at")[:ROWS_AT_ONCE]:
         due[generation.token].append(generation)
     end = time.monotonic() + ASK_FOR
     asked = 0
@@ -82,11 +82,11 @@ def _put_off(token: ApiToken, error: provider.ProviderError) -> None:
     seconds = min(error.retry_after or random.uniform(3, 6), AGAIN_AT_MOST)
     rule = policy.rule_for(error)
     if rule.token in Health.values and error.sent is not provider.Sent.MAYBE:
-        token.take_out(Health(rule.token), f"{rule.admin} ({error.code}: {error.message})")
+        token.disable(Health(rule.token), f"{rule.admin} ({error.code}: {error.message})")
         if rule.token == Health.INVALID:
             Generation.objects.note_refused_token(token)
             seconds = REFUSED_AGAIN
-    Generation.objects.worth_asking().filter(token=token).put_off(seconds)
+    Generation.objects.due_for_polling().filter(token=token).postpone_polling(seconds)
 
 
 def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> list[Exception]:
@@ -101,7 +101,7 @@ def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> li
             error.add_note(f"Generation {generation.uuid}.")
             failures.append(error)
             # Soon enough that each round reports the error while it lasts.
-            Generation.objects.filter(pk=generation.pk).put_off(FAULT_AGAIN)
+            Generation.objects.filter(pk=generation.pk).postpone_polling(FAULT_AGAIN)
     return failures
 
 
@@ -120,4 +120,4 @@ def _take_one_in(generation: Generation, result: provider.Result | None) -> None
         return
     # Given up only on fresh knowledge: after a night asleep the video may well be there.
     if not (generation.is_overdue and generation.give_up()):
-        generation.asked_in_vain()
+        generation.schedule_next_poll()

@@ -40,7 +40,7 @@ def reconcile() -> int:
     """Search for the videos in doubt whose search is due, with the token that sent them. Answers how many."""
     Generation.objects.end_late_searches()
     due = defaultdict(list)
-    for generation in Generation.objects.worth_searching()[:ROWS_AT_ONCE]:
+    for generation in Generation.objects.due_for_search()[:ROWS_AT_ONCE]:
         due[generation.token].append(generation)
     end = time.monotonic() + SEARCH_FOR
     searched = 0
@@ -74,14 +74,14 @@ def _search(token: ApiToken, group: list[Generation], end: float) -> bool:
         logger.warning("token %s: its tasks cannot be listed: %s", token.pk, error)
         if not provider.has_no_listing(error):
             for generation in group:
-                generation.end_search_in_vain()
+                generation.end_search_if_over()
             # The others of this token would wait as long for nothing.
-            Generation.objects.worth_searching().filter(token=token).search_soon()
+            Generation.objects.due_for_search().filter(token=token).retry_search_soon()
             return False
         outcome = None
     if outcome is None:
         for generation in group:
-            generation.note_search(SearchOutcome.UNAVAILABLE, [])
+            generation.record_search(SearchOutcome.UNAVAILABLE, [])
     else:
         _offer(token, *outcome)
     return True
@@ -151,7 +151,7 @@ def _best_first(task: provider.ListedTask) -> tuple[int, float]:
 def _adopt_one_to_one(token: ApiToken, group: list[Generation], unknown: Listed) -> set[int]:
     """Adopt where one video and one task can only mean each other; answers the primary keys of the videos."""
     first, last = group[0].submitted_at - BEFORE_THE_CLAIM, group[-1].submitted_at + AFTER_THE_CLAIM
-    wanted = RequestMatcher(Generation.objects.may_own_a_task(token.base_url, first - AFTER_THE_CLAIM, last))
+    wanted = RequestMatcher(Generation.objects.possible_owners(token.base_url, first - AFTER_THE_CLAIM, last))
     tasks_of: dict[int, list[provider.ListedTask]] = defaultdict(list)
     claimants: dict[str, set[int]] = defaultdict(set)
     for task_id, task in unknown.items():
@@ -201,7 +201,7 @@ def _offer(token: ApiToken, generations: Iterable[Generation], unknown: Listed) 
                 candidates.append((-similarity, _distance(generation, task), task.result.task_id))
         best = [unknown[task_id] for _, _, task_id in sorted(candidates)[:OFFERS_AT_MOST]]
         kept = [FoundTask.objects.keep(token, task) for task in best]
-        generation.note_search(SearchOutcome.OFFERED if kept else SearchOutcome.NOT_FOUND, kept)
+        generation.record_search(SearchOutcome.OFFERED if kept else SearchOutcome.NOT_FOUND, kept)
 
 
 def _distance(generation: Generation, task: provider.ListedTask) -> float:

@@ -18,8 +18,8 @@ from django.urls import Resolver404, ResolverMatch, resolve
 from .. import provider
 from ..models import Frame, Generation, TemporaryLink, UploadedFrame
 from ..models.frame import digest
+from ..models.generation.task_ids import CALLBACK
 from ..models.state import State
-from ..models.task_ids import CALLBACK
 
 # A task of a claim was created within these bounds of it, by the provider's clock.
 BEFORE_THE_CLAIM = timedelta(minutes=1)

@@ -5,7 +5,7 @@ import time
 from lumaweb import logs
 
 from .. import provider
-from ..models import Generation, Verdict, meter
+from ..models import Generation, Verdict, histogram
 from .queue import enqueue_archive, enqueue_drain
 
 
@@ -14,9 +14,9 @@ def record_result(generation: Generation, result: provider.Result, via: str) -> 
     began = time.perf_counter()
     with logs.about(generation.uuid):
         verdict = generation.record(result, via, along=lambda: enqueue_archive(generation.pk))
-    meter.observe("news", f"{via}/{verdict.name.lower()}", time.perf_counter() - began)
+    histogram.observe("news", f"{via}/{verdict.name.lower()}", time.perf_counter() - began)
     # Asked after the commit: whoever came before it and saw no room was sent away.
-    if verdict is Verdict.RECORDED and not generation.is_open and Generation.objects.waiting_for_a_turn().exists():
+    if verdict is Verdict.RECORDED and not generation.is_open and Generation.objects.waiting_to_submit().exists():
         enqueue_drain()
     return verdict
 

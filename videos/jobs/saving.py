@@ -18,7 +18,7 @@ from .. import provider
 from ..media import download, files
 from ..media.decoding.errors import Busy, Incomplete, NotAVideo
 from ..models import Generation, Heartbeat, Lease
-from ..models.saving import CAUSES, READING
+from ..models.generation.saving import CAUSES, READING
 from .provider_calls import look_up
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ def archive(pk: int) -> None:
     if not generation:
         return
     with logs.about(generation.uuid):
-        if _stopped_a_worker(generation.archive_worker) and not generation.note_stopped_worker():
+        if _stopped_a_worker(generation.archive_worker) and not generation.record_worker_death():
             logger.error("generation %s: set aside, as its file stopped the worker again", generation.uuid)
             return
         with _alone(generation) as may_begin:
@@ -115,7 +115,7 @@ def _alive(generation: Generation) -> Iterator[None]:
     def renew() -> None:
         while not done.wait(SAVING_LEASE / 4):
             try:
-                generation.still_saving(SAVING_LEASE)
+                generation.renew_saving_lease(SAVING_LEASE)
                 if generation.archive_deaths:
                     Lease.objects.take(SUSPECT, _worker(), SAVING_LEASE)
                 Heartbeat.stamp(CLUSTER)
@@ -186,7 +186,7 @@ def _archive(generation: Generation) -> None:
     except Busy:
         # The same attempt begins again when other files have been read.
         logger.info("generation %s: its file waits for others to be read", generation.uuid)
-        _written(generation, lambda: generation.hand_back_saving(random.uniform(5, 15)))
+        _written(generation, lambda: generation.return_saving_lease(random.uniform(5, 15)))
         return
     except Exception as error:
         failure = _explain(error)

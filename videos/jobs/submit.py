@@ -15,7 +15,7 @@ from lumaweb.storage_errors import problem_of
 
 from .. import provider
 from ..media import download, files
-from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, meter, policy
+from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, histogram, policy
 from ..models.state import SUBMITTING_AT_MOST
 from .frame_uploads import ClaimLost, FrameUploader
 from .outcome_recorder import OutcomeRecorder, refuse
@@ -111,7 +111,7 @@ def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]
 
 def _line(limit: int) -> list[Generation]:
     left = ApiToken.objects.most_left()
-    return [] if left == 0 else Generation.objects.next_in_line(limit, amount_at_most=left)
+    return [] if left == 0 else Generation.objects.next_to_submit(limit, amount_at_most=left)
 
 
 def has_sendable() -> bool:
@@ -165,7 +165,7 @@ async def _submit(luma: provider.LumaClient, request: provider.Request) -> provi
         outcome = {provider.Sent.NEVER: "not_sent", provider.Sent.REFUSED: "refused"}.get(error.sent, outcome)
         raise
     finally:
-        meter.observe("post", outcome, time.perf_counter() - began)
+        histogram.observe("post", outcome, time.perf_counter() - began)
 
 
 def _ready_to_send(

@@ -8,7 +8,7 @@ from django.db import Error, transaction
 
 from lumaweb.storage_errors import problem_of
 
-from ..models import ApiToken, Frame, Generation, Heartbeat, Leftover, UploadedFrame
+from ..models import ApiToken, Frame, Generation, Heartbeat, OrphanedFile, UploadedFrame
 from ..models.state import SUBMITTING_AT_MOST
 from ..reports import rollup_pass
 from .age_tracker import AgeTracker
@@ -40,7 +40,7 @@ def steps(watch: AgeTracker | None = None) -> list[Step]:
         Step("trash", empty_trash),
         Step("frames", delete_unused_frames),
         Step("orphaned files", remove_orphaned_files),
-        Step("heartbeats", Heartbeat.objects.forget_the_gone),
+        Step("heartbeats", Heartbeat.objects.delete_stale),
         Step("token counts", ApiToken.objects.recount_sending),
         Step("wake-ups", wake),
         Step("usage", rollup_pass.roll_up),
@@ -116,7 +116,7 @@ def delete_unused_frames() -> None:
 
 
 def remove_orphaned_files() -> None:
-    for leftover in Leftover.objects.order_by("pk")[:1000]:
+    for leftover in OrphanedFile.objects.order_by("pk")[:1000]:
         try:
             leftover.remove()
         except OSError as error:

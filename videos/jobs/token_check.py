@@ -26,12 +26,12 @@ def check_token(token: ApiToken, by: Member | None = None) -> TokenCheck:
     """Test a stored token, and disable it or take it into use again as the provider's answer says."""
     check = _check(token)
     if check.health:
-        token.take_out(check.health, check.message)
+        token.disable(check.health, check.message)
     if check.status != "ok":
         return check
     if token.passed_look_up():
         addition = "and the next video is sent with it"
-    elif token.mend(by):
+    elif token.reenable(by):
         addition = "and it is used again"
     else:
         return check

@@ -49,6 +49,6 @@ def _note(token: ApiToken, error: provider.ProviderError | None) -> None:
     because = f"{rule.admin} ({error.code}: {error.message})"
     logger.warning("token %s: not used yet, a look-up failed: %s", token.pk, error)
     if rule.token in Health.values:
-        token.take_out(Health(rule.token), because)
+        token.disable(Health(rule.token), because)
     else:
         token.failed_look_up(because, seconds=error.retry_after)

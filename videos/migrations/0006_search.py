@@ -1,13 +1,24 @@
+import unicodedata
+
 from django.db import migrations
 
-from videos.models.search import fold
-from videos.models.state import nearest_ratio
-
 BATCH = 500
+# The provider's aspect ratios when this migration was written, as width / height.
+RATIOS = {"16:9": 16 / 9, "9:16": 9 / 16, "1:1": 1.0, "4:3": 4 / 3, "3:4": 3 / 4, "21:9": 21 / 9, "9:21": 9 / 21}
+
+
+def fold(text):
+    return unicodedata.normalize("NFKC", text).casefold().replace("\0", " ")
+
+
+def nearest_ratio(width, height):
+    if not width or not height:
+        return ""
+    return min(RATIOS, key=lambda word: abs(RATIOS[word] * height / width - 1))
 
 
 def describe(apps, schema_editor):
-    """What older videos lack: their folded words, and their shape."""
+    """Fill in the folded prompt and the aspect ratio of existing videos."""
     Generation = apps.get_model("videos", "Generation")
     rows = Generation.objects.only(
         "prompt", "action", "aspect_ratio", "video_width", "video_height", "parent_id", "purged_at"

@@ -1,13 +1,56 @@
+import hashlib
+import json
+import unicodedata
+from urllib.parse import urlsplit, urlunsplit
+
 from django.db import migrations
 
-from videos.models.request import LINKS, SWITCHES, fingerprint_of
-
+SWITCHES = ("enhancement", "loop")
+LINKS = ("start_image_url", "end_image_url")
 ASKED = ("action", "prompt", "aspect_ratio", "source_video_id", "source_video_url", *LINKS, *SWITCHES)
 LINKED = ("parent", "start_frame", "end_frame")
 
 
+def normalised(prompt):
+    return " ".join(unicodedata.normalize("NFKC", prompt).casefold().split())
+
+
+def same_link(link):
+    try:
+        parts = urlsplit(link)
+        port = parts.port
+    except ValueError:
+        return link
+    if not parts.hostname:
+        return link
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    default = {"http": 80, "https": 443}.get(parts.scheme)
+    place = f"{user}{host}" if port in (None, default) else f"{user}{host}:{port}"
+    return urlunsplit((parts.scheme, place, parts.path or "/", parts.query, ""))
+
+
+def fingerprint_of(asked):
+    extends = asked.get("action", "generate") == "extend"
+    source, *frames = [getattr(row, "pk", row) for row in map(asked.get, ("parent", "start_frame", "end_frame"))]
+    facts = {
+        "prompt": normalised(asked.get("prompt", "")),
+        "frames": frames,
+        "links": [same_link(asked.get(name, "")) for name in LINKS],
+        "switches": [bool(asked.get(name, name == "enhancement")) for name in SWITCHES],
+        "shape": "" if extends else asked.get("aspect_ratio", "16:9"),
+        "source": (source or _named(asked)) if extends else None,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+
+
+def _named(asked):
+    video_id = asked.get("source_video_id", "")
+    return [video_id, "" if video_id else same_link(asked.get("source_video_url", ""))]
+
+
 def know_the_requests(apps, schema_editor):
-    """What was made before can be recognised too; what was deleted for good has nothing left to be known by."""
+    """Compute the fingerprint of existing rows, except those whose prompt was deleted permanently."""
     Generation = apps.get_model("videos", "Generation")
     rows = Generation.objects.filter(fingerprint="", purged_at__isnull=True)
     batch = []

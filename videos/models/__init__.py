@@ -1,22 +1,21 @@
-from .bounce import Bounce
-from .budget import Allowance, Balance, OverBudget, Terms
-from .change import Change
+from .audit import AuditEntry
+from .budget import Allowance, Balance, OverBudget, Pricing
+from .collections import Collection, CollectionItem, TooManyCollections
 from .event import Event
 from .found_task import FoundTask
 from .frame import Frame, TemporaryLink
-from .generation import Generation
+from .gateway_rejection import GatewayRejection
+from .generation import Claim, Filters, Generation, Verdict
+from .heartbeat import Heartbeat
+from .histogram import Histogram
 from .invitation import Invitation
-from .leftover import Leftover
-from .machine import Heartbeat, Lease
+from .lease import Lease
 from .member import Member, Theme
-from .meter import Meter
-from .results import Verdict
+from .orphaned_file import OrphanedFile
 from .rollup import RollUp, RollUpMark
-from .rows import Filters
 from .search import SearchIndex
-from .sending import Claim
 from .share import Share, TooManyLinks
-from .shelf import Collection, CollectionItem, Star, TooManyCollections
+from .stars import Star
 from .state import Choice, SearchOutcome, State
 from .step_failure import StepFailure
 from .submission import AlreadyRequested, Submission
@@ -27,9 +26,8 @@ __all__ = [
     "Allowance",
     "AlreadyRequested",
     "ApiToken",
+    "AuditEntry",
     "Balance",
-    "Bounce",
-    "Change",
     "Choice",
     "Claim",
     "Collection",
@@ -38,16 +36,18 @@ __all__ = [
     "Filters",
     "FoundTask",
     "Frame",
+    "GatewayRejection",
     "Generation",
     "Health",
     "Heartbeat",
+    "Histogram",
     "Invitation",
     "Lease",
-    "Leftover",
     "Member",
-    "Meter",
+    "OrphanedFile",
     "OverBudget",
     "Pool",
+    "Pricing",
     "RollUp",
     "RollUpMark",
     "SearchIndex",
@@ -58,7 +58,6 @@ __all__ = [
     "StepFailure",
     "Submission",
     "TemporaryLink",
-    "Terms",
     "Theme",
     "TooManyCollections",
     "TooManyLinks",

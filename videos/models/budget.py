@@ -31,17 +31,17 @@ def shown(amount: int) -> str:
 class OverBudget(Exception):
     """A submission that the budget of this month does not hold; the message is for its member."""
 
-    def __init__(self, whose: str, asked: int, left: int, limit: int, terms: "Terms") -> None:
+    def __init__(self, whose: str, asked: int, left: int, limit: int, pricing: "Pricing") -> None:
         self.whose, self.asked, self.left, self.limit = whose, asked, left, limit
         left = max(0, left)
-        rest = f"{shown(left)} of {'your' if whose == 'member' else 'the team’s'} {terms.amount(limit)}"
+        rest = f"{shown(left)} of {'your' if whose == 'member' else 'the team’s'} {pricing.amount(limit)}"
         super().__init__(
-            f"This takes {terms.amount(asked)}, and {rest} {'is' if left == CREDIT else 'are'} left for "
-            f"{timezone.localdate():%B}. {terms.who_can_raise()} can raise the limit."
+            f"This takes {pricing.amount(asked)}, and {rest} {'is' if left == CREDIT else 'are'} left for "
+            f"{timezone.localdate():%B}. {pricing.who_can_raise()} can raise the limit."
         )
 
 
-class Terms(models.Model):
+class Pricing(models.Model):
     """The one row of what an admin sets: prices, their currency, and the limits for everybody."""
 
     per_generate = models.PositiveBigIntegerField(default=CREDIT)
@@ -50,11 +50,14 @@ class Terms(models.Model):
     team_limit = models.PositiveBigIntegerField(null=True, help_text="A month, all together; empty: no limit.")
     member_limit = models.PositiveBigIntegerField(null=True, help_text="A month, each member; empty: no limit.")
 
+    class Meta:
+        db_table = "videos_terms"
+
     def __str__(self) -> str:
         return f"{self.amount(self.per_generate)} a video"
 
     @classmethod
-    def current(cls) -> "Terms":
+    def current(cls) -> "Pricing":
         return cls.objects.filter(pk=1).first() or cls(pk=1)
 
     def price_of(self, action: str) -> int:
@@ -78,7 +81,7 @@ class Terms(models.Model):
 
 
 class BalanceQuerySet(models.QuerySet):
-    def reserve(self, member, amount: int, month: date, terms: Terms, *, whatever_the_limit: bool = False) -> None:
+    def reserve(self, member, amount: int, month: date, pricing: Pricing, *, whatever_the_limit: bool = False) -> None:
         """Set this much aside from the team's month and the member's, both or neither; raise OverBudget.
 
         To be called in the transaction that makes the rows. One UPDATE for each decides, the team's always first, so
@@ -89,13 +92,13 @@ class BalanceQuerySet(models.QuerySet):
         # Only for the first of the month; afterwards nothing is written by it.
         if self.filter(Q(member=None) | Q(member=member), month=month).count() < 2:
             self.bulk_create([Balance(month=month), Balance(month=month, member=member)], ignore_conflicts=True)
-        for whose, owner, limit in (("team", None, terms.team_limit), ("member", member, terms.limit_of(member))):
+        for whose, owner, limit in (("team", None, pricing.team_limit), ("member", member, pricing.limit_of(member))):
             rows = self.filter(month=month, member=owner)
             within = (
                 rows if whatever_the_limit or limit is None else rows.filter(reserved__lte=limit - amount - F("spent"))
             )
             if not within.update(reserved=F("reserved") + amount):
-                raise OverBudget(whose, amount, limit - rows.get().used, limit, terms)
+                raise OverBudget(whose, amount, limit - rows.get().used, limit, pricing)
 
     def move(self, member_id: int, month: date | None, amount: int, before: str, after: str) -> None:
         """Follow a generation from one state to another: settle, give back, or take again, whatever the limit."""
@@ -142,22 +145,22 @@ class Balance(models.Model):
 class Allowance:
     """What a member may still ask for this month; None: without limit."""
 
-    terms: Terms
+    pricing: Pricing
     left_for_member: int | None
     left_for_team: int | None
 
     @classmethod
     def of(cls, member) -> "Allowance":
-        terms = Terms.current()
-        limits = {None: terms.team_limit, member.pk: terms.limit_of(member)}
+        pricing = Pricing.current()
+        limits = {None: pricing.team_limit, member.pk: pricing.limit_of(member)}
         if all(limit is None for limit in limits.values()):
-            return cls(terms, None, None)
+            return cls(pricing, None, None)
         used = {
             balance.member_id: balance.used
             for balance in Balance.objects.filter(Q(member=None) | Q(member=member), month=month_of())
         }
         left = {owner: None if limit is None else max(0, limit - used.get(owner, 0)) for owner, limit in limits.items()}
-        return cls(terms, left[member.pk], left[None])
+        return cls(pricing, left[member.pk], left[None])
 
     @property
     def left(self) -> int | None:
@@ -167,7 +170,7 @@ class Allowance:
     def who_can_raise(self) -> str:
         """Whose limit is near, and who can do something about it, in a sentence."""
         limit = "the team’s limit" if self.whose == "team" else "your limit"
-        return f"{self.terms.who_can_raise()} can raise {limit} for this month."
+        return f"{self.pricing.who_can_raise()} can raise {limit} for this month."
 
     @property
     def whose(self) -> str:

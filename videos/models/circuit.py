@@ -135,7 +135,7 @@ class Circuit(models.Model):
         """Videos that may be in the making with it now."""
         return min(self.max_in_flight, self.effective_limit or self.max_in_flight)
 
-    def rests(self, now: datetime) -> bool:
+    def is_backing_off(self, now: datetime) -> bool:
         """Whether it is paused at this moment."""
         until = self.limited_until
         longest = now + timedelta(seconds=PAUSE_AT_MOST + 60)
@@ -143,7 +143,7 @@ class Circuit(models.Model):
 
     def awaits_look_up(self, now: datetime) -> bool:
         """Whether its pause is over, and a free look-up has to come before the next request."""
-        return self.health == Health.LIMITED and self.probe == Probe.LOOK_UP and not self.rests(now)
+        return self.health == Health.LIMITED and self.probe == Probe.LOOK_UP and not self.is_backing_off(now)
 
     @property
     def is_suspect(self) -> bool:

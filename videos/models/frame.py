@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from .leftover import Leftover
+from .orphaned_file import OrphanedFile
 
 # The provider may read a frame a little later than it reports the end of the work.
 GRACE = timedelta(minutes=10)
@@ -52,7 +52,7 @@ class FrameQuerySet(models.QuerySet):
 
         for frame in self.select_for_update().exclude(file=""):
             if not Generation.objects.filter(Q(start_frame=frame) | Q(end_frame=frame)).exists():
-                Leftover.objects.mark(frame.file)
+                OrphanedFile.objects.mark(frame.file)
                 # The provider's copy lives as long as the provider says; nothing here leads to it any more.
                 frame.uploads.all().delete()
                 self.filter(pk=frame.pk).update(file="")

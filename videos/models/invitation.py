@@ -5,7 +5,7 @@ from datetime import timedelta
 from django.db import models, transaction
 from django.utils import timezone
 
-from .change import Change
+from .audit import AuditEntry
 from .frame import digest
 from .member import Member
 
@@ -24,7 +24,7 @@ class InvitationQuerySet(models.QuerySet):
                 key_hash=digest(key),
                 expires_at=timezone.now() + GOOD_FOR,
             )
-            Change.objects.note(by, f"Invited {email or 'somebody'}{' as an admin' if as_admin else ''}.")
+            AuditEntry.objects.record(by, f"Invited {email or 'somebody'}{' as an admin' if as_admin else ''}.")
         return invitation, key
 
     def unused(self) -> "InvitationQuerySet":
@@ -78,11 +78,11 @@ class Invitation(models.Model):
             member.is_superuser = member.is_staff = self.as_admin
             member.save()
             Invitation.objects.filter(pk=self.pk).update(accepted_by=member)
-            Change.objects.note(member, f"Came in, invited by {self.invited_by.username}.", about=member)
+            AuditEntry.objects.record(member, f"Came in, invited by {self.invited_by.username}.", about=member)
         return True
 
     def revoke(self, by: Member) -> bool:
         revoked = Invitation.objects.unused().filter(pk=self.pk).update(revoked_at=timezone.now())
         if revoked:
-            Change.objects.note(by, f"Revoked the invitation of {self.email or 'somebody'}.")
+            AuditEntry.objects.record(by, f"Revoked the invitation of {self.email or 'somebody'}.")
         return bool(revoked)

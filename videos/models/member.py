@@ -10,7 +10,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from .budget import Balance, Terms, month_of, shown
+from .budget import Balance, Pricing, month_of, shown
 
 HUES = 8
 # How exactly it is known when somebody was last here: one write a minute at most.
@@ -34,17 +34,19 @@ class Usage:
     share: float | None
 
     @classmethod
-    def of(cls, members: models.QuerySet, terms: Terms) -> "list[Usage]":
+    def of(cls, members: models.QuerySet, pricing: Pricing) -> "list[Usage]":
         """Each of them with what this month took, those who are active first; two queries however many there are."""
         rows = Balance.objects.filter(month=month_of(), member__in=members)
         used = {row.member_id: row.used for row in rows}
-        return [cls._of(member, used.get(member.pk, 0), terms) for member in members.order_by("-is_active", "username")]
+        return [
+            cls._of(member, used.get(member.pk, 0), pricing) for member in members.order_by("-is_active", "username")
+        ]
 
     @classmethod
-    def _of(cls, member: "Member", amount: int, terms: Terms) -> "Usage":
-        limit = terms.limit_of(member)
+    def _of(cls, member: "Member", amount: int, pricing: Pricing) -> "Usage":
+        limit = pricing.limit_of(member)
         share = None if limit is None else min(1.0, amount / limit) if limit else 1.0
-        words = terms.amount(amount) if limit is None else f"{shown(amount)} of {terms.amount(limit)}"
+        words = pricing.amount(amount) if limit is None else f"{shown(amount)} of {pricing.amount(limit)}"
         return cls(member, words, share)
 
 
@@ -179,6 +181,6 @@ class Member(AbstractUser):
             yield any(admin.pk != self.pk for admin in admins)
 
     def _note(self, by: "Member", what: str) -> None:
-        from .change import Change
+        from .audit import AuditEntry
 
-        Change.objects.note(by, f"{self.username} {what}.", about=self)
+        AuditEntry.objects.record(by, f"{self.username} {what}.", about=self)

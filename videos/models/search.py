@@ -51,7 +51,7 @@ class SearchIndex(models.Model):
         return self.search_text[:60]
 
 
-class OnSQLiteOnly:
+class SearchIndexRouter:
     """A database router that leaves the table out where there is none, for one of a dump of PostgreSQL."""
 
     def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints) -> bool | None:
@@ -88,7 +88,7 @@ TRIGGERS = {
 }
 
 
-def keep_index(**kwargs) -> None:
+def create_search_triggers(**kwargs) -> None:
     """After each migration: the triggers that fill the index.
 
     SQLite changes a table by making it anew, and drops its triggers with the old one.

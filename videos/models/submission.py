@@ -3,10 +3,10 @@ from collections.abc import Mapping
 
 from django.db import IntegrityError, models, transaction
 
-from .budget import Balance, Terms, month_of
+from .budget import Balance, Pricing, month_of
 from .generation import Generation
+from .generation.fingerprint import fingerprint_of
 from .member import Member
-from .request import fingerprint_of
 from .search import fold
 from .token import ApiToken
 
@@ -71,12 +71,12 @@ class SubmissionQuerySet(models.QuerySet):
         settings.setdefault("shape", parent.shape if parent else settings.get("aspect_ratio", "16:9"))
         settings.setdefault("fingerprint", fingerprint_of(settings))
         settings.setdefault("asked_of", ApiToken.objects.in_charge())
-        terms, month = Terms.current(), month_of()
-        amount = terms.price_of(settings.get("action", "generate"))
+        pricing, month = Pricing.current(), month_of()
+        amount = pricing.price_of(settings.get("action", "generate"))
         try:
             with transaction.atomic():
                 submission = self.create(member=member, key=key)
-                Balance.objects.reserve(member, amount * takes, month, terms, whatever_the_limit=whatever_the_limit)
+                Balance.objects.reserve(member, amount * takes, month, pricing, whatever_the_limit=whatever_the_limit)
                 for take in range(1, takes + 1):
                     generation = Generation.objects.create(
                         submission=submission,

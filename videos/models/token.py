@@ -11,7 +11,7 @@ from django.utils import timezone
 from lumaweb.logs import redact
 
 from ..media.download import origin_of
-from .change import Change
+from .audit import AuditEntry
 from .circuit import AS_NEW, Circuit, Health, Probe, at_once, clock_time, has_recovered, has_stalled
 from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT, State
 from .token_pool import Pool
@@ -99,7 +99,7 @@ class ApiTokenQuerySet(models.QuerySet):
                 # Where a claim or an answer came in between, its own count is right, and the next sweep looks again.
                 self.filter(pk=token.pk, sending=token.sending).update(sending=token.submitting)
 
-    def sole_provider(self, base_url: str, by=None) -> int:
+    def pause_other_providers(self, base_url: str, by=None) -> int:
         """Pause the tokens of every other provider: new work goes to one at a time. Answers how many were paused."""
         because = f", since new videos go to {base_url}"
         return sum(token.set_enabled(False, by, because) for token in self.exclude(base_url=base_url))
@@ -108,7 +108,7 @@ class ApiTokenQuerySet(models.QuerySet):
         """Those that the encryption keys of this installation do not open."""
         return [token for token in self if not token.is_readable]
 
-    def encrypt_anew(self) -> int:
+    def reencrypt(self) -> int:
         """Encrypt every secret with the newest key, all or none; raise TokenUnreadable. Answers how many there are."""
         with transaction.atomic():
             tokens = list(self.select_for_update().order_by("pk"))
@@ -117,10 +117,10 @@ class ApiTokenQuerySet(models.QuerySet):
                 self.filter(pk=token.pk).update(encrypted=_fernet().encrypt(token.secret.encode()))
         return len(tokens)
 
-    def mend_readable(self) -> int:
+    def reenable_readable(self) -> int:
         """Use again what was taken out for want of its key, where the key is back. Answers how many there were."""
         out = self.filter(health=Health.INVALID, last_error__contains=f"({CLOSED}:")
-        return sum(token.mend() for token in out if token.is_readable)
+        return sum(token.reenable() for token in out if token.is_readable)
 
     def take_over(self, base_url: str, secret: str, name: str, **settings: int) -> tuple["ApiToken", bool]:
         """Make this secret the first token of its provider, and say whether it is new to the pool.
@@ -189,10 +189,10 @@ class ApiToken(Circuit):
 
     def is_usable(self, now: datetime) -> bool:
         """Whether `usable` would choose it."""
-        return self.enabled and not (self.needs_mending or self.rests(now) or self.awaits_look_up(now))
+        return self.enabled and not (self.is_unhealthy or self.is_backing_off(now) or self.awaits_look_up(now))
 
     @property
-    def needs_mending(self) -> bool:
+    def is_unhealthy(self) -> bool:
         return self.health in (Health.USED_UP, Health.INVALID)
 
     @property
@@ -201,9 +201,9 @@ class ApiToken(Circuit):
         if not self.is_readable:
             return "Not opened by the encryption keys"
         if not self.enabled:
-            return "Paused" if not self.needs_mending else f"Paused; {self.get_health_display().lower()}"
+            return "Paused" if not self.is_unhealthy else f"Paused; {self.get_health_display().lower()}"
         now = timezone.now()
-        if self.rests(now) and self.limited_until:
+        if self.is_backing_off(now) and self.limited_until:
             return f"Backs off until {clock_time(self.limited_until, now)}"
         if self.awaits_look_up(now):
             return "Checking whether the provider answers"
@@ -312,9 +312,9 @@ class ApiToken(Circuit):
     def note(self, by, what: str) -> None:
         """Write into the audit trail what was done with it. Its name is part of the words, which outlive the row."""
         end = "" if what.endswith((".", ")")) else "."
-        Change.objects.note(by, redact(f"API token “{self.name}”: {what}{end}"), token=self)
+        AuditEntry.objects.record(by, redact(f"API token “{self.name}”: {what}{end}"), token=self)
 
-    def take_out(self, health: Health, because: str) -> None:
+    def disable(self, health: Health, because: str) -> None:
         """Send nothing new with it until an admin mends it."""
         because = redact(because)[:300]
         with transaction.atomic():
@@ -326,7 +326,7 @@ class ApiToken(Circuit):
             else:
                 known.update(last_error=because)
 
-    def mend(self, by=None) -> bool:
+    def reenable(self, by=None) -> bool:
         """Use it again after it was taken out; False where it was not."""
         with transaction.atomic():
             out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
@@ -335,7 +335,7 @@ class ApiToken(Circuit):
                 self.note(by, "mended, it is used again")
         return mended
 
-    def end_rest(self, by) -> bool:
+    def end_back_off(self, by) -> bool:
         """Use it again before its rest is over; False where it has none."""
         with transaction.atomic():
             resting = ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED)

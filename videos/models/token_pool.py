@@ -6,7 +6,7 @@ from functools import cached_property
 
 from django.utils import timezone
 
-from .budget import Terms
+from .budget import Pricing
 from .circuit import Health, clock_time
 
 KEY_IS_MISSING = "is not opened by the encryption keys"
@@ -81,7 +81,7 @@ class Pool:
     def _pause(self) -> Wait | None:
         if any(token.awaits_look_up(self.now) for token in self.enabled):
             return PROBE
-        resting = [token.limited_until for token in self.enabled if token.rests(self.now)]
+        resting = [token.limited_until for token in self.enabled if token.is_backing_off(self.now)]
         if not resting:
             return None
         until = min(resting)
@@ -104,14 +104,14 @@ class Pool:
         """Whether the rest of its day's limit is enough for the cheapest video."""
         if token.daily_limit is None:
             return True
-        terms = Terms.current()
-        cheapest = max(1, min(terms.per_generate, terms.per_extend))
+        pricing = Pricing.current()
+        cheapest = max(1, min(pricing.per_generate, pricing.per_extend))
         return token.used_today(timezone.localdate(self.now)) + cheapest <= token.daily_limit
 
     @cached_property
     def trouble(self) -> str:
         """What an admin should look at, in a sentence or two; "" while there is nothing."""
-        ill = [token for token in self.enabled if token.needs_mending or not token.is_readable]
+        ill = [token for token in self.enabled if token.is_unhealthy or not token.is_readable]
         suspect = [token for token in self.enabled if token not in ill and token.is_suspect]
         if not ill and not suspect:
             return f"{self.wait.text[0].upper()}{self.wait.text[1:]}" if self.wait and self.wait.ask else ""

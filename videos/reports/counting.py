@@ -10,8 +10,8 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import TruncDate
 
 from ..models import Generation, RollUp, State
+from ..models.generation.queryset import midnight
 from ..models.rollup import BEGINNING
-from ..models.rows import midnight
 
 ONE_DAY = timedelta(days=1)
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from ..models.rows import midnight
+from ..models.generation.queryset import midnight
 
 MAX_BARS = 62
 

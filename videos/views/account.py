@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from .. import mail
 from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
-from ..models import Allowance, Change, Invitation, Member
+from ..models import Allowance, AuditEntry, Invitation, Member
 from .throttling import CURRENT_PASSWORD, SETUP_CODE, attempt_allowed, lockout_response, record_failure
 
 YEAR = 365 * 24 * 3600
@@ -153,7 +153,7 @@ def password(request: HttpRequest) -> HttpResponse:
         return _profile(request, ProfileForm(instance=request.user), form)
     form.save()
     update_session_auth_hash(request, form.user)
-    Change.objects.note(request.user, f"{request.user.username} has a new password.", about=request.user)
+    AuditEntry.objects.record(request.user, f"{request.user.username} has a new password.", about=request.user)
     messages.success(request, "Your password is changed. Every other browser has to sign in again.")
     return redirect("profile")
 

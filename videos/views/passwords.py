@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from ..forms import ForgottenForm
 from ..jobs.queue import enqueue_password_mail
-from ..models import Change
+from ..models import AuditEntry
 from ..password_links import password_link_tokens
 from .throttling import PASSWORD_RESET, attempt_allowed, record_failure
 
@@ -47,7 +47,7 @@ class _Choosing(auth.PasswordResetConfirmView):
 
     def form_valid(self, form):
         answer = super().form_valid(form)
-        Change.objects.note(self.user, f"{self.user.username} has a new password, by a link.", about=self.user)
+        AuditEntry.objects.record(self.user, f"{self.user.username} has a new password, by a link.", about=self.user)
         messages.success(self.request, "Your password is changed. Sign in with it.")
         return answer
 

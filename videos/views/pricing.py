@@ -5,7 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from ..forms import TermsForm
-from ..models import Balance, Terms
+from ..models import Balance, Pricing
 from ..models.budget import month_of
 
 
@@ -14,13 +14,13 @@ def pricing(request: HttpRequest) -> HttpResponse:
     """Prices and limits, for admins; and what of this month is used."""
     if not request.user.is_superuser:
         raise PermissionDenied("Only an admin sets prices and limits.")
-    current = Terms.current()
+    current = Pricing.current()
     form = TermsForm(request.POST or None, instance=current)
     if request.method == "POST" and form.is_valid():
         changed = form.save_by(request.user)
         messages.success(request, "Saved." if changed else "Nothing was changed.")
         return redirect("terms")
-    now, used = Terms.current(), Balance.objects.of_the_team(month_of())
+    now, used = Pricing.current(), Balance.objects.of_the_team(month_of())
     context = {"form": form, "used": used, "terms": now, "spent": now.amount(used.spent)}
     context["set_aside"] = now.amount(used.reserved) if used.reserved else ""
     context["limit"] = "" if now.team_limit is None else now.amount(now.team_limit)

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from .. import mail
 from ..forms import InviteForm, LimitForm
-from ..models import Change, Invitation, Member, Terms
+from ..models import AuditEntry, Invitation, Member, Pricing
 from ..models.member import Usage
 from .navigation import site_origin
 from .params import parse_int
@@ -31,7 +31,7 @@ def team(request: HttpRequest) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: InviteForm, status: int = 200, **more) -> HttpResponse:
-    terms = Terms.current()
+    terms = Pricing.current()
     context = {
         "rows": Usage.of(Member.objects.all(), terms),
         "form": form,
@@ -77,7 +77,7 @@ def member(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _member(request: HttpRequest, somebody: Member, form: LimitForm, status: int = 200, **more) -> HttpResponse:
-    terms = Terms.current()
+    terms = Pricing.current()
     context = {
         "somebody": somebody,
         "form": form,
@@ -135,7 +135,7 @@ def new_password(request: HttpRequest, pk: int) -> HttpResponse:
     path = mail.path_to_new_password(somebody)
     may_mail = bool(somebody.email) and not somebody.email_waits
     mailed = may_mail and mail.send_link(somebody.email, "password", path, {"member": somebody})
-    Change.objects.note(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
+    AuditEntry.objects.record(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
     link = site_origin(request) + path
     return _member(request, somebody, LimitForm.of(somebody), link=link, mailed=mailed)
 
@@ -157,7 +157,7 @@ def email_confirmation(request: HttpRequest, pk: int) -> HttpResponse:
 def changes(request: HttpRequest) -> HttpResponse:
     """Who changed what, the latest first."""
     _admins_only(request)
-    rows = Change.objects.select_related("by")
+    rows = AuditEntry.objects.select_related("by")
     before = parse_int(request.GET.get("before"))
     if before:
         rows = rows.filter(pk__lt=before)

@@ -7,7 +7,7 @@ from typing import ParamSpec
 
 from django.http.response import HttpResponseBase
 
-from ..models import meter
+from ..models import histogram
 
 P = ParamSpec("P")
 
@@ -24,7 +24,7 @@ def timed(name: str) -> Callable[[Callable[P, HttpResponseBase]], Callable[P, Ht
                 status = response.status_code
                 return response
             finally:
-                meter.observe(name, str(status), time.perf_counter() - started)
+                histogram.observe(name, str(status), time.perf_counter() - started)
 
         return wrapper
 

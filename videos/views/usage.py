@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from ..forms import RangeForm, presets
-from ..models import Allowance, ApiToken, Member, Terms
+from ..models import Allowance, ApiToken, Member, Pricing
 from ..models.budget import CREDIT, shown
 from ..reports import plots, usage
 from ..reports.periods import DateRange
@@ -64,10 +64,10 @@ def usage_page(request: MemberRequest) -> HttpResponse:
         "within": within,
         "presets": [(name, preset, preset == within) for name, preset in presets().items()],
         "total": total,
-        "terms": allowance.terms,
-        "spent": allowance.terms.amount(total.spent),
-        "reserved": allowance.terms.amount(total.reserved) if total.reserved else "",
-        "left": None if allowance.left is None else allowance.terms.amount(allowance.left),
+        "terms": allowance.pricing,
+        "spent": allowance.pricing.amount(total.spent),
+        "reserved": allowance.pricing.amount(total.reserved) if total.reserved else "",
+        "left": None if allowance.left is None else allowance.pricing.amount(allowance.left),
         "whose": allowance.whose,
         "times": times,
         "median": _duration(times.median) if times else "",
@@ -77,7 +77,7 @@ def usage_page(request: MemberRequest) -> HttpResponse:
         "failures": report.failures,
         "periods": periods,
         "videos_summary": _videos_summary(within, periods, total),
-        "credits_summary": _credits_summary(within, periods, total, allowance.terms),
+        "credits_summary": _credits_summary(within, periods, total, allowance.pricing),
         "members": _groups(report.members, _member_names()),
         "tokens": None if tokens is None else _groups(report.tokens, tokens),
         "states": _states(total),
@@ -142,7 +142,7 @@ def _videos_summary(within: DateRange, periods: _Periods, total: usage.Sums) -> 
     )
 
 
-def _credits_summary(within: DateRange, periods: _Periods, total: usage.Sums, terms: Terms) -> str:
+def _credits_summary(within: DateRange, periods: _Periods, total: usage.Sums, terms: Pricing) -> str:
     """Return the plot of credits in words, for screen readers."""
     when, peak = periods.peak(lambda sums: sums.amount)
     return (

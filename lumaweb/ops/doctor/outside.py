@@ -51,7 +51,7 @@ def tokens_open() -> Iterator[Finding]:
             "Put the key it was stored with back into LUMAWEB_ENCRYPTION_KEYS, or give it a new secret in the admin.",
         )
     for token in tokens:
-        if token.enabled and token not in closed and token.needs_mending:
+        if token.enabled and token not in closed and token.is_unhealthy:
             yield warn(
                 f"The API token “{token.name}” is out of use: {token.last_error or token.condition}",
                 "Test it in the admin.",

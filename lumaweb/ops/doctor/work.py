@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, broker_info, enqueue_heartbeats, queue_sizes
-from videos.models import ApiToken, Heartbeat, Lease, Pool, StepFailure, vitals
+from videos.models import ApiToken, Heartbeat, Lease, Pool, StepFailure, status
 
 from .findings import Finding, fail, ok, warn
 
@@ -48,7 +48,7 @@ def workers(seconds: float = SIGN_WITHIN) -> Iterator[Finding]:
             yield ok(f"The {silent.pop(cluster)} answers, after {(timezone.now() - asked).total_seconds():.1f} s.")
         time.sleep(0.1 if silent else 0)
     for cluster, name in silent.items():
-        at = vitals.last_sign(cluster)
+        at = status.last_sign(cluster)
         last = f"the last sign of life was {(timezone.now() - at).total_seconds():.0f} s ago" if at else "it never has"
         consequence = "Nothing new is sent" if cluster == SUBMIT_CLUSTER else "Nothing is saved"
         yield fail(
@@ -76,7 +76,7 @@ def ticker() -> Iterator[Finding]:
 def waiting() -> Iterator[Finding]:
     """What waits for longer than it should, and for whom."""
     now = timezone.now()
-    line, held, unsaved = vitals.waiting(), vitals.held(), vitals.unsaved()
+    line, held, unsaved = status.waiting(), status.held(), status.unsaved()
     if line.age(now) > LONG_WAIT:
         why = Pool(list(ApiToken.objects.all()), now).wait
         yield warn(

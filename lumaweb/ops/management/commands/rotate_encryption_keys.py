@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 
 from lumaweb.locked_command import LockedCommand
-from videos.models import ApiToken, Change, Heartbeat
+from videos.models import ApiToken, AuditEntry, Heartbeat
 from videos.models.token import TokenUnreadable
 
 
@@ -56,11 +56,11 @@ class Command(LockedCommand):
     @staticmethod
     def _encrypt_anew() -> str:
         try:
-            count = ApiToken.objects.encrypt_anew()
+            count = ApiToken.objects.reencrypt()
         except TokenUnreadable as error:
             raise CommandError(f"Nothing was changed. {error}") from None
         done = f"{count} API {'token' if count == 1 else 'tokens'}"
-        Change.objects.note(None, f"Encrypted {done} with the newest key.")
+        AuditEntry.objects.record(None, f"Encrypted {done} with the newest key.")
         return done
 
 

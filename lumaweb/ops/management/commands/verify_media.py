@@ -13,7 +13,7 @@ from videos.media import files
 from videos.media.decoding.client import check_video
 from videos.media.decoding.errors import Busy, NotAVideo
 from videos.models import Frame, Generation
-from videos.models.rows import in_pieces
+from videos.models.generation.queryset import in_batches
 
 BATCH = 500
 # A file is in place before its row says so, and a download under way has no row yet.
@@ -55,9 +55,9 @@ class Command(LockedCommand):
             sys.exit(1)
 
     def look_at_all(self, repair: bool) -> None:
-        for generation in in_pieces(Generation.objects.filter(archive="saved"), BATCH):
+        for generation in in_batches(Generation.objects.filter(archive="saved"), BATCH):
             self.look_at(generation, repair)
-        for frame in in_pieces(Frame.objects.exclude(file=""), BATCH):
+        for frame in in_batches(Frame.objects.exclude(file=""), BATCH):
             self.expect(frame.file.name, f"frame {frame.uuid}")
         self.look_for_the_expected()
         for name in orphans():

@@ -8,10 +8,10 @@ from django.db.models import F, Q
 from django.utils import timezone
 from django.utils.formats import date_format
 
-from .. import provider
-from .leftover import Leftover
-from .news import News
-from .state import Archive, State, nearest_ratio
+from ... import provider
+from ..orphaned_file import OrphanedFile
+from ..state import Archive, State, nearest_ratio
+from .explanation import News
 
 LINK_LIVES = timedelta(days=30)  # from the end of the task; source: the Luma videos contract
 TASKS_KEPT = timedelta(hours=24)  # after which the provider may forget a task
@@ -93,7 +93,7 @@ class Saving:
             due = type(self).objects.worth_saving().filter(pk=self.pk)
             due.update(archive_at=timezone.now() + timedelta(seconds=seconds))
 
-    def hand_back_saving(self, seconds: float) -> bool:
+    def return_saving_lease(self, seconds: float) -> bool:
         """End an attempt whose file could not be read yet, and leave it for so many seconds; it does not count."""
         mine = type(self).objects.filter(pk=self.pk, archive=Archive.REMOTE, archive_worker=self.archive_worker)
         with transaction.atomic():
@@ -105,7 +105,7 @@ class Saving:
                 )
             )
 
-    def note_stopped_worker(self) -> bool:
+    def record_worker_death(self) -> bool:
         """The worker named in the row died while it saved this: count that; return False if it is set aside for it."""
         stopped = self.archive_deaths + 1
         same = Q(archive=Archive.REMOTE, archive_worker=self.archive_worker, archive_at__lte=timezone.now())
@@ -134,7 +134,7 @@ class Saving:
             archive_message="",
         )
 
-    def still_saving(self, seconds: float) -> None:
+    def renew_saving_lease(self, seconds: float) -> None:
         """Renew the lease of the worker that has it."""
         mine = Q(archive=Archive.REMOTE, archive_worker__startswith=self.archive_worker.removesuffix(READING))
         type(self).objects.filter(mine, pk=self.pk).update(archive_at=timezone.now() + timedelta(seconds=seconds))
@@ -204,7 +204,7 @@ class Saving:
             because="saved",
             only=Q(archive__in=[Archive.REMOTE, Archive.LOST]),
             # What `verify_media` found cut or changed; no row names it any more.
-            along=lambda: Leftover.objects.mark(*replaced),
+            along=lambda: OrphanedFile.objects.mark(*replaced),
             archive=Archive.SAVED,
             archive_at=None,
             archive_worker="",

@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class Meter(models.Model):
+class Histogram(models.Model):
     """What was counted of one thing: `counts` has a number for each stretch of BOUNDS and one for what is beyond."""
 
     name = models.CharField(max_length=20)
@@ -29,6 +29,7 @@ class Meter(models.Model):
     seconds = models.FloatField(default=0, help_text="How long all of it took together.")
 
     class Meta:
+        db_table = "videos_meter"
         constraints = [models.UniqueConstraint(fields=["name", "label"], name="one_meter_for_a_label")]
         ordering = ["name", "label"]
 
@@ -49,7 +50,7 @@ class Counted:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._new: dict[tuple[str, str], Meter] = {}
+        self._new: dict[tuple[str, str], Histogram] = {}
         self._helped = 0  # the process that has its helper: a fork does not inherit the thread
 
     def observe(self, name: str, label: str, seconds: float) -> None:
@@ -57,19 +58,19 @@ class Counted:
             return
         counts = [0] * (len(BOUNDS) + 1)
         counts[bisect_left(BOUNDS, seconds)] = 1
-        self._add([Meter(name=name, label=label, counts=counts, seconds=seconds)])
+        self._add([Histogram(name=name, label=label, counts=counts, seconds=seconds)])
         if settings.METRICS_EVERY and self._helped != os.getpid():
             self._helped = os.getpid()
-            threading.Thread(target=self._keep_writing, name="meters", daemon=True).start()
+            threading.Thread(target=self._keep_writing, name="histograms", daemon=True).start()
             # A worker of the queue ends after some hundred tasks.
             Finalize(None, self._write_in_peace, exitpriority=10)
 
-    def _add(self, meters: list[Meter]) -> None:
+    def _add(self, histograms: list[Histogram]) -> None:
         with self._lock:
-            for meter in meters:
-                known = self._new.setdefault((meter.name, meter.label), meter)
-                if known is not meter:
-                    known.add(meter.counts, meter.seconds)
+            for histogram in histograms:
+                known = self._new.setdefault((histogram.name, histogram.label), histogram)
+                if known is not histogram:
+                    known.add(histogram.counts, histogram.seconds)
 
     def write(self) -> None:
         """Add what is new to the database's; kept for the next time where that fails."""
@@ -80,10 +81,12 @@ class Counted:
         try:
             with transaction.atomic():
                 # In one order, so that no two processes wait for each other.
-                for (name, label), meter in sorted(new.items()):
-                    nothing = {"counts": [0] * len(meter.counts)}
-                    row, _ = Meter.objects.select_for_update().get_or_create(name=name, label=label, defaults=nothing)
-                    row.add(meter.counts, meter.seconds)
+                for (name, label), histogram in sorted(new.items()):
+                    nothing = {"counts": [0] * len(histogram.counts)}
+                    row, _ = Histogram.objects.select_for_update().get_or_create(
+                        name=name, label=label, defaults=nothing
+                    )
+                    row.add(histogram.counts, histogram.seconds)
                     row.save(update_fields=["counts", "seconds"])
         except DatabaseError:
             self._add(list(new.values()))

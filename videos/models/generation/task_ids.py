@@ -12,11 +12,11 @@ from django.db import IntegrityError
 from django.db.models import Q
 from django.utils import timezone
 
-from .. import provider
-from . import policy
-from .leftover import Leftover
+from ... import provider
+from .. import policy
+from ..orphaned_file import OrphanedFile
+from ..state import AT_THE_PROVIDER, EVERY, Archive, State
 from .results import SAME_TASK, Verdict
-from .state import AT_THE_PROVIDER, EVERY, Archive, State
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +146,7 @@ class TaskIds:
 
     def _drop_files(self) -> None:
         """Note the files of a wrong video as no longer needed; goes along with the step that takes them off the row."""
-        Leftover.objects.mark(self.video_file, self.thumbnail_file, self.poster_file)
+        OrphanedFile.objects.mark(self.video_file, self.thumbnail_file, self.poster_file)
 
     def refuse_with_task(self, error: provider.ProviderError, only: Q) -> bool:
         """Follow the rule for an error that names a task all the same: it is kept and looked up, and not sent again."""

@@ -6,35 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
-SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
-
-
-class LeaseQuerySet(models.QuerySet):
-    def take(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or renew the lease; False while another holder has it. One UPDATE decides."""
-        now = timezone.now()
-        self.get_or_create(name=name, defaults={"holder": "", "until": now - timedelta(days=1)})
-        # A lease that ends later than any can was taken before the clock was set back.
-        longest = timedelta(seconds=seconds) + SKEW
-        free = models.Q(holder=holder) | models.Q(until__lt=now) | models.Q(until__gt=now + longest)
-        return bool(self.filter(free, name=name).update(holder=holder, until=now + timedelta(seconds=seconds)))
-
-    def give_back(self, name: str, holder: str) -> None:
-        self.filter(name=name, holder=holder).update(until=timezone.now() - timedelta(days=1))
-
-
-class Lease(models.Model):
-    """Who does what only one machine may do at a time: the ticker's sweep."""
-
-    name = models.CharField(max_length=50, primary_key=True)
-    holder = models.CharField(max_length=100)
-    until = models.DateTimeField()
-
-    objects = LeaseQuerySet.as_manager()
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.holder}"
-
 
 class HeartbeatQuerySet(models.QuerySet):
     def of(self, cluster: str) -> "HeartbeatQuerySet":
@@ -49,7 +20,7 @@ class HeartbeatQuerySet(models.QuerySet):
         """Stamps of the last minute: whoever made one may still be running."""
         return self.filter(at__gt=timezone.now() - timedelta(seconds=60))
 
-    def forget_the_gone(self) -> None:
+    def delete_stale(self) -> None:
         """Machines come and go; one that is back stamps again."""
         self.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
 

@@ -6,12 +6,10 @@ from django.db import connection, models, transaction
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, Value, When
 from django.utils import timezone
 
-from . import search
-from .event import Event
-from .in_doubt import InDoubtQuerySet
-from .look_ups import LookUpQuerySet
-from .shelf import Star
-from .state import (
+from .. import search
+from ..event import Event
+from ..stars import Star
+from ..state import (
     ANY,
     CAN_BE_TRASHED,
     HOLDS_A_SLOT,
@@ -26,7 +24,9 @@ from .state import (
     Unfinished,
     is_due,
 )
-from .token import ApiToken
+from ..token import ApiToken
+from .polling import LookUpQuerySet
+from .task_search import InDoubtQuerySet
 
 # What a filter by state means, in the words of its URL.
 STATES = {
@@ -64,7 +64,7 @@ class Filters:
         return self != Filters()
 
 
-def in_pieces(rows: models.QuerySet, size: int = 500) -> Iterator:
+def in_batches(rows: models.QuerySet, size: int = 500) -> Iterator:
     """All rows in the order of their numbers, so many at a time.
 
     `iterator()` would keep SQLite's connection at the moment it began, for as long as it takes: nothing that is written
@@ -192,7 +192,7 @@ class GenerationQuerySet(InDoubtQuerySet, LookUpQuerySet):
         rows = self.filter(trashed_at__lte=long_ago, purged_at__isnull=True, state__in=CAN_BE_TRASHED)
         return rows.filter(~being_extended())
 
-    def next_in_line(self, limit: int, now=None, amount_at_most: int | None = None) -> list:
+    def next_to_submit(self, limit: int, now=None, amount_at_most: int | None = None) -> list:
         """What may be sent now and counts for no more: everybody's first, then everybody's second, and so on.
 
         What a member has in the making counts as turns they had, so a batch that is half sent does not go on before
@@ -203,13 +203,13 @@ class GenerationQuerySet(InDoubtQuerySet, LookUpQuerySet):
         making = making.values_list("member_id").annotate(Count("pk"))
         had = Case(*(When(member_id=pk, then=Value(number)) for pk, number in making), default=Value(0))
         place = models.Window(models.functions.RowNumber(), partition_by=[F("member_id")], order_by=[F("pk").asc()])
-        ready = self.waiting_for_a_turn().filter(is_due("not_before", now, WAITING_AT_MOST))
+        ready = self.waiting_to_submit().filter(is_due("not_before", now, WAITING_AT_MOST))
         if amount_at_most is not None:
             ready = ready.filter(amount__lte=amount_at_most)
         turn = models.ExpressionWrapper(place + had, output_field=models.IntegerField())
         return list(ready.annotate(turn=turn).order_by("turn", "pk")[:limit])
 
-    def waiting_for_a_turn(self) -> "GenerationQuerySet":
+    def waiting_to_submit(self) -> "GenerationQuerySet":
         return self.filter(Unfinished("state"), state=State.QUEUED, held_at__isnull=True, trashed_at__isnull=True)
 
     def held(self) -> "GenerationQuerySet":
@@ -272,6 +272,6 @@ def midnight(day: date) -> datetime:
 
 def being_extended() -> Exists:
     """Whether an extension of the row waits or is being made: the provider may fetch our copy of it."""
-    from .generation import Generation
+    from .model import Generation
 
     return Exists(Generation.objects.filter(parent=OuterRef("pk"), state__in=OPEN))

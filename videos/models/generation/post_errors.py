@@ -7,12 +7,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from .. import provider
-from . import policy
-from .bounce import Bounce
-from .circuit import Health
-from .state import ANY, QUEUED_AT_MOST, State
-from .token import ApiToken
+from ... import provider
+from .. import policy
+from ..circuit import Health
+from ..gateway_rejection import GatewayRejection
+from ..state import ANY, QUEUED_AT_MOST, State
+from ..token import ApiToken
 
 AFTER_OTHERS = timedelta(seconds=3)  # of a pause, so that another row is the first to be sent
 UNAVAILABLE = 503
@@ -77,14 +77,14 @@ class Refusal:
 
     def _is_blocked(self) -> bool:
         """Whether every healthy token has sent this row back by now, while the provider accepted others."""
-        bounces = dict(self.bounces.values_list("token_id", "at"))
-        if not bounces:
+        gateway_rejections = dict(self.gateway_rejections.values_list("token_id", "at"))
+        if not gateway_rejections:
             return False
         healthy = ApiToken.objects.of(self.asked_of).filter(enabled=True, health__in=[Health.OK, Health.LIMITED])
         tokens = dict(healthy.values_list("pk", "accepted_at"))
-        first = min(bounces.values())
+        first = min(gateway_rejections.values())
         others_pass = any(accepted and accepted > first for accepted in tokens.values())
-        return others_pass and tokens.keys() <= bounces.keys() | {self.token_id}
+        return others_pass and tokens.keys() <= gateway_rejections.keys() | {self.token_id}
 
     def _tell_token(self, rule: policy.Rule, error: provider.ProviderError) -> None:
         token = self.token
@@ -107,13 +107,13 @@ class Refusal:
             case policy.SUSPECT:
                 token.refused_without_reason(self.pk, because)
             case _:
-                token.take_out(Health(rule.token), because)
+                token.disable(Health(rule.token), because)
 
     def _bounced(self, token: ApiToken, until) -> None:
         """Remember that this token sent the row back; unless another can send it, others go first after the pause."""
         now = timezone.now()
-        Bounce.objects.get_or_create(generation=self, token=token, defaults={"at": now})
-        others = ApiToken.objects.of(self.asked_of).usable(now).exclude(pk__in=self.bounces.values("token"))
+        GatewayRejection.objects.get_or_create(generation=self, token=token, defaults={"at": now})
+        others = ApiToken.objects.of(self.asked_of).usable(now).exclude(pk__in=self.gateway_rejections.values("token"))
         if not others.exists():
             rows: models.QuerySet = type(self).objects.filter(pk=self.pk)
             rows.update(not_before=until + AFTER_OTHERS)

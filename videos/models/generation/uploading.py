@@ -3,7 +3,7 @@
 from django.db.models import Q
 from django.utils import timezone
 
-from .state import State
+from ..state import State
 
 
 class Uploading:

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Count, Min
 
 from .generation import Generation
-from .machine import Heartbeat
+from .heartbeat import Heartbeat
 from .state import State, Unfinished
 from .token import ApiToken, Health
 
@@ -45,7 +45,7 @@ def unfinished() -> dict[str, int]:
 def waiting() -> Line:
     """What waits to be sent."""
     return Line(
-        *Generation.objects.waiting_for_a_turn().order_by().aggregate(n=Count("pk"), at=Min("created_at")).values()
+        *Generation.objects.waiting_to_submit().order_by().aggregate(n=Count("pk"), at=Min("created_at")).values()
     )
 
 
@@ -76,4 +76,4 @@ def condition_of(token: ApiToken, now: datetime) -> str:
     if not token.enabled:
         return "paused"
     # A rest that is over ends with the next video it is used for.
-    return Health.OK if token.health == Health.LIMITED and not token.rests(now) else token.health
+    return Health.OK if token.health == Health.LIMITED and not token.is_backing_off(now) else token.health

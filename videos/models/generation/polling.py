@@ -7,8 +7,8 @@ from django.db import models, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from .state import ASKED_AFTER_THE_END, GRACE, SUBMITTING_AT_MOST, State, Unfinished, is_due
-from .token import ApiToken, Health
+from ..state import ASKED_AFTER_THE_END, GRACE, SUBMITTING_AT_MOST, State, Unfinished, is_due
+from ..token import ApiToken, Health
 
 # The error code of a row that runs at the provider while its token is refused, so that nobody can look it up.
 TOKEN_REFUSED = "token_refused"
@@ -20,7 +20,7 @@ REFUSED_AGAIN = 300.0  # seconds
 
 
 class LookUpQuerySet(models.QuerySet):
-    def worth_asking(self, now: datetime | None = None) -> "LookUpQuerySet":
+    def due_for_polling(self, now: datetime | None = None) -> "LookUpQuerySet":
         """Tasks whose result should be looked up: nobody calls us back, the callback is late, or we gave up lately."""
         now = now or timezone.now()
         under_way = Q(state__in=[State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED])
@@ -32,7 +32,7 @@ class LookUpQuerySet(models.QuerySet):
         expected = [State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED, State.FAILED]
         return self.filter(state__in=expected).exclude(task_id="").update(ask_at=timezone.now())
 
-    def put_off(self, seconds: float) -> int:
+    def postpone_polling(self, seconds: float) -> int:
         """Look these up again after so many seconds, or a little more: one UPDATE, however many there are."""
         wait = timedelta(seconds=seconds * random.uniform(1, 1.5))
         return self.filter(ask_at__isnull=False).update(ask_at=timezone.now() + wait)
@@ -62,7 +62,7 @@ class LookUpQuerySet(models.QuerySet):
         with transaction.atomic():
             return self._all_of(State.PROCESSING, "look_ups_stopped", "", only=unaware, error_code=TOKEN_REFUSED)
 
-    def resume_look_ups(self) -> int:
+    def resume_polling(self) -> int:
         """Look up again what runs with tokens that have a new secret or work again; count the rows."""
         back = Q(error_code=TOKEN_REFUSED) & ~Q(token__in=ApiToken.objects.filter(health=Health.INVALID))
         if not self.filter(Unfinished("state"), back, state=State.PROCESSING).exists():

@@ -11,10 +11,19 @@ from django.db import IntegrityError
 from django.db.models import F, Q
 from django.utils import timezone
 
-from .. import provider
-from .frame import digest
-from .state import ASKED_AFTER_THE_END, AT_THE_PROVIDER, EVERY, GRACE, LOOKED_UP_AT_LEAST, Archive, State, nearest_ratio
-from .token import ApiToken
+from ... import provider
+from ..frame import digest
+from ..state import (
+    ASKED_AFTER_THE_END,
+    AT_THE_PROVIDER,
+    EVERY,
+    GRACE,
+    LOOKED_UP_AT_LEAST,
+    Archive,
+    State,
+    nearest_ratio,
+)
+from ..token import ApiToken
 
 logger = logging.getLogger(__name__)
 
@@ -193,7 +202,7 @@ class Results:
             ask_at=timezone.now() + timedelta(hours=1),
         )
 
-    def asked_in_vain(self) -> None:
+    def schedule_next_poll(self) -> None:
         """The task runs on: look again soon while its usual time lasts, then ever less often; not for ever."""
         now = timezone.now()
         age = (now - self.waiting_since).total_seconds()

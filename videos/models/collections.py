@@ -1,5 +1,3 @@
-"""What the team makes of its videos: stars are a member's own, collections are everybody's."""
-
 import uuid
 
 from django.db import IntegrityError, models, transaction
@@ -7,31 +5,8 @@ from django.db.models import Count, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Lower
 from django.urls import reverse
 
-# By one member: all names are in the menus of every page that shows the gallery.
+# For one member: every page with the gallery lists all names in its menus.
 COLLECTIONS_AT_MOST = 200
-
-
-class Star(models.Model):
-    """A member's mark on a video, for their own eyes."""
-
-    member = models.ForeignKey("videos.Member", on_delete=models.CASCADE, related_name="stars")
-    generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="stars")
-    created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["generation", "member"], name="one_star_of_a_member")]
-
-    def __str__(self) -> str:
-        return f"{self.member}: {self.generation}"
-
-    @classmethod
-    def put(cls, member, generations) -> None:
-        """Star all of them; what is starred already stays so."""
-        cls.objects.bulk_create([cls(member=member, generation=row) for row in generations], ignore_conflicts=True)
-
-    @classmethod
-    def take(cls, member, generations) -> None:
-        cls.objects.filter(member=member, generation__in=generations).delete()
 
 
 class TooManyCollections(Exception):

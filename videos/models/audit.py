@@ -1,14 +1,14 @@
 from django.db import models
 
 
-class ChangeQuerySet(models.QuerySet):
-    def note(self, by, text: str, *, token=None, about=None) -> "Change":
-        """Write down who changed what, in a sentence without any secret. `by` None: the installation itself."""
+class AuditEntryQuerySet(models.QuerySet):
+    def record(self, by, text: str, *, token=None, about=None) -> "AuditEntry":
+        """Record in one sentence, which holds no secret, who changed what. `by` is None for Lumaweb itself."""
         return self.create(by=by, text=text[:300], token=token, about=about)
 
 
-class Change(models.Model):
-    """One entry of the audit trail: what an admin changed of a token, a member, the budgets, or a door."""
+class AuditEntry(models.Model):
+    """One entry of the audit trail: what an admin changed about a token, a member, the budgets or a login."""
 
     at = models.DateTimeField(auto_now_add=True)
     by = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="changes_made")
@@ -16,9 +16,10 @@ class Change(models.Model):
     token = models.ForeignKey("videos.ApiToken", null=True, on_delete=models.SET_NULL, related_name="changes")
     about = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="changes")
 
-    objects = ChangeQuerySet.as_manager()
+    objects = AuditEntryQuerySet.as_manager()
 
     class Meta:
+        db_table = "videos_change"
         ordering = ["-pk"]
 
     def __str__(self) -> str:

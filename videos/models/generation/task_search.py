@@ -6,9 +6,9 @@ from django.db import IntegrityError, models
 from django.db.models import Case, Q, Value, When
 from django.utils import timezone
 
-from .found_task import FoundTask
-from .state import SearchOutcome, State, Unfinished
-from .token import ApiToken
+from ..found_task import FoundTask
+from ..state import SearchOutcome, State, Unfinished
+from ..token import ApiToken
 
 # When a video in doubt is searched for at the provider: seconds after its claim. The fourth is just after the last
 # moment at which its task can have been created.
@@ -45,13 +45,13 @@ class InDoubtQuerySet(models.QuerySet):
         """Those that may be at the provider under an id nobody knows here; a dismissed one is still its member's."""
         return self.filter(Q(state=State.UNCONFIRMED) | DISMISSED, task_id="", purged_at__isnull=True)
 
-    def worth_searching(self, now: datetime | None = None) -> "InDoubtQuerySet":
+    def due_for_search(self, now: datetime | None = None) -> "InDoubtQuerySet":
         """Those whose search is due, the longest due first."""
         due = self.filter(state=State.UNCONFIRMED, task_id="", ask_at__lte=now or timezone.now())
         due = due.filter(token__isnull=False, submitted_at__isnull=False)
         return due.select_related("token", "parent").order_by("ask_at")
 
-    def may_own_a_task(self, provider: str, since: datetime, until: datetime) -> "list":
+    def possible_owners(self, provider: str, since: datetime, until: datetime) -> "list":
         """Those without a task id of which a task created at this provider between two moments may be.
 
         That is what is in doubt, what is being sent, and what a restore brought back as unsent.
@@ -67,7 +67,7 @@ class InDoubtQuerySet(models.QuerySet):
             *claimed.filter(DISMISSED, created_at__range=(since - WAITED_AT_MOST, until)),
         ]
 
-    def search_soon(self) -> None:
+    def retry_search_soon(self) -> None:
         """The provider did not answer: search for these again shortly, in one UPDATE however many there are."""
         now = timezone.now()
         young = now - timedelta(seconds=SEARCH_STEPS[2])
@@ -115,14 +115,14 @@ class InDoubt:
                 by=by,
                 text=how,
                 only=Q(Q(state=State.UNCONFIRMED) | DISMISSED, task_id=""),
-                along=lambda: self.take_task(self.token, task_id),
+                along=lambda: self.reserve_task(self.token, task_id),
                 task_id=task_id,
                 ask_at=timezone.now(),
             )
         except (TaskTaken, IntegrityError):
             return False
 
-    def take_task(self, token: ApiToken, task_id: str) -> None:
+    def reserve_task(self, token: ApiToken, task_id: str) -> None:
         """Make sure, in the transaction that writes it, that no other video has this task; raise TaskTaken.
 
         The tokens of one provider may be of one account, so the constraint of the table, by token, is not enough.
@@ -133,7 +133,7 @@ class InDoubt:
             raise TaskTaken(task_id)
         task.delete()
 
-    def note_search(self, outcome: SearchOutcome, candidates: list[FoundTask]) -> None:
+    def record_search(self, outcome: SearchOutcome, candidates: list[FoundTask]) -> None:
         """Note what a search has brought, and when the next one is due; in its story only what is new."""
         now = timezone.now()
         ask_at = next_search(self.submitted_at, now + WITHOUT_LISTING if outcome == SearchOutcome.UNAVAILABLE else now)
@@ -153,7 +153,7 @@ class InDoubt:
             ask_at=ask_at,
         )
 
-    def end_search_in_vain(self) -> bool:
+    def end_search_if_over(self) -> bool:
         """The provider did not answer: end the search if its last step is over; False while there is another."""
         if next_search(self.submitted_at, timezone.now()):
             return False

@@ -11,19 +11,12 @@ from django.utils import timezone
 
 from lumaweb.logs import redact
 
-from . import policy
-from .budget import RESERVED, SPENT, Balance, Terms
-from .event import Event
-from .frame import Frame, TemporaryLink
-from .in_doubt import InDoubt
-from .leftover import Leftover
-from .news import News, explain
-from .refusal import Refusal
-from .results import Results
-from .rows import GenerationQuerySet, being_extended, is_one_intention
-from .saving import Saving
-from .sending import Sending
-from .state import (
+from .. import policy
+from ..budget import RESERVED, SPENT, Balance, Pricing
+from ..event import Event
+from ..frame import Frame, TemporaryLink
+from ..orphaned_file import OrphanedFile
+from ..state import (
     ANY,
     CAN_BE_TRASHED,
     EVERY,
@@ -36,9 +29,15 @@ from .state import (
     SearchOutcome,
     State,
 )
+from ..token import ApiToken
+from .explanation import News, explain, task_news
+from .post_errors import Refusal
+from .queryset import GenerationQuerySet, being_extended, is_one_intention
+from .results import Results
+from .saving import Saving
+from .submitting import Sending
 from .task_ids import TaskIds
-from .task_news import task_news
-from .token import ApiToken
+from .task_search import InDoubt
 from .uploading import Uploading
 
 logger = logging.getLogger(__name__)
@@ -277,7 +276,7 @@ class Generation(Sending, Uploading, Refusal, Results, TaskIds, InDoubt, Saving,
         """Delete for good what is in the trash: media, words, links and frames. The row stays, for sums and lineage.
 
         False where it is not in the trash, or is still needed: an extension of it is being made. The files are only
-        marked here, in the same transaction; `Leftover.remove` takes them away after it.
+        marked here, in the same transaction; `OrphanedFile.remove` takes them away after it.
         """
         purged = self._advance(
             CAN_BE_TRASHED,
@@ -297,7 +296,7 @@ class Generation(Sending, Uploading, Refusal, Results, TaskIds, InDoubt, Saving,
     def _let_go(self) -> None:
         rows = type(self).objects.filter(pk=self.pk)
         now = rows.get()  # ours may be older than the files
-        Leftover.objects.mark(now.video_file, now.thumbnail_file, now.poster_file)
+        OrphanedFile.objects.mark(now.video_file, now.thumbnail_file, now.poster_file)
         rows.update(video_file="", thumbnail_file="", poster_file="", start_frame=None, end_frame=None)
         TemporaryLink.objects.filter(Q(generation=self) | Q(clip=self)).delete()
         # With a code, the text is the provider's and may quote the prompt.
@@ -432,7 +431,7 @@ class Generation(Sending, Uploading, Refusal, Results, TaskIds, InDoubt, Saving,
     def cost(self) -> str:
         """What it counts for, and where that stands, in words."""
         stands = "spent" if self.state in SPENT else "set aside" if self.state in RESERVED else "given back"
-        return f"{Terms.current().amount(self.amount)}, {stands}"
+        return f"{Pricing.current().amount(self.amount)}, {stands}"
 
     @property
     def mode(self) -> str:

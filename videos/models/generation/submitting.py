@@ -9,11 +9,11 @@ from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
-from .. import provider
-from .event import Event
-from .frame import TemporaryLink, digest
-from .state import ANY, WAITING_AT_MOST, Archive, State, is_due
-from .token import ApiToken
+from ... import provider
+from ..event import Event
+from ..frame import TemporaryLink, digest
+from ..state import ANY, WAITING_AT_MOST, Archive, State, is_due
+from ..token import ApiToken
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Sending:
         key = secrets.token_urlsafe(32)
         with transaction.atomic(durable=True):
             due = is_due("not_before", now, WAITING_AT_MOST)
-            rows = type(self).objects.waiting_for_a_turn().filter(due, pk=self.pk)
+            rows = type(self).objects.waiting_to_submit().filter(due, pk=self.pk)
             try:
                 # Whoever holds it already is claiming it, so it is not waited for; a star or an event may be added.
                 self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True, no_key=True))
@@ -88,7 +88,7 @@ class Sending:
             # Where no provider takes frames the row is claimed all the same, to say so instead of waiting for ever.
             candidates = [token for token in candidates if token.takes_frames(now)] or candidates
         if self.attempts:
-            sent_back_by = set(self.bounces.values_list("token_id", flat=True))
+            sent_back_by = set(self.gateway_rejections.values_list("token_id", flat=True))
             candidates.sort(key=lambda token: token.pk in sent_back_by)
         return next((token for token in candidates if token.take_slot(now, self.amount)), None)
 
