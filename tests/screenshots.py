@@ -123,8 +123,8 @@ def open_form(page: Page) -> None:
 
 
 def open_video(page: Page) -> None:
-    page.locator(".card:has(film-card) .card-link").nth(4).click(position={"x": 90, "y": 70})
-    page.locator("#film-dialog[open] .film-page").wait_for()
+    page.locator(".card:has(video-preview) .card-link").nth(4).click(position={"x": 90, "y": 70})
+    page.locator("#video-dialog[open] .video-page").wait_for()
 
 
 def select_three(page: Page) -> None:
@@ -144,8 +144,8 @@ def choose_frames(page: Page) -> None:
 
 def submit_empty_form(page: Page) -> None:
     open_form(page)
-    page.locator(".composer-foot [type=submit]").last.click()
-    page.locator("#composer .error").first.wait_for()
+    page.locator(".video-form-foot [type=submit]").last.click()
+    page.locator("#video-form .error").first.wait_for()
 
 
 def show_shortcuts(page: Page) -> None:
@@ -160,8 +160,8 @@ def open_account_menu(page: Page) -> None:
 def submit_equal_request(page: Page) -> None:
     open_form(page)
     page.get_by_role("textbox", name="Prompt").fill(PROMPTS[0][1])
-    page.locator(".composer-foot > [type=submit]").click()
-    page.locator(".made").wait_for()
+    page.locator(".video-form-foot > [type=submit]").click()
+    page.locator(".existing").wait_for()
 
 
 def exceed_budget(page: Page) -> None:

@@ -61,7 +61,7 @@ class AccountMenu extends HTMLElement {
   }
 
   #state(refused = false) {
-    const box = this.querySelector("[name=notify]"), words = this.querySelector("[data-notify-words]");
+    const box = this.querySelector("[name=notify]"), words = this.querySelector("[data-notify-hint]");
     if (!box) return;
     box.checked = this.#wanted;
     if (!window.Notification || !isSecureContext) {

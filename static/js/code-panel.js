@@ -1,5 +1,5 @@
 // The request as code, beside the form, following what is typed for as long as it is open.
-const ID = "ask-code";
+const ID = "request-code";
 
 class CodePanel extends HTMLElement {
   #listening;

@@ -26,7 +26,7 @@ class PromptField extends HTMLElement {
     if (altKey && (key === "ArrowUp" || key === "ArrowDown") && event.target === this.text) {
       event.preventDefault();
       this.#use((earlier) => earlier.walk(key === "ArrowUp" ? 1 : -1));
-    } else if (event.target.matches(".earlier") && (key === "ArrowUp" || key === "ArrowDown")) {
+    } else if (event.target.matches(".prompt-option") && (key === "ArrowUp" || key === "ArrowDown")) {
       event.preventDefault();
       const item = event.target.parentElement;
       (key === "ArrowUp" ? item.previousElementSibling : item.nextElementSibling)?.querySelector("a")?.focus();
@@ -34,13 +34,13 @@ class PromptField extends HTMLElement {
   }
 
   async #use(step) {
-    this.#earlier ??= import("./earlier-prompts.js").then(({ EarlierPrompts }) => new EarlierPrompts(this));
+    this.#earlier ??= import("./prompt-history.js").then(({ PromptHistory }) => new PromptHistory(this));
     return step(await this.#earlier);
   }
 
   #clicked(event) {
-    const link = event.target.closest(".earlier-link");
-    if (event.target.closest(".earlier")) this.menu.hidePopover();
+    const link = event.target.closest(".prompt-history-link");
+    if (event.target.closest(".prompt-option")) this.menu.hidePopover();
     if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.#use((earlier) => earlier.open(link));
@@ -48,7 +48,7 @@ class PromptField extends HTMLElement {
 
   #measure() {
     const { text } = this;
-    const most = Number(this.dataset.most);
+    const most = Number(this.dataset.maxLength);
     const count = this.querySelector(".count");
     const several = this.closest("form").elements.several?.checked;
     const lines = several ? text.value.split("\n").filter((line) => line.trim()) : [text.value];
@@ -77,7 +77,7 @@ class PromptIdea extends HTMLElement {
     const prompt = document.getElementById("prompt");
     prompt.value = this.textContent.trim();
     prompt.dispatchEvent(new Event("input", { bubbles: true }));
-    const panel = prompt.closest("compose-panel");
+    const panel = prompt.closest("video-form");
     if (panel?.open) panel.open(this.firstElementChild);
     else prompt.focus();
   }

@@ -32,11 +32,11 @@ class SearchBox extends HTMLElement {
 
   #soon() {
     clearTimeout(this.#timer);
-    if (document.getElementById("feed")) this.#timer = setTimeout(() => this.#show(), PATIENCE);
+    if (document.getElementById("gallery")) this.#timer = setTimeout(() => this.#show(), PATIENCE);
   }
 
   #sent(event) {
-    if (!document.getElementById("feed")) return;
+    if (!document.getElementById("gallery")) return;
     event.preventDefault();
     clearTimeout(this.#timer);
     this.#show();
@@ -54,12 +54,12 @@ class SearchBox extends HTMLElement {
   }
 
   async #fetch(address) {
-    await window.htmx.ajax("GET", address, { target: "#feed", swap: "outerHTML", source: this });
+    await window.htmx.ajax("GET", address, { target: "#gallery", swap: "outerHTML", source: this });
   }
 
   // Back from what was searched: the wall follows the address.
   #moved() {
-    if (!document.getElementById("feed") || location.pathname !== "/") return;
+    if (!document.getElementById("gallery") || location.pathname !== "/") return;
     if (this.#asked === this.#words.value.trim()) return;
     this.#words.value = this.#asked;
     this.#fetch(location.pathname + location.search);

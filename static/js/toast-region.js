@@ -39,7 +39,7 @@ class ToastRegion extends HTMLElement {
 
   failed({ detail }) {
     // The feed has its own quiet note for a lost connection.
-    if (detail.elt.localName === "live-feed") return;
+    if (detail.elt.localName === "live-updates") return;
     const status = detail.xhr?.status;
     const number = status >= 500 && detail.xhr.getResponseHeader("X-Request-ID");
     // These responses carry a plain-text sentence for the member.

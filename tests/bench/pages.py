@@ -58,7 +58,7 @@ def measure() -> dict:
 
     depth = min(DEEP * PAGE, rows // 2)
     below = Generation.objects.for_gallery(ada).values_list("pk", flat=True)[depth - 1]
-    as_htmx = {"hx-request": "true", "hx-target": "feed"}
+    as_htmx = {"hx-request": "true", "hx-target": "gallery"}
     words = {"frequent": FREQUENT, "rare": RARE, "absent": ABSENT}
     idle = f"/live/?since={time.time():.3f}&known=&newest={rows}"
 

@@ -64,7 +64,7 @@ def clicks(house: Installation, provider: Provider) -> list[float]:
         for _ in range(CLICKS):
             prompt = f"click {uuid.uuid4().hex}"
             page.get_by_label("Prompt", exact=True).fill(prompt)
-            page.locator("#composer button[type=submit]").last.click()
+            page.locator("#video-form button[type=submit]").last.click()
             page.locator(".card", has_text=prompt).first.wait_for()
             pressed[prompt] = page.evaluate("window.pressedAt") / 1000
             page.wait_for_timeout(500)

@@ -50,10 +50,10 @@ def test_no_page_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
         found[name] = violations(page)
     page.goto(house.url)
     page.locator(".card:has(.select) .card-link").first.click(position={"x": 100, "y": 70})
-    page.locator("#film-dialog[open] .film-page").wait_for()
+    page.locator("#video-dialog[open] .video-page").wait_for()
     found["dialog"] = violations(page)
     page.keyboard.press("Escape")
-    page.locator("#film-dialog").wait_for(state="hidden")
+    page.locator("#video-dialog").wait_for(state="hidden")
     page.locator(".card .select").first.check(force=True)
     found["selection"] = violations(page)
     page.get_by_role("button", name="Clear").click()
@@ -113,16 +113,16 @@ def test_nothing_that_opens_from_the_form_has_an_axe_violation(house, shown, sig
     # On a phone the form is a sheet.
     page.goto(f"{house.url}/#new")
     page.reload()
-    form = page.locator("#composer")
+    form = page.locator("#video-form")
     form.get_by_label("Prompt", exact=True).fill("A heron")
     form.locator(".bar label").get_by_text("Frames", exact=True).click()
     found = {}
     page.get_by_role("link", name="Choose start picture from the gallery").click()
     clips = page.get_by_role("dialog", name="Choose the start picture")
-    expect(clips.locator(".clip-choice").first).to_be_visible()
+    expect(clips.locator(".video-picker-item").first).to_be_visible()
     found["clips"] = violations(page)
     clips.get_by_role("searchbox").fill("nothing is called this")
-    expect(clips.locator(".clips-none")).to_be_visible()
+    expect(clips.locator(".video-picker-empty")).to_be_visible()
     found["no clips"] = violations(page)
     clips.get_by_role("button", name="Close").click()
     expect(clips).to_have_count(0)
@@ -132,10 +132,10 @@ def test_nothing_that_opens_from_the_form_has_an_axe_violation(house, shown, sig
     page.keyboard.press("Escape")
     form.get_by_role("button", name="Code").click()
     code = page.get_by_role("dialog", name="The request as code")
-    expect(code.locator("#ask-code-curl")).to_contain_text("A heron")
+    expect(code.locator("#request-code-curl")).to_contain_text("A heron")
     found["code"] = violations(page)
     code.get_by_text("JavaScript", exact=True).click()
-    expect(code.locator("#ask-code-javascript")).to_be_visible()
+    expect(code.locator("#request-code-javascript")).to_be_visible()
     found["code in JavaScript"] = violations(page)
     assert {name: ones for name, ones in found.items() if ones} == {}
 
@@ -207,7 +207,7 @@ def test_no_story_and_no_comparison_has_an_axe_violation(house, shown, sign_in, 
     found = {}
     for name in ("child", "refused"):
         page.goto(f"{house.url}/generations/{shown[name]}/")
-        story = page.locator(".story")
+        story = page.locator(".timeline")
         assert story.locator("li").count() > 1
         story.scroll_into_view_if_needed()
         found[f"the story of {name}"] = violations(page)
@@ -216,7 +216,7 @@ def test_no_story_and_no_comparison_has_an_axe_violation(house, shown, sign_in, 
     expect(page.get_by_role("heading", name="The request as code")).to_be_visible()
     found["the code of a video"] = violations(page)
     page.goto(f"{house.url}/compare/?v={shown['ready']}&v={shown['child']}")
-    expect(page.locator("film-compare:defined")).to_be_visible()
+    expect(page.locator("video-compare:defined")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Sound from video 1")).click()
     expect(page.locator(".lane-sound[aria-pressed=true]")).to_have_count(1)
     found["compared"] = violations(page)

@@ -33,7 +33,7 @@ def test_the_line_follows_the_form_and_the_limit_is_said_before_and_after(house,
     expect(cost).to_contain_text("6 credits of 3 left")
     expect(cost.get_by_text("ada can raise your limit")).to_be_visible()
     page.get_by_role("button", name="Generate").click()
-    alert = page.locator("#composer").get_by_role("alert")
+    alert = page.locator("#video-form").get_by_role("alert")
     expect(alert).to_contain_text("This takes 6 credits, and 3 of your 3 credits are left")
     expect(page.get_by_role("textbox", name="Prompt")).to_have_value("A heron\nA fox\nA hare")
     takes(page, 1)
@@ -55,7 +55,7 @@ def test_a_member_is_shown_what_a_colleague_has_made(house, sign_in):
     field = page.get_by_role("textbox", name="Prompt")
     field.fill(f"  {prompt.upper()} ")
     page.get_by_role("button", name="Generate").click()
-    made = page.locator(".made")
+    made = page.locator(".existing")
     expect(made).to_contain_text("Already made")
     use = made.get_by_role("link", name="Use this")
     expect(use).to_be_focused()
@@ -72,7 +72,7 @@ def test_a_member_is_shown_what_a_colleague_has_made(house, sign_in):
     page.get_by_role("button", name="Generate").click()
     use.click()
     page.wait_for_url(f"{house.url}/generations/*/")
-    expect(page.locator(".film-page")).to_contain_text(prompt)
+    expect(page.locator(".video-page")).to_contain_text(prompt)
 
 
 def test_an_admin_sets_a_limit_and_a_member_meets_it(house, sign_in):

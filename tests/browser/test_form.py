@@ -17,7 +17,7 @@ def prompt(page: Page):
 
 
 def mode(page: Page, name: str) -> None:
-    page.locator("#composer .bar label").get_by_text(name, exact=True).click()
+    page.locator("#video-form .bar label").get_by_text(name, exact=True).click()
 
 
 def switch(page: Page):
@@ -29,7 +29,7 @@ def undo(page: Page) -> None:
 
 
 def kept(page: Page, side: str):
-    return page.locator(f'#composer input[name="{side}_frame"]')
+    return page.locator(f'#video-form input[name="{side}_frame"]')
 
 
 def upload(page: Page, side: str, color: str) -> None:
@@ -46,7 +46,7 @@ def test_a_draft_survives_a_reload_with_its_pictures(house, sign_in):
     mode(page, "Frames")
     prompt(page).fill("Half a thought")
     page.get_by_role("radio", name="9:16").check(force=True)
-    page.locator("#composer").get_by_role("radio", name="3", exact=True).check(force=True)
+    page.locator("#video-form").get_by_role("radio", name="3", exact=True).check(force=True)
     page.get_by_text("More", exact=False).locator("visible=true").first.click()
     page.get_by_label("Loop").check(force=True)
     upload(page, "start", "teal")
@@ -176,16 +176,16 @@ def test_several_prompts_are_counted_live_and_all_their_cards_come(house, sign_i
     expect(cost).to_have_text("1 video")
     switch(page).check(force=True)
     expect(cost).to_have_text("3 videos")
-    page.locator("#composer").get_by_role("radio", name="2", exact=True).check(force=True)
+    page.locator("#video-form").get_by_role("radio", name="2", exact=True).check(force=True)
     expect(cost).to_have_text("6 videos: 3 prompts × 2 takes")
-    page.locator("#composer").get_by_role("button", name=re.compile("^Generate")).dblclick()
+    page.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).dblclick()
     for words in ("one", "two", "three"):
         expect(page.locator(".card", has_text=f"Line {words}")).to_have_count(2)
     page.wait_for_timeout(800)
     assert count(house) == before + 6
     prompt(page).fill("\n".join(["A fox"] * 51))
     expect(cost).to_contain_text("100 are the most")
-    page.locator("#composer").get_by_role("button", name=re.compile("^Generate")).click()
+    page.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).click()
     expect(page.locator("#prompt-error")).to_contain_text("50 are the most")
     expect(prompt(page)).to_be_focused()
     expect(switch(page)).to_be_checked()
@@ -194,15 +194,15 @@ def test_several_prompts_are_counted_live_and_all_their_cards_come(house, sign_i
 def test_the_code_follows_what_is_typed(house, sign_in):
     page = sign_in(house, "ada")
     prompt(page).fill("A fox")
-    button = page.locator("#composer").get_by_role("button", name="Code")
+    button = page.locator("#video-form").get_by_role("button", name="Code")
     button.click()
     panel = page.get_by_role("dialog", name="The request as code")
-    expect(panel.locator("#ask-code-curl")).to_contain_text("A fox")
+    expect(panel.locator("#request-code-curl")).to_contain_text("A fox")
     panel.get_by_text("Python", exact=True).click()
     prompt(page).fill("A heron")
-    expect(panel.locator("#ask-code-python")).to_contain_text("A heron")
+    expect(panel.locator("#request-code-python")).to_contain_text("A heron")
     page.get_by_role("radio", name="9:16").check(force=True)
-    expect(panel.locator("#ask-code-python")).to_contain_text("9:16")
+    expect(panel.locator("#request-code-python")).to_contain_text("9:16")
     expect(panel.get_by_role("radio", name="Python")).to_be_checked()
     prompt(page).fill("A heron\nA fox")
     switch(page).check(force=True)
@@ -216,7 +216,7 @@ def test_the_code_follows_what_is_typed(house, sign_in):
 def test_without_script_the_code_earlier_prompts_and_clips_are_pages(house, shown, sign_in):
     page = sign_in(house, "ada", java_script_enabled=False)
     prompt(page).fill("By hand")
-    page.locator("#composer").get_by_role("button", name="Code").click()
+    page.locator("#video-form").get_by_role("button", name="Code").click()
     expect(page.locator("#code-page-curl")).to_contain_text("By hand")
     page.goto(house.url)
     page.get_by_role("link", name="Earlier prompts").click()
@@ -294,8 +294,8 @@ def test_a_picture_comes_from_a_clip_of_the_gallery(house, shown, sign_in):
     dialog = page.get_by_role("dialog", name="Choose the end picture")
     expect(dialog.get_by_role("searchbox")).to_be_focused()
     dialog.get_by_role("searchbox").fill("heron")
-    expect(dialog.locator(".clip-choice").first).to_contain_text("heron")
-    expect(dialog.locator(".clip-choice", has_text="It lands")).to_have_count(0)
+    expect(dialog.locator(".video-picker-item").first).to_contain_text("heron")
+    expect(dialog.locator(".video-picker-item", has_text="It lands")).to_have_count(0)
     assert not violations(page)
     page.keyboard.press("Escape")
     if dialog.count():  # the first Escape empties the search
@@ -324,7 +324,7 @@ def test_the_panel_is_for_everyone_in_each_mode(house, sign_in, scheme, viewport
     mode(page, "Frames")
     prompt(page).fill(LONG * 9)
     switch(page).check(force=True)
-    page.locator("#composer").get_by_role("button", name=re.compile("^Generate")).click()
+    page.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).click()
     expect(page.locator("#prompt-error")).to_be_visible()
     assert not violations(page)
 
@@ -337,5 +337,5 @@ def test_the_panel_does_not_overflow_on_the_smallest_phone(house, sign_in, name)
     mode(page, name)
     page.locator(".more > summary").click()
     prompt(page).fill("w" * 400)
-    for place in ("document.documentElement", "document.querySelector('.composer-body')"):
+    for place in ("document.documentElement", "document.querySelector('.video-form-body')"):
         assert page.evaluate(f"{place}.scrollWidth - {place}.clientWidth") <= 0

@@ -21,7 +21,7 @@ def page(house, sign_in) -> Page:
 
 
 def frames(page: Page) -> None:
-    page.locator("#composer .bar label").get_by_text("Frames", exact=True).click()
+    page.locator("#video-form .bar label").get_by_text("Frames", exact=True).click()
     page.wait_for_function("() => customElements.get('frame-tile') && customElements.get('frame-pair')")
 
 
@@ -34,7 +34,7 @@ def tile(page: Page, side: str):
 
 
 def kept(page: Page, side: str):
-    return page.locator(f'#composer input[name="{side}_frame"]')
+    return page.locator(f'#video-form input[name="{side}_frame"]')
 
 
 def link(page: Page, side: str):
@@ -280,14 +280,14 @@ def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, 
     account = page.get_by_role("button", name="Account of ada")
     earlier = page.get_by_role("link", name="Earlier prompts")
     clips = page.get_by_role("link", name="Choose start picture from the gallery")
-    code = page.locator("#composer").get_by_role("button", name="Code")
+    code = page.locator("#video-form").get_by_role("button", name="Code")
     ways = {
-        "video": (link_of, page.locator("#film-dialog")),
+        "video": (link_of, page.locator("#video-dialog")),
         "card menu": (more, page.locator("#card-menu")),
         "account": (account, page.locator("#account")),
         "earlier prompts": (earlier, page.get_by_role("dialog", name="Earlier prompts")),
-        "clips": (clips, page.locator("dialog.clips-dialog")),
-        "code": (code, page.locator("#ask-code")),
+        "clips": (clips, page.locator("dialog.video-picker-dialog")),
+        "code": (code, page.locator("#request-code")),
     }
     for name, (opener, what) in ways.items():
         opener.focus()
@@ -308,15 +308,15 @@ def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, 
 def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(house, shown, sign_in):
     page = sign_in(house, "ada")
     on_the_way = []
-    page.route(re.compile(r"/clip-picker[^/]*\.js$"), lambda route: on_the_way.append(route))
-    with page.expect_request(re.compile(r"/clip-picker[^/]*\.js$")):
+    page.route(re.compile(r"/video-picker[^/]*\.js$"), lambda route: on_the_way.append(route))
+    with page.expect_request(re.compile(r"/video-picker[^/]*\.js$")):
         frames(page)
     page.get_by_role("link", name="Choose start picture from the gallery").click()
-    assert page.evaluate("() => customElements.get('clip-picker') === undefined")
+    assert page.evaluate("() => customElements.get('video-picker') === undefined")
     for route in on_the_way:
         route.continue_()
     clips = page.get_by_role("dialog", name="Choose the start picture")
-    expect(clips.locator(".clip-choice").first).to_be_visible()
+    expect(clips.locator(".video-picker-item").first).to_be_visible()
     expect(page).to_have_url(f"{house.url}/")
 
 
@@ -324,7 +324,7 @@ def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(house, si
     page = sign_in(house, "ada")
     account = page.get_by_role("button", name="Account of ada")
     page.mouse.move(5, 5)
-    page.wait_for_function("() => customElements.get('hot-keys')")
+    page.wait_for_function("() => customElements.get('keyboard-shortcuts')")
     account.focus()
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Keyboard shortcuts").focus()
@@ -350,9 +350,9 @@ def test_escape_closes_one_thing_at_a_time(house, shown, sign_in):
         ),
         "clips": (
             page.get_by_role("link", name="Choose start picture from the gallery"),
-            page.locator("dialog.clips-dialog"),
+            page.locator("dialog.video-picker-dialog"),
         ),
-        "code": (page.locator("#composer").get_by_role("button", name="Code"), page.locator("#ask-code")),
+        "code": (page.locator("#video-form").get_by_role("button", name="Code"), page.locator("#request-code")),
     }
     for name, (opener, what) in over.items():
         opener.focus()

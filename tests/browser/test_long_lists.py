@@ -68,7 +68,7 @@ def test_a_member_is_found_by_part_of_the_name_and_taken_with_enter(studio, sign
 def test_a_short_menu_has_no_field(studio, sign_in):
     page = sign_in(studio, "ada")
     expect(menu(page, "Ratio").get_by_role("link", name="16:9")).to_be_visible()
-    page.wait_for_function("() => customElements.get('find-list')")
+    page.wait_for_function("() => customElements.get('filter-list')")
     expect(page.locator("#filter-ratio input")).to_have_count(0)
 
 
@@ -77,9 +77,9 @@ def test_a_collection_is_found_without_its_accent_and_takes_what_is_ticked(studi
     page.locator(".card").hover()
     page.locator(".card").get_by_role("checkbox", name="Select").click()
     page.get_by_role("button", name="Add to collection").click()
-    field = page.locator("#selection-shelf").get_by_role("searchbox", name="Find a collection")
+    field = page.locator("#selection-collection").get_by_role("searchbox", name="Find a collection")
     field.fill("reel 04")
-    expect(page.locator("#selection-shelf .menu-item:visible")).to_have_text(["Réel 04"])
+    expect(page.locator("#selection-collection .menu-item:visible")).to_have_text(["Réel 04"])
     field.press("Enter")
     expect(page.locator("#toasts")).to_contain_text("Réel 04")
     page.locator(".card-link").click()
@@ -87,13 +87,13 @@ def test_a_collection_is_found_without_its_accent_and_takes_what_is_ticked(studi
     film.locator("summary", has_text="Collections").click()
     field = film.get_by_role("searchbox", name="Find a collection")
     field.fill("05 REEL")
-    boxes = film.locator(".shelf:visible")
+    boxes = film.locator(".collection-option:visible")
     expect(boxes).to_have_count(1)
     # Leaving the field is no change of the clip's collections; ticking a box is.
     with page.expect_response(re.compile("/collections/$")) as sent:
         boxes.click()
     assert sent.value.request.post_data.count("in=") == 2
-    expect(film.locator(".shelves summary small", has_text="2")).to_be_visible()
+    expect(film.locator(".collections-menu summary small", has_text="2")).to_be_visible()
 
 
 def test_somebody_is_found_on_the_team_page(studio, sign_in):
@@ -111,9 +111,9 @@ def test_somebody_is_found_on_the_team_page(studio, sign_in):
 def test_a_collection_is_found_on_the_page_of_all(studio, sign_in):
     page = sign_in(studio, "ada")
     page.goto(f"{studio.url}/collections/")
-    expect(page.locator(".shelf-card:visible")).to_have_count(30)
+    expect(page.locator(".collection-card:visible")).to_have_count(30)
     page.get_by_role("searchbox", name="Find a collection").fill("reel 17")
-    expect(page.locator(".shelf-card:visible")).to_have_count(1)
+    expect(page.locator(".collection-card:visible")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.get_by_role("navigation", name="Filters")).to_contain_text("Collection: Réel 17")
 

@@ -42,12 +42,12 @@ def generate(page: Page, prompt: str = PROMPT, start: dict | None = None, end: d
 
 def press(page: Page, name: str) -> str:
     before = set(cards(page))
-    page.locator("#composer").get_by_role("button", name=re.compile(f"^{name}")).click()
+    page.locator("#video-form").get_by_role("button", name=re.compile(f"^{name}")).click()
     for _ in range(100):
         if new := [uuid for uuid in cards(page) if uuid not in before]:
             return new[0]
         time.sleep(0.05)
-    raise AssertionError(f"no new card: {page.locator('#composer').inner_text()}")
+    raise AssertionError(f"no new card: {page.locator('#video-form').inner_text()}")
 
 
 def cards(page: Page) -> list[str]:
@@ -62,7 +62,7 @@ def card(page: Page, uuid: str) -> Locator:
 def ready(page: Page, uuid: str) -> None:
     """The card shows the saved video's poster, without anybody reloading."""
     expect(card(page, uuid)).to_have_attribute("data-state", "completed", timeout=40_000)
-    expect(card(page, uuid).locator("film-card img")).to_be_visible(timeout=20_000)
+    expect(card(page, uuid).locator("video-preview img")).to_be_visible(timeout=20_000)
 
 
 def plays_and_seeks(page: Page, house: Installation, uuid: str) -> None:
@@ -134,7 +134,7 @@ def test_the_guide_s_examples_with_two_members(house, sign_in):
     # 4. a teammate extends 2 by its id, from the card's button.
     card(ben, made["start"]).hover()
     card(ben, made["start"]).get_by_role("link", name="Extend").first.click()
-    expect(ben.locator("#composer .source")).to_contain_text(PROMPT)
+    expect(ben.locator("#video-form .source")).to_contain_text(PROMPT)
     ben.get_by_label("Prompt", exact=True).fill("The shuttle lands and the hatch opens")
     made["by id"] = press(ben, "Extend")
 
@@ -199,7 +199,7 @@ def test_without_a_public_address_frames_are_uploaded_to_the_provider(deaf_house
 
     ada.goto(f"{deaf_house.url}/generations/{framed}/")
     ada.get_by_role("button", name="as start frame").click()
-    expect(ada.locator('#composer input[name="start_frame"]')).not_to_have_value("")
+    expect(ada.locator('#video-form input[name="start_frame"]')).not_to_have_value("")
     ada.get_by_label("Prompt", exact=True).fill("The harbour at night")
     continued = press(ada, "Generate")
     ready(ada, continued)
@@ -217,8 +217,8 @@ def test_a_provider_that_takes_no_uploads_leaves_the_links(deaf_house, sign_in):
     try:
         ada = sign_in(deaf_house, "ada")
         ada.get_by_text("Frames", exact=True).first.click()
-        expect(ada.locator("#composer")).to_contain_text("api.example/files/upload answered 404. Use a link instead.")
-        expect(ada.locator("#composer input[type=file]:enabled")).to_have_count(0)
+        expect(ada.locator("#video-form")).to_contain_text("api.example/files/upload answered 404. Use a link instead.")
+        expect(ada.locator("#video-form input[type=file]:enabled")).to_have_count(0)
         expect(ada.get_by_label("Link to start picture")).to_be_enabled()
     finally:
         deaf_house.python("from videos.models import ApiToken\nApiToken.objects.get().accept_uploads()")
@@ -296,7 +296,7 @@ def test_a_card_that_comes_twice_is_as_alive_as_before(house, sign_in):
         """(card) => {
             const day = card.closest(".day").cloneNode(true), version = Number(card.dataset.version) + 1;
             day.removeAttribute("data-joined");
-            day.querySelector(".wall").replaceChildren(card.cloneNode(true));
+            day.querySelector(".grid").replaceChildren(card.cloneNode(true));
             day.querySelector(".card").dataset.version = version;
             htmx.swap("#days", day.outerHTML, { swapStyle: "afterbegin", settleDelay: 20 });
             return version;
@@ -315,9 +315,9 @@ def test_bad_input_in_the_browser_keeps_what_was_typed(house, sign_in):
     count = len(cards(ada))
     ada.get_by_text("Frames", exact=True).first.click()
     ada.locator('input[type="file"][name="start_image"]').set_input_files(a_frame("teal"))
-    ada.locator("#composer").get_by_role("button", name=re.compile("^Generate")).click()
-    expect(ada.locator("#composer")).to_contain_text("Say what the video should show.")
-    expect(ada.locator('#composer input[name="start_frame"]')).to_have_value(re.compile("[0-9a-f-]{36}"))
+    ada.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).click()
+    expect(ada.locator("#video-form")).to_contain_text("Say what the video should show.")
+    expect(ada.locator('#video-form input[name="start_frame"]')).to_have_value(re.compile("[0-9a-f-]{36}"))
     ada.get_by_label("Prompt", exact=True).fill("Now with words")
     press(ada, "Generate")
     assert len(cards(ada)) == count + 1
@@ -327,7 +327,7 @@ def test_a_double_click_makes_one_video(house, sign_in):
     ada = sign_in(house, "ada")
     before = int(house.python("from videos.models import Generation\nprint(Generation.objects.count())"))
     ada.get_by_label("Prompt", exact=True).fill("Only once, please")
-    ada.locator("#composer").get_by_role("button", name=re.compile("^Generate")).dblclick()
+    ada.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).dblclick()
     expect(ada.locator(".card", has_text="Only once, please").first).to_be_visible()
     ada.wait_for_timeout(1500)
     after = int(house.python("from videos.models import Generation\nprint(Generation.objects.count())"))

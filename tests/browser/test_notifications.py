@@ -192,10 +192,10 @@ def test_a_notification_comes_when_one_s_own_queue_is_empty_to_those_who_want_it
 def test_a_browser_that_refuses_is_explained_and_the_switch_stays_off(room, sign_in, answer, words):
     page = enter(room, sign_in, "ada", answer)
     page.get_by_role("button", name="Account of ada").click()
-    expect(page.locator("[data-notify-words]")).to_be_hidden()
+    expect(page.locator("[data-notify-hint]")).to_be_hidden()
     press_switch(page)
-    expect(page.locator("[data-notify-words]")).to_be_visible()
-    expect(page.locator("[data-notify-words]")).to_contain_text(words)
+    expect(page.locator("[data-notify-hint]")).to_be_visible()
+    expect(page.locator("[data-notify-hint]")).to_contain_text(words)
     expect(switch(page)).not_to_be_checked()
 
 

@@ -63,7 +63,7 @@ def hold(page: Page, key: str) -> None:
 
 
 def generate_button(page: Page) -> Locator:
-    return page.locator("#composer .composer-foot > [type=submit]")
+    return page.locator("#video-form .video-form-foot > [type=submit]")
 
 
 def in_prompt(modifier: str) -> Callable[[Page], None]:
@@ -130,7 +130,7 @@ def test_a_second_press_of_the_same_is_stopped_by_the_server_and_leads_to_the_fi
     if how == "enter in a field":
         page.locator(".more > summary").click()
     HELD[how](page)
-    again = page.locator(".made")
+    again = page.locator(".existing")
     expect(again).to_contain_text("Already requested")
     link = again.get_by_role("link", name="View this video")
     expect(link).to_be_focused()
@@ -146,7 +146,7 @@ def test_make_another_held_makes_one_more(house, sign_in):
     prompt(page).fill(words)
     press(page, "Generate")
     generate_button(page).click()
-    expect(page.locator(".made").get_by_role("link", name="View this video")).to_be_focused()
+    expect(page.locator(".existing").get_by_role("link", name="View this video")).to_be_focused()
     another = page.get_by_role("button", name="Make another")
     another.focus()
     sent = paid(page)
@@ -205,7 +205,7 @@ def test_a_double_tap_is_one_press(house, sign_in):
         generate_button(page).tap()
         quiet(page)
         assert len(sent) == presses
-    expect(page.locator(".made")).to_contain_text("Already requested")
+    expect(page.locator(".existing")).to_contain_text("Already requested")
     assert made(page, house, words) == 1
 
 
@@ -263,13 +263,13 @@ PLACES = {
 
 
 def opened(page: Page, uuid: str) -> Locator:
-    card(page, uuid).locator(".story-line a").click()
-    return page.locator("#film-dialog[open] .film-page")
+    card(page, uuid).locator(".card-prompt a").click()
+    return page.locator("#video-dialog[open] .video-page")
 
 
 def alone(page: Page, house: Installation, uuid: str) -> Locator:
     page.goto(f"{house.url}/generations/{uuid}/")
-    return page.locator(".film-page")
+    return page.locator(".video-page")
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
@@ -298,9 +298,9 @@ def test_two_tabs_of_a_member_make_one_and_two_members_make_two(house, sign_in):
     for page in (first, second):
         generate_button(page).click()
         quiet(page)
-    expect(second.locator(".made")).to_contain_text("Already requested")
+    expect(second.locator(".existing")).to_contain_text("Already requested")
     assert not violations(second)
-    expect(first.locator(".made")).to_have_count(0)
+    expect(first.locator(".existing")).to_have_count(0)
     assert made(first, house, words) == 1
     press(colleague, "Generate")
     assert made(colleague, house, words) == 2
@@ -313,10 +313,10 @@ def test_without_javascript_the_page_asks_and_make_another_makes_one(house, sign
         page.goto(f"{house.url}/#new")
         prompt(page).fill(words)
         generate_button(page).click()
-    expect(page.locator(".made")).to_contain_text("Already requested")
+    expect(page.locator(".existing")).to_contain_text("Already requested")
     expect(prompt(page)).to_have_value(words)
     page.get_by_role("button", name="Make another").click()
-    expect(page.locator(".made")).to_have_count(0)
+    expect(page.locator(".existing")).to_have_count(0)
     assert made(page, house, words) == 2
 
 

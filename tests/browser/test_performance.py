@@ -98,7 +98,7 @@ def test_posters_are_small(full_house, sign_in):
     page = sign_in(full_house, "ada")
     page.goto(full_house.url, wait_until="networkidle")
     sizes = page.evaluate(
-        """async () => Promise.all([...document.querySelectorAll(".film img")].slice(0, 12).map(
+        """async () => Promise.all([...document.querySelectorAll(".card-media img")].slice(0, 12).map(
             async ({src}) => (await (await fetch(src)).blob()).size))"""
     )
     assert len(sizes) == 12

@@ -117,7 +117,7 @@ def test_a_chain_plays_through_on_the_watch_page(house, clips, sign_in, stranger
     guest.goto(link)
     for words in CLIPS:
         expect(guest.get_by_text(words)).to_be_visible()
-    expect(guest.locator(".watch-clips video").first).to_be_hidden()
+    expect(guest.locator(".guest-videos video").first).to_be_hidden()
     guest.get_by_role("button", name="Play 3 clips").click()
     for place in ("1 of 3", "2 of 3", "3 of 3"):
         expect(guest.locator(".chain-place")).to_have_text(place, timeout=30_000)
@@ -137,10 +137,10 @@ def test_without_scripts_links_are_made_and_clips_stand_below_each_other(house, 
     link = member.locator(".share").first.locator("code").inner_text()
     guest = stranger(java_script_enabled=False)
     guest.goto(link)
-    expect(guest.locator(".watch-clips video")).to_have_count(3)
+    expect(guest.locator(".guest-videos video")).to_have_count(3)
     for number in (0, 1, 2):
-        expect(guest.locator(".watch-clips video").nth(number)).to_be_visible()
-    expect(guest.locator("film-chain")).to_be_hidden()
+        expect(guest.locator(".guest-videos video").nth(number)).to_be_visible()
+    expect(guest.locator("chain-player")).to_be_hidden()
     member.get_by_role("button", name="Revoke").first.click()
     expect(member.get_by_text("opens nothing any more")).to_be_visible()
     assert guest.goto(link).status == 404
@@ -149,7 +149,7 @@ def test_without_scripts_links_are_made_and_clips_stand_below_each_other(house, 
 def test_the_link_is_copied_and_the_panel_works_over_the_wall(house, clips, sign_in):
     page = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
     page.locator(f"#generation-{clips[0]} .card-link").click(position={"x": 60, "y": 60})
-    dialog = page.locator("#film-dialog")
+    dialog = page.locator("#video-dialog")
     dialog.get_by_role("button", name="Share").click()
     panel = dialog.locator("#share")
     expect(panel.get_by_role("button", name="Make a link")).to_be_visible()

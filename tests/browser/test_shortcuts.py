@@ -54,7 +54,7 @@ def page(wall, sign_in) -> Page:
 def awake(page: Page) -> None:
     """The keys come with the first sign of somebody being there; the pointer then rests on no card."""
     page.mouse.move(5, 5)
-    page.wait_for_function("() => customElements.get('hot-keys')")
+    page.wait_for_function("() => customElements.get('keyboard-shortcuts')")
 
 
 def at(page: Page, number: int) -> Locator:
@@ -164,14 +164,14 @@ def test_up_and_down_go_to_the_nearest_card_of_the_next_row(wall, page):
 
 def test_space_plays_and_stops_the_card_and_leaves_the_page_where_it_is(wall, page):
     card = at(page, 0)
-    playing = card.locator("film-card video")
+    playing = card.locator("video-preview video")
     # The focus alone has it play as well: here the key stops it first.
     expect(playing).to_have_count(1)
     page.keyboard.press(" ")
     expect(playing).to_have_count(0)
     page.keyboard.press(" ")
     expect(playing).to_have_count(1)
-    page.wait_for_function("() => document.querySelector('film-card video')?.currentTime > 0")
+    page.wait_for_function("() => document.querySelector('video-preview video')?.currentTime > 0")
     page.keyboard.press(" ")
     expect(playing).to_have_count(0)
     assert page.evaluate("scrollY") == 0
@@ -180,15 +180,15 @@ def test_space_plays_and_stops_the_card_and_leaves_the_page_where_it_is(wall, pa
 def test_space_plays_and_pauses_the_open_video(wall, page):
     at(page, 0)
     page.keyboard.press("i")
-    film = page.locator("#film-dialog film-player video")
+    film = page.locator("#video-dialog video-player video")
     expect(film).to_be_visible()
-    page.wait_for_function("() => document.querySelector('#film-dialog video').paused === false")
+    page.wait_for_function("() => document.querySelector('#video-dialog video').paused === false")
     page.keyboard.press("Tab")
-    page.locator("#film-dialog h1").evaluate("() => document.activeElement.blur()")
+    page.locator("#video-dialog h1").evaluate("() => document.activeElement.blur()")
     page.keyboard.press(" ")
-    page.wait_for_function("() => document.querySelector('#film-dialog video').paused")
+    page.wait_for_function("() => document.querySelector('#video-dialog video').paused")
     page.keyboard.press(" ")
-    page.wait_for_function("() => document.querySelector('#film-dialog video').paused === false")
+    page.wait_for_function("() => document.querySelector('#video-dialog video').paused === false")
 
 
 def test_x_selects_and_escape_clears(wall, page):
@@ -221,7 +221,7 @@ def test_f_stars_and_takes_the_star_off_for_good(wall, page):
 def test_i_shows_the_facts_and_folds_them(wall, page):
     uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
     page.keyboard.press("i")
-    facts = page.locator(f"#film-dialog #facts-{uuid} dl")
+    facts = page.locator(f"#video-dialog #facts-{uuid} dl")
     expect(facts).to_be_visible()
     expect(page).to_have_url(re.compile(f"/generations/{uuid}/"))
     page.keyboard.press("i")
@@ -233,7 +233,7 @@ def test_i_shows_the_facts_and_folds_them(wall, page):
 def test_e_sets_the_form_up_to_extend_the_card(wall, page):
     card = at(page, 2)
     page.keyboard.press("e")
-    expect(page.locator("#composer .source")).to_contain_text(words(card))
+    expect(page.locator("#video-form .source")).to_contain_text(words(card))
     expect(page.get_by_role("radio", name="Extend")).to_be_checked()
     expect(prompt(page)).to_be_focused()
 
@@ -308,7 +308,7 @@ def test_no_key_acts_while_somebody_types(wall, page, place):
     if place == "the search":
         field = page.get_by_role("searchbox", name="Search videos")
     elif place == "a link's field":
-        page.locator("#composer .bar label").get_by_text("Frames", exact=True).click()
+        page.locator("#video-form .bar label").get_by_text("Frames", exact=True).click()
         field = page.get_by_label("Link to start picture")
     # Its keys would mean the card under the pointer.
     card = page.locator(".card").nth(1)
@@ -326,7 +326,7 @@ def test_no_key_acts_while_somebody_types(wall, page, place):
     assert sorted(field.input_value().strip()) == sorted("/gxfier?D")
     assert page.get_by_role("dialog").count() == 0
     expect(page.locator(".select:checked")).to_have_count(0)
-    expect(page.locator("#composer .source")).to_have_count(0)
+    expect(page.locator("#video-form .source")).to_have_count(0)
     if place == "the prompt":
         page.keyboard.press("Escape")
         expect(page.locator(".card")).to_have_count(count)
@@ -343,5 +343,5 @@ def test_a_key_held_with_control_alt_or_meta_is_the_browser_s(wall, page):
             page.keyboard.up(held)
     settled(page)
     expect(card.locator(".select")).not_to_be_checked()
-    expect(page.locator("#composer .source")).to_have_count(0)
+    expect(page.locator("#video-form .source")).to_have_count(0)
     assert pressed(page) == []

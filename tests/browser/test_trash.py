@@ -43,7 +43,7 @@ def test_trash_and_undo_while_a_teammate_looks_on(house, three, sign_in):
     # What came back is alive: its buttons are htmx's again, not whole page loads.
     card(ben, middle).hover()
     card(ben, middle).get_by_role("link", name="Reuse").click()
-    expect(ben.locator("#composer #prompt")).to_have_value("A lighthouse, wave 2")
+    expect(ben.locator("#video-form #prompt")).to_have_value("A lighthouse, wave 2")
     assert ben.url == f"{house.url}/"
 
 

@@ -45,11 +45,11 @@ def test_a_month_is_read_at_a_glance_and_in_tables(house, sign_in):
     crowd(house, 60)
     house.python(SPREAD)
     page.reload()
-    expect(page.locator(".headline")).to_contain_text("ready of 61")
+    expect(page.locator(".usage-totals")).to_contain_text("ready of 61")
     plot = page.get_by_role("img", name="61 videos")
     assert "on average; most on" in plot.get_attribute("aria-label")
     # Bars stand on the ground and end with the highest.
-    boxes = plot.locator(".piece").evaluate_all("ones => ones.map(one => one.getBoundingClientRect().height)")
+    boxes = plot.locator(".plot-segment").evaluate_all("ones => ones.map(one => one.getBoundingClientRect().height)")
     assert max(boxes) > 60
     page.get_by_text("As a table").first.click()
     rows = page.get_by_role("table").first.locator("tbody tr")

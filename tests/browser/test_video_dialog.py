@@ -29,7 +29,7 @@ def clips(house) -> list[str]:
 
 def test_the_dialog_has_an_address_and_gives_the_focus_back(house, clips, sign_in):
     page = sign_in(house, "ada")
-    dialog = page.locator("#film-dialog")
+    dialog = page.locator("#video-dialog")
     link = page.locator(f"#generation-{clips[0]} .card-link")
     link.focus()
     page.keyboard.press("Enter")
@@ -62,13 +62,13 @@ def test_a_modified_click_leads_to_the_page(house, clips, sign_in):
     with page.context.expect_page() as opened:
         page.locator(f"#generation-{clips[0]} .card-link").click(modifiers=["Control"])
     expect(opened.value.locator(f"article#generation-{clips[0]}")).to_be_visible()
-    expect(page.locator("#film-dialog")).to_be_hidden()
+    expect(page.locator("#video-dialog")).to_be_hidden()
 
 
 def test_pictures_are_stepped_through_one_by_one(house, clips, sign_in):
     page = sign_in(house, "ada")
     page.goto(f"{house.url}/generations/{clips[0]}/")
-    picture = page.locator(".picture")
+    picture = page.locator(".player-position")
     expect(picture).to_have_text(re.compile("· 1$"))
     page.wait_for_load_state("networkidle")
     for number in (2, 3, 4):
@@ -88,9 +88,9 @@ def test_a_chain_plays_on_without_a_gap(house, clips, sign_in):
         page.get_by_role("button", name=re.compile("from the start", re.I)).first.click()
         for place in ("1 of 3", "2 of 3", "3 of 3"):
             expect(page.locator(".chain-place")).to_have_text(place, timeout=20_000)
-        shown = page.evaluate("document.querySelector('film-chain video[data-on]').src")
+        shown = page.evaluate("document.querySelector('chain-player video[data-on]').src")
         assert clips[2] in shown
-        gaps = page.evaluate("document.querySelector('film-chain').gaps")
+        gaps = page.evaluate("document.querySelector('chain-player').gaps")
         print("gaps between clips, ms:", [round(gap, 1) for gap in gaps])
         assert len(gaps) == 2
         worst.append(max(gaps))

@@ -69,17 +69,17 @@ def opened(page, uuid):
     link = card(page, uuid).locator(".card-link")
     link.focus()
     page.keyboard.press("Enter")
-    dialog = page.locator("#film-dialog")
-    expect(dialog.locator(f"#film-{uuid}")).to_be_visible()
+    dialog = page.locator("#video-dialog")
+    expect(dialog.locator(f"#video-{uuid}")).to_be_visible()
     return dialog
 
 
 def at_rest(page) -> None:
-    page.evaluate("document.querySelector('#film-dialog video, .film-page video')?.pause()")
+    page.evaluate("document.querySelector('#video-dialog video, .video-page video')?.pause()")
 
 
 SEEN = """async at => {
-    const video = document.querySelector("film-player video");
+    const video = document.querySelector("video-player video");
     await new Promise(done => { video.requestVideoFrameCallback(done); video.currentTime = at; });
     await new Promise(done => setTimeout(done, 60));
     const canvas = Object.assign(document.createElement("canvas"), {width: 128, height: 72});
@@ -91,8 +91,8 @@ SEEN = """async at => {
 def test_the_picture_in_sight_is_the_one_that_is_cut(house, film, sign_in):
     ada = sign_in(house, "ada")
     ada.goto(f"{house.url}/generations/{film}/")
-    expect(ada.locator("film-player:defined")).to_be_visible()
-    expect(ada.locator(".picture")).to_have_text(re.compile("· 1$"))
+    expect(ada.locator("video-player:defined")).to_be_visible()
+    expect(ada.locator(".player-position")).to_have_text(re.compile("· 1$"))
     seen = {}
     # Also right before and right after the border of two pictures.
     for at in (0.0334, 0.0332, 0.51, 0.8333, 1.0333, 1.2499, 1.99):
@@ -106,7 +106,7 @@ def test_the_picture_in_sight_is_the_one_that_is_cut(house, film, sign_in):
             }"""
         )
         cut = number_of(ada.request.get(house.url + answer).body())
-        told = int(ada.locator(".picture").inner_text().split()[-1]) - 1
+        told = int(ada.locator(".player-position").inner_text().split()[-1]) - 1
         seen[at] = (shown, cut, told)
     print("picture shown, cut, told:", seen)
     assert all(shown == cut == told for shown, cut, told in seen.values())
@@ -143,18 +143,18 @@ def test_a_teammate_s_news_comes_without_touching_what_is_watched(house, film, s
     ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
     dialog = opened(ada, film)
     at_rest(ada)
-    ada.evaluate("document.querySelector('film-player video').currentTime = 1.1")
+    ada.evaluate("document.querySelector('video-player video').currentTime = 1.1")
     ada.keyboard.press("i")
     expect(dialog.locator(f"#facts-{film} dl")).to_be_hidden()
     ben.goto(f"{house.url}/generations/{film}/")
     ben.get_by_role("button", name="Pick", exact=True).click()
     expect(dialog.locator(".chosen")).to_have_text(re.compile("picked", re.I), timeout=10_000)
-    assert abs(ada.evaluate("document.querySelector('film-player video').currentTime") - 1.1) < 0.05
+    assert abs(ada.evaluate("document.querySelector('video-player video').currentTime") - 1.1) < 0.05
     expect(dialog.locator(f"#facts-{film} dl")).to_be_hidden()
     # The player is alive: it has only been carried over.
     dialog.get_by_role("button", name="One picture on").click()
-    expect(dialog.locator(".picture")).to_have_text(re.compile("· 35$"))
-    assert dialog.locator("film-player video").evaluate("video => video.readyState") > 1
+    expect(dialog.locator(".player-position")).to_have_text(re.compile("· 35$"))
+    assert dialog.locator("video-player video").evaluate("video => video.readyState") > 1
 
 
 def test_thrown_away_from_the_dialog_it_can_be_taken_back(house, film, line, sign_in):
@@ -198,13 +198,13 @@ def test_arrows_follow_the_filtered_wall_and_the_last_one_asked_for_is_shown(hou
     for _ in range(2):
         ada.keyboard.press("ArrowRight")
         ada.wait_for_timeout(700)
-    expect(dialog.locator(f"#film-{wall[at + 2]}")).to_be_visible()
+    expect(dialog.locator(f"#video-{wall[at + 2]}")).to_be_visible()
     assert f"/generations/{wall[at + 2]}/?mode=extend" in ada.url
     # Faster than the answers come.
     ada.evaluate(
-        "() => { const press = () => document.querySelector('.film-nav [rel=prev]').click(); press(); press(); }"
+        "() => { const press = () => document.querySelector('.video-nav [rel=prev]').click(); press(); press(); }"
     )
-    expect(dialog.locator(f"#film-{wall[at + 1]}")).to_be_visible()
+    expect(dialog.locator(f"#video-{wall[at + 1]}")).to_be_visible()
     ada.go_back()
     expect(dialog).to_be_hidden()
     assert "mode=extend" in ada.url
@@ -239,8 +239,8 @@ def test_the_tree_shows_the_branches_and_leads_along(house, line, sign_in):
     tree = dialog.locator(".tree")
     assert tree.locator(".branch").count() == 3
     expect(tree.locator("[aria-current=true]")).to_be_in_viewport()
-    tree.locator("a.clip").first.click()
-    expect(dialog.locator(f"#film-{line[0]}")).to_be_visible()
+    tree.locator("a.strip-video").first.click()
+    expect(dialog.locator(f"#video-{line[0]}")).to_be_visible()
     expect(ada).to_have_url(re.compile(f"/generations/{line[0]}/$"))
     ada.go_back()
     expect(dialog).to_be_hidden()
@@ -288,7 +288,7 @@ def test_six_changes_of_clips_take_less_than_fifty_milliseconds(house, line, sig
         ada.goto(f"{house.url}/generations/{line[-2]}/")
         ada.get_by_role("button", name="Play from the start").click()
         expect(ada.locator(".chain-place")).to_have_text("6 of 6", timeout=60_000)
-        gaps = ada.evaluate("document.querySelector('film-chain').gaps")
+        gaps = ada.evaluate("document.querySelector('chain-player').gaps")
         print("ms from the end of one clip to the first picture of the next:", [round(gap, 1) for gap in gaps])
         assert len(gaps) == 5
         worst.append(max(gaps))
@@ -333,6 +333,6 @@ def test_the_dialog_fits_every_width(house, line, sign_in, width):
     box = dialog.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= width
-    shown = dialog.locator("film-player video").bounding_box()
+    shown = dialog.locator("video-player video").bounding_box()
     assert shown["width"] > 200
     assert shown["y"] + shown["height"] <= 900

@@ -79,12 +79,12 @@ def uuids(stuffed) -> list[str]:
         ("/", ".card"),
         ("/?q=endless&ratio=16%3A9&member=ada&state=ready&starred=1", ".empty"),
         ("/?q=endless", ".card"),
-        ("/?state=failed", ".news-card"),
-        ("/collections/", ".shelf-card"),
-        ("/trash/", ".thrown"),
-        ("/prompts/", ".earlier"),
-        ("/clips/?side=end", ".clip-choice"),
-        ("/nowhere/", ".door-card"),
+        ("/?state=failed", ".notice-card"),
+        ("/collections/", ".collection-card"),
+        ("/trash/", ".trashed"),
+        ("/prompts/", ".prompt-option"),
+        ("/clips/?side=end", ".video-picker-item"),
+        ("/nowhere/", ".auth-card"),
     ],
     ids=["studio", "nothing found", "found", "failed", "collections", "trash", "prompts", "clips", "404"],
 )  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_page_fits_every_width(stuffed, sign_in, path, there):
 def test_a_collection_s_wall_and_its_selection_fit_every_width(stuffed, sign_in):
     page = sign_in(stuffed, "ada")
     page.goto(f"{stuffed.url}/collections/")
-    page.locator(".shelf-link").first.click()
+    page.locator(".collection-link").first.click()
     page.wait_for_url("**collection=**")
     page.locator(".card .select").first.check(force=True)
     expect(page.locator("#selection")).to_contain_text("1 selected")
@@ -110,7 +110,7 @@ def test_videos_side_by_side_fit_every_width(stuffed, uuids, sign_in, count):
     page = sign_in(stuffed, "ada")
     page.goto(f"{stuffed.url}/compare/?{'&'.join(f'v={uuid}' for uuid in uuids[:count])}")
     expect(page.locator(".lane")).to_have_count(count)
-    expect(page.locator("film-compare:defined")).to_be_visible()
+    expect(page.locator("video-compare:defined")).to_be_visible()
     assert too_wide(page) == {}
 
 
@@ -118,17 +118,17 @@ def test_the_page_of_a_video_fits_every_width(stuffed, uuids, sign_in):
     page = sign_in(stuffed, "ada")
     for uuid in uuids[:2]:
         page.goto(f"{stuffed.url}/generations/{uuid}/")
-        expect(page.locator("film-player:defined")).to_be_visible()
+        expect(page.locator("video-player:defined")).to_be_visible()
         assert too_wide(page) == {}
 
 
 def test_a_video_over_the_wall_fits_every_width(stuffed, uuids, sign_in):
     page = sign_in(stuffed, "ada")
-    dialog = page.locator("#film-dialog")
+    dialog = page.locator("#video-dialog")
     for uuid in uuids[:2]:
         page.locator(f"#generation-{uuid} .card-link").focus()
         page.keyboard.press("Enter")
-        expect(dialog.locator(f"#film-{uuid} film-player:defined")).to_be_visible()
+        expect(dialog.locator(f"#video-{uuid} video-player:defined")).to_be_visible()
         assert too_wide(page) == {}
         for width in WIDTHS:
             page.set_viewport_size({"width": width, "height": 900})

@@ -22,8 +22,8 @@ from ..views.test_studio import a_picture, asked, completed, upload
 pytestmark = pytest.mark.django_db
 
 HTMX = {"HX-Request": "true"}
-FORM = HTMX | {"HX-Target": "composer"}
-CODE = HTMX | {"HX-Target": "ask-code"}
+FORM = HTMX | {"HX-Target": "video-form"}
+CODE = HTMX | {"HX-Target": "request-code"}
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_the_code_is_of_what_is_typed_and_makes_nothing(client, ada, token):
     assert "a fox" in text
     assert "9:16" in text
     assert "<html" not in text
-    assert 'id="ask-code-curl"' in text
+    assert 'id="request-code-curl"' in text
     assert "sandbox" not in text
     assert "<html" in client.post("/code/", fields).content.decode()
     assert not Generation.objects.exists()

@@ -13,7 +13,7 @@ from videos.models.generation.fingerprint import fingerprint_of, normalised
 from ..support.factories import a_generation, a_member, a_result, a_token
 
 pytestmark = pytest.mark.django_db
-HTMX = {"HX-Request": "true", "HX-Target": "composer"}
+HTMX = {"HX-Request": "true", "HX-Target": "video-form"}
 FORM = {
     "form": "1",
     "mode": "text",

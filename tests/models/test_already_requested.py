@@ -22,7 +22,7 @@ from ..support.factories import a_generation, a_member, a_result, a_token, an_er
 from ..support.ledger import sums_are_those_of_the_rows
 
 pytestmark = pytest.mark.django_db(transaction=True)
-HTMX = {"HX-Request": "true", "HX-Target": "composer"}
+HTMX = {"HX-Request": "true", "HX-Target": "video-form"}
 ASKED = {"prompt": "A heron over still water"}
 FORM = {"form": "1", "mode": "text", "enhancement": "true"}
 LONG_AGO = ONE_INTENTION + timedelta(seconds=1)
@@ -150,7 +150,7 @@ def test_what_is_under_way_and_what_the_team_has_made_are_shown_together_and_eac
     theirs = stands(a_generation(ben, **ASKED), "completed")
     ours = a_generation(ada, **ASKED)
     text = client.post("/generations/", ASKED | FORM).content.decode()
-    made = text[text.index('class="made"') : text.index("Make another")]
+    made = text[text.index('class="existing"') : text.index("Make another")]
     assert "Already requested" in made and "Already made" not in made
     assert [made.count(str(row.uuid)) for row in (ours, theirs)] == [1, 1]
     age(ours)

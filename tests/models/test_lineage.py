@@ -122,7 +122,7 @@ def test_the_page_tells_the_way_back_by_its_dialog(client):
     headers = {"HX-Request": "true", "HX-Current-URL": f"http://testserver{generation.get_absolute_url()}?q=fox"}
     answer = client.post(address, {"from": "dialog"}, headers=headers)
     text = answer.content.decode()
-    assert f'id="film-{generation.uuid}"' in text
+    assert f'id="video-{generation.uuid}"' in text
     assert f'id="generation-{generation.uuid}"' in text
     again = client.post(f"{generation.get_absolute_url()}trash/", {"from": "dialog"}, headers=headers)
     assert "HX-Redirect" not in again.headers

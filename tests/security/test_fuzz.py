@@ -140,7 +140,7 @@ bodies = st.one_of(
 queries = st.one_of(pairs.map(lambda fields: urlencoded(fields).decode()), raw.map(lambda some: some.decode("latin-1")))
 HEADERS = {
     "HTTP_HX_REQUEST": ["true", "1", "\x00", ""],
-    "HTTP_HX_TARGET": ["composer", "feed", "older", "film-body", "ask-code", "\xff", '"><'],
+    "HTTP_HX_TARGET": ["video-form", "gallery", "older", "video-dialog-body", "request-code", "\xff", '"><'],
     "HTTP_HX_CURRENT_URL": ["http://testserver/", "http://testserver/trash/", "http://[", "//", "\xff", "javascript:x"],
     "HTTP_HX_CURRENT_URL_URI_AUTOENCODED": ["true", "maybe"],
     "HTTP_REFERER": ["http://testserver/", "http://evil.example/", "http://testserver/\r\nX: y", "\xff", "http://["],

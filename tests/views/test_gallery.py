@@ -187,7 +187,7 @@ def test_pages_lead_to_older_and_to_newer_ones(client):
     assert f"generation-{rows[97].uuid}" in newer
     assert f"?after={rows[97].pk}" in newer
     top = client.get("/", {"after": rows[97].pk}).content.decode()
-    assert "data-first" in top
+    assert "data-first-page" in top
 
 
 @pytest.mark.parametrize("path", ["/", "/?before=100000", "/?after=0", "/?q=astronauts"])

@@ -18,7 +18,7 @@ from ..support.factories import a_generation, a_member
 pytestmark = pytest.mark.django_db
 
 PICTURES, RATE = 60, 30
-DIALOG = {"HX-Request": "true", "HX-Target": "film-body"}
+DIALOG = {"HX-Request": "true", "HX-Target": "video-dialog-body"}
 
 
 def colour(number: int) -> tuple[int, int, int]:
@@ -151,7 +151,7 @@ def test_the_neighbours_follow_the_wall_it_was_opened_from(client, member):
 def test_the_dialog_gets_what_stands_on_the_page(client, member):
     generation = saved()
     piece = client.get(generation.get_absolute_url(), headers=DIALOG).content.decode()
-    assert f'id="film-{generation.uuid}"' in piece
+    assert f'id="video-{generation.uuid}"' in piece
     assert "<html" not in piece
     page = client.get(generation.get_absolute_url()).content.decode()
     assert f'id="generation-{generation.uuid}"' in page

@@ -194,7 +194,7 @@ def test_a_clip_s_own_list_of_collections(client, ada):
         headers=HTMX,
     )
     assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
-    assert f"shelves-{clip.uuid}" in answer.content.decode()
+    assert f"collections-menu-{clip.uuid}" in answer.content.decode()
     assert "Three" in client.get(f"/generations/{clip.uuid}/menu/").content.decode()
 
 

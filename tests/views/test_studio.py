@@ -234,7 +234,7 @@ def test_a_foreign_video_is_extended_without_a_parent(client, ada, token):
 
 def test_the_extend_page_is_set_up(client, ada, token):
     parent = completed(token)
-    for headers in ({}, HTMX | {"HX-Target": "composer"}):
+    for headers in ({}, HTMX | {"HX-Target": "video-form"}):
         text = client.get(f"/generations/{parent.uuid}/extend/", headers=headers).content.decode()
         assert parent.video_id in text
         assert ("<html" in text) == (not headers)

@@ -199,7 +199,7 @@ def test_every_open_page_loses_the_card_and_gets_it_back(client, ada):
     assert 'hx-swap-oob="delete"' not in text
     assert "data-restored" in text
     assert text.count(f'id="generation-{generation.uuid}"') == 1
-    assert 'class="film-page"' in poll(client, generation, since, only=generation.uuid)
+    assert 'class="video-page"' in poll(client, generation, since, only=generation.uuid)
 
 
 def test_what_is_restored_comes_back_only_to_walls_that_ask_for_it(client, ada):

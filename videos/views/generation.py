@@ -91,7 +91,7 @@ def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """A video on a page of its own; or, asked for by the wall's dialog, just what stands on that page."""
     rows = Generation.objects.select_related("member", "parent", "start_frame", "end_frame", "submission", "token")
     generation = get_object_or_404(rows.with_stars_of(request.user), uuid=uuid)
-    in_dialog = request.htmx.target == "film-body"
+    in_dialog = request.htmx.target == "video-dialog-body"
     if generation.trashed_at:
         context = {"generation": generation, "may_restore": may_change(request, generation)}
         # The dialog swaps what it is given, so for it this is no error.

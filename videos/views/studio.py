@@ -17,7 +17,7 @@ from .gallery import in_days, page_of, usual_seconds
 # Earlier prompts are looked for among a member's latest videos.
 PROMPTS, LATEST = 50, 500
 # By the id of the element that htmx swaps.
-GALLERY_FRAGMENTS = {"older": "gallery/_older.html", "feed": "gallery/_gallery.html"}
+GALLERY_FRAGMENTS = {"older": "gallery/_older.html", "gallery": "gallery/_gallery.html"}
 
 
 def _form_context(form: GenerationForm, extending: Generation | None = None, given: str = "") -> dict:
@@ -43,7 +43,7 @@ def _page(
 ):
     """The studio; htmx gets the slice it asked for: the form, or a page of the gallery."""
     context = _form_context(form, extending, given)
-    if request.htmx and request.htmx.target == "composer":
+    if request.htmx and request.htmx.target == "video-form":
         return render(request, "studio/_form.html", context, status=status)
     context |= page_of(request) | {"panel_open": bool(given)}
     if request.htmx and request.htmx.target in GALLERY_FRAGMENTS:
@@ -145,7 +145,7 @@ def code(request: HttpRequest) -> HttpResponse:
     context = {"code": provider.examples(form.example()), "code_notes": _code_notes(form)}
     context["language"] = next((value for name, value in request.POST.items() if name.endswith("-language")), "curl")
     if request.htmx:
-        return render(request, "studio/_code.html", context | {"panel": request.htmx.target or "ask-code"})
+        return render(request, "studio/_code.html", context | {"panel": request.htmx.target or "request-code"})
     return render(request, "studio/code.html", context)
 
 

@@ -1,7 +1,7 @@
 // The small screen below the form: it shows the words as they are typed, and the pictures, the first turning into the last.
 const WORDS_AT_MOST = 140;
 
-class AskPreview extends HTMLElement {
+class RequestPreview extends HTMLElement {
   #listening;
 
   connectedCallback() {
@@ -20,7 +20,7 @@ class AskPreview extends HTMLElement {
   #show(form) {
     // Of several prompts, the first.
     const words = form.elements.prompt.value.trim().split(form.elements.several.checked ? "\n" : "\0")[0];
-    this.querySelector(".preview-words").textContent = words.length > WORDS_AT_MOST ? `${words.slice(0, WORDS_AT_MOST)}…` : words;
+    this.querySelector(".preview-prompt").textContent = words.length > WORDS_AT_MOST ? `${words.slice(0, WORDS_AT_MOST)}…` : words;
     const framed = form.elements.mode.value === "frames";
     const pictures = framed ? [...form.querySelectorAll("frame-tile img")].map(({ src }) => src) : [];
     const screen = this.querySelector(".preview-screen");
@@ -28,8 +28,8 @@ class AskPreview extends HTMLElement {
     if (pictures.join() === shown.join()) return;
     for (const old of screen.querySelectorAll("img")) old.remove();
     screen.prepend(...pictures.map((src) => Object.assign(document.createElement("img"), { src, alt: "" })));
-    screen.toggleAttribute("data-turns", pictures.length > 1);
+    screen.toggleAttribute("data-dissolve", pictures.length > 1);
   }
 }
 
-customElements.define("ask-preview", AskPreview);
+customElements.define("request-preview", RequestPreview);

@@ -2,7 +2,7 @@
 // Older ones are fetched long before the end is in sight, so that nothing that is looked at moves.
 const AHEAD = "3000px", PAGE = 48;
 
-class DayList extends HTMLElement {
+class GalleryDays extends HTMLElement {
   #listening;
   #timer;
   #watching = new MutationObserver(() => this.#join());
@@ -16,7 +16,7 @@ class DayList extends HTMLElement {
     this.#look();
     addEventListener("scroll", () => { clearTimeout(this.#timer); this.#timer = setTimeout(() => this.#note(), 200); }, { signal, passive: true });
     // Left by a link to another page, the address says from which card. Most links of a card open over the wall.
-    this.addEventListener("click", ({ target }) => target.closest(".card a[href]:not(.card-link, .story-line a, [data-use], [data-menu])") && this.#note(target.closest(".card").id), { signal, capture: true });
+    this.addEventListener("click", ({ target }) => target.closest(".card a[href]:not(.card-link, .card-prompt a, [data-use], [data-menu])") && this.#note(target.closest(".card").id), { signal, capture: true });
     if (location.hash.startsWith("#generation-")) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   }
 
@@ -45,7 +45,7 @@ class DayList extends HTMLElement {
     if (top >= PAGE) {
       address.searchParams.delete("after");
       address.searchParams.set("before", cards[top - 1].dataset.pk);
-    } else if ("first" in this.closest("live-feed").dataset) address.searchParams.delete("before");
+    } else if ("firstPage" in this.closest("live-updates").dataset) address.searchParams.delete("before");
     address.hash = id || (top >= PAGE ? cards[top].id : "");
     // The browser remembers a place on the page as it is now; a page that begins elsewhere has its own.
     history.scrollRestoration = top >= PAGE || id ? "manual" : "auto";
@@ -63,7 +63,7 @@ class DayList extends HTMLElement {
       const cards = [...day.querySelectorAll(".card")].filter((card) => !this.#isTwin(card));
       if (newer) this.#welcome(cards);
       if (here) {
-        const wall = here.querySelector(".wall");
+        const wall = here.querySelector(".grid");
         if (newer) wall.prepend(...cards);
         else wall.append(...cards);
         day.remove();
@@ -86,7 +86,7 @@ class DayList extends HTMLElement {
       if (isOlder || isNewer) continue;
       const twin = document.getElementById(card.id);
       if (twin) {
-        if (!twin.querySelector("film-card")?.isPlaying) twin.replaceWith(card);
+        if (!twin.querySelector("video-preview")?.isPlaying) twin.replaceWith(card);
       } else {
         const wall = this.#wallLike(day);
         wall.insertBefore(card, [...wall.children].find((other) => order(other) < order(card)) ?? null);
@@ -97,20 +97,20 @@ class DayList extends HTMLElement {
 
   #wallLike(day) {
     const here = [...this.querySelectorAll(".day")].find(({ id }) => id === day.id);
-    if (here) return here.querySelector(".wall");
+    if (here) return here.querySelector(".grid");
     const fresh = day.cloneNode(true);
-    fresh.querySelector(".wall").replaceChildren();
+    fresh.querySelector(".grid").replaceChildren();
     fresh.dataset.joined = "";
     const later = [...this.querySelectorAll(".day, #older")].find(({ id }) => id === "older" || id < day.id);
     this.insertBefore(fresh, later ?? null);
-    return fresh.querySelector(".wall");
+    return fresh.querySelector(".grid");
   }
 
   // The answer to one's own form and the next poll may both bring a card: the later version stays.
   #isTwin(card) {
     const twin = [...document.querySelectorAll(`[id="${card.id}"]`)].find((other) => other !== card);
     if (!twin) return false;
-    if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("film-card")?.isPlaying) {
+    if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("video-preview")?.isPlaying) {
       this.dispatchEvent(new CustomEvent("card:changing", { bubbles: true, detail: [twin, card] }));
       twin.replaceWith(card);
       window.htmx.process(card);
@@ -126,4 +126,4 @@ class DayList extends HTMLElement {
   }
 }
 
-customElements.define("day-list", DayList);
+customElements.define("gallery-days", GalleryDays);

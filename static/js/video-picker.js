@@ -1,5 +1,5 @@
 // Choosing a frame from the team's videos: the link's page, in a dialog. What is chosen is put into the form by its panel.
-class ClipPicker extends HTMLElement {
+class VideoPicker extends HTMLElement {
   #listening;
   #dialog = null;
 
@@ -7,7 +7,7 @@ class ClipPicker extends HTMLElement {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     this.addEventListener("click", (event) => this.#clicked(event), { signal });
-    document.addEventListener("compose:used", () => this.#dialog?.close(), { signal });
+    document.addEventListener("form:filled", () => this.#dialog?.close(), { signal });
   }
 
   disconnectedCallback() {
@@ -20,8 +20,8 @@ class ClipPicker extends HTMLElement {
     if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.#dialog?.remove();
-    const dialog = this.#dialog = Object.assign(document.createElement("dialog"), { className: "clips-dialog" });
-    dialog.setAttribute("aria-labelledby", "clips-head");
+    const dialog = this.#dialog = Object.assign(document.createElement("dialog"), { className: "video-picker-dialog" });
+    dialog.setAttribute("aria-labelledby", "video-picker-head");
     // A click beside it, on the veil, is a click on the dialog itself.
     dialog.addEventListener("click", ({ target }) => (target === dialog || target.closest("[data-close]")) && dialog.close());
     dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
@@ -42,4 +42,4 @@ class ClipPicker extends HTMLElement {
   }
 }
 
-customElements.define("clip-picker", ClipPicker);
+customElements.define("video-picker", VideoPicker);

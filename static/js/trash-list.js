@@ -1,5 +1,5 @@
 // What was thrown away. When one leaves the trash, the focus goes on to its neighbour instead of getting lost.
-class BinList extends HTMLElement {
+class TrashList extends HTMLElement {
   connectedCallback() {
     this.addEventListener("htmx:oobBeforeSwap", this);
   }
@@ -15,4 +15,4 @@ class BinList extends HTMLElement {
   }
 }
 
-customElements.define("bin-list", BinList);
+customElements.define("trash-list", TrashList);

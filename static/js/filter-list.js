@@ -2,7 +2,7 @@
 const LONG = 12;
 const plain = (words) => words.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
-class FindList extends HTMLElement {
+class FilterList extends HTMLElement {
   #field;
   #nothing;
   #listening;
@@ -34,7 +34,7 @@ class FindList extends HTMLElement {
   #build() {
     if (this.#field) return;
     const label = this.getAttribute("label");
-    this.#field = Object.assign(document.createElement("input"), { type: "search", className: "input find", placeholder: label, ariaLabel: label, autocomplete: "off", spellcheck: false, dir: "auto" });
+    this.#field = Object.assign(document.createElement("input"), { type: "search", className: "input filter-field", placeholder: label, ariaLabel: label, autocomplete: "off", spellcheck: false, dir: "auto" });
     this.#nothing = Object.assign(document.createElement("p"), { className: "hint", textContent: "Nothing by that name.", hidden: true });
     this.prepend(this.#field);
     this.append(this.#nothing);
@@ -74,4 +74,4 @@ class FindList extends HTMLElement {
   }
 }
 
-customElements.define("find-list", FindList);
+customElements.define("filter-list", FilterList);

@@ -4,7 +4,7 @@
 const FIRST_EARLY = 100, MOST_EARLY = 150; // ms
 const PATIENCE = 400; // ms after which the next one is shown, seen or not
 
-class FilmChain extends HTMLElement {
+class ChainPlayer extends HTMLElement {
   #listening;
   #clips = [];
   #at = 0;
@@ -117,12 +117,12 @@ class FilmChain extends HTMLElement {
     this.#watch = requestAnimationFrame(() => this.#look());
     const { currentTime, duration, paused } = this.shown;
     if (!paused && duration && currentTime >= duration - this.#early / 1000 && this.#next) this.#turn();
-    if (!this.#turning) this.#clips[this.#at].style.setProperty("--part", duration ? currentTime / duration : 0);
+    if (!this.#turning) this.#clips[this.#at].style.setProperty("--progress", duration ? currentTime / duration : 0);
   }
 
   #end() {
     if (this.#next) this.#turn();
-    else this.#clips[this.#at].style.setProperty("--part", 1);
+    else this.#clips[this.#at].style.setProperty("--progress", 1);
   }
 
   #turn() {
@@ -158,12 +158,12 @@ class FilmChain extends HTMLElement {
 
   #mark() {
     this.#clips.forEach((clip, number) => {
-      clip.style.setProperty("--part", number < this.#at ? 1 : 0);
+      clip.style.setProperty("--progress", number < this.#at ? 1 : 0);
       clip.toggleAttribute("data-now", number === this.#at);
       clip.querySelector("button").setAttribute("aria-current", String(number === this.#at));
     });
     this.querySelector(".chain-place").textContent = `${this.#at + 1} of ${this.#clips.length}`;
-    this.querySelector(".chain-words").textContent = this.#clips[this.#at].querySelector("button").title;
+    this.querySelector(".chain-prompt").textContent = this.#clips[this.#at].querySelector("button").title;
     this.#state();
   }
 
@@ -172,4 +172,4 @@ class FilmChain extends HTMLElement {
   }
 }
 
-customElements.define("film-chain", FilmChain);
+customElements.define("chain-player", ChainPlayer);

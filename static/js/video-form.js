@@ -3,12 +3,12 @@
 const phone = matchMedia("(max-width: 860px)");
 const FIELDS = ["mode", "prompt", "several", "aspect_ratio", "start_frame", "end_frame", "start_image_url", "end_image_url", "count", "loop", "enhancement", "timeout", "video_id", "video_url"];
 const VIDEOS_AT_MOST = 100;
-const HTMX = { "HX-Request": "true", "HX-Target": "composer" };
+const HTMX = { "HX-Request": "true", "HX-Target": "video-form" };
 const here = () => location.pathname + location.search;
 const credits = (thousandths) => (thousandths / 1000).toLocaleString("en", { maximumFractionDigits: 3 });
 const many = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
-class ComposePanel extends HTMLElement {
+class VideoForm extends HTMLElement {
   #listening;
   #opener = null;
   #form = null;
@@ -44,7 +44,7 @@ class ComposePanel extends HTMLElement {
     this.#listening.abort();
   }
 
-  get form() { return this.querySelector("#composer"); }
+  get form() { return this.querySelector("#video-form"); }
 
   get #isSheet() {
     return phone.matches && this.hasAttribute("open");
@@ -92,7 +92,7 @@ class ComposePanel extends HTMLElement {
   // While the sheet is open nothing behind it can be reached, and it says that it is a dialog.
   #guard() {
     const sheet = this.#isSheet;
-    for (const behind of document.querySelectorAll(".top, .feed, .compose, .notes, .skip")) behind.inert = sheet;
+    for (const behind of document.querySelectorAll(".top, .gallery, .new-video, .notes, .skip")) behind.inert = sheet;
     this.setAttribute("role", sheet ? "dialog" : "region");
     this.toggleAttribute("aria-modal", false);
     if (sheet) this.setAttribute("aria-modal", "true");
@@ -143,7 +143,7 @@ class ComposePanel extends HTMLElement {
 
   #edited() {
     // It was about another request.
-    this.querySelector(".made")?.remove();
+    this.querySelector(".existing")?.remove();
     this.#changed();
   }
 
@@ -192,7 +192,7 @@ class ComposePanel extends HTMLElement {
       const made = await this.#cut(control, submitter);
       if (!made) return;
       this.#write({ [`${what}_frame`]: made.frame, [`${what}_image_url`]: "", mode: what === "end" && before.mode === "extend" ? "extend" : "frames" });
-    } else if (control.matches(".earlier")) {
+    } else if (control.matches(".prompt-option")) {
       this.#write({ prompt: control.textContent });
     } else {
       const form = await this.#fetch(control.href);
@@ -200,7 +200,7 @@ class ComposePanel extends HTMLElement {
       if (what === "prompt") this.#write({ prompt: form.elements.prompt.value });
       else this.#put(form);
     }
-    document.dispatchEvent(new CustomEvent("compose:used"));
+    document.dispatchEvent(new CustomEvent("form:filled"));
     this.#save();
     this.#attend(what === "start" || what === "end" ? this.form.elements[`${what}_image`] : undefined);
     const words = { prompt: "The prompt is in the form.", start: "Used as the start picture.", end: "Used as the end picture.", extend: "The form is set up to extend it." };
@@ -227,7 +227,7 @@ class ComposePanel extends HTMLElement {
       const answer = await fetch(url, { headers: HTMX });
       const away = answer.headers.get("HX-Redirect");
       if (away) location.assign(away);
-      return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("composer") : null;
+      return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("video-form") : null;
     } catch {
       return null;
     }
@@ -266,7 +266,7 @@ class ComposePanel extends HTMLElement {
     this.#form = this.form;
     if (phone.matches) this.open();
     const wrong = this.querySelector("[aria-invalid=true]");
-    const field = wrong ?? this.querySelector(".made a") ?? this.querySelector("#prompt");
+    const field = wrong ?? this.querySelector(".existing a") ?? this.querySelector("#prompt");
     field.closest("details")?.setAttribute("open", "");
     field.focus();
     this.#changed();
@@ -294,17 +294,17 @@ class ComposePanel extends HTMLElement {
   }
 
   #busy({ detail, target }, yes) {
-    if (target.id === "composer" && detail.elt === target) target.querySelector(".composer-foot > [type=submit]").setAttribute("aria-busy", yes);
+    if (target.id === "video-form" && detail.elt === target) target.querySelector(".video-form-foot > [type=submit]").setAttribute("aria-busy", yes);
   }
 
   #answered(event) {
     this.#busy(event, "false");
     const { detail, target } = event;
-    if (target.id !== "composer" || detail.requestConfig.verb !== "post" || detail.xhr.status !== 200) return;
+    if (target.id !== "video-form" || detail.requestConfig.verb !== "post" || detail.xhr.status !== 200) return;
     this.#sent = true;
     this.#save();
     // Its errors are fixed.
-    for (const past of this.form.querySelectorAll(".made, .note[role=alert], .error")) past.remove();
+    for (const past of this.form.querySelectorAll(".existing, .note[role=alert], .error")) past.remove();
     for (const field of this.form.querySelectorAll("[aria-invalid]")) field.removeAttribute("aria-invalid");
     this.#say("announce", "Sent. It is in the queue.");
     if (phone.matches) this.close();
@@ -316,4 +316,4 @@ class ComposePanel extends HTMLElement {
   }
 }
 
-customElements.define("compose-panel", ComposePanel);
+customElements.define("video-form", VideoForm);

@@ -9,14 +9,14 @@ const AGAIN_WHILE_HELD = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", ","
 
 const keyOf = ({ key, shiftKey }) => (/^\p{L}$/u.test(key) ? (shiftKey ? key.toUpperCase() : key.toLowerCase()) : key);
 
-class HotKeys extends HTMLElement {
+class KeyboardShortcuts extends HTMLElement {
   #listening;
 
   connectedCallback() {
     this.#listening = new AbortController();
     const { signal } = this.#listening;
     document.addEventListener("keydown", (event) => this.#pressed(event), { signal });
-    document.addEventListener("click", ({ target }) => target.closest("[data-keys]") && this.#help(), { signal });
+    document.addEventListener("click", ({ target }) => target.closest("[data-shortcuts]") && this.#help(), { signal });
     this.#dialog?.addEventListener("click", ({ target }) => target === this.#dialog && this.#dialog.close(), { signal });
   }
 
@@ -39,7 +39,7 @@ class HotKeys extends HTMLElement {
     // What is open closes by itself.
     const open = document.querySelector(":popover-open, dialog:modal");
     if (key === "Escape" && open) return;
-    if (open && !open.matches("dialog, film-dialog") && !open.querySelector("film-dialog, .film-page")) return;
+    if (open && !open.matches("dialog, video-dialog") && !open.querySelector("video-dialog, .video-page")) return;
     if (this.#press(key) ?? this.#own(key)) event.preventDefault();
   }
 
@@ -48,7 +48,7 @@ class HotKeys extends HTMLElement {
   }
 
   get #film() {
-    return document.querySelector("dialog[open]:not(.keys), film-compare") ?? document.querySelector(".film-page");
+    return document.querySelector("dialog[open]:not(.shortcuts), video-compare") ?? document.querySelector(".video-page");
   }
 
   // Whether there was a control to press.
@@ -79,7 +79,7 @@ class HotKeys extends HTMLElement {
     if (key === " ") return this.#play();
     const film = this.#film;
     if (key === "g" && !film) {
-      const prompt = document.querySelector("#composer [name=prompt]");
+      const prompt = document.querySelector("#video-form [name=prompt]");
       if (prompt) this.#enter(prompt);
       return Boolean(prompt);
     }
@@ -101,7 +101,7 @@ class HotKeys extends HTMLElement {
       else film.pause();
       return true;
     }
-    const card = this.#card?.querySelector("film-card");
+    const card = this.#card?.querySelector("video-preview");
     if (!card) return false;
     if (card.isPlaying) card.stop();
     else card.play();
@@ -109,7 +109,7 @@ class HotKeys extends HTMLElement {
   }
 
   #open() {
-    const link = this.#card?.querySelector(".card-link, .story-line a");
+    const link = this.#card?.querySelector(".card-link, .card-prompt a");
     link?.click();
     return Boolean(link);
   }
@@ -124,7 +124,7 @@ class HotKeys extends HTMLElement {
     else if (key === "ArrowLeft" || key === "ArrowRight") next = cards[cards.indexOf(here) + (key === "ArrowRight" ? 1 : -1)];
     else next = this.#across(here, cards, key === "ArrowDown");
     if (!next) return false;
-    next.querySelector(".card-link, .story-line a")?.focus({ preventScroll: true, focusVisible: true });
+    next.querySelector(".card-link, .card-prompt a")?.focus({ preventScroll: true, focusVisible: true });
     next.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
     return true;
   }
@@ -141,4 +141,4 @@ class HotKeys extends HTMLElement {
   }
 }
 
-customElements.define("hot-keys", HotKeys);
+customElements.define("keyboard-shortcuts", KeyboardShortcuts);

@@ -1,7 +1,7 @@
 // A video over the wall it was opened from. The address is the video's own: Back closes it, a reload shows its page.
-const HTMX = { "HX-Request": "true", "HX-Target": "film-body" };
+const HTMX = { "HX-Request": "true", "HX-Target": "video-dialog-body" };
 
-class FilmDialog extends HTMLElement {
+class VideoDialog extends HTMLElement {
   #listening;
   #asking = null;
   #opener = null;
@@ -14,7 +14,7 @@ class FilmDialog extends HTMLElement {
     const { signal } = this.#listening;
     document.addEventListener("click", (event) => this.#clicked(event), { signal });
     // The form is about to take the focus, which nothing outside an open dialog can have.
-    document.addEventListener("compose:used", () => this.dialog.open && this.close(false), { signal });
+    document.addEventListener("form:filled", () => this.dialog.open && this.close(false), { signal });
     document.addEventListener("htmx:afterRequest", (event) => this.#answered(event), { signal });
     addEventListener("popstate", () => this.#moved(), { signal });
     this.dialog.addEventListener("cancel", (event) => { if (event.target === this.dialog) { event.preventDefault(); this.close(); } }, { signal });
@@ -27,14 +27,14 @@ class FilmDialog extends HTMLElement {
   }
 
   get dialog() { return this.querySelector("dialog"); }
-  get body() { return this.querySelector("#film-body"); }
+  get body() { return this.querySelector("#video-dialog-body"); }
 
   #clicked(event) {
     if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
-    if (event.target.closest("[data-close-film]")) return this.close();
+    if (event.target.closest("[data-close-video]")) return this.close();
     const link = event.target.closest("a[href]");
-    const within = this.dialog.open && link?.matches(".film-nav a, .clip");
-    if (!within && !link?.matches(".card-link, .story-line a")) return;
+    const within = this.dialog.open && link?.matches(".video-nav a, .strip-video");
+    if (!within && !link?.matches(".card-link, .card-prompt a")) return;
     event.preventDefault();
     if (within) {
       history.replaceState(history.state, "", link.href);
@@ -46,7 +46,7 @@ class FilmDialog extends HTMLElement {
     this.#opener = link.closest(".card").id;
     this.#wall = location.href;
     this.#title = document.title;
-    history.pushState({ film: true }, "", link.href);
+    history.pushState({ video: true }, "", link.href);
     this.#pushed = true;
     this.#show(link.href);
   }
@@ -90,24 +90,24 @@ class FilmDialog extends HTMLElement {
   #put(nodes, way) {
     this.body.replaceChildren(...nodes);
     window.htmx.process(this.body);
-    const film = this.body.querySelector(".film-page");
+    const film = this.body.querySelector(".video-page");
     const words = film?.querySelector("h1")?.textContent.trim() || "Video";
     document.title = `${words.slice(0, 60)} · Lumaweb`;
     this.dialog.setAttribute("aria-label", words.slice(0, 120));
     // What happens to it meanwhile is asked for along with the news of the wall.
-    const feed = document.querySelector("live-feed");
-    if (film && feed) feed.dataset.watch = film.id.replace("film-", "");
+    const feed = document.querySelector("live-updates");
+    if (film && feed) feed.dataset.watch = film.id.replace("video-", "");
     if (!this.dialog.open) {
       // Nothing outside an open dialog is heard or can be pressed: messages come along.
       this.dialog.append(...document.querySelectorAll("#announcer, #toasts"));
       this.dialog.showModal();
     } else if (!this.dialog.contains(document.activeElement) || document.activeElement === this.dialog) {
-      (this.body.querySelector(way && `.film-nav [rel="${way}"]`) ?? this.dialog.querySelector("[data-close-film]")).focus();
+      (this.body.querySelector(way && `.video-nav [rel="${way}"]`) ?? this.dialog.querySelector("[data-close-video]")).focus();
     }
     this.dialog.scrollTop = 0;
     if (way) this.#say("announce", words.slice(0, 120));
     // It was opened to be watched.
-    if (!matchMedia("(prefers-reduced-motion: reduce), (prefers-reduced-data: reduce)").matches) film?.querySelector("film-player video")?.play().catch(() => {});
+    if (!matchMedia("(prefers-reduced-motion: reduce), (prefers-reduced-data: reduce)").matches) film?.querySelector("video-player video")?.play().catch(() => {});
   }
 
   // Back takes the step of the opening back; where there was none, the wall's address is put in its place.
@@ -120,7 +120,7 @@ class FilmDialog extends HTMLElement {
   }
 
   #moved() {
-    if (location.pathname.startsWith("/generations/") && history.state?.film) {
+    if (location.pathname.startsWith("/generations/") && history.state?.video) {
       this.#pushed = true;
       this.#show(location.href);
     } else {
@@ -136,8 +136,8 @@ class FilmDialog extends HTMLElement {
     this.dialog.close();
     this.body.replaceChildren();
     document.title = this.#title;
-    delete document.querySelector("live-feed")?.dataset.watch;
-    const card = back && document.querySelector(`#${this.#opener} :is(.card-link, .story-line a)`);
+    delete document.querySelector("live-updates")?.dataset.watch;
+    const card = back && document.querySelector(`#${this.#opener} :is(.card-link, .card-prompt a)`);
     if (card) card.focus({ preventScroll: true });
   }
 
@@ -151,4 +151,4 @@ class FilmDialog extends HTMLElement {
   }
 }
 
-customElements.define("film-dialog", FilmDialog);
+customElements.define("video-dialog", VideoDialog);

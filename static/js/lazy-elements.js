@@ -1,13 +1,13 @@
 // Elements that most visits never see bring their code when they are seen for the first time.
 const CODE = {
-  "clip-picker": () => import("./clip-picker.js"),
+  "video-picker": () => import("./video-picker.js"),
   "copy-button": () => import("./copy-button.js"),
-  "film-chain": () => import("./film-chain.js"),
-  "film-player": () => import("./film-player.js"),
-  "find-list": () => import("./find-list.js"),
+  "chain-player": () => import("./chain-player.js"),
+  "video-player": () => import("./video-player.js"),
+  "filter-list": () => import("./filter-list.js"),
   "frame-pair": () => import("./frame-pair.js"),
   "frame-tile": () => import("./frame-tile.js"),
-  "select-bar": () => import("./select-bar.js"),
+  "selection-bar": () => import("./selection-bar.js"),
 };
 const NAMES = Object.keys(CODE).join();
 
@@ -32,14 +32,14 @@ attend(document);
 // The keys, the search, and the dialog over the wall, come with the first sign of somebody being there. What was quicker than they
 // happens once more: a key is pressed, a card or a button is clicked, a step in the history is told.
 const FIRST = ["keydown", "pointermove"];
-const SLEEPING = "film-dialog:not(:defined)";
+const SLEEPING = "video-dialog:not(:defined)";
 const search = () => import("./search-box.js");
-const dialog = () => document.querySelector(SLEEPING) && import("./film-dialog.js");
+const dialog = () => document.querySelector(SLEEPING) && import("./video-dialog.js");
 const plain = (event) => !(event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey);
 
 async function someone(event) {
   for (const sign of FIRST) removeEventListener(sign, someone);
-  await Promise.all([import("./hot-keys.js"), search(), dialog()]);
+  await Promise.all([import("./keyboard-shortcuts.js"), search(), dialog()]);
   if (event.type === "keydown" && plain(event)) event.target.dispatchEvent(new KeyboardEvent("keydown", event));
 }
 
@@ -47,8 +47,8 @@ for (const sign of FIRST) addEventListener(sign, someone);
 addEventListener("click", async (event) => {
   if (!plain(event) || event.shiftKey) return;
   const pressed = event.target.closest("a, button");
-  const asleep = pressed?.closest("clip-picker:not(:defined), copy-button:not(:defined)");
-  const card = pressed?.matches(".card-link, .story-line a") && document.querySelector(SLEEPING);
+  const asleep = pressed?.closest("video-picker:not(:defined), copy-button:not(:defined)");
+  const card = pressed?.matches(".card-link, .card-prompt a") && document.querySelector(SLEEPING);
   if (!asleep && !card) return;
   event.preventDefault();
   await (asleep ? CODE[asleep.localName]() : dialog());

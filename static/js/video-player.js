@@ -2,7 +2,7 @@
 // Which picture is in sight the browser says itself, with every picture it presents; the clock alone is not that exact.
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${(Math.floor(seconds * 100 + 0.01) / 100 % 60).toFixed(2).padStart(5, "0")}`;
 
-class FilmPlayer extends HTMLElement {
+class VideoPlayer extends HTMLElement {
   #listening;
   #watching;
   #shown = null; // seconds: the time of the picture in sight
@@ -63,7 +63,7 @@ class FilmPlayer extends HTMLElement {
 
   #tell() {
     const shown = this.#shown ?? this.video.currentTime;
-    this.querySelector(".picture").textContent = `${clock(shown)} · ${this.picture + 1}`;
+    this.querySelector(".player-position").textContent = `${clock(shown)} · ${this.picture + 1}`;
     for (const at of this.querySelectorAll("[data-playhead]")) at.value = shown.toFixed(6);
   }
 
@@ -72,4 +72,4 @@ class FilmPlayer extends HTMLElement {
   }
 }
 
-customElements.define("film-player", FilmPlayer);
+customElements.define("video-player", VideoPlayer);

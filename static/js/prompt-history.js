@@ -1,5 +1,5 @@
 // What one asked for before, for the prompt: step by step through it, or as a list. Comes at its first use.
-export class EarlierPrompts {
+export class PromptHistory {
   #field;
   #prompts = null;
   #place = -1;
@@ -11,9 +11,9 @@ export class EarlierPrompts {
   }
 
   async #load() {
-    const answer = await fetch(this.#field.dataset.earlier, { headers: { "HX-Request": "true" } });
+    const answer = await fetch(this.#field.dataset.historyUrl, { headers: { "HX-Request": "true" } });
     if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error("no prompts");
-    const list = this.#field.querySelector(".prompts");
+    const list = this.#field.querySelector(".prompt-history-list");
     list.innerHTML = await answer.text();
     this.#prompts = [...list.querySelectorAll("a")].map(({ textContent }) => textContent);
   }

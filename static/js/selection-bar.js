@@ -1,7 +1,7 @@
 // What is ticked on the wall, and the bar that acts on it. Ticks outlive the swaps of their cards.
 const AT_MOST = 200;
 
-class SelectBar extends HTMLElement {
+class SelectionBar extends HTMLElement {
   #listening;
   #ticked = new Set();
   #last = null;
@@ -75,7 +75,7 @@ class SelectBar extends HTMLElement {
     this.querySelector(".selection-count").textContent = this.#words;
     const count = this.#ticked.size;
     for (const button of this.querySelectorAll("button:not([type=reset])")) button.disabled = count > AT_MOST;
-    const few = this.querySelector("[data-few]");
+    const few = this.querySelector("[data-compare]");
     few.disabled = count < 2 || count > 4;
     few.title = few.disabled ? "Two to four videos can be compared" : "";
   }
@@ -96,4 +96,4 @@ class SelectBar extends HTMLElement {
   }
 }
 
-customElements.define("select-bar", SelectBar);
+customElements.define("selection-bar", SelectionBar);

@@ -1,7 +1,7 @@
 // Polls for changes, and swaps them in where nobody is disturbed.
 const SHOWN = 4000, HIDDEN = 15000, SLOWEST = 30000, AT_TOP = 400;
 
-class LiveFeed extends HTMLElement {
+class LiveUpdates extends HTMLElement {
   #listening;
   #timer;
   #hiddenAt = Math.floor(Date.now() / 1000);
@@ -14,7 +14,7 @@ class LiveFeed extends HTMLElement {
     document.addEventListener("visibilitychange", () => this.#turned(), { signal });
     document.addEventListener("htmx:oobBeforeSwap", (event) => this.#arriving(event), { signal });
     this.addEventListener("card:changing", ({ detail }) => this.#tell(...detail), { signal });
-    document.addEventListener("film:stopped", () => this.#release(), { signal });
+    document.addEventListener("preview:stopped", () => this.#release(), { signal });
     // Media events do not bubble, but they can be caught on the way down: the player of a video's own page.
     document.addEventListener("pause", () => this.#release(), { signal, capture: true });
     this.addEventListener("htmx:afterRequest", (event) => event.detail.elt === this && this.#answered(event), { signal });
@@ -42,7 +42,7 @@ class LiveFeed extends HTMLElement {
     if (document.hidden && !mine) return;
     // The pill fetches all new videos at once.
     const counting = document.querySelector("#new-pill.new");
-    const top = "first" in this.dataset && scrollY < AT_TOP && !counting ? 1 : 0;
+    const top = "firstPage" in this.dataset && scrollY < AT_TOP && !counting ? 1 : 0;
     const values = { ...document.getElementById("live-state")?.dataset, top, ...(document.hidden && { hidden: 1, seen: this.#hiddenAt }) };
     if (this.dataset.only) values.only = this.dataset.only;
     // The video that is open over the wall.
@@ -63,11 +63,11 @@ class LiveFeed extends HTMLElement {
   #arriving(event) {
     const { target, fragment } = event.detail;
     const fresh = fragment.querySelector?.("[data-version]") ?? null;
-    if (target.id === "days" && !("first" in this.dataset) && !fragment.querySelector("[data-restored]")) {
+    if (target.id === "days" && !("firstPage" in this.dataset) && !fragment.querySelector("[data-restored]")) {
       // An older page is no place for new videos: the newest one is.
       event.preventDefault();
       location.assign("/");
-    } else if (target.matches(".card, .film-page")) {
+    } else if (target.matches(".card, .video-page")) {
       if (fresh) this.#changing(event, target, fresh);
       else this.#leaving(event, target, "own" in (fragment.dataset ?? {}));
     }
@@ -76,7 +76,7 @@ class LiveFeed extends HTMLElement {
   #changing(event, card, fresh) {
     if (Number(fresh.dataset.version) < Number(card.dataset.version)) return event.preventDefault();
     // A playing film is never swapped: its news waits until it stops.
-    if (card.querySelector("film-card")?.isPlaying || card.querySelector("video[controls]")?.paused === false) {
+    if (card.querySelector("video-preview")?.isPlaying || card.querySelector("video[controls]")?.paused === false) {
       this.#waiting.set(card.id, fresh);
       return event.preventDefault();
     }
@@ -94,13 +94,13 @@ class LiveFeed extends HTMLElement {
 
   // Thrown away. What somebody else threw away plays to its end here; the focus goes on to the next card.
   #leaving(event, card, own) {
-    if (!own && card.querySelector("film-card")?.isPlaying) {
+    if (!own && card.querySelector("video-preview")?.isPlaying) {
       this.#waiting.set(card.id, null);
       return event.preventDefault();
     }
     if (!card.contains(document.activeElement)) return;
     const next = card.nextElementSibling ?? card.previousElementSibling ?? document.getElementById("main");
-    (next.querySelector(".card-link, .story-line a") ?? next).focus({ preventScroll: true });
+    (next.querySelector(".card-link, .card-prompt a") ?? next).focus({ preventScroll: true });
   }
 
   #release() {
@@ -127,4 +127,4 @@ class LiveFeed extends HTMLElement {
   }
 }
 
-customElements.define("live-feed", LiveFeed);
+customElements.define("live-updates", LiveUpdates);

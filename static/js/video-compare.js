@@ -1,7 +1,7 @@
 // Several films, one transport. The longest film is the clock; the others follow it, and hold their last picture.
 const FRAME_RATE = 24, NEAR = 0.008, FAR = 0.25, NUDGE = 2, MOST = 0.25;
 
-class FilmCompare extends HTMLElement {
+class VideoCompare extends HTMLElement {
   #listening;
   #films;
   #playing = false;
@@ -66,7 +66,7 @@ class FilmCompare extends HTMLElement {
     if (!button) return;
     if ("play" in button.dataset) this.toggle();
     if ("back" in button.dataset) this.step(-1);
-    if ("forth" in button.dataset) this.step(1);
+    if ("forward" in button.dataset) this.step(1);
     if ("sound" in button.dataset) this.#listen(button);
   }
 
@@ -200,4 +200,4 @@ class FilmCompare extends HTMLElement {
   }
 }
 
-customElements.define("film-compare", FilmCompare);
+customElements.define("video-compare", VideoCompare);

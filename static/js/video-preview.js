@@ -2,7 +2,7 @@
 const PATIENCE = 150;
 let playing = null;
 
-class FilmCard extends HTMLElement {
+class VideoPreview extends HTMLElement {
   #listening;
   #timer;
 
@@ -63,7 +63,7 @@ class FilmCard extends HTMLElement {
     }
     if (!this.isPlaying) return;
     playing = null;
-    document.dispatchEvent(new CustomEvent("film:stopped"));
+    document.dispatchEvent(new CustomEvent("preview:stopped"));
   }
 }
 
@@ -104,4 +104,4 @@ document.addEventListener("click", ({ target }) => {
   if (target.closest("#card-menu .menu-item:not(summary)")) document.getElementById("card-menu").hidePopover();
 });
 
-customElements.define("film-card", FilmCard);
+customElements.define("video-preview", VideoPreview);
