@@ -2,12 +2,20 @@
 
 import fcntl
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.core import mail
+from django.core.mail import EmailMessage
 from django.db.backends.signals import connection_created
 
+from videos.models import ApiToken, Member
+
 from .support import database_reset, database_use, hypothesis_profiles, prepared_data, scheduling, servers
+from .support.factories import a_member, a_token, an_admin
+from .support.stub_provider import StubProvider
 
 hypothesis_profiles.register()
 database_reset.install()
@@ -83,3 +91,53 @@ def without_waiting_for_the_disk(connection, **kwargs):
     """Power cuts are not what the tests are about; the whole installations they start do wait."""
     if connection.vendor == "sqlite":
         connection.cursor().execute("PRAGMA synchronous=OFF")
+
+
+@pytest.fixture
+def ada(client) -> Member:
+    """Return the member `ada`, signed in with `client`."""
+    member = a_member("ada")
+    client.force_login(member)
+    return member
+
+
+@pytest.fixture
+def admin(client) -> Member:
+    """Return an admin, signed in with `client`."""
+    admin = an_admin()
+    client.force_login(admin)
+    return admin
+
+
+@pytest.fixture
+def stub() -> Iterator[StubProvider]:
+    """Run a provider that answers as the test tells it to."""
+    stub = StubProvider()
+    yield stub
+    stub.shutdown()
+    stub.server_close()
+
+
+@pytest.fixture
+def token(stub) -> ApiToken:
+    """Return an API token of the stub provider."""
+    return a_token(base_url=stub.url)
+
+
+@pytest.fixture
+def mails(settings) -> list[EmailMessage]:
+    """Let Lumaweb send mails with links; return what it has sent."""
+    settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    return mail.outbox
+
+
+@pytest.fixture
+def empty_storage(tmp_path, settings) -> Path:
+    """Store media in an empty folder, and return it."""
+    settings.MEDIA_ROOT = tmp_path / "media"
+    options = {"location": settings.MEDIA_ROOT, "base_url": None}
+    settings.STORAGES = settings.STORAGES | {
+        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
+    }
+    return settings.MEDIA_ROOT

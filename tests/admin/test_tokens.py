@@ -24,27 +24,11 @@ from videos.jobs.token_check import check_token
 from videos.models import ApiToken, AuditEntry, Generation, Heartbeat, Member
 from videos.provider import Sent
 
-from ..jobs.test_submit import TinyProvider
-from ..support.factories import a_generation, a_member, a_token, an_admin, an_error
+from ..support.factories import a_generation, a_member, a_token, an_error
 from ..support.installation import ROOT, Installation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NEW = "a-new-secret-with-1234"
-
-
-@pytest.fixture
-def luma():
-    tiny = TinyProvider()
-    yield tiny
-    tiny.shutdown()
-    tiny.server_close()
-
-
-@pytest.fixture
-def root(client):
-    admin = an_admin()
-    client.force_login(admin)
-    return admin
 
 
 def trail(token) -> list[str]:
@@ -61,7 +45,7 @@ def added(**fields) -> dict:
 # ── Adding and changing ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_token_is_added_and_its_secret_is_never_shown(client, root):
+def test_a_token_is_added_and_its_secret_is_never_shown(client, admin):
     assert client.post("/admin/videos/apitoken/add/", added()).status_code == 302
     token = ApiToken.objects.get()
     assert (token.secret, token.daily_limit, token.max_in_flight) == ("sandbox-secret-9876", 2500, 5)
@@ -69,7 +53,7 @@ def test_a_token_is_added_and_its_secret_is_never_shown(client, root):
         text = client.get(path).content.decode()
         assert "sandbox-secret" not in text and "…9876" in text
     assert trail(token) == ["added for http://127.0.0.1:9."]
-    assert token.changes.get().by == root
+    assert token.changes.get().by == admin
 
 
 WRONG = {
@@ -82,13 +66,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_token_is_not_added(client, root, wrong):
+def test_a_wrong_token_is_not_added(client, admin, wrong):
     answer = client.post("/admin/videos/apitoken/add/", added(**WRONG[wrong]))
     assert answer.status_code == 200 and "errorlist" in answer.content.decode()
     assert not ApiToken.objects.exists() and not AuditEntry.objects.exists()
 
 
-def test_a_change_is_written_down_and_touches_nothing_else(client, root):
+def test_a_change_is_written_down_and_touches_nothing_else(client, admin):
     token = a_token(max_in_flight=5)
     stored = bytes(token.encrypted)
     ApiToken.objects.update(in_flight=3)
@@ -104,13 +88,13 @@ def test_a_change_is_written_down_and_touches_nothing_else(client, root):
     client.post(path, sent | {"name": "Agency", "daily_limit": "", "max_in_flight": "6"})
     token.name = "Agency"
     assert trail(token)[4:] == ["name is now Agency, it was test.", "daily limit is now none, it was 7.", "resumed."]
-    assert {change.by for change in token.changes.all()} == {root}
+    assert {change.by for change in token.changes.all()} == {admin}
 
 
-def test_a_token_with_a_long_trail_can_still_be_changed(client, root, settings):
+def test_a_token_with_a_long_trail_can_still_be_changed(client, admin, settings):
     token = a_token()
     AuditEntry.objects.bulk_create(
-        AuditEntry(by=root, text=f"looked at {number}.", token=token)
+        AuditEntry(by=admin, text=f"looked at {number}.", token=token)
         for number in range(settings.DATA_UPLOAD_MAX_NUMBER_FIELDS)
     )
     path = f"/admin/videos/apitoken/{token.pk}/change/"
@@ -122,15 +106,15 @@ def test_a_token_with_a_long_trail_can_still_be_changed(client, root, settings):
     assert token.priority == 4
 
 
-def test_pausing_and_resuming_are_written_down_once(client, root):
+def test_pausing_and_resuming_are_written_down_once(client, admin):
     token = a_token()
     for action in ("pause", "pause", "resume"):
         client.post("/admin/videos/apitoken/", {"action": action, "_selected_action": [token.pk]})
     assert trail(token) == ["paused.", "resumed."]
-    assert {change.by for change in token.changes.all()} == {root}
+    assert {change.by for change in token.changes.all()} == {admin}
 
 
-def test_another_provider_s_token_pauses_the_first_and_says_so(client, root):
+def test_another_provider_s_token_pauses_the_first_and_says_so(client, admin):
     first = a_token(base_url="http://127.0.0.1:8")
     client.post("/admin/videos/apitoken/add/", added())
     first.refresh_from_db()
@@ -139,14 +123,14 @@ def test_another_provider_s_token_pauses_the_first_and_says_so(client, root):
 
 
 @pytest.mark.parametrize("way", ["added", "resumed", "at the start"])
-def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, root, settings, way):
+def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, admin, settings, way):
     # However the first came to be paused, and whoever brought the second.
     first = a_token(base_url="http://127.0.0.1:8")
     if way == "resumed":
         second = a_token(enabled=False)
-    asked = a_generation(root)
-    first.set_enabled(False, root)
-    later = a_generation(root)
+    asked = a_generation(admin)
+    first.set_enabled(False, admin)
+    later = a_generation(admin)
     if way == "added":
         client.post("/admin/videos/apitoken/add/", added())
     elif way == "resumed":
@@ -160,17 +144,17 @@ def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, root, s
         row.refresh_from_db()
         assert (row.state, row.news.title, row.attempts) == ("queued", "Held", 0)
         assert row.events.filter(kind="held").count() == 1
-    assert a_generation(root).claim().token.base_url == "http://127.0.0.1:9"
+    assert a_generation(admin).claim().token.base_url == "http://127.0.0.1:9"
     # An admin who releases it means the provider there is now.
-    assert asked.release(root)
+    assert asked.release(admin)
     assert asked.claim().token.base_url == "http://127.0.0.1:9"
 
 
 @pytest.mark.servers
-def test_a_claim_and_an_admin_who_changes_the_provider_never_wait_for_each_other(client, root, monkeypatch):
+def test_a_claim_and_an_admin_who_changes_the_provider_never_wait_for_each_other(client, admin, monkeypatch):
     """The claim has its row and asks for the token, while the admin pauses the token and holds the row."""
     first = a_token(base_url="http://127.0.0.1:8")
-    asked, waits = a_generation(root, takes=2).submission.generations.order_by("take")
+    asked, waits = a_generation(admin, takes=2).submission.generations.order_by("take")
     has_its_row, may_go_on = threading.Event(), threading.Event()
     take_slot = ApiToken.take_slot
 
@@ -211,12 +195,12 @@ def a_lock_is_waited_for() -> bool:
         return cursor.fetchone()[0] > 0
 
 
-def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, root):
+def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, admin):
     """Two providers served at once, as the tables of an earlier version may have it: one of them is saved."""
     a_token(base_url="http://127.0.0.1:8")
-    of_the_other = a_generation(root)
+    of_the_other = a_generation(admin)
     token = a_token(priority=1)
-    of_this = a_generation(root)
+    of_this = a_generation(admin)
     path = f"/admin/videos/apitoken/{token.pk}/change/"
     text = client.get(path).content.decode()
     sent = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', text)) | {"enabled": "on"}
@@ -226,22 +210,22 @@ def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, root):
     assert of_this.claim()
 
 
-def test_while_its_provider_only_rests_what_waits_is_not_held(root):
+def test_while_its_provider_only_rests_what_waits_is_not_held(admin):
     token = a_token()
-    waits = a_generation(root)
-    token.set_enabled(False, root)
+    waits = a_generation(admin)
+    token.set_enabled(False, admin)
     assert waits.claim() is None
-    token.set_enabled(True, root)
+    token.set_enabled(True, admin)
     token.back_off("busy", seconds=60)
     assert ApiToken.objects.get() and waits.claim() is None
     waits.refresh_from_db()
     assert not waits.held_at and waits.news is None
 
 
-def test_an_old_secret_s_refusal_takes_nothing_from_the_new_one(root):
+def test_an_old_secret_s_refusal_takes_nothing_from_the_new_one(admin):
     token = a_token()
-    claim = a_generation(root).claim()
-    ApiToken.objects.get().rotate("a-new-secret-of-the-same", root)
+    claim = a_generation(admin).claim()
+    ApiToken.objects.get().rotate("a-new-secret-of-the-same", admin)
     claim.generation.refuse(an_error("invalid_token", Sent.REFUSED, status=401), claim.ours)
     token.refresh_from_db()
     assert token.health == "ok"
@@ -263,9 +247,9 @@ def test_what_the_system_does_to_a_token_is_written_down_once():
     assert {change.by for change in token.changes.all()} == {None}
 
 
-def test_the_trail_outlives_its_token(client, root):
+def test_the_trail_outlives_its_token(client, admin):
     token = a_token()
-    token.set_enabled(False, root)
+    token.set_enabled(False, admin)
     client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
     assert not ApiToken.objects.exists()
     assert set(AuditEntry.objects.values_list("text", flat=True)) == {
@@ -274,7 +258,7 @@ def test_the_trail_outlives_its_token(client, root):
     }
 
 
-def test_marking_as_healthy_is_written_down_where_it_changes_something(client, root):
+def test_marking_as_healthy_is_written_down_where_it_changes_something(client, admin):
     well, out, rests = a_token("well"), a_token("out", health="used_up"), a_token("rests")
     rests.back_off("Too many requests.", seconds=600)
     chosen = {"action": "healthy_again", "_selected_action": [well.pk, out.pk, rests.pk]}
@@ -285,31 +269,31 @@ def test_marking_as_healthy_is_written_down_where_it_changes_something(client, r
         ["mended, it is used again."],
         ["its rest was ended."],
     ]
-    assert {change.by for change in AuditEntry.objects.all()} == {root}
+    assert {change.by for change in AuditEntry.objects.all()} == {admin}
     assert set(ApiToken.objects.values_list("health", "limited_until", "last_error")) == {("ok", None, "")}
 
 
-def test_a_test_is_written_down_without_the_secret_the_provider_repeats(client, root, luma):
-    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "No: a-secret-of-ours-1234"}})
-    token = a_token("a-secret-of-ours-1234", base_url=luma.url)
+def test_a_test_is_written_down_without_the_secret_the_provider_repeats(client, admin, stub):
+    stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "No: a-secret-of-ours-1234"}})
+    token = a_token("a-secret-of-ours-1234", base_url=stub.url)
     page = client.post(f"/admin/videos/apitoken/{token.pk}/test/", follow=True).content.decode()
     assert "a-secret-of-ours" not in page + "".join(trail(token))
     assert [words.partition(".")[0] for words in trail(token)] == ["taken out", "tested"]
-    assert [change.by for change in token.changes.order_by("pk")] == [None, root]
+    assert [change.by for change in token.changes.order_by("pk")] == [None, admin]
 
 
-def test_a_token_with_videos_cannot_be_deleted(client, root):
+def test_a_token_with_videos_cannot_be_deleted(client, admin):
     token = a_token()
     a_generation().claim()
     client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
     assert ApiToken.objects.exists()
 
 
-def test_what_was_used_this_month_stands_beside_each_token(client, root, django_assert_max_num_queries):
+def test_what_was_used_this_month_stands_beside_each_token(client, admin, django_assert_max_num_queries):
     a_token("unused", priority=99)
     token = a_token(daily_limit=9000)
     for _ in range(3):
-        a_generation(root).claim()
+        a_generation(admin).claim()
     Generation.objects.filter(pk=Generation.objects.first().pk).update(state="failed")
     text = client.get("/admin/videos/apitoken/").content.decode()
     assert "3 videos, 2 credits" in text and "3 of 9" in text
@@ -322,10 +306,10 @@ def test_what_was_used_this_month_stands_beside_each_token(client, root, django_
     assert token.used_today() == 0 and ApiToken.objects.get(pk=token.pk).used_today() == 3000
 
 
-def test_staff_who_are_no_admins_see_no_token_among_the_generations(client, root):
+def test_staff_who_are_no_admins_see_no_token_among_the_generations(client, admin):
     token = a_token()
     ApiToken.objects.filter(pk=token.pk).update(name="Secret contract", last_four="1234")
-    video = a_generation(root)
+    video = a_generation(admin)
     Generation.objects.filter(pk=video.pk).update(token=token)
     pages = ("/admin/videos/generation/", f"/admin/videos/generation/{video.pk}/change/")
     assert all("Secret contract" in client.get(page).content.decode() for page in pages)
@@ -363,10 +347,10 @@ def rotate(client, token, **sent):
     return client.post(f"/admin/videos/apitoken/{token.pk}/rotate/", {"secret": NEW} | sent, follow=True)
 
 
-def test_a_new_secret_takes_the_place_of_the_old_one(client, root, luma):
-    luma.answer = lambda path, body: (404, {"error": {"code": "not_found", "message": "no such task"}})
-    token = a_token("the-old-secret-0000", base_url=luma.url, health="invalid")
-    video = a_generation(root)
+def test_a_new_secret_takes_the_place_of_the_old_one(client, admin, stub):
+    stub.answer = lambda path, body: (404, {"error": {"code": "not_found", "message": "no such task"}})
+    token = a_token("the-old-secret-0000", base_url=stub.url, health="invalid")
+    video = a_generation(admin)
     Generation.objects.filter(pk=video.pk).update(token=token)
     assert "has a new secret" in rotate(client, token).content.decode()
     token.refresh_from_db()
@@ -375,9 +359,9 @@ def test_a_new_secret_takes_the_place_of_the_old_one(client, root, luma):
     assert trail(token) == ["a new secret, which ends with 1234."]
 
 
-def test_a_secret_the_provider_refuses_replaces_nothing(client, root, luma):
-    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
-    token = a_token("the-old-secret-0000", base_url=luma.url)
+def test_a_secret_the_provider_refuses_replaces_nothing(client, admin, stub):
+    stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
+    token = a_token("the-old-secret-0000", base_url=stub.url)
     answer = rotate(client, token, anyway="on")
     assert answer.status_code == 422
     assert "Nothing was replaced." in answer.content.decode() and NEW not in answer.content.decode()
@@ -386,7 +370,7 @@ def test_a_secret_the_provider_refuses_replaces_nothing(client, root, luma):
     assert not trail(token)
 
 
-def test_where_nobody_answers_a_new_secret_is_taken_only_if_the_admin_insists(client, root):
+def test_where_nobody_answers_a_new_secret_is_taken_only_if_the_admin_insists(client, admin):
     token = a_token("the-old-secret-0000")
     assert rotate(client, token).status_code == 422
     token.refresh_from_db()
@@ -540,7 +524,7 @@ def test_the_database_check_names_what_stays_closed(settings):
     assert run_checks(tags=[Tags.database], databases=["default"]) == [], "another check says that"
 
 
-def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, root, settings):
+def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, admin, settings):
     closed_token(settings)
     assert "New videos wait until one is fixed." in ApiToken.objects.pool().trouble
     a_token()
@@ -579,11 +563,11 @@ def test_a_start_that_is_told_the_token_again_opens_it(settings):
     assert ApiToken.objects.get().changes.count() == 1
 
 
-def test_a_start_brings_no_secret_back_that_an_admin_has_replaced(settings, root):
+def test_a_start_brings_no_secret_back_that_an_admin_has_replaced(settings, admin):
     settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
     choose_provider()
     token = ApiToken.objects.get(name="First token")
-    token.rotate("the-second-token-of-all", root)
+    token.rotate("the-second-token-of-all", admin)
     other = a_token("another-account-s", base_url="http://127.0.0.1:8")
     choose_provider()
     assert ApiToken.objects.filter(base_url="http://127.0.0.1:9").get().opens_with("the-second-token-of-all")

@@ -27,13 +27,6 @@ CODE = HTMX | {"HX-Target": "request-code"}
 
 
 @pytest.fixture
-def ada(client):
-    member = a_member("ada")
-    client.force_login(member)
-    return member
-
-
-@pytest.fixture
 def token():
     return a_token(base_url="http://127.0.0.1:8801")
 

@@ -10,8 +10,8 @@ from videos.jobs.age_tracker import AgeTracker
 from videos.models import Generation, Lease
 from videos.models.state import LOOKED_UP_AT_LEAST
 
-from ..support.factories import a_generation, a_token, running
-from ..support.stub_provider import TinyProvider
+from ..support.factories import a_generation, running
+from ..support.stub_provider import StubProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -44,17 +44,12 @@ def watch(clock):
 
 
 @pytest.fixture
-def luma():
-    provider = TinyProvider()
+def stub():
+    provider = StubProvider()
     provider.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": {}}], "count": 1})
     yield provider
     provider.shutdown()
     provider.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
 
 
 def claimed() -> Generation:
@@ -68,7 +63,7 @@ def state() -> str:
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
-def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(luma, token, clock, watch, jump):
+def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(stub, token, clock, watch, jump):
     claimed().record(running("task-1"), "answer")
     sweep.sweep(watch)
     clock.set(jump)
@@ -77,7 +72,7 @@ def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(luma, token, clo
         sweep.sweep(watch)
         assert polling.poll() == 1
         assert state() == "processing"
-    luma.answer = lambda path, body: (
+    stub.answer = lambda path, body: (
         200,
         {"items": [{"id": "task-1", "response": {"video_url": "https://cdn.example.com/v.mp4"}}], "count": 1},
     )
@@ -86,7 +81,7 @@ def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(luma, token, clo
     assert state() == "completed"
 
 
-def test_a_task_that_has_run_for_too_long_is_still_given_up(luma, token, clock, watch):
+def test_a_task_that_has_run_for_too_long_is_still_given_up(stub, token, clock, watch):
     claimed().record(running("task-1"), "answer")
     for _ in range(LOOKED_UP_AT_LEAST):
         clock.passes(90)

@@ -18,7 +18,7 @@ from videos.models import ApiToken, Frame, Generation, UploadedFrame
 from videos.models.token import UPLOADS_REFUSED_FOR
 
 from ..support.factories import a_generation, a_member, a_token
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,19 +26,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _without_address(settings):
     settings.PUBLIC_URL = ""
-
-
-@pytest.fixture
-def luma():
-    luma = TinyProvider()
-    yield luma
-    luma.shutdown()
-    luma.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
 
 
 def a_frame(colour: str = "navy") -> Frame:
@@ -50,50 +37,50 @@ def a_frame(colour: str = "navy") -> Frame:
     return Frame.objects.create(sha256=uuid.uuid4().hex, file=file, width=64, height=48, size_bytes=size, member=member)
 
 
-def sent(luma) -> list[dict]:
-    return [post for post in luma.posts if "prompt" in post]
+def sent(stub) -> list[dict]:
+    return [post for post in stub.posts if "prompt" in post]
 
 
-def test_a_frame_is_uploaded_with_the_claimed_token_and_its_link_is_sent(luma, token):
+def test_a_frame_is_uploaded_with_the_claimed_token_and_its_link_is_sent(stub, token):
     frame = a_frame()
     generation = a_generation(start_frame=frame)
     submit.drain()
     generation.refresh_from_db()
-    [upload] = luma.uploads
+    [upload] = stub.uploads
     assert upload.path == "/files/upload"
     assert upload.token == "Bearer sandbox"
     assert frame.file.open("rb").read() in upload.body
-    [post] = sent(luma)
+    [post] = sent(stub)
     assert post["start_image_url"] == upload.url
     assert (generation.state, generation.uploading) == ("processing", False)
     assert upload.url not in str(Generation.objects.values().get()), "the link is remembered with the frame alone"
 
 
-def test_both_frames_are_uploaded_and_each_only_once_per_token(luma, token):
+def test_both_frames_are_uploaded_and_each_only_once_per_token(stub, token):
     start, end = a_frame("navy"), a_frame("gold")
     for _ in range(2):
         a_generation(start_frame=start, end_frame=end)
         submit.drain()
-    assert len(luma.uploads) == 2
-    first, second = sent(luma)
+    assert len(stub.uploads) == 2
+    first, second = sent(stub)
     assert (first["start_image_url"], first["end_image_url"]) == (second["start_image_url"], second["end_image_url"])
     assert first["start_image_url"] != first["end_image_url"]
-    second_token = a_token("sandbox-second", base_url=luma.url, priority=1)
+    second_token = a_token("sandbox-second", base_url=stub.url, priority=1)
     a_generation(start_frame=start)
     submit.drain()
-    assert len(luma.uploads) == 3, "another account cannot use the first one's file"
-    assert luma.uploads[-1].token == "Bearer sandbox-second"
+    assert len(stub.uploads) == 3, "another account cannot use the first one's file"
+    assert stub.uploads[-1].token == "Bearer sandbox-second"
     assert set(UploadedFrame.objects.values_list("token", flat=True)) == {token.pk, second_token.pk}
 
 
-def test_takes_of_one_drain_share_one_upload(luma, token):
-    luma.upload_seconds = 0.3
+def test_takes_of_one_drain_share_one_upload(stub, token):
+    stub.upload_seconds = 0.3
     a_generation(takes=4, start_frame=a_frame())
     submit.drain()
-    assert (len(luma.uploads), len(sent(luma))) == (1, 4)
+    assert (len(stub.uploads), len(sent(stub))) == (1, 4)
 
 
-def test_an_expired_link_is_uploaded_again(luma, token):
+def test_an_expired_link_is_uploaded_again(stub, token):
     frame = a_frame()
     a_generation(start_frame=frame)
     submit.drain()
@@ -101,12 +88,12 @@ def test_an_expired_link_is_uploaded_again(luma, token):
     UploadedFrame.objects.update(expires_at=soon)
     a_generation(start_frame=frame)
     submit.drain()
-    assert len(luma.uploads) == 2, "the provider reads the picture some time after the POST"
-    assert sent(luma)[1]["start_image_url"] == luma.uploads[1].url
+    assert len(stub.uploads) == 2, "the provider reads the picture some time after the POST"
+    assert sent(stub)[1]["start_image_url"] == stub.uploads[1].url
 
 
-def test_a_link_without_an_end_is_used_for_a_day(luma, token):
-    luma.answer_upload = lambda path, url: (200, {"file_url": url})
+def test_a_link_without_an_end_is_used_for_a_day(stub, token):
+    stub.answer_upload = lambda path, url: (200, {"file_url": url})
     frame = a_frame()
     a_generation(start_frame=frame)
     submit.drain()
@@ -114,12 +101,12 @@ def test_a_link_without_an_end_is_used_for_a_day(luma, token):
     assert timezone.timedelta(hours=23) < life <= timezone.timedelta(hours=24)
 
 
-def test_the_platform_form_is_remembered_once_it_has_worked(luma, token):
-    luma.answer_upload = lambda path, url: (200, {"file_url": url}) if path == "/api/v1/files/" else (404, {})
+def test_the_platform_form_is_remembered_once_it_has_worked(stub, token):
+    stub.answer_upload = lambda path, url: (200, {"file_url": url}) if path == "/api/v1/files/" else (404, {})
     for colour in ("navy", "gold"):
         a_generation(start_frame=a_frame(colour))
         submit.drain()
-    assert [upload.path for upload in luma.uploads] == ["/files/upload", "/api/v1/files/", "/api/v1/files/"]
+    assert [upload.path for upload in stub.uploads] == ["/files/upload", "/api/v1/files/", "/api/v1/files/"]
 
 
 @pytest.mark.parametrize(
@@ -133,14 +120,14 @@ def test_the_platform_form_is_remembered_once_it_has_worked(luma, token):
         (200, {"url": "ftp://cdn.acedata.cloud/a.jpg"}),
     ],
 )
-def test_a_refusal_fails_the_row_unsent_and_the_next_form_says_why(client, luma, token, answer):
-    luma.answer_upload = lambda path, url: answer
+def test_a_refusal_fails_the_row_unsent_and_the_next_form_says_why(client, stub, token, answer):
+    stub.answer_upload = lambda path, url: answer
     generation = a_generation(start_frame=a_frame())
     submit.drain()
     generation.refresh_from_db()
     token.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "upload_refused")
-    assert not sent(luma)
+    assert not sent(stub)
     assert (token.health, token.in_flight) == ("ok", 0), "it still makes videos without frames"
     client.force_login(generation.member)
     page = client.get(f"/generations/{generation.uuid}/").content.decode()
@@ -152,10 +139,10 @@ def test_a_refusal_fails_the_row_unsent_and_the_next_form_says_why(client, luma,
     assert "Use a link instead." in form
     client.post("/generations/", {"prompt": "by link", "start_image_url": "https://example.com/a.jpg"})
     submit.drain()
-    assert sent(luma)[0]["start_image_url"] == "https://example.com/a.jpg"
+    assert sent(stub)[0]["start_image_url"] == "https://example.com/a.jpg"
 
 
-def test_a_refusal_is_forgotten_after_a_while_and_by_a_new_secret(luma, token):
+def test_a_refusal_is_forgotten_after_a_while_and_by_a_new_secret(stub, token):
     token.refuse_uploads("api.example/files/upload answered 404.")
     assert frames_impossible()
     ApiToken.objects.update(uploads_refused_at=timezone.now() - UPLOADS_REFUSED_FOR)
@@ -169,9 +156,9 @@ def test_a_refusal_is_forgotten_after_a_while_and_by_a_new_secret(luma, token):
     assert not frames_impossible()
 
 
-def test_a_token_that_can_be_given_frames_is_preferred(luma, token):
+def test_a_token_that_can_be_given_frames_is_preferred(stub, token):
     token.refuse_uploads("no")
-    second = a_token("sandbox-second", base_url=luma.url, priority=99)
+    second = a_token("sandbox-second", base_url=stub.url, priority=99)
     generation = a_generation(start_frame=a_frame())
     text = a_generation()
     submit.drain()
@@ -181,11 +168,11 @@ def test_a_token_that_can_be_given_frames_is_preferred(luma, token):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, None])
-def test_what_fails_for_the_moment_goes_back_into_the_queue(luma, token, status):
+def test_what_fails_for_the_moment_goes_back_into_the_queue(stub, token, status):
     def answer(path, url):
         return (status, {"error": {"code": "busy", "message": "later"}}) if status else None
 
-    luma.answer_upload = answer
+    stub.answer_upload = answer
     generation = a_generation(start_frame=a_frame())
     text = a_generation()
     submit.drain()
@@ -195,16 +182,16 @@ def test_what_fails_for_the_moment_goes_back_into_the_queue(luma, token, status)
     assert (generation.state, generation.error_code) == ("queued", "upload_failed")
     assert generation.not_before > timezone.now(), "or it would be tried over and over"
     assert (text.state, token.health) == ("processing", "ok")
-    assert [post["prompt"] for post in sent(luma)] == [text.prompt]
-    luma.answer_upload = TinyProvider.answer_upload.__get__(luma)
+    assert [post["prompt"] for post in sent(stub)] == [text.prompt]
+    stub.answer_upload = StubProvider.answer_upload.__get__(stub)
     Generation.objects.update(not_before=timezone.now())
     submit.drain()
     generation.refresh_from_db()
     assert generation.state == "processing"
 
 
-def test_a_picture_that_is_too_large_says_so_and_bars_no_other(luma, token):
-    luma.answer_upload = lambda path, url: (413, {})
+def test_a_picture_that_is_too_large_says_so_and_bars_no_other(stub, token):
+    stub.answer_upload = lambda path, url: (413, {})
     generation = a_generation(start_frame=a_frame())
     submit.drain()
     generation.refresh_from_db()
@@ -212,16 +199,16 @@ def test_a_picture_that_is_too_large_says_so_and_bars_no_other(luma, token):
     assert not frames_impossible()
 
 
-def test_a_frame_whose_file_is_gone_is_told(luma, token):
+def test_a_frame_whose_file_is_gone_is_told(stub, token):
     frame = a_frame()
     generation = a_generation(start_frame=frame)
     default_storage.delete(frame.file.name)
     submit.drain()
     generation.refresh_from_db()
-    assert (generation.state, generation.error_code, luma.uploads) == ("failed", "frame_gone", [])
+    assert (generation.state, generation.error_code, stub.uploads) == ("failed", "frame_gone", [])
 
 
-def test_a_worker_that_dies_while_uploading_leaves_no_doubt(luma, token):
+def test_a_worker_that_dies_while_uploading_leaves_no_doubt(stub, token):
     generation = a_generation(start_frame=a_frame())
     claim = generation.claim()
     assert claim.generation.uploading
@@ -234,7 +221,7 @@ def test_a_worker_that_dies_while_uploading_leaves_no_doubt(luma, token):
     assert not claim.generation.renew_upload(claim.ours)
 
 
-def test_a_claim_that_has_begun_to_send_is_in_doubt_all_the_same(luma, token):
+def test_a_claim_that_has_begun_to_send_is_in_doubt_all_the_same(stub, token):
     generation = a_generation(start_frame=a_frame())
     claim = generation.claim()
     assert claim.generation.end_upload(claim.ours)
@@ -247,7 +234,7 @@ def test_a_claim_that_has_begun_to_send_is_in_doubt_all_the_same(luma, token):
     assert (generation.state, generation.error_code) == ("unconfirmed", "interrupted")
 
 
-def test_a_slow_upload_renews_its_claim(luma, token, monkeypatch):
+def test_a_slow_upload_renews_its_claim(stub, token, monkeypatch):
     monkeypatch.setattr(frame_uploads, "RENEW_EVERY", 0.05)
     generation = a_generation(start_frame=a_frame())
     renewed = threading.Event()
@@ -262,14 +249,14 @@ def test_a_slow_upload_renews_its_claim(luma, token, monkeypatch):
         connection.close()
         return 200, {"url": url}
 
-    luma.answer_upload = answer
+    stub.answer_upload = answer
     submit.drain()
     generation.refresh_from_db()
     assert renewed.is_set()
     assert generation.state == "processing"
 
 
-def test_a_claim_that_is_lost_while_uploading_sends_nothing(luma, token, monkeypatch):
+def test_a_claim_that_is_lost_while_uploading_sends_nothing(stub, token, monkeypatch):
     monkeypatch.setattr(frame_uploads, "RENEW_EVERY", 0.05)
     generation = a_generation(start_frame=a_frame())
     cancelled = []
@@ -281,20 +268,20 @@ def test_a_claim_that_is_lost_while_uploading_sends_nothing(luma, token, monkeyp
         threading.Event().wait(1)
         return 200, {"url": url}
 
-    luma.answer_upload = answer
+    stub.answer_upload = answer
     submit.drain()
     generation.refresh_from_db()
     assert cancelled == [True]
-    assert (generation.state, sent(luma)) == ("canceled", [])
+    assert (generation.state, sent(stub)) == ("canceled", [])
 
 
-def test_the_token_and_the_link_are_in_no_log(luma, token, caplog):
+def test_the_token_and_the_link_are_in_no_log(stub, token, caplog):
     caplog.set_level("DEBUG")
     ApiToken.objects.all().delete()
-    a_token("sandbox-very-secret", base_url=luma.url)
+    a_token("sandbox-very-secret", base_url=stub.url)
     a_generation(start_frame=a_frame())
     submit.drain()
-    luma.answer_upload = lambda path, url: (403, {"detail": "sandbox-very-secret may not"})
+    stub.answer_upload = lambda path, url: (403, {"detail": "sandbox-very-secret may not"})
     a_generation(start_frame=a_frame("gold"))
     submit.drain()
     assert "sandbox-very-secret" not in caplog.text
@@ -302,15 +289,15 @@ def test_the_token_and_the_link_are_in_no_log(luma, token, caplog):
     assert "sandbox-very-secret" not in str(list(Generation.objects.values()))
 
 
-def test_a_public_address_needs_no_upload(luma, token, settings):
+def test_a_public_address_needs_no_upload(stub, token, settings):
     settings.PUBLIC_URL = "https://films.example.com"
     a_generation(start_frame=a_frame())
     submit.drain()
-    assert not luma.uploads
-    assert sent(luma)[0]["start_image_url"].startswith("https://films.example.com/frames/")
+    assert not stub.uploads
+    assert sent(stub)[0]["start_image_url"].startswith("https://films.example.com/frames/")
 
 
-def test_old_links_are_forgotten(luma, token):
+def test_old_links_are_forgotten(stub, token):
     frame = a_frame()
     UploadedFrame.objects.remember(frame, token, url="https://cdn.example/a.jpg", expires_at=None, endpoint="x")
     sweep.delete_unused_frames()
@@ -320,7 +307,7 @@ def test_old_links_are_forgotten(luma, token):
     assert not UploadedFrame.objects.exists()
 
 
-def test_a_frame_that_is_let_go_takes_its_links_with_it(luma, token):
+def test_a_frame_that_is_let_go_takes_its_links_with_it(stub, token):
     frame = a_frame()
     UploadedFrame.objects.remember(frame, token, url="https://cdn.example/a.jpg", expires_at=None, endpoint="x")
     with transaction.atomic():

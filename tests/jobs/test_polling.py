@@ -15,7 +15,7 @@ from videos.models.generation.polling import REFUSED_AGAIN
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_result, a_token, an_error, failure, running
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 from .test_reconcile import request_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -26,8 +26,8 @@ def provider():
     """Start as many providers as a test wants."""
     started = []
 
-    def start() -> TinyProvider:
-        started.append(TinyProvider())
+    def start() -> StubProvider:
+        started.append(StubProvider())
         return started[-1]
 
     yield start
@@ -37,13 +37,8 @@ def provider():
 
 
 @pytest.fixture
-def luma(provider):
+def stub(provider):
     return provider()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
 
 
 def runs(token: ApiToken, task_id: str, via: str = "answer") -> Generation:
@@ -70,12 +65,12 @@ def state(row: Generation) -> str:
     return Generation.objects.get(pk=row.pk).state
 
 
-def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(luma, token):
+def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(stub, token):
     for _ in range(15):
         for row in a_generation(takes=4).submission.generations.all():
             Generation.objects.filter(pk=row.pk).update(token=token, task_id=str(row.uuid), state="processing")
     Generation.objects.update(ask_at=timezone.now())
-    luma.answer = lambda path, body: (503, {"error": {"code": "upstream_error", "message": "away"}})
+    stub.answer = lambda path, body: (503, {"error": {"code": "upstream_error", "message": "away"}})
     with CaptureQueriesContext(
         connection,
     ) as queries:
@@ -83,18 +78,18 @@ def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(luma
     updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "videos_generation"')]
     assert len(updates) == 1
     assert not Generation.objects.filter(ask_at__lte=timezone.now()).exists()
-    assert len(luma.posts) == 1
+    assert len(stub.posts) == 1
 
 
-def test_how_long_a_limited_provider_says_to_wait_is_kept(luma, token):
+def test_how_long_a_limited_provider_says_to_wait_is_kept(stub, token):
     row = runs(token, "task-1")
-    luma.answer = lambda path, body: (429, {"error": {"code": "too_many_requests", "message": "slow down"}})
+    stub.answer = lambda path, body: (429, {"error": {"code": "too_many_requests", "message": "slow down"}})
     polling.poll()
     wait = (Generation.objects.get(pk=row.pk).ask_at - timezone.now()).total_seconds()
     assert 1 < wait < 60
 
 
-def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, monkeypatch):
+def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(stub, token, monkeypatch):
     bad, good = runs(token, "bad"), runs(token, "good")
     in_earnest = polling.record_result
 
@@ -104,7 +99,7 @@ def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, mo
         return in_earnest(generation, result, via)
 
     monkeypatch.setattr(polling, "record_result", record_result)
-    luma.answer = answers(finished("bad"), finished("good"))
+    stub.answer = answers(finished("bad"), finished("good"))
     with pytest.raises(ExceptionGroup) as raised:
         polling.poll()
     assert raised.group_contains(ValueError, match="a fault of ours")
@@ -115,14 +110,14 @@ def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(luma, token, mo
 
 
 def test_a_row_that_cannot_be_recorded_is_logged_once_and_shown_for_as_long_as_it_lasts(
-    luma, token, monkeypatch, caplog
+    stub, token, monkeypatch, caplog
 ):
     row = runs(token, "bad")
 
     def fail(generation, result, via):
         raise ValueError("a fault of ours")
 
-    luma.answer = answers(finished("bad"))
+    stub.answer = answers(finished("bad"))
     runner, step = StepRunner(), Step("look-ups", polling.poll)
     with monkeypatch.context() as broken:
         broken.setattr(polling, "record_result", fail)
@@ -136,13 +131,13 @@ def test_a_row_that_cannot_be_recorded_is_logged_once_and_shown_for_as_long_as_i
     assert state(row) == "completed" and not StepFailure.objects.exists()
 
 
-def test_a_provider_that_hangs_holds_up_no_other(luma, token, provider, monkeypatch):
+def test_a_provider_that_hangs_holds_up_no_other(stub, token, provider, monkeypatch):
     monkeypatch.setattr(polling, "ASK_FOR", 1.0)
     silent = provider()
     silent.seconds = 3
     hangs = runs(a_token("sandbox-silent", base_url=silent.url), "hangs")
     answered = runs(token, "task-1")
-    luma.answer = answers(finished("task-1"))
+    stub.answer = answers(finished("task-1"))
     began = time.monotonic()
     polling.poll()
     assert time.monotonic() - began < 3
@@ -150,9 +145,9 @@ def test_a_provider_that_hangs_holds_up_no_other(luma, token, provider, monkeypa
     assert Generation.objects.get(pk=hangs.pk).ask_at > timezone.now()
 
 
-def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a_new_secret(luma, token, client):
+def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a_new_secret(stub, token, client):
     row = runs(token, "task-1")
-    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "revoked"}})
+    stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "revoked"}})
     polling.poll()
     token.refresh_from_db()
     now = Generation.objects.get(pk=row.pk)
@@ -163,31 +158,31 @@ def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a
     assert now.events.filter(kind="look_ups_stopped").exists()
     assert now.ask_at > timezone.now() + timezone.timedelta(seconds=REFUSED_AGAIN - 10)
     polling.poll()
-    assert len(luma.posts) == 1
+    assert len(stub.posts) == 1
     token.rotate("sandbox-new", None)
-    luma.answer = answers(finished("task-1"))
+    stub.answer = answers(finished("task-1"))
     polling.poll()
     now = Generation.objects.get(pk=row.pk)
     assert (now.state, now.error_code) == ("completed", "")
     assert now.events.filter(kind="look_ups_resumed").exists()
 
 
-def test_a_secret_that_was_replaced_meanwhile_is_not_disabled_for_the_old_one(luma, token):
+def test_a_secret_that_was_replaced_meanwhile_is_not_disabled_for_the_old_one(stub, token):
     row = runs(token, "task-1")
 
     def answer(path, body):
         ApiToken.objects.get().rotate("sandbox-new", None)
         return 401, {"error": {"code": "invalid_token", "message": "revoked"}}
 
-    luma.answer = answer
+    stub.answer = answer
     polling.poll()
     assert ApiToken.objects.get().health == "ok"
     assert Generation.objects.get(pk=row.pk).error_code == ""
 
 
-def test_a_task_that_only_a_callback_named_and_nobody_knows_is_forgotten(luma, token):
+def test_a_task_that_only_a_callback_named_and_nobody_knows_is_forgotten(stub, token):
     lie, true = runs(token, "lie", "callback"), runs(token, "true")
-    luma.answer = answers()
+    stub.answer = answers()
     for _ in range(polling.UNKNOWN_AFTER + 1):
         assert state(lie) == "processing"
         Generation.objects.update(ask_at=timezone.now())
@@ -196,12 +191,12 @@ def test_a_task_that_only_a_callback_named_and_nobody_knows_is_forgotten(luma, t
     assert Generation.objects.get(pk=lie.pk).task_id == ""
 
 
-def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_task(luma, token):
+def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_task(stub, token):
     generation = a_generation()
     generation.claim()
     generation.record(a_result("lie", video_url="https://cdn.example.com/lie.mp4"), "callback")
     generation.record(running("true"), "answer")
-    luma.answer = answers(finished("true"))
+    stub.answer = answers(finished("true"))
     assert polling.poll() == 1
     now = Generation.objects.get()
     assert (now.state, now.video_url) == ("completed", "https://cdn.example.com/true.mp4")
@@ -211,7 +206,7 @@ def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_tas
 @pytest.mark.parametrize(
     "lie", [None, running("lie"), failure("lie"), a_result("lie")], ids=lambda lie: lie and lie.status
 )
-def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token, settings, lie):
+def test_a_task_whose_request_names_another_row_is_handed_over_to_it(stub, token, settings, lie):
     """The provider named the task of the first request in both answers, and the second answer came first."""
     settings.PUBLIC_URL = "https://films.example.com"
     first, second = a_generation(), a_generation()
@@ -222,7 +217,7 @@ def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token
     assert (state(first), state(second)) == ("unconfirmed", "processing")
     if lie:
         Generation.objects.get(pk=first.pk).record(lie, "callback")
-    luma.answer = answers(finished("of the first") | {"request": {"callback_url": address}})
+    stub.answer = answers(finished("of the first") | {"request": {"callback_url": address}})
     Generation.objects.update(ask_at=timezone.now())
     polling.poll()
     first, second = Generation.objects.get(pk=first.pk), Generation.objects.get(pk=second.pk)
@@ -231,7 +226,7 @@ def test_a_task_whose_request_names_another_row_is_handed_over_to_it(luma, token
     assert second.ask_at is not None, "its own task is searched for"
 
 
-def test_no_callback_takes_the_task_from_a_row_that_shares_it(luma, token):
+def test_no_callback_takes_the_task_from_a_row_that_shares_it(stub, token):
     """Anybody may have sent it, and the look-up decides whose task it is."""
     first, second = runs(token, "shared"), a_generation()
     second.claim()
@@ -252,12 +247,12 @@ def in_doubt(token: ApiToken, prompt: str) -> Generation:
 
 
 @pytest.mark.parametrize("via", ["answer", "sweep"])
-def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(luma, token, settings, via):
+def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(stub, token, settings, via):
     """Without a callback address: the answer to one request named the task of another, which got no answer."""
     settings.PUBLIC_URL = ""
     silent = in_doubt(token, "a heron over reeds")
     given = runs(token, "of the heron", via)
-    luma.answer = answers(finished("of the heron") | {"request": request_of(silent)})
+    stub.answer = answers(finished("of the heron") | {"request": request_of(silent)})
     polling.poll()
     silent.refresh_from_db()
     given.refresh_from_db()
@@ -276,11 +271,11 @@ def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(luma, token,
     ],
     ids=["two rows wait for it", "another request", "of no row", "no row waits"],
 )
-def test_a_task_stays_with_its_row_unless_exactly_one_other_can_be_meant(luma, token, settings, prompts, echo):
+def test_a_task_stays_with_its_row_unless_exactly_one_other_can_be_meant(stub, token, settings, prompts, echo):
     settings.PUBLIC_URL = ""
     waiting = [in_doubt(token, prompt) for prompt in prompts]
     given = runs(token, "t-1")
-    luma.answer = answers(finished("t-1") | {"request": request_of(waiting[0] if waiting else given) | echo})
+    stub.answer = answers(finished("t-1") | {"request": request_of(waiting[0] if waiting else given) | echo})
     polling.poll()
     assert state(given) == "completed"
     assert [state(row) for row in waiting] == ["unconfirmed"] * len(waiting)

@@ -16,7 +16,7 @@ from videos.models import ApiToken, Event, FoundTask, Frame, Generation, Tempora
 from videos.models.generation.task_search import SEARCH_STEPS
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_error, running
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 class Listing:
     """What the provider has: tasks of one account, and how it lists them."""
 
-    def __init__(self, luma: TinyProvider) -> None:
+    def __init__(self, stub: StubProvider) -> None:
         self.tasks: list[dict] = []
         self.calls: list[dict] = []
         self.failure: tuple[int, dict] | None = None
         self.knows_bounds = self.knows_offset = True
         self.page = provider.PAGE_SIZE
-        luma.answer = self.answer
+        stub.answer = self.answer
 
     def add(self, generation: Generation | None = None, *, after: float = 2, **task) -> str:
         """A task that was created so many seconds after this video's claim, with its very request."""
@@ -104,22 +104,14 @@ def callback(generation: Generation, key: str) -> str:
 
 
 @pytest.fixture
-def luma():
-    luma = TinyProvider()
-    yield luma
-    luma.shutdown()
-    luma.server_close()
-
-
-@pytest.fixture
-def token(luma, settings):
+def token(stub, settings):
     settings.PUBLIC_URL = ""
-    return a_token(base_url=luma.url)
+    return a_token(base_url=stub.url)
 
 
 @pytest.fixture
-def listing(luma, token) -> Listing:
-    return Listing(luma)
+def listing(stub, token) -> Listing:
+    return Listing(stub)
 
 
 # ── One to one ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -149,7 +141,7 @@ def test_a_failed_task_says_that_nothing_is_to_come(listing):
     assert generation.state == "failed"
 
 
-def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(luma, token, listing):
+def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(stub, token, listing):
     """From the press of the button on: the POST is taken, its answer is lost, and nobody does anything."""
     answer = listing.answer
 
@@ -159,7 +151,7 @@ def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(lum
             return 502, {}
         return answer(path, body)
 
-    luma.answer = take_and_cut
+    stub.answer = take_and_cut
     generation = a_generation()
     submit.drain()
     generation.refresh_from_db()
@@ -172,7 +164,7 @@ def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(lum
     polling.poll()
     generation.refresh_from_db()
     assert generation.state == "completed"
-    assert sum("prompt" in post for post in luma.posts) == 1, "found, and not sent again"
+    assert sum("prompt" in post for post in stub.posts) == 1, "found, and not sent again"
 
 
 @pytest.mark.parametrize(
@@ -248,10 +240,10 @@ def test_takes_with_as_many_tasks_are_offered_and_the_last_one_follows_by_itself
 
 
 @pytest.mark.parametrize("rival", ["submitting", "dismissed", "held", "another token"])
-def test_a_task_that_may_be_somebody_else_s_is_not_adopted(listing, token, luma, rival):
+def test_a_task_that_may_be_somebody_else_s_is_not_adopted(listing, token, stub, rival):
     generation = in_doubt()
     if rival == "another token":
-        other = a_token("sandbox-second", base_url=luma.url)
+        other = a_token("sandbox-second", base_url=stub.url)
         Generation.objects.filter(pk=in_doubt().pk).update(token=other)
     elif rival == "held":
         a_generation()
@@ -281,7 +273,7 @@ def test_a_rival_that_has_its_own_task_is_none(listing):
 
 
 @pytest.mark.parametrize("elsewhere", ["another token of the provider", "the trash", "another case"])
-def test_a_task_that_a_video_has_already_is_unknown_to_nobody(listing, luma, token, elsewhere):
+def test_a_task_that_a_video_has_already_is_unknown_to_nobody(listing, stub, token, elsewhere):
     other = a_generation()
     other.claim()
     task_id = str(uuid.uuid4())
@@ -289,7 +281,7 @@ def test_a_task_that_a_video_has_already_is_unknown_to_nobody(listing, luma, tok
     if elsewhere == "the trash":
         other.trash(other.member)
     if elsewhere == "another token of the provider":
-        Generation.objects.update(token=a_token("sandbox-second", base_url=luma.url))
+        Generation.objects.update(token=a_token("sandbox-second", base_url=stub.url))
     generation = in_doubt()
     Generation.objects.filter(pk=generation.pk).update(token=token)
     generation.refresh_from_db()
@@ -324,7 +316,7 @@ def test_a_task_without_an_echo_is_offered_by_its_prompt(listing):
 # ── Callbacks ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def claimed_with_callback(settings, luma, **extra) -> tuple[Generation, str]:
+def claimed_with_callback(settings, stub, **extra) -> tuple[Generation, str]:
     """A video in doubt, and the callback address of its claim."""
     settings.PUBLIC_URL = "https://films.example.com"
     generation = a_generation(**extra)
@@ -334,18 +326,18 @@ def claimed_with_callback(settings, luma, **extra) -> tuple[Generation, str]:
     return generation, claim.callback_url
 
 
-def test_the_callback_address_of_the_claim_decides_alone(listing, luma, settings):
+def test_the_callback_address_of_the_claim_decides_alone(listing, stub, settings):
     """Though the request looks different, the time is wrong, and an equal one is there too."""
-    generation, address = claimed_with_callback(settings, luma)
+    generation, address = claimed_with_callback(settings, stub)
     mine = listing.add(generation, after=400, request={"callback_url": address, "prompt": "rewritten"})
     listing.add(generation, after=2)
     search(generation)
     assert generation.task_id == mine
 
 
-def test_the_callback_address_is_stored_nowhere_and_logged_nowhere(listing, luma, settings, caplog):
+def test_the_callback_address_is_stored_nowhere_and_logged_nowhere(listing, stub, settings, caplog):
     caplog.set_level("DEBUG")
-    generation, address = claimed_with_callback(settings, luma)
+    generation, address = claimed_with_callback(settings, stub)
     key = address.rstrip("/").rpartition("/")[2]
     listing.add(generation, request={"callback_url": address})
     listing.add(generation, request={"callback_url": callback(generation, "another-key")})
@@ -359,8 +351,8 @@ def test_the_callback_address_is_stored_nowhere_and_logged_nowhere(listing, luma
         assert secret not in caplog.text
 
 
-def test_of_two_tasks_with_one_callback_address_the_better_is_taken(listing, luma, settings):
-    generation, address = claimed_with_callback(settings, luma)
+def test_of_two_tasks_with_one_callback_address_the_better_is_taken(listing, stub, settings):
+    generation, address = claimed_with_callback(settings, stub)
     failed = {"success": False, "error": {"code": "api_error", "message": "oh"}}
     listing.add(generation, after=1, request={"callback_url": address}, response=failed)
     good = listing.add(generation, after=5, request={"callback_url": address}, response=a_video())
@@ -368,16 +360,16 @@ def test_of_two_tasks_with_one_callback_address_the_better_is_taken(listing, lum
     assert (generation.state, generation.task_id) == ("completed", good)
 
 
-def test_a_callback_address_with_another_key_is_only_offered(listing, luma, settings):
-    generation, _ = claimed_with_callback(settings, luma)
+def test_a_callback_address_with_another_key_is_only_offered(listing, stub, settings):
+    generation, _ = claimed_with_callback(settings, stub)
     listing.add(generation, request={"callback_url": callback(generation, "of-an-earlier-claim")})
     search(generation)
     assert (generation.task_id, len(generation.offers)) == ("", 1)
 
 
 @pytest.mark.parametrize("whose", ["another program", "another installation", "another video"])
-def test_somebody_else_s_callback_address_makes_it_somebody_else_s(listing, luma, settings, whose):
-    generation, _ = claimed_with_callback(settings, luma)
+def test_somebody_else_s_callback_address_makes_it_somebody_else_s(listing, stub, settings, whose):
+    generation, _ = claimed_with_callback(settings, stub)
     address = {
         "another program": lambda: "https://elsewhere.example.com/hook",
         "another installation": lambda: f"https://a.example.com/callbacks/luma/{uuid.uuid4()}/{'k' * 43}/",
@@ -388,8 +380,8 @@ def test_somebody_else_s_callback_address_makes_it_somebody_else_s(listing, luma
     assert (generation.task_id, generation.search_outcome, generation.offers) == ("", "not_found", [])
 
 
-def test_a_dismissed_video_gets_its_task_by_the_callback_address(listing, luma, settings):
-    dismissed, address = claimed_with_callback(settings, luma, prompt="dismissed")
+def test_a_dismissed_video_gets_its_task_by_the_callback_address(listing, stub, settings):
+    dismissed, address = claimed_with_callback(settings, stub, prompt="dismissed")
     dismissed.dismiss(dismissed.member)
     listing.add(dismissed, request={"callback_url": address}, response=a_video())
     search(in_doubt(prompt="another"))
@@ -508,7 +500,7 @@ def test_a_full_page_that_comes_again_is_no_complete_listing(listing):
     assert generation.task_id == ""
 
 
-def test_oldest_first_is_read_to_its_end(listing, luma):
+def test_oldest_first_is_read_to_its_end(listing, stub):
     generation = in_doubt()
     for hours in range(1, 8):
         listing.add(after=-3600 * hours)
@@ -519,7 +511,7 @@ def test_oldest_first_is_read_to_its_end(listing, luma):
         page = listing.tasks[body["offset"] : body["offset"] + 2]
         return 200, {"items": page, "count": len(page)}
 
-    luma.answer = oldest_first
+    stub.answer = oldest_first
     search(generation)
     assert generation.task_id == mine
 
@@ -607,11 +599,11 @@ def test_a_provider_that_is_away_costs_one_update_however_many_are_searched_for(
     assert len(listing.calls) == 1, "the others would wait as long for nothing"
 
 
-def test_a_listing_that_hangs_keeps_within_the_time_of_a_search(luma, token, monkeypatch):
+def test_a_listing_that_hangs_keeps_within_the_time_of_a_search(stub, token, monkeypatch):
     in_doubt(minutes=5)
     Generation.objects.update(ask_at=timezone.now())
     monkeypatch.setattr(reconcile, "SEARCH_FOR", 0.3)
-    luma.seconds = 5
+    stub.seconds = 5
     began = time.monotonic()
     reconcile.reconcile()
     assert time.monotonic() - began < 4

@@ -31,9 +31,8 @@ from ..sandbox.process import Sandbox
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, running
 from ..support.sample_videos import a_film, read_unchecked
 from ..support.serving import serve
-from ..support.stub_provider import TinyProvider
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_storage")]
 
 HTML = b"<!DOCTYPE html><title>Sign in</title>"
 
@@ -72,14 +71,6 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def luma():
-    provider = TinyProvider()
-    yield provider
-    provider.shutdown()
-    provider.server_close()
-
-
-@pytest.fixture
 def cdn(settings):
     server = Cdn()
     yield server
@@ -88,24 +79,15 @@ def cdn(settings):
 
 
 @pytest.fixture
-def token(luma, cdn, settings):
+def token(stub, cdn, settings):
     # An origin of ours may be on this machine: it stands for the provider's CDN here.
     settings.PUBLIC_URL = cdn.url
-    return a_token(base_url=luma.url)
+    return a_token(base_url=stub.url)
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory) -> bytes:
     return a_film(tmp_path_factory.mktemp("film") / "film.mp4", seconds=1, movflags="faststart")
-
-
-@pytest.fixture(autouse=True)
-def an_empty_storage(tmp_path, settings):
-    settings.MEDIA_ROOT = tmp_path / "media"
-    options = {"location": settings.MEDIA_ROOT, "base_url": None}
-    settings.STORAGES = settings.STORAGES | {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
-    }
 
 
 def finished(link: str, **result) -> Generation:
@@ -125,9 +107,9 @@ def attempt(generation: Generation) -> Generation:
     return generation
 
 
-def gives(luma, link: str) -> None:
+def gives(stub, link: str) -> None:
     """Have the provider give this link when the task is looked up."""
-    luma.answer = lambda path, body: (
+    stub.answer = lambda path, body: (
         200,
         {"id": body["id"], "finished_at": 2.0, "response": {"success": True, "state": "completed", "video_url": link}},
     )
@@ -187,23 +169,23 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_is_no_whole_video_is_fetched_again_by_a_fresh_link(luma, cdn, token, film, kind):
+def test_what_is_no_whole_video_is_fetched_again_by_a_fresh_link(stub, cdn, token, film, kind):
     make, _ = BAD[kind]
     cdn.at |= {"/bad.mp4": make(film, cdn), "/login": HTML, "/fresh.mp4": film}
-    gives(luma, f"{cdn.url}/fresh.mp4")
+    gives(stub, f"{cdn.url}/fresh.mp4")
     generation = attempt(finished(f"{cdn.url}/bad.mp4"))
     assert (generation.archive, generation.archive_error) == ("saved", "")
     assert generation.video_file.open("rb").read() == film
     assert kinds(generation)[-2:] == ["relinked", "saved"]
-    assert luma.posts == [{"action": "retrieve", "id": generation.task_id}]
+    assert stub.posts == [{"action": "retrieve", "id": generation.task_id}]
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_without_another_link_it_waits_and_says_why(luma, cdn, token, film, kind):
+def test_without_another_link_it_waits_and_says_why(stub, cdn, token, film, kind):
     make, code = BAD[kind]
     cdn.at |= {"/bad.mp4": make(film, cdn), "/login": HTML}
     link = f"{cdn.url}/bad.mp4"
-    gives(luma, link)
+    gives(stub, link)
     generation = attempt(finished(link))
     assert (generation.archive, generation.archive_error, generation.archive_attempts) == ("remote", code, 1)
     assert generation.archive_at > timezone.now()
@@ -215,8 +197,8 @@ def test_without_another_link_it_waits_and_says_why(luma, cdn, token, film, kind
     assert generation.news is None
 
 
-def test_a_host_that_is_not_allowed_names_itself_and_is_waited_for_by_the_hour(luma, cdn, token, film):
-    gives(luma, "https://films.example.com/v.mp4")
+def test_a_host_that_is_not_allowed_names_itself_and_is_waited_for_by_the_hour(stub, cdn, token, film):
+    gives(stub, "https://films.example.com/v.mp4")
     generation = finished("https://films.example.com/v.mp4")
     Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.SAVE_TRIES + 5)
     attempt(generation)
@@ -226,11 +208,11 @@ def test_a_host_that_is_not_allowed_names_itself_and_is_waited_for_by_the_hour(l
     assert "An admin" in generation.news.who
     assert "LUMAWEB_MEDIA_HOSTS" in generation.news.admin
     cdn.at["/fresh.mp4"] = film
-    gives(luma, f"{cdn.url}/fresh.mp4")
+    gives(stub, f"{cdn.url}/fresh.mp4")
     assert attempt(generation).archive == "saved"
 
 
-def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(luma, cdn, token, film):
+def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(stub, cdn, token, film):
     cdn.at["/ours.mp4"] = film
     finished(f"{cdn.url}/ours.mp4")
     token.base_url = "https://api.acedata.cloud"
@@ -238,7 +220,7 @@ def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(luma, c
     with pytest.raises(download.HostNotListed):
         files.save_video(Generation.objects.get())
     assert cdn.asked == []
-    token.base_url = luma.url
+    token.base_url = stub.url
     token.save()
     assert default_storage.exists(files.save_video(Generation.objects.get()).video_file)
 
@@ -251,24 +233,24 @@ def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(luma, c
         ((200, {"finished_at": 2.0, "response": {"error": {"code": "api_error"}}}), "no longer has a link"),
     ],
 )
-def test_a_task_that_cannot_be_looked_up_is_told_in_words(luma, cdn, token, answer, words):
-    luma.answer = lambda path, body: (answer[0], answer[1] and {"id": body["id"]} | answer[1])
+def test_a_task_that_cannot_be_looked_up_is_told_in_words(stub, cdn, token, answer, words):
+    stub.answer = lambda path, body: (answer[0], answer[1] and {"id": body["id"]} | answer[1])
     generation = attempt(finished(f"{cdn.url}/gone.mp4"))
     assert words in generation.news.text
     assert words in generation.events.filter(kind="save_failed").last().text
     assert generation.state == "completed"
 
 
-def test_a_fresh_link_that_does_not_help_is_told_too(luma, cdn, token):
+def test_a_fresh_link_that_does_not_help_is_told_too(stub, cdn, token):
     cdn.at["/fresh.mp4"] = HTML
-    gives(luma, f"{cdn.url}/fresh.mp4")
+    gives(stub, f"{cdn.url}/fresh.mp4")
     generation = attempt(finished(f"{cdn.url}/gone.mp4"))
     assert "web page" in generation.news.text
     assert "A fresh link did not help." in generation.news.text
     assert cdn.asked == ["/gone.mp4", "/fresh.mp4"]
 
 
-def test_a_callback_of_yesterday_is_not_disowned_when_the_provider_has_forgotten_its_task(luma, cdn, token):
+def test_a_callback_of_yesterday_is_not_disowned_when_the_provider_has_forgotten_its_task(stub, cdn, token):
     """Its task may be cleaned up after 24 hours; before that, what the provider does not know was never there."""
     for hours, state in ((23, "unconfirmed"), (25, "completed")):
         generation = a_generation()
@@ -276,18 +258,18 @@ def test_a_callback_of_yesterday_is_not_disowned_when_the_provider_has_forgotten
         link = "https://films.example.com/v.mp4"
         generation.record(a_result(str(uuid.uuid4()), video_url=link), "callback")
         Generation.objects.filter(pk=generation.pk).update(finished_at=timezone.now() - timedelta(hours=hours))
-        luma.answer = lambda path, body: (200, {})
+        stub.answer = lambda path, body: (200, {})
         attempt(generation)
         assert generation.state == state
         assert (generation.video_url == link) == (state == "completed")
 
 
-def test_an_outage_of_the_host_does_not_disown_a_callback(luma, cdn, token):
+def test_an_outage_of_the_host_does_not_disown_a_callback(stub, cdn, token):
     cdn.at["/v.mp4"] = lambda handler: handler.answer(503)
     generation = a_generation()
     generation.claim()
     generation.record(a_result("task-9", video_url=f"{cdn.url}/v.mp4"), "callback")
-    luma.answer = lambda path, body: (200, {})
+    stub.answer = lambda path, body: (200, {})
     assert attempt(generation).state == "completed"
 
 
@@ -487,9 +469,9 @@ def test_both_downloads_of_an_attempt_end_before_the_queue_does(settings):
     assert files.DOWNLOAD_SECONDS <= saving.FETCHING_AT_MOST < limit - 120
 
 
-def test_the_second_download_has_only_what_the_first_has_left(luma, cdn, token, film, monkeypatch):
+def test_the_second_download_has_only_what_the_first_has_left(stub, cdn, token, film, monkeypatch):
     cdn.at |= {"/slow.mp4": drips(film), "/fresh.mp4": film}
-    gives(luma, f"{cdn.url}/fresh.mp4")
+    gives(stub, f"{cdn.url}/fresh.mp4")
     monkeypatch.setattr(saving, "FETCHING_AT_MOST", 1.0)
     generation = finished(f"{cdn.url}/slow.mp4")
     began = time.monotonic()
@@ -604,7 +586,7 @@ def verify(*words: str) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
-def test_verify_media_finds_an_incomplete_file_and_repairs_it(luma, cdn, token, film, monkeypatch):
+def test_verify_media_finds_an_incomplete_file_and_repairs_it(stub, cdn, token, film, monkeypatch):
     generation = saved_incomplete(cdn, film, monkeypatch)
     before = generation.video_file.name
     said, status = verify()
@@ -622,11 +604,11 @@ def test_verify_media_finds_an_incomplete_file_and_repairs_it(luma, cdn, token, 
     assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
-def test_an_incomplete_file_is_kept_where_nothing_better_can_be_had(client, luma, cdn, token, film, monkeypatch):
+def test_an_incomplete_file_is_kept_where_nothing_better_can_be_had(client, stub, cdn, token, film, monkeypatch):
     generation = saved_incomplete(cdn, film, monkeypatch)
     before = generation.video_file.name
     del cdn.at["/v.mp4"]
-    luma.answer = lambda path, body: (200, {})
+    stub.answer = lambda path, body: (200, {})
     verify("--repair")
     Generation.objects.update(archive_attempts=saving.SAVE_TRIES)
     attempt(generation)
@@ -639,12 +621,12 @@ def test_an_incomplete_file_is_kept_where_nothing_better_can_be_had(client, luma
     assert "incomplete: 1." in verify()[0]
 
 
-def test_a_changed_file_is_not_kept_as_if_it_were_an_incomplete_one(luma, cdn, token, film, monkeypatch):
+def test_a_changed_file_is_not_kept_as_if_it_were_an_incomplete_one(stub, cdn, token, film, monkeypatch):
     generation = saved_incomplete(cdn, film, monkeypatch)
     with open(generation.video_file.path, "r+b") as file:
         file.write(b"\xff" * 100)
     del cdn.at["/v.mp4"]
-    luma.answer = lambda path, body: (200, {})
+    stub.answer = lambda path, body: (200, {})
     verify("--repair")
     Generation.objects.update(archive_attempts=saving.SAVE_TRIES)
     assert attempt(generation).archive == "lost"
@@ -694,7 +676,7 @@ def test_only_admins_read_what_admins_do(client, cdn, token):
     assert "LUMAWEB_MEDIA_HOSTS" in client.get("/").text
 
 
-def test_its_author_or_an_admin_saves_it_again_at_once(client, luma, cdn, token, film):
+def test_its_author_or_an_admin_saves_it_again_at_once(client, stub, cdn, token, film):
     generation = attempt(finished("https://films.example.com/v.mp4"))
     Generation.objects.update(archive_at=timezone.now() + timedelta(hours=1))
     address = reverse("saving", args=[generation.uuid])

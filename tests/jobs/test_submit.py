@@ -16,39 +16,26 @@ from videos.models.state import LOOKED_UP_AT_LEAST
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_result, a_token, an_error, running
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@pytest.fixture
-def luma():
-    provider = TinyProvider()
-    yield provider
-    provider.shutdown()
-    provider.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
-
-
-def test_one_drain_sends_many_at_once(luma, token):
-    luma.seconds = 2
+def test_one_drain_sends_many_at_once(stub, token):
+    stub.seconds = 2
     for _ in range(30):
         a_generation()
     ApiToken.objects.update(clear_at=timezone.now())
     started = time.monotonic()
     tasks.drain()
     assert set(Generation.objects.values_list("state", flat=True)) == {"processing"}
-    assert len(luma.posts) == 30
-    assert luma.most_at_once > 10
+    assert len(stub.posts) == 30
+    assert stub.most_at_once > 10
     assert time.monotonic() - started < 30 * 2 / 3
 
 
-def test_any_number_of_drains_send_each_row_once(luma, token):
-    luma.seconds = 0.05
+def test_any_number_of_drains_send_each_row_once(stub, token):
+    stub.seconds = 0.05
     for number in range(40):
         a_generation(prompt=f"number {number}")
     drains = [threading.Thread(target=tasks.drain) for _ in range(4)]
@@ -56,27 +43,27 @@ def test_any_number_of_drains_send_each_row_once(luma, token):
         drain.start()
     for drain in drains:
         drain.join()
-    assert sorted(post["prompt"] for post in luma.posts) == sorted(f"number {number}" for number in range(40))
+    assert sorted(post["prompt"] for post in stub.posts) == sorted(f"number {number}" for number in range(40))
     assert ApiToken.objects.get().in_flight == 40
 
 
-def test_a_redelivered_wake_up_sends_nothing_twice(luma, token):
+def test_a_redelivered_wake_up_sends_nothing_twice(stub, token):
     a_generation()
     tasks.drain()
     tasks.drain()
-    assert len(luma.posts) == 1
+    assert len(stub.posts) == 1
 
 
-def test_no_more_than_the_token_s_limit_is_under_way(luma, token):
+def test_no_more_than_the_token_s_limit_is_under_way(stub, token):
     ApiToken.objects.update(max_in_flight=3)
     for _ in range(8):
         a_generation()
     tasks.drain()
-    assert len(luma.posts) == 3
+    assert len(stub.posts) == 3
     assert Generation.objects.filter(state="queued").count() == 5
 
 
-def test_what_was_never_sent_goes_back_in_line(luma):
+def test_what_was_never_sent_goes_back_in_line(stub):
     token = a_token(base_url="http://127.0.0.1:9")
     generation = a_generation()
     tasks.drain()
@@ -101,37 +88,37 @@ def test_what_was_never_sent_goes_back_in_line(luma):
         (502, {}, "unconfirmed", "api_error"),
     ],
 )  # fmt: skip
-def test_each_answer_has_its_outcome(luma, token, status, document, state, code):
-    luma.answer = lambda path, body: (status, document)
+def test_each_answer_has_its_outcome(stub, token, status, document, state, code):
+    stub.answer = lambda path, body: (status, document)
     generation = a_generation()
     tasks.drain()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == (state, code)
-    assert len(luma.posts) == 1
+    assert len(stub.posts) == 1
 
 
-def test_a_callback_address_is_sent_and_without_one_async(luma, token, settings):
+def test_a_callback_address_is_sent_and_without_one_async(stub, token, settings):
     settings.PUBLIC_URL = "https://films.example.com"
     a_generation()
     tasks.drain()
     settings.PUBLIC_URL = ""
     a_generation()
     tasks.drain()
-    assert luma.posts[0]["callback_url"].startswith("https://films.example.com/callbacks/luma/")
-    assert "async" not in luma.posts[0]
-    assert luma.posts[1]["async"] is True
-    assert "callback_url" not in luma.posts[1]
+    assert stub.posts[0]["callback_url"].startswith("https://films.example.com/callbacks/luma/")
+    assert "async" not in stub.posts[0]
+    assert stub.posts[1]["async"] is True
+    assert "callback_url" not in stub.posts[1]
 
 
-def test_a_refused_way_to_name_the_source_is_followed_by_the_next(luma, token, settings):
+def test_a_refused_way_to_name_the_source_is_followed_by_the_next(stub, token, settings):
     settings.PUBLIC_URL = "https://films.example.com"
     parent = a_generation()
     parent.claim()
     parent.record(running("p"), "answer")
-    parent.record(a_result("p", video_url=f"{luma.url}/v.mp4"), "callback")
+    parent.record(a_result("p", video_url=f"{stub.url}/v.mp4"), "callback")
     Generation.objects.filter(pk=parent.pk).update(archive="saved")
-    luma.files["/v.mp4"] = b"x"
-    luma.answer = lambda path, body: (
+    stub.files["/v.mp4"] = b"x"
+    stub.answer = lambda path, body: (
         (200, {"task_id": "t"})
         if "/clips/" in body.get("video_url", "")
         else (400, {"error": {"code": "bad_request", "message": "no such video"}})
@@ -140,43 +127,43 @@ def test_a_refused_way_to_name_the_source_is_followed_by_the_next(luma, token, s
     tasks.drain()
     child.refresh_from_db()
     assert child.state == "processing"
-    assert [sorted({"video_id", "video_url"} & set(post)) for post in luma.posts] == [
+    assert [sorted({"video_id", "video_url"} & set(post)) for post in stub.posts] == [
         ["video_id"], ["video_url"], ["video_url"],
     ]  # fmt: skip
 
 
-def test_a_dead_link_is_not_even_tried(luma, token, settings):
+def test_a_dead_link_is_not_even_tried(stub, token, settings):
     settings.PUBLIC_URL = ""
     parent = a_generation()
     parent.claim()
-    parent.record(a_result("p", video_id="", video_url=f"{luma.url}/gone.mp4"), "callback")
-    child = a_generation(action="extend", source_video_url=f"{luma.url}/gone.mp4", parent=parent)
+    parent.record(a_result("p", video_id="", video_url=f"{stub.url}/gone.mp4"), "callback")
+    child = a_generation(action="extend", source_video_url=f"{stub.url}/gone.mp4", parent=parent)
     tasks.drain()
     child.refresh_from_db()
     assert (child.state, child.error_code) == ("failed", "source_gone")
-    assert not luma.posts
+    assert not stub.posts
 
 
-def test_the_sweep_asks_for_what_nobody_called_back(luma, token, settings):
+def test_the_sweep_asks_for_what_nobody_called_back(stub, token, settings):
     settings.PUBLIC_URL = ""
     generation = a_generation()
     tasks.drain()
     generation.refresh_from_db()
     result = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4", "video_id": "v"}
-    luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id, "response": result}], "count": 1})
+    stub.answer = lambda path, body: (200, {"items": [{"id": generation.task_id, "response": result}], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
     assert polling.poll() == 1
     generation.refresh_from_db()
     assert (generation.state, generation.via) == ("completed", "sweep")
-    assert luma.posts[-1] == {"action": "retrieve_batch", "ids": [generation.task_id]}
+    assert stub.posts[-1] == {"action": "retrieve_batch", "ids": [generation.task_id]}
 
 
-def test_a_task_that_runs_on_is_asked_for_later(luma, token, settings):
+def test_a_task_that_runs_on_is_asked_for_later(stub, token, settings):
     settings.PUBLIC_URL = ""
     generation = a_generation()
     tasks.drain()
     generation.refresh_from_db()
-    luma.answer = lambda path, body: (200, {"items": [{"id": generation.task_id}], "count": 1})
+    stub.answer = lambda path, body: (200, {"items": [{"id": generation.task_id}], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
     polling.poll()
     generation.refresh_from_db()
@@ -185,7 +172,7 @@ def test_a_task_that_runs_on_is_asked_for_later(luma, token, settings):
     assert polling.poll() == 0
 
 
-def test_the_sweep_finds_what_a_dead_worker_left(luma, token):
+def test_the_sweep_finds_what_a_dead_worker_left(stub, token):
     generation = a_generation()
     generation.claim()
     sweep.sweep()
@@ -197,7 +184,7 @@ def test_the_sweep_finds_what_a_dead_worker_left(luma, token):
     assert (generation.state, generation.error_code) == ("unconfirmed", "interrupted")
 
 
-def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
+def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
@@ -205,7 +192,7 @@ def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
     sweep.sweep()
     generation.refresh_from_db()
     assert generation.state == "processing", "after a night asleep the video may well be there: ask first"
-    luma.answer = lambda path, body: (200, {"items": [{"id": "task-1"}], "count": 1})
+    stub.answer = lambda path, body: (200, {"items": [{"id": "task-1"}], "count": 1})
     polling.poll()
     generation.refresh_from_db()
     assert generation.state == "processing", "the clock may have jumped: look several times"
@@ -217,20 +204,20 @@ def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(luma, token):
     assert generation.state == "completed", "it came after all, and it is ours"
 
 
-def test_what_finished_while_we_slept_is_found(luma, token):
+def test_what_finished_while_we_slept_is_found(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
     Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=8), ask_at=timezone.now())
     done = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4"}
-    luma.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": done}], "count": 1})
+    stub.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": done}], "count": 1})
     sweep.sweep()
     polling.poll()
     generation.refresh_from_db()
     assert generation.state == "completed"
 
 
-def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(luma, token):
+def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
@@ -240,21 +227,21 @@ def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(luma, token):
     assert (generation.state, generation.error_code) == ("failed", "overdue")
 
 
-def test_nothing_is_claimed_once_the_workers_are_told_to_stop(luma, token, settings):
+def test_nothing_is_claimed_once_the_workers_are_told_to_stop(stub, token, settings):
     a_generation()
     settings.WORKERS_STOPPING.touch()
     try:
         tasks.drain()
-        assert not luma.posts
+        assert not stub.posts
     finally:
         settings.WORKERS_STOPPING.unlink()
     tasks.drain()
-    assert len(luma.posts) == 1
+    assert len(stub.posts) == 1
 
 
-def test_a_locked_database_loses_no_answer(luma, token):
+def test_a_locked_database_loses_no_answer(stub, token):
     """While the POST is under way, somebody holds the write lock for longer than one try waits."""
-    luma.seconds = 0.3
+    stub.seconds = 0.3
     generation = a_generation()
 
     def hold(path, body):
@@ -270,22 +257,22 @@ def test_a_locked_database_loses_no_answer(luma, token):
         time.sleep(0.2)
         return 200, {"task_id": "kept"}
 
-    luma.answer = hold
+    stub.answer = hold
     tasks.drain()
     generation.refresh_from_db()
     assert (generation.state, generation.task_id) == ("processing", "kept")
 
 
-def test_a_callback_about_a_task_nobody_knows_is_disowned(luma, token):
+def test_a_callback_about_a_task_nobody_knows_is_disowned(stub, token):
     """It beat the answer, so nothing could gainsay it; its link leads nowhere and the provider knows no such task."""
     generation = a_generation()
     generation.claim()
-    generation.record(a_result("forged", video_url=f"{luma.url}/nothing.mp4"), "callback")
-    luma.answer = lambda path, body: (200, {})
+    generation.record(a_result("forged", video_url=f"{stub.url}/nothing.mp4"), "callback")
+    stub.answer = lambda path, body: (200, {})
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert (generation.state, generation.task_id) == ("unconfirmed", "")
-    generation.record(a_result("true", video_url=f"{luma.url}/v.mp4"), "callback")
+    generation.record(a_result("true", video_url=f"{stub.url}/v.mp4"), "callback")
     assert (generation.state, generation.task_id) == ("completed", "true")
 
 
@@ -301,22 +288,22 @@ def a_film(tmp_path) -> bytes:
     return path.read_bytes()
 
 
-def finished(luma, path="/v.mp4") -> Generation:
+def finished(stub, path="/v.mp4") -> Generation:
     generation = a_generation()
     generation.claim()
-    generation.record(a_result(video_url=luma.url + path), "callback")
+    generation.record(a_result(video_url=stub.url + path), "callback")
     return generation
 
 
-def test_a_finished_video_is_saved_once(luma, token, tmp_path):
-    luma.files["/v.mp4"] = a_film(tmp_path)
-    generation = finished(luma)
+def test_a_finished_video_is_saved_once(stub, token, tmp_path):
+    stub.files["/v.mp4"] = a_film(tmp_path)
+    generation = finished(stub)
     tasks.archive(generation.pk)
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert generation.archive == "saved"
-    assert generation.video_file.open("rb").read() == luma.files["/v.mp4"]
-    assert generation.size_bytes == len(luma.files["/v.mp4"])
+    assert generation.video_file.open("rb").read() == stub.files["/v.mp4"]
+    assert generation.size_bytes == len(stub.files["/v.mp4"])
     assert generation.duration == pytest.approx(1, abs=0.1)
     assert default_storage.exists(generation.poster_file.name)
     assert default_storage.exists(generation.thumbnail_file.name)
@@ -324,10 +311,10 @@ def test_a_finished_video_is_saved_once(luma, token, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"<html>expired</html>", b"\0\0\0\x18ftypmp42" + bytes(100)])
-def test_what_cannot_be_saved_is_tried_again_and_stays_playable_at_the_provider(luma, token, content):
+def test_what_cannot_be_saved_is_tried_again_and_stays_playable_at_the_provider(stub, token, content):
     if content is not None:
-        luma.files["/v.mp4"] = content
-    generation = finished(luma)
+        stub.files["/v.mp4"] = content
+    generation = finished(stub)
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert (generation.archive, generation.archive_attempts) == ("remote", 1)
@@ -335,8 +322,8 @@ def test_what_cannot_be_saved_is_tried_again_and_stays_playable_at_the_provider(
     assert generation.events.filter(kind="save_failed").exists()
 
 
-def test_a_link_to_elsewhere_is_not_followed(luma, token, tmp_path):
-    other = TinyProvider()
+def test_a_link_to_elsewhere_is_not_followed(stub, token, tmp_path):
+    other = StubProvider()
     other.files["/v.mp4"] = a_film(tmp_path)
     generation = a_generation()
     generation.claim()
@@ -362,7 +349,7 @@ def test_a_lease_has_one_holder():
     assert Lease.objects.take("ticker", "b", 30)
 
 
-def test_a_member_s_batch_does_not_hold_up_a_colleague(luma, token):
+def test_a_member_s_batch_does_not_hold_up_a_colleague(stub, token):
     from ..support.factories import a_member
 
     ApiToken.objects.update(max_in_flight=4)
@@ -371,19 +358,19 @@ def test_a_member_s_batch_does_not_hold_up_a_colleague(luma, token):
         a_generation(ada, prompt=f"batch {number}")
     a_generation(ben, prompt="single")
     tasks.drain()
-    assert "single" in [post["prompt"] for post in luma.posts]
+    assert "single" in [post["prompt"] for post in stub.posts]
 
 
-def test_a_token_that_cannot_be_opened_is_taken_out(luma, token):
+def test_a_token_that_cannot_be_opened_is_taken_out(stub, token):
     ApiToken.objects.update(encrypted=b"written with another key")
     generation = a_generation()
     tasks.drain()
     generation.refresh_from_db()
     assert (generation.state, ApiToken.objects.get().health) == ("queued", "invalid")
-    assert not luma.posts
+    assert not stub.posts
 
 
-def test_doubt_wins_over_the_code(luma, token):
+def test_doubt_wins_over_the_code(stub, token):
     """A code that would send it again does not, where the request may have arrived."""
     generation = a_generation()
     generation.claim()

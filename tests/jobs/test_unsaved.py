@@ -19,8 +19,7 @@ from videos.models import ApiToken, Generation
 from videos.provider import ProviderError, Sent, Whose
 
 from ..support.database_outages import lock, release
-from ..support.factories import a_generation, a_result, a_token, an_error, running
-from ..support.stub_provider import TinyProvider
+from ..support.factories import a_generation, a_result, an_error, running
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,19 +28,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def room(settings, tmp_path):
     settings.DATA_DIR = tmp_path
     settings.WORKERS_STOPPING = tmp_path / "workers-stopping"
-
-
-@pytest.fixture
-def luma():
-    provider = TinyProvider()
-    yield provider
-    provider.shutdown()
-    provider.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
 
 
 @pytest.fixture
@@ -77,18 +63,18 @@ class Drain(threading.Thread):
 
 
 @pytest.fixture
-def locked_out(luma, token, impatient):
+def locked_out(stub, token, impatient):
     """A drain whose POSTs have just been accepted, and a lock that keeps it from writing that down."""
     held, answered = [], []
 
     def answer(path, body):
-        with luma.lock:
+        with stub.lock:
             if not answered:
                 held.append(lock())
             answered.append(body)
         return 200, {"task_id": f"task of {body['prompt']}"}
 
-    luma.answer = answer
+    stub.answer = answer
     drain = Drain()
     yield drain, held
     for other in held:
@@ -101,7 +87,7 @@ def files() -> list[dict]:
 
 
 @pytest.mark.embedded
-def test_an_answer_waits_in_memory_and_in_the_spool_until_the_lock_is_gone(luma, locked_out):
+def test_an_answer_waits_in_memory_and_in_the_spool_until_the_lock_is_gone(stub, locked_out):
     drain, held = locked_out
     generation = a_generation()
     drain.start()
@@ -117,20 +103,20 @@ def test_an_answer_waits_in_memory_and_in_the_spool_until_the_lock_is_gone(luma,
     assert (generation.state, generation.task_id) == ("processing", f"task of {generation.prompt}")
     assert not files()
     assert drain.error is None
-    assert len(luma.posts) == 1
+    assert len(stub.posts) == 1
 
 
 @pytest.mark.embedded
-def test_many_answers_survive_the_stop_of_their_worker_and_the_next_start_records_them(luma, locked_out, settings):
+def test_many_answers_survive_the_stop_of_their_worker_and_the_next_start_records_them(stub, locked_out, settings):
     drain, held = locked_out
     rows = [a_generation(prompt=f"number {number}") for number in range(5)]
     # Not all are claimed before the lock.
     drain.start()
-    wait_for(lambda: len(files()) == len(luma.posts) > 0)
+    wait_for(lambda: len(files()) == len(stub.posts) > 0)
     settings.WORKERS_STOPPING.touch()
     drain.join(20)
     assert not drain.is_alive()
-    sent = len(luma.posts)
+    sent = len(stub.posts)
     assert len(files()) == sent
     release(held.pop())
     settings.WORKERS_STOPPING.unlink()
@@ -140,11 +126,11 @@ def test_many_answers_survive_the_stop_of_their_worker_and_the_next_start_record
     assert all(row.task_id == f"task of {row.prompt}" for row in kept)
     assert not files()
     tasks.drain()
-    assert sorted(post["prompt"] for post in luma.posts) == sorted(row.prompt for row in rows), "sent twice"
+    assert sorted(post["prompt"] for post in stub.posts) == sorted(row.prompt for row in rows), "sent twice"
 
 
 @pytest.mark.embedded
-def test_where_no_file_can_be_written_the_log_has_the_task_id(luma, locked_out, settings, tmp_path, caplog):
+def test_where_no_file_can_be_written_the_log_has_the_task_id(stub, locked_out, settings, tmp_path, caplog):
     drain, held = locked_out
     (tmp_path / "file").touch()
     settings.DATA_DIR = tmp_path / "file"  # in which there is no folder
@@ -157,14 +143,14 @@ def test_where_no_file_can_be_written_the_log_has_the_task_id(luma, locked_out, 
 
 
 @pytest.mark.embedded
-def test_a_refusal_is_kept_as_well_and_its_row_goes_back_in_line(luma, token, impatient):
+def test_a_refusal_is_kept_as_well_and_its_row_goes_back_in_line(stub, token, impatient):
     held = []
 
     def answer(path, body):
         held.append(lock())
         return 429, {"error": {"code": "too_many_requests", "message": "slow down"}}
 
-    luma.answer = answer
+    stub.answer = answer
     a_generation()
     drain = Drain()
     drain.start()
@@ -176,7 +162,7 @@ def test_a_refusal_is_kept_as_well_and_its_row_goes_back_in_line(luma, token, im
 
 
 @pytest.mark.embedded
-def test_what_could_not_be_prepared_was_not_sent_and_is_sent_once_later(luma, token, impatient, monkeypatch):
+def test_what_could_not_be_prepared_was_not_sent_and_is_sent_once_later(stub, token, impatient, monkeypatch):
     generation = a_generation()
     held, tried = [], []
     in_earnest = submit._ready_to_send
@@ -192,17 +178,17 @@ def test_what_could_not_be_prepared_was_not_sent_and_is_sent_once_later(luma, to
     drain = Drain()
     drain.start()
     wait_for(lambda: files())
-    assert not luma.posts
+    assert not stub.posts
     release(held.pop())
     drain.join(20)
     tasks.drain()
     generation.refresh_from_db()
-    assert (generation.state, len(luma.posts)) == ("processing", 1)
+    assert (generation.state, len(stub.posts)) == ("processing", 1)
     assert generation.events.get(kind="returned").code == "storage_down"
     assert ApiToken.objects.get().in_flight == 1
 
 
-def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_for_ever(luma, token, monkeypatch):
+def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_for_ever(stub, token, monkeypatch):
     monkeypatch.setattr(outcome_recorder, "LONGEST_PAUSE", 0.01)
     monkeypatch.setattr(outcome_recorder, "_pauses", lambda: iter([0.01] * 9))
 

@@ -21,22 +21,9 @@ from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
 from ..sandbox.process import Sandbox
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, running
-from .test_submit import TinyProvider, a_film
+from .test_submit import StubProvider, a_film
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def luma():
-    tiny = TinyProvider()
-    yield tiny
-    tiny.shutdown()
-    tiny.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_storage")]
 
 
 @pytest.fixture
@@ -44,27 +31,18 @@ def film(tmp_path):
     return a_film(tmp_path)
 
 
-@pytest.fixture(autouse=True)
-def an_empty_storage(tmp_path, settings):
-    settings.MEDIA_ROOT = tmp_path / "media"
-    options = {"location": settings.MEDIA_ROOT, "base_url": None}
-    settings.STORAGES = settings.STORAGES | {
-        "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
-    }
-
-
-def finished(luma, path="/v.mp4") -> Generation:
+def finished(stub, path="/v.mp4") -> Generation:
     generation = a_generation()
     generation.claim()
     task_id = str(uuid.uuid4())
     generation.record(running(task_id), "answer")
-    generation.record(a_result(task_id, video_url=luma.url + path), "callback")
+    generation.record(a_result(task_id, video_url=stub.url + path), "callback")
     return generation
 
 
-def saved(luma, film) -> Generation:
-    luma.files["/v.mp4"] = film
-    generation = finished(luma)
+def saved(stub, film) -> Generation:
+    stub.files["/v.mp4"] = film
+    generation = finished(stub)
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert generation.archive == "saved"
@@ -76,8 +54,8 @@ def a_task(task_id: str, response: dict | None = None, **request) -> dict:
     return document | ({"finished_at": 2.0, "response": response} if response else {})
 
 
-def a_video(luma, **more) -> dict:
-    return {"success": True, "state": "completed", "video_id": "video-9", "video_url": f"{luma.url}/v.mp4"} | more
+def a_video(stub, **more) -> dict:
+    return {"success": True, "state": "completed", "video_id": "video-9", "video_url": f"{stub.url}/v.mp4"} | more
 
 
 def kinds(generation) -> list[str]:
@@ -96,13 +74,13 @@ def verify(*words: str) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
-def test_good_media_are_good(luma, token, film):
-    saved(luma, film)
+def test_good_media_are_good(stub, token, film):
+    saved(stub, film)
     assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
-def test_a_changed_byte_is_found(luma, token, film):
-    generation = saved(luma, film)
+def test_a_changed_byte_is_found(stub, token, film):
+    generation = saved(stub, film)
     with open(generation.video_file.path, "r+b") as file:
         file.seek(100)
         file.write(b"\xff")
@@ -114,16 +92,16 @@ def test_a_changed_byte_is_found(luma, token, film):
 
 
 @pytest.mark.parametrize("kind", ["video_file", "thumbnail_file", "poster_file"])
-def test_a_missing_file_is_found(luma, token, film, kind):
-    name = getattr(saved(luma, film), kind).name
+def test_a_missing_file_is_found(stub, token, film, kind):
+    name = getattr(saved(stub, film), kind).name
     default_storage.delete(name)
     said, status = verify()
     assert f"missing: {name}" in said
     assert status == 1
 
 
-def test_a_file_nobody_names_is_found_unless_it_is_just_coming(luma, token, film):
-    saved(luma, film)
+def test_a_file_nobody_names_is_found_unless_it_is_just_coming(stub, token, film):
+    saved(stub, film)
     default_storage.save("videos/ab/left-over.mp4", ContentFile(b"x"))
     assert verify()[1] == 0
     old = time.time() - 7200
@@ -134,8 +112,8 @@ def test_a_file_nobody_names_is_found_unless_it_is_just_coming(luma, token, film
 
 
 @pytest.mark.parametrize("harm", ["missing", "changed"])
-def test_a_repair_saves_it_again(luma, token, film, harm):
-    generation = saved(luma, film)
+def test_a_repair_saves_it_again(stub, token, film, harm):
+    generation = saved(stub, film)
     default_storage.delete(generation.video_file.name)
     if harm == "changed":
         default_storage.save(generation.video_file.name, ContentFile(b"other"))
@@ -150,8 +128,8 @@ def test_a_repair_saves_it_again(luma, token, film, harm):
     assert generation.video_file.open("rb").read() == film
 
 
-def test_a_repair_does_not_touch_what_was_saved_anew_meanwhile(luma, token, film):
-    seen = saved(luma, film)
+def test_a_repair_does_not_touch_what_was_saved_anew_meanwhile(stub, token, film):
+    seen = saved(stub, film)
     Generation.objects.filter(pk=seen.pk).update(sha256="0" * 64)
     assert not seen.unsave("The file is changed.")
 
@@ -159,22 +137,22 @@ def test_a_repair_does_not_touch_what_was_saved_anew_meanwhile(luma, token, film
 # ── Fresh links ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_expired_link_is_renewed_and_the_video_saved(luma, token, film):
-    generation = finished(luma, "/expired.mp4")
-    luma.files["/v.mp4"] = film
-    luma.answer = lambda path, body: (200, a_task(generation.task_id, a_video(luma)))
+def test_an_expired_link_is_renewed_and_the_video_saved(stub, token, film):
+    generation = finished(stub, "/expired.mp4")
+    stub.files["/v.mp4"] = film
+    stub.answer = lambda path, body: (200, a_task(generation.task_id, a_video(stub)))
     tasks.archive(generation.pk)
     generation.refresh_from_db()
-    assert (generation.archive, generation.video_url) == ("saved", f"{luma.url}/v.mp4")
+    assert (generation.archive, generation.video_url) == ("saved", f"{stub.url}/v.mp4")
     assert kinds(generation)[-2:] == ["relinked", "saved"]
-    assert luma.posts == [{"action": "retrieve", "id": generation.task_id}]
+    assert stub.posts == [{"action": "retrieve", "id": generation.task_id}]
 
 
 @pytest.mark.parametrize("answer", [(200, {}), (500, {}), (200, None)])
-def test_without_a_fresh_link_saving_is_tried_again_for_days(luma, token, answer):
-    generation = finished(luma, "/expired.mp4")
-    same = a_task(generation.task_id, a_video(luma, video_url=generation.video_url))
-    luma.answer = lambda path, body: (answer[0], answer[1] if answer[1] is not None else same)
+def test_without_a_fresh_link_saving_is_tried_again_for_days(stub, token, answer):
+    generation = finished(stub, "/expired.mp4")
+    same = a_task(generation.task_id, a_video(stub, video_url=generation.video_url))
+    stub.answer = lambda path, body: (answer[0], answer[1] if answer[1] is not None else same)
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert (generation.archive, generation.archive_attempts) == ("remote", 1)
@@ -187,8 +165,8 @@ def test_without_a_fresh_link_saving_is_tried_again_for_days(luma, token, answer
     assert (generation.archive, kinds(generation)[-2:]) == ("lost", ["save_failed", "lost"])
 
 
-def test_the_waits_between_the_tries_add_up_to_days_and_are_not_all_alike(luma, token):
-    generation = finished(luma, "/expired.mp4")
+def test_the_waits_between_the_tries_add_up_to_days_and_are_not_all_alike(stub, token):
+    generation = finished(stub, "/expired.mp4")
     waits = []
     for tries in range(saving.SAVE_TRIES):
         Generation.objects.update(archive_at=timezone.now(), archive_attempts=tries)
@@ -202,13 +180,13 @@ def test_the_waits_between_the_tries_add_up_to_days_and_are_not_all_alike(luma, 
 # ── Adopting ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
+def test_a_finished_task_is_adopted_once_and_saved(stub, token, film):
     task_id = str(uuid.uuid4())
-    luma.files["/v.mp4"] = film
+    stub.files["/v.mp4"] = film
     secret = "https://elsewhere.example.com/callbacks/luma/secret/"
-    luma.answer = lambda path, body: (
+    stub.answer = lambda path, body: (
         200,
-        a_task(task_id, a_video(luma), aspect_ratio="9:16", loop=True, timeout=90, callback_url=secret),
+        a_task(task_id, a_video(stub), aspect_ratio="9:16", loop=True, timeout=90, callback_url=secret),
     )
     admin = an_admin()
     adopted = adoption.adopt(f"  {task_id.upper()}\n", admin)
@@ -230,18 +208,18 @@ def test_a_finished_task_is_adopted_once_and_saved(luma, token, film):
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert generation.archive == "saved"
-    assert len(luma.posts) == 1, "it was looked up, and nothing was sent"
+    assert len(stub.posts) == 1, "it was looked up, and nothing was sent"
 
 
-def test_a_running_task_is_adopted_and_asked_for_but_never_sent(luma, token):
+def test_a_running_task_is_adopted_and_asked_for_but_never_sent(stub, token):
     task_id = str(uuid.uuid4())
-    luma.answer = lambda path, body: (200, a_task(task_id))
+    stub.answer = lambda path, body: (200, a_task(task_id))
     generation = adoption.adopt(task_id, an_admin()).generation
     token.refresh_from_db()
     assert (generation.state, token.in_flight) == ("processing", 1)
     tasks.drain()
-    assert all(post["action"] == "retrieve" for post in luma.posts)
-    luma.answer = lambda path, body: (200, {"items": [a_task(task_id, a_video(luma))], "count": 1})
+    assert all(post["action"] == "retrieve" for post in stub.posts)
+    stub.answer = lambda path, body: (200, {"items": [a_task(task_id, a_video(stub))], "count": 1})
     Generation.objects.update(ask_at=timezone.now())
     polling.poll()
     generation.refresh_from_db()
@@ -249,36 +227,36 @@ def test_a_running_task_is_adopted_and_asked_for_but_never_sent(luma, token):
     assert (generation.state, token.in_flight) == ("completed", 0)
 
 
-def test_the_token_that_made_it_is_found_among_the_enabled(luma, token):
-    other = TinyProvider()
-    off = TinyProvider()
+def test_the_token_that_made_it_is_found_among_the_enabled(stub, token):
+    other = StubProvider()
+    off = StubProvider()
     theirs = a_token("theirs", base_url=other.url, priority=20)
     a_token("off", base_url=off.url, priority=1, enabled=False)
-    luma.answer = lambda path, body: (200, {})
+    stub.answer = lambda path, body: (200, {})
     other.answer = lambda path, body: (200, a_task(body["id"], a_video(other)))
     generation = adoption.adopt(str(uuid.uuid4()), an_admin()).generation
     other.shutdown()
     off.shutdown()
     assert generation.token == theirs
-    assert len(luma.posts) == 1
+    assert len(stub.posts) == 1
     assert not off.posts
 
 
 @pytest.mark.parametrize(
     "pasted", ["", "x", "https://example.com/task", "a b c d e f", "<script>", "é" * 36, "a" * 201]
 )
-def test_what_is_no_task_id_is_not_looked_up(luma, token, pasted):
+def test_what_is_no_task_id_is_not_looked_up(stub, token, pasted):
     with pytest.raises(adoption.NotAdopted, match="not a task id"):
         adoption.adopt(pasted, an_admin())
-    assert not luma.posts
+    assert not stub.posts
 
 
-def test_an_unknown_task_a_silent_provider_and_no_token_are_told_apart(luma, token):
+def test_an_unknown_task_a_silent_provider_and_no_token_are_told_apart(stub, token):
     admin, task_id = an_admin(), str(uuid.uuid4())
-    luma.answer = lambda path, body: (200, {})
+    stub.answer = lambda path, body: (200, {})
     with pytest.raises(adoption.NotAdopted, match="No enabled API token knows this task"):
         adoption.adopt(task_id, admin)
-    luma.answer = lambda path, body: (500, {})
+    stub.answer = lambda path, body: (500, {})
     with pytest.raises(adoption.NotAdopted, match=r"“test” .* Try again later"):
         adoption.adopt(task_id, admin)
     ApiToken.objects.update(enabled=False)
@@ -288,7 +266,7 @@ def test_an_unknown_task_a_silent_provider_and_no_token_are_told_apart(luma, tok
 
 
 @pytest.mark.parametrize("state", ["unconfirmed", "dismissed", "held", "canceled"])
-def test_a_task_that_was_sent_for_one_of_our_rows_goes_to_that_row(luma, token, state):
+def test_a_task_that_was_sent_for_one_of_our_rows_goes_to_that_row(stub, token, state):
     """The provider's echo of our callback address tells whose it is: no second row, and nothing left to be sent."""
     generation = a_generation()
     if state in ("held", "canceled"):
@@ -302,19 +280,19 @@ def test_a_task_that_was_sent_for_one_of_our_rows_goes_to_that_row(luma, token, 
             generation.dismiss(generation.member)
     task_id = str(uuid.uuid4())
     callback = f"https://films.example.com{reverse('callback', args=[generation.uuid, 'some-key'])}"
-    luma.answer = lambda path, body: (200, a_task(task_id, callback_url=callback))
+    stub.answer = lambda path, body: (200, a_task(task_id, callback_url=callback))
     adopted = adoption.adopt(task_id, an_admin())
     generation.refresh_from_db()
     assert adopted.generation == generation
     assert (Generation.objects.count(), generation.state, generation.task_id) == (1, "processing", task_id)
     assert not generation.release(an_admin("another"))
     tasks.drain()
-    assert all(post["action"] == "retrieve" for post in luma.posts)
+    assert all(post["action"] == "retrieve" for post in stub.posts)
     token.refresh_from_db()
     assert token.in_flight == 1
 
 
-def test_our_own_secret_addresses_in_the_echo_are_not_stored(luma, token):
+def test_our_own_secret_addresses_in_the_echo_are_not_stored(stub, token):
     key = "k" * 43
     echo = {
         "action": "extend",
@@ -322,18 +300,18 @@ def test_our_own_secret_addresses_in_the_echo_are_not_stored(luma, token):
         "end_image_url": "https://pictures.example.com/end.jpg",
         "video_url": f"https://films.example.com/clips/{key}.mp4",
     }
-    luma.answer = lambda path, body: (200, a_task(body["id"], a_video(luma), **echo))
+    stub.answer = lambda path, body: (200, a_task(body["id"], a_video(stub), **echo))
     generation = adoption.adopt(str(uuid.uuid4()), an_admin()).generation
     assert (generation.start_image_url, generation.source_video_url) == ("", "")
     assert generation.end_image_url == "https://pictures.example.com/end.jpg"
     assert not TemporaryLink.objects.exists()
 
 
-def test_an_adopted_extension_finds_its_parent(luma, token):
-    parent = finished(luma)
-    luma.answer = lambda path, body: (
+def test_an_adopted_extension_finds_its_parent(stub, token):
+    parent = finished(stub)
+    stub.answer = lambda path, body: (
         200,
-        a_task(body["id"], a_video(luma), action="extend", video_id=parent.video_id),
+        a_task(body["id"], a_video(stub), action="extend", video_id=parent.video_id),
     )
     generation = adoption.adopt(str(uuid.uuid4()), an_admin()).generation
     assert (generation.action, generation.parent, generation.depth) == ("extend", parent, 1)
@@ -361,9 +339,9 @@ def test_a_task_s_echo_is_read_liberally():
         assert asked is None or asked == provider.Request()
 
 
-def test_an_admin_adopts_in_the_admin_and_a_member_does_not(client, luma, token):
+def test_an_admin_adopts_in_the_admin_and_a_member_does_not(client, stub, token):
     task_id, page = str(uuid.uuid4()), reverse("admin:videos_generation_adopt")
-    luma.answer = lambda path, body: (200, a_task(task_id, a_video(luma)))
+    stub.answer = lambda path, body: (200, a_task(task_id, a_video(stub)))
     client.force_login(a_member(is_staff=True))
     assert client.post(page, {"task_id": task_id}).status_code == 403
     client.force_login(an_admin())
@@ -378,11 +356,11 @@ def test_an_admin_adopts_in_the_admin_and_a_member_does_not(client, luma, token)
     assert generation.uuid.hex and client.get(generation.get_absolute_url()).status_code == 200
 
 
-def test_adopt_is_a_command_too(luma, token, capsys):
+def test_adopt_is_a_command_too(stub, token, capsys):
     with pytest.raises(CommandError, match="no admin"):
         call_command("adopt", str(uuid.uuid4()))
     an_admin()
-    luma.answer = lambda path, body: (200, a_task(body["id"], a_video(luma)))
+    stub.answer = lambda path, body: (200, a_task(body["id"], a_video(stub)))
     call_command("adopt", str(uuid.uuid4()))
     assert "part of the history now" in capsys.readouterr().out
     with pytest.raises(CommandError, match="no active member"):
@@ -399,18 +377,18 @@ def held(token, count: int = 1) -> list[Generation]:
     return list(Generation.objects.order_by("pk"))
 
 
-def test_what_is_held_is_not_sent(luma, token):
+def test_what_is_held_is_not_sent(stub, token):
     (generation,) = held(token)
     tasks.drain()
     sweep.sweep()
     assert generation.claim() is None
     generation.refresh_from_db()
-    assert (generation.state, luma.posts, kinds(generation)[-1]) == ("queued", [], "held")
+    assert (generation.state, stub.posts, kinds(generation)[-1]) == ("queued", [], "held")
     assert "Held" in generation.news.title
     assert "Ask an admin to release it." in generation.news.ask
 
 
-def test_what_was_being_sent_is_unconfirmed_and_gives_its_slot_back(luma, token):
+def test_what_was_being_sent_is_unconfirmed_and_gives_its_slot_back(stub, token):
     generation, other = a_generation(), a_generation()
     generation.claim()
     other.claim()
@@ -424,16 +402,16 @@ def test_what_was_being_sent_is_unconfirmed_and_gives_its_slot_back(luma, token)
     assert generation.version == version + 1
     assert generation.events.last().text == "It was being sent when the backup was made."
     tasks.drain()
-    assert not luma.posts
+    assert not stub.posts
 
 
-def test_a_released_row_is_sent_once(luma, token):
+def test_a_released_row_is_sent_once(stub, token):
     first, second = held(token, 2)
     assert first.release(an_admin())
     assert not first.release(an_admin("another")), "only what is held can be released"
     tasks.drain()
     second.refresh_from_db()
-    assert [post["prompt"] for post in luma.posts] == ["number 0"]
+    assert [post["prompt"] for post in stub.posts] == ["number 0"]
     assert second.held_at
 
 
@@ -452,7 +430,7 @@ def test_the_card_of_a_held_row_says_so(client, token):
         assert "Ask an admin to release it." in text
 
 
-def test_an_admin_releases_row_by_row_and_all(client, luma, token):
+def test_an_admin_releases_row_by_row_and_all(client, stub, token):
     rows = held(token, 4)
     changelist = reverse("admin:videos_generation_changelist")
     client.force_login(a_member("staff", is_staff=True))
@@ -463,12 +441,12 @@ def test_an_admin_releases_row_by_row_and_all(client, luma, token):
     assert "1 released" in told.text
     assert client.get(reverse("admin:videos_generation_release")).status_code == 403, "a look changes nothing"
     tasks.drain()
-    assert [post["prompt"] for post in luma.posts] == ["number 2"]
+    assert [post["prompt"] for post in stub.posts] == ["number 2"]
     told = client.post(reverse("admin:videos_generation_release"), follow=True)
     assert "3 released" in told.text
     assert "held after a restore:" not in told.text
     tasks.drain()
-    assert sorted(post["prompt"] for post in luma.posts) == [f"number {number}" for number in range(4)]
+    assert sorted(post["prompt"] for post in stub.posts) == [f"number {number}" for number in range(4)]
     assert rows[0].events.get(kind="released").member.username == "root"
 
 

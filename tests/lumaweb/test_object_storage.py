@@ -34,12 +34,11 @@ from videos.views import delivery
 
 from ..jobs.test_submit import a_film
 from ..ops.test_backup import FURNISH, LOOK
-from ..support.factories import a_generation, a_member, a_result, a_token, running
+from ..support.factories import a_generation, a_member, a_result, running
 from ..support.installation import Installation
 from ..support.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
 from ..support.sample_videos import a_film as a_film_of_noise
 from ..support.sample_videos import read_unchecked
-from ..support.stub_provider import TinyProvider
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -87,19 +86,6 @@ def stored_in(s3, bucket) -> dict[str, bytes]:
     return {path.relative_to(part).as_posix(): path.read_bytes() for path in part.rglob("*") if path.is_file()}
 
 
-@pytest.fixture
-def luma():
-    tiny = TinyProvider()
-    yield tiny
-    tiny.shutdown()
-    tiny.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
-
-
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     return a_film(tmp_path_factory.mktemp("film"))
@@ -112,20 +98,20 @@ def ada(client):
     return ada
 
 
-def finished(luma, film: bytes, **asked) -> Generation:
+def finished(stub, film: bytes, **asked) -> Generation:
     """Made by the provider, and not saved yet."""
     path = f"/{uuid.uuid4()}.mp4"
-    luma.files[path] = film
+    stub.files[path] = film
     generation = a_generation(**asked)
     assert generation.claim()
     task_id = str(uuid.uuid4())
     generation.record(running(task_id), "answer")
-    generation.record(a_result(task_id, video_url=luma.url + path), "callback")
+    generation.record(a_result(task_id, video_url=stub.url + path), "callback")
     return generation
 
 
-def saved(luma, film: bytes, **asked) -> Generation:
-    generation = finished(luma, film, **asked)
+def saved(stub, film: bytes, **asked) -> Generation:
+    generation = finished(stub, film, **asked)
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert generation.archive == "saved", generation.events.last().text
@@ -260,8 +246,8 @@ def test_no_page_of_an_error_shows_the_keys(settings, bucket):
 # ── Saving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(luma, token, film, s3, bucket, settings):
-    generation = saved(luma, film)
+def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(stub, token, film, s3, bucket, settings):
+    generation = saved(stub, film)
     kept = stored_in(s3, bucket)
     assert sorted(kept) == sorted(files_of(generation))
     assert kept[generation.video_file.name] == film
@@ -270,8 +256,8 @@ def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(luma, token, 
     assert generation.video_file.open("rb").read() == film
 
 
-def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(luma, token, film):
-    generation = finished(luma, film)
+def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(stub, token, film):
+    generation = finished(stub, film)
     first, second = (files.save_video(generation) for _ in range(2))
     files.forget(second)
     assert len({first.video_file, second.video_file}) == 2
@@ -297,8 +283,8 @@ def test_a_file_is_read_from_any_place_in_it(bucket):
     assert file.closed and file.open().read(3) == data[:3]
 
 
-def test_a_frame_is_cut_from_a_saved_video(client, ada, luma, token, film, bucket):
-    generation = saved(luma, film)
+def test_a_frame_is_cut_from_a_saved_video(client, ada, stub, token, film, bucket):
+    generation = saved(stub, film)
     answer = client.post(
         f"/generations/{generation.uuid}/frames/", {"at": "0.5"}, headers={"Accept": "application/json"}
     )
@@ -308,10 +294,10 @@ def test_a_frame_is_cut_from_a_saved_video(client, ada, luma, token, film, bucke
 
 
 def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it_is_saved_later(
-    luma, token, s3, bucket, film
+    stub, token, s3, bucket, film
 ):
     large = film + os.urandom(20_000_000)  # what follows the film no player minds; it takes two parts
-    generation = finished(luma, large)
+    generation = finished(stub, large)
     s3.dies_after = 17_000_000
     tasks.archive(generation.pk)
     generation.refresh_from_db()
@@ -329,8 +315,8 @@ def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it
     assert stored_in(s3, bucket)[generation.video_file.name] == large
 
 
-def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(luma, token, film, s3):
-    generation = finished(luma, film)
+def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(stub, token, film, s3):
+    generation = finished(stub, film)
     Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.SAVE_TRIES + 5)
     s3.stop()
     tasks.archive(generation.pk)
@@ -400,8 +386,8 @@ def test_a_large_video_is_not_in_memory_while_it_is_saved_or_read(s3, tmp_path):
 # ── Delivery ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_video_is_answered_with_a_link_in_which_a_player_can_seek(client, ada, luma, token, film, bucket):
-    generation = saved(luma, film)
+def test_a_video_is_answered_with_a_link_in_which_a_player_can_seek(client, ada, stub, token, film, bucket):
+    generation = saved(stub, film)
     answer = client.get(reverse("video", args=[generation.uuid]))
     assert answer.status_code == 302
     assert answer["Cache-Control"] == "private, max-age=300", "half of the link's life"
@@ -416,8 +402,8 @@ def test_a_video_is_answered_with_a_link_in_which_a_player_can_seek(client, ada,
     assert fetch(link, Range=f"bytes={len(film) + 5}-").status_code == 416
 
 
-def test_a_download_keeps_its_name(client, ada, luma, token, film, bucket):
-    generation = saved(luma, film, prompt="A fox, at dawn")
+def test_a_download_keeps_its_name(client, ada, stub, token, film, bucket):
+    generation = saved(stub, film, prompt="A fox, at dawn")
     answer = fetch(link_to(client, generation, "?download=1"))
     assert (
         answer.headers["Content-Disposition"] == f'attachment; filename="a-fox-at-dawn-{generation.uuid.hex[:8]}.mp4"'
@@ -425,8 +411,8 @@ def test_a_download_keeps_its_name(client, ada, luma, token, film, bucket):
     assert answer.content == film
 
 
-def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, luma, token, film, s3, bucket):
-    one, other = saved(luma, film), saved(luma, film)
+def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, stub, token, film, s3, bucket):
+    one, other = saved(stub, film), saved(stub, film)
     link = link_to(client, one)
     for bad in (
         link.replace(one.video_file.name, other.video_file.name),
@@ -445,8 +431,8 @@ def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, luma, token, fil
     assert default_storage.open(one.video_file.name).read() == film
 
 
-def test_a_head_is_led_to_an_answer_too(client, ada, luma, token, film, bucket):
-    answer = client.head(reverse("video", args=[saved(luma, film).uuid]))
+def test_a_head_is_led_to_an_answer_too(client, ada, stub, token, film, bucket):
+    answer = client.head(reverse("video", args=[saved(stub, film).uuid]))
     there = fetch(answer["Location"], "HEAD")
     assert (there.status_code, there.headers["Content-Length"]) == (200, str(len(film)))
 
@@ -472,8 +458,8 @@ def test_browsers_get_links_by_the_name_they_reach_the_bucket_by(settings, bucke
     assert away.origin == f"https://{BUCKET}.media.example.com"
 
 
-def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada, luma, token, film, s3, bucket):
-    generation = saved(luma, film)
+def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada, stub, token, film, s3, bucket):
+    generation = saved(stub, film)
     for name, kind in (("poster", "image/webp"), ("thumbnail", "image/jpeg")):
         path = reverse(name, args=[generation.uuid])
         answer = client.get(path)
@@ -485,15 +471,15 @@ def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada,
         assert (again.status_code, s3.asked) == (304, [])
 
 
-def test_who_may_not_see_a_video_gets_no_link(client, luma, token, film, s3, bucket):
-    generation = saved(luma, film)
+def test_who_may_not_see_a_video_gets_no_link(client, stub, token, film, s3, bucket):
+    generation = saved(stub, film)
     s3.asked.clear()
     assert "/login/" in client.get(reverse("video", args=[generation.uuid]))["Location"]
     assert s3.asked == []
 
 
-def test_a_shared_video_has_links_until_it_is_revoked(client, luma, token, film, s3, bucket):
-    generation = saved(luma, film)
+def test_a_shared_video_has_links_until_it_is_revoked(client, stub, token, film, s3, bucket):
+    generation = saved(stub, film)
     share = Share.objects.make(generation, generation.member, days=1, chain=False, with_prompt=False)
     page = client.get(share.secret_path).content.decode()
     path = re.search(r'src="(/watch/[^"]+/video[^"]*)"', page) or re.search(r' src="(/watch/[^"]+)"', page)
@@ -515,8 +501,8 @@ def test_a_shared_video_has_links_until_it_is_revoked(client, luma, token, film,
     assert s3.asked == []
 
 
-def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(luma, token, film, bucket):
-    generation = saved(luma, film)
+def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(stub, token, film, bucket):
+    generation = saved(stub, film)
     name = default_storage.save("frames/start.jpg", ContentFile(b"\xff\xd8 a frame"))
     frame = Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=9, member=generation.member)
     wanted = a_generation()
@@ -535,9 +521,9 @@ def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(luma, t
     assert (part.status_code, b"".join(part.streaming_content)) == (206, film[5:10])
 
 
-def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(client, ada, settings, luma, token, film):
+def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(client, ada, settings, stub, token, film):
     settings.ACCEL_PREFIX = "/protected-media/"
-    generation = saved(luma, film)
+    generation = saved(stub, film)
     assert "X-Accel-Redirect" not in client.get(reverse("video", args=[generation.uuid])).headers
     settings.STORAGES = settings.STORAGES | {"default": settings.STORAGES["folder"]}
     path = reverse("video", args=[generation.uuid])
@@ -553,8 +539,8 @@ def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(cl
 # ── Several at once ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada, luma, token, film, bucket):
-    fox, gone = saved(luma, film, prompt="a fox"), saved(luma, film, prompt="a goose")
+def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada, stub, token, film, bucket):
+    fox, gone = saved(stub, film, prompt="a fox"), saved(stub, film, prompt="a goose")
     default_storage.delete(gone.video_file.name)
     answer = client.post("/selection/zip/", {"v": [str(fox.uuid), str(gone.uuid)]})
     data = b"".join(answer.streaming_content)
@@ -565,8 +551,8 @@ def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada,
         assert "a goose" in archive.read("not-included.txt").decode()
 
 
-def test_an_archive_breaks_off_where_a_video_vanishes_midway(client, ada, luma, token, film, bucket):
-    one, other = saved(luma, film), saved(luma, film)
+def test_an_archive_breaks_off_where_a_video_vanishes_midway(client, ada, stub, token, film, bucket):
+    one, other = saved(stub, film), saved(stub, film)
     answer = client.post("/selection/zip/", {"v": [str(one.uuid), str(other.uuid)]})
     pieces = iter(answer.streaming_content)
     next(pieces)
@@ -603,8 +589,8 @@ def command(*words: str, **options) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
-def test_media_in_a_bucket_are_verified(luma, token, film, s3, bucket):
-    good, changed, missing = (saved(luma, film) for _ in range(3))
+def test_media_in_a_bucket_are_verified(stub, token, film, s3, bucket):
+    good, changed, missing = (saved(stub, film) for _ in range(3))
     assert command("verify_media") == ("Videos good: 3, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
     default_storage.delete(changed.video_file.name)
     default_storage.save(changed.video_file.name, ContentFile(film[:-1] + b"x"))
@@ -622,30 +608,30 @@ def test_media_in_a_bucket_are_verified(luma, token, film, s3, bucket):
     assert good.video_file.name not in said
 
 
-def test_only_a_whole_file_reaches_the_bucket(luma, token, film, s3, bucket):
-    generation = finished(luma, film[: len(film) // 2])
+def test_only_a_whole_file_reaches_the_bucket(stub, token, film, s3, bucket):
+    generation = finished(stub, film[: len(film) // 2])
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert (generation.archive, generation.archive_error) == ("remote", "incomplete")
     assert stored_in(s3, bucket) == {}
-    luma.files[urlsplit(generation.video_url).path] = film
+    stub.files[urlsplit(generation.video_url).path] = film
     Generation.objects.update(archive_at=timezone.now())
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert stored_in(s3, bucket)[generation.video_file.name] == film
 
 
-def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, bucket, settings, tmp_path, monkeypatch):
+def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(stub, token, s3, bucket, settings, tmp_path, monkeypatch):
     whole = a_film_of_noise(tmp_path / "film.mp4", seconds=1, movflags="faststart")
     with monkeypatch.context() as earlier:
         earlier.setattr(files.decoding, "read_video", read_unchecked)
-        generation = saved(luma, whole[: len(whole) * 3 // 4])
+        generation = saved(stub, whole[: len(whole) * 3 // 4])
     before = generation.video_file.name
     said, status = command("verify_media", "--repair")
     assert f"incomplete: {before} (video {generation.uuid}): The file is incomplete" in said
     assert status == 1
     assert not list((settings.MEDIA_ROOT / "incoming").iterdir()), "the copy that was looked at is gone"
-    luma.files[urlsplit(generation.video_url).path] = whole
+    stub.files[urlsplit(generation.video_url).path] = whole
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert generation.archive == "saved"
@@ -654,8 +640,8 @@ def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(luma, token, s3, b
     assert command("verify_media") == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
-def test_a_card_says_that_the_bucket_is_waited_for(client, ada, luma, token, film, s3):
-    generation = finished(luma, film)
+def test_a_card_says_that_the_bucket_is_waited_for(client, ada, stub, token, film, s3):
+    generation = finished(stub, film)
     s3.stop()
     tasks.archive(generation.pk)
     text = client.get("/").text
@@ -668,8 +654,8 @@ def test_a_card_says_that_the_bucket_is_waited_for(client, ada, luma, token, fil
     assert generation.archive == "saved"
 
 
-def test_a_bucket_that_does_not_answer_has_lost_nothing(luma, token, film, s3, settings, bucket):
-    generation = saved(luma, film)
+def test_a_bucket_that_does_not_answer_has_lost_nothing(stub, token, film, s3, settings, bucket):
+    generation = saved(stub, film)
     s3.stop()
     with pytest.raises(CommandError, match="says nothing"):
         call_command("verify_media", "--repair", stdout=io.StringIO())
@@ -681,8 +667,8 @@ def test_a_bucket_that_does_not_answer_has_lost_nothing(luma, token, film, s3, s
     assert generation.archive == "saved"
 
 
-def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_again_later(luma, token, film, s3, bucket):
-    rows = [saved(luma, film) for _ in range(3)]
+def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_again_later(stub, token, film, s3, bucket):
+    rows = [saved(stub, film) for _ in range(3)]
     for row in rows:
         row.trash(row.member)
         assert row.purge()
@@ -697,8 +683,8 @@ def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_agai
     assert stored_in(s3, bucket) == {}
 
 
-def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, luma, token, film, s3, bucket, caplog):
-    generation = saved(luma, film, prompt="a fox")
+def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, stub, token, film, s3, bucket, caplog):
+    generation = saved(stub, film, prompt="a fox")
     s3.stop()
     for path in ("/", f"/generations/{generation.uuid}/"):
         page = client.get(path)
@@ -718,8 +704,8 @@ def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, lu
     assert SECRET_KEY not in caplog.text and "X-Amz-Signature" not in caplog.text
 
 
-def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, luma, token, film, s3, bucket, monkeypatch):
-    generation = saved(luma, film)
+def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, stub, token, film, s3, bucket, monkeypatch):
+    generation = saved(stub, film)
     monkeypatch.setattr(delivery, "REST", 0.2)
     path = reverse("video", args=[generation.uuid])
     s3.stop()
@@ -731,8 +717,8 @@ def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, luma, tok
         time.sleep(0.1)
 
 
-def test_a_missing_file_is_missing_and_not_away(client, ada, luma, token, film, bucket):
-    generation = saved(luma, film)
+def test_a_missing_file_is_missing_and_not_away(client, ada, stub, token, film, bucket):
+    generation = saved(stub, film)
     for name in files_of(generation):
         default_storage.delete(name)
     for name in ("video", "poster"):
@@ -765,11 +751,11 @@ def test_a_backup_holds_what_is_in_the_bucket_and_is_restored_into_another(s3, t
 
 
 @pytest.fixture
-def in_the_folder(settings, luma, token, film):
+def in_the_folder(settings, stub, token, film):
     """Four videos in the folder, and the bucket set since."""
     of_the_bucket = settings.STORAGES
     settings.STORAGES = of_the_bucket | {"default": of_the_bucket["folder"]}
-    rows = [saved(luma, film + bytes([number])) for number in range(4)]
+    rows = [saved(stub, film + bytes([number])) for number in range(4)]
     settings.STORAGES = of_the_bucket
     # Saving is a sign of life, and nothing moves while Lumaweb lives.
     Heartbeat.objects.all().delete()

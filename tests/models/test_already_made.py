@@ -23,13 +23,6 @@ FORM = {
 }
 
 
-@pytest.fixture
-def ada(client):
-    member = a_member("ada")
-    client.force_login(member)
-    return member
-
-
 def made(by=None, **settings) -> Generation:
     """A finished clip of Ben's."""
     if settings.get("action") != "extend":

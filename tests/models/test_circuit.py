@@ -18,7 +18,7 @@ from videos.models.circuit import clock_time
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_result, a_token, an_error, running
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,16 +29,8 @@ ABSENT = (404, {"error": {"code": "task_not_found", "message": "no such task"}})
 
 
 @pytest.fixture
-def luma():
-    provider = TinyProvider()
-    yield provider
-    provider.shutdown()
-    provider.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url, clear_at=None, ramp=2)
+def token(stub):
+    return a_token(base_url=stub.url, clear_at=None, ramp=2)
 
 
 def now_of(token: ApiToken) -> ApiToken:
@@ -61,8 +53,8 @@ def end_pause(token: ApiToken) -> None:
     ApiToken.objects.filter(pk=token.pk).update(limited_until=timezone.now() - timedelta(seconds=1))
 
 
-def posts_of(luma: TinyProvider) -> list[dict]:
-    return [post for post in luma.posts if "prompt" in post]
+def posts_of(stub: StubProvider) -> list[dict]:
+    return [post for post in stub.posts if "prompt" in post]
 
 
 def pause_of(token: ApiToken) -> float:
@@ -94,18 +86,18 @@ def test_after_a_minute_without_an_answer_the_doubling_starts_again(token):
     assert allowed(token) == 4
 
 
-def test_a_cold_token_has_two_posts_under_way_until_the_first_is_answered(luma, token):
+def test_a_cold_token_has_two_posts_under_way_until_the_first_is_answered(stub, token):
     first = threading.Event()
     waiting = []
 
     def answer(path, body):
-        with luma.lock:
+        with stub.lock:
             waiting.append(body["prompt"])
         if len(waiting) <= 2:
             first.wait(20)
         return 200, {"task_id": body["prompt"]}
 
-    luma.answer = answer
+    stub.answer = answer
     for number in range(12):
         a_generation(prompt=f"number {number}")
     drains = [threading.Thread(target=tasks.drain) for _ in range(3)]
@@ -114,15 +106,15 @@ def test_a_cold_token_has_two_posts_under_way_until_the_first_is_answered(luma, 
     while len(waiting) < 2:
         time.sleep(0.05)
     time.sleep(1)
-    assert len(posts_of(luma)) == 2
+    assert len(posts_of(stub)) == 2
     first.set()
     for drain in drains:
         drain.join()
     assert set(Generation.objects.values_list("state", flat=True)) == {"processing"}
-    assert len(posts_of(luma)) == 12
+    assert len(posts_of(stub)) == 12
 
 
-def test_posts_of_a_dead_worker_hold_up_the_others_for_seconds_only(luma, token):
+def test_posts_of_a_dead_worker_hold_up_the_others_for_seconds_only(stub, token):
     for _ in range(2):
         a_generation().claim()
     waiting = a_generation()
@@ -137,7 +129,7 @@ def test_posts_of_a_dead_worker_hold_up_the_others_for_seconds_only(luma, token)
     assert ApiToken.objects.pool().wait.key == "busy"
 
 
-def test_an_answer_that_a_callback_overtook_is_a_clear_one(luma, token):
+def test_an_answer_that_a_callback_overtook_is_a_clear_one(stub, token):
     generation = a_generation()
     generation.claim()
     generation.record(a_result("t"), "callback")
@@ -146,8 +138,8 @@ def test_an_answer_that_a_callback_overtook_is_a_clear_one(luma, token):
     assert allowed(token) == 4
 
 
-def test_a_refusal_nobody_doubts_is_a_clear_answer(luma, token):
-    luma.answer = lambda path, body: (400, {"error": {"code": "bad_request", "message": "no"}})
+def test_a_refusal_nobody_doubts_is_a_clear_answer(stub, token):
+    stub.answer = lambda path, body: (400, {"error": {"code": "bad_request", "message": "no"}})
     a_generation()
     tasks.drain()
     assert allowed(token) == 4
@@ -159,11 +151,11 @@ def test_a_refusal_nobody_doubts_is_a_clear_answer(luma, token):
 @pytest.mark.parametrize(
     "answer", [(502, {}), (500, {"error": {"code": "api_error"}}), (200, {}), (302, {}), (408, {}), (409, {}), None]
 )
-def test_two_doubtful_answers_in_a_row_pause_the_token(luma, token, answer):
+def test_two_doubtful_answers_in_a_row_pause_the_token(stub, token, answer):
     if answer is None:
-        luma.cut = True
+        stub.cut = True
     else:
-        luma.answer = lambda path, body: answer
+        stub.answer = lambda path, body: answer
     for _ in range(12):
         a_generation()
     tasks.drain()
@@ -182,8 +174,8 @@ def test_after_one_doubtful_answer_one_request_is_put_at_risk_at_a_time(token):
     assert allowed(token) == 128
 
 
-def test_an_outage_of_a_token_that_worked_a_moment_ago_leaves_three_in_doubt(luma, token):
-    luma.cut = True
+def test_an_outage_of_a_token_that_worked_a_moment_ago_leaves_three_in_doubt(stub, token):
+    stub.cut = True
     for _ in range(12):
         a_generation()
     ApiToken.objects.update(clear_at=timezone.now() - timedelta(seconds=5), ramp=64)
@@ -193,9 +185,9 @@ def test_an_outage_of_a_token_that_worked_a_moment_ago_leaves_three_in_doubt(lum
     assert Generation.objects.filter(state="queued").count() == 12 - in_doubt
 
 
-def test_a_clear_answer_between_two_doubtful_ones_is_no_row_of_them(luma, token):
+def test_a_clear_answer_between_two_doubtful_ones_is_no_row_of_them(stub, token):
     answers = [BROKEN, (200, {"task_id": "t1"}), BROKEN, (200, {"task_id": "t2"})]
-    luma.answer = lambda path, body: answers.pop(0)
+    stub.answer = lambda path, body: answers.pop(0)
     for _ in range(4):
         a_generation()
         tasks.drain()
@@ -203,30 +195,30 @@ def test_a_clear_answer_between_two_doubtful_ones_is_no_row_of_them(luma, token)
     assert (now_of(token).health, now_of(token).doubts) == (Health.OK, 0)
 
 
-def test_a_pause_for_doubt_ends_with_a_look_up_then_one_request_then_all(luma, token):
-    luma.answer = lambda path, body: BROKEN
+def test_a_pause_for_doubt_ends_with_a_look_up_then_one_request_then_all(stub, token):
+    stub.answer = lambda path, body: BROKEN
     for number in range(12):
         a_generation(prompt=f"number {number}")
     tasks.drain()
     end_pause(token)
     tasks.drain()
-    assert len(posts_of(luma)) == 2, "no request before the look-up"
+    assert len(posts_of(stub)) == 2, "no request before the look-up"
     assert ApiToken.objects.pool().wait.key == "probe"
 
     probe_tokens()
-    assert luma.posts[-1]["action"] == "retrieve"
+    assert stub.posts[-1]["action"] == "retrieve"
     assert 20 < pause_of(token) <= 30, "twice as long"
     tasks.drain()
-    assert len(posts_of(luma)) == 2
+    assert len(posts_of(stub)) == 2
 
-    luma.answer = lambda path, body: ABSENT if path == "/luma/tasks" else BROKEN
+    stub.answer = lambda path, body: ABSENT if path == "/luma/tasks" else BROKEN
     end_pause(token)
     wake()
     tasks.drain()
-    assert len(posts_of(luma)) == 3, "one request, which is in doubt: paused again"
+    assert len(posts_of(stub)) == 3, "one request, which is in doubt: paused again"
     assert pause_of(token) > 40
 
-    luma.answer = lambda path, body: ABSENT if path == "/luma/tasks" else (200, {"task_id": body["prompt"]})
+    stub.answer = lambda path, body: ABSENT if path == "/luma/tasks" else (200, {"task_id": body["prompt"]})
     end_pause(token)
     wake()
     assert allowed(token) == 1
@@ -256,9 +248,9 @@ def test_all_answers_of_one_burst_are_one_pause(token):
 
 
 @pytest.mark.parametrize(("header", "low", "high"), [("40", 35, 40), ("86400", 3500, 3600), (None, 10, 15)])
-def test_a_503_pauses_at_once_for_as_long_as_the_provider_says(luma, token, header, low, high):
-    luma.headers = {"Retry-After": header} if header else {}
-    luma.answer = lambda path, body: (503, {})
+def test_a_503_pauses_at_once_for_as_long_as_the_provider_says(stub, token, header, low, high):
+    stub.headers = {"Retry-After": header} if header else {}
+    stub.answer = lambda path, body: (503, {})
     generation = a_generation()
     tasks.drain()
     generation.refresh_from_db()
@@ -272,18 +264,18 @@ def test_only_one_process_probes(token):
     assert [now_of(token).begin_probe(20) for _ in range(3)] == [True, False, False]
 
 
-def test_a_token_that_the_probe_finds_refused_is_disabled(luma, token):
+def test_a_token_that_the_probe_finds_refused_is_disabled(stub, token):
     token.doubted("cut", at_once=True)
     end_pause(token)
-    luma.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
+    stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
     probe_tokens()
     assert now_of(token).health == Health.INVALID
 
 
-def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(luma, token, monkeypatch):
+def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(stub, token, monkeypatch):
     monkeypatch.setattr("videos.jobs.token_probe.PROBE_FOR", 0.3)
-    luma.seconds = 5
-    for other in (token, a_token("second", base_url=luma.url)):
+    stub.seconds = 5
+    for other in (token, a_token("second", base_url=stub.url)):
         other.doubted("cut", at_once=True)
         end_pause(other)
     began = time.monotonic()
@@ -292,9 +284,9 @@ def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(luma, token, mo
     assert all(pause_of(other) > 20 for other in ApiToken.objects.all())
 
 
-def test_an_admin_s_test_stands_in_for_the_look_up(luma, token):
+def test_an_admin_s_test_stands_in_for_the_look_up(stub, token):
     token.doubted("cut", at_once=True)
-    luma.answer = lambda path, body: ABSENT
+    stub.answer = lambda path, body: ABSENT
     assert "the next video is sent with it" in check_token(token).message
     assert allowed(token) == 1
 
@@ -313,19 +305,19 @@ def test_a_new_token_has_five_videos_in_the_making(db):
     assert ApiToken(name="new").max_in_flight == 5
 
 
-def test_a_429_finds_out_what_the_provider_allows(luma, token):
+def test_a_429_finds_out_what_the_provider_allows(stub, token):
     ApiToken.objects.update(clear_at=timezone.now(), ramp=100)
     running_now = set()
 
     def five_at_once(path, body):
-        with luma.lock:
+        with stub.lock:
             if len(running_now) >= 5:
                 return BUSY
             running_now.add(body["prompt"])
         return 200, {"task_id": body["prompt"]}
 
-    luma.seconds = 0.3
-    luma.answer = five_at_once
+    stub.seconds = 0.3
+    stub.answer = five_at_once
     for number in range(12):
         a_generation(prompt=f"number {number}")
     ApiToken.objects.update(clear_at=timezone.now())
@@ -381,9 +373,9 @@ def test_a_lowered_limit_grows_by_half_every_fifteen_seconds_while_requests_are_
 
 
 @pytest.mark.parametrize(("header", "low", "high"), [("40", 35, 40), ("86400", 3500, 3600), ("0", -5, 1)])
-def test_a_429_pauses_for_as_long_as_the_provider_says_but_an_hour_at_most(luma, token, header, low, high):
-    luma.headers = {"Retry-After": header}
-    luma.answer = lambda path, body: BUSY
+def test_a_429_pauses_for_as_long_as_the_provider_says_but_an_hour_at_most(stub, token, header, low, high):
+    stub.headers = {"Retry-After": header}
+    stub.answer = lambda path, body: BUSY
     if header == "0":  # a drain would go on at once
         generation = a_generation()
         generation.claim()
@@ -405,8 +397,8 @@ def test_the_end_of_a_pause_is_named_with_its_day_when_that_is_another():
 # ── Refusals without a reason ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_unknown_403_fails_the_row_and_leaves_the_token_alone_until_the_third(luma, token):
-    luma.answer = lambda path, body: UNEXPLAINED
+def test_an_unknown_403_fails_the_row_and_leaves_the_token_alone_until_the_third(stub, token):
+    stub.answer = lambda path, body: UNEXPLAINED
     for number in range(3):
         assert now_of(token).health == Health.OK, number
         generation = a_generation(prompt=str(number))
@@ -421,7 +413,7 @@ def test_an_unknown_403_fails_the_row_and_leaves_the_token_alone_until_the_third
     assert waiting.state == "queued"
     assert pause_of(token) > 200
     assert "without a known reason" in ApiToken.objects.pool().trouble
-    luma.answer = lambda path, body: (200, {"task_id": "t"})
+    stub.answer = lambda path, body: (200, {"task_id": "t"})
     end_pause(token)
     tasks.drain()
     assert now_of(token).health == Health.OK
@@ -440,14 +432,14 @@ def test_three_refusals_of_one_row_or_with_others_between_pause_nothing(token):
 # ── What is sent back on the way ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_row_that_is_blocked_while_others_pass_fails_with_a_sentence(luma, token):
+def test_a_row_that_is_blocked_while_others_pass_fails_with_a_sentence(stub, token):
     blocked = a_generation(prompt="blocked")
     others = []
 
     def firewall(path, body):
         return (403, None) if body["prompt"] == "blocked" else (200, {"task_id": body["prompt"]})
 
-    luma.answer = firewall
+    stub.answer = firewall
     tasks.drain()
     blocked.refresh_from_db()
     assert (blocked.state, blocked.error_code) == ("queued", "http_403")
@@ -462,12 +454,12 @@ def test_a_row_that_is_blocked_while_others_pass_fails_with_a_sentence(luma, tok
     blocked.refresh_from_db()
     assert (blocked.state, blocked.error_code) == ("failed", "sent_back")
     assert "Nothing was charged." in blocked.news.text
-    assert len([post for post in luma.posts if post["prompt"] == "blocked"]) == 2
+    assert len([post for post in stub.posts if post["prompt"] == "blocked"]) == 2
 
 
-def test_a_row_goes_to_each_token_before_it_counts_as_blocked(luma, token):
-    second = a_token("second", base_url=luma.url, priority=99)
-    luma.answer = lambda path, body: (404, None)
+def test_a_row_goes_to_each_token_before_it_counts_as_blocked(stub, token):
+    second = a_token("second", base_url=stub.url, priority=99)
+    stub.answer = lambda path, body: (404, None)
     generation = a_generation()
     tasks.drain()
     generation.refresh_from_db()
@@ -482,8 +474,8 @@ def test_a_row_goes_to_each_token_before_it_counts_as_blocked(luma, token):
     assert (generation.state, generation.error_code) == ("failed", "sent_back")
 
 
-def test_a_wrong_address_fails_nothing(luma, token):
-    luma.answer = lambda path, body: (404, {"error": {"code": "no_api", "message": "no such API"}})
+def test_a_wrong_address_fails_nothing(stub, token):
+    stub.answer = lambda path, body: (404, {"error": {"code": "no_api", "message": "no such API"}})
     for number in range(6):
         a_generation(prompt=str(number))
     for _ in range(5):
@@ -507,9 +499,9 @@ def in_thread(function):
     return run
 
 
-def test_counts_hold_under_many_drains_and_all_kinds_of_answers(luma):
+def test_counts_hold_under_many_drains_and_all_kinds_of_answers(stub):
     """No limit is exceeded at any moment, and in the end the counts are those of the rows."""
-    tokens = [a_token(f"sandbox-{number}", base_url=luma.url, max_in_flight=6, ramp=4) for number in range(2)]
+    tokens = [a_token(f"sandbox-{number}", base_url=stub.url, max_in_flight=6, ramp=4) for number in range(2)]
     kinds = [
         (200, {"task_id": None}),
         (200, {"task_id": None}),
@@ -526,8 +518,8 @@ def test_counts_hold_under_many_drains_and_all_kinds_of_answers(luma):
         status, document = kinds[number % len(kinds)]
         return status, {"task_id": f"task-{number}"} if status == 200 else document
 
-    luma.seconds = 0.05
-    luma.answer = answer
+    stub.seconds = 0.05
+    stub.answer = answer
     for number in range(48):
         a_generation(prompt=str(number))
     exceeded, over = [], threading.Event()
@@ -557,7 +549,7 @@ def test_counts_hold_under_many_drains_and_all_kinds_of_answers(luma):
         token = now_of(token)
         assert token.sending == 0
         assert token.in_flight == token.generations.filter(state="processing").count()
-    sent = [post["prompt"] for post in luma.posts]
+    sent = [post["prompt"] for post in stub.posts]
     doubted = Generation.objects.filter(state__in=["unconfirmed", "processing", "failed"])
     assert all(sent.count(row.prompt) == 1 for row in doubted.exclude(error_code="sent_back"))
 

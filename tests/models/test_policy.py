@@ -16,7 +16,6 @@ from videos.models import ApiToken, Frame, Generation, Health, policy
 from videos.models.state import State
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error, running
-from ..support.stub_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,44 +28,31 @@ CONTRACT = {
 }
 
 
-@pytest.fixture
-def luma():
-    luma = TinyProvider()
-    yield luma
-    luma.shutdown()
-    luma.server_close()
-
-
-@pytest.fixture
-def token(luma):
-    return a_token(base_url=luma.url)
-
-
-def not_sent(luma):
+def not_sent(stub):
     ApiToken.objects.update(base_url="http://127.0.0.1:9")
     return a_generation()
 
 
-def no_answer(luma):
-    luma.cut = True
+def no_answer(stub):
+    stub.cut = True
     return a_generation()
 
 
-def unreadable(luma):
-    luma.answer = lambda path, body: (200, {"surprise": True})
+def unreadable(stub):
+    stub.answer = lambda path, body: (200, {"surprise": True})
     return a_generation()
 
 
-def token_unreadable(luma):
+def token_unreadable(stub):
     ApiToken.objects.update(encrypted=b"written with another key")
     return a_generation()
 
 
-def source_gone(luma):
+def source_gone(stub):
     parent = a_generation()
     parent.claim()
-    parent.record(a_result("p", video_id="", video_url=f"{luma.url}/gone.mp4"), "callback")
-    return a_generation(action="extend", source_video_url=f"{luma.url}/gone.mp4", parent=parent)
+    parent.record(a_result("p", video_id="", video_url=f"{stub.url}/gone.mp4"), "callback")
+    return a_generation(action="extend", source_video_url=f"{stub.url}/gone.mp4", parent=parent)
 
 
 def a_frame(**extra) -> Frame:
@@ -75,36 +61,36 @@ def a_frame(**extra) -> Frame:
     return Frame.objects.create(**facts | extra)
 
 
-def frame_gone(luma):
+def frame_gone(stub):
     return a_generation(start_frame=a_frame(file=""))
 
 
-def with_a_frame(luma, answer):
-    luma.answer_upload = lambda path, url: answer
+def with_a_frame(stub, answer):
+    stub.answer_upload = lambda path, url: answer
     file = default_storage.save(f"frames/{uuid.uuid4().hex}.jpg", ContentFile(b"\xff\xd8\xff"))
     return a_generation(start_frame=a_frame(file=file))
 
 
-def upload_refused(luma):
-    return with_a_frame(luma, (404, {}))
+def upload_refused(stub):
+    return with_a_frame(stub, (404, {}))
 
 
-def upload_too_large(luma):
-    return with_a_frame(luma, (413, {}))
+def upload_too_large(stub):
+    return with_a_frame(stub, (413, {}))
 
 
-def upload_failed(luma):
-    return with_a_frame(luma, (503, {}))
+def upload_failed(stub):
+    return with_a_frame(stub, (503, {}))
 
 
-def too_late(luma):
-    generation = not_sent(luma)
+def too_late(stub):
+    generation = not_sent(stub)
     generation.events.create(kind="claimed")
     generation.events.update(at=timezone.now() - timezone.timedelta(hours=25))
     return generation
 
 
-def interrupted(luma):
+def interrupted(stub):
     """The drain that had claimed it died; the sweep finds the row."""
     generation = a_generation()
     generation.claim()
@@ -113,7 +99,7 @@ def interrupted(luma):
     return generation
 
 
-def storage_down(luma):
+def storage_down(stub):
     """The database failed between the claim and the request."""
     generation = a_generation()
     generation.claim()
@@ -137,12 +123,12 @@ def test_every_error_of_the_contract_has_a_row_and_every_row_is_tried():
 
 
 @pytest.mark.parametrize("code", OURS)
-def test_what_the_wire_or_lumaweb_does_has_its_row(luma, token, settings, code):
+def test_what_the_wire_or_lumaweb_does_has_its_row(stub, token, settings, code):
     settings.PUBLIC_URL = ""
     rule = (policy.DOUBT if code in policy.DOUBT else policy.POST)[code]
-    generation = OURS[code](luma)
+    generation = OURS[code](stub)
     tasks.drain()
-    posts = len(luma.posts)
+    posts = len(stub.posts)
     tasks.drain()
     generation.refresh_from_db()
     token.refresh_from_db()
@@ -157,7 +143,7 @@ def test_what_the_wire_or_lumaweb_does_has_its_row(luma, token, settings, code):
     if token.last_error and code != "too_late":
         assert token.last_error.startswith(rule.admin)
         assert code in token.last_error
-    assert len(luma.posts) == posts, "nothing is sent again while the token pauses or is disabled"
+    assert len(stub.posts) == posts, "nothing is sent again while the token pauses or is disabled"
     assert generation.news.title == rule.title
     assert generation.news.admin.startswith(rule.admin)
 
@@ -165,14 +151,14 @@ def test_what_the_wire_or_lumaweb_does_has_its_row(luma, token, settings, code):
 @pytest.mark.parametrize(
     "code", [code for code, rule in policy.POST.items() if rule.becomes == policy.QUEUED and rule.token]
 )
-def test_what_goes_back_in_line_is_sent_with_the_next_token(luma, token, code):
+def test_what_goes_back_in_line_is_sent_with_the_next_token(stub, token, code):
     generation = a_generation()
     generation.claim()
-    second = a_token("sandbox-second", base_url=luma.url)
+    second = a_token("sandbox-second", base_url=stub.url)
     generation.refuse(an_error(code, provider.Sent.REFUSED, retry_after=60))
     tasks.drain()
     generation.refresh_from_db()
-    assert (generation.state, generation.token, len(luma.posts)) == ("processing", second, 1)
+    assert (generation.state, generation.token, len(stub.posts)) == ("processing", second, 1)
 
 
 TABLES = {"POST": policy.POST, "DOUBT": policy.DOUBT, "BY_STATUS": policy.BY_STATUS, "TASK": policy.TASK}
@@ -234,7 +220,7 @@ def test_the_page_of_the_table_is_the_table():
     assert page == policy.as_markdown(), "run: manage.py policy > docs/admin/outcomes.md"
 
 
-def test_an_admin_reads_more_than_a_member(client, luma, token):
+def test_an_admin_reads_more_than_a_member(client, stub, token):
     ada = a_member("ada")
     generation = a_generation(ada)
     generation.claim()
@@ -308,8 +294,8 @@ def test_the_reason_is_asked_for_once_and_not_for_each_card(client, django_asser
         client.get("/")
 
 
-def test_an_open_page_learns_that_the_reason_changed(client, luma):
-    token = a_token(base_url=luma.url, health="used_up")
+def test_an_open_page_learns_that_the_reason_changed(client, stub):
+    token = a_token(base_url=stub.url, health="used_up")
     ada = a_member("ada")
     generation = a_generation(ada)
     client.force_login(ada)
@@ -346,9 +332,9 @@ def test_an_admin_sees_one_banner_when_tokens_need_them_and_a_member_none(client
 # ── The pool in the admin ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_list_tells_health_load_and_the_last_error(client, luma):
+def test_the_list_tells_health_load_and_the_last_error(client, stub):
     until = timezone.now() + timezone.timedelta(minutes=5)
-    a_token(base_url=luma.url, health="limited", limited_until=until, in_flight=3, last_error="Slow down")
+    a_token(base_url=stub.url, health="limited", limited_until=until, in_flight=3, last_error="Slow down")
     client.force_login(an_admin())
     text = client.get("/admin/videos/apitoken/").content.decode()
     for words in (f"Backs off until {timezone.localtime(until):%H:%M}", "3 of 100", "Slow down"):
@@ -381,16 +367,16 @@ def test_tokens_are_paused_resumed_and_marked(client, token, action, before, aft
         ((502, {}), "brought no answer about the token", False),
     ],
 )
-def test_an_admin_s_test_says_what_the_provider_thinks(client, luma, token, health, answer, words, mends):
+def test_an_admin_s_test_says_what_the_provider_thinks(client, stub, token, health, answer, words, mends):
     ApiToken.objects.update(health=health)
-    luma.answer = lambda path, body: answer if path == "/luma/tasks" else (500, {})
+    stub.answer = lambda path, body: answer if path == "/luma/tasks" else (500, {})
     client.force_login(an_admin())
     text = client.post(f"/admin/videos/apitoken/{token.pk}/test/", follow=True).content.decode()
     token.refresh_from_db()
     assert words in text
     assert token.health == ("ok" if mends else "invalid" if answer[0] == 401 else health)
     assert ("Only a video can show whether there is credit left" in text) == mends
-    assert [post["action"] for post in luma.posts] == ["retrieve"]
+    assert [post["action"] for post in stub.posts] == ["retrieve"]
 
 
 def test_a_test_of_a_token_is_for_admins_and_changes_nothing_when_nobody_answers(client, token):
@@ -407,7 +393,7 @@ def test_a_test_of_a_token_is_for_admins_and_changes_nothing_when_nobody_answers
 # ── Fairness ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_a_member_has_in_the_making_counts_as_turns_they_had(luma, token):
+def test_what_a_member_has_in_the_making_counts_as_turns_they_had(stub, token):
     ada, ben, cy = a_member("ada"), a_member("ben"), a_member("cy")
     ApiToken.objects.update(max_in_flight=3)
     batch = [a_generation(ada, prompt=f"batch {number}") for number in range(6)]
@@ -415,14 +401,14 @@ def test_what_a_member_has_in_the_making_counts_as_turns_they_had(luma, token):
     ApiToken.objects.update(max_in_flight=F("in_flight") + 3)
     late = [a_generation(ben, prompt="single"), a_generation(cy, prompt="pair"), a_generation(cy, prompt="pair 2")]
     tasks.drain()
-    sent = [post["prompt"] for post in luma.posts]
+    sent = [post["prompt"] for post in stub.posts]
     assert sorted(sent[3:]) == ["pair", "pair 2", "single"], "ada has three in the making already"
     assert [row.state for row in Generation.objects.filter(pk__in=[row.pk for row in late])] == ["processing"] * 3
     assert Generation.objects.filter(pk__in=[row.pk for row in batch], state="queued").count() == 3
 
 
-def test_an_extension_goes_to_its_parent_s_token(luma, token):
-    second = a_token("sandbox-second", base_url=luma.url, priority=99)
+def test_an_extension_goes_to_its_parent_s_token(stub, token):
+    second = a_token("sandbox-second", base_url=stub.url, priority=99)
     parent = a_generation()
     parent.claim()
     Generation.objects.filter(pk=parent.pk).update(token=second)

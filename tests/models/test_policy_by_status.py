@@ -12,7 +12,6 @@ from videos.models import Generation, Health
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_token, an_error, failure, running
-from ..support.stub_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,14 +120,6 @@ def named(case) -> str:
     return f"{status}-{code}"
 
 
-@pytest.fixture
-def luma():
-    luma = TinyProvider()
-    yield luma
-    luma.shutdown()
-    luma.server_close()
-
-
 def what_follows(generation: Generation, callback_sent: bool) -> None:
     """What is said of a row in doubt follows what is being done about it."""
 
@@ -210,12 +201,12 @@ def test_every_error_of_the_contract_is_here():
 
 @pytest.mark.parametrize("public_url", ["", "https://films.example.com"], ids=["polling", "callback"])
 @pytest.mark.parametrize("case", CASES, ids=named)
-def test_an_answer_has_its_outcome_and_true_words(luma, settings, case, public_url):
+def test_an_answer_has_its_outcome_and_true_words(stub, settings, case, public_url):
     status, body, (state, health) = case
     settings.PUBLIC_URL = public_url
-    token = a_token(base_url=luma.url)
-    luma.answer = lambda path, sent: (status, body)
-    luma.headers = {"Location": f"{luma.url}/elsewhere"} if 300 <= status < 400 else {}
+    token = a_token(base_url=stub.url)
+    stub.answer = lambda path, sent: (status, body)
+    stub.headers = {"Location": f"{stub.url}/elsewhere"} if 300 <= status < 400 else {}
     generation = a_generation()
     tasks.drain()
     tasks.drain()
@@ -223,7 +214,7 @@ def test_an_answer_has_its_outcome_and_true_words(luma, settings, case, public_u
     token.refresh_from_db()
     assert (generation.state, token.health) == (state, health)
     assert generation.error_status == status
-    assert len(luma.posts) == 1, "never sent twice, and a redirect is not followed"
+    assert len(stub.posts) == 1, "never sent twice, and a redirect is not followed"
     assert (token.in_flight, token.sending) == (0, 0)
 
     news = generation.news

@@ -39,7 +39,7 @@ from ..support.factories import a_generation, a_result, a_token
 from ..support.installation import ROOT, Installation, a_free_port
 from ..support.s3_server import S3Server
 from ..support.serving import serve
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -263,7 +263,7 @@ def test_what_waits_too_long_is_told_with_the_reason():
 # ── Tokens ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Refusing(TinyProvider):
+class Refusing(StubProvider):
     """Knows one token."""
 
     def answer(self, path, body):

@@ -21,7 +21,7 @@ class Upload:
     url: str
 
 
-class TinyProvider(ThreadingHTTPServer):
+class StubProvider(ThreadingHTTPServer):
     """Answers every POST after `seconds` with `answer(path, body)`: a status and a JSON document; remembers them.
 
     A document that is None is a gateway's page.

@@ -17,7 +17,7 @@ from ..support import bombs
 from ..support.cookies import cookie_named
 from ..support.installation import Installation
 from ..support.sample_videos import a_film
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 
 MB = 1024**2
 ROOM = 1024 * MB  # above idle, whatever is uploaded
@@ -48,7 +48,7 @@ VIDEOS = {
 }
 
 
-class Luma(TinyProvider):
+class Luma(StubProvider):
     """Answers every request at once with the finished video that the prompt names."""
 
     def answer(self, path: str, body: dict) -> tuple[int, dict]:
@@ -66,7 +66,7 @@ class Luma(TinyProvider):
 
 
 @pytest.fixture(scope="module")
-def luma():
+def stub():
     provider = Luma()
     yield provider
     provider.shutdown()
@@ -74,8 +74,8 @@ def luma():
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, luma):
-    house = Installation(tmp_path_factory.mktemp("house"), LUMAWEB_LUMA_BASE_URL=luma.url, LUMAWEB_LUMA_TOKEN="sandbox")
+def house(tmp_path_factory, stub):
+    house = Installation(tmp_path_factory.mktemp("house"), LUMAWEB_LUMA_BASE_URL=stub.url, LUMAWEB_LUMA_TOKEN="sandbox")
     yield house.start()
     house.stop()
 
@@ -183,10 +183,10 @@ def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay
 
 
 @pytest.mark.parametrize("kind", VIDEOS)
-def test_a_video_that_is_a_bomb_is_told_on_its_card_and_others_are_saved(house, luma, ada, kind, tmp_path):
+def test_a_video_that_is_a_bomb_is_told_on_its_card_and_others_are_saved(house, stub, ada, kind, tmp_path):
     make, words = VIDEOS[kind]
-    luma.files |= {"/bomb.mp4": make(tmp_path), "/whole.mp4": a_film(tmp_path / "whole.mp4", seconds=1)}
-    luma.files["/whole.jpg"] = bombs.jpeg_with_scans(3000)
+    stub.files |= {"/bomb.mp4": make(tmp_path), "/whole.mp4": a_film(tmp_path / "whole.mp4", seconds=1)}
+    stub.files["/whole.jpg"] = bombs.jpeg_with_scans(3000)
     with Memory(house) as memory:
         bomb = ada.submit(prompt="bomb", again="1")
         whole = ada.submit(prompt="whole", again="1")

@@ -13,7 +13,6 @@ from videos.models import ApiToken, Event, FoundTask, Generation
 
 from ..jobs.test_reconcile import Listing, a_video, callback, in_doubt, search
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, running
-from ..support.stub_provider import TinyProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,22 +20,14 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def luma():
-    luma = TinyProvider()
-    yield luma
-    luma.shutdown()
-    luma.server_close()
-
-
-@pytest.fixture
-def token(luma, settings):
+def token(stub, settings):
     settings.PUBLIC_URL = ""
-    return a_token(base_url=luma.url)
+    return a_token(base_url=stub.url)
 
 
 @pytest.fixture
-def listing(luma, token) -> Listing:
-    return Listing(luma)
+def listing(stub, token) -> Listing:
+    return Listing(stub)
 
 
 @pytest.fixture
@@ -78,17 +69,17 @@ def test_a_page_of_cards_asks_for_offers_only_where_there_are_any(client, listin
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
-def test_one_click_gives_the_video_its_task(client, listing, luma, ada, headers):
+def test_one_click_gives_the_video_its_task(client, listing, stub, ada, headers):
     generation, tasks = offered(listing, ada)
     client.force_login(ada)
-    before = len(luma.posts)
+    before = len(stub.posts)
     answer = client.post(f"/generations/{generation.uuid}/adoption/", {"task": tasks[1]}, headers=headers)
     generation.refresh_from_db()
     assert answer.status_code == (200 if headers else 302)
     assert (generation.state, generation.task_id) == ("processing", tasks[1])
     found = generation.events.get(kind="found")
     assert (found.member, found.text) == (ada, "Chosen from the provider's list.")
-    assert len(luma.posts) == before, "nobody waits for the provider"
+    assert len(stub.posts) == before, "nobody waits for the provider"
     assert "may be" not in client.get("/").content.decode()
 
 
@@ -205,7 +196,7 @@ def test_admins_see_what_no_video_here_has(client, listing, token):
     assert reverse("missing") in client.get(reverse("admin:videos_generation_changelist")).content.decode()
 
 
-def test_each_and_all_are_adopted_once(client, listing, luma, token):
+def test_each_and_all_are_adopted_once(client, listing, stub, token):
     tasks = [listing.add(request={"prompt": f"number {number}"}, response=a_video()) for number in range(60)]
     admin = an_admin()
     client.force_login(admin)
@@ -219,7 +210,7 @@ def test_each_and_all_are_adopted_once(client, listing, luma, token):
     assert "Nothing is missing" in answer.content.decode()
     assert set(Generation.objects.values_list("task_id", flat=True)) == set(tasks)
     assert set(Generation.objects.values_list("state", "member")) == {("completed", admin.pk)}
-    assert not any("prompt" in post for post in luma.posts), "nothing is sent"
+    assert not any("prompt" in post for post in stub.posts), "nothing is sent"
 
 
 def test_the_older_ones_are_on_the_next_page(client, listing, token, monkeypatch):
@@ -281,8 +272,8 @@ def test_nothing_secret_of_a_task_is_on_the_page_or_stored(client, listing, toke
     assert "platform.cdn.acedata.cloud" not in page
 
 
-def test_tokens_of_one_account_show_a_task_once(client, listing, luma, token):
-    a_token("sandbox-second", base_url=luma.url)
+def test_tokens_of_one_account_show_a_task_once(client, listing, stub, token):
+    a_token("sandbox-second", base_url=stub.url)
     task_id = listing.add()
     client.force_login(an_admin())
     assert [task.result.task_id for task in client.get(reverse("missing")).context["missing"].tasks] == [task_id]
@@ -317,16 +308,16 @@ def test_any_page_number_is_a_page(client, listing, before):
     assert client.get(reverse("missing"), {"before": before}).status_code == 200
 
 
-def test_a_paused_token_is_not_asked(client, listing, luma, token):
+def test_a_paused_token_is_not_asked(client, listing, stub, token):
     ApiToken.objects.update(enabled=False)
     client.force_login(an_admin())
     shown(client)
-    assert not luma.posts
+    assert not stub.posts
 
 
-def test_the_listing_is_not_waited_for_long(client, listing, luma, token, monkeypatch):
+def test_the_listing_is_not_waited_for_long(client, listing, stub, token, monkeypatch):
     monkeypatch.setattr(missing_tasks, "LIST_FOR", 0.2)
-    luma.seconds = 3
+    stub.seconds = 3
     client.force_login(an_admin())
     page = shown(client)
     assert "took too long to list its tasks" in page

@@ -16,13 +16,6 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/compare/"}
 
 
 @pytest.fixture
-def ada(client):
-    ada = a_member("ada")
-    client.force_login(ada)
-    return ada
-
-
-@pytest.fixture
 def three(ada) -> list[Generation]:
     return [a_saved_one(ada, f"a lighthouse, wave {number}") for number in (1, 2, 3)]
 

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 import pytest
-from django.core import mail
 from django.utils import timezone
 
 from videos.models import AuditEntry, Member
@@ -22,13 +21,6 @@ def ada(client):
     member = a_member("ada", email=OLD, password=PASSWORD)
     client.force_login(member)
     return member
-
-
-@pytest.fixture
-def mails(settings):
-    settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    return mail.outbox
 
 
 def change(client, email=NEW, password=PASSWORD):

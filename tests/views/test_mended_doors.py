@@ -37,13 +37,6 @@ NO_ADDRESS = {"HX-Request": "true", "HX-Current-URL": "http://["}
 ON_THE_WALL = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
 
 
-@pytest.fixture
-def ada(client):
-    member = a_member("ada")
-    client.force_login(member)
-    return member
-
-
 # ── Requests that answered 500 ────────────────────────────────────────────────────────────────────────────────
 
 

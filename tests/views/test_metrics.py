@@ -24,7 +24,7 @@ from ..security.test_secrets import found_in, secrets_of
 from ..support.endpoints import Team
 from ..support.factories import a_generation, a_result, a_token
 from ..support.installation import Installation
-from ..support.stub_provider import TinyProvider
+from ..support.stub_provider import StubProvider
 
 # The numbers are read in a thread of their own, which sees what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -212,7 +212,7 @@ def test_callbacks_are_measured_by_what_they_were_answered_and_by_verdict(client
 
 
 def test_the_provider_s_answers_are_measured_by_their_outcome():
-    provider = TinyProvider()
+    provider = StubProvider()
     a_token(base_url=provider.url)
     a_generation()
     tasks.drain()

@@ -24,13 +24,6 @@ pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
 
 
-@pytest.fixture
-def ada(client):
-    ada = a_member("ada")
-    client.force_login(ada)
-    return ada
-
-
 def a_saved_one(member, prompt: str, content: bytes = b"video") -> Generation:
     generation = a_generation(member, prompt=prompt)
     name = default_storage.save(f"videos/{generation.uuid}.mp4", ContentFile(content))

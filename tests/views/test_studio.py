@@ -20,13 +20,6 @@ HTMX = {"HX-Request": "true"}
 
 
 @pytest.fixture
-def ada(client):
-    member = a_member("ada")
-    client.force_login(member)
-    return member
-
-
-@pytest.fixture
 def token():
     return a_token(base_url="http://127.0.0.1:8801")
 

@@ -27,20 +27,6 @@ PASSWORD = "a long enough word"
 COMING = {"username": "cleo", "first_name": "Cleo", "last_name": "", "password1": PASSWORD, "password2": PASSWORD}
 
 
-@pytest.fixture
-def root(client):
-    admin = an_admin()
-    client.force_login(admin)
-    return admin
-
-
-@pytest.fixture
-def mails(settings):
-    settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
-    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
-    return mail.outbox
-
-
 def work_off() -> None:
     """What a worker does with the queue, whichever broker keeps it."""
     for cluster in (queue.SUBMIT_CLUSTER, queue.MEDIA_CLUSTER):
@@ -64,7 +50,7 @@ def invited(admin, **about) -> tuple[Invitation, str]:
 # ── Invitations ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_invitation_is_shown_once_and_lets_one_person_in(client, root):
+def test_an_invitation_is_shown_once_and_lets_one_person_in(client, admin):
     answer = client.post("/team/invitations/", {"email": "cleo@example.com"})
     link = link_in(answer)
     assert "no-store" in answer["Cache-Control"]
@@ -88,8 +74,8 @@ def test_an_invited_admin_is_one(client):
     assert cleo.is_superuser and cleo.is_staff
 
 
-def test_the_key_is_stored_nowhere(client, root):
-    invitation, link = invited(root)
+def test_the_key_is_stored_nowhere(client, admin):
+    invitation, link = invited(admin)
     key = link.split("/")[2]
     stored = [str(value) for value in Invitation.objects.filter(pk=invitation.pk).values_list()[0]]
     assert key not in "".join(stored)
@@ -167,14 +153,14 @@ def test_a_name_that_somebody_takes_at_the_last_moment_loses_nothing(client):
     assert Invitation.objects.good().filter(pk=invitation.pk).exists()
 
 
-def test_an_invitation_is_mailed_where_mail_is_set_up(client, root, mails):
+def test_an_invitation_is_mailed_where_mail_is_set_up(client, admin, mails):
     answer = client.post("/team/invitations/", {"email": "cleo@example.com"})
     assert mails[0].to == ["cleo@example.com"]
     assert link_in(answer) in mails[0].body
     assert Invitation.objects.get().mailed_at
 
 
-def test_a_mail_server_that_is_away_costs_nothing_but_the_mail(client, root, settings):
+def test_a_mail_server_that_is_away_costs_nothing_but_the_mail(client, admin, settings):
     settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", 9, 1
@@ -217,7 +203,7 @@ def test_another_password_signs_out_the_others(client):
     assert ada.check_password(PASSWORD)
 
 
-def test_somebody_deactivated_is_out_at_once_and_their_videos_stay(client, root):
+def test_somebody_deactivated_is_out_at_once_and_their_videos_stay(client, admin):
     ada = a_member()
     video = a_generation(ada)
     there = signed_in(type(client), ada)
@@ -231,7 +217,7 @@ def test_somebody_deactivated_is_out_at_once_and_their_videos_stay(client, root)
     assert is_in(signed_in(type(client), Member.objects.get(pk=ada.pk)))
 
 
-def test_an_admin_who_is_deactivated_leaves_no_open_invitation(client, root):
+def test_an_admin_who_is_deactivated_leaves_no_open_invitation(client, admin):
     other = an_admin("other")
     _, link = invited(other)
     client.post(f"/team/{other.pk}/activity/", {"active": "0"})
@@ -240,7 +226,7 @@ def test_an_admin_who_is_deactivated_leaves_no_open_invitation(client, root):
     assert client.get(link).status_code == 404
 
 
-def test_an_admin_makes_a_link_to_a_new_password(client, root):
+def test_an_admin_makes_a_link_to_a_new_password(client, admin):
     ada = a_member(password="the old long word")
     there = signed_in(type(client), ada)
     link = link_in(client.post(f"/team/{ada.pk}/password/"))
@@ -256,7 +242,7 @@ def test_an_admin_makes_a_link_to_a_new_password(client, root):
     assert "not good any more" in type(client)().get(link, follow=True).content.decode()
 
 
-def test_a_link_to_a_new_password_dies_with_the_deactivation(client, root):
+def test_a_link_to_a_new_password_dies_with_the_deactivation(client, admin):
     ada = a_member(password="the old long word")
     link = link_in(client.post(f"/team/{ada.pk}/password/"))
     begun, fresh = type(client)(), type(client)()
@@ -325,7 +311,7 @@ def test_a_name_is_asked_for_five_times_from_one_address_whether_it_exists_or_no
         assert answers == [302] * 5 + [429] * 2
 
 
-def test_no_link_in_a_mail_begins_with_the_host_of_a_request(client, root, mails, settings):
+def test_no_link_in_a_mail_begins_with_the_host_of_a_request(client, admin, mails, settings):
     settings.SITE_URL, settings.ALLOWED_HOSTS = "https://films.example.com", ["*"]
     spoofed = {"Host": "evil.example:8443"}
     ada = a_member("ada", email="ada@example.com")
@@ -346,7 +332,7 @@ def test_a_worker_ignores_the_origin_that_an_old_web_process_queued(mails, setti
     assert "evil" not in mails[0].body
 
 
-def test_without_an_address_that_members_use_no_links_are_mailed(client, root, mails, settings):
+def test_without_an_address_that_members_use_no_links_are_mailed(client, admin, mails, settings):
     settings.SITE_URL, settings.CAN_MAIL_LINKS = "", False
     ada = a_member("ada", email="ada@example.com")
     assert link_in(client.post("/team/invitations/", {"email": "cleo@example.com"}))
@@ -376,7 +362,7 @@ def test_without_mail_the_way_to_a_new_password_is_told(client):
 # ── Roles ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_admin_makes_another_and_takes_it_back(client, root):
+def test_an_admin_makes_another_and_takes_it_back(client, admin):
     ada = a_member()
     client.post(f"/team/{ada.pk}/role/", {"role": "admin"})
     ada.refresh_from_db()
@@ -391,12 +377,12 @@ def test_an_admin_makes_another_and_takes_it_back(client, root):
 
 
 @pytest.mark.parametrize(("path", "sent"), [("role", {"role": "member"}), ("activity", {"active": "0"})])
-def test_the_last_admin_stays_one(client, root, path, sent):
-    an_admin("out").set_active(root, active=False)
-    answer = client.post(f"/team/{root.pk}/{path}/", sent, follow=True)
+def test_the_last_admin_stays_one(client, admin, path, sent):
+    an_admin("out").set_active(admin, active=False)
+    answer = client.post(f"/team/{admin.pk}/{path}/", sent, follow=True)
     assert "Nobody else is an admin" in answer.content.decode()
-    root.refresh_from_db()
-    assert root.is_superuser and root.is_active
+    admin.refresh_from_db()
+    assert admin.is_superuser and admin.is_active
 
 
 def test_two_admins_against_each_other_leave_one():
@@ -422,9 +408,9 @@ MANAGED = ("role", "activity", "limit", "email", "password")
 
 @pytest.mark.parametrize("what", MANAGED)
 def test_a_member_manages_nobody(client, what):
-    root, ada = an_admin(), a_member()
+    admin, ada = an_admin(), a_member()
     client.force_login(ada)
-    for pk in (root.pk, ada.pk):
+    for pk in (admin.pk, ada.pk):
         answer = client.post(f"/team/{pk}/{what}/", {"role": "admin", "active": "0", "kind": "none"})
         assert answer.status_code == 403
     assert client.post("/team/invitations/", {}).status_code == 403
@@ -435,7 +421,7 @@ def test_a_member_manages_nobody(client, what):
     assert not AuditEntry.objects.exists() and not Invitation.objects.exists()
 
 
-def test_members_are_managed_in_one_place(client, root):
+def test_members_are_managed_in_one_place(client, admin):
     assert client.get("/admin/videos/member/").status_code == 404
     assert "/admin/videos/member" not in client.get("/admin/").content.decode()
 
@@ -446,7 +432,7 @@ LIMITS = [("own", "20", (True, 20_000)), ("none", "7", (True, None)), ("default"
 
 
 @pytest.mark.parametrize(("kind", "typed", "stored"), LIMITS)
-def test_an_admin_gives_a_member_a_limit(client, root, kind, typed, stored):
+def test_an_admin_gives_a_member_a_limit(client, admin, kind, typed, stored):
     ada = a_member(own_limit=True, monthly_limit=1)
     assert client.post(f"/team/{ada.pk}/limit/", {"kind": kind, "limit": typed}).status_code == 302
     ada.refresh_from_db()
@@ -454,7 +440,7 @@ def test_an_admin_gives_a_member_a_limit(client, root, kind, typed, stored):
 
 
 @pytest.mark.parametrize("sent", [{"kind": "own"}, {"kind": "own", "limit": "-1"}, {"kind": "mine"}, {}])
-def test_a_wrong_limit_gets_a_sentence(client, root, sent):
+def test_a_wrong_limit_gets_a_sentence(client, admin, sent):
     ada = a_member()
     assert client.post(f"/team/{ada.pk}/limit/", sent).status_code == 422
     ada.refresh_from_db()
@@ -472,7 +458,7 @@ def test_the_team_s_page_says_who_is_here_and_what_they_used(client):
     assert "Manage" not in text and "Invite" not in text
 
 
-def test_the_team_s_page_costs_the_same_however_many_there_are(client, root, django_assert_max_num_queries):
+def test_the_team_s_page_costs_the_same_however_many_there_are(client, admin, django_assert_max_num_queries):
     client.get("/team/")
     for number in range(30):
         a_member(f"member-{number}")
@@ -532,9 +518,9 @@ def test_the_account_menu_keeps_one_choice_at_a_time(client):
     assert client.post("/profile/choices/", {"theme": "pink"}).status_code == 422
 
 
-def test_every_change_is_told_and_paged(client, root):
+def test_every_change_is_told_and_paged(client, admin):
     for number in range(60):
-        AuditEntry.objects.record(root, f"Change {number}.")
+        AuditEntry.objects.record(admin, f"Change {number}.")
     text = client.get("/team/changes/").content.decode()
     assert "Change 59." in text and "Change 9." not in text
     older = re.search(r'href="\?before=(\d+)"', text).group(1)

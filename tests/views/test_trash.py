@@ -21,13 +21,6 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
 ON_TRASH = HTMX | {"HX-Current-URL": "http://testserver/trash/"}
 
 
-@pytest.fixture
-def ada(client):
-    member = a_member("ada")
-    client.force_login(member)
-    return member
-
-
 def a_frame(member, name="frame") -> Frame:
     file = default_storage.save(f"frames/{uuid.uuid4().hex}.jpg", ContentFile(name.encode()))
     return Frame.objects.create(sha256=uuid.uuid4().hex, file=file, width=64, height=48, size_bytes=9, member=member)
