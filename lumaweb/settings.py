@@ -2,6 +2,7 @@
 
 import hmac
 import os
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from . import environment, permissions
 from .logs import logging_for
 
 BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 # ── Where we are ──────────────────────────────────────────────────────────────────────────────────────────────
 DEBUG = environment.flag("LUMAWEB_DEBUG")

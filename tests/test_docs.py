@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import get_commands
 
 from .screenshots import SHOWN_IN_DOCS
@@ -70,3 +71,13 @@ def test_only_screenshots_that_the_docs_show_are_kept():
     shown = "".join(path.read_text() for path in PAGES.values())
     assert {path.stem for path in (DOCS / "screenshots").iterdir()} == SHOWN_IN_DOCS
     assert {name for name in SHOWN_IN_DOCS if f"screenshots/{name}.jpg)" not in shown} == set()
+
+
+def test_every_file_names_the_same_version():
+    known = settings.VERSION
+    dockerfile = (ROOT / "deploy/Dockerfile").read_text()
+    assert f'org.opencontainers.image.version="{known}"' in dockerfile
+    images = [(ROOT / f"deploy/{name}").read_text() for name in ("compose.yaml", "compose.scale.yaml")]
+    assert {tag for text in (dockerfile, *images) for tag in re.findall(r"lumaweb:(\d+\.[\w.]+)", text)} == {known}
+    released = re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert released[0] == known

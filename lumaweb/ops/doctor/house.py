@@ -40,7 +40,8 @@ def versions() -> Iterator[Finding]:
     if other:
         yield warn(f"Other versions than the tested ones: {', '.join(other)}.", "Install requirements.txt again.")
     if not missing and not other:
-        yield ok(f"Python {platform.python_version()}, Django {metadata.version('django')}; all packages as pinned.")
+        python, django = platform.python_version(), metadata.version("django")
+        yield ok(f"Python {python}, Django {django}, Lumaweb {settings.VERSION}; all packages as pinned.")
 
 
 def settings_() -> Iterator[Finding]:

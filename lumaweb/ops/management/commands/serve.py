@@ -63,6 +63,7 @@ class Command(BaseCommand):
 
     def _initialize(self) -> None:
         """Apply what the environment says about members, tokens and keys."""
+        self.stdout.write(_formatted(f"Lumaweb {settings.VERSION}"))
         require_migrated()
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):
