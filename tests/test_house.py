@@ -17,7 +17,7 @@ ROOMS = {
 VENDORS = {
     "httpx": {"videos/provider/client.py", "videos/provider/files.py", "videos/media/download.py"},
     "httpcore": {"videos/media/download.py"},
-    "django_q": {"videos/jobs/queue.py", "videos/admin.py", "lumaweb/ops/management/commands/qcluster.py"},
+    "django_q": {"videos/jobs/queue.py", "videos/admin/site.py", "lumaweb/ops/management/commands/qcluster.py"},
     "av": {
         "videos/media/decoding/completeness.py",
         "videos/media/decoding/demuxing.py",

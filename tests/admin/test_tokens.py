@@ -205,7 +205,7 @@ def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, admin):
     text = client.get(path).content.decode()
     sent = dict(re.findall(r'<input[^>]* name="([^"]+)"[^>]* value="([^"]*)"', text)) | {"enabled": "on"}
     answer = client.post(path, sent, follow=True)
-    assert "1 queued before are held" in answer.content.decode()
+    assert "1 queued video is held" in answer.content.decode()
     assert set(Generation.objects.held()) == {of_the_other}
     assert of_this.claim()
 

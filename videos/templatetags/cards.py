@@ -1,66 +1,76 @@
-"""Cards, each rendered once for all who see the same of it; and the filters above them."""
+"""Cards and filters, rendered once for every reader who sees the same."""
 
 import secrets
 import time
+from typing import Any
 
 from django import template
 from django.core.cache import caches
+from django.template.loader import get_template
 from django.utils.html import conditional_escape
-from django.utils.safestring import mark_safe
+from django.utils.safestring import SafeString, mark_safe
 
-from ..models import State
+from ..models import Generation, Member, State
 
 register = template.Library()
 
-# What is put in afterwards, as it is another for each visitor, page or moment. Nobody can write these into a prompt.
-TOKEN, QUERY, NOW = (f"kept{secrets.token_hex(12)}{name}" for name in "tqn")
+# Placeholders for what differs by reader, page or moment; random, so that no prompt can contain one.
+CSRF_TOKEN, FILTER_QUERY, NOW = (f"kept{secrets.token_hex(12)}{suffix}" for suffix in "tqn")
 
 
 @register.simple_tag(takes_context=True)
-def card(context: template.Context, oob: bool = False) -> str:
-    """The card of `generation`, to be swapped in from out of band if asked for."""
+def card(context: template.Context, oob: bool = False) -> SafeString:
+    """Render the card of `generation` in the context; `oob`: for an out-of-band swap."""
     generation, user = context["generation"], context["request"].user
-    key = _key(context, generation, user, oob)
+    key = _cache_key(context, generation, user, oob)
     html = caches["cards"].get(key)
     if html is None:
-        page = context.template.engine.get_template("gallery/_card.html")
-        with context.push(csrf_token=TOKEN, filter_query=QUERY, now=NOW, oob=oob, in_dialog=False):
-            html = page.render(context)
+        values = {"csrf_token": CSRF_TOKEN, "filter_query": FILTER_QUERY, "now": NOW, "oob": oob, "in_dialog": False}
+        with context.push(**values):
+            html = _render("gallery/_card.html", context)
         caches["cards"].set(key, html)
     query = context.get("filter_query")
-    html = html.replace(TOKEN, conditional_escape(context.get("csrf_token", ""))).replace(NOW, str(int(time.time())))
-    # Rendered by a template, and what is put in is escaped.
-    return mark_safe(html.replace(f"?{QUERY}", f"?{conditional_escape(query)}" if query else ""))
+    html = html.replace(CSRF_TOKEN, conditional_escape(str(context.get("csrf_token", ""))))
+    html = html.replace(NOW, str(int(time.time())))
+    # Safe: a template rendered it, and the values put in are escaped.
+    return mark_safe(html.replace(f"?{FILTER_QUERY}", f"?{conditional_escape(query)}" if query else ""))
 
 
 @register.simple_tag(takes_context=True)
-def filters(context: template.Context) -> str:
-    """The row of filters: some eighty links, which seldom change."""
+def filters(context: template.Context) -> SafeString:
+    """Render the row of filters: some eighty links, which seldom change."""
     key = context["chips"].key
     html = caches["cards"].get(key) if key else None
     if html is None:
-        html = context.template.engine.get_template("gallery/_filters.html").render(context)
+        html = _render("gallery/_filters.html", context)
         if key:
             caches["cards"].set(key, html)
-    return mark_safe(html)  # rendered by a template
+    return mark_safe(html)  # safe: a template rendered it
 
 
-def _key(context: template.Context, generation, user, oob: bool) -> str:
-    """Everything a card shows: the row by its version, and what is told of others."""
-    mine, member, parent = generation.member_id == user.pk, generation.member, generation.parent
-    seen = [
+def _render(name: str, context: template.Context) -> str:
+    """Render a template in this context, which keeps the settings and variables of the page's own template."""
+    backend: Any = get_template(name)
+    html: str = backend.template.render(context)
+    return html
+
+
+def _cache_key(context: template.Context, generation: Generation, user: Member, oob: bool) -> str:
+    """Identify everything that a card shows: the row by its version, and what it shows of other rows."""
+    member, parent = generation.member, generation.parent
+    shown = [
         oob,
         getattr(generation, "starred", False),
-        mine,
+        generation.member_id == user.pk,
         user.is_superuser,
         member.username,
         member.initials,
         member.hue,
     ]
     if parent:
-        seen += [parent.prompt, parent.trashed_at]
+        shown += [parent.prompt, parent.trashed_at]
     if generation.state == State.QUEUED and (pool := context.get("pool")):
-        seen.append(pool.wait)
+        shown.append(pool.wait)
     if generation.state == State.PROCESSING:
-        seen.append(str(context.get("usual")))
-    return f"{generation.uuid}-{generation.version}-{hash(tuple(seen))}"
+        shown.append(str(context.get("usual")))
+    return f"{generation.uuid}-{generation.version}-{hash(tuple(shown))}"
