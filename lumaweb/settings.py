@@ -68,6 +68,7 @@ METRICS_TOKEN = environment.password("LUMAWEB_METRICS_TOKEN")
 METRICS_EVERY = 10.0  # seconds, after which a process adds what it has measured to what all have
 
 # ── Secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
+ENCRYPTION_KEYS_GIVEN = bool(environment.text("LUMAWEB_ENCRYPTION_KEYS"))  # else they are in a file
 _may_generate = ON_LOOPBACK and not DATABASE_URL
 SECRET_KEY = environment.secret("LUMAWEB_SECRET_KEY", DATA_DIR, "secret-key", may_generate=_may_generate)
 ENCRYPTION_KEYS = [

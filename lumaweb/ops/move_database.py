@@ -1,11 +1,12 @@
-"""A whole installation on its way from SQLite to PostgreSQL. The SQLite file stays where it was: an admin removes it.
+"""Copy an installation from SQLite to PostgreSQL. The SQLite file stays in place until an admin removes it.
 
-Rows are read through Django, which knows what SQLite's texts mean, and written by COPY, which knows no defaults: what
-arrives is what was there, primary keys and moments included.
+Rows are read through Django, which converts SQLite's text values, and written by COPY, which applies no defaults:
+primary keys and times stay the same.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -17,27 +18,34 @@ from django.db import connection, connections, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from videos.models import Generation, Heartbeat
+from videos.models import Generation, Heartbeat, Histogram, Lease, Member
+from videos.models.rollup import RollUp, RollUpMark
 
 SOURCE = "source"
-BATCH = 2000
-# Of one machine or one moment: whoever needs them makes them anew. Everybody signs in once more.
-LEFT_BEHIND = {
-    "sessions.session", "django_q.ormq", "django_q.task", "django_q.success", "django_q.failure", "django_q.schedule",
-    "videos.heartbeat", "videos.lease", "videos.rollup", "videos.rollupmark", "videos.histogram",
-    "axes.accessattempt", "axes.accesslog", "axes.accessfailurelog", "axes.accessattemptexpiration",
-}  # fmt: skip
+BATCH_SIZE = 2000  # rows
+# Not copied, because they belong to one machine or are computed again. Without sessions, members sign in again.
+SKIPPED_APPS = {"sessions", "django_q", "axes"}
+SKIPPED_MODELS: set[type[models.Model]] = {Heartbeat, Lease, RollUp, RollUpMark, Histogram}
 
 
-class CrossingRefused(Exception):
+class MoveRefused(Exception):
     """Nothing was changed; the message is for the admin."""
 
 
+@dataclass(frozen=True)
+class Copied:
+    """What was copied: rows by table, and how many videos were held and became unconfirmed."""
+
+    rows: dict[str, int]
+    held: int
+    unconfirmed: int
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[None]:
-    """Have the SQLite file at hand as the database SOURCE. Raises CrossingRefused where it is no such file."""
+def source_database(path: Path) -> Iterator[None]:
+    """Connect the SQLite file as the database SOURCE; raise MoveRefused if there is no such file."""
     if not path.is_file():
-        raise CrossingRefused(f"There is no file {path}. Name the SQLite file of the installation with --from.")
+        raise MoveRefused(f"There is no file {path}. Name the SQLite file of the installation with --from.")
     defaults = {name: value for name, value in connection.settings_dict.items() if name != "TEST"}
     connections.databases[SOURCE] = defaults | {
         "ENGINE": "lumaweb.sqlite", "NAME": path, "TEST": connection.settings_dict["TEST"],
@@ -51,79 +59,78 @@ def opened(path: Path) -> Iterator[None]:
         del connections.databases[SOURCE]
 
 
-def cross(say: Callable[[str], None]) -> dict[str, int]:
-    """Copy everything from SOURCE into the empty PostgreSQL database; rows by table. All of it, or nothing.
+def copy_database(log: Callable[[str], None]) -> Copied:
+    """Copy everything from SOURCE into the empty PostgreSQL database, or nothing.
 
-    What waits to be sent is held, here and in the file that is left, and what was being sent is in doubt here: the
-    same request must not go out from both. Raises CrossingRefused, and what the databases raise.
+    Queued videos are held in both databases, and those being sent become unconfirmed in the new one, so that no request
+    is sent from both. Raises MoveRefused and the errors of the databases.
     """
-    _refuse_unless_it_fits()
+    _check_databases()
     call_command("migrate", interactive=False, verbosity=0)
-    tables = [model for model in apps.get_models(include_auto_created=True) if _is_moved(model)]
-    counts = {}
+    tables = [model for model in apps.get_models(include_auto_created=True) if is_copied(model)]
+    rows = {}
     with transaction.atomic():
         with connection.cursor() as cursor:
-            # What the migrations have made here is in the file as well.
+            # The file also has the rows that the migrations have created here.
             names = ", ".join(connection.ops.quote_name(model._meta.db_table) for model in tables)
             cursor.execute(f"TRUNCATE {names} CASCADE")
         for model in tables:
-            counts[model._meta.db_table] = copied = _copy(model)
+            rows[model._meta.db_table] = copied = _copy_table(model)
             if copied:
-                say(f"{model._meta.db_table}: {copied:,}")
+                log(f"{model._meta.db_table}: {copied:,}")
         with connection.cursor() as cursor:
             cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
             for sql in connection.ops.sequence_reset_sql(no_style(), tables):
                 cursor.execute(sql)
-        # The file first: were we stopped between the two, the old installation would only have to be released.
-        held_there = Generation.objects.using(SOURCE).filter(state="queued", held_at__isnull=True)
-        held_there.update(held_at=timezone.now(), changed_at=timezone.now(), version=models.F("version") + 1)
-        held, doubted = Generation.objects.hold_after_restore()
+        # The file first: after an interruption between the two, an admin only has to release the held videos there.
+        queued = Generation.objects.using(SOURCE).filter(state="queued", held_at__isnull=True)
+        queued.update(held_at=timezone.now(), changed_at=timezone.now(), version=models.F("version") + 1)
+        held, unconfirmed = Generation.objects.hold_after_restore()
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    return counts | {"held": held, "unconfirmed": doubted}
+    return Copied(rows, held, unconfirmed)
 
 
-def _refuse_unless_it_fits() -> None:
+def _check_databases() -> None:
     if connection.vendor != "postgresql":
-        raise CrossingRefused("DATABASE_URL names no PostgreSQL database. Set it to the new, empty one.")
-    if set(connection.introspection.table_names()) - {"django_migrations"}:
-        if "videos_member" not in connection.introspection.table_names():
-            raise CrossingRefused("There are tables in this database already. Let DATABASE_URL name an empty one.")
-        if apps.get_model("videos.Member").objects.exists():
-            raise CrossingRefused("There are members in this database already. Let DATABASE_URL name an empty one.")
-    applied = set(MigrationRecorder(connections[SOURCE]).applied_migrations())
-    ours = {key for key in applied if key[0] == "videos"}
-    known = _migrations()
-    if ours - known:
-        raise CrossingRefused("The file is of a newer Lumaweb. Update this one first.")
-    if known - ours:
-        raise CrossingRefused(
-            "The file is of an older Lumaweb. Without DATABASE_URL, run `manage.py migrate` on it first."
-        )
+        raise MoveRefused("DATABASE_URL names no PostgreSQL database. Set it to the new, empty one.")
+    if tables := set(connection.introspection.table_names()) - {"django_migrations"}:
+        if Member._meta.db_table not in tables:
+            raise MoveRefused("There are tables in this database already. Name an empty one in DATABASE_URL.")
+        if Member.objects.exists():
+            raise MoveRefused("There are members in this database already. Name an empty one in DATABASE_URL.")
+    applied = {key for key in MigrationRecorder(connections[SOURCE]).applied_migrations() if key[0] == "videos"}
+    known = _known_migrations()
+    if applied - known:
+        raise MoveRefused("The file is of a newer Lumaweb. Update this one first.")
+    if known - applied:
+        raise MoveRefused("The file is of an older Lumaweb. Without DATABASE_URL, run `manage.py migrate` on it first.")
     if Heartbeat.objects.using(SOURCE).lately().exists():
-        raise CrossingRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
+        raise MoveRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
 
 
-def _migrations() -> set[tuple[str, str]]:
+def _known_migrations() -> set[tuple[str, str]]:
     folder = Path(settings.BASE_DIR) / "videos" / "migrations"
     return {("videos", path.stem) for path in folder.glob("[0-9]*.py")}
 
 
-def _is_moved(model: type[models.Model]) -> bool:
-    return model._meta.managed and not model._meta.proxy and model._meta.label_lower not in LEFT_BEHIND
+def is_copied(model: type[models.Model]) -> bool:
+    """Return whether the rows of this model are copied."""
+    is_skipped = model in SKIPPED_MODELS or model._meta.app_label in SKIPPED_APPS
+    return model._meta.managed and not model._meta.proxy and not is_skipped
 
 
-def _copy(model: type[models.Model]) -> int:
-    """Copy one table; how many rows there were. Raises CrossingRefused where fewer arrived."""
+def _copy_table(model: type[models.Model]) -> int:
+    """Copy one table and return the number of its rows; raise MoveRefused if fewer arrived."""
     fields = model._meta.concrete_fields
-    quoted = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
     names = [field.attname for field in fields]
-    rows = model._base_manager.using(SOURCE).order_by("pk").values_list(*names).iterator(BATCH)
+    rows = model._base_manager.using(SOURCE).order_by("pk").values_list(*names).iterator(BATCH_SIZE)
     count = 0
     with connection.cursor() as cursor:
         table = connection.ops.quote_name(model._meta.db_table)
-        with cursor.cursor.copy(f"COPY {table} ({quoted}) FROM STDIN") as copy:
-            while batch := list(islice(rows, BATCH)):
+        with cursor.cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+            while batch := list(islice(rows, BATCH_SIZE)):
                 for row in batch:
                     copy.write_row(
                         [
@@ -133,7 +140,9 @@ def _copy(model: type[models.Model]) -> int:
                     )
                 count += len(batch)
     arrived = model._base_manager.count()
-    there = model._base_manager.using(SOURCE).count()
-    if not count == arrived == there:
-        raise CrossingRefused(f"{model._meta.db_table}: {there} rows in the file, {arrived} arrived. Nothing was kept.")
+    expected = model._base_manager.using(SOURCE).count()
+    if not count == arrived == expected:
+        raise MoveRefused(
+            f"{model._meta.db_table}: {expected} rows in the file, {arrived} arrived. Nothing was copied."
+        )
     return count

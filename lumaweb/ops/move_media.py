@@ -1,4 +1,4 @@
-"""Media on their way from the folder into the bucket or back. What is moved stays where it was: an admin removes it."""
+"""Copy the media from the folder into the bucket, or back. The originals stay until an admin removes them."""
 
 import hashlib
 import json
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, TypedDict
 
 from django.conf import settings
 from django.core.files.storage import storages
@@ -15,139 +16,139 @@ from django.core.files.storage import storages
 from videos.media import files
 from videos.models import Generation, Heartbeat
 
-from . import backup
+from .backup import named_media
 
-PIECE = 1024 * 1024
+CHUNK_SIZE = 1024 * 1024  # bytes
+JOURNAL = "move-media.journal"
 
 
 class MoveRefused(Exception):
-    """Nothing was moved; the message is for the admin."""
+    """Nothing was copied; the message is for the admin."""
 
 
-class Move:
-    """One direction. found counts files: moved, there (already), missing, changed, different; and bytes moved."""
+class Copied(TypedDict):
+    size: int  # bytes
+    sha256: str
 
-    def __init__(self, to_bucket: bool, say: Callable[[str], None]) -> None:
-        if not settings.BUCKET:
-            raise MoveRefused("LUMAWEB_S3_BUCKET is not set, so there is no bucket: see docs/operator/storage.md.")
-        self.to_bucket, self.say = to_bucket, say
-        ends = storages["folder"], storages["default"]
-        self.source, self.target = ends if to_bucket else reversed(ends)
+
+class MediaMove:
+    """Copy in one direction. `counts` has files by outcome (copied, there, missing, changed, different) and `bytes`."""
+
+    def __init__(self, to_bucket: bool, log: Callable[[str], None]) -> None:
         bucket = settings.BUCKET
-        self.way = {"to": "bucket" if to_bucket else "folder", "folder": str(settings.MEDIA_ROOT)}
-        self.way |= {"bucket": [bucket.endpoint, bucket.name, bucket.prefix]}
-        self.found: Counter[str] = Counter()
+        if not bucket:
+            raise MoveRefused("LUMAWEB_S3_BUCKET is not set, so there is no bucket: see docs/storage.md.")
+        self._to_bucket, self._log = to_bucket, log
+        folder, object_storage = storages["folder"], storages["default"]
+        self._source, self._target = (folder, object_storage) if to_bucket else (object_storage, folder)
+        self._direction = {
+            "to": "bucket" if to_bucket else "folder",
+            "folder": str(settings.MEDIA_ROOT),
+            "bucket": [bucket.endpoint, bucket.name, bucket.prefix],
+        }
+        self.counts: Counter[str] = Counter()
 
     def run(self) -> None:
-        """Move what the database names and the target does not have, each compared by its SHA-256. Raises OSError.
+        """Copy the files that the database names and the target lacks, and compare each by SHA-256. Raises OSError.
 
-        Stopped at any moment it goes on where it was; what was compared once is not read again.
+        Can be interrupted and run again: a file that the journal lists is not read again.
         """
-        with self._done() as (done, note):
-            for name, sha256 in backup.named_media():
-                if name in done and self._is_there(name, done[name]["size"]):
-                    self.found["there"] += 1
-                elif moved := self._move(name, sha256):
-                    note(name, moved)
+        with self._journal() as (copied, record):
+            for name, sha256 in named_media():
+                if name in copied and self._target_has(name, copied[name]["size"]):
+                    self.counts["there"] += 1
+                elif entry := self._copy(name, sha256):
+                    record(name, entry)
 
     @contextmanager
-    def _done(self) -> Iterator[tuple[dict[str, dict], Callable[[str, dict], None]]]:
-        """What was moved this way before, by the journal in the data directory, and how to add to it."""
-        path = settings.DATA_DIR / "move-media.journal"
-        done: dict[str, dict] = {}
+    def _journal(self) -> Iterator[tuple[dict[str, Copied], Callable[[str, Copied], None]]]:
+        """Return the files that were copied in this direction before, and a function that adds one to the journal."""
+        path = settings.DATA_DIR / JOURNAL
+        copied: dict[str, Copied] = {}
         lines = path.read_text().splitlines() if path.exists() else []
-        if goes_on := bool(lines) and _read(lines[0]) == self.way:
-            # The last line may have been cut off by what stopped us.
-            done = {entry["name"]: entry for entry in map(_read, lines[1:]) if "name" in entry}
-        with path.open("a" if goes_on else "w", buffering=1) as journal:
-            journal.write("\n" if goes_on else json.dumps(self.way) + "\n")
-            yield done, lambda name, entry: print(json.dumps({"name": name} | entry), file=journal)
+        if is_continued := bool(lines) and _parse(lines[0]) == self._direction:
+            # An interruption may have cut off the last line.
+            copied = {entry["name"]: entry for entry in map(_parse, lines[1:]) if "name" in entry}
+        with path.open("a" if is_continued else "w", buffering=1) as journal:
+            journal.write("\n" if is_continued else json.dumps(self._direction) + "\n")
+            yield copied, lambda name, entry: print(json.dumps({"name": name, **entry}), file=journal)
 
-    def _is_there(self, name: str, size: int) -> bool:
+    def _target_has(self, name: str, size: int) -> bool:
         try:
-            return self.target.size(name) == size
+            return self._target.size(name) == size
         except FileNotFoundError:
             return False
 
-    def _move(self, name: str, sha256: str) -> dict | None:
-        """Move one file; what to note of it, or None where there is something to say about it."""
+    def _copy(self, name: str, sha256: str) -> Copied | None:
+        """Copy one file unless the target has it; return its journal entry, or None after logging a problem."""
         try:
-            with self._at_hand(name) as path:
+            with self._local_source(name) as path:
                 with path.open("rb") as file:
-                    found = _hash(file)
+                    found = hashlib.file_digest(file, "sha256").hexdigest()
                 if sha256 and found != sha256:
-                    return self._tell("changed", name)
-                what, there = "there", self._hash_there(name)
-                if there is None:
-                    what = "moved"
-                    self._put(path, name)
-                    there = self._hash_there(name)
-                if there != found:
-                    return self._tell("different", name)
+                    return self._report("changed", name)
+                outcome, in_target = "there", self._hash_in_target(name)
+                if in_target is None:
+                    outcome = "copied"
+                    self._store(path, name)
+                    in_target = self._hash_in_target(name)
+                if in_target != found:
+                    return self._report("different", name)
                 size = path.stat().st_size
         except FileNotFoundError:
-            # Saved since the bucket was set, or taken from its old place once it had been moved.
-            there = self._hash_there(name)
-            if not there or there != (sha256 or there):
-                return self._tell("missing", name)
-            what, found, size = "there", there, self.target.size(name)
-        self.found[what] += 1
-        self.found["bytes"] += size if what == "moved" else 0
+            # Saved since the bucket was set, or removed from the source after it was copied.
+            in_target = self._hash_in_target(name)
+            if not in_target or in_target != (sha256 or in_target):
+                return self._report("missing", name)
+            outcome, found, size = "there", in_target, self._target.size(name)
+        self.counts[outcome] += 1
+        self.counts["bytes"] += size if outcome == "copied" else 0
         return {"size": size, "sha256": found}
 
     @contextmanager
-    def _at_hand(self, name: str) -> Iterator[Path]:
-        """The file on our disk: in the folder, or a copy of it from the bucket. Raises FileNotFoundError."""
-        if self.to_bucket:
-            yield Path(self.source.path(name))
+    def _local_source(self, name: str) -> Iterator[Path]:
+        """Yield the path of the file in the folder, or of a temporary copy from the bucket; raise FileNotFoundError."""
+        if self._to_bucket:
+            yield Path(self._source.path(name))
             return
-        folder = Path(settings.MEDIA_ROOT) / "incoming"
-        folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-        with self.source.open(name, "rb") as file, TemporaryDirectory(dir=folder) as ours:
-            path = Path(ours, "copy")
+        incoming = files.incoming()
+        with self._source.open(name, "rb") as file, TemporaryDirectory(dir=incoming) as folder:
+            path = Path(folder, "copy")
             with path.open("xb") as copy:
-                shutil.copyfileobj(file, copy, PIECE)
+                shutil.copyfileobj(file, copy, CHUNK_SIZE)
             yield path
 
-    def _put(self, path: Path, name: str) -> None:
-        if self.to_bucket:
-            files.put_in_place(path, name, self.target)
+    def _store(self, path: Path, name: str) -> None:
+        if self._to_bucket:
+            files.put_in_place(path, name, self._target)
             return
-        # The folder takes what it is given, and this copy's size is asked for afterwards: it gets a second name of it.
-        second = path.with_name("second")
-        second.hardlink_to(path)
-        files.put_in_place(second, name, self.target)
-        files.outlasts_a_power_cut(name, self.target)
+        # The folder takes the file itself, and `_copy` still needs its size: give away a hard link.
+        link = path.with_name("link")
+        link.hardlink_to(path)
+        files.put_in_place(link, name, self._target)
+        files.outlasts_a_power_cut(name, self._target)
 
-    def _hash_there(self, name: str) -> str | None:
+    def _hash_in_target(self, name: str) -> str | None:
         try:
-            with self.target.open(name, "rb") as file:
-                return _hash(file)
+            with self._target.open(name, "rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             return None
 
-    def _tell(self, what: str, name: str) -> None:
-        """Count what is wrong with a file, and say it."""
-        self.found[what] += 1
-        self.say(f"{what}: {name}")
+    def _report(self, problem: str, name: str) -> None:
+        self.counts[problem] += 1
+        self._log(f"{problem}: {name}")
 
 
-def hold_the_queue() -> int:
-    """Have nothing sent until an admin has seen that the media are where they are looked for. Answers how many rows."""
+def hold_queue() -> int:
+    """Hold the queued videos until an admin has checked that the media are found; return how many."""
     if Heartbeat.objects.lately().exists():
         raise MoveRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
     return Generation.objects.hold()
 
 
-def _read(line: str) -> dict:
+def _parse(line: str) -> dict[str, Any]:
     try:
         return json.loads(line)
     except ValueError:
         return {}
-
-
-def _hash(file) -> str:
-    sha256 = hashlib.sha256()
-    while piece := file.read(PIECE):
-        sha256.update(piece)
-    return sha256.hexdigest()

@@ -38,7 +38,7 @@ def create_first_admin() -> None:
 
 
 def check_keys() -> list[str]:
-    """Return warnings about API tokens that the encryption keys do not decrypt; raise CommandError if that is all.
+    """Return warnings about API tokens that the encryption keys do not decrypt; raise CommandError if it decrypts none.
 
     If they decrypt some, Lumaweb starts: members can watch the saved videos and request new ones.
     """

@@ -420,8 +420,7 @@ def test_one_that_cannot_be_opened_keeps_all_as_they_are(settings):
 @pytest.fixture
 def keys(settings, tmp_path, monkeypatch):
     """An installation whose keys are in its data directory."""
-    monkeypatch.delenv("LUMAWEB_ENCRYPTION_KEYS", raising=False)
-    settings.DATA_DIR, settings.ENCRYPTION_KEYS = tmp_path, [ONE]
+    settings.DATA_DIR, settings.ENCRYPTION_KEYS, settings.ENCRYPTION_KEYS_GIVEN = tmp_path, [ONE], False
     file = tmp_path / "encryption-keys"
     file.write_text(ONE)
     return file
@@ -455,7 +454,6 @@ def test_cut_short_anywhere_the_file_still_opens_what_is_stored(keys, settings, 
     settings.ENCRYPTION_KEYS = keys.read_text().split(",")
     assert all(token.is_readable for token in ApiToken.objects.all())
     monkeypatch.undo()
-    monkeypatch.delenv("LUMAWEB_ENCRYPTION_KEYS", raising=False)
     call_command("rotate_encryption_keys", new_key=True)
     assert "," not in keys.read_text() and opens_alone(keys.read_text(), settings)
     assert {path.name for path in keys.parent.iterdir()} == {"encryption-keys", "lock"}
@@ -476,9 +474,9 @@ def test_a_new_key_waits_until_everything_is_stopped(keys):
     assert keys.read_text() == ONE
 
 
-def test_keys_from_the_environment_are_changed_there(keys, monkeypatch):
-    monkeypatch.setenv("LUMAWEB_ENCRYPTION_KEYS", ONE)
-    with pytest.raises(CommandError, match="put a new one in front"):
+def test_keys_from_the_environment_are_changed_there(keys, settings):
+    settings.ENCRYPTION_KEYS_GIVEN = True
+    with pytest.raises(CommandError, match="put a new key in front"):
         call_command("rotate_encryption_keys", new_key=True)
 
 

@@ -345,7 +345,7 @@ from pathlib import Path
 import django; django.setup()
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from videos import media
+from videos.media import files as media
 size, folder = 300 * 1024 * 1024, Path(__import__("os").environ["LUMAWEB_DATA_DIR"])
 def most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -657,7 +657,7 @@ def test_a_card_says_that_the_bucket_is_waited_for(client, ada, stub, token, fil
 def test_a_bucket_that_does_not_answer_has_lost_nothing(stub, token, film, s3, settings, bucket):
     generation = saved(stub, film)
     s3.stop()
-    with pytest.raises(CommandError, match="says nothing"):
+    with pytest.raises(CommandError, match="shows nothing"):
         call_command("verify_media", "--repair", stdout=io.StringIO())
     s3.start()
     settings.STORAGES = settings.STORAGES | {"default": storage_at(bucket, secret_key="another")}
@@ -773,7 +773,7 @@ def test_media_move_into_the_bucket_and_stay_where_they_were(client, ada, in_the
     said, status = command("move_media", "--to-bucket")
     assert (status, in_folder(settings)) == (0, before)
     assert stored_in(s3, bucket) == before
-    assert "Copied: 12 files" in said and "Held: 1 " in said and "Nothing was removed" in said
+    assert "Copied: 12 files" in said and "Held: 1 queued" in said and "Nothing was removed" in said
     waiting.refresh_from_db()
     assert list(Generation.objects.held()) == [waiting]
     assert waiting.release(ada), "until an admin has looked"

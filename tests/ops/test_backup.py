@@ -17,6 +17,8 @@ from contextlib import closing
 import pytest
 
 from lumaweb.ops import backup
+from lumaweb.ops.backup import archive as archive_file
+from lumaweb.ops.backup import creating, postgresql
 
 from ..support import servers
 from ..support.factories import a_generation
@@ -183,7 +185,7 @@ def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
     assert (found["queue"], found["hearts"], found["leases"]) == (0, 0, 0)
     assert (found["secret"], found["frame"], found["signs_in"]) == ("sandbox-secret-token", "frame", True)
     assert found["open_doors"] == [0, 0, 0]
-    assert "Everybody has to sign in again." in said and "1 share links, 1 invitations." in said
+    assert "All members have to sign in again." in said and "1 share links, 1 invitations." in said
     assert 3 < found["saved"] < 3 + written, "the writer wrote before and after the moment of the backup"
     assert f"Videos good: {found['saved']}, changed: 0, incomplete: 0. Files missing: 0, orphans: 0." in new.manage(
         "verify_media"
@@ -242,13 +244,13 @@ def test_a_restore_without_keys_says_what_that_means(archive, tmp_path):
     done = run(new, "restore", str(archive))
     assert done.returncode == 0, done.stderr
     assert "No keys were in the archive." in done.stdout
-    assert "do not open the API tokens Real one" in done.stderr
+    assert "do not decrypt the API tokens Real one" in done.stderr
 
 
 def test_a_newer_program_s_dump_is_made_fit_for_an_older_server(tmp_path):
     script = tmp_path / "database.sql"
     script.write_bytes(b"--\n\nSET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET x = 1;\n")
-    backup._for_an_older_server(script)
+    postgresql.remove_newer_settings(script)
     assert script.read_text().splitlines()[2:] == [
         "SET lock_timeout = 0;",
         "--T transaction_timeout = 0;",
@@ -405,12 +407,12 @@ def test_a_backup_that_is_stopped_takes_its_folder_away(home, tmp_path):
 
 @pytest.mark.django_db
 def test_more_files_than_a_restore_could_name_are_refused_before_anything_is_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(backup, "FILES_AT_MOST", 3)
+    monkeypatch.setattr(creating, "MAX_FILES", 3)
     a_generation(video_file="videos/1.mp4")
-    backup._refuse_too_many_files()
+    creating._check_file_count()
     a_generation(video_file="videos/2.mp4")
     with pytest.raises(backup.BackupFailed, match=r"6 files.*--without-media"):
-        backup.write(tmp_path / "b.tar", with_keys=False)
+        backup.create(tmp_path / "b.tar", with_keys=False)
     assert not list(tmp_path.iterdir())
 
 
@@ -418,7 +420,7 @@ def test_more_files_than_a_restore_could_name_are_refused_before_anything_is_wri
 
 
 def unpack(archive, staged) -> None:
-    backup.unpack(archive, backup.read_manifest(archive), staged)
+    archive_file.unpack(archive, archive_file.read_manifest(archive), staged)
 
 
 def rebuilt(archive, tmp_path, change) -> str:
@@ -471,7 +473,7 @@ def a_member_named(name: str, kind: bytes = tarfile.REGTYPE, linkname: str = "",
 def test_no_name_leads_anywhere_else(archive, tmp_path, name):
     staged = tmp_path / "in" / "side"
     staged.mkdir(parents=True)
-    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+    with pytest.raises(backup.RestoreRefused, match="no backup has"):
         unpack(rebuilt(archive, tmp_path, a_member_named(name)), staged)
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
 
@@ -479,11 +481,11 @@ def test_no_name_leads_anywhere_else(archive, tmp_path, name):
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
 def test_no_link_and_no_device_is_taken(archive, tmp_path, kind):
     strange = a_member_named("media/videos/aa/x.mp4", kind, "/etc/passwd", b"")
-    with pytest.raises(backup.RestoreRefused, match="no backup of ours has"):
+    with pytest.raises(backup.RestoreRefused, match="no backup has"):
         unpack(rebuilt(archive, tmp_path, strange), tmp_path)
 
 
-@pytest.mark.parametrize(("holes", "words"), [("0,4", "no backup of ours has"), ("", "cannot be read as a backup")])
+@pytest.mark.parametrize(("holes", "words"), [("0,4", "no backup has"), ("", "cannot be read as a backup")])
 def test_a_sparse_file_is_not_taken(archive, tmp_path, holes, words):
     whole = rebuilt(archive, tmp_path, lambda parts: parts).read_bytes()
     sparse = tarfile.TarInfo("media/videos/aa/x.mp4")
@@ -502,7 +504,7 @@ def test_a_member_of_negative_size_does_not_keep_the_restore_busy_for_ever(archi
     path = tmp_path / "negative.tar"
     path.write_bytes(entry.tobuf(tarfile.GNU_FORMAT) + whole)
     # Newer releases of Python do not read such a header.
-    with pytest.raises(backup.RestoreRefused, match=r"no backup of ours has|cannot be read as a backup"):
+    with pytest.raises(backup.RestoreRefused, match=r"no backup has|cannot be read as a backup"):
         unpack(path, tmp_path)
 
 
@@ -534,21 +536,24 @@ def unpromised(parts):
 
 
 def altered(parts):
-    return [(entry, data + b"x" if entry.name in (backup.SQLITE, backup.POSTGRESQL) else data) for entry, data in parts]
+    return [
+        (entry, data + b"x" if entry.name in (archive_file.SQLITE, archive_file.POSTGRESQL) else data)
+        for entry, data in parts
+    ]
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (altered, "changed or damaged"),
-        (drop("media/frames/start.jpg"), "not whole"),
+        (drop("media/frames/start.jpg"), "is incomplete"),
         (drop("manifest.json"), "no manifest"),
-        (twice, "no backup of ours has"),
-        (unpromised, "does not know this part"),
+        (twice, "a member twice"),
+        (unpromised, "does not list this member"),
         (with_manifest(lambda m: m.update(format=2)), "newer Lumaweb"),
         (with_manifest(lambda m: m.update(product="other")), "cannot be read"),
         (with_manifest(lambda m: m.update(members=[])), "cannot be read"),
-        (with_manifest(lambda m: m["members"].update({backup.SQLITE: {"size": 1}})), "cannot be read"),
+        (with_manifest(lambda m: m["members"].update({archive_file.SQLITE: {"size": 1}})), "cannot be read"),
         (with_manifest(lambda m: m.pop("with_keys")), "cannot be read"),
     ],
 )  # fmt: skip

@@ -22,11 +22,11 @@ print(rows.filter(state="queued").count(), rows.filter(state="submitting").count
 ALL = """
 import hashlib, json
 from django.apps import apps
-from videos.crossing import _is_moved
+from lumaweb.ops.move_database import is_copied
 from videos.models import Generation
 found = {}
 for model in apps.get_models(include_auto_created=True):
-    if _is_moved(model):
+    if is_copied(model):
         names = [field.attname for field in model._meta.concrete_fields]
         if model is Generation:
             # What holding and doubting a row changes.
@@ -82,7 +82,7 @@ def test_everything_arrives_and_nothing_is_sent_by_itself(old):
     new = on_postgresql(old)
     done = run(new, "move_database")
     assert done.returncode == 0, done.stderr
-    assert f"Held: {old.queued} that waited to be sent." in done.stdout and "sent: 1." in done.stdout
+    assert f"Held: {old.queued} queued." in done.stdout and "being sent: 1." in done.stdout
     assert json.loads(new.python(ALL)) == before
     found = json.loads(new.python(AFTER))
     assert found["secret"] == [f"sandbox-million-{number}" for number in range(3)]

@@ -1,7 +1,8 @@
 import sys
 from pathlib import Path
+from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.template.defaultfilters import filesizeformat
 from django.utils import timezone
 
@@ -11,28 +12,27 @@ from lumaweb.signals import exit_on_sigterm
 
 
 class Command(LockedCommand):
-    help = "Write one archive of the database and, unless told otherwise, all media. Safe while everything runs."
+    help = "Write one archive of the database and, by default, all media. Safe while Lumaweb runs."
 
-    def add_arguments(self, parser) -> None:
-        parser.add_argument("path", type=Path, help="The archive (….tar), or a folder: then its name is the date.")
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("path", type=Path, help="The archive (….tar), or a folder to have it named by date.")
         parser.add_argument(
             "--with-keys",
             action="store_true",
-            help="Put the signing key and the encryption keys into it: whoever has the archive has the API tokens.",
+            help="Include the signing key and the encryption keys: who has the archive can then read the API tokens.",
         )
-
         parser.add_argument(
             "--without-media",
             action="store_true",
-            help="The database alone: for videos in a bucket or a folder that is kept safe by other means.",
+            help="The database only, if the bucket or the media folder is backed up separately.",
         )
 
-    def handle(self, *args, path: Path, with_keys: bool, without_media: bool, **options) -> None:
+    def handle(self, *args: Any, path: Path, with_keys: bool, without_media: bool, **options: Any) -> None:
         if path.is_dir():
             path /= f"lumaweb-{timezone.localtime():%Y-%m-%d-%H%M%S}.tar"
         try:
             with exit_on_sigterm():
-                report = backup.write(path, with_keys=with_keys, with_media=not without_media)
+                report = backup.create(path, with_keys=with_keys, with_media=not without_media)
         except backup.BackupFailed as error:
             raise CommandError(str(error)) from None
         except OSError as error:
@@ -45,18 +45,19 @@ class Command(LockedCommand):
             f"files: {counts['files']} ({filesizeformat(counts['bytes'])})."
         )
         if without_media:
-            self.stdout.write("The videos are NOT in it: their folder or bucket needs a copy of its own.")
+            self.stdout.write("The videos are NOT in it: back up their folder or bucket separately.")
         if with_keys:
             self.stdout.write(
-                "The keys ARE in it: whoever reads this archive can use your API tokens and sign in as anybody. Keep "
+                "The keys ARE in it: who reads this archive can use your API tokens and sign in as any member. Protect "
                 "it like a password."
             )
         else:
             self.stdout.write(
                 "The keys are NOT in it: without the encryption-keys of this installation the API tokens in the "
-                "archive cannot be opened and have to be entered again. Keep the keys elsewhere, or use --with-keys."
+                "archive cannot be decrypted and have to be entered again. Store the keys separately, or use "
+                "--with-keys."
             )
         if report.remarks:
-            self.stdout.write("Look into the files named above with manage.py verify_media.")
-            # Whoever keeps the latest archive only, by night and unseen, has to be told that it lacks something.
+            self.stdout.write("Check the files named above with manage.py verify_media.")
+            # A scheduled backup that lacks files has to fail visibly.
             sys.exit(1)

@@ -1,6 +1,7 @@
 import sys
+from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 
 from lumaweb.locked_command import LockedCommand
 from lumaweb.ops import move_media
@@ -11,47 +12,46 @@ from videos.models import Generation
 class Command(LockedCommand):
     help = (
         "Copy the media of a stopped installation into the bucket (LUMAWEB_S3_BUCKET), or back into the folder, and "
-        "compare each by its SHA-256. What waits to be sent is held. Can be stopped and run again; what is copied "
-        "stays where it was until you remove it. Ends with 1 where anything is missing."
+        "compare each file by SHA-256. Queued videos are held. The command can be interrupted and run again; copied "
+        "files stay in place until you remove them. Exit status 1 if a file is missing or differs."
     )
 
-    def add_arguments(self, parser) -> None:
-        ways = parser.add_mutually_exclusive_group(required=True)
-        ways.add_argument("--to-bucket", action="store_true", help="From the folder into the bucket.")
-        ways.add_argument("--to-folder", action="store_true", help="From the bucket into the folder.")
+    def add_arguments(self, parser: CommandParser) -> None:
+        direction = parser.add_mutually_exclusive_group(required=True)
+        direction.add_argument("--to-bucket", action="store_true", help="From the folder into the bucket.")
+        direction.add_argument("--to-folder", action="store_true", help="From the bucket into the folder.")
         parser.add_argument(
             "--ahead",
             action="store_true",
-            help="Copy what is there already, while Lumaweb runs and with the queue as it is. Run it again without "
-            "this once Lumaweb is stopped: then only the rest is left.",
+            help="Copy the existing files while Lumaweb runs, and hold no videos. Run the command again without this "
+            "option after stopping Lumaweb: then only the rest is left.",
         )
 
-    def handle(self, *args, to_bucket: bool, to_folder: bool, ahead: bool, **options) -> None:
+    def handle(self, *args: Any, to_bucket: bool, to_folder: bool, ahead: bool, **options: Any) -> None:
         try:
-            move = move_media.Move(to_bucket, self.stdout.write)
+            move = move_media.MediaMove(to_bucket, self.stdout.write)
             if not ahead:
-                move_media.hold_the_queue()
+                move_media.hold_queue()
             with exit_on_sigterm():
                 move.run()
         except move_media.MoveRefused as error:
             raise CommandError(str(error)) from None
         except OSError as error:
-            words = f"Not all could be moved: {error} Run this again, and it goes on from here."
-            raise CommandError(words + ("" if ahead else " What waits to be sent is held until then.")) from None
-        found = move.found
-        wrong = found["missing"] + found["changed"] + found["different"]
+            message = f"Not all files were copied: {error} Run this again, and it continues from here."
+            raise CommandError(message + ("" if ahead else " Queued videos are held until then.")) from None
+        counts = move.counts
         self.stdout.write(
-            f"Copied: {found['moved']} files, {found['bytes']:,} bytes. There already: {found['there']}. Missing: "
-            f"{found['missing']}, changed since they were saved: {found['changed']}, other files by their name in the "
-            f"new place: {found['different']}."
+            f"Copied: {counts['copied']} files, {counts['bytes']:,} bytes. There already: {counts['there']}. Missing: "
+            f"{counts['missing']}, changed since they were saved: {counts['changed']}, different files with the same "
+            f"name in the new place: {counts['different']}."
         )
         if ahead:
             self.stdout.write("Lumaweb has been running: stop it and run this again without --ahead.")
         elif held := Generation.objects.held().count():
             self.stdout.write(
-                f"Held: {held} that waited to be sent. Start Lumaweb, look at a video, then release them under "
+                f"Held: {held} queued. Start Lumaweb, look at a video, then release them under "
                 "/admin/videos/generation/."
             )
-        self.stdout.write("Nothing was removed where the files came from.")
-        if wrong:
+        self.stdout.write("Nothing was removed from the old place.")
+        if counts["missing"] + counts["changed"] + counts["different"]:
             sys.exit(1)

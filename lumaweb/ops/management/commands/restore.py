@@ -1,6 +1,7 @@
 from pathlib import Path
+from typing import Any
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 
 from lumaweb.locked_command import LockedCommand
 from lumaweb.ops import backup
@@ -9,15 +10,15 @@ from lumaweb.signals import exit_on_sigterm
 
 class Command(LockedCommand):
     help = (
-        "Bring an archive that `backup` wrote into an installation that is stopped and empty: no members, and no media "
-        "unless the archive has none. What waited to be sent is held until an admin releases it. There is no switch to "
+        "Restore an archive that `backup` wrote into an installation that is stopped and empty: no members, and no "
+        "media unless the archive has none. Queued videos are held until an admin releases them. There is no option to "
         "overwrite anything."
     )
 
-    def add_arguments(self, parser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="The archive (….tar).")
 
-    def handle(self, *args, path: Path, **options) -> None:
+    def handle(self, *args: Any, path: Path, **options: Any) -> None:
         try:
             with exit_on_sigterm():
                 report = backup.restore(path)
@@ -25,7 +26,7 @@ class Command(LockedCommand):
             raise CommandError(str(error)) from None
         except (backup.BackupFailed, OSError) as error:
             raise CommandError(
-                f"The backup could not be restored: {error} No media and no keys were left in place: mend this and "
+                f"The backup could not be restored: {error} No media and no keys were left in place: fix this and "
                 "run it again."
             ) from None
         counts = report.counts
@@ -33,18 +34,18 @@ class Command(LockedCommand):
             f"Restored. Generations: {counts['generations']}, members: {counts['members']}, files: {counts['files']}."
         )
         self.stdout.write(
-            f"Waited to be sent, now held: {counts['held']}. They may have been sent, and charged, since the backup: "
-            f"an admin releases them under /admin/videos/generation/. Were being sent, now unconfirmed: "
+            f"Queued, now held: {counts['held']}. They may have been sent, and charged, since the backup: an admin "
+            "releases them under /admin/videos/generation/. Being sent at that time, now unconfirmed: "
             f"{counts['unconfirmed']}."
         )
         self.stdout.write(
-            f"Everybody has to sign in again. Open then and revoked now, as some may have been taken back since: "
+            "All members have to sign in again. Revoked, as some may have been revoked since the backup: "
             f"{counts['shares']} share links, {counts['invitations']} invitations."
         )
         if not report.with_media:
             self.stdout.write(
-                "No videos were in the archive: those that are in the storage are shown again. Let manage.py "
-                "verify_media look for what is missing."
+                "No videos were in the archive: those in the storage are shown again. Find missing files with "
+                "manage.py verify_media."
             )
         self.stdout.write("The keys were in the archive." if report.with_keys else "No keys were in the archive.")
         for remark in report.remarks:

@@ -1,11 +1,12 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from django.core.files.storage import default_storage
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from lumaweb.locked_command import LockedCommand
@@ -15,91 +16,90 @@ from videos.media.decoding.errors import Busy, NotAVideo
 from videos.models import Frame, Generation
 from videos.models.generation.queryset import in_batches
 
-BATCH = 500
-# A file is in place before its row says so, and a download under way has no row yet.
-YOUNG = timedelta(hours=1)
+BATCH_SIZE = 500
+# A file is stored before its row names it, and a running download has no row yet.
+MIN_ORPHAN_AGE = timedelta(hours=1)
 
 
 class Command(LockedCommand):
     help = (
-        "Read every saved file again: compare videos with their SHA-256 and check that they are whole, look whether "
-        "the other files are there, then look for files nobody names. Ends with 1 where anything is wrong."
+        "Read every saved file: compare videos with their SHA-256 and check that they are complete, check that the "
+        "other files exist, then find files that no row names. Exit status 1 if anything is wrong."
     )
 
-    def add_arguments(self, parser) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--repair",
             action="store_true",
-            help="Have videos whose file is missing, changed or incomplete saved again from the provider, "
-            "by the next sweep.",
+            help="Let the next sweep download videos again whose file is missing, changed or incomplete.",
         )
 
-    def handle(self, *args, repair: bool, **options) -> None:
-        self.found: Counter[str] = Counter()
-        self.expected: dict[str, str] = {}
+    def handle(self, *args: Any, repair: bool, **options: Any) -> None:
+        self.counts: Counter[str] = Counter()
+        self.expected: dict[str, str] = {}  # the file's name: its owner
         try:
-            self.look_at_all(repair)
+            self._verify(repair)
         except (OSError, Busy) as error:
-            # A storage that does not answer has lost nothing: no word about what was not seen.
-            raise CommandError(f"The media could not be read to the end, so this says nothing: {error}") from None
-        found = self.found
+            # The files may all be there: report no counts of a check that was not finished.
+            raise CommandError(f"The check did not finish, so it shows nothing: {error}") from None
+        counts = self.counts
         self.stdout.write(
-            f"Videos good: {found['good']}, changed: {found['changed']}, incomplete: {found['incomplete']}. "
-            f"Files missing: {found['missing']}, orphans: {found['orphan']}."
+            f"Videos good: {counts['good']}, changed: {counts['changed']}, incomplete: {counts['incomplete']}. "
+            f"Files missing: {counts['missing']}, orphans: {counts['orphan']}."
         )
         if repair:
             self.stdout.write(
-                f"To be saved again: {found['repaired']}. Cannot be, without a link: {found['hopeless']}."
+                f"To be saved again: {counts['repaired']}. Cannot be, without a link: {counts['unrepairable']}."
             )
-        if any(found[problem] for problem in ("missing", "changed", "incomplete", "orphan")):
+        if any(counts[problem] for problem in ("missing", "changed", "incomplete", "orphan")):
             sys.exit(1)
 
-    def look_at_all(self, repair: bool) -> None:
-        for generation in in_batches(Generation.objects.filter(archive="saved"), BATCH):
-            self.look_at(generation, repair)
-        for frame in in_batches(Frame.objects.exclude(file=""), BATCH):
-            self.expect(frame.file.name, f"frame {frame.uuid}")
-        self.look_for_the_expected()
-        for name in orphans():
-            self.say("orphan", f"{name} (no row names it)")
+    def _verify(self, repair: bool) -> None:
+        for generation in in_batches(Generation.objects.filter(archive="saved"), BATCH_SIZE):
+            self._verify_video(generation, repair)
+        for frame in in_batches(Frame.objects.exclude(file=""), BATCH_SIZE):
+            self._expect(frame.file.name, f"frame {frame.uuid}")
+        self._report_missing()
+        for name in orphaned_files():
+            self._report("orphan", f"{name} (no row names it)")
 
-    def look_at(self, generation: Generation, repair: bool) -> None:
-        problem, detail = problem_of(generation)
+    def _verify_video(self, generation: Generation, repair: bool) -> None:
+        problem, detail = video_problem(generation)
         if problem:
             stored = generation.video_file.name, generation.sha256
             generation.refresh_from_db()
             if (generation.video_file.name, generation.sha256) != stored or generation.archive != "saved":
-                return  # purged or saved anew while we were reading
-            self.say(problem, f"{stored[0]} (video {generation.uuid}){f': {detail}' if detail else ''}")
+                return  # deleted or saved again meanwhile
+            self._report(problem, f"{stored[0]} (video {generation.uuid}){f': {detail}' if detail else ''}")
             if repair:
-                why = detail or f"The file is {problem}."
-                self.found["repaired" if generation.unsave(why) else "hopeless"] += 1
+                reason = detail or f"The file is {problem}."
+                self.counts["repaired" if generation.unsave(reason) else "unrepairable"] += 1
         else:
-            self.found["good"] += 1
+            self.counts["good"] += 1
         for name in (generation.thumbnail_file.name, generation.poster_file.name):
             if name:
-                self.expect(name, f"video {generation.uuid}")
+                self._expect(name, f"video {generation.uuid}")
 
-    def expect(self, name: str, of: str) -> None:
-        self.expected[name] = of
-        if len(self.expected) == BATCH:
-            self.look_for_the_expected()
+    def _expect(self, name: str, owner: str) -> None:
+        self.expected[name] = owner
+        if len(self.expected) == BATCH_SIZE:
+            self._report_missing()
 
-    def look_for_the_expected(self) -> None:
-        """Look for many at once: in a bucket each is a question over the network."""
-        there = files.sizes(self.expected)
-        for name, of in self.expected.items():
-            if name not in there:
-                self.say("missing", f"{name} ({of})")
+    def _report_missing(self) -> None:
+        """Check the expected files in one batch: in a bucket each is a request over the network."""
+        existing = files.sizes(self.expected)
+        for name, owner in self.expected.items():
+            if name not in existing:
+                self._report("missing", f"{name} ({owner})")
         self.expected.clear()
 
-    def say(self, what: str, line: str) -> None:
-        self.found[what] += 1
-        self.stdout.write(f"{what}: {line}")
+    def _report(self, problem: str, line: str) -> None:
+        self.counts[problem] += 1
+        self.stdout.write(f"{problem}: {line}")
 
 
-def problem_of(generation: Generation) -> tuple[str, str]:
-    """Return "missing", "changed" or "incomplete" for a saved video, "" if it is good, and more about it, if known."""
+def video_problem(generation: Generation) -> tuple[str, str]:
+    """Return "missing", "changed" or "incomplete" for a saved video, or "", and a reason if one is known."""
     if not generation.video_file:
         return "missing", ""
     try:
@@ -109,25 +109,25 @@ def problem_of(generation: Generation) -> tuple[str, str]:
             check_video(path)
     except FileNotFoundError:
         return "missing", ""
-    except NotAVideo as reason:
-        return "incomplete", str(reason)
+    except NotAVideo as error:
+        return "incomplete", str(error)
     return "", ""
 
 
-def orphans() -> Iterator[str]:
-    """Files that no row names, but for very young ones."""
-    before = timezone.now() - YOUNG
+def orphaned_files() -> Iterator[str]:
+    """Yield the files that no row names, except for recent ones."""
+    before = timezone.now() - MIN_ORPHAN_AGE
     names = files.names()
-    while batch := list(islice(names, BATCH)):
+    while batch := list(islice(names, BATCH_SIZE)):
         named = set(Frame.objects.filter(file__in=batch).values_list("file", flat=True))
         for field in ("video_file", "thumbnail_file", "poster_file"):
             named.update(Generation.objects.filter(**{f"{field}__in": batch}).values_list(field, flat=True))
         for name in batch:
-            if name not in named and is_older(name, before):
+            if name not in named and _is_older(name, before):
                 yield name
 
 
-def is_older(name: str, before) -> bool:
+def _is_older(name: str, before: datetime) -> bool:
     try:
         return default_storage.get_modified_time(name) < before
     except FileNotFoundError:
