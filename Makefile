@@ -1,6 +1,7 @@
 # Each target installs what it needs, on a fresh machine too.
 
 PYTHON := .venv/bin/python
+BIOME := node_modules/.bin/biome
 # Settings of an installation on the internet, in a temporary data directory, for the checks only.
 PRODUCTION = LUMAWEB_DATA_DIR="$$scratch" HOST=0.0.0.0 LUMAWEB_PUBLIC_URL=https://films.example.com \
 	LUMAWEB_SECRET_KEY=not-a-secret-but-long-enough-for-the-check-0123456789 \
@@ -38,10 +39,11 @@ test-fresh: .venv/ready-dev
 	@.ci/servers
 	@exec $(PYTHON) -m pytest tests/deploy/test_fresh_machine.py $(ARGS)
 
-check: .venv/ready-dev
+check: .venv/ready-dev node_modules/ready
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m djlint --quiet --lint templates
+	$(BIOME) ci
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && set -ex && \
 	LUMAWEB_DATA_DIR="$$scratch" $(PYTHON) -m mypy && \
 	$(PRODUCTION) $(PYTHON) manage.py makemigrations --check --dry-run && \
@@ -68,9 +70,10 @@ audit: .venv/audit/ready
 screenshots: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.screenshots $(ARGS)
 
-format: .venv/ready-dev
+format: .venv/ready-dev node_modules/ready
 	$(PYTHON) -m ruff format .
 	$(PYTHON) -m ruff check --fix .
+	$(BIOME) check --write
 
 # Update the pinned versions of requirements*.in (needs uv).
 requirements:
@@ -82,6 +85,8 @@ requirements:
 		--output-file requirements-audit.txt requirements-audit.in
 	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--output-file requirements-clients.txt requirements-clients.in
+	uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--output-file requirements-node.txt requirements-node.in
 
 .venv/ready: requirements.txt .ci/setup
 	@.ci/setup requirements.txt
@@ -89,6 +94,16 @@ requirements:
 
 .venv/audit/ready: requirements-audit.txt .ci/setup .venv/ready
 	@.ci/setup requirements-audit.txt .venv/audit
+	@touch $@
+
+.venv/node/ready: requirements-node.txt .ci/setup .venv/ready
+	@.ci/setup requirements-node.txt .venv/node
+	@touch $@
+
+# The linter of stylesheets and scripts, as package-lock.json pins it.
+node_modules/ready: package-lock.json .venv/node/ready
+	@echo Installing package-lock.json >&2
+	@PATH="$(CURDIR)/.venv/node/bin:$$PATH" npm ci --loglevel=error
 	@touch $@
 
 .venv/clients/ready: requirements-clients.txt .ci/setup .venv/ready

@@ -1,6 +1,7 @@
 // The account menu: dark or light, and who is told when a video is ready while they look elsewhere.
 const YEAR = 365 * 24 * 3600;
-const BLOCKED = "This browser blocks notifications of this site. Allow them in the site's settings, then switch this on.";
+const BLOCKED =
+  "This browser blocks notifications of this site. Allow them in the site's settings, then switch this on.";
 
 class AccountMenu extends HTMLElement {
   #listening;
@@ -16,7 +17,13 @@ class AccountMenu extends HTMLElement {
     document.addEventListener("visibilitychange", () => this.#turned(), { signal });
     const pill = document.getElementById("in-flight");
     this.#mine = Number(pill?.dataset.mine ?? 0);
-    if (pill) this.#pill.observe(pill.parentElement, { childList: true, attributes: true, subtree: true, attributeFilter: ["data-mine", "data-ready"] });
+    if (pill)
+      this.#pill.observe(pill.parentElement, {
+        childList: true,
+        attributes: true,
+        subtree: true,
+        attributeFilter: ["data-mine", "data-ready"],
+      });
     this.#state();
   }
 
@@ -61,14 +68,18 @@ class AccountMenu extends HTMLElement {
   }
 
   #state(refused = false) {
-    const box = this.querySelector("[name=notify]"), words = this.querySelector("[data-notify-hint]");
+    const box = this.querySelector("[name=notify]"),
+      words = this.querySelector("[data-notify-hint]");
     if (!box) return;
     box.checked = this.#wanted;
     if (!window.Notification || !isSecureContext) {
       box.disabled = true;
       words.textContent = "Notifications need an https address.";
     } else if (refused || Notification.permission === "denied") {
-      words.textContent = Notification.permission === "denied" ? BLOCKED : "Not allowed yet: the browser asks again when you switch this on.";
+      words.textContent =
+        Notification.permission === "denied"
+          ? BLOCKED
+          : "Not allowed yet: the browser asks again when you switch this on.";
     }
     words.hidden = !words.textContent || box.checked;
   }
@@ -90,7 +101,9 @@ class AccountMenu extends HTMLElement {
   }
 
   #tell(ready) {
-    const body = ready ? `${ready === 1 ? "1 video is" : `${ready} videos are`} ready.` : "Nothing of yours is in the making any more.";
+    const body = ready
+      ? `${ready === 1 ? "1 video is" : `${ready} videos are`} ready.`
+      : "Nothing of yours is in the making any more.";
     const note = new Notification("Your queue is empty", { body, tag: "lumaweb-queue" });
     note.addEventListener("click", () => {
       window.focus();

@@ -1,7 +1,8 @@
 // A chain of clips from its first to its last: two screens, of which one plays while the other has the next one ready.
 // The next one is asked to play shortly before the end of the one in sight: as long before as it took the last time
 // until it was seen. So there is no still picture between two, and hardly one is lost.
-const FIRST_EARLY = 100, MOST_EARLY = 150; // ms
+const FIRST_EARLY = 100,
+  MOST_EARLY = 150; // ms
 const PATIENCE = 400; // ms after which the next one is shown, seen or not
 
 class ChainPlayer extends HTMLElement {
@@ -23,13 +24,16 @@ class ChainPlayer extends HTMLElement {
     this.addEventListener("click", (event) => this.#clicked(event), { signal });
     this.dialog.addEventListener("keydown", (event) => this.#pressed(event), { signal });
     this.dialog.addEventListener("close", () => this.stop(), { signal });
-    const screens = [0, 1].map(() => Object.assign(document.createElement("video"), { playsInline: true, preload: "none", ariaHidden: "true" }));
+    const screens = [0, 1].map(() =>
+      Object.assign(document.createElement("video"), { playsInline: true, preload: "none", ariaHidden: "true" }),
+    );
     screens[0].dataset.on = "";
     this.querySelector(".chain-stage").replaceChildren(...screens);
     for (const video of this.querySelectorAll("video")) {
       video.addEventListener("ended", () => video === this.shown && this.#end(), { signal });
       video.addEventListener("error", () => video === this.shown && video.src && this.#broken(), { signal });
-      for (const kind of ["play", "pause"]) video.addEventListener(kind, () => video === this.shown && this.#state(), { signal });
+      for (const kind of ["play", "pause"])
+        video.addEventListener(kind, () => video === this.shown && this.#state(), { signal });
     }
     this.#centre();
   }
@@ -39,16 +43,28 @@ class ChainPlayer extends HTMLElement {
     this.stop();
   }
 
-  get dialog() { return this.querySelector("dialog"); }
-  get shown() { return this.querySelector("video[data-on]"); }
-  get waiting() { return this.querySelector("video:not([data-on])"); }
-  get #next() { return this.#clips[this.#at + 1] ?? (this.querySelector("[name=repeat]").checked ? this.#clips[0] : undefined); }
+  get dialog() {
+    return this.querySelector("dialog");
+  }
+  get shown() {
+    return this.querySelector("video[data-on]");
+  }
+  get waiting() {
+    return this.querySelector("video:not([data-on])");
+  }
+  get #next() {
+    return this.#clips[this.#at + 1] ?? (this.querySelector("[name=repeat]").checked ? this.#clips[0] : undefined);
+  }
 
   // In a long tree the clip of this page is what is looked for.
   #centre() {
     const tree = this.closest("section")?.querySelector(".tree");
     const here = tree?.querySelector("[aria-current]");
-    if (here) tree.scrollLeft += here.getBoundingClientRect().left - tree.getBoundingClientRect().left - (tree.clientWidth - here.clientWidth) / 2;
+    if (here)
+      tree.scrollLeft +=
+        here.getBoundingClientRect().left -
+        tree.getBoundingClientRect().left -
+        (tree.clientWidth - here.clientWidth) / 2;
   }
 
   #clicked({ target }) {
@@ -129,7 +145,8 @@ class ChainPlayer extends HTMLElement {
     if (this.#turning) return;
     this.#ready();
     this.#turning = true;
-    const from = this.shown, to = this.waiting;
+    const from = this.shown,
+      to = this.waiting;
     const asked = performance.now();
     const end = asked + Math.max(0, from.duration - from.currentTime) * 1000;
     const late = setTimeout(() => show(performance.now()), PATIENCE);

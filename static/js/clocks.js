@@ -1,8 +1,12 @@
 // Three ways to say a time: elapsed (m:ss), usual (m:ss), ago. One tick a second serves them all.
 const minutes = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, "0")}`;
 const ticking = new Set();
-setInterval(() => { if (!document.hidden) for (const clock of ticking) clock.tick(); }, 1000);
-document.addEventListener("visibilitychange", () => { if (!document.hidden) for (const clock of ticking) clock.tick(); });
+setInterval(() => {
+  if (!document.hidden) for (const clock of ticking) clock.tick();
+}, 1000);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) for (const clock of ticking) clock.tick();
+});
 
 class Clock extends HTMLElement {
   connectedCallback() {

@@ -13,7 +13,11 @@ class CodePanel extends HTMLElement {
     const form = this.closest("form");
     this.addEventListener("click", (event) => this.#clicked(event), { signal });
     for (const kind of ["input", "change", "frame"]) form.addEventListener(kind, () => this.#soon(), { signal });
-    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#panel?.matches(":popover-open") && this.#close(event), { signal });
+    document.addEventListener(
+      "keydown",
+      (event) => event.key === "Escape" && this.#panel?.matches(":popover-open") && this.#close(event),
+      { signal },
+    );
   }
 
   disconnectedCallback() {
@@ -23,18 +27,25 @@ class CodePanel extends HTMLElement {
     this.#panel = null;
   }
 
-  get #button() { return this.querySelector("button"); }
+  get #button() {
+    return this.querySelector("button");
+  }
 
   async #clicked(event) {
     event.preventDefault();
     if (this.#panel?.matches(":popover-open")) return this.#close();
     if (!this.#panel) {
-      this.#panel = Object.assign(document.createElement("section"), { id: ID, className: "code beside", popover: "manual", role: "dialog" });
+      this.#panel = Object.assign(document.createElement("section"), {
+        id: ID,
+        className: "code beside",
+        popover: "manual",
+        role: "dialog",
+      });
       this.#panel.setAttribute("aria-labelledby", `${ID}-head`);
       this.#panel.addEventListener("click", ({ target }) => target.closest("[data-close]") && this.#close());
       document.body.append(this.#panel);
     }
-    if (!await this.#write()) return;
+    if (!(await this.#write())) return;
     this.#panel.showPopover();
     this.#panel.querySelector("[data-close]").focus();
   }
@@ -60,14 +71,22 @@ class CodePanel extends HTMLElement {
     this.#asking = new AbortController();
     try {
       const answer = await fetch(this.#button.formAction, {
-        method: "POST", body: data, signal: this.#asking.signal, headers: { "HX-Request": "true", "HX-Target": ID },
+        method: "POST",
+        body: data,
+        signal: this.#asking.signal,
+        headers: { "HX-Request": "true", "HX-Target": ID },
       });
       if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error(answer.status);
       this.#fill(await answer.text());
       return true;
     } catch (error) {
       if (error.name === "AbortError") return false;
-      this.dispatchEvent(new CustomEvent("toast", { bubbles: true, detail: { text: "The code could not be written. Try again in a moment.", level: "error" } }));
+      this.dispatchEvent(
+        new CustomEvent("toast", {
+          bubbles: true,
+          detail: { text: "The code could not be written. Try again in a moment.", level: "error" },
+        }),
+      );
       return false;
     }
   }
@@ -75,7 +94,8 @@ class CodePanel extends HTMLElement {
   // Only what changed is replaced, so that the focus, the place in the code and the copy buttons stay.
   #fill(markup) {
     const fresh = new DOMParser().parseFromString(markup, "text/html");
-    if (!this.#panel.childElementCount) return this.#panel.append(...fresh.querySelectorAll("head > *"), ...fresh.body.childNodes);
+    if (!this.#panel.childElementCount)
+      return this.#panel.append(...fresh.querySelectorAll("head > *"), ...fresh.body.childNodes);
     for (const code of fresh.querySelectorAll("code")) document.getElementById(code.id).textContent = code.textContent;
     for (const note of this.#panel.querySelectorAll(".note")) note.remove();
     this.#panel.querySelector(".code-head").after(...fresh.querySelectorAll(".note"));

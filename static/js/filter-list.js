@@ -24,7 +24,9 @@ class FilterList extends HTMLElement {
   }
 
   get #items() {
-    return [...(this.querySelector("ul, fieldset") ?? this).children].filter((item) => item !== this.#field && item.matches("a, button, li, label"));
+    return [...(this.querySelector("ul, fieldset") ?? this).children].filter(
+      (item) => item !== this.#field && item.matches("a, button, li, label"),
+    );
   }
 
   get #shown() {
@@ -34,8 +36,20 @@ class FilterList extends HTMLElement {
   #build() {
     if (this.#field) return;
     const label = this.getAttribute("label");
-    this.#field = Object.assign(document.createElement("input"), { type: "search", className: "input filter-field", placeholder: label, ariaLabel: label, autocomplete: "off", spellcheck: false, dir: "auto" });
-    this.#nothing = Object.assign(document.createElement("p"), { className: "hint", textContent: "Nothing by that name.", hidden: true });
+    this.#field = Object.assign(document.createElement("input"), {
+      type: "search",
+      className: "input filter-field",
+      placeholder: label,
+      ariaLabel: label,
+      autocomplete: "off",
+      spellcheck: false,
+      dir: "auto",
+    });
+    this.#nothing = Object.assign(document.createElement("p"), {
+      className: "hint",
+      textContent: "Nothing by that name.",
+      hidden: true,
+    });
     this.prepend(this.#field);
     this.append(this.#nothing);
   }
@@ -57,11 +71,14 @@ class FilterList extends HTMLElement {
     }
     const { length } = this.#shown;
     this.#nothing.hidden = length > 0;
-    if (!quietly) this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: `${length} of ${this.#items.length}` }));
+    if (!quietly)
+      this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: `${length} of ${this.#items.length}` }));
   }
 
   #pressed(event) {
-    const items = this.#shown.map((item) => (item.matches("a, button") ? item : item.querySelector("a, button, input"))).filter(Boolean);
+    const items = this.#shown
+      .map((item) => (item.matches("a, button") ? item : item.querySelector("a, button, input")))
+      .filter(Boolean);
     if (event.key === "Enter" && event.target === this.#field) {
       // It is no field of the form around it: Enter takes the first that is left.
       event.preventDefault();

@@ -4,7 +4,7 @@ const KINDS = ["image/jpeg", "image/png", "image/webp"];
 // Uploads that are resent while the server is busy, before the form shows an error.
 const RETRIES = 5;
 // Rounded up: a file just beyond the limit must not read as one that keeps it.
-const mega = (bytes) => `${Math.ceil(bytes / 1048576 * 10) / 10} MB`;
+const mega = (bytes) => `${Math.ceil((bytes / 1048576) * 10) / 10} MB`;
 
 class FrameTile extends HTMLElement {
   #listening;
@@ -30,10 +30,18 @@ class FrameTile extends HTMLElement {
     URL.revokeObjectURL(this.#shown);
   }
 
-  get file() { return this.querySelector("[type=file]"); }
-  get kept() { return this.querySelector("[type=hidden]"); }
-  get clearer() { return this.querySelector(".tile-clear"); }
-  get link() { return this.parentElement.querySelector("[type=url]"); }
+  get file() {
+    return this.querySelector("[type=file]");
+  }
+  get kept() {
+    return this.querySelector("[type=hidden]");
+  }
+  get clearer() {
+    return this.querySelector(".tile-clear");
+  }
+  get link() {
+    return this.parentElement.querySelector("[type=url]");
+  }
 
   #over(event) {
     event.preventDefault();
@@ -46,7 +54,10 @@ class FrameTile extends HTMLElement {
     this.removeAttribute("data-over");
     if (this.file.disabled) return;
     const [file] = event.dataTransfer.files;
-    const [link] = event.dataTransfer.getData("text/uri-list").split("\n").filter((line) => /^https?:/.test(line));
+    const [link] = event.dataTransfer
+      .getData("text/uri-list")
+      .split("\n")
+      .filter((line) => /^https?:/.test(line));
     if (file || !link) return this.take(file);
     // Dragged over from another page: then it is a link.
     this.clear();
@@ -81,7 +92,9 @@ class FrameTile extends HTMLElement {
     const data = new FormData();
     data.set("csrfmiddlewaretoken", this.file.form.elements.csrfmiddlewaretoken.value);
     data.set("image", file);
-    upload.upload.addEventListener("progress", ({ loaded, total }) => { bar.value = loaded / total; });
+    upload.upload.addEventListener("progress", ({ loaded, total }) => {
+      bar.value = loaded / total;
+    });
     upload.addEventListener("loadend", () => this.#upload === upload && this.#sent(upload, file, tries));
     upload.open("POST", this.dataset.uploads);
     upload.setRequestHeader("Accept", "application/json");
@@ -116,7 +129,11 @@ class FrameTile extends HTMLElement {
       this.show();
       this.#complain("This picture is too large to be sent. Choose a smaller one.");
     } else {
-      this.#complain(response?.error ?? "The picture did not get through. Check the connection; or just go on: it is sent again with the form.", true);
+      this.#complain(
+        response?.error ??
+          "The picture did not get through. Check the connection; or just go on: it is sent again with the form.",
+        true,
+      );
     }
   }
 
@@ -137,7 +154,11 @@ class FrameTile extends HTMLElement {
     const line = Object.assign(document.createElement("p"), { className: "error", textContent: words });
     place.append(line);
     if (again) {
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "link", textContent: "Upload again" });
+      const button = Object.assign(document.createElement("button"), {
+        type: "button",
+        className: "link",
+        textContent: "Upload again",
+      });
       button.addEventListener("click", () => this.take(this.file.files[0]));
       place.append(button);
     }
@@ -175,7 +196,9 @@ class FrameTile extends HTMLElement {
   // The picture as it is now: the file in memory, or the one that is kept on the server.
   show() {
     const [file] = this.file.files;
-    const picture = file ? URL.createObjectURL(file) : this.kept.value ? `${this.dataset.uploads}${this.kept.value}/` : "";
+    let picture = "";
+    if (file) picture = URL.createObjectURL(file);
+    else if (this.kept.value) picture = `${this.dataset.uploads}${this.kept.value}/`;
     if (this.#shown !== picture) URL.revokeObjectURL(this.#shown);
     this.#shown = picture;
     this.querySelector("img")?.remove();

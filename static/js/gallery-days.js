@@ -1,6 +1,7 @@
 // The days of the feed. Whatever arrives for a day that is already here joins it; nothing is shown twice.
 // Older ones are fetched long before the end is in sight, so that nothing that is looked at moves.
-const AHEAD = "3000px", PAGE = 48;
+const AHEAD = "3000px",
+  PAGE = 48;
 
 class GalleryDays extends HTMLElement {
   #listening;
@@ -14,9 +15,22 @@ class GalleryDays extends HTMLElement {
     for (const day of this.querySelectorAll(".day")) day.dataset.joined = "";
     this.#watching.observe(this, { childList: true });
     this.#look();
-    addEventListener("scroll", () => { clearTimeout(this.#timer); this.#timer = setTimeout(() => this.#note(), 200); }, { signal, passive: true });
+    addEventListener(
+      "scroll",
+      () => {
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.#note(), 200);
+      },
+      { signal, passive: true },
+    );
     // Left by a link to another page, the address says from which card. Most links of a card open over the wall.
-    this.addEventListener("click", ({ target }) => target.closest(".card a[href]:not(.card-link, .card-prompt a, [data-use], [data-menu])") && this.#note(target.closest(".card").id), { signal, capture: true });
+    this.addEventListener(
+      "click",
+      ({ target }) =>
+        target.closest(".card a[href]:not(.card-link, .card-prompt a, [data-use], [data-menu])") &&
+        this.#note(target.closest(".card").id),
+      { signal, capture: true },
+    );
     if (location.hash.startsWith("#generation-")) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   }
 
@@ -33,7 +47,8 @@ class GalleryDays extends HTMLElement {
   }
 
   #near(entries) {
-    for (const { isIntersecting, target } of entries) if (isIntersecting && target.isConnected) window.htmx.trigger(target.querySelector("a"), "near");
+    for (const { isIntersecting, target } of entries)
+      if (isIntersecting && target.isConnected) window.htmx.trigger(target.querySelector("a"), "near");
   }
 
   // The address follows what is looked at, down to its card: Back and reload begin there. Nothing else keeps it.
@@ -110,7 +125,10 @@ class GalleryDays extends HTMLElement {
   #isTwin(card) {
     const twin = [...document.querySelectorAll(`[id="${card.id}"]`)].find((other) => other !== card);
     if (!twin) return false;
-    if (Number(card.dataset.version) > Number(twin.dataset.version) && !twin.querySelector("video-preview")?.isPlaying) {
+    if (
+      Number(card.dataset.version) > Number(twin.dataset.version) &&
+      !twin.querySelector("video-preview")?.isPlaying
+    ) {
       this.dispatchEvent(new CustomEvent("card:changing", { bubbles: true, detail: [twin, card] }));
       twin.replaceWith(card);
       window.htmx.process(card);

@@ -25,7 +25,8 @@ function attend(root) {
 }
 
 new MutationObserver((changes) => {
-  for (const { addedNodes } of changes) for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) attend(node.parentNode ?? node);
+  for (const { addedNodes } of changes)
+    for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) attend(node.parentNode ?? node);
 }).observe(document.body, { childList: true, subtree: true });
 attend(document);
 

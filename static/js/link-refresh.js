@@ -5,8 +5,15 @@ const begun = new WeakMap(); // by the clock, which goes on while a computer sle
 const opened = Date.now();
 
 function renew(video) {
-  const at = video.currentTime, plays = !video.paused;
-  video.addEventListener("loadedmetadata", () => { video.currentTime = at; }, { once: true });
+  const at = video.currentTime,
+    plays = !video.paused;
+  video.addEventListener(
+    "loadedmetadata",
+    () => {
+      video.currentTime = at;
+    },
+    { once: true },
+  );
   video.load();
   if (plays) video.play().catch(() => {});
 }
@@ -17,9 +24,13 @@ function isHere({ buffered, duration }) {
 
 document.addEventListener("loadstart", ({ target }) => begun.set(target, Date.now()), { capture: true });
 for (const kind of ["play", "seeking", "waiting", "error"]) {
-  document.addEventListener(kind, ({ target }) => {
-    if (!(target instanceof HTMLVideoElement) || !target.hasAttribute("src") || isHere(target)) return;
-    // A browser may have been led there by an answer it kept, which it does for half of a link's life.
-    if (Date.now() - (begun.get(target) ?? opened) > life / 2) renew(target);
-  }, { capture: true });
+  document.addEventListener(
+    kind,
+    ({ target }) => {
+      if (!(target instanceof HTMLVideoElement) || !target.hasAttribute("src") || isHere(target)) return;
+      // A browser may have been led there by an answer it kept, which it does for half of a link's life.
+      if (Date.now() - (begun.get(target) ?? opened) > life / 2) renew(target);
+    },
+    { capture: true },
+  );
 }

@@ -1,5 +1,8 @@
 // Polls for changes, and swaps them in where nobody is disturbed.
-const SHOWN = 4000, HIDDEN = 15000, SLOWEST = 30000, AT_TOP = 400;
+const SHOWN = 4000,
+  HIDDEN = 15000,
+  SLOWEST = 30000,
+  AT_TOP = 400;
 
 class LiveUpdates extends HTMLElement {
   #listening;
@@ -17,7 +20,9 @@ class LiveUpdates extends HTMLElement {
     document.addEventListener("preview:stopped", () => this.#release(), { signal });
     // Media events do not bubble, but they can be caught on the way down: the player of a video's own page.
     document.addEventListener("pause", () => this.#release(), { signal, capture: true });
-    this.addEventListener("htmx:afterRequest", (event) => event.detail.elt === this && this.#answered(event), { signal });
+    this.addEventListener("htmx:afterRequest", (event) => event.detail.elt === this && this.#answered(event), {
+      signal,
+    });
     this.#next(SHOWN);
   }
 
@@ -43,7 +48,11 @@ class LiveUpdates extends HTMLElement {
     // The pill fetches all new videos at once.
     const counting = document.querySelector("#new-pill.new");
     const top = "firstPage" in this.dataset && scrollY < AT_TOP && !counting ? 1 : 0;
-    const values = { ...document.getElementById("live-state")?.dataset, top, ...(document.hidden && { hidden: 1, seen: this.#hiddenAt }) };
+    const values = {
+      ...document.getElementById("live-state")?.dataset,
+      top,
+      ...(document.hidden && { hidden: 1, seen: this.#hiddenAt }),
+    };
     if (this.dataset.only) values.only = this.dataset.only;
     // The video that is open over the wall.
     if (this.dataset.watch) values.watch = this.dataset.watch;
@@ -81,14 +90,20 @@ class LiveUpdates extends HTMLElement {
       return event.preventDefault();
     }
     this.#tell(card, fresh);
-    for (const { id, open } of card.querySelectorAll("details[id]")) fresh.querySelector(`#${id}`)?.toggleAttribute("open", open);
-    if (card.contains(document.activeElement) && !document.activeElement.closest("[hx-preserve]")) setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
+    for (const { id, open } of card.querySelectorAll("details[id]"))
+      fresh.querySelector(`#${id}`)?.toggleAttribute("open", open);
+    if (card.contains(document.activeElement) && !document.activeElement.closest("[hx-preserve]"))
+      setTimeout(() => document.querySelector(`#${card.id} a`)?.focus({ preventScroll: true }));
   }
 
   // What became of one's own is said, whichever way the news of it came.
   #tell(card, fresh) {
     if (card.dataset.state === fresh.dataset.state || card.dataset.by !== "you") return;
-    const words = { completed: "Your video is ready.", failed: "Your video failed.", unconfirmed: "One of your videos got no answer." };
+    const words = {
+      completed: "Your video is ready.",
+      failed: "Your video failed.",
+      unconfirmed: "One of your videos got no answer.",
+    };
     if (words[fresh.dataset.state]) this.#say(words[fresh.dataset.state]);
   }
 

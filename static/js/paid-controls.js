@@ -18,21 +18,25 @@ function costs({ target, ctrlKey, metaKey }) {
 // Whether the held Enter has pressed one. Then its repeats press nothing: the answer may have moved the focus.
 let spent = false;
 
-addEventListener("keydown", (event) => {
-  if (event.key !== "Enter" || isComposing(event) || !(event.target instanceof Element)) return;
-  const paid = costs(event);
-  if (event.repeat) {
-    if (!paid && !spent) return;
+addEventListener(
+  "keydown",
+  (event) => {
+    if (event.key !== "Enter" || isComposing(event) || !(event.target instanceof Element)) return;
+    const paid = costs(event);
+    if (event.repeat) {
+      if (!paid && !spent) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+      return;
+    }
+    spent = paid;
+    if (!paid || !event.target.matches("textarea")) return;
     event.preventDefault();
-    event.stopImmediatePropagation();
-    return;
-  }
-  spent = paid;
-  if (!paid || !event.target.matches("textarea")) return;
-  event.preventDefault();
-  const { form } = event.target;
-  form.requestSubmit(form.querySelector("button[data-paid]"));
-}, { capture: true });
+    const { form } = event.target;
+    form.requestSubmit(form.querySelector("button[data-paid]"));
+  },
+  { capture: true },
+);
 
 // The second click of a double click may meet another control, since the answer moves them.
 let last = { at: -Infinity, x: 0, y: 0 };
@@ -44,11 +48,16 @@ function isSecond({ detail, pointerType, timeStamp, clientX, clientY }) {
   return detail > 1 || (pointerType === "touch" && near);
 }
 
-addEventListener("click", (event) => {
-  if (!event.target.closest?.("button[data-paid]") || !isSecond(event)) return;
-  event.preventDefault();
-  event.stopImmediatePropagation();
-}, { capture: true });
+addEventListener(
+  "click",
+  (event) => {
+    if (!event.target.closest?.("button[data-paid]") || !isSecond(event)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  },
+  { capture: true },
+);
 
 // htmx processes new content only after a delay. A form that is submitted before that would leave the page.
-for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"]) addEventListener(swapped, ({ target }) => window.htmx.process(target));
+for (const swapped of ["htmx:afterSwap", "htmx:oobAfterSwap"])
+  addEventListener(swapped, ({ target }) => window.htmx.process(target));

@@ -18,8 +18,12 @@ class PromptField extends HTMLElement {
     this.#listening.abort();
   }
 
-  get text() { return this.querySelector("textarea"); }
-  get menu() { return this.querySelector("[popover]"); }
+  get text() {
+    return this.querySelector("textarea");
+  }
+  get menu() {
+    return this.querySelector("[popover]");
+  }
 
   #pressed(event) {
     const { key, altKey } = event;

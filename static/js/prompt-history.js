@@ -7,7 +7,9 @@ export class PromptHistory {
 
   constructor(field) {
     this.#field = field;
-    field.addEventListener("input", () => { this.#place = -1; });
+    field.addEventListener("input", () => {
+      this.#place = -1;
+    });
   }
 
   async #load() {
@@ -24,7 +26,10 @@ export class PromptHistory {
     try {
       if (!this.#prompts) await this.#load();
     } catch {
-      return this.#say("toast", { text: "Your earlier prompts could not be fetched. Try again in a moment.", level: "error" });
+      return this.#say("toast", {
+        text: "Your earlier prompts could not be fetched. Try again in a moment.",
+        level: "error",
+      });
     }
     // What is in the field already is no step.
     const prompts = this.#prompts.filter((prompt) => prompt !== this.#typed);

@@ -20,7 +20,8 @@ class RequestPreview extends HTMLElement {
   #show(form) {
     // Of several prompts, the first.
     const words = form.elements.prompt.value.trim().split(form.elements.several.checked ? "\n" : "\0")[0];
-    this.querySelector(".preview-prompt").textContent = words.length > WORDS_AT_MOST ? `${words.slice(0, WORDS_AT_MOST)}…` : words;
+    this.querySelector(".preview-prompt").textContent =
+      words.length > WORDS_AT_MOST ? `${words.slice(0, WORDS_AT_MOST)}…` : words;
     const framed = form.elements.mode.value === "frames";
     const pictures = framed ? [...form.querySelectorAll("frame-tile img")].map(({ src }) => src) : [];
     const screen = this.querySelector(".preview-screen");

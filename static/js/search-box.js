@@ -20,9 +20,13 @@ class SearchBox extends HTMLElement {
     clearTimeout(this.#timer);
   }
 
-  get #asked() { return new URLSearchParams(location.search).get("q") ?? ""; }
+  get #asked() {
+    return new URLSearchParams(location.search).get("q") ?? "";
+  }
 
-  get #words() { return this.querySelector("input[type=search]"); }
+  get #words() {
+    return this.querySelector("input[type=search]");
+  }
 
   get #address() {
     const asked = new URLSearchParams(new FormData(this.querySelector("form")));

@@ -12,11 +12,16 @@ class SelectionBar extends HTMLElement {
     const { signal } = this.#listening;
     const form = this.closest("form");
     document.addEventListener("click", (event) => this.#clicked(event), { signal, capture: true });
-    document.addEventListener("change", (event) => event.target.matches(".select") && this.#changed(event.target), { signal });
+    document.addEventListener("change", (event) => event.target.matches(".select") && this.#changed(event.target), {
+      signal,
+    });
     document.addEventListener("htmx:afterSettle", () => this.#restore(), { signal });
     document.addEventListener("htmx:oobAfterSwap", () => this.#restore(), { signal });
     // It comes with the first tick, and without having seen it.
-    for (const box of this.#boxes) if (box.checked) this.#ticked.add((this.#last = box).value);
+    for (const box of this.#boxes.filter(({ checked }) => checked)) {
+      this.#ticked.add(box.value);
+      this.#last = box;
+    }
     form.addEventListener("reset", () => this.#clear(), { signal });
     form.addEventListener("submit", (event) => this.#sent(event, form), { signal });
     this.#show();
@@ -26,7 +31,9 @@ class SelectionBar extends HTMLElement {
     this.#listening.abort();
   }
 
-  get #boxes() { return [...document.querySelectorAll(".select")]; }
+  get #boxes() {
+    return [...document.querySelectorAll(".select")];
+  }
 
   #clicked(event) {
     this.#shift = event.shiftKey;
@@ -43,7 +50,10 @@ class SelectionBar extends HTMLElement {
   #changed(box) {
     const boxes = this.#boxes;
     const from = boxes.indexOf(this.#last);
-    const range = this.#shift && from >= 0 ? boxes.slice(Math.min(from, boxes.indexOf(box)), Math.max(from, boxes.indexOf(box)) + 1) : [box];
+    const range =
+      this.#shift && from >= 0
+        ? boxes.slice(Math.min(from, boxes.indexOf(box)), Math.max(from, boxes.indexOf(box)) + 1)
+        : [box];
     for (const one of range) {
       one.checked = box.checked;
       this.#ticked[box.checked ? "add" : "delete"](one.value);
@@ -54,7 +64,11 @@ class SelectionBar extends HTMLElement {
     this.#say("announce", this.#words);
   }
 
-  get #words() { return this.#ticked.size > AT_MOST ? `${this.#ticked.size} selected: ${AT_MOST} at most` : `${this.#ticked.size} selected`; }
+  get #words() {
+    return this.#ticked.size > AT_MOST
+      ? `${this.#ticked.size} selected: ${AT_MOST} at most`
+      : `${this.#ticked.size} selected`;
+  }
 
   #restore() {
     for (const box of this.#boxes) if (this.#ticked.has(box.value)) box.checked = true;

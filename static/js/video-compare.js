@@ -1,5 +1,9 @@
 // Several films, one transport. The longest film is the clock; the others follow it, and hold their last picture.
-const FRAME_RATE = 24, NEAR = 0.008, FAR = 0.25, NUDGE = 2, MOST = 0.25;
+const FRAME_RATE = 24,
+  NEAR = 0.008,
+  FAR = 0.25,
+  NUDGE = 2,
+  MOST = 0.25;
 
 class VideoCompare extends HTMLElement {
   #listening;
@@ -25,7 +29,9 @@ class VideoCompare extends HTMLElement {
       film.addEventListener("click", () => this.toggle(), { signal });
     }
     this.addEventListener("click", (event) => this.#pressed(event.target), { signal });
-    this.addEventListener("input", ({ target }) => target.matches(".scrub") && this.#scrub(Number(target.value)), { signal });
+    this.addEventListener("input", ({ target }) => target.matches(".scrub") && this.#scrub(Number(target.value)), {
+      signal,
+    });
     this.addEventListener("change", ({ target }) => this.#changed(target), { signal });
     this.#measure();
   }
@@ -133,13 +139,16 @@ class VideoCompare extends HTMLElement {
 
   // A film that still seeks goes on to the latest place asked for when it has arrived.
   seek(time) {
-    const arrivals = this.#films.map((film) => new Promise((resolve) => {
-      const place = this.#within(film, time);
-      if (!film.seeking && Math.abs(film.currentTime - place) < 0.0005) return resolve();
-      film.addEventListener("seeked", () => resolve(), { once: true, signal: this.#listening.signal });
-      if (film.seeking) this.#wanted.set(film, place);
-      else film.currentTime = place;
-    }));
+    const arrivals = this.#films.map(
+      (film) =>
+        new Promise((resolve) => {
+          const place = this.#within(film, time);
+          if (!film.seeking && Math.abs(film.currentTime - place) < 0.0005) return resolve();
+          film.addEventListener("seeked", () => resolve(), { once: true, signal: this.#listening.signal });
+          if (film.seeking) this.#wanted.set(film, place);
+          else film.currentTime = place;
+        }),
+    );
     this.#show(time);
     return Promise.all(arrivals);
   }
@@ -154,15 +163,24 @@ class VideoCompare extends HTMLElement {
     return this.#clock === film || this.#clock.currentTime < this.#within(film, Infinity);
   }
 
+  #isStalled(film) {
+    return this.#goesOn(film) && !film.ended && film.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && !film.seeking;
+  }
+
+  // While one video buffers, all of them wait.
+  #wait(late) {
+    this.#waiting = late;
+    for (const film of this.#films.filter(({ readyState }) => readyState >= HTMLMediaElement.HAVE_FUTURE_DATA)) {
+      if (late) film.pause();
+      else if (this.#goesOn(film)) film.play().catch(() => {});
+    }
+  }
+
   // Each picture: who is a little ahead goes a little slower; who is far off is put right at once.
   #follow() {
     const clock = this.#clock;
-    const late = this.#films.some((film) => this.#goesOn(film) && !film.ended && film.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && !film.seeking);
-    if (late !== this.#waiting) {
-      // One that waits for its bytes makes all wait.
-      this.#waiting = late;
-      for (const film of this.#films) if (film.readyState > 2) late ? film.pause() : this.#goesOn(film) && film.play().catch(() => {});
-    }
+    const late = this.#films.some((film) => this.#isStalled(film));
+    if (late !== this.#waiting) this.#wait(late);
     if (!late) for (const film of this.#films) if (film !== clock) this.#steer(film, clock.currentTime);
     this.#show();
     if (this.#playing) this.#frame = requestAnimationFrame(() => this.#follow());
@@ -173,7 +191,9 @@ class VideoCompare extends HTMLElement {
     if (film.paused) film.play().catch(() => {});
     const ahead = film.currentTime - time;
     if (Math.abs(ahead) > FAR) film.currentTime = time;
-    else film.playbackRate = this.#speed * (Math.abs(ahead) < NEAR ? 1 : 1 - Math.max(-MOST, Math.min(MOST, ahead * NUDGE * 2)));
+    else
+      film.playbackRate =
+        this.#speed * (Math.abs(ahead) < NEAR ? 1 : 1 - Math.max(-MOST, Math.min(MOST, ahead * NUDGE * 2)));
   }
 
   async #ended() {

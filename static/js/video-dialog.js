@@ -17,7 +17,16 @@ class VideoDialog extends HTMLElement {
     document.addEventListener("form:filled", () => this.dialog.open && this.close(false), { signal });
     document.addEventListener("htmx:afterRequest", (event) => this.#answered(event), { signal });
     addEventListener("popstate", () => this.#moved(), { signal });
-    this.dialog.addEventListener("cancel", (event) => { if (event.target === this.dialog) { event.preventDefault(); this.close(); } }, { signal });
+    this.dialog.addEventListener(
+      "cancel",
+      (event) => {
+        if (event.target === this.dialog) {
+          event.preventDefault();
+          this.close();
+        }
+      },
+      { signal },
+    );
     // A press beside it is one on the backdrop, which belongs to the dialog itself.
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.close(), { signal });
   }
@@ -26,11 +35,16 @@ class VideoDialog extends HTMLElement {
     this.#listening.abort();
   }
 
-  get dialog() { return this.querySelector("dialog"); }
-  get body() { return this.querySelector("#video-dialog-body"); }
+  get dialog() {
+    return this.querySelector("dialog");
+  }
+  get body() {
+    return this.querySelector("#video-dialog-body");
+  }
 
   #clicked(event) {
-    if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
+      return;
     if (event.target.closest("[data-close-video]")) return this.close();
     const link = event.target.closest("a[href]");
     const within = this.dialog.open && link?.matches(".video-nav a, .strip-video");
@@ -54,7 +68,8 @@ class VideoDialog extends HTMLElement {
   // Of several that are asked for quickly one after the other only the last is shown.
   async #show(address, way = "") {
     this.#asking?.abort();
-    const { signal } = this.#asking = new AbortController();
+    this.#asking = new AbortController();
+    const { signal } = this.#asking;
     this.dialog.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(address, { headers: { ...HTMX, "HX-Current-URL": location.href }, signal });
@@ -63,10 +78,16 @@ class VideoDialog extends HTMLElement {
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       await this.#dress(fresh);
       if (signal.aborted) return;
-      this.#put([...fresh.body.childNodes].map((node) => document.importNode(node, true)), way);
+      this.#put(
+        [...fresh.body.childNodes].map((node) => document.importNode(node, true)),
+        way,
+      );
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.#say("toast", { text: "The video could not be fetched. Check the connection and try again.", level: "error" });
+      this.#say("toast", {
+        text: "The video could not be fetched. Check the connection and try again.",
+        level: "error",
+      });
       if (!this.dialog.open) this.close();
     } finally {
       if (!signal.aborted) this.dialog.removeAttribute("aria-busy");
@@ -76,15 +97,17 @@ class VideoDialog extends HTMLElement {
   // Its styles come with it, once, and before it is seen.
   #dress(fresh) {
     const links = [...fresh.querySelectorAll("link[rel=stylesheet]")];
-    return Promise.all(links.map((link) => {
-      link.remove();
-      if (document.head.querySelector(`link[href="${link.getAttribute("href")}"]`)) return null;
-      return new Promise((done) => {
-        link.addEventListener("load", done);
-        link.addEventListener("error", done);
-        document.head.append(document.adoptNode(link));
-      });
-    }));
+    return Promise.all(
+      links.map((link) => {
+        link.remove();
+        if (document.head.querySelector(`link[href="${link.getAttribute("href")}"]`)) return null;
+        return new Promise((done) => {
+          link.addEventListener("load", done);
+          link.addEventListener("error", done);
+          document.head.append(document.adoptNode(link));
+        });
+      }),
+    );
   }
 
   #put(nodes, way) {
@@ -102,12 +125,18 @@ class VideoDialog extends HTMLElement {
       this.dialog.append(...document.querySelectorAll("#announcer, #toasts"));
       this.dialog.showModal();
     } else if (!this.dialog.contains(document.activeElement) || document.activeElement === this.dialog) {
-      (this.body.querySelector(way && `.video-nav [rel="${way}"]`) ?? this.dialog.querySelector("[data-close-video]")).focus();
+      (
+        this.body.querySelector(way && `.video-nav [rel="${way}"]`) ?? this.dialog.querySelector("[data-close-video]")
+      ).focus();
     }
     this.dialog.scrollTop = 0;
     if (way) this.#say("announce", words.slice(0, 120));
     // It was opened to be watched.
-    if (!matchMedia("(prefers-reduced-motion: reduce), (prefers-reduced-data: reduce)").matches) film?.querySelector("video-player video")?.play().catch(() => {});
+    if (!matchMedia("(prefers-reduced-motion: reduce), (prefers-reduced-data: reduce)").matches)
+      film
+        ?.querySelector("video-player video")
+        ?.play()
+        .catch(() => {});
   }
 
   // Back takes the step of the opening back; where there was none, the wall's address is put in its place.

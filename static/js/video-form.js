@@ -1,7 +1,22 @@
 // The form. On a phone it is a sheet, which keeps the focus. The draft stays in this browser, by member.
 // Controls with data-use replace what is typed, with Undo.
 const phone = matchMedia("(max-width: 860px)");
-const FIELDS = ["mode", "prompt", "several", "aspect_ratio", "start_frame", "end_frame", "start_image_url", "end_image_url", "count", "loop", "enhancement", "timeout", "video_id", "video_url"];
+const FIELDS = [
+  "mode",
+  "prompt",
+  "several",
+  "aspect_ratio",
+  "start_frame",
+  "end_frame",
+  "start_image_url",
+  "end_image_url",
+  "count",
+  "loop",
+  "enhancement",
+  "timeout",
+  "video_id",
+  "video_url",
+];
 const VIDEOS_AT_MOST = 100;
 const HTMX = { "HX-Request": "true", "HX-Target": "video-form" };
 const here = () => location.pathname + location.search;
@@ -22,14 +37,29 @@ class VideoForm extends HTMLElement {
     const { signal } = this.#listening;
     document.addEventListener("click", (event) => this.#clicked(event), { signal });
     document.addEventListener("submit", (event) => this.#submitted(event), { signal, capture: true });
-    document.addEventListener("keydown", (event) => event.key === "Escape" && this.#isSheet && !document.querySelector("dialog[open], :popover-open") && this.close(), { signal });
+    document.addEventListener(
+      "keydown",
+      (event) =>
+        event.key === "Escape" &&
+        this.#isSheet &&
+        !document.querySelector("dialog[open], :popover-open") &&
+        this.close(),
+      { signal },
+    );
     document.addEventListener("htmx:oobAfterSwap", ({ target }) => target.id === "cost" && this.#count(), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#arrived(), { signal });
-    this.addEventListener("htmx:beforeSwap", ({ detail }) => { if (detail.requestConfig.verb === "get") this.#before = this.#read(); }, { signal });
+    this.addEventListener(
+      "htmx:beforeSwap",
+      ({ detail }) => {
+        if (detail.requestConfig.verb === "get") this.#before = this.#read();
+      },
+      { signal },
+    );
     this.addEventListener("htmx:afterRequest", (event) => this.#answered(event), { signal });
     this.addEventListener("htmx:beforeRequest", (event) => this.#busy(event, "true"), { signal });
     // A form that goes has its field say that it changed, when the one that comes with its answer is there already.
-    for (const kind of ["input", "change", "frame"]) this.addEventListener(kind, ({ target }) => this.form.contains(target) && this.#edited(), { signal });
+    for (const kind of ["input", "change", "frame"])
+      this.addEventListener(kind, ({ target }) => this.form.contains(target) && this.#edited(), { signal });
     addEventListener("pagehide", () => this.#save(), { signal });
     phone.addEventListener("change", () => this.#guard(), { signal });
     this.#form = this.form;
@@ -44,7 +74,9 @@ class VideoForm extends HTMLElement {
     this.#listening.abort();
   }
 
-  get form() { return this.querySelector("#video-form"); }
+  get form() {
+    return this.querySelector("#video-form");
+  }
 
   get #isSheet() {
     return phone.matches && this.hasAttribute("open");
@@ -100,7 +132,9 @@ class VideoForm extends HTMLElement {
 
   // The draft
 
-  get #key() { return `draft:${this.form.dataset.member}`; }
+  get #key() {
+    return `draft:${this.form.dataset.member}`;
+  }
 
   #read() {
     const data = new FormData(this.form);
@@ -125,7 +159,8 @@ class VideoForm extends HTMLElement {
     this.#saving = null;
     const draft = { ...this.#read(), at: here() };
     // Keep what was sent, except for the extended video.
-    if (this.#sent && draft.mode === "extend") Object.assign(draft, { mode: "text", source: "", video_id: "", video_url: "" });
+    if (this.#sent && draft.mode === "extend")
+      Object.assign(draft, { mode: "text", source: "", video_id: "", video_url: "" });
     try {
       localStorage.setItem(this.#key, JSON.stringify(draft));
     } catch {
@@ -179,7 +214,8 @@ class VideoForm extends HTMLElement {
   }
 
   #offer(draft, words = "The form was set up anew.") {
-    if (!draft.prompt && !draft.start_frame && !draft.end_frame && !draft.start_image_url && !draft.end_image_url) return;
+    if (!draft.prompt && !draft.start_frame && !draft.end_frame && !draft.start_image_url && !draft.end_image_url)
+      return;
     this.#say("toast", { text: words, undo: () => this.#restore(draft) });
   }
 
@@ -188,34 +224,60 @@ class VideoForm extends HTMLElement {
   async #use(control, submitter) {
     const before = this.#read();
     const what = control.dataset.use;
-    if (what === "start" || what === "end") {
-      const made = await this.#cut(control, submitter);
-      if (!made) return;
-      this.#write({ [`${what}_frame`]: made.frame, [`${what}_image_url`]: "", mode: what === "end" && before.mode === "extend" ? "extend" : "frames" });
+    const isFrame = what === "start" || what === "end";
+    if (isFrame) {
+      if (!(await this.#useFrame(what, control, submitter))) return;
     } else if (control.matches(".prompt-option")) {
       this.#write({ prompt: control.textContent });
-    } else {
-      const form = await this.#fetch(control.href);
-      if (!form) return this.#say("toast", { text: "That did not work: the video may be gone. Reload the page.", level: "error" });
-      if (what === "prompt") this.#write({ prompt: form.elements.prompt.value });
-      else this.#put(form);
-    }
+    } else if (!(await this.#useVideo(what, control.href))) return;
     document.dispatchEvent(new CustomEvent("form:filled"));
     this.#save();
-    this.#attend(what === "start" || what === "end" ? this.form.elements[`${what}_image`] : undefined);
-    const words = { prompt: "The prompt is in the form.", start: "Used as the start picture.", end: "Used as the end picture.", extend: "The form is set up to extend it." };
+    this.#attend(isFrame ? this.form.elements[`${what}_image`] : undefined);
+    const words = {
+      prompt: "The prompt is in the form.",
+      start: "Used as the start picture.",
+      end: "Used as the end picture.",
+      extend: "The form is set up to extend it.",
+    };
     this.#say("toast", { text: words[what] ?? "All its settings are in the form.", undo: () => this.#restore(before) });
+  }
+
+  async #useFrame(side, form, submitter) {
+    const isExtension = side === "end" && this.#read().mode === "extend";
+    const made = await this.#cut(form, submitter);
+    if (!made) return false;
+    const mode = isExtension ? "extend" : "frames";
+    this.#write({ [`${side}_frame`]: made.frame, [`${side}_image_url`]: "", mode });
+    return true;
+  }
+
+  async #useVideo(what, url) {
+    const form = await this.#fetch(url);
+    if (!form) {
+      this.#say("toast", { text: "That did not work: the video may be gone. Reload the page.", level: "error" });
+      return false;
+    }
+    if (what === "prompt") this.#write({ prompt: form.elements.prompt.value });
+    else this.#put(form);
+    return true;
   }
 
   async #cut(form, submitter) {
     submitter?.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(form.action, { method: "POST", body: new FormData(form, submitter), headers: { Accept: "application/json" } });
+      const answer = await fetch(form.action, {
+        method: "POST",
+        body: new FormData(form, submitter),
+        headers: { Accept: "application/json" },
+      });
       const made = await answer.json();
       if (answer.ok) return made;
       this.#say("toast", { text: made.error, level: "error" });
     } catch {
-      this.#say("toast", { text: "The picture could not be taken from the video. Try again in a moment.", level: "error" });
+      this.#say("toast", {
+        text: "The picture could not be taken from the video. Try again in a moment.",
+        level: "error",
+      });
     } finally {
       submitter?.removeAttribute("aria-busy");
     }
@@ -227,7 +289,9 @@ class VideoForm extends HTMLElement {
       const answer = await fetch(url, { headers: HTMX });
       const away = answer.headers.get("HX-Redirect");
       if (away) location.assign(away);
-      return answer.ok ? new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("video-form") : null;
+      return answer.ok
+        ? new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("video-form")
+        : null;
     } catch {
       return null;
     }
@@ -282,10 +346,14 @@ class VideoForm extends HTMLElement {
     const takes = Number(count.value || 1);
     const videos = prompts * takes;
     const line = this.form.querySelector(".cost-asked");
-    line.textContent = many(videos, "video") + (prompts > 1 && takes > 1 ? `: ${many(prompts, "prompt")} × ${many(takes, "take")}` : "");
+    line.textContent =
+      many(videos, "video") + (prompts > 1 && takes > 1 ? `: ${many(prompts, "prompt")} × ${many(takes, "take")}` : "");
     line.toggleAttribute("data-over", videos > VIDEOS_AT_MOST);
     if (videos > VIDEOS_AT_MOST) line.textContent += `, ${VIDEOS_AT_MOST} are the most`;
-    const { dataset: { left, unit, ...prices }, children: [, sum, raise] } = this.form.querySelector("#cost");
+    const {
+      dataset: { left, unit, ...prices },
+      children: [, sum, raise],
+    } = this.form.querySelector("#cost");
     const asked = videos * prices[this.form.elements.mode.value === "extend" ? "extend" : "generate"];
     const over = left !== "" && asked > left;
     sum.textContent = `${credits(asked)} ${unit === "credits" && asked === 1000 ? "credit" : unit}${left && ` of ${credits(left)} left`}`;
@@ -294,7 +362,8 @@ class VideoForm extends HTMLElement {
   }
 
   #busy({ detail, target }, yes) {
-    if (target.id === "video-form" && detail.elt === target) target.querySelector(".video-form-foot > [type=submit]").setAttribute("aria-busy", yes);
+    if (target.id === "video-form" && detail.elt === target)
+      target.querySelector(".video-form-foot > [type=submit]").setAttribute("aria-busy", yes);
   }
 
   #answered(event) {

@@ -20,11 +20,18 @@ class VideoPicker extends HTMLElement {
     if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.#dialog?.remove();
-    const dialog = this.#dialog = Object.assign(document.createElement("dialog"), { className: "video-picker-dialog" });
+    const dialog = Object.assign(document.createElement("dialog"), { className: "video-picker-dialog" });
+    this.#dialog = dialog;
     dialog.setAttribute("aria-labelledby", "video-picker-head");
     // A click beside it, on the veil, is a click on the dialog itself.
-    dialog.addEventListener("click", ({ target }) => (target === dialog || target.closest("[data-close]")) && dialog.close());
-    dialog.addEventListener("close", () => { dialog.remove(); link.focus(); });
+    dialog.addEventListener(
+      "click",
+      ({ target }) => (target === dialog || target.closest("[data-close]")) && dialog.close(),
+    );
+    dialog.addEventListener("close", () => {
+      dialog.remove();
+      link.focus();
+    });
     try {
       const answer = await fetch(link.href, { headers: { "HX-Request": "true" } });
       if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error(answer.status);
@@ -35,7 +42,11 @@ class VideoPicker extends HTMLElement {
     document.body.append(dialog);
     // Shown once its own style is here, which the markup asked for.
     const style = dialog.querySelector("link");
-    if (style && !style.sheet) await new Promise((done) => ["load", "error"].forEach((kind) => style.addEventListener(kind, done, { once: true })));
+    if (style && !style.sheet)
+      await new Promise((done) => {
+        style.addEventListener("load", done, { once: true });
+        style.addEventListener("error", done, { once: true });
+      });
     window.htmx.process(dialog);
     dialog.showModal();
     dialog.querySelector("[type=search]")?.focus();

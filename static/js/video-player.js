@@ -1,6 +1,7 @@
 // The player of a video: how fast, over and over or once, and picture by picture. The browser's own controls do the rest.
 // Which picture is in sight the browser says itself, with every picture it presents; the clock alone is not that exact.
-const clock = (seconds) => `${Math.floor(seconds / 60)}:${(Math.floor(seconds * 100 + 0.01) / 100 % 60).toFixed(2).padStart(5, "0")}`;
+const clock = (seconds) =>
+  `${Math.floor(seconds / 60)}:${((Math.floor(seconds * 100 + 0.01) / 100) % 60).toFixed(2).padStart(5, "0")}`;
 
 class VideoPlayer extends HTMLElement {
   #listening;
@@ -13,7 +14,8 @@ class VideoPlayer extends HTMLElement {
     const { signal } = this.#listening;
     this.addEventListener("change", ({ target }) => this.#changed(target), { signal });
     this.addEventListener("click", (event) => this.#clicked(event), { signal });
-    for (const kind of ["timeupdate", "seeked", "loadedmetadata"]) this.video.addEventListener(kind, () => this.#tell(), { signal });
+    for (const kind of ["timeupdate", "seeked", "loadedmetadata"])
+      this.video.addEventListener(kind, () => this.#tell(), { signal });
     for (const kind of ["play", "pause"]) this.video.addEventListener(kind, () => this.#state(), { signal });
     // Read in a document of no window, as fragments are, it has looked for its source in vain.
     if (this.video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) this.video.load();
@@ -27,13 +29,21 @@ class VideoPlayer extends HTMLElement {
     this.video.cancelVideoFrameCallback?.(this.#watching);
   }
 
-  get video() { return this.querySelector("video"); }
-  get rate() { return Number(this.dataset.rate) || 24; }
-  get last() { return Math.max(0, Math.round((this.video.duration || 0) * this.rate) - 1); }
-  get picture() { return Math.min(this.last, Math.floor((this.#shown ?? this.video.currentTime) * this.rate + 0.01)); }
+  get video() {
+    return this.querySelector("video");
+  }
+  get rate() {
+    return Number(this.dataset.rate) || 24;
+  }
+  get last() {
+    return Math.max(0, Math.round((this.video.duration || 0) * this.rate) - 1);
+  }
+  get picture() {
+    return Math.min(this.last, Math.floor((this.#shown ?? this.video.currentTime) * this.rate + 0.01));
+  }
 
   #watch() {
-    this.#watching = this.video.requestVideoFrameCallback?.((now, { mediaTime }) => {
+    this.#watching = this.video.requestVideoFrameCallback?.((_now, { mediaTime }) => {
       this.#shown = mediaTime;
       this.#aim = null;
       this.#tell();

@@ -44,9 +44,22 @@ class VideoPreview extends HTMLElement {
     playing?.stop();
     playing = this;
     const video = document.createElement("video");
-    Object.assign(video, { muted: true, loop: true, playsInline: true, preload: "none", src: this.dataset.src, tabIndex: -1 });
+    Object.assign(video, {
+      muted: true,
+      loop: true,
+      playsInline: true,
+      preload: "none",
+      src: this.dataset.src,
+      tabIndex: -1,
+    });
     video.setAttribute("aria-hidden", "true");
-    video.addEventListener("playing", () => { video.dataset.on = ""; }, { once: true });
+    video.addEventListener(
+      "playing",
+      () => {
+        video.dataset.on = "";
+      },
+      { once: true },
+    );
     this.append(video);
     video.play().catch((error) => error.name !== "AbortError" && this.stop());
   }
@@ -93,7 +106,9 @@ document.addEventListener("click", async (event) => {
   await window.htmx.ajax("GET", address, { target: menu, swap: "innerHTML" });
   if (!standAt(address)) return;
   menu.showPopover({ source: opener });
-  menu.addEventListener("beforetoggle", ({ newState }) => newState === "closed" && setTimeout(giveBackFocus), { once: true });
+  menu.addEventListener("beforetoggle", ({ newState }) => newState === "closed" && setTimeout(giveBackFocus), {
+    once: true,
+  });
   menu.querySelector("a, button")?.focus({ preventScroll: true });
 });
 document.addEventListener("htmx:oobAfterSwap", () => {
