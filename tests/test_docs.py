@@ -46,6 +46,12 @@ def test_every_path_that_a_page_names_exists(page):
 
 
 @pytest.mark.parametrize("page", CURRENT)
+def test_every_function_is_where_a_page_says(page):
+    for name, path in re.findall(r"`(\w+)`(?:\s+in|,\s+in|\s+of)\s+`([\w./]+\.py)`", PAGES[page].read_text()):
+        assert re.search(rf"\b(def|class) {name}\b|^{name} =", (ROOT / path).read_text(), re.MULTILINE), (name, path)
+
+
+@pytest.mark.parametrize("page", CURRENT)
 def test_every_command_that_a_page_names_exists(page):
     text = PAGES[page].read_text()
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
