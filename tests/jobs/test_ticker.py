@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from lumaweb.ops.doctor import work
+from lumaweb.ops.doctor import background
 from videos import tasks
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.management.commands import sweep as command
@@ -94,7 +94,7 @@ def test_a_step_that_fails_is_logged_once_is_shown_and_stops_no_other(steps, bro
     assert answer.status_code == 200 and answer.json()["ok"], "no reason to take a web server out"
     assert answer.json()["warnings"][name].endswith("UTC: ValueError.")
     assert "secret" not in answer.content.decode()
-    assert any(finding.level == "warn" and f"“{name}” fails" in finding.words for finding in work.ticker())
+    assert any(finding.level == "warn" and f"“{name}” fails" in finding.message for finding in background.ticker())
 
 
 def test_a_step_that_works_again_is_shown_no_longer(steps, broken, client, monkeypatch):

@@ -21,7 +21,7 @@ from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from django.conf import settings as installation
+from django.conf import settings as django_settings
 from django.core.files.storage import FileSystemStorage
 from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
@@ -29,7 +29,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lumaweb.ops import doctor
-from lumaweb.ops.doctor import Look, house, outside, store, work
+from lumaweb.ops.doctor import Check, background, clock, database, installation, mail, provider, public_url, storage
 from lumaweb.ops.doctor.findings import ok
 from videos import self_test
 from videos.models import ApiToken, Generation, Lease
@@ -46,31 +46,31 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
 
 
-def said_by(look, *args) -> str:
+def said_by(check, *args) -> str:
     """Everything it finds, as it is printed."""
-    return "\n".join(f"{finding.level}: {finding.words} {finding.mend}".strip() for finding in look(*args))
+    return "\n".join(f"{finding.level}: {finding.message} {finding.fix}".strip() for finding in check(*args))
 
 
-# ── The house ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── The installation ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_packages_are_held_against_what_is_pinned(settings, tmp_path):
-    assert said_by(house.versions).startswith("ok: Python 3.")
+    assert said_by(installation.versions).startswith("ok: Python 3.")
     settings.BASE_DIR = tmp_path
     pinned = "django==1.0 \\\n    --hash=sha256:0\nno-such-package==1 \\\n    --hash=sha256:0\n"
     (tmp_path / "requirements.txt").write_text(pinned)
-    said = said_by(house.versions)
+    said = said_by(installation.versions)
     assert "fail: Not installed: no-such-package. Install requirements.txt again" in said
-    assert "warn: Other versions than the tested ones: django 5." in said and "(tested with 1.0)" in said
+    assert "warn: Versions other than the tested ones: django 5." in said and "(tested with 1.0)" in said
 
 
 @pytest.mark.parametrize(
     ("changed", "level", "words"),
     [
-        ({"DEBUG": True}, "fail", "Debugging is on"),
-        ({"DEBUG": True, "ON_LOOPBACK": True}, "warn", "Debugging is on"),
-        ({"SITE_URL": "https://films.example.com"}, "fail", "Lumaweb does not answer to that name"),
-        ({"ALLOWED_HOSTS": ["*"]}, "warn", "It answers to any host name."),
+        ({"DEBUG": True}, "fail", "Debug mode is on"),
+        ({"DEBUG": True, "ON_LOOPBACK": True}, "warn", "Debug mode is on"),
+        ({"SITE_URL": "https://films.example.com"}, "fail", "Lumaweb does not serve that host"),
+        ({"ALLOWED_HOSTS": ["*"]}, "warn", "Lumaweb serves any host name."),
         ({"SECRET_KEY": "x" * 60}, "fail", "The secret key is short or simple"),
         ({"SECRET_KEY": "abc123"}, "fail", "The secret key is short or simple"),
         ({"PUBLIC_URL": "http://films.example.com"}, "warn", "The public address has no TLS"),
@@ -87,13 +87,13 @@ def test_settings_that_are_not_sane_are_told(settings, changed, level, words):
     settings.ON_LOOPBACK = False
     for name, value in changed.items():
         setattr(settings, name, value)
-    lines = said_by(house.settings_).splitlines()
+    lines = said_by(installation.configuration).splitlines()
     assert [line for line in lines if line.startswith(level) and words in line], lines
     assert "abc123" not in "".join(lines)
 
 
 def test_settings_as_they_come_are_well():
-    assert said_by(house.settings_).startswith("ok: Debugging is off; it answers to 127.0.0.1")
+    assert said_by(installation.configuration).startswith("ok: Debug mode is off; Lumaweb serves the hosts 127.0.0.1")
 
 
 def test_a_key_that_others_can_read_is_told_and_what_to_do(settings, tmp_path):
@@ -102,29 +102,31 @@ def test_a_key_that_others_can_read_is_told_and_what_to_do(settings, tmp_path):
     for name in ("secret-key", "encryption-keys"):
         (tmp_path / name).write_text(MARKER)
         (tmp_path / name).chmod(0o600)
-    assert said_by(house.keys).startswith("ok: ")
+    assert said_by(installation.keys).startswith("ok: ")
     (tmp_path / "encryption-keys").chmod(0o640)
-    assert f"fail: Others on this machine can read encryption-keys. chmod 600 {tmp_path}/enc" in said_by(house.keys)
+    assert f"fail: Other users of this machine can read encryption-keys. chmod 600 {tmp_path}/enc" in said_by(
+        installation.keys
+    )
     tmp_path.chmod(0o755)
-    assert "warn: Everybody on this machine can look into the data directory." in said_by(house.keys)
-    assert MARKER not in said_by(house.keys)
+    assert "warn: All users of this machine have access to the data directory." in said_by(installation.keys)
+    assert MARKER not in said_by(installation.keys)
 
 
 def test_a_disk_that_is_nearly_full_is_told():
-    assert "fail: Only " in said_by(house.space, 10**18, 10**19)
-    assert "warn: Only " in said_by(house.space, 0, 10**19)
-    assert said_by(house.space, 0, 0).startswith("ok: ")
+    assert "fail: Only " in said_by(installation.disk_space, 10**18, 10**19)
+    assert "warn: Only " in said_by(installation.disk_space, 0, 10**19)
+    assert said_by(installation.disk_space, 0, 0).startswith("ok: ")
 
 
 def test_static_files_that_are_missing_or_old_are_told(settings, tmp_path):
     settings.STATIC_ROOT = tmp_path
-    assert "fail: They were not collected: pages have no style. Run manage.py collectstatic" in said_by(
-        house.static_files
+    assert "fail: They were not collected: pages have no styles. Run manage.py collectstatic" in said_by(
+        installation.static_files
     )
     (tmp_path / "staticfiles.json").write_text("{}")
-    assert said_by(house.static_files) == "ok: They are collected."
+    assert said_by(installation.static_files) == "ok: They are collected."
     os.utime(tmp_path / "staticfiles.json", (0, 0))
-    assert "warn: They changed since they were collected." in said_by(house.static_files)
+    assert "warn: They changed after they were collected." in said_by(installation.static_files)
 
 
 # ── The database and the storage ──────────────────────────────────────────────────────────────────────────────
@@ -134,10 +136,10 @@ def test_static_files_that_are_missing_or_old_are_told(settings, tmp_path):
 def test_a_database_that_does_not_wait_for_the_disk_is_told():
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA synchronous=OFF")
-    assert "fail: It does not wait for the disk" in said_by(store.database)
+    assert "fail: It does not wait for the disk" in said_by(database.database)
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA synchronous=FULL")
-    assert said_by(store.database).startswith("ok: SQLite 3.")
+    assert said_by(database.database).startswith("ok: SQLite 3.")
     connection.close()
 
 
@@ -151,11 +153,11 @@ def test_a_database_that_does_not_wait_for_the_disk_is_told():
     ],
 )
 def test_a_postgresql_that_is_set_wrong_is_told(broken, words):
-    assert said_by(store.database).splitlines()[-1].startswith("ok: PostgreSQL ")
+    assert said_by(database.database).splitlines()[-1].startswith("ok: PostgreSQL ")
     with connection.cursor() as cursor:
         cursor.execute(broken)
     try:
-        assert f"fail: {words}" in said_by(store.database)
+        assert f"fail: {words}" in said_by(database.database)
     finally:
         with connection.cursor() as cursor:
             cursor.execute("UPDATE pg_extension SET extname = 'pg_trgm' WHERE extname = 'gone'")
@@ -163,15 +165,15 @@ def test_a_postgresql_that_is_set_wrong_is_told(broken, words):
 
 
 def test_migrations_that_are_pending_or_newer_are_told():
-    assert said_by(store.migrations).startswith("ok: All are applied.\nok: A commit takes ")
+    assert said_by(database.migrations).startswith("ok: All are applied.\nok: A commit takes ")
     assert not Lease.objects.exists()
     newest = MigrationRecorder.Migration.objects.filter(app="videos").order_by("name").last()
     name = newest.name
     MigrationRecorder.Migration.objects.filter(pk=newest.pk).update(name="9999_future")
     try:
-        assert said_by(store.migrations).startswith(f"fail: Not applied: videos.{name}")
+        assert said_by(database.migrations).startswith(f"fail: Not applied: videos.{name}")
         MigrationRecorder(connection).record_applied("videos", name)
-        assert "warn: The database is of a newer version than this code: 9999_future." in said_by(store.migrations)
+        assert "warn: The database is of a newer version than this code: 9999_future." in said_by(database.migrations)
     finally:
         MigrationRecorder.Migration.objects.filter(app="videos", name=name).delete()
         MigrationRecorder.Migration.objects.filter(pk=newest.pk).update(name=name)
@@ -205,16 +207,16 @@ class ClingingStorage(FileSystemStorage):
             "file",
             "fail: A file in the media folder could not be written: ",
         ),
-        ("tests.ops.test_doctor.ForgetfulStorage", "folder", "fail: What is read is not what was written."),
-        ("tests.ops.test_doctor.ClingingStorage", "folder", "fail: A file in the media folder is still there"),
+        ("tests.ops.test_doctor.ForgetfulStorage", "folder", "fail: The file read is not the file written."),
+        ("tests.ops.test_doctor.ClingingStorage", "folder", "fail: A file in the media folder still exists"),
     ],
 )
 def test_a_storage_is_written_read_and_cleared(settings, tmp_path, backend, place, words):
     (tmp_path / "file").write_text("in the place of a folder")
-    settings.STORAGES = installation.STORAGES | {
+    settings.STORAGES = django_settings.STORAGES | {
         "default": {"BACKEND": backend, "OPTIONS": {"location": tmp_path / place}}
     }
-    assert words in said_by(store.storage)
+    assert words in said_by(storage.storage)
     if "django" in backend:
         assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.name != "file"]
 
@@ -223,25 +225,25 @@ def test_a_storage_is_written_read_and_cleared(settings, tmp_path, backend, plac
 
 
 def test_a_queue_is_told_by_its_length():
-    assert "calls wait." in said_by(work.queue) and said_by(work.queue).startswith("ok: ")
+    assert "calls wait." in said_by(background.queue) and said_by(background.queue).startswith("ok: ")
 
 
 def test_workers_that_do_not_live_are_told():
-    said = said_by(work.workers, 0.3)
-    assert "fail: The worker did not answer within 0 s; it never has. Nothing new is sent until it does." in said
+    said = said_by(background.workers, 0.3)
+    assert "fail: The worker did not answer within 0 s; it never has. No new video is sent until it does." in said
     assert "fail: The media worker did not answer within 0 s" in said and "manage.py serve --only worker" in said
 
 
 def test_a_ticker_that_does_not_live_is_told():
-    assert "fail: No ticker runs" in said_by(work.ticker)
+    assert "fail: No ticker runs" in said_by(background.ticker)
     Lease.objects.take("ticker", "here", 60)
-    assert said_by(work.ticker) == "ok: The ticker runs."
+    assert said_by(background.ticker) == "ok: The ticker runs."
     Lease.objects.take("ticker", "here", -1)
-    assert "fail: No ticker runs" in said_by(work.ticker)
+    assert "fail: No ticker runs" in said_by(background.ticker)
 
 
 def test_what_waits_too_long_is_told_with_the_reason():
-    assert said_by(work.waiting) == "ok: 0 wait to be sent, 0 to be saved."
+    assert said_by(background.waiting) == "ok: 0 wait to be sent, 0 to be saved."
     token = a_token()
     for _ in range(3):
         a_generation()
@@ -252,12 +254,12 @@ def test_what_waits_too_long_is_told_with_the_reason():
     Generation.objects.filter(pk=done.pk).update(
         state="completed", archive="remote", finished_at=timezone.now() - timedelta(minutes=30)
     )
-    said = said_by(work.waiting)
+    said = said_by(background.waiting)
     assert (
         "warn: 1 videos wait to be sent, the first for 3.0 hours, as the balance of every API token is used up." in said
     )
-    assert "warn: 1 videos are held since a restore" in said
-    assert "warn: 1 finished videos are not saved here yet, the first since 30 minutes." in said
+    assert "warn: 1 videos have been held since a restore" in said
+    assert "warn: 1 finished videos are not saved yet, the first for 30 minutes." in said
 
 
 # ── Tokens ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -272,35 +274,35 @@ class Refusing(StubProvider):
 
 
 def test_no_token_is_told():
-    assert "warn: There is no API token: nothing can be sent." in said_by(outside.tokens_open)
-    assert said_by(outside.tokens_work).startswith("skip: ")
+    assert "warn: There is no API token: no video can be sent." in said_by(provider.stored_tokens)
+    assert said_by(provider.accepted_tokens).startswith("skip: ")
 
 
 def test_a_token_is_tested_free_of_charge_and_not_changed():
-    provider = Refusing()
-    token = a_token(MARKER, provider.url)
+    service = Refusing()
+    token = a_token(MARKER, service.url)
     token.disable("used_up", "spent")
-    said = said_by(outside.tokens_work)
+    said = said_by(provider.accepted_tokens)
     assert said.startswith("ok: “test” at 127.0.0.1:") and MARKER not in said
     token.refresh_from_db()
-    assert token.health == "used_up" and [set(post) for post in provider.posts] == [{"action", "id"}]
-    assert "warn: The API token “test” is out of use: spent" in said_by(outside.tokens_open)
-    provider.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
-    said = said_by(outside.tokens_work)
+    assert token.health == "used_up" and [set(post) for post in service.posts] == [{"action", "id"}]
+    assert "warn: The API token “test” is not in use: spent" in said_by(provider.stored_tokens)
+    service.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
+    said = said_by(provider.accepted_tokens)
     assert "fail: “test” at " in said and "The provider refuses it." in said and MARKER not in said
     token.refresh_from_db()
     assert token.health == "used_up"
-    provider.shutdown()
-    provider.server_close()
-    assert said_by(outside.tokens_work).startswith("warn: “test” at ")
+    service.shutdown()
+    service.server_close()
+    assert said_by(provider.accepted_tokens).startswith("warn: “test” at ")
 
 
 def test_a_token_no_key_opens_is_told(settings):
     a_token(MARKER)
-    assert said_by(outside.tokens_open) == "ok: The keys open the API token."
+    assert said_by(provider.stored_tokens) == "ok: The keys decrypt the API token."
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
-    said = said_by(outside.tokens_open)
-    assert "fail: The encryption keys do not open the API token “test”. Put the key" in said and "ok" not in said[:3]
+    said = said_by(provider.stored_tokens)
+    assert "fail: The encryption keys do not decrypt the API token “test”. Add the key" in said and "ok" not in said[:3]
 
 
 # ── The public address ────────────────────────────────────────────────────────────────────────────────────────
@@ -363,9 +365,9 @@ class _Passing(BaseHTTPRequestHandler):
 def test_an_address_that_leads_here_is_proven_by_a_rehearsal(live_server, settings):
     with Front(live_server.url) as front:
         settings.PUBLIC_URL = front.url
-        said = said_by(outside.address)
-    assert said.startswith(f"ok: {front.url} leads here, and a callback comes through it unchanged.")
-    assert "proven from this machine only" in said and not Generation.objects.exists()
+        said = said_by(public_url.public_url)
+    assert said.startswith(f"ok: {front.url} leads to this installation, and a callback arrives unchanged.")
+    assert "tested from this machine only" in said and not Generation.objects.exists()
 
 
 def for_callbacks(answer):
@@ -376,28 +378,28 @@ THERE = {"Location": "https://films.example.com/elsewhere"}
 MEDDLING = {
     "sends elsewhere": (
         lambda method, path, body: (301, THERE, b""),
-        "sends on to https://films.example.com, and a provider does not follow.",
+        "redirects to https://films.example.com, and a provider does not follow redirects.",
     ),
     "asks for a password": (lambda method, path, body: (401, {}, b""), "asks for a password."),
-    "another site": (lambda method, path, body: (200, {}, b"<html>"), "is answered by something else than Lumaweb."),
-    "another list": (lambda method, path, body: (200, {}, b"[]"), "is answered by something else than Lumaweb."),
+    "another site": (lambda method, path, body: (200, {}, b"<html>"), "leads to something other than Lumaweb."),
+    "another list": (lambda method, path, body: (200, {}, b"[]"), "leads to something other than Lumaweb."),
     "another installation": (
         lambda method, path, body: (200, {}, b'{"ok": true, "proof": "abc"}'),
-        "is answered by another installation",
+        "leads to another installation",
     ),
-    "nobody behind it": (lambda method, path, body: (502, {}, b""), "a proxy that does not reach us (502)."),
-    "refuses POST": (for_callbacks(lambda body: (403, {}, b"waf")), "answers 403 (not of our making)."),
+    "nobody behind it": (lambda method, path, body: (502, {}, b""), "a proxy that does not reach Lumaweb (502)."),
+    "refuses POST": (for_callbacks(lambda body: (403, {}, b"waf")), "answers 403 (not from Lumaweb)."),
     "limits bodies": (for_callbacks(lambda body: (413, {}, b"")), "A callback of 60 KB to"),
-    "redirects callbacks": (for_callbacks(lambda body: (308, THERE, b"")), "and a provider does not follow."),
-    "strips bodies": (for_callbacks(lambda body: b""), "what was sent arrived changed."),
-    "cuts bodies": (for_callbacks(lambda body: body[:1000]), "what was sent arrived changed."),
+    "redirects callbacks": (for_callbacks(lambda body: (308, THERE, b"")), "and a provider does not follow redirects."),
+    "strips bodies": (for_callbacks(lambda body: b""), "the request arrived changed."),
+    "cuts bodies": (for_callbacks(lambda body: body[:1000]), "the request arrived changed."),
     "keeps pictures": (
         lambda method, path, body: (404, {}, b"<h1>nginx") if path.endswith(".jpg") else body,
-        "/frames/ does not lead here, so a provider could not fetch start and end frames.",
+        "/frames/ does not lead to Lumaweb, so a provider could not fetch start and end frames.",
     ),
     "other Host": (
         lambda method, path, body: (400, {}, b"") if path == "/login/" else body,
-        "Pages are refused: the proxy passes on another Host",
+        "Pages are refused: the proxy passes a Host other than",
     ),
 }
 
@@ -408,7 +410,7 @@ def test_a_proxy_that_meddles_is_told_by_what_it_does(live_server, settings, nam
     with Front(live_server.url) as front:
         front.meddle = meddle
         settings.PUBLIC_URL = front.url
-        said = said_by(outside.address)
+        said = said_by(public_url.public_url)
     assert words in said and "fail: " in said and "ok: " not in said, said
 
 
@@ -417,28 +419,29 @@ def test_a_proxy_that_does_not_tell_of_tls_is_told(live_server, settings):
         settings.PUBLIC_URL = front.url
         there = {"Location": f"{front.url}/login/"}
         front.meddle = lambda method, path, body: (301, there, b"") if path == "/login/" else body
-        assert "fail: Every page redirects to itself" in said_by(outside.address)
+        assert "fail: Every page redirects to itself" in said_by(public_url.public_url)
 
 
 def test_an_address_where_nobody_listens_is_told(settings):
     settings.PUBLIC_URL = f"http://localhost:{a_free_port()}"
-    assert "cannot be reached from here: nobody listens there." in said_by(outside.address)
+    assert "cannot be reached from here: nothing listens there." in said_by(public_url.public_url)
     settings.PUBLIC_URL = "http://no-such-name.invalid"
-    assert "fail: The name no-such-name.invalid is not known." in said_by(outside.address)
+    assert "fail: The name no-such-name.invalid cannot be resolved." in said_by(public_url.public_url)
 
 
 def test_no_address_is_told_with_what_it_means(settings):
     settings.PUBLIC_URL = ""
-    assert said_by(outside.address).startswith("warn: There is no public address")
+    assert said_by(public_url.public_url).startswith("warn: There is no public address")
     settings.PUBLIC_URL = None
     settings.LOCAL_URL = f"http://127.0.0.1:{a_free_port()}"
     a_token(base_url="https://api.example.com")
-    told = said_by(outside.address)
-    assert told.startswith("warn: There is no public address, so api.example.com is asked")
+    told = said_by(public_url.public_url)
+    assert told.startswith("warn: There is no public address, so Lumaweb looks up results of api.example.com")
     assert "frames are uploaded to it." in told
     ApiToken.objects.get().refuse_uploads("api.example.com/files/upload answered 404.")
     assert (
-        "frames are given by link only: api.example.com/files/upload answered 404. " in said_by(outside.address) + " "
+        "frames are sent as links only: api.example.com/files/upload answered 404. "
+        in said_by(public_url.public_url) + " "
     )
 
 
@@ -477,11 +480,11 @@ def authority(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("days", "host", "words"),
     [
-        (60.5, "localhost", "ok: The certificate is good for 60 more days."),
-        (10.5, "localhost", "warn: The certificate is good for 10 more days."),
-        (1.5, "localhost", "fail: The certificate is good for 1 more days."),
-        (-1, "localhost", "its certificate is not good: certificate has expired. Mend the certificate."),
-        (60, "films.example.com", "its certificate is not good: Hostname mismatch"),
+        (60.5, "localhost", "ok: The certificate is valid for 60 more days."),
+        (10.5, "localhost", "warn: The certificate is valid for 10 more days."),
+        (1.5, "localhost", "fail: The certificate is valid for 1 more days."),
+        (-1, "localhost", "its certificate is not valid: certificate has expired. Renew or replace the certificate."),
+        (60, "films.example.com", "its certificate is not valid: Hostname mismatch"),
     ],
 )
 def test_a_certificate_is_told_by_its_days(live_server, settings, authority, days, host, words):
@@ -489,9 +492,9 @@ def test_a_certificate_is_told_by_its_days(live_server, settings, authority, day
     front.socket = authority(days, host).wrap_socket(front.socket, server_side=True)
     with front:
         settings.PUBLIC_URL = front.url.replace("http:", "https:")
-        said = said_by(outside.address)
+        said = said_by(public_url.public_url)
     assert words in said, said
-    assert ("leads here" in said) is (days > 3 and host == "localhost")
+    assert ("leads to this installation" in said) is (days > 3 and host == "localhost")
 
 
 def test_a_rehearsal_opens_nothing_and_only_with_the_secret_key(client, settings):
@@ -522,18 +525,20 @@ def test_a_rehearsal_about_a_real_video_is_a_wrong_key(client):
 def test_what_the_provider_itself_did_is_the_proof_that_it_reaches_us(settings):
     settings.PUBLIC_URL = "https://films.example.com"
     a_token(base_url="https://api.example.com")
-    assert "skip: Whether api.example.com itself reaches us is not proven" in said_by(outside.callbacks)
+    assert "skip: It is not known whether api.example.com reaches Lumaweb" in said_by(provider.callbacks)
     for number in range(3):
         generation = a_generation()
         generation.claim()
         generation.record(a_result(f"task-{number}"), "sweep")
-    assert "warn: None of the last 3 results came by a callback of api.example.com" in said_by(outside.callbacks)
+    assert "warn: None of the last 3 results came by a callback of api.example.com" in said_by(provider.callbacks)
     generation = a_generation()
     generation.claim()
     generation.record(a_result("task-9"), "callback")
-    assert "ok: api.example.com reaches us: 1 of the last 4 results came by its callback" in said_by(outside.callbacks)
+    assert "ok: api.example.com reaches Lumaweb: 1 of the last 4 results came by callback" in said_by(
+        provider.callbacks
+    )
     settings.PUBLIC_URL = ""
-    assert said_by(outside.callbacks).startswith("skip: ")
+    assert said_by(provider.callbacks).startswith("skip: ")
 
 
 # ── Clock and mail ────────────────────────────────────────────────────────────────────────────────────────────
@@ -542,10 +547,10 @@ def test_what_the_provider_itself_did_is_the_proof_that_it_reaches_us(settings):
 @pytest.mark.parametrize(
     ("ahead", "words"),
     [
-        (0, "ok: Our clock agrees with "),
-        (20, "warn: Our clock is "),
-        (3600, "fail: Our clock is "),
-        (-3600, "fail: Our clock is "),
+        (0, "ok: The clock agrees with "),
+        (20, "warn: The clock is "),
+        (3600, "fail: The clock is "),
+        (-3600, "fail: The clock is "),
     ],
 )
 def test_a_clock_that_is_wrong_is_told(settings, ahead, words):
@@ -555,7 +560,7 @@ def test_a_clock_that_is_wrong_is_told(settings, ahead, words):
             headers | {"Date": format_datetime(datetime.now(UTC) - timedelta(seconds=ahead), usegmt=True)}
         )
         a_token(base_url=front.url)
-        said = said_by(outside.clock)
+        said = said_by(clock.clock)
     assert words in said, said
     if ahead:
         assert ("ahead of" if ahead > 0 else "behind") in said and "NTP" in said
@@ -573,24 +578,26 @@ class _Smtp(StreamRequestHandler):
 
 
 def test_a_mail_server_that_does_not_take_us_is_told(settings):
-    assert said_by(outside.mail).startswith("ok: No mail is set")
+    assert said_by(mail.mail).startswith("ok: Mail is not configured")
     settings.CAN_MAIL, settings.SITE_URL, settings.EMAIL_HOST = True, "", "127.0.0.1"
     settings.EMAIL_PORT = a_free_port()
-    assert "warn: Mail is set, but not the address that members use" in said_by(outside.mail)
+    assert "warn: Mail is configured, but not the address that members use" in said_by(mail.mail)
     settings.SITE_URL = "https://films.example.com"
-    assert "not the address" not in said_by(outside.mail)
+    assert "not the address" not in said_by(mail.mail)
     settings.CAN_MAIL, settings.EMAIL_BACKEND = True, "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", a_free_port()
-    assert "does not take us: ConnectionRefusedError. Check LUMAWEB_EMAIL_URL" in said_by(outside.mail)
+    assert "refuses the connection or the sign-in: ConnectionRefusedError. Check LUMAWEB_EMAIL_URL" in said_by(
+        mail.mail
+    )
     with ThreadingTCPServer(("127.0.0.1", 0), _Smtp) as server:
         server.daemon_threads = True
         serve(server)
         settings.EMAIL_PORT = server.server_address[1]
-        assert "lets us in; no mail was sent." in said_by(outside.mail)
+        assert "accepts the sign-in; no mail was sent." in said_by(mail.mail)
         settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD = "lumaweb", MARKER
-        said = said_by(outside.mail)
+        said = said_by(mail.mail)
         server.shutdown()
-    assert "does not take us: SMTPAuthenticationError." in said and MARKER not in said
+    assert "refuses the connection or the sign-in: SMTPAuthenticationError." in said and MARKER not in said
 
 
 # ── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -610,22 +617,22 @@ def test_what_hangs_or_breaks_is_told_and_the_rest_is_looked_at():
     def works():
         yield ok(f"authorization: Bearer {MARKER}")
 
-    looks = Look("hangs", hangs, seconds=0.1), Look("breaks", breaks), Look("works", works)
-    found = [(name, finding.level, finding.words) for name, finding in doctor.examine(looks=looks)]
+    checks = Check("hangs", hangs, timeout=0.1), Check("breaks", breaks), Check("works", works)
+    found = [(name, finding.level, finding.message) for name, finding in doctor.run_checks(checks=checks)]
     there.send(b"x")
     assert [(name, level) for name, level, _ in found] == [("hangs", "fail"), ("breaks", "fail"), ("works", "ok")]
-    assert "No answer for 0 s." in found[0][2] and "ValueError" in found[1][2] and MARKER not in str(found)
+    assert "No result after 0 s." in found[0][2] and "ValueError" in found[1][2] and MARKER not in str(found)
 
 
 def test_offline_nobody_is_asked(live_server, settings):
-    provider = Refusing()
-    a_token(base_url=provider.url)
+    service = Refusing()
+    a_token(base_url=service.url)
     with Front(live_server.url) as front:
         settings.PUBLIC_URL = front.url
         front.meddle = lambda *args: pytest.fail("asked")
-        looks = tuple(look for look in doctor.LOOKS if look.at is not work.workers)
-        found = list(doctor.examine(offline=True, looks=looks))
-    assert not provider.posts
+        checks = tuple(check for check in doctor.CHECKS if check.run is not background.workers)
+        found = list(doctor.run_checks(offline=True, checks=checks))
+    assert not service.posts
     skipped = {name for name, finding in found if finding.level == "skip"}
     assert skipped >= {"tokens at the provider", "public address", "clock", "mail"}
 
@@ -661,8 +668,8 @@ def test_an_installation_that_was_never_set_up_is_told_what_to_do(tmp_path):
     assert status == 1 and "\x1b" not in printed, "colours are for terminals"
     assert "fail  migrations: Not applied: " in printed and "then run manage.py migrate." in printed
     assert "fail  static files: They were not collected" in printed
-    assert "skip  workers: Not looked at, as the database is not as it has to be." in printed
-    assert " to mend, " in printed.splitlines()[-1]
+    assert "skip  workers: Not checked because the database does not work." in printed
+    assert " failed, " in printed.splitlines()[-1]
 
 
 def test_a_database_file_that_is_damaged_is_told(tmp_path):
@@ -680,7 +687,7 @@ def test_a_database_that_takes_no_care_is_told(tmp_path):
     house = an_empty_house(tmp_path, DJANGO_SETTINGS_MODULE="tests.support.unsafe_sqlite_settings")
     status, printed = doctored(house.env, "--offline")
     assert status == 1
-    assert "Its journal is delete, not wal" in printed and "It does not wait for the disk" in printed
+    assert "Its journal mode is delete, not wal" in printed and "It does not wait for the disk" in printed
 
 
 def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(tmp_path):
@@ -709,7 +716,7 @@ def test_a_bucket_is_written_and_its_links_are_tried(tmp_path):
         assert closed["level"] == "fail" and "LUMAWEB_S3_BUCKET" in closed["mend"]
         nowhere = f"http://127.0.0.1:{a_free_port()}"
         broken = storage_of(house.env | {"LUMAWEB_S3_PUBLIC_ENDPOINT": nowhere})[0]
-        assert broken["level"] == "fail" and "nobody listens there" in broken["words"]
+        assert broken["level"] == "fail" and "nothing listens there" in broken["words"]
         assert "LUMAWEB_S3_PUBLIC_ENDPOINT" in broken["mend"]
         assert not list((tmp_path / "s3").rglob("doctor-*"))
     finally:
@@ -737,7 +744,7 @@ def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
         bad = [finding for finding in found if finding["level"] == "fail"]
         assert (status, bad, json.loads(printed)["ok"]) == (0, [], True)
         levels = levels_of(printed)
-        assert levels.keys() == {look.name for look in doctor.LOOKS}
+        assert levels.keys() == {check.name for check in doctor.CHECKS}
         for name in ("queue", "workers", "ticker", "tokens", "tokens at the provider", "public address", "callbacks"):
             assert levels[name] == {"ok"}, [finding for finding in found if finding["look"] == name]
     finally:
@@ -745,7 +752,7 @@ def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
 
 
 def test_a_list_of_media_hosts_that_lacks_one_of_the_provider_s_is_named(settings):
-    assert said_by(outside.media_hosts).startswith("ok: ")
+    assert said_by(provider.media_hosts).startswith("ok: ")
     settings.MEDIA_HOSTS = ["PLATFORM.cdn.acedata.cloud", "media.example.com", "storage.cdn-luma.com"]
-    said = said_by(outside.media_hosts)
+    said = said_by(provider.media_hosts)
     assert said.startswith("warn: LUMAWEB_MEDIA_HOSTS lacks platform2.cdn.acedata.cloud, cdn.acedata.cloud: ")

@@ -1,75 +1,75 @@
-"""Look an installation over from end to end: `manage.py doctor`. Nothing is paid for, and nothing is changed.
+"""Check an installation from end to end: `manage.py doctor`. It changes nothing and costs nothing.
 
-Each look is a generator of findings; what it raises is a finding too. A look that needs the database is left out where
-that does not answer.
+Each check is a generator of findings; an exception from it becomes a finding too. Checks that need the database are
+skipped if it does not work.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from lumaweb.deadline import SingleFlight, TimedOut
 
-from . import house, outside, store, work
+from . import background, clock, database, installation, mail, provider, public_url, storage
 from .findings import Finding, fail, skip
 
-__all__ = ["LOOKS", "Finding", "Look", "examine"]
+__all__ = ["CHECKS", "Check", "Finding", "run_checks"]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Check:
     name: str
-    at: Callable[[], Iterator[Finding]]
+    run: Callable[[], Iterator[Finding]]
     needs_database: bool = True
-    goes_out: bool = False
-    seconds: float = 60.0  # after which it has hung
+    needs_network: bool = False
+    timeout: float = 60.0  # seconds
 
 
-LOOKS = (
-    Look("versions", house.versions, needs_database=False),
-    Look("settings", house.settings_, needs_database=False),
-    Look("keys", house.keys, needs_database=False),
-    Look("disk space", house.space, needs_database=False),
-    Look("static files", house.static_files, needs_database=False),
-    Look("database", store.database, needs_database=False),
-    Look("migrations", store.migrations),
-    Look("storage", store.storage, needs_database=False),
-    Look("queue", work.queue),
-    Look("workers", work.workers),
-    Look("ticker", work.ticker),
-    Look("waiting", work.waiting),
-    Look("tokens", outside.tokens_open),
-    Look("tokens at the provider", outside.tokens_work, goes_out=True),
-    Look("media hosts", outside.media_hosts, needs_database=False),
-    Look("public address", outside.address, goes_out=True),
-    Look("callbacks", outside.callbacks),
-    Look("clock", outside.clock, goes_out=True),
-    Look("mail", outside.mail, needs_database=False, goes_out=True),
+CHECKS = (
+    Check("versions", installation.versions, needs_database=False),
+    Check("settings", installation.configuration, needs_database=False),
+    Check("keys", installation.keys, needs_database=False),
+    Check("disk space", installation.disk_space, needs_database=False),
+    Check("static files", installation.static_files, needs_database=False),
+    Check("database", database.database, needs_database=False),
+    Check("migrations", database.migrations),
+    Check("storage", storage.storage, needs_database=False),
+    Check("queue", background.queue),
+    Check("workers", background.workers),
+    Check("ticker", background.ticker),
+    Check("waiting", background.waiting),
+    Check("tokens", provider.stored_tokens),
+    Check("tokens at the provider", provider.accepted_tokens, needs_network=True),
+    Check("media hosts", provider.media_hosts, needs_database=False),
+    Check("public address", public_url.public_url, needs_network=True),
+    Check("callbacks", provider.callbacks),
+    Check("clock", clock.clock, needs_network=True),
+    Check("mail", mail.mail, needs_database=False, needs_network=True),
 )
 
 
-def examine(*, offline: bool = False, looks: tuple[Look, ...] = LOOKS) -> Iterator[tuple[str, Finding]]:
-    """What every look finds, by its name, as it comes."""
-    no_database = ""
-    for look in looks:
-        if offline and look.goes_out:
-            yield look.name, skip("Not looked at, as you said --offline.")
+def run_checks(*, offline: bool = False, checks: Sequence[Check] = CHECKS) -> Iterator[tuple[str, Finding]]:
+    """Run the checks one by one; yield each finding with the name of its check."""
+    database_failed = False
+    for check in checks:
+        if offline and check.needs_network:
+            yield check.name, skip("Not checked because of --offline.")
             continue
-        if no_database and look.needs_database:
-            yield look.name, skip(f"Not looked at, as {no_database}.")
+        if database_failed and check.needs_database:
+            yield check.name, skip("Not checked because the database does not work.")
             continue
-        for finding in _found_by(look):
-            if finding.level == "fail" and look.at in (store.database, store.migrations):
-                no_database = "the database is not as it has to be"
-            yield look.name, finding
+        for finding in _findings(check):
+            if finding.level == "fail" and check.run in (database.database, database.migrations):
+                database_failed = True
+            yield check.name, finding
 
 
-def _found_by(look: Look) -> list[Finding]:
+def _findings(check: Check) -> list[Finding]:
     try:
-        return SingleFlight(lambda: list(look.at())).result(look.seconds)
+        return SingleFlight(lambda: list(check.run())).result(check.timeout)
     except TimedOut as error:
-        return [fail(f"No answer for {error.seconds:.0f} s.", "Something hangs there; the other lines may say what.")]
+        return [fail(f"No result after {error.seconds:.0f} s.", "Something hangs; the other checks may show what.")]
     except Exception as error:
-        # Its words may hold an address with a password in it.
+        # Not its message, which may hold a URL with a password.
         return [
-            fail(f"This could not be looked at: {type(error).__name__}.", "The log of the web server may say more.")
+            fail(f"The check failed: {type(error).__name__}.", "The log of the web server may have more information.")
         ]

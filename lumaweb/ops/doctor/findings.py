@@ -5,24 +5,24 @@ from lumaweb.logs import redact
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look showed. level: ok, skip, warn or fail; mend: what to do about it."""
+    """One result of a check. `level` is ok, skip, warn or fail; `fix` tells the operator what to do."""
 
     level: str
-    words: str
-    mend: str = ""
+    message: str
+    fix: str = ""
 
 
-def ok(words: str) -> Finding:
-    return Finding("ok", redact(words))
+def ok(message: str) -> Finding:
+    return Finding("ok", redact(message))
 
 
-def skip(words: str) -> Finding:
-    return Finding("skip", redact(words))
+def skip(message: str) -> Finding:
+    return Finding("skip", redact(message))
 
 
-def warn(words: str, mend: str) -> Finding:
-    return Finding("warn", redact(words), redact(mend))
+def warn(message: str, fix: str) -> Finding:
+    return Finding("warn", redact(message), redact(fix))
 
 
-def fail(words: str, mend: str) -> Finding:
-    return Finding("fail", redact(words), redact(mend))
+def fail(message: str, fix: str) -> Finding:
+    return Finding("fail", redact(message), redact(fix))

@@ -1,45 +1,46 @@
 import json
 import sys
 from collections import Counter
-from dataclasses import asdict
+from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from lumaweb.ops import doctor
 
 
 class Command(BaseCommand):
     help = (
-        "Look this installation over from end to end, and say what is wrong and how to mend it. Nothing is paid for "
-        "and nothing is changed. Exit status 1 where something does not work."
+        "Check this installation from end to end, and say what is wrong and how to fix it. It costs nothing and "
+        "changes nothing. Exit status 1 if a check fails."
     )
-    # What they would stop at is told with the rest.
+    # The settings check runs them and reports them with the other findings.
     requires_system_checks = []
 
-    def add_arguments(self, parser) -> None:
-        parser.add_argument("--offline", action="store_true", help="Ask nobody beyond this installation.")
-        parser.add_argument("--json", action="store_true", help="For a machine to read.")
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--offline", action="store_true", help="Contact nothing outside this installation.")
+        parser.add_argument("--json", action="store_true", help="Print JSON.")
 
-    def handle(self, *args, **options) -> None:
+    def handle(self, *args: Any, **options: Any) -> None:
         found = []
-        for name, finding in doctor.examine(offline=options["offline"]):
-            found.append({"look": name} | asdict(finding))
+        for name, finding in doctor.run_checks(offline=options["offline"]):
+            # The keys are the output's format, which scripts read.
+            found.append({"look": name, "level": finding.level, "words": finding.message, "mend": finding.fix})
             if not options["json"]:
-                self.tell(name, finding)
+                self._print(name, finding)
         levels = Counter(finding["level"] for finding in found)
         if options["json"]:
             self.stdout.write(json.dumps({"ok": not levels["fail"], "findings": found}, indent=2, ensure_ascii=False))
         elif levels["fail"] or levels["warn"]:
-            self.stdout.write(f"\n{levels['fail']} to mend, {levels['warn']} to look at.")
+            self.stdout.write(f"\n{levels['fail']} failed, {levels['warn']} warnings.")
         else:
-            self.stdout.write("\nAll is well.")
+            self.stdout.write("\nAll checks passed.")
         if levels["fail"]:
             sys.exit(1)
 
-    def tell(self, name: str, finding: doctor.Finding) -> None:
-        # A style is only used on a terminal; the word is there without it.
+    def _print(self, name: str, finding: doctor.Finding) -> None:
+        # Colours appear on a terminal only; the level is always printed.
         style = {"ok": self.style.SUCCESS, "warn": self.style.WARNING, "fail": self.style.ERROR}.get(finding.level)
-        self.stdout.write(f"{finding.level:<4}  {name}: {finding.words}", style)
-        if finding.mend:
-            self.stdout.write(f"      → {finding.mend}")
+        self.stdout.write(f"{finding.level:<4}  {name}: {finding.message}", style)
+        if finding.fix:
+            self.stdout.write(f"      → {finding.fix}")
         self.stdout.flush()

@@ -1,0 +1,108 @@
+"""Checks of the background work: the queue, its workers, the ticker, and the videos that wait for them."""
+
+import time
+from collections.abc import Iterator
+
+from django.conf import settings
+from django.utils import timezone
+
+from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, broker_info, enqueue_heartbeats, queue_sizes
+from videos.models import ApiToken, Heartbeat, Lease, Pool, StepFailure, status
+
+from .findings import Finding, fail, ok, warn
+
+HEARTBEAT_TIMEOUT = 10.0  # seconds
+MAX_QUEUE_LENGTH = 1000
+MAX_WAIT = 600.0  # seconds
+CLUSTERS = {SUBMIT_CLUSTER: "worker", MEDIA_CLUSTER: "media worker"}
+START = "Start it with manage.py serve --only {}, or see in its log why it stops."
+
+
+def queue() -> Iterator[Finding]:
+    """Check that the broker answers and that its queue is short."""
+    place = "REDIS_URL" if settings.REDIS_URL else "the database"
+    try:
+        name, sizes = broker_info(), queue_sizes()
+    except Exception as error:  # each broker raises its own
+        yield fail(
+            f"The queue in {place} does not answer: {type(error).__name__}.",
+            "Check that Redis runs, and REDIS_URL. Until then the ticker sends new videos."
+            if settings.REDIS_URL
+            else "See the check of the database.",
+        )
+        return
+    length = sum(sizes.values())
+    message = f"{name if settings.REDIS_URL else 'In the database'}; {length} calls wait."
+    if length > MAX_QUEUE_LENGTH:
+        yield warn(message, "The workers are too slow or do not run: see the next checks.")
+    else:
+        yield ok(message)
+
+
+def workers(timeout: float = HEARTBEAT_TIMEOUT) -> Iterator[Finding]:
+    """Request a heartbeat of each cluster through the queue, and wait for it."""
+    requested_at = timezone.now()
+    enqueue_heartbeats()
+    missing = dict(CLUSTERS)
+    deadline = time.monotonic() + timeout
+    while missing and time.monotonic() < deadline:
+        for cluster in list(missing):
+            if Heartbeat.objects.of(cluster).filter(at__gte=requested_at).exists():
+                seconds = (timezone.now() - requested_at).total_seconds()
+                yield ok(f"The {missing.pop(cluster)} answered after {seconds:.1f} s.")
+        time.sleep(0.1 if missing else 0)
+    for cluster, name in missing.items():
+        at = status.last_sign(cluster)
+        last = f"its last heartbeat was {(timezone.now() - at).total_seconds():.0f} s ago" if at else "it never has"
+        consequence = "No new video is sent" if cluster == SUBMIT_CLUSTER else "No video is saved"
+        yield fail(
+            f"The {name} did not answer within {timeout:.0f} s; {last}. {consequence} until it does.",
+            START.format("worker"),
+        )
+
+
+def ticker() -> Iterator[Finding]:
+    """Check that a ticker holds its lease and that all its steps work."""
+    lease = Lease.objects.filter(name="ticker").first()
+    if lease and lease.until > timezone.now():
+        yield ok("The ticker runs.")
+    else:
+        yield fail(
+            "No ticker runs: late results are not looked up, and lost work is not repeated.",
+            START.format("ticker"),
+        )
+    for failure in StepFailure.objects.current():
+        yield warn(
+            f"The ticker's step “{failure.name}” fails. {failure.words} The other steps continue.",
+            f"The ticker's log has the traceback, once: look for “step {failure.name}”.",
+        )
+
+
+def waiting() -> Iterator[Finding]:
+    """Check how long videos wait to be sent, released and saved."""
+    now = timezone.now()
+    queued, held, unsaved = status.waiting(), status.held(), status.unsaved()
+    if queued.age(now) > MAX_WAIT:
+        reason = Pool(list(ApiToken.objects.all()), now).wait
+        yield warn(
+            f"{queued.length} videos wait to be sent, the first for {_duration(queued.age(now))}"
+            + (f", as {reason.text}" if reason else ", although a token has room."),
+            reason.admin if reason and reason.admin else "See the checks of workers and tokens.",
+        )
+    if held:
+        yield warn(
+            f"{held} videos have been held since a restore or a change of the provider.",
+            "Adopt or release them under Generations in the admin.",
+        )
+    if unsaved.age(now) > MAX_WAIT:
+        yield warn(
+            f"{unsaved.length} finished videos are not saved yet, the first for {_duration(unsaved.age(now))}. "
+            "The provider's links expire.",
+            "See the checks of the media worker and the storage; each video's timeline shows what happened.",
+        )
+    if queued.age(now) <= MAX_WAIT and not held and unsaved.age(now) <= MAX_WAIT:
+        yield ok(f"{queued.length} wait to be sent, {unsaved.length} to be saved.")
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds / 3600:.1f} hours" if seconds > 7200 else f"{seconds / 60:.0f} minutes"

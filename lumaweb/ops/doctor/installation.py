@@ -1,0 +1,148 @@
+"""Checks of this machine: versions, settings, keys, disk space and static files."""
+
+import platform
+import re
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core import checks
+from django.http.request import split_domain_port, validate_host
+
+from .findings import Finding, fail, ok, warn
+
+GB = 1024**3
+# A saved video may have 2 GB, and is complete on this disk before it moves to the storage.
+MIN_FREE, LOW_FREE = 3 * GB, 20 * GB
+
+
+def versions() -> Iterator[Finding]:
+    """Compare the installed packages with requirements.txt."""
+    requirements = (settings.BASE_DIR / "requirements.txt").read_text()
+    missing, different = [], []
+    # Packages with an environment marker do not match, as they may not be for this machine.
+    for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^\s;]+) \\$", requirements, re.MULTILINE):
+        try:
+            installed = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+            continue
+        if installed != version:
+            different.append(f"{name} {installed} (tested with {version})")
+    if missing:
+        yield fail(f"Not installed: {', '.join(missing)}.", "Install requirements.txt again, then restart.")
+    if different:
+        yield warn(f"Versions other than the tested ones: {', '.join(different)}.", "Install requirements.txt again.")
+    if not missing and not different:
+        yield ok(f"Python {platform.python_version()}, Django {metadata.version('django')}; all packages as pinned.")
+
+
+def configuration() -> Iterator[Finding]:
+    """Check the settings, and run Django's system checks."""
+    findings = [*_settings(), *_system_checks()]
+    hosts = ", ".join(dict.fromkeys(settings.ALLOWED_HOSTS))
+    yield from findings or [ok(f"Debug mode is off; Lumaweb serves the hosts {hosts}.")]
+
+
+def _settings() -> Iterator[Finding]:
+    is_public = not settings.ON_LOOPBACK
+    bad = fail if is_public else warn
+    if settings.DEBUG:
+        yield bad("Debug mode is on: error pages show code to every visitor.", "Unset LUMAWEB_DEBUG.")
+    if "*" in settings.ALLOWED_HOSTS:
+        yield warn("Lumaweb serves any host name.", "Set LUMAWEB_ALLOWED_HOSTS to the names it has.")
+    site = urlsplit(settings.SITE_URL).netloc
+    if site and not validate_host(split_domain_port(site)[0], settings.ALLOWED_HOSTS):
+        yield fail(
+            f"Members use {settings.SITE_URL}, but Lumaweb does not serve that host: links in mails fail.",
+            "Add the name to LUMAWEB_ALLOWED_HOSTS, or correct LUMAWEB_SITE_URL.",
+        )
+    key = settings.SECRET_KEY
+    if len(key) < 32 or len(set(key)) < 8:
+        yield bad(
+            "The secret key is short or simple, and could be guessed.",
+            "Set LUMAWEB_SECRET_KEY to at least 32 random characters; all members then sign in again.",
+        )
+    if key in settings.ENCRYPTION_KEYS:
+        yield warn("The secret key is also an encryption key.", "Set LUMAWEB_SECRET_KEY to a value of its own.")
+    if is_public and (settings.SITE_URL or settings.PUBLIC_URL) and not settings.BEHIND_TLS:
+        yield warn(
+            "The public address has no TLS: others on the network can read passwords and videos.",
+            "Put a proxy with TLS in front, and use https:// in LUMAWEB_SITE_URL, or in LUMAWEB_PUBLIC_URL.",
+        )
+    if settings.BEHIND_TLS and not settings.TRUSTED_PROXIES:
+        yield warn(
+            "There is TLS, so there is a proxy, but LUMAWEB_TRUSTED_PROXIES is 0: all visitors count as one address, "
+            "and wrong passwords of one of them lock out all.",
+            "Set LUMAWEB_TRUSTED_PROXIES to the number of proxies in front, usually 1.",
+        )
+
+
+def _system_checks() -> Iterator[Finding]:
+    for message in checks.run_checks(include_deployment_checks=not settings.ON_LOOPBACK):
+        # W009 is about the secret key, which `_settings` checks.
+        if message.is_silenced() or message.level < checks.WARNING or message.id == "security.W009":
+            continue
+        level = fail if message.level >= checks.ERROR else warn
+        yield level(f"{message.id}: {message.msg}", str(message.hint or "See Django's documentation of this check."))
+
+
+def keys() -> Iterator[Finding]:
+    """Check who can read the generated keys."""
+    readable = []
+    for name in ("secret-key", "encryption-keys"):
+        path = settings.DATA_DIR / name
+        if path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            readable.append(name)
+    if readable:
+        paths = " ".join(str(settings.DATA_DIR / name) for name in readable)
+        yield fail(f"Other users of this machine can read {' and '.join(readable)}.", f"chmod 600 {paths}")
+    if settings.DATA_DIR.exists() and settings.DATA_DIR.stat().st_mode & stat.S_IRWXO:
+        yield warn("All users of this machine have access to the data directory.", f"chmod o= {settings.DATA_DIR}")
+    if not readable:
+        yield ok("Only their owner can read the keys, or they come from the environment.")
+
+
+def disk_space(minimum: int = MIN_FREE, low: int = LOW_FREE) -> Iterator[Finding]:
+    """Check the free space, in bytes, of each disk that Lumaweb writes to."""
+    folders = {"the data directory": settings.DATA_DIR, "temporary files": Path(tempfile.gettempdir())}
+    if not settings.BUCKET:
+        folders["media"] = settings.MEDIA_ROOT
+    if not settings.DATABASE_URL:
+        folders["the database"] = Path(settings.DATABASES["default"]["NAME"]).parent
+    uses: dict[int, list[str]] = {}
+    free: dict[int, int] = {}
+    for use, path in folders.items():
+        existing = next(folder for folder in (path, *path.parents) if folder.exists())
+        device = existing.stat().st_dev
+        uses.setdefault(device, []).append(use)
+        free[device] = shutil.disk_usage(existing).free
+    for device, names in uses.items():
+        message = f"{free[device] / GB:.1f} GB are free for {' and '.join(names)}."
+        fix = "Free some space, or move it to a larger disk."
+        if free[device] < minimum:
+            yield fail(f"Only {message} Videos may not be saved.", fix)
+        else:
+            yield ok(message) if free[device] >= low else warn(f"Only {message}", fix)
+
+
+def static_files() -> Iterator[Finding]:
+    """Check that the static files were collected after their last change."""
+    if settings.DEBUG:
+        yield ok("Debug mode serves them from their sources.")
+        return
+    manifest = Path(settings.STATIC_ROOT) / "staticfiles.json"
+    fix = "Run manage.py collectstatic --no-input, then restart."
+    if not manifest.exists():
+        yield fail("They were not collected: pages have no styles.", fix)
+        return
+    changed_at = max((path.stat().st_mtime for path in (settings.BASE_DIR / "static").rglob("*.*")), default=0)
+    if changed_at > manifest.stat().st_mtime:
+        yield warn("They changed after they were collected.", fix)
+    else:
+        yield ok("They are collected.")

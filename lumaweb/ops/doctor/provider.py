@@ -1,0 +1,96 @@
+"""Checks of the provider: API tokens, hosts of results, and callbacks."""
+
+from collections import Counter
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils import timezone
+
+from videos.jobs import token_check
+from videos.models import ApiToken, Generation, State
+
+from .findings import Finding, fail, ok, skip, warn
+
+RECENT_RESULTS = 20
+MIN_RESULTS = 3  # without a callback among them, before it counts as a problem
+
+
+def stored_tokens() -> Iterator[Finding]:
+    """Check that the encryption keys decrypt each API token, and that the enabled ones are in use."""
+    tokens = list(ApiToken.objects.order_by("pk"))
+    if not tokens:
+        yield warn("There is no API token: no video can be sent.", "Add one under API tokens in the admin.")
+    unreadable = [token for token in tokens if not token.is_readable]
+    for token in unreadable:
+        yield fail(
+            f"The encryption keys do not decrypt the API token “{token.name}”.",
+            "Add the key it was stored with to LUMAWEB_ENCRYPTION_KEYS, or enter the token again in the admin.",
+        )
+    for token in tokens:
+        if token.enabled and token not in unreadable and token.is_unhealthy:
+            yield warn(
+                f"The API token “{token.name}” is not in use: {token.last_error or token.condition}",
+                "Test it in the admin.",
+            )
+    if tokens and not unreadable:
+        yield ok(f"The keys decrypt {'the API token' if len(tokens) == 1 else f'all {len(tokens)} API tokens'}.")
+
+
+def accepted_tokens() -> Iterator[Finding]:
+    """Look up a task that does not exist with each enabled token, which is free."""
+    tokens = [token for token in ApiToken.objects.filter(enabled=True) if token.is_readable]
+    if not tokens:
+        yield skip("There is no enabled API token to test.")
+    for token in tokens:
+        check = token_check.check_secret(token, token.secret)
+        message = f"“{token.name}” at {urlsplit(token.base_url).netloc}: {check.message}"
+        if check.status == "ok":
+            yield ok(message)
+        elif check.status == "refused":
+            yield fail(message, "Correct it under API tokens in the admin; queued videos wait for it.")
+        else:
+            yield warn(message, "Check that this machine reaches the provider, and the provider's status page.")
+
+
+def media_hosts() -> Iterator[Finding]:
+    """Compare the allowed hosts of results with those that the provider is known to use."""
+    allowed = {host.lower() for host in settings.MEDIA_HOSTS}
+    missing = [host for host in settings.DEFAULT_MEDIA_HOSTS if host not in allowed]
+    if missing:
+        yield warn(
+            f"LUMAWEB_MEDIA_HOSTS lacks {', '.join(missing)}: videos on these hosts cannot be saved.",
+            "Add them, or unset the variable to use Lumaweb's own list.",
+        )
+    else:
+        yield ok("Videos may be downloaded from every host that the provider is known to use.")
+
+
+def callbacks() -> Iterator[Finding]:
+    """Check whether recent results arrived by callback, which shows that the provider reaches Lumaweb."""
+    tokens = [token for token in ApiToken.objects.filter(enabled=True) if token.public_url]
+    if not tokens:
+        yield skip("No enabled API token's provider can call back, because there is no address for it.")
+    for token in tokens:
+        yield from _recent_results(token)
+
+
+def _recent_results(token: ApiToken) -> Iterator[Finding]:
+    finished = Generation.objects.filter(token=token, state=State.COMPLETED, finished_at__isnull=False)
+    results = list(finished.order_by("-pk").values_list("via", "finished_at")[:RECENT_RESULTS])
+    sources = Counter(via for via, _ in results)
+    host = urlsplit(token.base_url).netloc
+    if sources["callback"]:
+        latest = timezone.localtime(max(at for via, at in results if via == "callback" and at))
+        yield ok(
+            f"{host} reaches Lumaweb: {sources['callback']} of the last {sources.total()} results came by callback, "
+            f"the latest on {latest:%Y-%m-%d at %H:%M}."
+        )
+    elif sources.total() >= MIN_RESULTS:
+        yield warn(
+            f"None of the last {sources.total()} results came by a callback of {host}; Lumaweb looked all of them up. "
+            "The provider does not reach Lumaweb.",
+            "Check whether a firewall or the proxy blocks /callbacks/.",
+        )
+    else:
+        yield skip(f"It is not known whether {host} reaches Lumaweb: its first video will show it.")

@@ -1,0 +1,79 @@
+"""Check of the storage of media."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+
+from .findings import Finding, fail, ok, warn
+from .http_client import RequestFailed, request
+
+
+def storage() -> Iterator[Finding]:
+    """Write a file, read it from its middle, and delete it; with a bucket, also request it by a signed link."""
+    place = "the bucket" if settings.BUCKET else "the media folder"
+    data, name = secrets.token_bytes(64 * 1024), f"probe/doctor-{secrets.token_hex(8)}"
+    step = "written"
+    try:
+        name = default_storage.save(name, ContentFile(data))
+        step = "read"
+        is_same = _reads_back(name, data)
+        if not is_same:
+            yield fail("The file read is not the file written.", "Do not use this storage: it would lose videos.")
+        if settings.BUCKET:
+            yield from _signed_link(name, data)
+        step = "deleted"
+        default_storage.delete(name)
+        if default_storage.exists(name):
+            yield fail(f"A file in {place} still exists after it was deleted.", "Allow this key to delete objects.")
+            return
+    except OSError as error:
+        fix = (
+            "Check LUMAWEB_S3_ENDPOINT, LUMAWEB_S3_BUCKET and the permissions of the key: put, get, list and delete."
+            if settings.BUCKET
+            else f"Allow the user that runs Lumaweb to read and write {settings.MEDIA_ROOT}, and check its free space."
+        )
+        yield fail(f"A file in {place} could not be {step}: {error.strerror or error}.", fix)
+        with suppress(OSError):
+            default_storage.delete(name)
+        return
+    if is_same:
+        yield ok(f"Files are written, read and deleted in {place}.")
+
+
+def _reads_back(name: str, data: bytes) -> bool:
+    with default_storage.open(name) as file:
+        file.seek(1000)
+        part = file.read(100)
+    return part == data[1000:1100] and default_storage.size(name) == len(data)
+
+
+def _signed_link(name: str, data: bytes) -> Iterator[Finding]:
+    """Request a range of the file by a signed link, as a browser does."""
+    # Only the storage of a bucket has links.
+    link = default_storage.link(name, content_type="application/octet-stream", disposition="inline")  # type: ignore[attr-defined]
+    host = urlsplit(link).netloc
+    try:
+        response = request("GET", link, headers={"Range": "bytes=1000-1099"})
+    except RequestFailed as error:
+        yield fail(
+            f"Links to {host} do not work: {error}",
+            "Set LUMAWEB_S3_PUBLIC_ENDPOINT to the address of the bucket for browsers.",
+        )
+        return
+    if response.status == 200:
+        yield warn(
+            f"{host} sends whole files only: members cannot seek in a video.",
+            "Let the proxy in front of it pass the Range header.",
+        )
+    elif response.status != 206 or response.body != data[1000:1100]:
+        yield fail(
+            f"{host} answers {response.status} to a link.",
+            "Check LUMAWEB_S3_PUBLIC_ENDPOINT and LUMAWEB_S3_REGION, and that no proxy changes the Host header.",
+        )
+    else:
+        yield ok(f"Links to {host} work from here, also for seeking.")
