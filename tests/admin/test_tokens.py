@@ -587,26 +587,26 @@ def test_what_a_start_does_to_the_tokens_is_written_down(settings):
     assert trail(ApiToken.objects.get(name="First token")) == ["added for http://127.0.0.1:9."]
 
 
-def at(house: Installation) -> dict:
-    return {"cwd": ROOT, "env": house.env, "capture_output": True, "text": True, "timeout": 60}
+def at(site: Installation) -> dict:
+    return {"cwd": ROOT, "env": site.env, "capture_output": True, "text": True, "timeout": 60}
 
 
 @pytest.mark.embedded
 def test_an_installation_whose_keys_were_lost_does_not_start_and_says_why(tmp_path):
-    house = Installation(tmp_path)
-    house.migrate()
+    site = Installation(tmp_path)
+    site.migrate()
     file = tmp_path / "encryption-keys"
-    house.python(
+    site.python(
         "from videos.models import ApiToken\n"
         "token = ApiToken(name='Agency', base_url='http://127.0.0.1:9')\ntoken.secret = 'agency-4711'\ntoken.save()"
     )
     kept = file.read_text()
     file.write_text(TWO)
     words = [sys.executable, "manage.py"]
-    found = subprocess.run([*words, "check", "--database", "default"], **at(house))
+    found = subprocess.run([*words, "check", "--database", "default"], **at(site))
     assert "videos.W001" in found.stderr and "“Agency”" in found.stderr
-    done = subprocess.run([*words, "serve"], **at(house))
+    done = subprocess.run([*words, "serve"], **at(site))
     assert done.returncode == 1 and "decrypt none of the stored API tokens: “Agency”. Add the key" in done.stderr
     assert "Traceback" not in done.stderr
     file.write_text(kept)
-    assert "W001" not in house.manage("check", "--database", "default")
+    assert "W001" not in site.manage("check", "--database", "default")

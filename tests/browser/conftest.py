@@ -1,4 +1,4 @@
-"""A real browser on a whole installation; two members in two contexts of their own."""
+"""Fixtures of the browser tests: a browser, an installation and signed-in pages."""
 
 import os
 from collections.abc import Callable, Iterator, MutableMapping
@@ -26,8 +26,8 @@ FLAGS = [
     "--disable-site-isolation-trials",
 ]
 
-# What htmx should have sent and did not: a part of the page that nobody brought to life works by a whole new page, and
-# carries its member away from where they were.
+# A form that htmx should have sent: where htmx did not process a swapped part of the page, the browser submits the form
+# itself and leaves the page.
 LEFT = "left to the browser"
 WATCH = f"""
 addEventListener("submit", (event) => {{
@@ -43,7 +43,7 @@ expect.set_options(timeout=15_000)
 
 @contextmanager
 def launched(browser_type: BrowserType, path: str | None) -> Iterator[Browser]:
-    """The browser at this path, until the end of the block."""
+    """Run the browser at `path` during the block."""
     assert path, "No Chromium: run the tests by `make test`, which finds or installs one."
     browser = browser_type.launch(executable_path=path, args=FLAGS)
     yield browser
@@ -77,35 +77,35 @@ def browser_context_args():
 
 
 @pytest.fixture(scope="package")
-def house(tmp_path_factory):
-    """An installation as `make run` starts it: the sandbox calls back."""
-    house = Installation(tmp_path_factory.mktemp("house")).start()
-    house.add_member("ben")
-    yield house
-    house.stop()
+def site(tmp_path_factory):
+    """Start an installation as `make run` does; the sandbox calls back."""
+    site = Installation(tmp_path_factory.mktemp("site")).start()
+    site.add_member("ben")
+    yield site
+    site.stop()
 
 
 @pytest.fixture(scope="package")
-def deaf_house(tmp_path_factory):
-    """An installation nobody can call back: results are asked for."""
-    house = Installation(tmp_path_factory.mktemp("deaf"), LUMAWEB_PUBLIC_URL="").start()
-    house.add_member("ben")
-    yield house
-    house.stop()
+def polling_site(tmp_path_factory):
+    """Start an installation without a public URL, which polls the provider for results."""
+    site = Installation(tmp_path_factory.mktemp("deaf"), LUMAWEB_PUBLIC_URL="").start()
+    site.add_member("ben")
+    yield site
+    site.stop()
 
 
-def session_of(house: Installation, username: str) -> list[dict]:
-    """The cookies of a new session: typing a name and a password into a page each time would take twice as long."""
-    with closing(Visitor(house.url, username).http) as http:
+def session_of(site: Installation, username: str) -> list[dict]:
+    """Return the cookies of a new session, without the time that typing into the sign-in page takes."""
+    with closing(Visitor(site.url, username).http) as http:
         return [
-            {"name": one.name, "value": one.value, "url": house.url, "httpOnly": one.has_nonstandard_attr("HttpOnly")}
+            {"name": one.name, "value": one.value, "url": site.url, "httpOnly": one.has_nonstandard_attr("HttpOnly")}
             for one in http.cookies.jar
         ]
 
 
 @pytest.fixture(scope="package")
 def sessions() -> MutableMapping[Installation, dict[str, list[dict]]]:
-    """The cookies of the members who were signed in before, by installation and name."""
+    """Return the session cookies of earlier tests, by installation and username."""
     return WeakKeyDictionary()
 
 
@@ -116,9 +116,9 @@ def contexts(browser) -> Contexts:
 
 @pytest.fixture
 def open_page(request, browser, contexts, browser_context_args) -> Iterator[Callable[..., Page]]:
-    """Open a page without a session, in a browser context that no other open page has; its errors fail the test.
+    """Return a function that opens a page without a session in a separate context; page errors fail the test.
 
-    With `first_visit` the browser's cache is empty. The other options are those of a new context.
+    With `first_visit` the browser's cache is empty. Other options are passed to the new context.
     """
     # Without a graphics card every frame of an animation costs.
     motion = "no-preference" if request.node.get_closest_marker("motion") else "reduce"
@@ -131,7 +131,7 @@ def open_page(request, browser, contexts, browser_context_args) -> Iterator[Call
     with ExitStack() as used:
 
         def open_page(
-            house: Installation,
+            site: Installation,
             who: str = "a visitor",
             *,
             first_visit: bool = False,
@@ -144,7 +144,7 @@ def open_page(request, browser, contexts, browser_context_args) -> Iterator[Call
                 context = used.enter_context(closing(browser.new_context(**options)))
                 context.add_init_script(WATCH)
             else:
-                context = used.enter_context(contexts.use(house.url, **options))
+                context = used.enter_context(contexts.use(site.url, **options))
             page = context.new_page()
             # Of the page, not of the context, so that fewer contexts serve all tests.
             if viewport != options["viewport"]:
@@ -160,18 +160,18 @@ def open_page(request, browser, contexts, browser_context_args) -> Iterator[Call
 
 @pytest.fixture
 def sign_in(open_page, sessions) -> Callable[..., Page]:
-    """Sign a member in, in a browser context of their own; a page at the studio, whose errors fail the test."""
+    """Return a function that signs a member in and opens the studio in a new context; page errors fail the test."""
 
-    def sign_in(house: Installation, username: str, **options) -> Page:
-        page = open_page(house, username, **options)
-        known = sessions.setdefault(house, {})
+    def sign_in(site: Installation, username: str, **options) -> Page:
+        page = open_page(site, username, **options)
+        known = sessions.setdefault(site, {})
         # An earlier test may have ended the session.
         for is_known in (username in known, False):
             if not is_known:
-                known[username] = session_of(house, username)
+                known[username] = session_of(site, username)
             page.context.add_cookies(known[username])
-            page.goto(f"{house.url}/")
-            if page.url == f"{house.url}/":
+            page.goto(f"{site.url}/")
+            if page.url == f"{site.url}/":
                 return page
         raise AssertionError(f"{username} is at {page.url} after signing in")
 
@@ -179,15 +179,15 @@ def sign_in(open_page, sessions) -> Callable[..., Page]:
 
 
 @pytest.fixture(scope="package")
-def shown(house) -> dict[str, str]:
-    """UUIDs of a finished video, a refused one and an extension."""
-    visitor = house.visitor()
+def shown(site) -> dict[str, str]:
+    """Return the UUIDs of a finished video, a refused one and an extension."""
+    visitor = site.visitor()
     ready = visitor.submit(prompt="A heron over still water")
     refused = visitor.submit(prompt="A crowd [refuse]")
     child = None
     visitor.wait_until_saved(ready)
     visitor.wait_for(refused, "failed")
-    video_id = house.python(
+    video_id = site.python(
         f"from videos.models import Generation\nprint(Generation.objects.get(uuid={ready!r}).video_id)"
     )
     child = visitor.submit(action="extend", video_id=video_id, prompt="It lands")

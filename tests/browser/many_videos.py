@@ -1,4 +1,4 @@
-"""A wall full of finished videos in a moment: rows of their own on the files of one that was really made."""
+"""Fill a gallery with finished videos that share the files of one generated video."""
 
 from ..support.installation import Installation
 
@@ -38,12 +38,12 @@ Generation.objects.bulk_create(rows, batch_size=200)
 """
 
 
-def crowd(house: Installation, count: int, minutes: int = 20) -> None:
-    """Add so many finished videos, one every so many minutes, the newest five minutes ago."""
-    visitor = house.visitor()
+def add_videos(site: Installation, count: int, minutes: int = 20) -> None:
+    """Add `count` finished videos, `minutes` apart, the newest five minutes old."""
+    visitor = site.visitor()
     source = visitor.submit(prompt="Where the crowd comes from")
     visitor.wait_until_saved(source)
-    house.python(
+    site.python(
         MAKE.format(
             source=source,
             count=count,

@@ -30,8 +30,8 @@ def violations(page) -> list[str]:
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_no_page_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_no_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     paths = {
         "studio": "/",
@@ -46,9 +46,9 @@ def test_no_page_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
         "missing": "/generations/00000000-0000-4000-8000-000000000000/",
     }
     for name, path in paths.items():
-        page.goto(house.url + path)
+        page.goto(site.url + path)
         found[name] = violations(page)
-    page.goto(house.url)
+    page.goto(site.url)
     page.locator(".card:has(.select) .card-link").first.click(position={"x": 100, "y": 70})
     page.locator("#video-dialog[open] .video-page").wait_for()
     found["dialog"] = violations(page)
@@ -67,7 +67,7 @@ def test_no_page_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
     # A page that is still open would notice that it was signed out and go to the login page itself.
     page.goto("about:blank")
     page.context.clear_cookies()
-    page.goto(f"{house.url}/login/")
+    page.goto(f"{site.url}/login/")
     found["login"] = violations(page)
     assert {name: ones for name, ones in found.items() if ones} == {}
 
@@ -98,20 +98,20 @@ def post(page, path: str, **fields: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def unmanned(tmp_path_factory):
+def new_site(tmp_path_factory):
     """An installation that was only just started: nobody has an account."""
-    unmanned = Installation(
+    new_site = Installation(
         tmp_path_factory.mktemp("unmanned"), LUMAWEB_ADMIN_USERNAME="", LUMAWEB_ADMIN_PASSWORD=""
     ).start(only=("web",))
-    yield unmanned
-    unmanned.stop()
+    yield new_site
+    new_site.stop()
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_nothing_that_opens_from_the_form_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_nothing_that_opens_from_the_form_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     # On a phone the form is a sheet.
-    page.goto(f"{house.url}/#new")
+    page.goto(f"{site.url}/#new")
     page.reload()
     form = page.locator("#video-form")
     form.get_by_label("Prompt", exact=True).fill("A heron")
@@ -141,13 +141,13 @@ def test_nothing_that_opens_from_the_form_has_an_axe_violation(house, shown, sig
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_no_page_for_want_of_script_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_no_page_for_want_of_script_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     for name, path in {"clips": "/clips/?side=end", "earlier prompts": "/prompts/"}.items():
-        page.goto(house.url + path)
+        page.goto(site.url + path)
         found[name] = violations(page)
-    page.goto(house.url)
+    page.goto(site.url)
     assert post(page, "/code/", prompt="A heron over still water", mode="text", form="1") == 200
     expect(page.get_by_role("heading", name="The request as code")).to_be_visible()
     found["code"] = violations(page)
@@ -155,25 +155,25 @@ def test_no_page_for_want_of_script_has_an_axe_violation(house, shown, sign_in, 
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_no_closed_door_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
-    page = sign_in(house, "ben", color_scheme=scheme, viewport=viewport)
+def test_no_closed_door_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+    page = sign_in(site, "ben", color_scheme=scheme, viewport=viewport)
     found = {}
-    assert page.goto(f"{house.url}/nowhere/at/all/").status == 404
+    assert page.goto(f"{site.url}/nowhere/at/all/").status == 404
     expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
     found["404"] = violations(page)
-    page.goto(house.url)
+    page.goto(site.url)
     assert post(page, f"/generations/{shown['ready']}/trash/") == 403
     expect(page.get_by_role("heading", name="That door is closed")).to_be_visible()
     found["403"] = violations(page)
-    page.goto(house.url)
+    page.goto(site.url)
     assert post(page, f"/generations/{shown['ready']}/star/", csrfmiddlewaretoken="stale") == 403
     found["403, too old a page"] = violations(page)
-    page.goto(house.url)
+    page.goto(site.url)
     assert post(page, f"/generations/{shown['ready']}/choice/", choice="maybe") == 400
     found["400"] = violations(page)
     page.goto("about:blank")
     page.context.clear_cookies()
-    page.goto(f"{house.url}/login/")
+    page.goto(f"{site.url}/login/")
     page.get_by_label("Username").fill("ben")
     page.get_by_label("Password").fill("not his")
     page.get_by_role("button", name="Sign in").click()
@@ -183,12 +183,12 @@ def test_no_closed_door_has_an_axe_violation(house, shown, sign_in, scheme, view
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_the_first_page_of_a_new_installation_has_no_axe_violation(unmanned, browser, scheme, viewport):
+def test_the_first_page_of_a_new_installation_has_no_axe_violation(new_site, browser, scheme, viewport):
     context = browser.new_context(color_scheme=scheme, viewport=viewport)
     try:
         page = context.new_page()
-        page.goto(unmanned.url)
-        expect(page).to_have_url(f"{unmanned.url}/setup/")
+        page.goto(new_site.url)
+        expect(page).to_have_url(f"{new_site.url}/setup/")
         found = {"setup": violations(page)}
         page.get_by_label("Username").fill("ada")
         page.get_by_label("Password", exact=True).fill("one")
@@ -202,25 +202,25 @@ def test_the_first_page_of_a_new_installation_has_no_axe_violation(unmanned, bro
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_no_story_and_no_comparison_has_an_axe_violation(house, shown, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_no_story_and_no_comparison_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     for name in ("child", "refused"):
-        page.goto(f"{house.url}/generations/{shown[name]}/")
+        page.goto(f"{site.url}/generations/{shown[name]}/")
         story = page.locator(".timeline")
         assert story.locator("li").count() > 1
         story.scroll_into_view_if_needed()
         found[f"the story of {name}"] = violations(page)
-    page.goto(f"{house.url}/generations/{shown['ready']}/")
+    page.goto(f"{site.url}/generations/{shown['ready']}/")
     page.get_by_role("button", name="Code").click()
     expect(page.get_by_role("heading", name="The request as code")).to_be_visible()
     found["the code of a video"] = violations(page)
-    page.goto(f"{house.url}/compare/?v={shown['ready']}&v={shown['child']}")
+    page.goto(f"{site.url}/compare/?v={shown['ready']}&v={shown['child']}")
     expect(page.locator("video-compare:defined")).to_be_visible()
     page.get_by_role("button", name=re.compile("^Sound from video 1")).click()
     expect(page.locator(".lane-sound[aria-pressed=true]")).to_have_count(1)
     found["compared"] = violations(page)
-    page.goto(f"{house.url}/compare/?v={shown['ready']}&v={shown['refused']}")
+    page.goto(f"{site.url}/compare/?v={shown['ready']}&v={shown['refused']}")
     expect(page.get_by_role("heading", name="Nothing to compare")).to_be_visible()
     found["nothing to compare"] = violations(page)
     assert {name: ones for name, ones in found.items() if ones} == {}

@@ -10,16 +10,16 @@ from .test_accessibility import NARROW, WIDE, violations
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("tokens")).start()
-    house.add_member("ben")
-    yield house
-    house.stop()
+def site(tmp_path_factory):
+    site = Installation(tmp_path_factory.mktemp("tokens")).start()
+    site.add_member("ben")
+    yield site
+    site.stop()
 
 
-def test_a_token_is_added_tested_paused_and_given_a_new_secret(house, sign_in):
-    sandbox = house.python("from videos.models import ApiToken\nprint(ApiToken.objects.get().base_url)").strip()
-    page = sign_in(house, "ada")
+def test_a_token_is_added_tested_paused_and_given_a_new_secret(site, sign_in):
+    sandbox = site.python("from videos.models import ApiToken\nprint(ApiToken.objects.get().base_url)").strip()
+    page = sign_in(site, "ada")
     page.get_by_role("button", name="Account of ada").click()
     page.get_by_role("link", name="Admin", exact=True).click()
     page.get_by_role("link", name="API tokens").first.click()
@@ -60,18 +60,18 @@ def test_a_token_is_added_tested_paused_and_given_a_new_secret(house, sign_in):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_the_pages_of_the_tokens_are_for_everyone(house, sign_in, scheme, viewport):
-    pk = house.python(
+def test_the_pages_of_the_tokens_are_for_everyone(site, sign_in, scheme, viewport):
+    pk = site.python(
         "from videos.models import ApiToken\ntoken = ApiToken.objects.first()\n"
         "token.end_back_off(None) or token.note(None, 'looked at')\nprint(token.pk)"
     )
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     for path in ("", "add/", f"{pk}/change/", f"{pk}/rotate/"):
-        page.goto(f"{house.url}/admin/videos/apitoken/{path}")
+        page.goto(f"{site.url}/admin/videos/apitoken/{path}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
 
 
-def test_a_member_is_told_that_these_pages_are_for_admins(house, sign_in):
-    page = sign_in(house, "ben")
-    assert page.goto(f"{house.url}/admin/videos/apitoken/").status == 403
+def test_a_member_is_told_that_these_pages_are_for_admins(site, sign_in):
+    page = sign_in(site, "ben")
+    assert page.goto(f"{site.url}/admin/videos/apitoken/").status == 403

@@ -7,22 +7,22 @@ from ..support.installation import Installation
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
+def site(tmp_path_factory):
     """Everybody has three credits a month."""
-    house = Installation(tmp_path_factory.mktemp("purse")).start()
-    house.add_member("ben")
-    house.add_member("cleo")
-    house.python("from videos.models import Pricing\nPricing.objects.create(pk=1, member_limit=3000)")
-    yield house
-    house.stop()
+    site = Installation(tmp_path_factory.mktemp("purse")).start()
+    site.add_member("ben")
+    site.add_member("cleo")
+    site.python("from videos.models import Pricing\nPricing.objects.create(pk=1, member_limit=3000)")
+    yield site
+    site.stop()
 
 
 def takes(page, number: int) -> None:
     page.locator(f'label:has(input[name="count"][value="{number}"])').click()
 
 
-def test_the_line_follows_the_form_and_the_limit_is_said_before_and_after(house, sign_in):
-    page = sign_in(house, "ben")
+def test_the_line_follows_the_form_and_the_limit_is_said_before_and_after(site, sign_in):
+    page = sign_in(site, "ben")
     cost = page.locator("#cost")
     expect(cost).to_contain_text("1 credit of 3 left")
     takes(page, 2)
@@ -45,13 +45,13 @@ def test_the_line_follows_the_form_and_the_limit_is_said_before_and_after(house,
     expect(cost).to_contain_text("1 credit of 2 left")
 
 
-def test_a_member_is_shown_what_a_colleague_has_made(house, sign_in):
-    house.python("from videos.models import Pricing\nPricing.objects.update(member_limit=None)")
+def test_a_member_is_shown_what_a_colleague_has_made(site, sign_in):
+    site.python("from videos.models import Pricing\nPricing.objects.update(member_limit=None)")
     prompt = "Paper boats on a tide of ink"
-    visitor = house.visitor("ben")
+    visitor = site.visitor("ben")
     clip = visitor.submit(prompt=prompt)
     visitor.wait_until_saved(clip)
-    page = sign_in(house, "cleo")
+    page = sign_in(site, "cleo")
     field = page.get_by_role("textbox", name="Prompt")
     field.fill(f"  {prompt.upper()} ")
     page.get_by_role("button", name="Generate").click()
@@ -71,13 +71,13 @@ def test_a_member_is_shown_what_a_colleague_has_made(house, sign_in):
     field.fill(prompt)
     page.get_by_role("button", name="Generate").click()
     use.click()
-    page.wait_for_url(f"{house.url}/generations/*/")
+    page.wait_for_url(f"{site.url}/generations/*/")
     expect(page.locator(".video-page")).to_contain_text(prompt)
 
 
-def test_an_admin_sets_a_limit_and_a_member_meets_it(house, sign_in):
-    admin, member = sign_in(house, "ada"), sign_in(house, "cleo", viewport={"width": 390, "height": 844})
-    admin.goto(f"{house.url}/team/budget/")
+def test_an_admin_sets_a_limit_and_a_member_meets_it(site, sign_in):
+    admin, member = sign_in(site, "ada"), sign_in(site, "cleo", viewport={"width": 390, "height": 844})
+    admin.goto(f"{site.url}/team/budget/")
     admin.get_by_label("A new video").fill("2.5")
     admin.get_by_label("Each member").fill("lots")
     admin.get_by_role("button", name="Save").click()
@@ -86,6 +86,6 @@ def test_an_admin_sets_a_limit_and_a_member_meets_it(house, sign_in):
     admin.get_by_label("Each member").fill("100")
     admin.get_by_role("button", name="Save").click()
     expect(admin.get_by_text("Saved.")).to_be_visible()
-    member.goto(house.url)
+    member.goto(site.url)
     member.get_by_role("link", name="New video").click()
     expect(member.locator("#cost")).to_contain_text("2.5 credits of")

@@ -43,24 +43,24 @@ def eight_seconds() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def clips(house) -> list[str]:
+def clips(site) -> list[str]:
     """Four finished videos, the last one longer than the others."""
-    visitor = house.visitor("ben")
+    visitor = site.visitor("ben")
     made = [visitor.submit(prompt=f"A buoy at sea, wave {number}") for number in (1, 2, 3)]
     for uuid in made:
         visitor.wait_until_saved(uuid)
     made.append(visitor.submit(prompt="It tips over"))
     visitor.wait_until_saved(made[-1])
     # What comes has one length; this one is made to last eight seconds.
-    name = house.python(
+    name = site.python(
         f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[-1]!r}).video_file.name)"
     )
-    (house.folder / "media" / name).write_bytes(eight_seconds())
+    (site.folder / "media" / name).write_bytes(eight_seconds())
     return made
 
 
-def address(house, *clips: str) -> str:
-    return f"{house.url}/compare/?{'&'.join(f'v={uuid}' for uuid in clips)}"
+def address(site, *clips: str) -> str:
+    return f"{site.url}/compare/?{'&'.join(f'v={uuid}' for uuid in clips)}"
 
 
 def places(page) -> list[float]:
@@ -88,12 +88,12 @@ def scrub(page, to: float) -> None:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_all_play_in_step(house, clips, sign_in, count):
-    page = sign_in(house, "ada")
+def test_all_play_in_step(site, clips, sign_in, count):
+    page = sign_in(site, "ada")
     # Whatever else the machine does only makes them drift more: what can be done is shown by the best of three.
     worst = []
     for _ in range(3):
-        worst.append(max(drifts(page, address(house, *clips[:count]), count)))
+        worst.append(max(drifts(page, address(site, *clips[:count]), count)))
         if worst[-1] < MOST_DRIFT:
             break
     assert min(worst) < MOST_DRIFT
@@ -119,9 +119,9 @@ def drifts(page, url: str, count: int) -> list[float]:
     return [max(drift), max(again), max(slower, default=0)]
 
 
-def test_scrubbing_and_single_pictures_keep_them_together(house, clips, sign_in):
-    page = sign_in(house, "ada")
-    page.goto(address(house, *clips[:3]))
+def test_scrubbing_and_single_pictures_keep_them_together(site, clips, sign_in):
+    page = sign_in(site, "ada")
+    page.goto(address(site, *clips[:3]))
     lengths(page)
     for to in (1.0, 3.2, 0.4):
         scrub(page, to)
@@ -143,9 +143,9 @@ def test_scrubbing_and_single_pictures_keep_them_together(house, clips, sign_in)
 
 
 @pytest.mark.alone
-def test_the_shorter_one_holds_its_last_picture(house, clips, sign_in):
-    page = sign_in(house, "ada")
-    page.goto(address(house, clips[0], clips[3]))
+def test_the_shorter_one_holds_its_last_picture(site, clips, sign_in):
+    page = sign_in(site, "ada")
+    page.goto(address(site, clips[0], clips[3]))
     short, long = lengths(page)
     assert long > short + 1, "they differ in length"
     scrub(page, long - 0.5)
@@ -168,9 +168,9 @@ def test_the_shorter_one_holds_its_last_picture(house, clips, sign_in):
 
 
 @pytest.mark.alone
-def test_loop_begins_again_together_and_sound_comes_from_one(house, clips, sign_in):
-    page = sign_in(house, "ada")
-    page.goto(address(house, *clips[:2]))
+def test_loop_begins_again_together_and_sound_comes_from_one(site, clips, sign_in):
+    page = sign_in(site, "ada")
+    page.goto(address(site, *clips[:2]))
     length = max(lengths(page))
     scrub(page, length - 0.5)
     page.get_by_role("button", name="Play", exact=True).click()
@@ -186,10 +186,10 @@ def test_loop_begins_again_together_and_sound_comes_from_one(house, clips, sign_
     assert page.evaluate(muted) == [False, True]
 
 
-def test_pick_this_reject_the_others_and_a_teammate_sees_it(house, clips, sign_in):
-    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
+def test_pick_this_reject_the_others_and_a_teammate_sees_it(site, clips, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     for page in (ada, ben):
-        page.goto(address(house, *clips[:3]))
+        page.goto(address(site, *clips[:3]))
 
     def verdict(page, number):
         return page.locator(".verdict").nth(number)
@@ -213,11 +213,11 @@ def test_pick_this_reject_the_others_and_a_teammate_sees_it(house, clips, sign_i
     expect(pick).to_have_attribute("aria-pressed", "false")
 
 
-def test_without_script_each_video_has_its_own_controls_and_the_buttons_work(house, clips, sign_in, browser):
-    cookies = sign_in(house, "ada").context.storage_state()
+def test_without_script_each_video_has_its_own_controls_and_the_buttons_work(site, clips, sign_in, browser):
+    cookies = sign_in(site, "ada").context.storage_state()
     context = browser.new_context(java_script_enabled=False, storage_state=cookies)
     page = context.new_page()
-    page.goto(address(house, *clips[:2]))
+    page.goto(address(site, *clips[:2]))
     expect(page.locator("video[controls]")).to_have_count(2)
     expect(page.locator(".transport")).to_be_hidden()
     page.get_by_role("button", name="Reject").first.click()
@@ -230,15 +230,15 @@ def test_without_script_each_video_has_its_own_controls_and_the_buttons_work(hou
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_it_is_for_everyone(house, clips, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_it_is_for_everyone(site, clips, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     for name, chosen in (("four", clips), ("two", clips[:2]), ("none", [])):
-        page.goto(address(house, *chosen))
+        page.goto(address(site, *chosen))
         found[name] = violations(page)
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert over <= 0, name
-    page.goto(address(house, *clips[:2]))
+    page.goto(address(site, *clips[:2]))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     found["keys"] = violations(page)

@@ -21,57 +21,57 @@ FETCHED = """() => performance.getEntriesByType("resource")
     .filter(({ name, transferSize }) => name.includes("/static/") && transferSize).length"""
 
 
-def test_a_context_is_used_again_without_what_the_test_before_left(house, contexts):
-    with contexts.use(house.url) as context:
+def test_a_context_is_used_again_without_what_the_test_before_left(site, contexts):
+    with contexts.use(site.url) as context:
         first, page, other = context, context.new_page(), context.new_page()
-        page.goto(f"{house.url}/robots.txt")
+        page.goto(f"{site.url}/robots.txt")
         untouched = page.evaluate(STORED)
         page.evaluate(STORE)
         context.grant_permissions(["geolocation"])
         assert [a == b for a, b in zip(page.evaluate(STORED), untouched, strict=True)] == [False] * len(untouched)
         assert not other.is_closed()
-    with contexts.use(house.url) as context:
+    with contexts.use(site.url) as context:
         assert context is first and len(context.pages) == 1
         page = context.new_page()
-        page.goto(f"{house.url}/robots.txt")
+        page.goto(f"{site.url}/robots.txt")
         assert page.evaluate(STORED) == untouched
         assert context.cookies() == []
 
 
-def test_no_two_tests_share_a_context_at_the_same_time(house, contexts):
-    with contexts.use(house.url) as one, contexts.use(house.url) as other:
+def test_no_two_tests_share_a_context_at_the_same_time(site, contexts):
+    with contexts.use(site.url) as one, contexts.use(site.url) as other:
         assert one is not other
 
 
 @pytest.mark.parametrize("options", [{"java_script_enabled": False}, {"has_touch": True}])
-def test_a_context_with_other_options_is_another(house, contexts, options):
-    with contexts.use(house.url) as context:
+def test_a_context_with_other_options_is_another(site, contexts, options):
+    with contexts.use(site.url) as context:
         plain = context
-    with contexts.use(house.url, **options) as context:
+    with contexts.use(site.url, **options) as context:
         assert context is not plain
 
 
-def test_a_first_visit_fetches_what_later_ones_have(house, sign_in):
-    sign_in(house, "ada")
-    sign_in(house, "ben").goto(f"{house.url}/team/")
-    assert sign_in(house, "ada", first_visit=True).evaluate(FETCHED) > 10
+def test_a_first_visit_fetches_what_later_ones_have(site, sign_in):
+    sign_in(site, "ada")
+    sign_in(site, "ben").goto(f"{site.url}/team/")
+    assert sign_in(site, "ada", first_visit=True).evaluate(FETCHED) > 10
 
 
-def test_the_cache_stays_with_the_context(house, contexts, sign_in):
-    first = sign_in(house, "ada", first_visit=True).evaluate(FETCHED)
-    with contexts.use(house.url) as context:
+def test_the_cache_stays_with_the_context(site, contexts, sign_in):
+    first = sign_in(site, "ada", first_visit=True).evaluate(FETCHED)
+    with contexts.use(site.url) as context:
         for _ in range(2):
-            context.new_page().goto(f"{house.url}/login/", wait_until="networkidle")
-    with contexts.use(house.url) as context:
+            context.new_page().goto(f"{site.url}/login/", wait_until="networkidle")
+    with contexts.use(site.url) as context:
         page = context.new_page()
-        page.goto(f"{house.url}/login/", wait_until="networkidle")
+        page.goto(f"{site.url}/login/", wait_until="networkidle")
         # Chromium fetches the few files again whose cache entries it was still writing when a page closed.
         assert page.evaluate(FETCHED) < first / 4
 
 
-def test_who_was_signed_out_by_the_test_before_is_signed_in_again(house, sign_in):
-    page = sign_in(house, "ben")
+def test_who_was_signed_out_by_the_test_before_is_signed_in_again(site, sign_in):
+    page = sign_in(site, "ben")
     page.get_by_role("button", name="Account of ben").click()
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(re.compile("/login/"))
-    assert sign_in(house, "ben").url == f"{house.url}/"
+    assert sign_in(site, "ben").url == f"{site.url}/"

@@ -64,11 +64,11 @@ class Relay:
 
 @pytest.fixture(scope="module")
 def web(tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("downloads")).start(only=("web",))
+    site = Installation(tmp_path_factory.mktemp("downloads")).start(only=("web",))
     try:
-        yield house.port, studio(house)
+        yield site.port, studio(site)
     finally:
-        house.stop()
+        site.stop()
 
 
 @pytest.mark.parametrize("whose", ["member", "guest"])

@@ -37,12 +37,12 @@ def upload(page: Page, side: str, color: str) -> None:
     expect(kept(page, side)).to_have_value(re.compile("[0-9a-f-]{36}"))
 
 
-def count(house) -> int:
-    return int(house.python("from videos.models import Generation\nprint(Generation.objects.count())"))
+def count(site) -> int:
+    return int(site.python("from videos.models import Generation\nprint(Generation.objects.count())"))
 
 
-def test_a_draft_survives_a_reload_with_its_pictures(house, sign_in):
-    page = sign_in(house, "ada")
+def test_a_draft_survives_a_reload_with_its_pictures(site, sign_in):
+    page = sign_in(site, "ada")
     mode(page, "Frames")
     prompt(page).fill("Half a thought")
     page.get_by_role("radio", name="9:16").check(force=True)
@@ -61,16 +61,16 @@ def test_a_draft_survives_a_reload_with_its_pictures(house, sign_in):
     expect(page.locator(".cost-asked")).to_have_text("3 videos")
 
 
-def test_a_draft_is_one_member_s_and_ends_with_the_session(house, sign_in):
-    page = sign_in(house, "ada")
+def test_a_draft_is_one_member_s_and_ends_with_the_session(site, sign_in):
+    page = sign_in(site, "ada")
     prompt(page).fill("Nobody else's business")
     page.wait_for_timeout(400)
     page.context.clear_cookies()
-    page.goto(f"{house.url}/login/")
+    page.goto(f"{site.url}/login/")
     page.get_by_label("Username").fill("ben")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{house.url}/")
+    page.wait_for_url(f"{site.url}/")
     expect(prompt(page)).to_have_value("")
     prompt(page).fill("Ben's own")
     page.get_by_role("button", name="Account of ben").click()
@@ -80,13 +80,13 @@ def test_a_draft_is_one_member_s_and_ends_with_the_session(house, sign_in):
     assert not [draft for draft in drafts if "Ben's own" in draft]
 
 
-def test_an_extension_being_written_survives_a_reload(house, shown, sign_in):
-    page = sign_in(house, "ada")
-    page.goto(f"{house.url}/generations/{shown['ready']}/extend/")
+def test_an_extension_being_written_survives_a_reload(site, shown, sign_in):
+    page = sign_in(site, "ada")
+    page.goto(f"{site.url}/generations/{shown['ready']}/extend/")
     prompt(page).fill("And then the heron flies")
     page.reload()
     expect(prompt(page)).to_have_value("And then the heron flies")
-    page.goto(house.url)
+    page.goto(site.url)
     expect(prompt(page)).to_have_value("And then the heron flies")
     expect(page.locator(".source")).to_contain_text("A heron over still water")
     expect(page.get_by_role("radio", name="Extend")).to_be_checked()
@@ -95,19 +95,19 @@ def test_an_extension_being_written_survives_a_reload(house, shown, sign_in):
     expect(prompt(page)).to_have_value("And then the heron flies")
 
 
-def test_what_was_sent_is_there_to_go_on_from_but_for_the_video_it_extended(house, shown, sign_in):
-    page = sign_in(house, "ada")
-    page.goto(f"{house.url}/generations/{shown['ready']}/extend/")
+def test_what_was_sent_is_there_to_go_on_from_but_for_the_video_it_extended(site, shown, sign_in):
+    page = sign_in(site, "ada")
+    page.goto(f"{site.url}/generations/{shown['ready']}/extend/")
     prompt(page).fill("It dives")
     press(page, "Extend")
-    page.goto(house.url)
+    page.goto(site.url)
     expect(prompt(page)).to_have_value("It dives")
     expect(page.get_by_role("radio", name="Text")).to_be_checked()
     expect(page.locator(".source")).to_have_count(0)
 
 
-def test_what_a_card_puts_into_the_form_can_be_undone(house, shown, sign_in):
-    page = sign_in(house, "ada")
+def test_what_a_card_puts_into_the_form_can_be_undone(site, shown, sign_in):
+    page = sign_in(site, "ada")
     prompt(page).fill("My draft")
     page.get_by_role("radio", name="21:9").check(force=True)
     card = page.locator(f"#generation-{shown['ready']}")
@@ -128,22 +128,22 @@ def test_what_a_card_puts_into_the_form_can_be_undone(house, shown, sign_in):
     expect(page.get_by_role("radio", name="Text")).to_be_checked()
 
 
-def test_a_form_the_server_set_up_goes_before_the_draft_and_can_be_undone(house, shown, sign_in):
-    page = sign_in(house, "ada")
+def test_a_form_the_server_set_up_goes_before_the_draft_and_can_be_undone(site, shown, sign_in):
+    page = sign_in(site, "ada")
     prompt(page).fill("My draft")
     page.wait_for_timeout(400)
-    page.goto(f"{house.url}/generations/{shown['ready']}/reuse/")
+    page.goto(f"{site.url}/generations/{shown['ready']}/reuse/")
     expect(prompt(page)).to_have_value("A heron over still water")
     undo(page)
     expect(prompt(page)).to_have_value("My draft")
 
 
-def test_the_arrows_walk_through_earlier_prompts_and_back(house, sign_in):
-    house.add_member("cleo")
-    visitor = house.visitor("cleo")
+def test_the_arrows_walk_through_earlier_prompts_and_back(site, sign_in):
+    site.add_member("cleo")
+    visitor = site.visitor("cleo")
     for words in ("one", "two", "three"):
         visitor.submit(prompt=f"Earlier {words}")
-    page = sign_in(house, "cleo")
+    page = sign_in(site, "cleo")
     prompt(page).fill("Being typed")
     for expected in ("three", "two", "one", "one"):
         prompt(page).press("Alt+ArrowUp")
@@ -167,9 +167,9 @@ def test_the_arrows_walk_through_earlier_prompts_and_back(house, sign_in):
     expect(page.get_by_role("link", name="Earlier prompts")).to_be_focused()
 
 
-def test_several_prompts_are_counted_live_and_all_their_cards_come(house, sign_in):
-    page = sign_in(house, "ada")
-    before = count(house)
+def test_several_prompts_are_counted_live_and_all_their_cards_come(site, sign_in):
+    page = sign_in(site, "ada")
+    before = count(site)
     cost = page.locator(".cost-asked")
     expect(cost).to_have_text("1 video")
     prompt(page).fill("Line one\n\nLine two\nLine three\n")
@@ -182,7 +182,7 @@ def test_several_prompts_are_counted_live_and_all_their_cards_come(house, sign_i
     for words in ("one", "two", "three"):
         expect(page.locator(".card", has_text=f"Line {words}")).to_have_count(2)
     page.wait_for_timeout(800)
-    assert count(house) == before + 6
+    assert count(site) == before + 6
     prompt(page).fill("\n".join(["A fox"] * 51))
     expect(cost).to_contain_text("100 are the most")
     page.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).click()
@@ -191,8 +191,8 @@ def test_several_prompts_are_counted_live_and_all_their_cards_come(house, sign_i
     expect(switch(page)).to_be_checked()
 
 
-def test_the_code_follows_what_is_typed(house, sign_in):
-    page = sign_in(house, "ada")
+def test_the_code_follows_what_is_typed(site, sign_in):
+    page = sign_in(site, "ada")
     prompt(page).fill("A fox")
     button = page.locator("#video-form").get_by_role("button", name="Code")
     button.click()
@@ -213,19 +213,19 @@ def test_the_code_follows_what_is_typed(house, sign_in):
     expect(button).to_be_focused()
 
 
-def test_without_script_the_code_earlier_prompts_and_clips_are_pages(house, shown, sign_in):
-    page = sign_in(house, "ada", java_script_enabled=False)
+def test_without_script_the_code_earlier_prompts_and_clips_are_pages(site, shown, sign_in):
+    page = sign_in(site, "ada", java_script_enabled=False)
     prompt(page).fill("By hand")
     page.locator("#video-form").get_by_role("button", name="Code").click()
     expect(page.locator("#code-page-curl")).to_contain_text("By hand")
-    page.goto(house.url)
+    page.goto(site.url)
     page.get_by_role("link", name="Earlier prompts").click()
     page.get_by_role("link", name="A heron over still water").first.click()
     expect(prompt(page)).to_have_value("A heron over still water")
 
 
-def test_pictures_go_up_at_once_swap_and_are_removed(house, sign_in):
-    page = sign_in(house, "ada")
+def test_pictures_go_up_at_once_swap_and_are_removed(site, sign_in):
+    page = sign_in(site, "ada")
     mode(page, "Frames")
     upload(page, "start", "teal")
     upload(page, "end", "maroon")
@@ -248,8 +248,8 @@ def test_pictures_go_up_at_once_swap_and_are_removed(house, sign_in):
     expect(page.locator("frame-tile[data-filled]")).to_have_count(1)
 
 
-def test_an_upload_that_failed_can_be_tried_again(house, sign_in):
-    page = sign_in(house, "ada")
+def test_an_upload_that_failed_can_be_tried_again(site, sign_in):
+    page = sign_in(site, "ada")
     mode(page, "Frames")
     page.route("**/uploads/", lambda route: route.abort())
     page.locator('input[name="start_image"]').set_input_files(a_frame("navy"))
@@ -270,8 +270,8 @@ PASTE = """async tile => {
 }"""
 
 
-def test_a_picture_is_pasted_onto_the_tile_under_the_pointer_and_never_while_typing(house, sign_in):
-    page = sign_in(house, "ada")
+def test_a_picture_is_pasted_onto_the_tile_under_the_pointer_and_never_while_typing(site, sign_in):
+    page = sign_in(site, "ada")
     mode(page, "Frames")
     tile = page.locator("frame-tile").nth(1)
     prompt(page).focus()
@@ -285,8 +285,8 @@ def test_a_picture_is_pasted_onto_the_tile_under_the_pointer_and_never_while_typ
     expect(kept(page, "start")).to_have_value("")
 
 
-def test_a_picture_comes_from_a_clip_of_the_gallery(house, shown, sign_in):
-    page = sign_in(house, "ada")
+def test_a_picture_comes_from_a_clip_of_the_gallery(site, shown, sign_in):
+    page = sign_in(site, "ada")
     prompt(page).fill("My draft")
     mode(page, "Frames")
     opener = page.get_by_role("link", name="Choose end picture from the gallery")
@@ -313,9 +313,9 @@ def test_a_picture_comes_from_a_clip_of_the_gallery(house, shown, sign_in):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_the_panel_is_for_everyone_in_each_mode(house, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
-    page.goto(f"{house.url}/#new")
+def test_the_panel_is_for_everyone_in_each_mode(site, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
+    page.goto(f"{site.url}/#new")
     page.reload()
     page.locator(".more > summary").click()
     for name in ("Text", "Frames", "Extend"):
@@ -330,9 +330,9 @@ def test_the_panel_is_for_everyone_in_each_mode(house, sign_in, scheme, viewport
 
 
 @pytest.mark.parametrize("name", ["Text", "Frames", "Extend"])
-def test_the_panel_does_not_overflow_on_the_smallest_phone(house, sign_in, name):
-    page = sign_in(house, "ada", viewport={"width": 360, "height": 700})
-    page.goto(f"{house.url}/#new")
+def test_the_panel_does_not_overflow_on_the_smallest_phone(site, sign_in, name):
+    page = sign_in(site, "ada", viewport={"width": 360, "height": 700})
+    page.goto(f"{site.url}/#new")
     page.reload()
     mode(page, name)
     page.locator(".more > summary").click()

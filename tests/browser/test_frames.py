@@ -14,8 +14,8 @@ LIMIT = 20 * 1024 * 1024
 
 
 @pytest.fixture
-def page(house, sign_in) -> Page:
-    page = sign_in(house, "ada")
+def page(site, sign_in) -> Page:
+    page = sign_in(site, "ada")
     frames(page)
     return page
 
@@ -151,8 +151,8 @@ def test_a_link_dropped_on_a_tile_stands_in_its_field(page):
     expect(link(page, "start")).to_have_value("https://pictures.example/lake.jpg")
 
 
-def test_a_picture_is_pasted_onto_the_tile_under_the_pointer(house, sign_in):
-    page = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
+def test_a_picture_is_pasted_onto_the_tile_under_the_pointer(site, sign_in):
+    page = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
     frames(page)
     page.evaluate(COPY, "rgb(0, 0, 128)")
     page.evaluate("() => document.activeElement.blur()")
@@ -164,8 +164,8 @@ def test_a_picture_is_pasted_onto_the_tile_under_the_pointer(house, sign_in):
     assert colour(page, "end") == like(0, 0, 128)
 
 
-def test_nothing_is_pasted_while_somebody_types_nor_without_a_tile_under_the_pointer(house, sign_in):
-    page = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
+def test_nothing_is_pasted_while_somebody_types_nor_without_a_tile_under_the_pointer(site, sign_in):
+    page = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
     frames(page)
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
@@ -237,12 +237,12 @@ def test_what_is_no_picture_or_too_large_is_said_and_the_prompt_is_kept(page, tm
     expect(problem(page, "end")).to_be_empty()
 
 
-def test_earlier_prompts_are_one_s_own_and_what_was_typed_comes_back(house, sign_in):
-    house.add_member("dora")
-    house.visitor("ben").submit(prompt="Nobody else's words")
+def test_earlier_prompts_are_one_s_own_and_what_was_typed_comes_back(site, sign_in):
+    site.add_member("dora")
+    site.visitor("ben").submit(prompt="Nobody else's words")
     for words in ("A pier in fog", "A pier at noon", "A pier in fog"):
-        house.visitor("dora").submit(prompt=words, again="1")
-    page = sign_in(house, "dora")
+        site.visitor("dora").submit(prompt=words, again="1")
+    page = sign_in(site, "dora")
     field = prompt(page)
     field.fill("A pier at")
     for expected in ("A pier in fog", "A pier at noon", "A pier at noon"):
@@ -263,8 +263,8 @@ def test_earlier_prompts_are_one_s_own_and_what_was_typed_comes_back(house, sign
     expect(page.locator("#announcer")).to_have_text("What you typed.")
 
 
-def test_earlier_prompts_that_cannot_be_fetched_are_said_and_the_prompt_is_kept(house, sign_in):
-    page = sign_in(house, "ada")
+def test_earlier_prompts_that_cannot_be_fetched_are_said_and_the_prompt_is_kept(site, sign_in):
+    page = sign_in(site, "ada")
     page.route("**/prompts/", lambda route: route.abort())
     prompt(page).fill("Half a thought")
     prompt(page).press("Alt+ArrowUp")
@@ -272,8 +272,8 @@ def test_earlier_prompts_that_cannot_be_fetched_are_said_and_the_prompt_is_kept(
     expect(prompt(page)).to_have_value("Half a thought")
 
 
-def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, sign_in):
-    page = sign_in(house, "ada")
+def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(site, shown, sign_in):
+    page = sign_in(site, "ada")
     frames(page)
     link_of = card(page, shown["ready"]).locator(".card-link")
     more = card(page, shown["ready"]).get_by_role("link", name="More")
@@ -305,8 +305,8 @@ def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(house, shown, 
     expect(link_of).to_be_focused()
 
 
-def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(house, shown, sign_in):
-    page = sign_in(house, "ada")
+def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(site, shown, sign_in):
+    page = sign_in(site, "ada")
     on_the_way = []
     page.route(re.compile(r"/video-picker[^/]*\.js$"), lambda route: on_the_way.append(route))
     with page.expect_request(re.compile(r"/video-picker[^/]*\.js$")):
@@ -317,11 +317,11 @@ def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(hous
         route.continue_()
     clips = page.get_by_role("dialog", name="Choose the start picture")
     expect(clips.locator(".video-picker-item").first).to_be_visible()
-    expect(page).to_have_url(f"{house.url}/")
+    expect(page).to_have_url(f"{site.url}/")
 
 
-def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(house, sign_in):
-    page = sign_in(house, "ada")
+def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(site, sign_in):
+    page = sign_in(site, "ada")
     account = page.get_by_role("button", name="Account of ada")
     page.mouse.move(5, 5)
     page.wait_for_function("() => customElements.get('keyboard-shortcuts')")
@@ -336,8 +336,8 @@ def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(house, si
     expect(account).to_be_focused()
 
 
-def test_escape_closes_one_thing_at_a_time(house, shown, sign_in):
-    page = sign_in(house, "ada", viewport={"width": 390, "height": 844})
+def test_escape_closes_one_thing_at_a_time(site, shown, sign_in):
+    page = sign_in(site, "ada", viewport={"width": 390, "height": 844})
     new = page.get_by_role("link", name="New video")
     new.click()
     expect(prompt(page)).to_be_focused()
@@ -367,13 +367,13 @@ def test_escape_closes_one_thing_at_a_time(house, shown, sign_in):
     expect(new).to_be_focused()
 
 
-def test_what_was_dropped_is_what_the_video_begins_with(page, tmp_path, house):
+def test_what_was_dropped_is_what_the_video_begins_with(page, tmp_path, site):
     drop(page, "start", file(tmp_path, "teal.png", a_frame("teal")["buffer"]))
     expect(kept(page, "start")).to_have_value(UUID)
     frame = kept(page, "start").input_value()
     prompt(page).fill("From what was dropped")
     uuid = press(page, "Generate")
-    stored = house.python(
+    stored = site.python(
         f"from videos.models import Generation\nprint(Generation.objects.get(uuid={uuid!r}).start_frame.uuid)"
     )
     assert stored == frame

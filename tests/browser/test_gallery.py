@@ -6,20 +6,20 @@ import pytest
 from playwright.sync_api import expect
 
 from ..support.installation import Installation
-from .many_videos import crowd
+from .many_videos import add_videos
 
 
 @pytest.fixture(scope="module")
-def full_house(tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("wall")).start()
-    house.add_member("ben")
-    crowd(house, 200)
-    yield house
-    house.stop()
+def full_site(tmp_path_factory):
+    site = Installation(tmp_path_factory.mktemp("wall")).start()
+    site.add_member("ben")
+    add_videos(site, 200)
+    yield site
+    site.stop()
 
 
-def test_the_wall_follows_what_is_typed_and_back_undoes_it(full_house, sign_in):
-    page = sign_in(full_house, "ada")
+def test_the_wall_follows_what_is_typed_and_back_undoes_it(full_site, sign_in):
+    page = sign_in(full_site, "ada")
     box = page.get_by_role("searchbox", name="Search videos")
     box.press_sequentially("fox cross", delay=30)
     page.wait_for_url(re.compile(r"\?q=fox"))
@@ -29,28 +29,28 @@ def test_the_wall_follows_what_is_typed_and_back_undoes_it(full_house, sign_in):
     page.reload()
     expect(page.locator(".card").first).to_contain_text("A fox")
     page.go_back()
-    expect(page).to_have_url(f"{full_house.url}/")
+    expect(page).to_have_url(f"{full_site.url}/")
     expect(page.locator(".card", has_text="Paper boats").first).to_be_visible()
     expect(page.get_by_role("searchbox", name="Search videos")).to_have_value("")
 
 
 def test_the_first_video_brings_the_filters(tmp_path, sign_in):
-    house = Installation(tmp_path / "new").start()
+    site = Installation(tmp_path / "new").start()
     try:
-        page = sign_in(house, "ada")
+        page = sign_in(site, "ada")
         filters = page.get_by_role("navigation", name="Filters")
         expect(page.get_by_role("heading", name="The room is ready")).to_be_visible()
         expect(filters).to_be_hidden()
-        house.visitor().submit(prompt="The first of all")
+        site.visitor().submit(prompt="The first of all")
         expect(page.locator(".card")).to_have_count(1)
         expect(page.get_by_role("heading", name="The room is ready")).to_be_hidden()
         expect(filters.get_by_role("link", name="Mine")).to_be_visible()
     finally:
-        house.stop()
+        site.stop()
 
 
-def test_filters_are_links_that_add_up_and_an_empty_result_says_how_to_widen_it(full_house, sign_in):
-    page = sign_in(full_house, "ada")
+def test_filters_are_links_that_add_up_and_an_empty_result_says_how_to_widen_it(full_site, sign_in):
+    page = sign_in(full_site, "ada")
     page.get_by_role("button", name="Ratio").click()
     page.get_by_role("link", name="9:16").click()
     page.wait_for_url(re.compile("ratio=9%3A16"))
@@ -63,11 +63,11 @@ def test_filters_are_links_that_add_up_and_an_empty_result_says_how_to_widen_it(
     page.get_by_role("link", name="without failed").click()
     expect(page.locator(".card").first).to_be_visible()
     page.get_by_role("link", name="Clear").click()
-    expect(page).to_have_url(f"{full_house.url}/")
+    expect(page).to_have_url(f"{full_site.url}/")
 
 
-def test_back_from_a_page_finds_the_card_that_was_left(full_house, sign_in):
-    page = sign_in(full_house, "ada")
+def test_back_from_a_page_finds_the_card_that_was_left(full_site, sign_in):
+    page = sign_in(full_site, "ada")
     while page.locator(".card").count() < 140:
         shown = page.locator(".card").count()
         page.evaluate("scrollTo(0, document.documentElement.scrollHeight)")
@@ -78,14 +78,14 @@ def test_back_from_a_page_finds_the_card_that_was_left(full_house, sign_in):
     page.wait_for_timeout(400)
     expect(page).to_have_url(re.compile(r"\?before=\d+"))
     # Away from the studio altogether: a dialog would leave the wall as it is.
-    page.goto(f"{full_house.url}/trash/")
+    page.goto(f"{full_site.url}/trash/")
     page.go_back()
     expect(page.locator(f"#{uuid}")).to_be_in_viewport()
     expect(page.get_by_role("link", name="Newer videos")).to_be_attached()
 
 
-def test_pages_are_reached_by_links_without_script(full_house, sign_in):
-    page = sign_in(full_house, "ada", java_script_enabled=False)
+def test_pages_are_reached_by_links_without_script(full_site, sign_in):
+    page = sign_in(full_site, "ada", java_script_enabled=False)
     first = page.locator(".card").first.get_attribute("id")
     page.get_by_role("link", name="Older videos").click()
     expect(page.locator(f"#{first}")).to_have_count(0)
@@ -97,11 +97,11 @@ def test_pages_are_reached_by_links_without_script(full_house, sign_in):
     expect(page.locator(".card").first).to_contain_text("A fox")
 
 
-def test_what_a_teammate_makes_obeys_the_filters_of_the_page(full_house, sign_in):
-    ada = sign_in(full_house, "ada")
-    ada.goto(f"{full_house.url}/?q=heron")
+def test_what_a_teammate_makes_obeys_the_filters_of_the_page(full_site, sign_in):
+    ada = sign_in(full_site, "ada")
+    ada.goto(f"{full_site.url}/?q=heron")
     expect(ada.get_by_role("heading", name="No video matches")).to_be_visible()
-    ben = full_house.visitor("ben")
+    ben = full_site.visitor("ben")
     fox, heron = ben.submit(prompt="A fox [slow]"), ben.submit(prompt="A heron [slow]")
     expect(ada.locator(f"#generation-{heron}")).to_be_visible(timeout=8_000)
     expect(ada.locator(f"#generation-{fox}")).to_have_count(0)

@@ -8,8 +8,8 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.motion
 
 
-def test_the_main_job_by_keyboard_alone(house, sign_in):
-    page = sign_in(house, "ada")
+def test_the_main_job_by_keyboard_alone(site, sign_in):
+    page = sign_in(site, "ada")
     page.mouse.move(0, 0)
 
     def tab_to(name: str, role: str = "", most: int = 60) -> None:
@@ -50,8 +50,8 @@ def test_the_main_job_by_keyboard_alone(house, sign_in):
     expect(page.locator(".card", has_text="And on").first).to_be_visible()
 
 
-def test_a_screen_reader_is_told_the_main_job(house, sign_in):
-    page = sign_in(house, "ben")
+def test_a_screen_reader_is_told_the_main_job(site, sign_in):
+    page = sign_in(site, "ben")
     tree = page.locator("body").aria_snapshot()
     for line in (
         r'link "Skip to the content"',

@@ -65,8 +65,8 @@ def ready(page: Page, uuid: str) -> None:
     expect(card(page, uuid).locator("video-preview img")).to_be_visible(timeout=20_000)
 
 
-def plays_and_seeks(page: Page, house: Installation, uuid: str) -> None:
-    page.goto(f"{house.url}/generations/{uuid}/")
+def plays_and_seeks(page: Page, site: Installation, uuid: str) -> None:
+    page.goto(f"{site.url}/generations/{uuid}/")
     video = page.locator("video").first
     played = video.evaluate(
         """async video => {
@@ -87,13 +87,13 @@ def plays_and_seeks(page: Page, house: Installation, uuid: str) -> None:
     assert played["width"] > 0
 
 
-def stored(house: Installation, uuid: str, *names: str) -> list[str]:
+def stored(site: Installation, uuid: str, *names: str) -> list[str]:
     code = (
         "from videos.models import Generation\n"
         f"row = Generation.objects.get(uuid={uuid!r})\n"
         f"print(*[repr(getattr(row, name)) for name in {names!r}], sep='\\n')"
     )
-    return [eval(line, {}) for line in house.python(code).splitlines()]
+    return [eval(line, {}) for line in site.python(code).splitlines()]
 
 
 def first_and_last(content: bytes) -> tuple[Image.Image, Image.Image]:
@@ -112,9 +112,9 @@ def difference(one: Image.Image, two: Image.Image) -> float:
 
 
 @pytest.mark.motion
-def test_the_guide_s_examples_with_two_members(house, sign_in):
-    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
-    visitor = house.visitor("ben")
+def test_the_guide_s_examples_with_two_members(site, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
+    visitor = site.visitor("ben")
     made = {}
 
     # 1. a prompt, 2. with a start frame, 3. with start and end frame.
@@ -139,13 +139,13 @@ def test_the_guide_s_examples_with_two_members(house, sign_in):
     made["by id"] = press(ben, "Extend")
 
     # 5. by its link, 6. with an end frame.
-    link = stored(house, made["start"], "video_url")[0]
-    ben.goto(house.url)
+    link = stored(site, made["start"], "video_url")[0]
+    ben.goto(site.url)
     ben.get_by_text("Extend", exact=True).first.click()
     ben.get_by_label("Prompt", exact=True).fill("The same, seen from the crater")
     ben.get_by_label("Video link").fill(link)
     made["by link"] = press(ben, "Extend")
-    ben.goto(f"{house.url}/generations/{made['start']}/extend/")
+    ben.goto(f"{site.url}/generations/{made['start']}/extend/")
     ben.get_by_label("Prompt", exact=True).fill("Down into the dark")
     ben.locator('input[type="file"][name="end_image"]').set_input_files(a_frame("navy"))
     made["end"] = press(ben, "Extend")
@@ -157,47 +157,47 @@ def test_the_guide_s_examples_with_two_members(house, sign_in):
         assert difference(begins, start_last) < 25, f"{name} does not begin where its parent ends"
         if name == "end":
             assert difference(ends, Image.open(io.BytesIO(a_frame("navy")["buffer"]))) < 25
-        assert stored(house, made[name], "depth", "parent_id", "via") == [
-            1, *stored(house, made["start"], "pk"), "callback",
+        assert stored(site, made[name], "depth", "parent_id", "via") == [
+            1, *stored(site, made["start"], "pk"), "callback",
         ]  # fmt: skip
 
     # 7. every field of the contract is stored and shown, and each plays and seeks, for the other member.
     for uuid in made.values():
-        plays_and_seeks(ben, house, uuid)
+        plays_and_seeks(ben, site, uuid)
         shown = ben.locator(f"#generation-{uuid}").inner_text()
-        for name, value in zip(FIELDS, stored(house, uuid, *FIELDS), strict=True):
+        for name, value in zip(FIELDS, stored(site, uuid, *FIELDS), strict=True):
             assert value, name
             assert str(value) in shown or ben.locator(f'[data-copy="{value}"]').count(), name
 
 
-def test_a_result_is_recorded_and_seen_by_the_others_within_five_seconds(house, sign_in):
-    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
+def test_a_result_is_recorded_and_seen_by_the_others_within_five_seconds(site, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     uuid = generate(ada, "Paper boats on a tide of ink")
     expect(card(ben, uuid)).to_have_attribute("data-state", "completed", timeout=30_000)
     seen = time.time()
-    recorded = house.python(
+    recorded = site.python(
         f"from videos.models import Generation\nprint(Generation.objects.get(uuid={uuid!r}).finished_at.timestamp())"
     )
     assert seen - float(recorded) < 5.5
 
 
-def test_without_callbacks_results_are_asked_for(deaf_house, sign_in):
-    ada = sign_in(deaf_house, "ada")
+def test_without_callbacks_results_are_asked_for(polling_site, sign_in):
+    ada = sign_in(polling_site, "ada")
     uuid = generate(ada)
     ready(ada, uuid)
-    assert stored(deaf_house, uuid, "via") == ["sweep"]
+    assert stored(polling_site, uuid, "via") == ["sweep"]
 
 
-def test_without_a_public_address_frames_are_uploaded_to_the_provider(deaf_house, sign_in):
+def test_without_a_public_address_frames_are_uploaded_to_the_provider(polling_site, sign_in):
     """An upload and a picture of a video here both become the first picture of a video."""
-    ada, visitor = sign_in(deaf_house, "ada"), deaf_house.visitor()
+    ada, visitor = sign_in(polling_site, "ada"), polling_site.visitor()
     framed = generate(ada, "A harbour at noon", start=a_frame("teal"))
     ready(ada, framed)
     content = visitor.wait_until_saved(framed)
     first, _ = first_and_last(content)
     assert difference(first, Image.open(io.BytesIO(a_frame("teal")["buffer"]))) < 25
 
-    ada.goto(f"{deaf_house.url}/generations/{framed}/")
+    ada.goto(f"{polling_site.url}/generations/{framed}/")
     ada.get_by_role("button", name="as start frame").click()
     expect(ada.locator('#video-form input[name="start_frame"]')).not_to_have_value("")
     ada.get_by_label("Prompt", exact=True).fill("The harbour at night")
@@ -205,33 +205,33 @@ def test_without_a_public_address_frames_are_uploaded_to_the_provider(deaf_house
     ready(ada, continued)
     begins, _ = first_and_last(visitor.wait_until_saved(continued))
     assert difference(begins, first) < 25, "the player stands at its first picture"
-    uploads = deaf_house.python("from videos.models import UploadedFrame\nprint(UploadedFrame.objects.count())")
+    uploads = polling_site.python("from videos.models import UploadedFrame\nprint(UploadedFrame.objects.count())")
     assert int(uploads) == 2
 
 
-def test_a_provider_that_takes_no_uploads_leaves_the_links(deaf_house, sign_in):
-    deaf_house.python(
+def test_a_provider_that_takes_no_uploads_leaves_the_links(polling_site, sign_in):
+    polling_site.python(
         "from videos.models import ApiToken\n"
         "ApiToken.objects.get().refuse_uploads('api.example/files/upload answered 404.')"
     )
     try:
-        ada = sign_in(deaf_house, "ada")
+        ada = sign_in(polling_site, "ada")
         ada.get_by_text("Frames", exact=True).first.click()
         expect(ada.locator("#video-form")).to_contain_text("api.example/files/upload answered 404. Use a link instead.")
         expect(ada.locator("#video-form input[type=file]:enabled")).to_have_count(0)
         expect(ada.get_by_label("Link to start picture")).to_be_enabled()
     finally:
-        deaf_house.python("from videos.models import ApiToken\nApiToken.objects.get().accept_uploads()")
+        polling_site.python("from videos.models import ApiToken\nApiToken.objects.get().accept_uploads()")
 
 
-def test_an_extension_falls_back_from_id_to_link_to_our_copy(house):
-    visitor = house.visitor()
+def test_an_extension_falls_back_from_id_to_link_to_our_copy(site):
+    visitor = site.visitor()
     parent = visitor.submit(prompt="A fox crossing fresh snow at dawn")
     visitor.wait_until_saved(parent)
-    video_id, link = stored(house, parent, "video_id", "video_url")
-    house.python(
+    video_id, link = stored(site, parent, "video_id", "video_url")
+    site.python(
         "from videos.models import ApiToken\n"
-        f"second = ApiToken(base_url='http://127.0.0.1:{house.sandbox_port}', name='second', priority=1)\n"
+        f"second = ApiToken(base_url='http://127.0.0.1:{site.sandbox_port}', name='second', priority=1)\n"
         "second.secret = 'sandbox-second'\n"
         "second.save()\n"
         "ApiToken.objects.filter(name='Sandbox').update(enabled=False)"
@@ -241,21 +241,21 @@ def test_an_extension_falls_back_from_id_to_link_to_our_copy(house):
         assert visitor.wait_for(by_link, "completed", "failed") == "completed"
         # The link expires: the provider forgets its file.
         media = httpx.URL(link).path.strip("/").removeprefix("media/")
-        forgotten = list((house.folder / "sandbox").rglob(media.rsplit("/", 1)[1]))
+        forgotten = list((site.folder / "sandbox").rglob(media.rsplit("/", 1)[1]))
         assert forgotten
         for file in forgotten:
             file.unlink()
         by_copy = visitor.submit(action="extend", video_id=video_id, prompt="no link either: our copy")
         assert visitor.wait_for(by_copy, "completed", "failed") == "completed"
-        assert stored(house, by_copy, "parent_id") == stored(house, parent, "pk")
-        house.python(
+        assert stored(site, by_copy, "parent_id") == stored(site, parent, "pk")
+        site.python(
             f"from videos.models import Generation\nGeneration.objects.filter(uuid={parent!r}).update(archive='lost')"
         )
         by_nothing = visitor.submit(action="extend", video_id=video_id, prompt="nothing can work")
         assert visitor.wait_for(by_nothing, "completed", "failed") == "failed"
         assert "Video to extend not reachable" in visitor.http.get(f"/generations/{by_nothing}/").text
     finally:
-        house.python(
+        site.python(
             "from videos.models import ApiToken\nApiToken.objects.filter(name='Sandbox').update(enabled=True)\n"
             "ApiToken.objects.filter(name='second').update(enabled=False)"
         )
@@ -267,15 +267,15 @@ def test_an_extension_falls_back_from_id_to_link_to_our_copy(house):
      ("[drop]", "completed", ""), ("[error]", "completed", ""), ("[early]", "completed", ""),
      ("[twice]", "completed", ""), ("[lost]", "completed", "")],
 )  # fmt: skip
-def test_what_goes_wrong_at_the_provider_is_told_or_mended(house, mark, state, words):
-    visitor = house.visitor()
+def test_what_goes_wrong_at_the_provider_is_told_or_mended(site, mark, state, words):
+    visitor = site.visitor()
     uuid = visitor.submit(prompt=f"A lighthouse {mark}")
     assert visitor.wait_for(uuid, "completed", "failed", seconds=60) == state
     assert words in visitor.http.get(f"/generations/{uuid}/").text
 
 
-def test_a_failure_is_retried_from_its_card(house, sign_in):
-    ada = sign_in(house, "ada")
+def test_a_failure_is_retried_from_its_card(site, sign_in):
+    ada = sign_in(site, "ada")
     uuid = generate(ada, "A crowd [refuse]")
     expect(card(ada, uuid)).to_have_attribute("data-state", "failed")
     expect(card(ada, uuid)).to_contain_text("Refused by moderation")
@@ -287,9 +287,9 @@ def test_a_failure_is_retried_from_its_card(house, sign_in):
     ready(ada, press(ada, "Generate"))
 
 
-def test_a_card_that_comes_twice_is_as_alive_as_before(house, sign_in):
+def test_a_card_that_comes_twice_is_as_alive_as_before(site, sign_in):
     """A quick refusal comes with the poll as a new card, where the form's own answer has put one already."""
-    ada = sign_in(house, "ada")
+    ada = sign_in(site, "ada")
     uuid = generate(ada, "A choir [refuse]")
     expect(card(ada, uuid)).to_have_attribute("data-state", "failed")
     version = card(ada, uuid).evaluate(
@@ -307,11 +307,11 @@ def test_a_card_that_comes_twice_is_as_alive_as_before(house, sign_in):
     with ada.expect_response("**/retries/") as answered:
         card(ada, uuid).get_by_role("button", name="Retry").click()
     assert answered.value.request.resource_type == "xhr"
-    assert ada.url == f"{house.url}/"
+    assert ada.url == f"{site.url}/"
 
 
-def test_bad_input_in_the_browser_keeps_what_was_typed(house, sign_in):
-    ada = sign_in(house, "ada")
+def test_bad_input_in_the_browser_keeps_what_was_typed(site, sign_in):
+    ada = sign_in(site, "ada")
     count = len(cards(ada))
     ada.get_by_text("Frames", exact=True).first.click()
     ada.locator('input[type="file"][name="start_image"]').set_input_files(a_frame("teal"))
@@ -323,29 +323,29 @@ def test_bad_input_in_the_browser_keeps_what_was_typed(house, sign_in):
     assert len(cards(ada)) == count + 1
 
 
-def test_a_double_click_makes_one_video(house, sign_in):
-    ada = sign_in(house, "ada")
-    before = int(house.python("from videos.models import Generation\nprint(Generation.objects.count())"))
+def test_a_double_click_makes_one_video(site, sign_in):
+    ada = sign_in(site, "ada")
+    before = int(site.python("from videos.models import Generation\nprint(Generation.objects.count())"))
     ada.get_by_label("Prompt", exact=True).fill("Only once, please")
     ada.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).dblclick()
     expect(ada.locator(".card", has_text="Only once, please").first).to_be_visible()
     ada.wait_for_timeout(1500)
-    after = int(house.python("from videos.models import Generation\nprint(Generation.objects.count())"))
+    after = int(site.python("from videos.models import Generation\nprint(Generation.objects.count())"))
     assert after == before + 1
 
 
 @pytest.mark.parametrize("width", [360, 390, 1024, 1440, 2560])
-def test_nothing_overflows(house, sign_in, width):
-    page = sign_in(house, "ada", viewport={"width": width, "height": 800})
-    uuid = (cards(page) or [house.visitor().submit(prompt="A very long word: " + "w" * 300)])[0]
+def test_nothing_overflows(site, sign_in, width):
+    page = sign_in(site, "ada", viewport={"width": width, "height": 800})
+    uuid = (cards(page) or [site.visitor().submit(prompt="A very long word: " + "w" * 300)])[0]
     for path in ("/", f"/generations/{uuid}/", f"/generations/{uuid}/reuse/"):
-        page.goto(house.url + path)
+        page.goto(site.url + path)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, path
 
 
-def test_on_a_phone_the_form_is_a_sheet(house, sign_in):
-    page = sign_in(house, "ada", viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+def test_on_a_phone_the_form_is_a_sheet(site, sign_in):
+    page = sign_in(site, "ada", viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
     expect(page.get_by_label("Prompt", exact=True)).not_to_be_in_viewport()
     page.get_by_role("link", name="New video").click()
     expect(page.get_by_label("Prompt", exact=True)).to_be_in_viewport()
@@ -353,26 +353,26 @@ def test_on_a_phone_the_form_is_a_sheet(house, sign_in):
     ready(page, press(page, "Generate"))
 
 
-def test_the_main_job_works_without_javascript(house, sign_in):
-    page = sign_in(house, "ben", java_script_enabled=False)
+def test_the_main_job_works_without_javascript(site, sign_in):
+    page = sign_in(site, "ben", java_script_enabled=False)
     page.get_by_label("Prompt", exact=True).fill("Without any script")
     page.get_by_role("button", name=re.compile("^Generate")).click()
-    page.wait_for_url(f"{house.url}/")
+    page.wait_for_url(f"{site.url}/")
     shown = page.locator(".card", has_text="Without any script").first
     expect(shown).to_be_visible()
     uuid = shown.get_attribute("id").removeprefix("generation-")
-    house.visitor().wait_until_saved(uuid)
-    page.goto(f"{house.url}/generations/{uuid}/")
+    site.visitor().wait_until_saved(uuid)
+    page.goto(f"{site.url}/generations/{uuid}/")
     page.get_by_role("link", name="Extend").first.click()
     page.get_by_label("Prompt", exact=True).fill("And on, without any script")
     page.get_by_role("button", name=re.compile("^Extend")).click()
     expect(page.locator(".card", has_text="And on, without any script").first).to_be_visible()
 
 
-def test_signing_out_closes_the_room(house, sign_in):
-    page = sign_in(house, "ben")
+def test_signing_out_closes_the_room(site, sign_in):
+    page = sign_in(site, "ben")
     page.get_by_role("button", name="Account of ben").click()
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(re.compile("/login/"))
-    page.goto(house.url)
+    page.goto(site.url)
     expect(page).to_have_url(re.compile("/login/"))

@@ -54,37 +54,37 @@ def contexts(browser):
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory):
-    """A house of its own: whatever is in flight is known."""
-    room = Installation(tmp_path_factory.mktemp("waiting")).start()
-    room.add_member("ben")
-    yield room
-    room.stop()
+def site(tmp_path_factory):
+    """Start a separate installation, so that no other test has videos in flight."""
+    site = Installation(tmp_path_factory.mktemp("waiting")).start()
+    site.add_member("ben")
+    yield site
+    site.stop()
 
 
 @pytest.fixture
-def closed(room):
+def closed(site):
     """What is asked for waits until `opened`; nothing is in flight before and after."""
-    tokens(room, enabled=False)
-    yield room
-    tokens(room, enabled=True)
-    room.python("from videos.models import Generation\nGeneration.objects.update(held_at=None)")
+    tokens(site, enabled=False)
+    yield site
+    tokens(site, enabled=True)
+    site.python("from videos.models import Generation\nGeneration.objects.update(held_at=None)")
 
 
-def tokens(room, enabled: bool) -> None:
-    room.python(f"from videos.models import ApiToken\nApiToken.objects.update(enabled={enabled})")
+def tokens(site, enabled: bool) -> None:
+    site.python(f"from videos.models import ApiToken\nApiToken.objects.update(enabled={enabled})")
 
 
-def hold(room, uuid: str, until: str) -> None:
-    room.python(
+def hold(site, uuid: str, until: str) -> None:
+    site.python(
         "from django.utils.timezone import now\nfrom videos.models import Generation\n"
         f"Generation.objects.filter(uuid={uuid!r}).update(held_at={until})"
     )
 
 
-def enter(room, sign_in, username: str, answer: str = "", **options) -> Page:
+def enter(site, sign_in, username: str, answer: str = "", **options) -> Page:
     """Sign in with a browser that tells what it is asked; `answer` instead of its own to the wish to notify."""
-    page = sign_in(room, username, **options)
+    page = sign_in(site, username, **options)
     page.add_init_script(f"({BROWSER})({answer!r})")
     page.reload()
     return page
@@ -189,8 +189,8 @@ def test_a_notification_comes_when_one_s_own_queue_is_empty_to_those_who_want_it
 
 
 @pytest.mark.parametrize(("answer", "words"), [("denied", "blocks notifications"), ("default", "Not allowed yet")])
-def test_a_browser_that_refuses_is_explained_and_the_switch_stays_off(room, sign_in, answer, words):
-    page = enter(room, sign_in, "ada", answer)
+def test_a_browser_that_refuses_is_explained_and_the_switch_stays_off(site, sign_in, answer, words):
+    page = enter(site, sign_in, "ada", answer)
     page.get_by_role("button", name="Account of ada").click()
     expect(page.locator("[data-notify-hint]")).to_be_hidden()
     press_switch(page)
@@ -199,8 +199,8 @@ def test_a_browser_that_refuses_is_explained_and_the_switch_stays_off(room, sign
     expect(switch(page)).not_to_be_checked()
 
 
-def test_switched_off_again_no_notification_is_kept(room, sign_in):
-    page = enter(room, sign_in, "ada", permissions=["notifications"])
+def test_switched_off_again_no_notification_is_kept(site, sign_in):
+    page = enter(site, sign_in, "ada", permissions=["notifications"])
     page.get_by_role("button", name="Account of ada").click()
     press_switch(page)
     page.reload()

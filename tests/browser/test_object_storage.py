@@ -19,15 +19,15 @@ def s3(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bucket_house(s3, tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("bucket-house"), **s3.env).start()
-    yield house
-    house.stop()
+def bucket_site(s3, tmp_path_factory):
+    site = Installation(tmp_path_factory.mktemp("bucket-site"), **s3.env).start()
+    yield site
+    site.stop()
 
 
 @pytest.fixture(scope="module")
-def clip(bucket_house) -> str:
-    ada = bucket_house.visitor()
+def clip(bucket_site) -> str:
+    ada = bucket_site.visitor()
     uuid = ada.submit(prompt="A heron over still water")
     film = ada.wait_until_saved(uuid)
     assert film[4:8] == b"ftyp"
@@ -41,10 +41,10 @@ def asked_by(page: Page) -> list[str]:
     return asked
 
 
-def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_us(bucket_house, clip, s3, sign_in):
-    page = sign_in(bucket_house, "ada")
+def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_us(bucket_site, clip, s3, sign_in):
+    page = sign_in(bucket_site, "ada")
     asked = asked_by(page)
-    page.goto(f"{bucket_house.url}/generations/{clip}/")
+    page.goto(f"{bucket_site.url}/generations/{clip}/")
     video = "document.querySelector('video')"
     page.evaluate(f"{video}.muted = true; {video}.play()")
     page.wait_for_function(f"() => {video}.currentTime > 0.2")
@@ -55,20 +55,20 @@ def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_us(bu
     assert [url for url in asked if url.startswith(s3.url)], "the film came from the bucket"
     # A frame of it is cut where the video is, so that no page has to read another origin's pictures.
     page.get_by_role("button", name=re.compile("as start frame")).click()
-    expect(page.locator(f'img[src^="/uploads/"], img[src*="{bucket_house.url}/uploads/"]').first).to_be_visible()
+    expect(page.locator(f'img[src^="/uploads/"], img[src*="{bucket_site.url}/uploads/"]').first).to_be_visible()
 
 
-def test_a_card_plays_on_the_wall_and_its_picture_is_shown(bucket_house, clip, sign_in):
-    page = sign_in(bucket_house, "ada")
+def test_a_card_plays_on_the_wall_and_its_picture_is_shown(bucket_site, clip, sign_in):
+    page = sign_in(bucket_site, "ada")
     card = page.locator(f"#generation-{clip}")
     page.wait_for_function("id => document.querySelector(`#generation-${id} img`)?.naturalWidth > 0", arg=clip)
     card.hover()
     page.wait_for_function("id => document.querySelector(`#generation-${id} video`)?.currentTime > 0.1", arg=clip)
 
 
-def test_a_download_has_its_name(bucket_house, clip, sign_in, tmp_path):
-    page = sign_in(bucket_house, "ada")
-    page.goto(f"{bucket_house.url}/generations/{clip}/")
+def test_a_download_has_its_name(bucket_site, clip, sign_in, tmp_path):
+    page = sign_in(bucket_site, "ada")
+    page.goto(f"{bucket_site.url}/generations/{clip}/")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
     assert download.value.suggested_filename == f"a-heron-over-still-water-{clip[:8]}.mp4"
@@ -76,8 +76,8 @@ def test_a_download_has_its_name(bucket_house, clip, sign_in, tmp_path):
     assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
 
 
-def test_somebody_without_an_account_watches_from_the_bucket_too(bucket_house, clip, browser):
-    path = bucket_house.python(
+def test_somebody_without_an_account_watches_from_the_bucket_too(bucket_site, clip, browser):
+    path = bucket_site.python(
         "from videos.models import Generation, Share\n"
         f"row = Generation.objects.select_related('member').get(uuid={clip!r})\n"
         "print(Share.objects.make(row, row.member, days=7, chain=False, with_prompt=False).secret_path)"
@@ -85,7 +85,7 @@ def test_somebody_without_an_account_watches_from_the_bucket_too(bucket_house, c
     page = browser.new_page()
     complaints = []
     page.on("console", lambda message: "Security Policy" in message.text and complaints.append(message.text))
-    page.goto(bucket_house.url + path)
+    page.goto(bucket_site.url + path)
     page.evaluate("document.querySelector('video').muted = true; document.querySelector('video').play()")
     page.wait_for_function("() => document.querySelector('video').currentTime > 0.2")
     with page.expect_download() as download:
@@ -96,7 +96,7 @@ def test_somebody_without_an_account_watches_from_the_bucket_too(bucket_house, c
 
 
 @pytest.fixture(scope="module")
-def long_clip(bucket_house, tmp_path_factory) -> str:
+def long_clip(bucket_site, tmp_path_factory) -> str:
     """A video of which a browser never has all before it is played: noise, which nothing makes small."""
     path = tmp_path_factory.mktemp("film") / "noise.mp4"
     noise = np.random.default_rng(7)
@@ -109,10 +109,10 @@ def long_clip(bucket_house, tmp_path_factory) -> str:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
         container.mux(stream.encode())
     assert path.stat().st_size > 20_000_000
-    ada = bucket_house.visitor()
+    ada = bucket_site.visitor()
     uuid = ada.submit(prompt="Snow on every channel")
     ada.wait_until_saved(uuid)
-    bucket_house.python(
+    bucket_site.python(
         "from django.core.files.storage import default_storage\nfrom videos.models import Generation\n"
         f"name = Generation.objects.get(uuid={uuid!r}).video_file.name\n"
         f"default_storage.delete(name)\nassert default_storage.save(name, open({str(path)!r}, 'rb')) == name"
@@ -120,9 +120,9 @@ def long_clip(bucket_house, tmp_path_factory) -> str:
     return uuid
 
 
-def test_who_pauses_for_longer_than_a_link_is_good_gets_a_new_one_at_the_same_place(bucket_house, long_clip, sign_in):
-    page = sign_in(bucket_house, "ada")
-    page.goto(f"{bucket_house.url}/generations/{long_clip}/")
+def test_who_pauses_for_longer_than_a_link_is_good_gets_a_new_one_at_the_same_place(bucket_site, long_clip, sign_in):
+    page = sign_in(bucket_site, "ada")
+    page.goto(f"{bucket_site.url}/generations/{long_clip}/")
     video = "document.querySelector('video')"
     page.wait_for_function(f"() => {video}.readyState >= 1")
     asked = asked_by(page)

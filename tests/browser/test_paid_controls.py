@@ -15,12 +15,12 @@ REPEATS = 6
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[Installation]:
-    """A house of its own without a worker: what is requested stays queued for as long as a test takes."""
-    house = Installation(tmp_path_factory.mktemp("intention")).start(only=("web",))
-    house.add_member("ben")
-    yield house
-    house.stop()
+def site(tmp_path_factory) -> Iterator[Installation]:
+    """Start a separate installation without workers, so that videos stay queued during a test."""
+    site = Installation(tmp_path_factory.mktemp("intention")).start(only=("web",))
+    site.add_member("ben")
+    yield site
+    site.stop()
 
 
 def paid(page: Page) -> list[str]:
@@ -37,9 +37,9 @@ def paid(page: Page) -> list[str]:
     return sent
 
 
-def made(page: Page, house: Installation, words: str) -> int:
+def made(page: Page, site: Installation, words: str) -> int:
     """How many videos with this prompt there are, as the server says it."""
-    page.goto(house.url)
+    page.goto(site.url)
     return page.locator(".card", has_text=words).count()
 
 
@@ -107,20 +107,20 @@ HELD = {
 
 
 @pytest.mark.parametrize("how", HELD)
-def test_a_held_key_requests_one_video(house, sign_in, how):
-    page = sign_in(house, "ada")
+def test_a_held_key_requests_one_video(site, sign_in, how):
+    page = sign_in(site, "ada")
     words = f"One by {how}"
     prompt(page).fill(words)
     sent = paid(page)
     HELD[how](page)
     expect(page.locator(".card", has_text=words)).to_have_count(1)
-    assert (len(sent), made(page, house, words)) == (1, 1)
+    assert (len(sent), made(page, site, words)) == (1, 1)
 
 
 @pytest.mark.parametrize("how", ["control and enter", "enter on the button", "space on the button", "enter in a field"])
-def test_a_second_press_of_the_same_is_stopped_by_the_server_and_leads_to_the_first(house, sign_in, how):
+def test_a_second_press_of_the_same_is_stopped_by_the_server_and_leads_to_the_first(site, sign_in, how):
     """The press after a held one counts again, and it is the server that knows the request."""
-    page = sign_in(house, "ada")
+    page = sign_in(site, "ada")
     tabs = len(page.context.pages)
     words = f"Twice by {how}"
     prompt(page).fill(words)
@@ -136,12 +136,12 @@ def test_a_second_press_of_the_same_is_stopped_by_the_server_and_leads_to_the_fi
     expect(link).to_be_focused()
     uuid = page.locator(".card", has_text=words).get_attribute("id").removeprefix("generation-")
     expect(link).to_have_attribute("href", f"/generations/{uuid}/")
-    assert page.url.rstrip("/") == house.url, "the repeats have not followed the link"
-    assert (len(sent), made(page, house, words), len(page.context.pages)) == (2, 1, tabs)
+    assert page.url.rstrip("/") == site.url, "the repeats have not followed the link"
+    assert (len(sent), made(page, site, words), len(page.context.pages)) == (2, 1, tabs)
 
 
-def test_make_another_held_makes_one_more(house, sign_in):
-    page = sign_in(house, "ada")
+def test_make_another_held_makes_one_more(site, sign_in):
+    page = sign_in(site, "ada")
     words = "A second one on purpose"
     prompt(page).fill(words)
     press(page, "Generate")
@@ -153,11 +153,11 @@ def test_make_another_held_makes_one_more(house, sign_in):
     hold(page, "Enter")
     expect(another).to_have_count(0)
     expect(page.locator(".card", has_text=words)).to_have_count(2)
-    assert (len(sent), made(page, house, words)) == (1, 2)
+    assert (len(sent), made(page, site, words)) == (1, 2)
 
 
-def test_a_button_that_an_answer_brings_can_be_pressed_at_once(house, sign_in):
-    page = sign_in(house, "ada")
+def test_a_button_that_an_answer_brings_can_be_pressed_at_once(site, sign_in):
+    page = sign_in(site, "ada")
     words = "Pressed before htmx has settled"
     prompt(page).fill(words)
     press(page, "Generate")
@@ -172,11 +172,11 @@ def test_a_button_that_an_answer_brings_can_be_pressed_at_once(house, sign_in):
     )
     generate_button(page).click()
     expect(page.locator(".card", has_text=words)).to_have_count(2)
-    assert (len(sent), made(page, house, words)) == (2, 2)
+    assert (len(sent), made(page, site, words)) == (2, 2)
 
 
-def test_a_double_click_that_the_answer_comes_between_is_one_press(house, sign_in):
-    page = sign_in(house, "ada")
+def test_a_double_click_that_the_answer_comes_between_is_one_press(site, sign_in):
+    page = sign_in(site, "ada")
     sent = paid(page)
     words = "By a double click"
     prompt(page).fill(words)
@@ -187,12 +187,12 @@ def test_a_double_click_that_the_answer_comes_between_is_one_press(house, sign_i
         page.mouse.up(click_count=click)
         quiet(page)
     expect(page.locator(".card", has_text=words)).to_have_count(1)
-    assert (len(sent), made(page, house, words)) == (1, 1)
+    assert (len(sent), made(page, site, words)) == (1, 1)
 
 
-def test_a_double_tap_is_one_press(house, sign_in):
+def test_a_double_tap_is_one_press(site, sign_in):
     """On a tablet: the form stays where it is, so the second tap meets the button once more."""
-    page = sign_in(house, "ben", has_touch=True)
+    page = sign_in(site, "ben", has_touch=True)
     # The clock of the events is ours: a busy machine would make two presses of a double tap, and an idle one a triple
     # tap of all three. Most touch screens count every tap as the first.
     page.evaluate("() => Object.defineProperty(Event.prototype, 'timeStamp', {get: () => window.at})")
@@ -206,22 +206,22 @@ def test_a_double_tap_is_one_press(house, sign_in):
         quiet(page)
         assert len(sent) == presses
     expect(page.locator(".existing")).to_contain_text("Already requested")
-    assert made(page, house, words) == 1
+    assert made(page, site, words) == 1
 
 
-def test_a_held_key_on_the_phone_s_sheet_requests_one_video(house, sign_in):
-    page = sign_in(house, "ada", viewport=PHONE)
+def test_a_held_key_on_the_phone_s_sheet_requests_one_video(site, sign_in):
+    page = sign_in(site, "ada", viewport=PHONE)
     page.get_by_role("link", name="New video").click()
     words = "From the sheet"
     prompt(page).fill(words)
     sent = paid(page)
     in_prompt("Control")(page)
     expect(page.locator(".card", has_text=words)).to_have_count(1)
-    assert (len(sent), made(page, house, words)) == (1, 1)
+    assert (len(sent), made(page, site, words)) == (1, 1)
 
 
-def test_a_held_enter_still_breaks_lines_in_the_prompt(house, sign_in):
-    page = sign_in(house, "ada")
+def test_a_held_enter_still_breaks_lines_in_the_prompt(site, sign_in):
+    page = sign_in(site, "ada")
     sent = paid(page)
     prompt(page).fill("One line")
     prompt(page).press("End")
@@ -230,8 +230,8 @@ def test_a_held_enter_still_breaks_lines_in_the_prompt(house, sign_in):
     assert sent == []
 
 
-def test_composing_with_an_input_method_requests_nothing(house, sign_in):
-    page = sign_in(house, "ada")
+def test_composing_with_an_input_method_requests_nothing(site, sign_in):
+    page = sign_in(site, "ada")
     sent = paid(page)
     prompt(page).focus()
     method = page.context.new_cdp_session(page)
@@ -256,9 +256,9 @@ def test_composing_with_an_input_method_requests_nothing(house, sign_in):
 
 
 PLACES = {
-    "the card": lambda page, house, uuid: card(page, uuid).get_by_role("button", name="Retry"),
-    "the dialog": lambda page, house, uuid: opened(page, uuid).get_by_role("button", name="Retry"),
-    "its page": lambda page, house, uuid: alone(page, house, uuid).get_by_role("button", name="Retry"),
+    "the card": lambda page, site, uuid: card(page, uuid).get_by_role("button", name="Retry"),
+    "the dialog": lambda page, site, uuid: opened(page, uuid).get_by_role("button", name="Retry"),
+    "its page": lambda page, site, uuid: alone(page, site, uuid).get_by_role("button", name="Retry"),
 }
 
 
@@ -267,31 +267,31 @@ def opened(page: Page, uuid: str) -> Locator:
     return page.locator("#video-dialog[open] .video-page")
 
 
-def alone(page: Page, house: Installation, uuid: str) -> Locator:
-    page.goto(f"{house.url}/generations/{uuid}/")
+def alone(page: Page, site: Installation, uuid: str) -> Locator:
+    page.goto(f"{site.url}/generations/{uuid}/")
     return page.locator(".video-page")
 
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_held_retry_makes_one(house, sign_in, place, key):
-    visitor = house.visitor()
+def test_a_held_retry_makes_one(site, sign_in, place, key):
+    visitor = site.visitor()
     words = f"On {place} by {key}"
     uuid = visitor.submit(prompt=words)
     visitor.post(f"/generations/{uuid}/cancellation/")
-    page = sign_in(house, "ada")
+    page = sign_in(site, "ada")
     expect(card(page, uuid)).to_have_attribute("data-state", "canceled")
-    retry = PLACES[place](page, house, uuid)
+    retry = PLACES[place](page, site, uuid)
     sent = paid(page)
     retry.focus()
     hold(page, key)
-    assert (len(sent), made(page, house, words)) == (1, 2)
+    assert (len(sent), made(page, site, words)) == (1, 2)
 
 
-def test_two_tabs_of_a_member_make_one_and_two_members_make_two(house, sign_in):
-    first, colleague = sign_in(house, "ada"), sign_in(house, "ben")
+def test_two_tabs_of_a_member_make_one_and_two_members_make_two(site, sign_in):
+    first, colleague = sign_in(site, "ada"), sign_in(site, "ben")
     second = first.context.new_page()
-    second.goto(house.url)
+    second.goto(site.url)
     words = "In two tabs"
     for page in (first, second, colleague):
         prompt(page).fill(words)
@@ -301,27 +301,27 @@ def test_two_tabs_of_a_member_make_one_and_two_members_make_two(house, sign_in):
     expect(second.locator(".existing")).to_contain_text("Already requested")
     assert not violations(second)
     expect(first.locator(".existing")).to_have_count(0)
-    assert made(first, house, words) == 1
+    assert made(first, site, words) == 1
     press(colleague, "Generate")
-    assert made(colleague, house, words) == 2
+    assert made(colleague, site, words) == 2
 
 
-def test_without_javascript_the_page_asks_and_make_another_makes_one(house, sign_in):
-    page = sign_in(house, "ada", java_script_enabled=False)
+def test_without_javascript_the_page_asks_and_make_another_makes_one(site, sign_in):
+    page = sign_in(site, "ada", java_script_enabled=False)
     words = "Without a script"
     for _ in range(2):
-        page.goto(f"{house.url}/#new")
+        page.goto(f"{site.url}/#new")
         prompt(page).fill(words)
         generate_button(page).click()
     expect(page.locator(".existing")).to_contain_text("Already requested")
     expect(prompt(page)).to_have_value(words)
     page.get_by_role("button", name="Make another").click()
     expect(page.locator(".existing")).to_have_count(0)
-    assert made(page, house, words) == 2
+    assert made(page, site, words) == 2
 
 
-def test_without_javascript_a_held_key_requests_one_video(house, sign_in):
-    page = sign_in(house, "ada", java_script_enabled=False)
+def test_without_javascript_a_held_key_requests_one_video(site, sign_in):
+    page = sign_in(site, "ada", java_script_enabled=False)
     words = "Held without a script"
     prompt(page).fill(words)
     generate_button(page).focus()
@@ -329,17 +329,17 @@ def test_without_javascript_a_held_key_requests_one_video(house, sign_in):
         page.keyboard.down("Enter")
     page.keyboard.up("Enter")
     expect(page.locator(".card", has_text=words)).to_have_count(1)
-    assert made(page, house, words) == 1
+    assert made(page, site, words) == 1
 
 
-def test_a_held_retry_of_a_selection_retries_each_once_and_everybody_sees_it(house, sign_in):
-    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
+def test_a_held_retry_of_a_selection_retries_each_once_and_everybody_sees_it(site, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     words = "Two bridges that fell"
     prompt(ada).fill(words)
     ada.get_by_role("radio", name="2", exact=True).check(force=True)
     generate_button(ada).click()
     expect(ada.locator(".card", has_text=words)).to_have_count(2)
-    house.python(
+    site.python(
         f"from videos.models import Generation\nGeneration.objects.filter(prompt={words!r})"
         ".update(state='failed', error_code='api_error', error_message='Something went wrong')"
     )
@@ -355,4 +355,4 @@ def test_a_held_retry_of_a_selection_retries_each_once_and_everybody_sees_it(hou
     for page in (ada, ben):
         expect(page.locator(".card", has_text=words)).to_have_count(4)
     expect(ada.locator(".toast", has_text="Retried 2 videos.")).to_be_visible()
-    assert (len(sent), made(ada, house, words)) == (1, 4)
+    assert (len(sent), made(ada, site, words)) == (1, 4)

@@ -3,7 +3,7 @@
 import pytest
 
 from ..support.installation import Installation
-from .many_videos import crowd
+from .many_videos import add_videos
 
 pytestmark = pytest.mark.motion
 
@@ -12,13 +12,13 @@ WIDTHS = (360, 390, 768, 1024, 1440, 1920, 2560)
 
 
 @pytest.fixture(scope="module")
-def full_house(tmp_path_factory):
+def full_site(tmp_path_factory):
     """Enough videos for many pages of the gallery."""
-    house = Installation(tmp_path_factory.mktemp("full")).start()
-    house.add_member("ben")
-    crowd(house, 1000)
-    yield house
-    house.stop()
+    site = Installation(tmp_path_factory.mktemp("full")).start()
+    site.add_member("ben")
+    add_videos(site, 1000)
+    yield site
+    site.stop()
 
 
 # What was fetched until the page was at rest, pictures and videos aside. Sizes are those of the compressed bodies.
@@ -34,14 +34,14 @@ def fetched(page, url: str) -> list[dict]:
     return page.evaluate(FETCHED)
 
 
-def test_the_first_load_is_small_and_kept_for_ever(full_house, sign_in):
-    page = sign_in(full_house, "ada")
+def test_the_first_load_is_small_and_kept_for_ever(full_site, sign_in):
+    page = sign_in(full_site, "ada")
     # As on a first visit: signing in has already loaded some of it.
     page.context.new_cdp_session(page).send("Network.clearBrowserCache")
-    first = fetched(page, full_house.url)
+    first = fetched(page, full_site.url)
     total = sum(one["encodedBodySize"] for one in first)
     for one in sorted(first, key=lambda one: -one["encodedBodySize"]):
-        print(one["encodedBodySize"], one["name"].removeprefix(full_house.url))
+        print(one["encodedBodySize"], one["name"].removeprefix(full_site.url))
     print(f"{len(first)} requests, {total / KB:.1f} KB")
     assert len(first) <= 25
     assert total < 60 * KB
@@ -49,7 +49,7 @@ def test_the_first_load_is_small_and_kept_for_ever(full_house, sign_in):
     assert len(static) > 10
     for address in static:
         assert "immutable" in page.request.get(address).headers["cache-control"], address
-    again = fetched(page, full_house.url)
+    again = fetched(page, full_site.url)
     assert not [one["name"] for one in again if "/static/" in one["name"] and one["transferSize"]]
 
 
@@ -68,10 +68,10 @@ SHIFTS = """() => {
 
 @pytest.mark.alone  # older videos have to arrive before one has scrolled to them
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nothing_shifts_while_it_loads_and_scrolls(full_house, sign_in, width):
-    page = sign_in(full_house, "ada", first_visit=True, viewport={"width": width, "height": 900})
+def test_nothing_shifts_while_it_loads_and_scrolls(full_site, sign_in, width):
+    page = sign_in(full_site, "ada", first_visit=True, viewport={"width": width, "height": 900})
     page.mouse.move(0, 0)  # off the cards: a card that is pointed at plays
-    page.goto(full_house.url, wait_until="networkidle")
+    page.goto(full_site.url, wait_until="networkidle")
     page.evaluate(SHIFTS)
     for _ in range(6):
         page.mouse.wheel(0, 900)
@@ -82,21 +82,21 @@ def test_nothing_shifts_while_it_loads_and_scrolls(full_house, sign_in, width):
     assert shifted < 0.02, "\n".join(page.evaluate("window.shifted"))
 
 
-def test_a_slow_browser_draws_no_partial_gallery(full_house, sign_in):
+def test_a_slow_browser_draws_no_partial_gallery(full_site, sign_in):
     """The last row of a partial gallery fills the width, and shifts when more videos arrive."""
-    page = sign_in(full_house, "ada", first_visit=True, viewport={"width": 1440, "height": 900})
+    page = sign_in(full_site, "ada", first_visit=True, viewport={"width": 1440, "height": 900})
     page.mouse.move(0, 0)
     page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 8})
     for _ in range(3):
-        page.goto(full_house.url, wait_until="networkidle")
+        page.goto(full_site.url, wait_until="networkidle")
         page.evaluate(SHIFTS)
         page.wait_for_timeout(300)
         assert page.evaluate("window.shifts") < 0.02, "\n".join(page.evaluate("window.shifted"))
 
 
-def test_posters_are_small(full_house, sign_in):
-    page = sign_in(full_house, "ada")
-    page.goto(full_house.url, wait_until="networkidle")
+def test_posters_are_small(full_site, sign_in):
+    page = sign_in(full_site, "ada")
+    page.goto(full_site.url, wait_until="networkidle")
     sizes = page.evaluate(
         """async () => Promise.all([...document.querySelectorAll(".card-media img")].slice(0, 12).map(
             async ({src}) => (await (await fetch(src)).blob()).size))"""
@@ -105,9 +105,9 @@ def test_posters_are_small(full_house, sign_in):
     assert max(sizes) <= 20_000
 
 
-def test_a_thousand_cards_cost_steady_memory_and_one_video(full_house, sign_in):
-    page = sign_in(full_house, "ada", first_visit=True)
-    page.goto(full_house.url, wait_until="networkidle")
+def test_a_thousand_cards_cost_steady_memory_and_one_video(full_site, sign_in):
+    page = sign_in(full_site, "ada", first_visit=True)
+    page.goto(full_site.url, wait_until="networkidle")
     session = page.context.new_cdp_session(page)
 
     def heap() -> float:
@@ -148,9 +148,9 @@ def test_a_thousand_cards_cost_steady_memory_and_one_video(full_house, sign_in):
 
 
 @pytest.mark.parametrize("path", ["/", "/?before=500", "/trash/", "/?q=nothing+is+called+this"])
-def test_no_page_is_wider_than_its_window(full_house, sign_in, path):
-    page = sign_in(full_house, "ada")
-    page.goto(full_house.url + path)
+def test_no_page_is_wider_than_its_window(full_site, sign_in, path):
+    page = sign_in(full_site, "ada")
+    page.goto(full_site.url + path)
     wide = {}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})

@@ -7,16 +7,16 @@ import pytest
 from playwright.sync_api import expect
 
 from ..support.installation import Installation
-from .many_videos import crowd
+from .many_videos import add_videos
 
 
 @pytest.fixture(scope="module")
-def room(tmp_path_factory):
-    room = Installation(tmp_path_factory.mktemp("room")).start()
-    room.add_member("ben")
-    crowd(room, 60)
-    yield room
-    room.stop()
+def site(tmp_path_factory):
+    site = Installation(tmp_path_factory.mktemp("room")).start()
+    site.add_member("ben")
+    add_videos(site, 60)
+    yield site
+    site.stop()
 
 
 def tick(page, *numbers, **options) -> None:
@@ -26,8 +26,8 @@ def tick(page, *numbers, **options) -> None:
         card.get_by_role("checkbox", name="Select").click(**options)
 
 
-def test_a_star_shows_at_once_stays_and_is_one_s_own(room, sign_in):
-    ada, ben = sign_in(room, "ada"), sign_in(room, "ben")
+def test_a_star_shows_at_once_stays_and_is_one_s_own(site, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     card = ada.locator(".card:has(.select)").nth(2)
     card.hover()
     star = card.get_by_role("button", name="Star")
@@ -41,8 +41,8 @@ def test_a_star_shows_at_once_stays_and_is_one_s_own(room, sign_in):
     expect(ben.locator(f"#{uuid} .star-button")).to_have_attribute("aria-pressed", "false")
 
 
-def test_a_range_is_ticked_with_shift_and_cleared(room, sign_in):
-    page = sign_in(room, "ada")
+def test_a_range_is_ticked_with_shift_and_cleared(site, sign_in):
+    page = sign_in(site, "ada")
     expect(page.locator("#selection")).to_be_hidden()
     tick(page, 1)
     expect(page.locator("#selection")).to_be_visible()
@@ -58,11 +58,11 @@ def test_a_range_is_ticked_with_shift_and_cleared(room, sign_in):
     expect(page.locator("#selection")).to_be_hidden()
 
 
-def test_ticks_outlive_a_swap_of_their_card(room, sign_in):
-    page = sign_in(room, "ada")
+def test_ticks_outlive_a_swap_of_their_card(site, sign_in):
+    page = sign_in(site, "ada")
     tick(page, 0, 1)
     uuid = page.locator(".card:has(.select)").first.get_attribute("id").removeprefix("generation-")
-    room.python(
+    site.python(
         "from videos.models import Generation, Member\n"
         f"print(Generation.objects.get(uuid={uuid!r}).choose('picked', Member.objects.get(username='ben')))"
     )
@@ -71,16 +71,16 @@ def test_ticks_outlive_a_swap_of_their_card(room, sign_in):
     expect(page.locator(f"#generation-{uuid} .select")).to_be_checked()
 
 
-def test_a_selection_is_compared_at_an_address_that_can_be_shared(room, sign_in):
-    page = sign_in(room, "ada")
+def test_a_selection_is_compared_at_an_address_that_can_be_shared(site, sign_in):
+    page = sign_in(site, "ada")
     uuids = [page.locator(".card:has(.select)").nth(n).get_attribute("id")[-36:] for n in (0, 1)]
     tick(page, 0, 1)
     page.locator("#selection").get_by_role("button", name="Compare").click()
-    expect(page).to_have_url(f"{room.url}/compare/?v={uuids[0]}&v={uuids[1]}")
+    expect(page).to_have_url(f"{site.url}/compare/?v={uuids[0]}&v={uuids[1]}")
 
 
-def test_a_selection_is_downloaded_as_one_archive(room, sign_in, tmp_path):
-    page = sign_in(room, "ada")
+def test_a_selection_is_downloaded_as_one_archive(site, sign_in, tmp_path):
+    page = sign_in(site, "ada")
     tick(page, 0, 1, 2)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download ZIP").click()
@@ -90,8 +90,8 @@ def test_a_selection_is_downloaded_as_one_archive(room, sign_in, tmp_path):
         assert archive.testzip() is None
 
 
-def test_a_selection_goes_to_the_trash_for_everybody_and_comes_back_by_one_undo(room, sign_in):
-    ada, ben = sign_in(room, "ada"), sign_in(room, "ben")
+def test_a_selection_goes_to_the_trash_for_everybody_and_comes_back_by_one_undo(site, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     uuids = [ada.locator(".card:has(.select)").nth(n).get_attribute("id") for n in (0, 1)]
     tick(ada, 0, 1)
     ada.locator("#selection").get_by_role("button", name="Move to trash").click()
@@ -105,14 +105,14 @@ def test_a_selection_goes_to_the_trash_for_everybody_and_comes_back_by_one_undo(
         expect(ben.locator(f"#{uuid}")).to_be_visible(timeout=8_000)
 
 
-def test_a_selection_goes_into_a_new_collection_which_filters_the_wall(room, sign_in):
-    page = sign_in(room, "ada")
+def test_a_selection_goes_into_a_new_collection_which_filters_the_wall(site, sign_in):
+    page = sign_in(site, "ada")
     tick(page, 0, 2)
     page.get_by_role("button", name="Add to collection").click()
     page.get_by_label("Name of a new collection").fill("Client A")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator(".toast")).to_contain_text("Added 2 videos to Client A.")
-    page.goto(f"{room.url}/collections/")
+    page.goto(f"{site.url}/collections/")
     page.get_by_role("link", name="Client A").click()
     page.wait_for_url(re.compile("collection="))
     expect(page.locator(".card")).to_have_count(2)
@@ -122,8 +122,8 @@ def test_a_selection_goes_into_a_new_collection_which_filters_the_wall(room, sig
     expect(page.locator(".card")).to_have_count(1)
 
 
-def test_a_card_s_menu_knows_its_collections(room, sign_in):
-    page = sign_in(room, "ada")
+def test_a_card_s_menu_knows_its_collections(site, sign_in):
+    page = sign_in(site, "ada")
     card = page.locator(".card:has(.select)").nth(4)
     card.hover()
     card.get_by_role("link", name="More").click()
@@ -138,8 +138,8 @@ def test_a_card_s_menu_knows_its_collections(room, sign_in):
     expect(card.get_by_role("link", name="More")).to_be_focused()
 
 
-def test_a_card_s_menu_stays_where_it_is_while_news_swaps_its_card(room, sign_in):
-    page = sign_in(room, "ada")
+def test_a_card_s_menu_stays_where_it_is_while_news_swaps_its_card(site, sign_in):
+    page = sign_in(site, "ada")
     card = page.locator(".card:has(.select)").nth(4)
     uuid = card.get_attribute("id").removeprefix("generation-")
     card.hover()
@@ -149,7 +149,7 @@ def test_a_card_s_menu_stays_where_it_is_while_news_swaps_its_card(room, sign_in
     page.wait_for_timeout(300)  # until it has come to rest
     place = menu.bounding_box()
     code = "from videos.models import Generation, Member\nrow = Generation.objects.get(uuid={!r})\nprint(row.{})"
-    room.python(code.format(uuid, "choose('picked', Member.objects.get(username='ben'))"))
+    site.python(code.format(uuid, "choose('picked', Member.objects.get(username='ben'))"))
     expect(page.locator(f"#generation-{uuid}")).to_have_attribute("data-choice", "picked", timeout=8_000)
     # A card that is pointed at is a little larger than one that is not.
     assert {name: pytest.approx(size, abs=6) for name, size in place.items()} == menu.bounding_box()
@@ -159,8 +159,8 @@ def test_a_card_s_menu_stays_where_it_is_while_news_swaps_its_card(room, sign_in
     expect(page.locator(f"#generation-{uuid}").get_by_role("link", name="More")).to_be_focused()
 
 
-def test_a_card_s_menu_goes_with_its_card(room, sign_in):
-    ada, ben = sign_in(room, "ada"), sign_in(room, "ben")
+def test_a_card_s_menu_goes_with_its_card(site, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     card = ben.locator(".card:has(.select)").nth(4)
     uuid = card.get_attribute("id")
     card.hover()
@@ -174,8 +174,8 @@ def test_a_card_s_menu_goes_with_its_card(room, sign_in):
     expect(ben.locator(f"#{uuid}")).to_be_visible(timeout=8_000)
 
 
-def test_a_selection_works_without_script(room, sign_in):
-    page = sign_in(room, "ben", java_script_enabled=False)
+def test_a_selection_works_without_script(site, sign_in):
+    page = sign_in(site, "ben", java_script_enabled=False)
     for number in (0, 1):
         card = page.locator(".card:has(.select)").nth(number)
         card.hover()

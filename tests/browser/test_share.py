@@ -15,26 +15,26 @@ CLIPS = ("A harbour before the rain", "The first drops fall", "A boat comes home
 
 
 @pytest.fixture(scope="module")
-def clips(house) -> list[str]:
+def clips(site) -> list[str]:
     """A clip of ben's, its extension, and an extension of that."""
-    visitor = house.visitor("ben")
+    visitor = site.visitor("ben")
     made = [visitor.submit(prompt=CLIPS[0])]
     for prompt in CLIPS[1:]:
         visitor.wait_until_saved(made[-1])
         code = f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[-1]!r}).video_id)"
-        made.append(visitor.submit(action="extend", video_id=house.python(code), prompt=prompt))
+        made.append(visitor.submit(action="extend", video_id=site.python(code), prompt=prompt))
     visitor.wait_until_saved(made[-1])
     return made
 
 
 @pytest.fixture
-def stranger(house, open_page) -> Callable[..., Page]:
+def stranger(site, open_page) -> Callable[..., Page]:
     """A page of somebody who has no account, in a context of their own; its errors fail the test."""
-    return partial(open_page, house, "a stranger")
+    return partial(open_page, site, "a stranger")
 
 
-def open_panel(page: Page, house, uuid: str):
-    page.goto(f"{house.url}/generations/{uuid}/")
+def open_panel(page: Page, site, uuid: str):
+    page.goto(f"{site.url}/generations/{uuid}/")
     page.get_by_role("button", name="Share").click()
     panel = page.locator("#share")
     expect(panel.get_by_role("button", name="Make a link")).to_be_visible()
@@ -62,22 +62,22 @@ for row, chain, words in ((first, False, True), (first, False, False), (last, Tr
 
 
 @pytest.fixture(scope="module")
-def links(house, clips) -> dict[str, str]:
+def links(site, clips) -> dict[str, str]:
     """What there is for a stranger to see, by what it is."""
-    made = house.python(MAKE.format(uuids=(clips[0], clips[2]))).split()
+    made = site.python(MAKE.format(uuids=(clips[0], clips[2]))).split()
     addresses = dict(zip(("with words", "without words", "chain"), made, strict=True))
-    return {name: house.url + path for name, path in (addresses | {"gone": "/watch/nothing/here/"}).items()}
+    return {name: site.url + path for name, path in (addresses | {"gone": "/watch/nothing/here/"}).items()}
 
 
 def plays(page: Page, video: str) -> None:
     page.wait_for_function("name => document.querySelector(name)?.currentTime > 0.2", arg=video)
 
 
-def test_a_video_is_shared_watched_without_an_account_and_revoked(house, clips, sign_in, stranger):
-    member = sign_in(house, "ada")
-    panel = open_panel(member, house, clips[1])
+def test_a_video_is_shared_watched_without_an_account_and_revoked(site, clips, sign_in, stranger):
+    member = sign_in(site, "ada")
+    panel = open_panel(member, site, clips[1])
     link = make(panel)
-    assert link.startswith(f"{house.url}/watch/")
+    assert link.startswith(f"{site.url}/watch/")
 
     guest = stranger()
     answer = guest.goto(link)
@@ -107,12 +107,12 @@ def test_a_video_is_shared_watched_without_an_account_and_revoked(house, clips, 
     assert guest.goto(link).status == 404
     expect(guest.get_by_role("heading", name="This link is no longer good")).to_be_visible()
     assert guest.request.get(f"{link}{clips[1]}/video").status == 404
-    assert link.rstrip("/").rpartition("/")[2] not in house.log.read_text()
+    assert link.rstrip("/").rpartition("/")[2] not in site.log.read_text()
 
 
-def test_a_chain_plays_through_on_the_watch_page(house, clips, sign_in, stranger):
-    member = sign_in(house, "ben")
-    link = make(open_panel(member, house, clips[2]), chain=True, with_prompt=True)
+def test_a_chain_plays_through_on_the_watch_page(site, clips, sign_in, stranger):
+    member = sign_in(site, "ben")
+    link = make(open_panel(member, site, clips[2]), chain=True, with_prompt=True)
     guest = stranger()
     guest.goto(link)
     for words in CLIPS:
@@ -125,9 +125,9 @@ def test_a_chain_plays_through_on_the_watch_page(house, clips, sign_in, stranger
     expect(guest.get_by_role("button", name="Play 3 clips")).to_be_focused()
 
 
-def test_without_scripts_links_are_made_and_clips_stand_below_each_other(house, clips, sign_in, stranger):
-    member = sign_in(house, "ada", java_script_enabled=False)
-    member.goto(f"{house.url}/generations/{clips[2]}/")
+def test_without_scripts_links_are_made_and_clips_stand_below_each_other(site, clips, sign_in, stranger):
+    member = sign_in(site, "ada", java_script_enabled=False)
+    member.goto(f"{site.url}/generations/{clips[2]}/")
     member.get_by_role("button", name="Share").click()
     member.get_by_role("link", name="Make a link, or see the links there are").click()
     member.get_by_label("The chain up to here").check()
@@ -146,8 +146,8 @@ def test_without_scripts_links_are_made_and_clips_stand_below_each_other(house, 
     assert guest.goto(link).status == 404
 
 
-def test_the_link_is_copied_and_the_panel_works_over_the_wall(house, clips, sign_in):
-    page = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
+def test_the_link_is_copied_and_the_panel_works_over_the_wall(site, clips, sign_in):
+    page = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
     page.locator(f"#generation-{clips[0]} .card-link").click(position={"x": 60, "y": 60})
     dialog = page.locator("#video-dialog")
     dialog.get_by_role("button", name="Share").click()
@@ -164,34 +164,34 @@ def test_the_link_is_copied_and_the_panel_works_over_the_wall(house, clips, sign
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_everyone_can_use_it(house, clips, links, sign_in, stranger, scheme, viewport):
+def test_everyone_can_use_it(site, clips, links, sign_in, stranger, scheme, viewport):
     found = {}
     options = {"color_scheme": scheme, "viewport": viewport}
     guest = stranger(**options)
     for name, address in links.items():
         guest.goto(address)
         found[name] = violations(guest)
-    member = sign_in(house, "ada", **options)
-    panel = open_panel(member, house, clips[2])
+    member = sign_in(site, "ada", **options)
+    panel = open_panel(member, site, clips[2])
     found["panel"] = violations(member)
     make(panel, chain=True)
     found["made"] = violations(member)
     for name, path in {"page": f"/generations/{clips[2]}/shares/", "team": "/team/shares/"}.items():
-        member.goto(house.url + path)
+        member.goto(site.url + path)
         found[name] = violations(member)
     assert {name: ones for name, ones in found.items() if ones} == {}
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1440, 2560])
-def test_no_page_of_it_is_wider_than_its_window(house, clips, links, sign_in, stranger, width):
+def test_no_page_of_it_is_wider_than_its_window(site, clips, links, sign_in, stranger, width):
     options = {"viewport": {"width": width, "height": 800}}
-    guest, member = stranger(**options), sign_in(house, "ada", **options)
+    guest, member = stranger(**options), sign_in(site, "ada", **options)
     pages = [(guest, link) for link in links.values()]
-    pages += [(member, house.url + path) for path in (f"/generations/{clips[2]}/shares/", "/team/shares/")]
+    pages += [(member, site.url + path) for path in (f"/generations/{clips[2]}/shares/", "/team/shares/")]
     for page, address in pages:
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.title()
-    open_panel(member, house, clips[2])
+    open_panel(member, site, clips[2])
     assert member.evaluate(
         "(({scrollWidth, clientWidth}) => scrollWidth <= clientWidth)(document.querySelector('#share'))"
     )

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..support.installation import Installation
-from .many_videos import crowd
+from .many_videos import add_videos
 
 pytestmark = pytest.mark.motion
 
@@ -36,17 +36,17 @@ BOXES = """cards => cards.map(card => {
 
 
 @pytest.fixture(scope="module")
-def wall(tmp_path_factory):
-    """A house of its own: several rows of cards, and nobody else who changes them."""
-    wall = Installation(tmp_path_factory.mktemp("keys")).start()
-    crowd(wall, 18, minutes=1)
-    yield wall
-    wall.stop()
+def site(tmp_path_factory):
+    """Start a separate installation with several rows of cards, which no other test changes."""
+    site = Installation(tmp_path_factory.mktemp("keys")).start()
+    add_videos(site, 18, minutes=1)
+    yield site
+    site.stop()
 
 
 @pytest.fixture
-def page(wall, sign_in) -> Page:
-    page = sign_in(wall, "ada")
+def page(site, sign_in) -> Page:
+    page = sign_in(site, "ada")
     awake(page)
     return page
 
@@ -96,7 +96,7 @@ def writes(page: Page) -> list[str]:
     return sent
 
 
-def test_a_slash_leads_to_the_search_and_selects_what_stands_there(wall, page):
+def test_a_slash_leads_to_the_search_and_selects_what_stands_there(site, page):
     search = page.get_by_role("searchbox", name="Search videos")
     page.keyboard.press("/")
     expect(search).to_be_focused()
@@ -109,14 +109,14 @@ def test_a_slash_leads_to_the_search_and_selects_what_stands_there(wall, page):
     expect(search).to_have_value("rain")
 
 
-def test_g_leads_to_the_prompt_and_writes_nothing_into_it(wall, page):
+def test_g_leads_to_the_prompt_and_writes_nothing_into_it(site, page):
     page.keyboard.press("g")
     expect(prompt(page)).to_be_focused()
     expect(prompt(page)).to_have_value("")
 
 
-def test_g_opens_the_sheet_of_a_phone(wall, sign_in):
-    page = sign_in(wall, "ada", viewport={"width": 390, "height": 844})
+def test_g_opens_the_sheet_of_a_phone(site, sign_in):
+    page = sign_in(site, "ada", viewport={"width": 390, "height": 844})
     awake(page)
     expect(prompt(page)).not_to_be_in_viewport()
     page.keyboard.press("g")
@@ -124,14 +124,14 @@ def test_g_opens_the_sheet_of_a_phone(wall, sign_in):
     expect(prompt(page)).to_be_focused()
 
 
-def test_the_very_first_key_of_a_visit_counts(wall, sign_in):
-    page = sign_in(wall, "ada", first_visit=True)
-    page.goto(wall.url)
+def test_the_very_first_key_of_a_visit_counts(site, sign_in):
+    page = sign_in(site, "ada", first_visit=True)
+    page.goto(site.url)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
-def test_left_and_right_go_by_the_order_of_the_wall(wall, page):
+def test_left_and_right_go_by_the_order_of_the_wall(site, page):
     cards = page.locator(".card")
     page.keyboard.press("ArrowRight")
     expect(cards.first.locator(".card-link")).to_be_focused()
@@ -145,7 +145,7 @@ def test_left_and_right_go_by_the_order_of_the_wall(wall, page):
     expect(cards.first.locator(".card-link")).to_be_focused()
 
 
-def test_up_and_down_go_to_the_nearest_card_of_the_next_row(wall, page):
+def test_up_and_down_go_to_the_nearest_card_of_the_next_row(site, page):
     boxes = page.locator(".card").evaluate_all(BOXES)
     tops = sorted({round(box["top"]) for box in boxes})
     assert len(tops) > 2, "the wall has rows"
@@ -162,7 +162,7 @@ def test_up_and_down_go_to_the_nearest_card_of_the_next_row(wall, page):
     assert next(box["top"] for box in boxes if box["id"] == focused) == pytest.approx(here["top"], abs=24)
 
 
-def test_space_plays_and_stops_the_card_and_leaves_the_page_where_it_is(wall, page):
+def test_space_plays_and_stops_the_card_and_leaves_the_page_where_it_is(site, page):
     card = at(page, 0)
     playing = card.locator("video-preview video")
     # The focus alone has it play as well: here the key stops it first.
@@ -177,7 +177,7 @@ def test_space_plays_and_stops_the_card_and_leaves_the_page_where_it_is(wall, pa
     assert page.evaluate("scrollY") == 0
 
 
-def test_space_plays_and_pauses_the_open_video(wall, page):
+def test_space_plays_and_pauses_the_open_video(site, page):
     at(page, 0)
     page.keyboard.press("i")
     film = page.locator("#video-dialog video-player video")
@@ -191,7 +191,7 @@ def test_space_plays_and_pauses_the_open_video(wall, page):
     page.wait_for_function("() => document.querySelector('#video-dialog video').paused === false")
 
 
-def test_x_selects_and_escape_clears(wall, page):
+def test_x_selects_and_escape_clears(site, page):
     bar = page.locator("#selection")
     for number in (0, 2):
         card = at(page, number)
@@ -205,7 +205,7 @@ def test_x_selects_and_escape_clears(wall, page):
     expect(page.locator(".card .select:checked")).to_have_count(0)
 
 
-def test_f_stars_and_takes_the_star_off_for_good(wall, page):
+def test_f_stars_and_takes_the_star_off_for_good(site, page):
     star = at(page, 3).locator(".star-button")
     for pressed in ("true", "false"):
         at(page, 3)
@@ -218,7 +218,7 @@ def test_f_stars_and_takes_the_star_off_for_good(wall, page):
         expect(star).to_have_attribute("aria-pressed", pressed)
 
 
-def test_i_shows_the_facts_and_folds_them(wall, page):
+def test_i_shows_the_facts_and_folds_them(site, page):
     uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
     page.keyboard.press("i")
     facts = page.locator(f"#video-dialog #facts-{uuid} dl")
@@ -230,7 +230,7 @@ def test_i_shows_the_facts_and_folds_them(wall, page):
     expect(facts).to_be_visible()
 
 
-def test_e_sets_the_form_up_to_extend_the_card(wall, page):
+def test_e_sets_the_form_up_to_extend_the_card(site, page):
     card = at(page, 2)
     page.keyboard.press("e")
     expect(page.locator("#video-form .source")).to_contain_text(words(card))
@@ -238,7 +238,7 @@ def test_e_sets_the_form_up_to_extend_the_card(wall, page):
     expect(prompt(page)).to_be_focused()
 
 
-def test_r_puts_the_card_s_settings_into_the_form_and_offers_undo(wall, page):
+def test_r_puts_the_card_s_settings_into_the_form_and_offers_undo(site, page):
     prompt(page).fill("My draft")
     card = at(page, 1)
     page.keyboard.press("r")
@@ -247,7 +247,7 @@ def test_r_puts_the_card_s_settings_into_the_form_and_offers_undo(wall, page):
     expect(prompt(page)).to_have_value("My draft")
 
 
-def test_shift_d_downloads_the_card_s_video_and_d_alone_nothing(wall, page, tmp_path):
+def test_shift_d_downloads_the_card_s_video_and_d_alone_nothing(site, page, tmp_path):
     uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
     watch(page)
     page.keyboard.press("d")
@@ -257,11 +257,11 @@ def test_shift_d_downloads_the_card_s_video_and_d_alone_nothing(wall, page, tmp_
     assert download.value.suggested_filename.endswith(".mp4")
     assert f"/generations/{uuid}/video" in download.value.url
     download.value.save_as(tmp_path / "film.mp4")
-    kept = wall.visitor().http.get(f"/generations/{uuid}/video").content
+    kept = site.visitor().http.get(f"/generations/{uuid}/video").content
     assert (tmp_path / "film.mp4").read_bytes() == kept
 
 
-def test_delete_moves_the_card_to_the_trash_and_undo_brings_it_back(wall, page):
+def test_delete_moves_the_card_to_the_trash_and_undo_brings_it_back(site, page):
     uuid = at(page, 2).get_attribute("id")
     after = page.locator(".card").nth(3).get_attribute("id")
     page.keyboard.press("Delete")
@@ -271,7 +271,7 @@ def test_delete_moves_the_card_to_the_trash_and_undo_brings_it_back(wall, page):
     expect(page.locator(".card").nth(2)).to_have_attribute("id", uuid)
 
 
-def test_a_question_mark_lists_every_key_and_no_other_acts_meanwhile(wall, page):
+def test_a_question_mark_lists_every_key_and_no_other_acts_meanwhile(site, page):
     card = at(page, 0)
     page.keyboard.press("?")
     listed = page.get_by_role("dialog", name="Keyboard shortcuts")
@@ -290,7 +290,7 @@ def test_a_question_mark_lists_every_key_and_no_other_acts_meanwhile(wall, page)
     expect(card.locator(".card-link")).to_be_focused()
 
 
-def test_the_card_under_the_pointer_is_meant_where_none_has_the_focus(wall, page):
+def test_the_card_under_the_pointer_is_meant_where_none_has_the_focus(site, page):
     card = page.locator(".card").nth(2)
     card.hover()
     page.keyboard.press("x")
@@ -303,7 +303,7 @@ def test_the_card_under_the_pointer_is_meant_where_none_has_the_focus(wall, page
 
 
 @pytest.mark.parametrize("place", ["the prompt", "the search", "a link's field"])
-def test_no_key_acts_while_somebody_types(wall, page, place):
+def test_no_key_acts_while_somebody_types(site, page, place):
     field = prompt(page)
     if place == "the search":
         field = page.get_by_role("searchbox", name="Search videos")
@@ -333,7 +333,7 @@ def test_no_key_acts_while_somebody_types(wall, page, place):
     assert (sent, pressed(page)) == ([], [])
 
 
-def test_a_key_held_with_control_alt_or_meta_is_the_browser_s(wall, page):
+def test_a_key_held_with_control_alt_or_meta_is_the_browser_s(site, page):
     card = at(page, 0)
     watch(page)
     for held in ("Control", "Alt", "Meta"):

@@ -14,24 +14,24 @@ BOTH = pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "wit
 
 
 @pytest.fixture
-def guest(house, open_page) -> Callable[..., Page]:
+def guest(site, open_page) -> Callable[..., Page]:
     """A page of somebody who is not signed in, in a context of their own."""
-    return partial(open_page, house, "a guest")
+    return partial(open_page, site, "a guest")
 
 
 @pytest.fixture
-def somebody(house):
+def somebody(site):
     """A member of this test's own, by name; the other tests' stay as they are."""
 
     def somebody(username: str) -> str:
-        house.add_member(username)
+        site.add_member(username)
         return username
 
     return somebody
 
 
-def invite(page: Page, house) -> str:
-    page.goto(f"{house.url}/team/")
+def invite(page: Page, site) -> str:
+    page.goto(f"{site.url}/team/")
     page.get_by_role("button", name="Make an invitation").click()
     return page.locator("#secret-link").inner_text()
 
@@ -43,35 +43,35 @@ def come_in(page: Page, username: str) -> None:
     page.get_by_role("button", name="Come in").click()
 
 
-def manage(page: Page, house, username: str) -> None:
-    page.goto(f"{house.url}/team/")
+def manage(page: Page, site, username: str) -> None:
+    page.goto(f"{site.url}/team/")
     page.get_by_role("link", name=f"Manage {username}", exact=True).click()
     expect(page.get_by_role("heading", name=username, level=1)).to_be_visible()
 
 
 @BOTH
-def test_who_is_invited_comes_in_by_the_link_and_nobody_after_them(house, sign_in, guest, javascript):
+def test_who_is_invited_comes_in_by_the_link_and_nobody_after_them(site, sign_in, guest, javascript):
     name = f"cleo-{'js' if javascript else 'plain'}"
-    link = invite(sign_in(house, "ada", java_script_enabled=javascript), house)
+    link = invite(sign_in(site, "ada", java_script_enabled=javascript), site)
     page, told = guest(java_script_enabled=javascript), []
     page.on("request", lambda request: told.append(request.headers.get("referer", "")))
     page.goto(link)
     come_in(page, "two words")
     expect(page.get_by_label("Username")).to_have_attribute("aria-invalid", "true")
     come_in(page, name)
-    page.wait_for_url(f"{house.url}/")
+    page.wait_for_url(f"{site.url}/")
     expect(page.get_by_role("button", name=f"Account of {name}")).to_be_visible()
     key = link.split("/")[4]
     assert len(told) > 3 and not [address for address in told if key in address], "the link was told to a server"
     late = guest(java_script_enabled=javascript)
     late.goto(link)
     expect(late.get_by_role("heading", name="This link is not good any more")).to_be_visible()
-    assert key not in house.log.read_text()
+    assert key not in site.log.read_text()
 
 
-def test_a_revoked_invitation_opens_nothing(house, sign_in, guest):
-    ada = sign_in(house, "ada")
-    link = invite(ada, house)
+def test_a_revoked_invitation_opens_nothing(site, sign_in, guest):
+    ada = sign_in(site, "ada")
+    link = invite(ada, site)
     ada.get_by_role("button", name="Revoke the invitation of somebody").first.click()
     expect(ada.locator(".notes")).to_contain_text("Revoked")
     page = guest()
@@ -79,10 +79,10 @@ def test_a_revoked_invitation_opens_nothing(house, sign_in, guest):
 
 
 @BOTH
-def test_who_forgot_the_password_chooses_another_by_an_admin_s_link(house, sign_in, guest, somebody, javascript):
+def test_who_forgot_the_password_chooses_another_by_an_admin_s_link(site, sign_in, guest, somebody, javascript):
     name = somebody(f"dora-{'js' if javascript else 'plain'}")
-    ada = sign_in(house, "ada", java_script_enabled=javascript)
-    manage(ada, house, name)
+    ada = sign_in(site, "ada", java_script_enabled=javascript)
+    manage(ada, site, name)
     ada.get_by_role("button", name="Make a link to a new password").click()
     page = guest(java_script_enabled=javascript)
     page.goto(ada.locator("#secret-link").inner_text())
@@ -93,24 +93,24 @@ def test_who_forgot_the_password_chooses_another_by_an_admin_s_link(house, sign_
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill("another-horse-7")
     page.get_by_role("button", name="Sign in").click()
-    page.wait_for_url(f"{house.url}/")
+    page.wait_for_url(f"{site.url}/")
 
 
-def test_who_is_deactivated_is_led_out_of_an_open_studio(house, sign_in, somebody):
+def test_who_is_deactivated_is_led_out_of_an_open_studio(site, sign_in, somebody):
     name = somebody("emil")
-    emil, ada = sign_in(house, name), sign_in(house, "ada")
+    emil, ada = sign_in(site, name), sign_in(site, "ada")
     expect(emil.get_by_role("button", name="Account of emil")).to_be_visible()
-    manage(ada, house, name)
+    manage(ada, site, name)
     ada.get_by_role("button", name="Deactivate").click()
     expect(ada.get_by_role("button", name="Let in again")).to_be_visible()
     # The page that is open asks for news by itself, and is sent to the sign-in.
-    emil.wait_for_url(f"{house.url}/login/**", timeout=15_000)
+    emil.wait_for_url(f"{site.url}/login/**", timeout=15_000)
 
 
-def test_an_admin_makes_a_member_an_admin_and_gives_them_a_limit(house, sign_in, somebody):
+def test_an_admin_makes_a_member_an_admin_and_gives_them_a_limit(site, sign_in, somebody):
     name = somebody("finn")
-    ada = sign_in(house, "ada", viewport=NARROW)
-    manage(ada, house, name)
+    ada = sign_in(site, "ada", viewport=NARROW)
+    manage(ada, site, name)
     ada.get_by_label("A limit of their own").check()
     ada.get_by_label("How much a month").fill("12.5")
     ada.get_by_role("button", name="Save").click()
@@ -118,40 +118,40 @@ def test_an_admin_makes_a_member_an_admin_and_gives_them_a_limit(house, sign_in,
     expect(ada.get_by_text("0 of 12.5 credits")).to_be_visible()
     ada.get_by_role("button", name="Make an admin").click()
     expect(ada.get_by_role("button", name="Make a member")).to_be_visible()
-    finn = sign_in(house, name)
-    finn.goto(f"{house.url}/team/changes/")
+    finn = sign_in(site, name)
+    finn.goto(f"{site.url}/team/changes/")
     expect(finn.get_by_text("finn is an admin now.")).to_be_visible()
 
 
-def test_signing_out_everywhere_else_leaves_this_browser(house, sign_in, somebody):
+def test_signing_out_everywhere_else_leaves_this_browser(site, sign_in, somebody):
     name = somebody("gus")
-    here, there = sign_in(house, name), sign_in(house, name)
+    here, there = sign_in(site, name), sign_in(site, name)
     there.goto("about:blank")
-    here.goto(f"{house.url}/profile/")
+    here.goto(f"{site.url}/profile/")
     here.get_by_role("button", name="Sign out everywhere else").click()
     expect(here.locator(".notes")).to_contain_text("Signed out everywhere else")
-    there.goto(house.url)
+    there.goto(site.url)
     expect(there.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_the_theme_goes_with_the_member_to_another_browser(house, sign_in, somebody):
+def test_the_theme_goes_with_the_member_to_another_browser(site, sign_in, somebody):
     name = somebody("hana")
-    here = sign_in(house, name, color_scheme="dark")
+    here = sign_in(site, name, color_scheme="dark")
     here.get_by_role("button", name="Account of hana").click()
     with here.expect_response("**/profile/choices/") as kept:
         here.get_by_role("radio", name="Light").check(force=True)
     assert kept.value.status == 204
     expect(here.locator("html")).to_have_attribute("data-theme", "light")
-    there = sign_in(house, name, color_scheme="dark")
+    there = sign_in(site, name, color_scheme="dark")
     expect(there.locator("html")).to_have_attribute("data-theme", "light")
-    there.goto(f"{house.url}/profile/")
+    there.goto(f"{site.url}/profile/")
     expect(there.get_by_role("group", name="Theme").get_by_role("radio", name="Light")).to_be_checked()
 
 
-def test_too_many_wrong_passwords_are_told_in_words(house, guest):
-    # A name of its own: the house and all its tests share one address.
+def test_too_many_wrong_passwords_are_told_in_words(site, guest):
+    # A name that no other test uses: failed attempts are counted by client address, which all tests share.
     page = guest()
-    page.goto(f"{house.url}/login/")
+    page.goto(f"{site.url}/login/")
     for _ in range(5):
         page.get_by_label("Username").fill("nobody-here")
         page.get_by_label("Password").fill("wrong")
@@ -163,15 +163,15 @@ def test_too_many_wrong_passwords_are_told_in_words(house, guest):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_the_team_s_pages_have_no_axe_violation(house, sign_in, guest, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_the_team_s_pages_have_no_axe_violation(site, sign_in, guest, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
-    link = invite(page, house)
+    link = invite(page, site)
     found["link"] = violations(page)
     for name, path in {"profile": "/profile/", "changes": "/team/changes/", "team": "/team/"}.items():
-        page.goto(house.url + path)
+        page.goto(site.url + path)
         found[name] = violations(page)
-    manage(page, house, "ben")
+    manage(page, site, "ben")
     found["member"] = violations(page)
     page.get_by_label("A limit of their own").check()
     page.get_by_label("How much a month").fill("")
@@ -181,8 +181,8 @@ def test_the_team_s_pages_have_no_axe_violation(house, sign_in, guest, scheme, v
     stranger = guest(color_scheme=scheme, viewport=viewport)
     for name, address in {
         "invitation": link,
-        "gone": f"{house.url}/invitations/x/",
-        "forgot": f"{house.url}/password/",
+        "gone": f"{site.url}/invitations/x/",
+        "forgot": f"{site.url}/password/",
     }.items():
         stranger.goto(address)
         found[name] = violations(stranger)
@@ -190,9 +190,9 @@ def test_the_team_s_pages_have_no_axe_violation(house, sign_in, guest, scheme, v
 
 
 @pytest.mark.parametrize("path", ["/team/", "/profile/", "/team/changes/"])
-def test_no_page_of_the_team_is_wider_than_its_window(house, sign_in, path):
-    page = sign_in(house, "ada")
-    page.goto(house.url + path)
+def test_no_page_of_the_team_is_wider_than_its_window(site, sign_in, path):
+    page = sign_in(site, "ada")
+    page.goto(site.url + path)
     wide = {}
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})

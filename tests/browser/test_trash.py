@@ -8,9 +8,9 @@ from .test_main_job import card, cards
 
 
 @pytest.fixture(scope="package")
-def three(house) -> list[str]:
+def three(site) -> list[str]:
     """Three finished videos of ben's, the newest first, as the wall has them."""
-    visitor = house.visitor("ben")
+    visitor = site.visitor("ben")
     made = [visitor.submit(prompt=f"A lighthouse, wave {number}") for number in (1, 2, 3)]
     for uuid in made:
         visitor.wait_until_saved(uuid)
@@ -21,8 +21,8 @@ def order(page, three) -> list[str]:
     return [uuid for uuid in cards(page) if uuid in three]
 
 
-def test_trash_and_undo_while_a_teammate_looks_on(house, three, sign_in):
-    ben, ada = sign_in(house, "ben"), sign_in(house, "ada")
+def test_trash_and_undo_while_a_teammate_looks_on(site, three, sign_in):
+    ben, ada = sign_in(site, "ben"), sign_in(site, "ada")
     middle = three[1]
     for page in (ben, ada):
         expect(card(page, middle)).to_be_visible()
@@ -44,11 +44,11 @@ def test_trash_and_undo_while_a_teammate_looks_on(house, three, sign_in):
     card(ben, middle).hover()
     card(ben, middle).get_by_role("link", name="Reuse").click()
     expect(ben.locator("#video-form #prompt")).to_have_value("A lighthouse, wave 2")
-    assert ben.url == f"{house.url}/"
+    assert ben.url == f"{site.url}/"
 
 
-def test_the_undo_is_offered_for_ten_seconds_and_the_trash_for_thirty_days(house, three, sign_in):
-    ben = sign_in(house, "ben")
+def test_the_undo_is_offered_for_ten_seconds_and_the_trash_for_thirty_days(site, three, sign_in):
+    ben = sign_in(site, "ben")
     newest = three[0]
     expect(card(ben, newest)).to_be_visible()
     card(ben, newest).hover()
@@ -66,17 +66,17 @@ def test_the_undo_is_offered_for_ten_seconds_and_the_trash_for_thirty_days(house
     card(ben, newest).get_by_role("button", name="Restore").click()
     expect(card(ben, newest)).to_have_count(0)
     expect(ben.get_by_role("heading", name="The trash is empty")).to_be_visible()
-    ben.goto(house.url)
+    ben.goto(site.url)
     assert order(ben, three) == three
 
 
-def test_a_teammate_s_page_of_it_says_that_it_is_gone(house, three, sign_in):
-    ben, ada = sign_in(house, "ben"), sign_in(house, "ada")
-    path = f"{house.url}/generations/{three[2]}/"
+def test_a_teammate_s_page_of_it_says_that_it_is_gone(site, three, sign_in):
+    ben, ada = sign_in(site, "ben"), sign_in(site, "ada")
+    path = f"{site.url}/generations/{three[2]}/"
     for page in (ben, ada):
         page.goto(path)
     ben.get_by_role("button", name="Move to trash").click()
-    ben.wait_for_url(f"{house.url}/")
+    ben.wait_for_url(f"{site.url}/")
     expect(ada.get_by_role("heading", name="In the trash")).to_be_visible(timeout=6_000)
     ben.locator(".notes").get_by_role("button", name="Undo").click()
     ben.wait_for_url(path)
@@ -84,13 +84,13 @@ def test_a_teammate_s_page_of_it_says_that_it_is_gone(house, three, sign_in):
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "without-js"])
-def test_delete_for_good_asks_first(house, sign_in, javascript):
-    visitor = house.visitor("ben")
+def test_delete_for_good_asks_first(site, sign_in, javascript):
+    visitor = site.visitor("ben")
     uuid = visitor.submit(prompt=f"A sandcastle {javascript}")
     visitor.wait_until_saved(uuid)
     visitor.post(f"/generations/{uuid}/trash/")
-    ben = sign_in(house, "ben", java_script_enabled=javascript)
-    ben.goto(f"{house.url}/trash/")
+    ben = sign_in(site, "ben", java_script_enabled=javascript)
+    ben.goto(f"{site.url}/trash/")
     thrown = card(ben, uuid)
     opener = thrown.get_by_role("button", name="Delete for good").first
     opener.click()
@@ -109,22 +109,22 @@ def test_delete_for_good_asks_first(house, sign_in, javascript):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_the_trash_has_no_axe_violation(house, three, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
-    visitor = house.visitor("ben")
+def test_the_trash_has_no_axe_violation(site, three, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
+    visitor = site.visitor("ben")
     found = {}
-    page.goto(f"{house.url}/trash/")
+    page.goto(f"{site.url}/trash/")
     found["empty"] = violations(page)
     visitor.post(f"/generations/{three[0]}/trash/")
-    page.goto(f"{house.url}/trash/")
+    page.goto(f"{site.url}/trash/")
     expect(card(page, three[0])).to_be_visible()
     found["trash"] = violations(page)
     page.get_by_role("button", name="Delete for good").first.click()
     found["sure"] = violations(page)
-    page.goto(f"{house.url}/generations/{three[0]}/")
+    page.goto(f"{site.url}/generations/{three[0]}/")
     found["gone"] = violations(page)
     visitor.post(f"/generations/{three[0]}/restoration/")
-    page.goto(house.url)
+    page.goto(site.url)
     card(page, three[0]).hover()
     card(page, three[0]).get_by_role("button", name="Move to trash").click()
     expect(page.locator(".toast")).to_be_visible()

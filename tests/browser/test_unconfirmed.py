@@ -8,29 +8,29 @@ from .test_main_job import card, generate, ready, stored
 
 
 @pytest.fixture
-def two(deaf_house, sign_in) -> tuple[Page, Page]:
-    return sign_in(deaf_house, "ada"), sign_in(deaf_house, "ben")
+def two(polling_site, sign_in) -> tuple[Page, Page]:
+    return sign_in(polling_site, "ada"), sign_in(polling_site, "ben")
 
 
-def test_a_lost_answer_is_found_by_itself_and_the_video_appears_for_both(deaf_house, two):
+def test_a_lost_answer_is_found_by_itself_and_the_video_appears_for_both(polling_site, two):
     ada, ben = two
     uuid = generate(ada, "A kite over dunes [drop]")
     ready(ada, uuid)
     ready(ben, uuid)
-    kinds = deaf_house.python(
+    kinds = polling_site.python(
         f"from videos.models import Event\nprint(*Event.objects.filter(generation__uuid={uuid!r})"
         ".values_list('kind', flat=True))"
     ).split()
     assert kinds[:4] == ["submitted", "claimed", "unanswered", "found"]
 
 
-def test_one_click_adopts_a_task_and_the_video_appears_for_both(deaf_house, two):
+def test_one_click_adopts_a_task_and_the_video_appears_for_both(polling_site, two):
     """Another program with the same account has made the same request: which task is whose, only a person may say."""
     ada, ben = two
     prompt = "Two kites over dunes [drop]"
     with pytest.raises(httpx.TransportError):
         httpx.post(
-            f"http://127.0.0.1:{deaf_house.sandbox_port}/luma/videos",
+            f"http://127.0.0.1:{polling_site.sandbox_port}/luma/videos",
             headers={"authorization": "Bearer sandbox"},
             json={"prompt": prompt, "async": True},
         )
@@ -42,4 +42,4 @@ def test_one_click_adopts_a_task_and_the_video_appears_for_both(deaf_house, two)
     offers.get_by_role("button", name="Adopt").first.click()
     ready(ada, first)
     ready(ben, first)
-    assert stored(deaf_house, first, "via") == ["sweep"]
+    assert stored(polling_site, first, "via") == ["sweep"]

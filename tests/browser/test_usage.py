@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from ..support.installation import Installation
-from .many_videos import crowd
+from .many_videos import add_videos
 from .test_accessibility import NARROW, WIDE, violations
 
 SPREAD = """
@@ -30,20 +30,20 @@ for row in Generation.objects.all():
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("usage")).start()
-    house.add_member("ben")
-    yield house
-    house.stop()
+def site(tmp_path_factory):
+    site = Installation(tmp_path_factory.mktemp("usage")).start()
+    site.add_member("ben")
+    yield site
+    site.stop()
 
 
-def test_a_month_is_read_at_a_glance_and_in_tables(house, sign_in):
-    page = sign_in(house, "ben")
+def test_a_month_is_read_at_a_glance_and_in_tables(site, sign_in):
+    page = sign_in(site, "ben")
     page.get_by_role("button", name="Account of ben").click()
     page.get_by_role("link", name="Usage").click()
     expect(page.get_by_text("Nothing was asked for in these days")).to_be_visible()
-    crowd(house, 60)
-    house.python(SPREAD)
+    add_videos(site, 60)
+    site.python(SPREAD)
     page.reload()
     expect(page.locator(".usage-totals")).to_contain_text("ready of 61")
     plot = page.get_by_role("img", name="61 videos")
@@ -66,9 +66,9 @@ def test_a_month_is_read_at_a_glance_and_in_tables(house, sign_in):
     expect(page.locator("table").first.locator("tbody tr")).to_have_count(7)
 
 
-def test_the_file_is_downloaded(house, sign_in, tmp_path):
-    page = sign_in(house, "ada")
-    page.goto(f"{house.url}/usage/")
+def test_the_file_is_downloaded(site, sign_in, tmp_path):
+    page = sign_in(site, "ada")
+    page.goto(f"{site.url}/usage/")
     with page.expect_download() as waiting:
         page.get_by_role("link", name="CSV").click()
     waiting.value.save_as(tmp_path / "usage.csv")
@@ -79,11 +79,11 @@ def test_the_file_is_downloaded(house, sign_in, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_it_is_for_everyone(house, sign_in, scheme, viewport):
-    page = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_it_is_for_everyone(site, sign_in, scheme, viewport):
+    page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     for path in ("/usage/", "/usage/?since=2020-01-01&until=2026-12-31", "/usage/?since=never", "/team/budget/"):
-        page.goto(house.url + path)
+        page.goto(site.url + path)
         found[path] = violations(page)
         for width in (360, viewport["width"]):
             page.set_viewport_size({"width": width, "height": 800})

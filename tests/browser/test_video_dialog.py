@@ -13,13 +13,13 @@ GAP = 50  # ms between two clips of a chain
 
 
 @pytest.fixture(scope="module")
-def clips(house) -> list[str]:
+def clips(site) -> list[str]:
     """A clip, its extension, and an extension of that."""
-    visitor = house.visitor()
+    visitor = site.visitor()
     made = [visitor.submit(prompt="A lighthouse in the fog")]
     for prompt in ("The lamp turns", "A ship answers"):
         visitor.wait_until_saved(made[-1])
-        video_id = house.python(
+        video_id = site.python(
             f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[-1]!r}).video_id)"
         )
         made.append(visitor.submit(action="extend", video_id=video_id.strip(), prompt=prompt))
@@ -27,8 +27,8 @@ def clips(house) -> list[str]:
     return made
 
 
-def test_the_dialog_has_an_address_and_gives_the_focus_back(house, clips, sign_in):
-    page = sign_in(house, "ada")
+def test_the_dialog_has_an_address_and_gives_the_focus_back(site, clips, sign_in):
+    page = sign_in(site, "ada")
     dialog = page.locator("#video-dialog")
     link = page.locator(f"#generation-{clips[0]} .card-link")
     link.focus()
@@ -46,7 +46,7 @@ def test_the_dialog_has_an_address_and_gives_the_focus_back(house, clips, sign_i
     expect(page).to_have_url(re.compile(f"/generations/{clips[1]}/"))
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
-    expect(page).to_have_url(re.compile(f"^{house.url}/(#|$)"))
+    expect(page).to_have_url(re.compile(f"^{site.url}/(#|$)"))
     link.click()
     expect(dialog).to_be_visible()
     dialog.get_by_role("button", name="Close").click()
@@ -57,17 +57,17 @@ def test_the_dialog_has_an_address_and_gives_the_focus_back(house, clips, sign_i
     expect(page.locator(f"article#generation-{clips[0]}")).to_be_visible()
 
 
-def test_a_modified_click_leads_to_the_page(house, clips, sign_in):
-    page = sign_in(house, "ada")
+def test_a_modified_click_leads_to_the_page(site, clips, sign_in):
+    page = sign_in(site, "ada")
     with page.context.expect_page() as opened:
         page.locator(f"#generation-{clips[0]} .card-link").click(modifiers=["Control"])
     expect(opened.value.locator(f"article#generation-{clips[0]}")).to_be_visible()
     expect(page.locator("#video-dialog")).to_be_hidden()
 
 
-def test_pictures_are_stepped_through_one_by_one(house, clips, sign_in):
-    page = sign_in(house, "ada")
-    page.goto(f"{house.url}/generations/{clips[0]}/")
+def test_pictures_are_stepped_through_one_by_one(site, clips, sign_in):
+    page = sign_in(site, "ada")
+    page.goto(f"{site.url}/generations/{clips[0]}/")
     picture = page.locator(".player-position")
     expect(picture).to_have_text(re.compile("· 1$"))
     page.wait_for_load_state("networkidle")
@@ -79,12 +79,12 @@ def test_pictures_are_stepped_through_one_by_one(house, clips, sign_in):
 
 
 @pytest.mark.alone
-def test_a_chain_plays_on_without_a_gap(house, clips, sign_in):
-    page = sign_in(house, "ada")
+def test_a_chain_plays_on_without_a_gap(site, clips, sign_in):
+    page = sign_in(site, "ada")
     # Whatever else the machine does only makes a gap longer: what can be done is shown by the best of three.
     worst = []
     for _ in range(3):
-        page.goto(f"{house.url}/generations/{clips[2]}/")
+        page.goto(f"{site.url}/generations/{clips[2]}/")
         page.get_by_role("button", name=re.compile("from the start", re.I)).first.click()
         for place in ("1 of 3", "2 of 3", "3 of 3"):
             expect(page.locator(".chain-place")).to_have_text(place, timeout=20_000)
@@ -100,7 +100,7 @@ def test_a_chain_plays_on_without_a_gap(house, clips, sign_in):
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1024, 1440, 2560])
-def test_the_page_fits_every_width(house, clips, sign_in, width):
-    page = sign_in(house, "ada", viewport={"width": width, "height": 900})
-    page.goto(f"{house.url}/generations/{clips[1]}/")
+def test_the_page_fits_every_width(site, clips, sign_in, width):
+    page = sign_in(site, "ada", viewport={"width": width, "height": 900})
+    page.goto(f"{site.url}/generations/{clips[1]}/")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

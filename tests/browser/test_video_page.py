@@ -47,20 +47,20 @@ for number in range({count}):
 
 
 @pytest.fixture(scope="module")
-def film(house) -> str:
+def film(site) -> str:
     """Ben's video whose pictures are numbered by their colours."""
-    visitor = house.visitor("ben")
+    visitor = site.visitor("ben")
     uuid = visitor.submit(prompt="Numbered colours")
     visitor.wait_until_saved(uuid)
-    house.python(RECAST.format(uuid=uuid, film=base64.b64encode(FILM).decode(), sha="f" * 64))
+    site.python(RECAST.format(uuid=uuid, film=base64.b64encode(FILM).decode(), sha="f" * 64))
     return uuid
 
 
 @pytest.fixture(scope="module")
-def line(house, film) -> list[str]:
+def line(site, film) -> list[str]:
     """The film and six that go on from it, one from the other; and two more from the film itself."""
-    made = house.python(MAKE.format(source=film, count=6, in_line=True)).split()
-    house.python(MAKE.format(source=film, count=2, in_line=False))
+    made = site.python(MAKE.format(source=film, count=6, in_line=True)).split()
+    site.python(MAKE.format(source=film, count=2, in_line=False))
     return [film, *made]
 
 
@@ -88,9 +88,9 @@ SEEN = """async at => {
 }"""
 
 
-def test_the_picture_in_sight_is_the_one_that_is_cut(house, film, sign_in):
-    ada = sign_in(house, "ada")
-    ada.goto(f"{house.url}/generations/{film}/")
+def test_the_picture_in_sight_is_the_one_that_is_cut(site, film, sign_in):
+    ada = sign_in(site, "ada")
+    ada.goto(f"{site.url}/generations/{film}/")
     expect(ada.locator("video-player:defined")).to_be_visible()
     expect(ada.locator(".player-position")).to_have_text(re.compile("· 1$"))
     seen = {}
@@ -105,7 +105,7 @@ def test_the_picture_in_sight_is_the_one_that_is_cut(house, film, sign_in):
                 return (await answer.json()).url;
             }"""
         )
-        cut = number_of(ada.request.get(house.url + answer).body())
+        cut = number_of(ada.request.get(site.url + answer).body())
         told = int(ada.locator(".player-position").inner_text().split()[-1]) - 1
         seen[at] = (shown, cut, told)
     print("picture shown, cut, told:", seen)
@@ -113,40 +113,40 @@ def test_the_picture_in_sight_is_the_one_that_is_cut(house, film, sign_in):
     assert len({shown for shown, _, _ in seen.values()}) >= 6
 
 
-def test_use_this_picture_closes_the_dialog_and_fills_the_form(house, film, sign_in):
-    ada = sign_in(house, "ada")
+def test_use_this_picture_closes_the_dialog_and_fills_the_form(site, film, sign_in):
+    ada = sign_in(site, "ada")
     dialog = opened(ada, film)
     at_rest(ada)
     for _ in range(3):
         dialog.get_by_role("button", name="One picture on").click()
     dialog.get_by_role("button", name="as start frame").click()
     expect(dialog).to_be_hidden()
-    expect(ada).to_have_url(re.compile(f"^{house.url}/(#.*)?$"))
+    expect(ada).to_have_url(re.compile(f"^{site.url}/(#.*)?$"))
     expect(ada.locator("[name=start_frame]")).to_have_value(re.compile("[0-9a-f-]{36}"))
     frame = ada.locator("[name=start_frame]").input_value()
     expect(ada.locator(".toast", has_text="start")).to_be_visible()
-    with Image.open(io.BytesIO(ada.request.get(f"{house.url}/uploads/{frame}/").body())) as picture:
+    with Image.open(io.BytesIO(ada.request.get(f"{site.url}/uploads/{frame}/").body())) as picture:
         assert picture.size == (128, 72)
 
 
-def test_without_javascript_the_pictures_can_be_used_all_the_same(house, film, sign_in):
-    ada = sign_in(house, "ada", java_script_enabled=False)
+def test_without_javascript_the_pictures_can_be_used_all_the_same(site, film, sign_in):
+    ada = sign_in(site, "ada", java_script_enabled=False)
     card(ada, film).locator(".card-link").click()
     expect(ada.locator(f"article#generation-{film}")).to_be_visible()
     ada.get_by_role("button", name=re.compile("its last picture.*as start frame")).click()
     assert re.search(r"/\?mode=frames&start_frame=[0-9a-f-]{36}", ada.url)
     frame = re.search(r"start_frame=([0-9a-f-]{36})", ada.url).group(1)
-    assert number_of(ada.request.get(f"{house.url}/uploads/{frame}/").body()) == 59
+    assert number_of(ada.request.get(f"{site.url}/uploads/{frame}/").body()) == 59
 
 
-def test_a_teammate_s_news_comes_without_touching_what_is_watched(house, film, sign_in):
-    ada, ben = sign_in(house, "ada"), sign_in(house, "ben")
+def test_a_teammate_s_news_comes_without_touching_what_is_watched(site, film, sign_in):
+    ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     dialog = opened(ada, film)
     at_rest(ada)
     ada.evaluate("document.querySelector('video-player video').currentTime = 1.1")
     ada.keyboard.press("i")
     expect(dialog.locator(f"#facts-{film} dl")).to_be_hidden()
-    ben.goto(f"{house.url}/generations/{film}/")
+    ben.goto(f"{site.url}/generations/{film}/")
     ben.get_by_role("button", name="Pick", exact=True).click()
     expect(dialog.locator(".chosen")).to_have_text(re.compile("picked", re.I), timeout=10_000)
     assert abs(ada.evaluate("document.querySelector('video-player video').currentTime") - 1.1) < 0.05
@@ -157,23 +157,23 @@ def test_a_teammate_s_news_comes_without_touching_what_is_watched(house, film, s
     assert dialog.locator("video-player video").evaluate("video => video.readyState") > 1
 
 
-def test_thrown_away_from_the_dialog_it_can_be_taken_back(house, film, line, sign_in):
-    ben, ada = sign_in(house, "ben"), sign_in(house, "ada")
+def test_thrown_away_from_the_dialog_it_can_be_taken_back(site, film, line, sign_in):
+    ben, ada = sign_in(site, "ben"), sign_in(site, "ada")
     last = line[-1]
     watching = opened(ada, last)
     at_rest(ada)
     dialog = opened(ben, last)
     dialog.get_by_role("button", name="Move to trash").click()
     expect(dialog).to_be_hidden()
-    expect(ben).to_have_url(re.compile(f"^{house.url}/(#.*)?$"))
+    expect(ben).to_have_url(re.compile(f"^{site.url}/(#.*)?$"))
     expect(card(ben, last)).to_have_count(0)
     expect(watching.get_by_role("heading", name="In the trash")).to_be_visible(timeout=10_000)
     ben.locator(".toast").get_by_role("button", name="Undo").click()
     expect(card(ben, last)).to_be_visible()
 
 
-def test_messages_can_be_read_and_pressed_while_it_is_open(house, film, sign_in):
-    ben = sign_in(house, "ben")
+def test_messages_can_be_read_and_pressed_while_it_is_open(site, film, sign_in):
+    ben = sign_in(site, "ben")
     dialog = opened(ben, film)
     was = dialog.locator(".verdict [aria-pressed=true]").count()
     dialog.get_by_role("button", name="Reject", exact=True).click()
@@ -187,9 +187,9 @@ def test_messages_can_be_read_and_pressed_while_it_is_open(house, film, sign_in)
     assert ben.locator("body > #announcer").count() == 1
 
 
-def test_arrows_follow_the_filtered_wall_and_the_last_one_asked_for_is_shown(house, line, sign_in):
-    ada = sign_in(house, "ada")
-    ada.goto(f"{house.url}/?mode=extend")
+def test_arrows_follow_the_filtered_wall_and_the_last_one_asked_for_is_shown(site, line, sign_in):
+    ada = sign_in(site, "ada")
+    ada.goto(f"{site.url}/?mode=extend")
     expect(ada.locator(".card").first).to_be_visible()
     wall = [one.removeprefix("generation-") for one in ada.locator(".card").evaluate_all("all => all.map(c => c.id)")]
     at = wall.index(line[4])
@@ -210,8 +210,8 @@ def test_arrows_follow_the_filtered_wall_and_the_last_one_asked_for_is_shown(hou
     assert "mode=extend" in ada.url
 
 
-def test_the_wall_keeps_its_place_below(house, line, sign_in):
-    ada = sign_in(house, "ada", viewport={"width": 900, "height": 500})
+def test_the_wall_keeps_its_place_below(site, line, sign_in):
+    ada = sign_in(site, "ada", viewport={"width": 900, "height": 500})
     far = card(ada, line[0])
     far.scroll_into_view_if_needed()
     ada.wait_for_timeout(400)
@@ -233,8 +233,8 @@ def test_the_wall_keeps_its_place_below(house, line, sign_in):
     expect(dialog).to_be_hidden()
 
 
-def test_the_tree_shows_the_branches_and_leads_along(house, line, sign_in):
-    ada = sign_in(house, "ada")
+def test_the_tree_shows_the_branches_and_leads_along(site, line, sign_in):
+    ada = sign_in(site, "ada")
     dialog = opened(ada, line[3])
     tree = dialog.locator(".tree")
     assert tree.locator(".branch").count() == 3
@@ -246,8 +246,8 @@ def test_the_tree_shows_the_branches_and_leads_along(house, line, sign_in):
     expect(dialog).to_be_hidden()
 
 
-def test_the_chain_has_its_own_keys_and_leaves_what_lies_below_alone(house, line, sign_in):
-    ada = sign_in(house, "ada")
+def test_the_chain_has_its_own_keys_and_leaves_what_lies_below_alone(site, line, sign_in):
+    ada = sign_in(site, "ada")
     dialog = opened(ada, line[2])
     dialog.get_by_role("button", name="Play from the start").click()
     chain = ada.locator("dialog.chain")
@@ -268,24 +268,24 @@ def test_the_chain_has_its_own_keys_and_leaves_what_lies_below_alone(house, line
     assert ada.evaluate("[...document.querySelectorAll('.chain video')].every(video => video.paused)")
 
 
-def test_a_clip_that_is_not_here_is_left_out_and_that_is_said(house, line, sign_in):
+def test_a_clip_that_is_not_here_is_left_out_and_that_is_said(site, line, sign_in):
     change = "from videos.models import Generation\nGeneration.objects.filter(uuid={!r}).update(archive={!r})"
-    house.python(change.format(line[1], "lost"))
-    ada = sign_in(house, "ada")
-    ada.goto(f"{house.url}/generations/{line[2]}/")
+    site.python(change.format(line[1], "lost"))
+    ada = sign_in(site, "ada")
+    ada.goto(f"{site.url}/generations/{line[2]}/")
     ada.get_by_role("button", name="Play from the start").click()
     expect(ada.locator(".chain-place")).to_have_text("1 of 2")
     expect(ada.locator(".chain-lacks")).to_have_text("1 of 3 clips is not saved here and left out")
-    house.python(change.format(line[1], "saved"))
+    site.python(change.format(line[1], "saved"))
 
 
 @pytest.mark.alone
-def test_six_changes_of_clips_take_less_than_fifty_milliseconds(house, line, sign_in):
-    ada = sign_in(house, "ada")
+def test_six_changes_of_clips_take_less_than_fifty_milliseconds(site, line, sign_in):
+    ada = sign_in(site, "ada")
     # Whatever else the machine does only makes a gap longer: what can be done is shown by the best of three.
     worst = []
     for _ in range(3):
-        ada.goto(f"{house.url}/generations/{line[-2]}/")
+        ada.goto(f"{site.url}/generations/{line[-2]}/")
         ada.get_by_role("button", name="Play from the start").click()
         expect(ada.locator(".chain-place")).to_have_text("6 of 6", timeout=60_000)
         gaps = ada.evaluate("document.querySelector('chain-player').gaps")
@@ -297,9 +297,9 @@ def test_six_changes_of_clips_take_less_than_fifty_milliseconds(house, line, sig
     assert min(worst) < 50
 
 
-def test_ids_can_be_copied_and_links_are_short(house, film, sign_in):
-    ada = sign_in(house, "ada", permissions=["clipboard-read", "clipboard-write"])
-    ada.goto(f"{house.url}/generations/{film}/")
+def test_ids_can_be_copied_and_links_are_short(site, film, sign_in):
+    ada = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
+    ada.goto(f"{site.url}/generations/{film}/")
     ada.get_by_role("button", name="Copy the task id").click()
     assert re.fullmatch("[0-9a-f-]{36}", ada.evaluate("navigator.clipboard.readText()"))
     expect(ada.locator(".facts").get_by_role("link", name="Open at the provider").first).to_be_visible()
@@ -309,14 +309,14 @@ def test_ids_can_be_copied_and_links_are_short(house, film, sign_in):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_nothing_of_it_has_an_axe_violation(house, line, sign_in, scheme, viewport):
-    ada = sign_in(house, "ada", color_scheme=scheme, viewport=viewport)
+def test_nothing_of_it_has_an_axe_violation(site, line, sign_in, scheme, viewport):
+    ada = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
-    ada.goto(f"{house.url}/generations/{line[2]}/")
+    ada.goto(f"{site.url}/generations/{line[2]}/")
     found["page"] = violations(ada)
     ada.get_by_role("button", name="More ways to use it").click()
     found["menu"] = violations(ada)
-    ada.goto(house.url)
+    ada.goto(site.url)
     opened(ada, line[2])
     at_rest(ada)
     found["dialog"] = violations(ada)
@@ -324,8 +324,8 @@ def test_nothing_of_it_has_an_axe_violation(house, line, sign_in, scheme, viewpo
 
 
 @pytest.mark.parametrize("width", [360, 768, 1024, 2560])
-def test_the_dialog_fits_every_width(house, line, sign_in, width):
-    ada = sign_in(house, "ada", viewport={"width": width, "height": 900})
+def test_the_dialog_fits_every_width(site, line, sign_in, width):
+    ada = sign_in(site, "ada", viewport={"width": width, "height": 900})
     dialog = opened(ada, line[2])
     at_rest(ada)
     ada.wait_for_timeout(300)

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ..support.installation import Installation
-from .many_videos import crowd
+from .many_videos import add_videos
 
 WIDTHS = (360, 768, 1024, 1440, 2560)
 ENDLESS = "Donaudampfschifffahrtsgesellschaft" * 8
@@ -36,22 +36,22 @@ def too_wide(page: Page) -> dict[int, list]:
 
 
 @pytest.fixture(scope="module")
-def stuffed(tmp_path_factory):
+def crowded_site(tmp_path_factory):
     """Words that cannot be broken, two scripts, a failure, collections with long names, something in the trash."""
-    stuffed = Installation(tmp_path_factory.mktemp("stuffed")).start()
+    crowded_site = Installation(tmp_path_factory.mktemp("stuffed")).start()
     try:
-        stuffed.add_member("ben")
-        stuff(stuffed)
-        yield stuffed
+        crowded_site.add_member("ben")
+        stuff(crowded_site)
+        yield crowded_site
     finally:
-        stuffed.stop()
+        crowded_site.stop()
 
 
-def stuff(house: Installation) -> None:
-    crowd(house, 24, minutes=1)
-    visitor = house.visitor()
+def stuff(site: Installation) -> None:
+    add_videos(site, 24, minutes=1)
+    visitor = site.visitor()
     visitor.wait_for(visitor.submit(prompt=f"[refuse] {ENDLESS}"), "failed")
-    made = house.python(
+    made = site.python(
         "from videos.models import Generation\n"
         "rows = list(Generation.objects.filter(state='completed').order_by('-pk'))\n"
         "for n, row in enumerate(rows[:8]):\n"
@@ -65,9 +65,9 @@ def stuff(house: Installation) -> None:
 
 
 @pytest.fixture(scope="module")
-def uuids(stuffed) -> list[str]:
+def uuids(crowded_site) -> list[str]:
     """The videos with the longest words."""
-    return stuffed.python(
+    return crowded_site.python(
         "from videos.models import Generation\n"
         "print(*Generation.objects.filter(search_text='endless').order_by('-pk').values_list('uuid', flat=True))"
     ).split()
@@ -88,16 +88,16 @@ def uuids(stuffed) -> list[str]:
     ],
     ids=["studio", "nothing found", "found", "failed", "collections", "trash", "prompts", "clips", "404"],
 )  # fmt: skip
-def test_a_page_fits_every_width(stuffed, sign_in, path, there):
-    page = sign_in(stuffed, "ada")
-    page.goto(stuffed.url + path)
+def test_a_page_fits_every_width(crowded_site, sign_in, path, there):
+    page = sign_in(crowded_site, "ada")
+    page.goto(crowded_site.url + path)
     expect(page.locator(there).first).to_be_visible()
     assert too_wide(page) == {}
 
 
-def test_a_collection_s_wall_and_its_selection_fit_every_width(stuffed, sign_in):
-    page = sign_in(stuffed, "ada")
-    page.goto(f"{stuffed.url}/collections/")
+def test_a_collection_s_wall_and_its_selection_fit_every_width(crowded_site, sign_in):
+    page = sign_in(crowded_site, "ada")
+    page.goto(f"{crowded_site.url}/collections/")
     page.locator(".collection-link").first.click()
     page.wait_for_url("**collection=**")
     page.locator(".card .select").first.check(force=True)
@@ -106,24 +106,24 @@ def test_a_collection_s_wall_and_its_selection_fit_every_width(stuffed, sign_in)
 
 
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_videos_side_by_side_fit_every_width(stuffed, uuids, sign_in, count):
-    page = sign_in(stuffed, "ada")
-    page.goto(f"{stuffed.url}/compare/?{'&'.join(f'v={uuid}' for uuid in uuids[:count])}")
+def test_videos_side_by_side_fit_every_width(crowded_site, uuids, sign_in, count):
+    page = sign_in(crowded_site, "ada")
+    page.goto(f"{crowded_site.url}/compare/?{'&'.join(f'v={uuid}' for uuid in uuids[:count])}")
     expect(page.locator(".lane")).to_have_count(count)
     expect(page.locator("video-compare:defined")).to_be_visible()
     assert too_wide(page) == {}
 
 
-def test_the_page_of_a_video_fits_every_width(stuffed, uuids, sign_in):
-    page = sign_in(stuffed, "ada")
+def test_the_page_of_a_video_fits_every_width(crowded_site, uuids, sign_in):
+    page = sign_in(crowded_site, "ada")
     for uuid in uuids[:2]:
-        page.goto(f"{stuffed.url}/generations/{uuid}/")
+        page.goto(f"{crowded_site.url}/generations/{uuid}/")
         expect(page.locator("video-player:defined")).to_be_visible()
         assert too_wide(page) == {}
 
 
-def test_a_video_over_the_wall_fits_every_width(stuffed, uuids, sign_in):
-    page = sign_in(stuffed, "ada")
+def test_a_video_over_the_wall_fits_every_width(crowded_site, uuids, sign_in):
+    page = sign_in(crowded_site, "ada")
     dialog = page.locator("#video-dialog")
     for uuid in uuids[:2]:
         page.locator(f"#generation-{uuid} .card-link").focus()
@@ -139,8 +139,8 @@ def test_a_video_over_the_wall_fits_every_width(stuffed, uuids, sign_in):
         expect(dialog).to_be_hidden()
 
 
-def test_what_opens_over_the_studio_fits_every_width(stuffed, sign_in):
-    page = sign_in(stuffed, "ada")
+def test_what_opens_over_the_studio_fits_every_width(crowded_site, sign_in):
+    page = sign_in(crowded_site, "ada")
     page.get_by_role("button", name="Account of ada").click()
     expect(page.locator("#account")).to_be_visible()
     assert too_wide(page) == {}
@@ -150,11 +150,11 @@ def test_what_opens_over_the_studio_fits_every_width(stuffed, sign_in):
     assert too_wide(page) == {}
 
 
-def test_the_login_fits_every_width(stuffed, browser):
+def test_the_login_fits_every_width(crowded_site, browser):
     context = browser.new_context()
     try:
         page = context.new_page()
-        page.goto(f"{stuffed.url}/login/")
+        page.goto(f"{crowded_site.url}/login/")
         expect(page.get_by_role("button", name="Sign in")).to_be_visible()
         assert too_wide(page) == {}
         page.get_by_label("Username").fill("w" * 100)

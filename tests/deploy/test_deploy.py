@@ -224,7 +224,7 @@ class Guest(Visitor):
         assert self.signed_in.url.path == "/", self.signed_in.text
 
 
-class House:
+class ProxiedSite:
     """An installation behind a proxy, with one saved video."""
 
     def __init__(self, front: Front, folder: Path) -> None:
@@ -238,7 +238,7 @@ class House:
             SSL_CERT_FILE=str(front.public),
         )
 
-    def start(self) -> "House":
+    def start(self) -> "ProxiedSite":
         self.front.start(self.installation.port, self.installation.folder / "media")
         self.installation.start()
         self.ada = Guest(self.front)
@@ -254,78 +254,78 @@ class House:
 
 
 @pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
-def house(request, tmp_path_factory) -> Iterator[House]:
+def site(request, tmp_path_factory) -> Iterator[ProxiedSite]:
     folder = tmp_path_factory.mktemp(request.param.name)
-    house = House(request.param(folder / "front"), folder / "data")
+    site = ProxiedSite(request.param(folder / "front"), folder / "data")
     try:
-        yield house.start()
+        yield site.start()
     finally:
-        house.stop()
+        site.stop()
 
 
 servers = pytest.mark.servers
 
 
 @servers
-def test_members_sign_in_through_the_proxy_and_their_cookies_are_bound_to_it(house):
-    cookies = {cookie.name: cookie for cookie in house.ada.http.cookies.jar}
+def test_members_sign_in_through_the_proxy_and_their_cookies_are_bound_to_it(site):
+    cookies = {cookie.name: cookie for cookie in site.ada.http.cookies.jar}
     kinds = sorted(re.fullmatch("__Host-lumaweb_([a-z]+)_[0-9a-f]{8}", name).group(1) for name in cookies)
     assert kinds == ["csrf", "session"]
     assert all(cookie.secure and cookie.path == "/" for cookie in cookies.values())
-    assert "max-age=31536000" in house.ada.signed_in.headers["Strict-Transport-Security"]
+    assert "max-age=31536000" in site.ada.signed_in.headers["Strict-Transport-Security"]
 
 
 @servers
-def test_http_is_led_to_https_and_nothing_else_is_to_be_had_there(house):
-    answer = httpx.get(f"http://localhost:{house.front.http_port}/team/?a=b", trust_env=False)
+def test_http_is_led_to_https_and_nothing_else_is_to_be_had_there(site):
+    answer = httpx.get(f"http://localhost:{site.front.http_port}/team/?a=b", trust_env=False)
     assert answer.status_code in (301, 308)
-    assert answer.headers["Location"] == f"{house.front.url}/team/?a=b"
+    assert answer.headers["Location"] == f"{site.front.url}/team/?a=b"
 
 
 @servers
-def test_browsers_are_offered_http_2(house):
-    offer = ssl.create_default_context(cafile=str(house.front.public))
+def test_browsers_are_offered_http_2(site):
+    offer = ssl.create_default_context(cafile=str(site.front.public))
     offer.set_alpn_protocols(["h2", "http/1.1"])
     with (
-        socket.create_connection(("127.0.0.1", house.front.port), 5) as plain,
+        socket.create_connection(("127.0.0.1", site.front.port), 5) as plain,
         offer.wrap_socket(plain, server_hostname="localhost") as wrapped,
     ):
         assert wrapped.selected_alpn_protocol() == "h2"
 
 
 @servers
-def test_pages_come_compressed_as_lumaweb_did_it_and_static_files_for_ever(house):
-    page = house.ada.http.get("/", headers={"Accept-Encoding": "br, gzip"})
+def test_pages_come_compressed_as_lumaweb_did_it_and_static_files_for_ever(site):
+    page = site.ada.http.get("/", headers={"Accept-Encoding": "br, gzip"})
     assert page.headers["Content-Encoding"] == "br"
     style = re.search(r'href="(/static/css/[^"]+\.css)"', page.text).group(1)
-    sheet = house.ada.http.get(style, headers={"Accept-Encoding": "br, gzip"})
+    sheet = site.ada.http.get(style, headers={"Accept-Encoding": "br, gzip"})
     assert sheet.headers["Content-Encoding"] == "br"
     assert "immutable" in sheet.headers["Cache-Control"]
 
 
 @servers
-def test_the_proxy_sends_the_video_after_lumaweb_has_looked_who_asks(house):
-    path = f"/generations/{house.uuid}/video"
+def test_the_proxy_sends_the_video_after_lumaweb_has_looked_who_asks(site):
+    path = f"/generations/{site.uuid}/video"
     # Lumaweb itself, asked past the proxy, only names the file.
     past = httpx.get(
-        house.installation.url + path,
-        headers={"X-Forwarded-Proto": "https", "Cookie": cookies_of(house.ada)},
+        site.installation.url + path,
+        headers={"X-Forwarded-Proto": "https", "Cookie": cookies_of(site.ada)},
         trust_env=False,
     )
     assert past.status_code == 200, past.text
     named = past.headers["X-Accel-Redirect"]
     assert named.startswith("/protected-media/videos/") and past.content == b""
-    whole = house.ada.http.get(path)
+    whole = site.ada.http.get(path)
     assert "X-Accel-Redirect" not in whole.headers
     assert whole.headers["Content-Type"] == "video/mp4"
     assert whole.headers["X-Content-Type-Options"] == "nosniff"
     assert "immutable" in whole.headers["Cache-Control"] and "private" in whole.headers["Cache-Control"]
     assert "default-src 'none'" in whole.headers["Content-Security-Policy"]
-    saved = house.installation.folder / "media" / named.removeprefix("/protected-media/")
+    saved = site.installation.folder / "media" / named.removeprefix("/protected-media/")
     assert whole.content == saved.read_bytes()
     assert len(whole.headers.get_list("Content-Type")) == len(whole.headers.get_list("Cache-Control")) == 1
     # What Django sends is what its own part of the log counts: nothing of this video.
-    assert house.ada.http.head(path).headers["Content-Length"] == str(len(whole.content))
+    assert site.ada.http.head(path).headers["Content-Length"] == str(len(whole.content))
 
 
 def cookies_of(visitor: Visitor) -> str:
@@ -333,28 +333,28 @@ def cookies_of(visitor: Visitor) -> str:
 
 
 @servers
-def test_a_player_can_seek_and_a_browser_can_ask_whether_it_changed(house):
-    path = f"/generations/{house.uuid}/video"
-    size = len(house.video)
-    part = house.ada.http.get(path, headers={"Range": "bytes=100-299"})
+def test_a_player_can_seek_and_a_browser_can_ask_whether_it_changed(site):
+    path = f"/generations/{site.uuid}/video"
+    size = len(site.video)
+    part = site.ada.http.get(path, headers={"Range": "bytes=100-299"})
     assert part.status_code == 206
     assert part.headers["Content-Range"] == f"bytes 100-299/{size}"
-    assert part.content == house.video[100:300]
-    tail = house.ada.http.get(path, headers={"Range": "bytes=-50"})
-    assert (tail.status_code, tail.content) == (206, house.video[-50:])
-    assert house.ada.http.get(path, headers={"Range": f"bytes={size + 5}-"}).status_code == 416
+    assert part.content == site.video[100:300]
+    tail = site.ada.http.get(path, headers={"Range": "bytes=-50"})
+    assert (tail.status_code, tail.content) == (206, site.video[-50:])
+    assert site.ada.http.get(path, headers={"Range": f"bytes={size + 5}-"}).status_code == 416
     etag = part.headers["ETag"]
-    assert house.ada.http.get(path, headers={"If-None-Match": etag}).status_code == 304
-    going_on = house.ada.http.get(path, headers={"Range": "bytes=5-9", "If-Range": etag})
-    assert (going_on.status_code, going_on.content) == (206, house.video[5:10])
-    changed = house.ada.http.get(path, headers={"Range": "bytes=5-9", "If-Range": '"another"'})
+    assert site.ada.http.get(path, headers={"If-None-Match": etag}).status_code == 304
+    going_on = site.ada.http.get(path, headers={"Range": "bytes=5-9", "If-Range": etag})
+    assert (going_on.status_code, going_on.content) == (206, site.video[5:10])
+    changed = site.ada.http.get(path, headers={"Range": "bytes=5-9", "If-Range": '"another"'})
     assert (changed.status_code, len(changed.content)) == (200, size)
 
 
 @servers
-def test_a_download_keeps_its_name(house):
-    answer = house.ada.http.get(f"/generations/{house.uuid}/video?download=1")
-    assert answer.content == house.video
+def test_a_download_keeps_its_name(site):
+    answer = site.ada.http.get(f"/generations/{site.uuid}/video?download=1")
+    assert answer.content == site.video
     assert answer.headers["Content-Disposition"].startswith("attachment")
 
 
@@ -374,70 +374,70 @@ def test_a_download_keeps_its_name(house):
         "/%70rotected-media/{video}",
     ],
 )
-def test_nobody_gets_a_file_by_its_place_on_the_disk(house, path):
-    media = house.installation.folder / "media"
+def test_nobody_gets_a_file_by_its_place_on_the_disk(site, path):
+    media = site.installation.folder / "media"
     video = next(media.glob("videos/*/*.mp4"))
     path = path.format(video=video.relative_to(media))
-    for cookies in ("", cookies_of(house.ada)):
-        status, _, body = house.front.ask("GET", path, Cookie=cookies)
+    for cookies in ("", cookies_of(site.ada)):
+        status, _, body = site.front.ask("GET", path, Cookie=cookies)
         assert status != 200 or b"<html" in body, path
         assert body[:64] != video.read_bytes()[:64]
         assert b"SQLite format" not in body
-        assert (house.installation.folder / "secret-key").read_bytes() not in body
+        assert (site.installation.folder / "secret-key").read_bytes() not in body
 
 
 @servers
-def test_a_stranger_gets_no_video_from_the_proxy(house):
-    status, headers, body = house.front.ask("GET", f"/generations/{house.uuid}/video")
+def test_a_stranger_gets_no_video_from_the_proxy(site):
+    status, headers, body = site.front.ask("GET", f"/generations/{site.uuid}/video")
     assert status == 302 and headers["location"].startswith("/login/")
-    assert house.video[:64] not in body
+    assert site.video[:64] not in body
 
 
 @servers
-def test_what_is_too_large_is_turned_away_before_lumaweb_reads_it(house):
-    address = f"/callbacks/luma/{house.uuid}/{KEY}/"
+def test_what_is_too_large_is_turned_away_before_lumaweb_reads_it(site):
+    address = f"/callbacks/luma/{site.uuid}/{KEY}/"
     kind = {"Content_Type": "application/json"}
-    assert house.front.ask("POST", address, b"x" * 64 * 1024, **kind)[0] == 404
-    assert house.front.ask("POST", address, b"x" * (64 * 1024 + 1), **kind)[0] == 413
-    assert house.front.ask("POST", "/login/", b"x" * (2 * 1024 * 1024))[0] == 413
+    assert site.front.ask("POST", address, b"x" * 64 * 1024, **kind)[0] == 404
+    assert site.front.ask("POST", address, b"x" * (64 * 1024 + 1), **kind)[0] == 413
+    assert site.front.ask("POST", "/login/", b"x" * (2 * 1024 * 1024))[0] == 413
     member = {
-        "Cookie": cookies_of(house.ada),
-        "X_CSRFToken": cookie_named(house.ada.http, "csrf")[1],
-        "Referer": f"{house.front.url}/",
+        "Cookie": cookies_of(site.ada),
+        "X_CSRFToken": cookie_named(site.ada.http, "csrf")[1],
+        "Referer": f"{site.front.url}/",
         "Content_Type": "multipart/form-data; boundary=line",
     }
     form = b'--line\r\nContent-Disposition: form-data; name="start_image"; filename="a.jpg"\r\n\r\n'
-    assert house.front.ask("POST", "/generations/", form + b"x" * (45 * 1024 * 1024), **member)[0] == 413
+    assert site.front.ask("POST", "/generations/", form + b"x" * (45 * 1024 * 1024), **member)[0] == 413
     # And nobody else has to wait for it.
-    assert house.front.ask("GET", "/healthz")[0] == 200
+    assert site.front.ask("GET", "/healthz")[0] == 200
 
 
 @servers
-def test_a_body_without_a_length_is_measured_too(house):
+def test_a_body_without_a_length_is_measured_too(site):
     piece = b"2000\r\n" + b"x" * 8192 + b"\r\n"
-    address = f"/callbacks/luma/{house.uuid}/{KEY}/"
-    status, _, _ = house.front.ask("POST", address, piece * 64 + b"0\r\n\r\n", Transfer_Encoding="chunked")
+    address = f"/callbacks/luma/{site.uuid}/{KEY}/"
+    status, _, _ = site.front.ask("POST", address, piece * 64 + b"0\r\n\r\n", Transfer_Encoding="chunked")
     # Lumaweb looks at the key before the body; whether the proxy was faster is the proxy's affair.
     assert status in (404, 413)
 
 
 @servers
-def test_clients_that_neither_send_nor_read_hold_up_nobody(house):
-    filled = slow_clients.studio(house.installation, member=house.ada.http)
-    tls = ssl.create_default_context(cafile=str(house.front.public))
-    with slow_clients.connected(house.front.port, list(filled.requests().values()) * 16, tls=tls):
+def test_clients_that_neither_send_nor_read_hold_up_nobody(site):
+    filled = slow_clients.studio(site.installation, member=site.ada.http)
+    tls = ssl.create_default_context(cafile=str(site.front.public))
+    with slow_clients.connected(site.front.port, list(filled.requests().values()) * 16, tls=tls):
         for _ in range(5):
             for method, path, expected in (("GET", "/", 200), ("GET", "/healthz", 200), ("POST", CALLBACK, 404)):
                 began = time.monotonic()
-                assert house.front.ask(method, path, Cookie=filled.cookies)[0] == expected
+                assert site.front.ask(method, path, Cookie=filled.cookies)[0] == expected
                 assert time.monotonic() - began < 5
 
 
 @servers
-def test_two_large_frames_pass(house):
+def test_two_large_frames_pass(site):
     """What is too large for a frame is said by the form, in words, and not by the proxy."""
     picture = b"\xff\xd8\xff" + b"x" * (20 * 1024 * 1024 - 3)
-    answer = house.ada.post(
+    answer = site.ada.post(
         "/generations/",
         files={"start_image": ("a.jpg", picture), "end_image": ("b.jpg", picture)},
         action="generate",
@@ -447,18 +447,18 @@ def test_two_large_frames_pass(house):
 
 
 @servers
-def test_the_provider_s_news_came_through_the_proxy(house):
-    story = house.installation.python(
+def test_the_provider_s_news_came_through_the_proxy(site):
+    story = site.installation.python(
         "from videos.models import Event\nprint(*Event.objects.values_list('kind', 'text'), sep='\\n')"
     )
     assert "callback" in story, story
 
 
 @servers
-def test_inner_pages_of_health_are_not_to_be_had_from_outside(house):
-    assert house.front.ask("GET", "/readyz")[0] == 404
-    assert house.front.ask("GET", "/metrics")[0] == 404
-    assert house.front.ask("GET", "/healthz")[0] == 200
+def test_inner_pages_of_health_are_not_to_be_had_from_outside(site):
+    assert site.front.ask("GET", "/readyz")[0] == 404
+    assert site.front.ask("GET", "/metrics")[0] == 404
+    assert site.front.ask("GET", "/healthz")[0] == 200
 
 
 SECRET_ADDRESSES = (
@@ -485,40 +485,40 @@ def test_the_secret_addresses_are_those_that_lumaweb_redacts():
 
 
 @servers
-def test_no_log_of_the_proxy_has_what_opens_something(house):
+def test_no_log_of_the_proxy_has_what_opens_something(site):
     for address in SECRET_ADDRESSES:
-        path = address.format(uuid=house.uuid, key=KEY)
-        house.front.ask("GET", path, Referer=f"{house.front.url}{path}")
+        path = address.format(uuid=site.uuid, key=KEY)
+        site.front.ask("GET", path, Referer=f"{site.front.url}{path}")
         with suppress(OSError, http.client.HTTPException):
-            house.front.ask("POST", path, b"x" * (3 * 1024 * 1024))
-    house.front.ask("GET", f"/login/?next=/watch/{house.uuid}/{KEY}/")
-    house.front.ask(
-        "GET", f"/?q={KEY}", Cookie=f"{cookie_named(house.ada.http, 'session')[0]}={KEY}", Authorization=f"Bearer {KEY}"
+            site.front.ask("POST", path, b"x" * (3 * 1024 * 1024))
+    site.front.ask("GET", f"/login/?next=/watch/{site.uuid}/{KEY}/")
+    site.front.ask(
+        "GET", f"/?q={KEY}", Cookie=f"{cookie_named(site.ada.http, 'session')[0]}={KEY}", Authorization=f"Bearer {KEY}"
     )
-    assert KEY not in house.front.logs()
+    assert KEY not in site.front.logs()
 
 
 @servers
-def test_a_visitor_cannot_make_up_an_address(house):
+def test_a_visitor_cannot_make_up_an_address(site):
     """Last of the proxies' tests, as this address is kept out by it."""
     statuses = []
     for number in range(7):
-        page = house.front.ask("GET", "/login/")
+        page = site.front.ask("GET", "/login/")
         token = re.search(rb'csrfmiddlewaretoken" value="([^"]+)"', page[2]).group(1).decode()
         cookie = page[1]["set-cookie"].partition(";")[0]
-        status, _, _ = house.front.ask(
+        status, _, _ = site.front.ask(
             "POST",
             "/login/",
             f"csrfmiddlewaretoken={token}&username=mallory&password=wrong-{number}".encode(),
             Content_Type="application/x-www-form-urlencoded",
             Cookie=cookie,
-            Referer=f"{house.front.url}/login/",
+            Referer=f"{site.front.url}/login/",
             X_Forwarded_For=f"203.0.113.{number}",
             X_Real_IP=f"203.0.113.{number}",
             Forwarded=f"for=203.0.113.{number}",
         )
         statuses.append(status)
-    counted = house.installation.python(
+    counted = site.installation.python(
         "from axes.models import AccessAttempt\nprint(*AccessAttempt.objects.values_list('ip_address', flat=True))"
     )
     assert set(counted.split()) == {"127.0.0.1"}

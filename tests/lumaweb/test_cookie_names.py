@@ -38,17 +38,17 @@ def test_messages_wait_in_this_installation_s_own_cookie(client):
 
 
 def test_two_installations_on_one_host_leave_each_other_s_members_signed_in(tmp_path):
-    houses = [Installation(tmp_path / key, LUMAWEB_SECRET_KEY=key * 50) for key in "ab"]
+    sites = [Installation(tmp_path / key, LUMAWEB_SECRET_KEY=key * 50) for key in "ab"]
     try:
-        for house in houses:
-            house.start(only=("web",))
-            house.add_member("ben")
-        first, second = (house.visitor("ben").http for house in houses)
+        for site in sites:
+            site.start(only=("web",))
+            site.add_member("ben")
+        first, second = (site.visitor("ben").http for site in sites)
         browser = httpx.Client(trust_env=False)
         for client in (first, second):
             for cookie in client.cookies.jar:
                 browser.cookies.jar.set_cookie(cookie)
-        assert [browser.get(f"{house.url}/profile/").status_code for house in houses] == [200, 200]
+        assert [browser.get(f"{site.url}/profile/").status_code for site in sites] == [200, 200]
     finally:
-        for house in houses:
-            house.stop()
+        for site in sites:
+            site.stop()

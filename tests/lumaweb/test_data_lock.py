@@ -26,10 +26,10 @@ OTHER_KEY = "another-signing-key-that-is-long-enough-0123456789"
 COUNTS = "from videos.models import ApiToken, Member\nprint(ApiToken.objects.count(), Member.objects.count())"
 
 
-def run(house: Installation, *words: str, **env: str) -> subprocess.CompletedProcess:
+def run(site: Installation, *words: str, **env: str) -> subprocess.CompletedProcess:
     return subprocess.run(
         [sys.executable, "manage.py", *words],
-        cwd=ROOT, env=house.env | env, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, env=site.env | env, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
 
 
@@ -40,12 +40,12 @@ def refused(done: subprocess.CompletedProcess, words: str) -> None:
 
 
 @contextmanager
-def serving(house: Installation, *parts: str, log: Path, **env: str) -> Iterator[subprocess.Popen]:
+def serving(site: Installation, *parts: str, log: Path, **env: str) -> Iterator[subprocess.Popen]:
     """Run parts of `serve` from the time they are ready."""
     with log.open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--only", *parts],
-            cwd=ROOT, env=house.env | env, stdout=said, stderr=said,
+            cwd=ROOT, env=site.env | env, stdout=said, stderr=said,
         )  # fmt: skip
     try:
         end = time.monotonic() + 60
@@ -60,26 +60,26 @@ def serving(house: Installation, *parts: str, log: Path, **env: str) -> Iterator
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory) -> Iterator[Installation]:
+def site(tmp_path_factory) -> Iterator[Installation]:
     """A whole installation that runs."""
-    house = Installation(tmp_path_factory.mktemp("locked"))
+    site = Installation(tmp_path_factory.mktemp("locked"))
     try:
-        yield house.start()
+        yield site.start()
     finally:
-        house.stop()
+        site.stop()
 
 
-def test_a_second_start_on_the_same_folder_is_refused_before_it_changes_anything(house):
-    before = house.python(COUNTS)
+def test_a_second_start_on_the_same_folder_is_refused_before_it_changes_anything(site):
+    before = site.python(COUNTS)
     done = run(
-        house,
+        site,
         *("serve", "--prepare"),
         PORT=str(a_free_port()),
         SANDBOX_PORT=str(a_free_port()),
         LUMAWEB_LUMA_TOKEN="the-token-of-the-second-one",
     )
-    refused(done, f"running on the data directory {house.folder} already")
-    assert house.python(COUNTS) == before
+    refused(done, f"running on the data directory {site.folder} already")
+    assert site.python(COUNTS) == before
 
 
 @pytest.mark.parametrize(
@@ -98,44 +98,44 @@ def test_a_second_start_on_the_same_folder_is_refused_before_it_changes_anything
         ("qcluster",),
     ],
 )
-def test_another_installation_is_refused_whatever_part_of_it_comes(house, words):
-    done = run(house, *words, LUMAWEB_SECRET_KEY=OTHER_KEY, PORT=str(a_free_port()))
-    refused(done, f"Another installation of Lumaweb is running on the data directory {house.folder}")
+def test_another_installation_is_refused_whatever_part_of_it_comes(site, words):
+    done = run(site, *words, LUMAWEB_SECRET_KEY=OTHER_KEY, PORT=str(a_free_port()))
+    refused(done, f"Another installation of Lumaweb is running on the data directory {site.folder}")
 
 
-def test_parts_and_commands_of_one_installation_share_the_folder(house, tmp_path):
+def test_parts_and_commands_of_one_installation_share_the_folder(site, tmp_path):
     """More web servers beside a whole installation, and commands meanwhile."""
     first, second = str(a_free_port()), str(a_free_port())
     with (
-        serving(house, "web", log=tmp_path / "first", PORT=first),
-        serving(house, "web", log=tmp_path / "second", PORT=second),
+        serving(site, "web", log=tmp_path / "first", PORT=first),
+        serving(site, "web", log=tmp_path / "second", PORT=second),
     ):
-        house.manage("migrate", "-v0")
-        assert house.python("print(1)") == "1"
+        site.manage("migrate", "-v0")
+        assert site.python("print(1)") == "1"
 
 
 def test_parts_that_run_apart_share_the_folder_and_workers_run_once(tmp_path):
-    house = Installation(tmp_path / "data", LUMAWEB_LUMA_BASE_URL="http://127.0.0.1:9")
-    house.migrate()
-    house.collect_static_files()
+    site = Installation(tmp_path / "data", LUMAWEB_LUMA_BASE_URL="http://127.0.0.1:9")
+    site.migrate()
+    site.collect_static_files()
     with (
-        serving(house, "worker", log=tmp_path / "worker"),
-        serving(house, "web", log=tmp_path / "web"),
-        serving(house, "ticker", log=tmp_path / "ticker"),
+        serving(site, "worker", log=tmp_path / "worker"),
+        serving(site, "web", log=tmp_path / "web"),
+        serving(site, "ticker", log=tmp_path / "ticker"),
     ):
-        refused(run(house, "serve", "--only", "worker"), "its worker is")
+        refused(run(site, "serve", "--only", "worker"), "its worker is")
 
 
 def test_the_folder_of_a_killed_installation_is_free_at_once(tmp_path):
-    house = Installation(tmp_path / "data", LUMAWEB_LUMA_BASE_URL="http://127.0.0.1:9")
-    house.migrate()
-    with serving(house, "worker", log=tmp_path / "killed") as killed:
+    site = Installation(tmp_path / "data", LUMAWEB_LUMA_BASE_URL="http://127.0.0.1:9")
+    site.migrate()
+    with serving(site, "worker", log=tmp_path / "killed") as killed:
         killed.send_signal(signal.SIGKILL)
         killed.wait(10)
-    with serving(house, "worker", log=tmp_path / "next"):
+    with serving(site, "worker", log=tmp_path / "next"):
         pass
     # Stopped, it may come back with another key or as another installation.
-    assert run(house, "migrate", "-v0", LUMAWEB_SECRET_KEY=OTHER_KEY).returncode == 0
+    assert run(site, "migrate", "-v0", LUMAWEB_SECRET_KEY=OTHER_KEY).returncode == 0
 
 
 def test_a_file_system_that_cannot_lock_is_refused_in_words(tmp_path, settings, monkeypatch):
@@ -167,42 +167,42 @@ def occupied() -> Iterator[str]:
 
 @pytest.mark.parametrize("variable", ["PORT", "SANDBOX_PORT"])
 def test_a_start_that_cannot_listen_changes_nothing(tmp_path, variable):
-    house = Installation(tmp_path / "data")
-    house.migrate()
-    house.folder.chmod(0o755)
+    site = Installation(tmp_path / "data")
+    site.migrate()
+    site.folder.chmod(0o755)
     given = {"LUMAWEB_LUMA_TOKEN": "a-token-of-the-provider"} if variable == "PORT" else {}
     with occupied() as port:
-        refused(run(house, "serve", "--prepare", **{variable: port}, **given), f"port {port}: Address already in use")
-    assert house.python(COUNTS) == "0 0", "neither the provider's token nor the sandbox's nor an admin"
-    assert not (house.folder / "static").exists()
-    assert house.folder.stat().st_mode & 0o777 == 0o755, "not even permissions"
+        refused(run(site, "serve", "--prepare", **{variable: port}, **given), f"port {port}: Address already in use")
+    assert site.python(COUNTS) == "0 0", "neither the provider's token nor the sandbox's nor an admin"
+    assert not (site.folder / "static").exists()
+    assert site.folder.stat().st_mode & 0o777 == 0o755, "not even permissions"
 
 
 def test_make_run_takes_the_port_before_it_migrates(tmp_path):
-    house = Installation(tmp_path / "data")
+    site = Installation(tmp_path / "data")
     with occupied() as port:
         done = subprocess.run(
             # The packages are there: these tests run with them.
             ["make", "--old-file=.venv/ready", f"PYTHON={sys.executable}", "run"],
-            cwd=ROOT, env=house.env | {"PORT": port}, capture_output=True, text=True, timeout=120,
+            cwd=ROOT, env=site.env | {"PORT": port}, capture_output=True, text=True, timeout=120,
         )  # fmt: skip
     assert done.returncode != 0 and f"Cannot listen on 127.0.0.1 port {port}" in done.stderr, done.stderr
-    assert not (house.folder / "lumaweb.sqlite3").exists()
-    assert not (house.folder / "static").exists()
+    assert not (site.folder / "lumaweb.sqlite3").exists()
+    assert not (site.folder / "static").exists()
 
 
 def test_nobody_can_listen_on_a_port_that_a_start_has_taken(tmp_path):
     """The ports are kept while the tables are made, also from a Lumaweb with another data directory."""
-    house = Installation(tmp_path / "data")
-    lock = house.folder / "migrating"
-    house.folder.mkdir()
+    site = Installation(tmp_path / "data")
+    lock = site.folder / "migrating"
+    site.folder.mkdir()
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # as another process that migrates: the start waits for it
-        process = subprocess.Popen([sys.executable, "manage.py", "serve", "--prepare"], cwd=ROOT, env=house.env)
+        process = subprocess.Popen([sys.executable, "manage.py", "serve", "--prepare"], cwd=ROOT, env=site.env)
         try:
-            wait_until(lambda: listens(house.port), lambda: "the port", seconds=30)
-            other = Installation(tmp_path / "other", PORT=str(house.port))
-            refused(run(other, "serve", "--prepare"), f"port {house.port}: Address already in use")
+            wait_until(lambda: listens(site.port), lambda: "the port", seconds=30)
+            other = Installation(tmp_path / "other", PORT=str(site.port))
+            refused(run(other, "serve", "--prepare"), f"port {site.port}: Address already in use")
             wait_until(lambda: children_of(process.pid), lambda: "the migration")
             [migration] = children_of(process.pid)
         finally:

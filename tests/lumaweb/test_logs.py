@@ -271,21 +271,21 @@ def test_a_name_is_not_carried_from_one_asyncio_task_into_another():
 
 
 def test_all_an_installation_says_is_objects_and_each_part_names_itself(tmp_path):
-    house = Installation(
-        tmp_path / "house",
+    site = Installation(
+        tmp_path / "site",
         LUMAWEB_LOG_FORMAT="json",
         LUMAWEB_ACCESS_LOG="1",
         DJANGO_SETTINGS_MODULE="tests.support.debug_logging_settings",
     )
     try:
-        house.start()
-        ada = house.visitor()
+        site.start()
+        ada = site.visitor()
         uuid = ada.submit(prompt="A lighthouse")
         ada.wait_until_saved(uuid)
-        httpx.post(f"{house.url}/callbacks/luma/{uuid}/{MARKER}/", content=b"{", trust_env=False)
+        httpx.post(f"{site.url}/callbacks/luma/{uuid}/{MARKER}/", content=b"{", trust_env=False)
     finally:
-        house.stop()
-    lines = house.log.read_text().splitlines()
+        site.stop()
+    lines = site.log.read_text().splitlines()
     said = [json.loads(line) for line in lines]
     assert all(datetime.fromisoformat(line["time"]) and line["level"] and line["part"] for line in said)
     assert {"serve", "web", "worker", "ticker", "sandbox"} <= {line["part"] for line in said}
@@ -297,8 +297,8 @@ def test_all_an_installation_says_is_objects_and_each_part_names_itself(tmp_path
 
 
 def test_a_start_with_a_form_nobody_knows_says_what_to_set(tmp_path):
-    house = Installation(tmp_path / "house", LUMAWEB_LOG_FORMAT="xml")
+    site = Installation(tmp_path / "site", LUMAWEB_LOG_FORMAT="xml")
     done = subprocess.run(
-        [sys.executable, "manage.py", "check"], cwd=ROOT, env=house.env, capture_output=True, text=True, timeout=60
+        [sys.executable, "manage.py", "check"], cwd=ROOT, env=site.env, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 1 and "LUMAWEB_LOG_FORMAT is 'xml'; set it to line or json." in done.stderr

@@ -48,17 +48,17 @@ def test_a_whole_installation_is_private_whatever_the_umask_and_whoever_made_the
     folder = tmp_path / "data"
     folder.mkdir()
     folder.chmod(0o777)
-    house = Installation(folder)
+    site = Installation(folder)
     with umask(inherited):
-        house.manage("migrate", "-v0")
+        site.manage("migrate", "-v0")
         assert mode(folder / "lumaweb.sqlite3") == "0600", "before anything tightens it"
         try:
-            house.start()
-            ada = house.visitor()
+            site.start()
+            ada = site.visitor()
             ada.wait_until_saved(ada.submit(action="generate", prompt="A lighthouse", aspect_ratio="16:9"))
             assert set(modes(folder / name for name in PRIVATE).values()) == {"0600"}
         finally:
-            house.stop()
+            site.stop()
     assert mode(folder) == "0750"
     saved = list((folder / "media").rglob("*"))
     assert len([path for path in saved if path.is_file()]) >= 3, "a video, its thumbnail and its poster"
@@ -73,9 +73,9 @@ def test_a_whole_installation_is_private_whatever_the_umask_and_whoever_made_the
 @pytest.mark.embedded
 def test_a_start_tightens_what_an_earlier_version_left_open(tmp_path):
     folder = tmp_path / "data"
-    house = Installation(folder)
-    house.migrate()
-    house.manage("check")  # generates the keys
+    site = Installation(folder)
+    site.migrate()
+    site.manage("check")  # generates the keys
     kept = folder / "media/videos/2026/a.mp4"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(b"a video")
@@ -92,9 +92,9 @@ def test_a_start_tightens_what_an_earlier_version_left_open(tmp_path):
         if not path.is_symlink():
             path.chmod(0o777 if path.is_dir() else 0o666)
     try:
-        house.start(only=("web",))
+        site.start(only=("web",))
     finally:
-        house.stop()
+        site.stop()
     names = ("lumaweb.sqlite3", "secret-key", "encryption-keys", aside.name)
     assert set(modes(folder / name for name in names).values()) == {"0600"}
     assert (mode(unsaved), mode(unsaved.parent)) == ("0600", "0700")

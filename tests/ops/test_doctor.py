@@ -646,13 +646,13 @@ def doctored(env: dict, *words: str) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
-def an_empty_house(tmp_path: Path, **env: str) -> Installation:
-    house = Installation(tmp_path / "house", **env)
-    house.folder.mkdir()
+def an_empty_site(tmp_path: Path, **env: str) -> Installation:
+    site = Installation(tmp_path / "site", **env)
+    site.folder.mkdir()
     for name in ("DATABASE_URL", "REDIS_URL"):
         if name not in env:
-            house.env.pop(name, None)
-    return house
+            site.env.pop(name, None)
+    return site
 
 
 def levels_of(printed: str) -> dict[str, set[str]]:
@@ -663,8 +663,8 @@ def levels_of(printed: str) -> dict[str, set[str]]:
 
 
 def test_an_installation_that_was_never_set_up_is_told_what_to_do(tmp_path):
-    house = an_empty_house(tmp_path)
-    status, printed = doctored(house.env, "--offline")
+    site = an_empty_site(tmp_path)
+    status, printed = doctored(site.env, "--offline")
     assert status == 1 and "\x1b" not in printed, "colours are for terminals"
     assert "fail  migrations: Not applied: " in printed and "then run manage.py migrate." in printed
     assert "fail  static files: They were not collected" in printed
@@ -673,19 +673,19 @@ def test_an_installation_that_was_never_set_up_is_told_what_to_do(tmp_path):
 
 
 def test_a_database_file_that_is_damaged_is_told(tmp_path):
-    house = an_empty_house(tmp_path)
-    house.migrate()
-    file = house.folder / "lumaweb.sqlite3"
+    site = an_empty_site(tmp_path)
+    site.migrate()
+    file = site.folder / "lumaweb.sqlite3"
     data = bytearray(file.read_bytes())
     data[8192:40_000] = os.urandom(40_000 - 8192)
     file.write_bytes(data)
-    status, printed = doctored(house.env, "--offline", "--json")
+    status, printed = doctored(site.env, "--offline", "--json")
     assert status == 1 and "The file is damaged" in printed and "restore the last backup" in printed
 
 
 def test_a_database_that_takes_no_care_is_told(tmp_path):
-    house = an_empty_house(tmp_path, DJANGO_SETTINGS_MODULE="tests.support.unsafe_sqlite_settings")
-    status, printed = doctored(house.env, "--offline")
+    site = an_empty_site(tmp_path, DJANGO_SETTINGS_MODULE="tests.support.unsafe_sqlite_settings")
+    status, printed = doctored(site.env, "--offline")
     assert status == 1
     assert "Its journal mode is delete, not wal" in printed and "It does not wait for the disk" in printed
 
@@ -693,14 +693,14 @@ def test_a_database_that_takes_no_care_is_told(tmp_path):
 def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(tmp_path):
     where = f"127.0.0.1:{a_free_port()}"
     url = f"postgres://lumaweb:{MARKER}@{where}/lumaweb"
-    house = an_empty_house(tmp_path, DATABASE_URL=url, **servers.SECRETS)
-    status, printed = doctored(house.env)
+    site = an_empty_site(tmp_path, DATABASE_URL=url, **servers.SECRETS)
+    status, printed = doctored(site.env)
     assert status == 1 and "fail  database: The database cannot be reached: OperationalError." in printed
     assert "Check DATABASE_URL" in printed and MARKER not in printed
     (tmp_path / "more").mkdir()
-    house = an_empty_house(tmp_path / "more", REDIS_URL=f"redis://:{MARKER}@{where}/0")
-    house.migrate()
-    status, printed = doctored(house.env, "--offline")
+    site = an_empty_site(tmp_path / "more", REDIS_URL=f"redis://:{MARKER}@{where}/0")
+    site.migrate()
+    status, printed = doctored(site.env, "--offline")
     assert status == 1 and "fail  queue: The queue in REDIS_URL does not answer: ConnectionError." in printed
     assert MARKER not in printed
 
@@ -708,14 +708,14 @@ def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(t
 def test_a_bucket_is_written_and_its_links_are_tried(tmp_path):
     s3 = S3Server(tmp_path / "s3").start()
     try:
-        house = an_empty_house(tmp_path, **s3.env)
-        found = storage_of(house.env)
+        site = an_empty_site(tmp_path, **s3.env)
+        found = storage_of(site.env)
         assert [finding["level"] for finding in found] == ["ok", "ok"]
         assert "Links to 127.0.0.1:" in found[0]["words"] and "in the bucket" in found[1]["words"]
-        [closed] = storage_of(house.env | {"LUMAWEB_S3_SECRET_KEY": MARKER})
+        [closed] = storage_of(site.env | {"LUMAWEB_S3_SECRET_KEY": MARKER})
         assert closed["level"] == "fail" and "LUMAWEB_S3_BUCKET" in closed["mend"]
         nowhere = f"http://127.0.0.1:{a_free_port()}"
-        broken = storage_of(house.env | {"LUMAWEB_S3_PUBLIC_ENDPOINT": nowhere})[0]
+        broken = storage_of(site.env | {"LUMAWEB_S3_PUBLIC_ENDPOINT": nowhere})[0]
         assert broken["level"] == "fail" and "nothing listens there" in broken["words"]
         assert "LUMAWEB_S3_PUBLIC_ENDPOINT" in broken["mend"]
         assert not list((tmp_path / "s3").rglob("doctor-*"))
@@ -732,14 +732,14 @@ def storage_of(env: dict) -> list[dict]:
 
 
 def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
-    house = Installation(tmp_path / "house")
-    house.env["LUMAWEB_PUBLIC_URL"] = house.url
+    site = Installation(tmp_path / "site")
+    site.env["LUMAWEB_PUBLIC_URL"] = site.url
     try:
-        house.start()
-        ada = house.visitor()
+        site.start()
+        ada = site.visitor()
         ada.wait_for(ada.submit(prompt="A lighthouse"), "completed")
-        house.folder.chmod(0o750)
-        status, printed = doctored(house.env, "--json")
+        site.folder.chmod(0o750)
+        status, printed = doctored(site.env, "--json")
         found = json.loads(printed)["findings"]
         bad = [finding for finding in found if finding["level"] == "fail"]
         assert (status, bad, json.loads(printed)["ok"]) == (0, [], True)
@@ -748,7 +748,7 @@ def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
         for name in ("queue", "workers", "ticker", "tokens", "tokens at the provider", "public address", "callbacks"):
             assert levels[name] == {"ok"}, [finding for finding in found if finding["look"] == name]
     finally:
-        house.stop()
+        site.stop()
 
 
 def test_a_list_of_media_hosts_that_lacks_one_of_the_provider_s_is_named(settings):

@@ -53,27 +53,27 @@ print(json.dumps({
 """
 
 
-def run(house: Installation, *words: str) -> subprocess.CompletedProcess:
+def run(site: Installation, *words: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "manage.py", *words], cwd=ROOT, env=house.env, capture_output=True, text=True, timeout=120
+        [sys.executable, "manage.py", *words], cwd=ROOT, env=site.env, capture_output=True, text=True, timeout=120
     )
 
 
 @pytest.fixture
 def old(tmp_path) -> Installation:
     """An installation on SQLite with 400 videos in all states, some of which wait."""
-    house = Installation(tmp_path / "house", **servers.SECRETS | {"DATABASE_URL": "", "REDIS_URL": ""})
-    house.folder.mkdir()
-    house.migrate()
-    subprocess.run([sys.executable, "-m", "tests.million", "400"], cwd=ROOT, env=house.env, check=True)
-    queued, sending = map(int, house.python(SETTLE).split())
+    site = Installation(tmp_path / "site", **servers.SECRETS | {"DATABASE_URL": "", "REDIS_URL": ""})
+    site.folder.mkdir()
+    site.migrate()
+    subprocess.run([sys.executable, "-m", "tests.million", "400"], cwd=ROOT, env=site.env, check=True)
+    queued, sending = map(int, site.python(SETTLE).split())
     assert queued >= 2 and sending == 1
-    house.queued = queued
-    return house
+    site.queued = queued
+    return site
 
 
-def on_postgresql(house: Installation) -> Installation:
-    moved = Installation(house.folder, **servers.SECRETS | {"DATABASE_URL": servers.a_database()})
+def on_postgresql(site: Installation) -> Installation:
+    moved = Installation(site.folder, **servers.SECRETS | {"DATABASE_URL": servers.a_database()})
     return moved
 
 

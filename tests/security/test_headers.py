@@ -246,15 +246,15 @@ SPOOFED = {
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("house"), FORWARDED_ALLOW_IPS="*").start(only=("web",))
-    yield house
-    house.stop()
+def site(tmp_path_factory):
+    site = Installation(tmp_path_factory.mktemp("site"), FORWARDED_ALLOW_IPS="*").start(only=("web",))
+    yield site
+    site.stop()
 
 
-def asked(house: Installation, path: str, headers: dict[str, str], method: str = "GET") -> tuple[int, dict, bytes]:
+def asked(site: Installation, path: str, headers: dict[str, str], method: str = "GET") -> tuple[int, dict, bytes]:
     """What the server answers to just these headers; without the date."""
-    connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
     try:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
@@ -266,16 +266,16 @@ def asked(house: Installation, path: str, headers: dict[str, str], method: str =
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/healthz", "/nothing/", "/login"])
-def test_no_header_of_a_proxy_changes_anything_on_loopback(house, path):
-    plain = asked(house, path, {})
+def test_no_header_of_a_proxy_changes_anything_on_loopback(site, path):
+    plain = asked(site, path, {})
     for name, value in SPOOFED.items():
-        assert asked(house, path, {name: value}) == plain, name
-    assert asked(house, path, SPOOFED) == plain
+        assert asked(site, path, {name: value}) == plain, name
+    assert asked(site, path, SPOOFED) == plain
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "127.0.0.1:80@evil.example", "[::1", ""])
-def test_a_spoofed_host_is_refused_by_a_page_that_does_not_repeat_it(house, host):
-    status, _, body = asked(house, "/login/", {"Host": host})
+def test_a_spoofed_host_is_refused_by_a_page_that_does_not_repeat_it(site, host):
+    status, _, body = asked(site, "/login/", {"Host": host})
     assert status == 400 and b"evil" not in body
 
 
@@ -291,16 +291,16 @@ def test_a_spoofed_host_is_refused_by_a_page_that_does_not_repeat_it(house, host
         "/static/%2e%2e/secret-key",
     ],
 )
-def test_no_folder_is_listed_and_nothing_beside_the_static_files_is_served(house, path):
-    status, headers, body = asked(house, path, {})
+def test_no_folder_is_listed_and_nothing_beside_the_static_files_is_served(site, path):
+    status, headers, body = asked(site, path, {})
     assert status in (302, 400, 404) and b"SQLite" not in body
     assert status != 302 or headers["location"].startswith("/login/")
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/nothing/", "/healthz"])
-def test_too_many_fields_in_an_address_are_no_fault_of_ours(house, path):
+def test_too_many_fields_in_an_address_are_no_fault_of_ours(site, path):
     for content_type in ("", "text/plain; charset=utf-7", "text/plain; charset=nonsense"):
-        status, _, _ = asked(house, f"{path}?{'v=1&' * 600}", {"Content-Type": content_type})
+        status, _, _ = asked(site, f"{path}?{'v=1&' * 600}", {"Content-Type": content_type})
         assert status in (200, 302, 400, 404)
 
 

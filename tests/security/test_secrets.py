@@ -247,37 +247,37 @@ def run(tmp_path_factory) -> Run:
     run = Run()
     given = {"secret key": f"{MARKER}-secret-key", "encryption key": Fernet.generate_key().decode()}
     token = f"sandbox-{MARKER}-token"
-    house = Installation(
-        tmp_path_factory.mktemp("house"),
+    site = Installation(
+        tmp_path_factory.mktemp("site"),
         LUMAWEB_SECRET_KEY=given["secret key"],
         LUMAWEB_ENCRYPTION_KEYS=given["encryption key"],
         DJANGO_SETTINGS_MODULE="tests.support.debug_logging_settings",
     )
     try:
-        house.start()
-        house.add_member("ben")
-        house.python(f"from videos.models import ApiToken\nt = ApiToken.objects.get()\nt.secret = {token!r}\nt.save()")
-        ada, ben = house.visitor(), house.visitor("ben")
+        site.start()
+        site.add_member("ben")
+        site.python(f"from videos.models import ApiToken\nt = ApiToken.objects.get()\nt.secret = {token!r}\nt.save()")
+        ada, ben = site.visitor(), site.visitor("ben")
         run.secrets = given | {"token": token, "password": PASSWORD} | sessions_of(ada=ada, ben=ben)
         run.secrets |= everything_once(ada, ben)
-        run.command_lines = command_lines_of(house)
-        run.secrets |= what_the_provider_was_sent(house)
+        run.command_lines = command_lines_of(site)
+        run.secrets |= what_the_provider_was_sent(site)
         run.pages = pages_of(ada=ada, ben=ben)
-        run.dump = house.manage("dumpdata", "--exclude", "sessions") + house.python(
+        run.dump = site.manage("dumpdata", "--exclude", "sessions") + site.python(
             "from django_q.models import OrmQ, Task\n"
             "print([(row.func, row.args, row.kwargs, row.result) for row in Task.objects.all()])\n"
             "print([row.task for row in OrmQ.objects.all()])"
         )
-        house.python(BREAK)
-        run.reports["production"] = broken_pages(house, run.secrets)
-        house.stop()
-        house.env["LUMAWEB_DEBUG"] = "1"
-        house.start(only=("web",))
-        run.reports["debugging"] = broken_pages(house, run.secrets)
+        site.python(BREAK)
+        run.reports["production"] = broken_pages(site, run.secrets)
+        site.stop()
+        site.env["LUMAWEB_DEBUG"] = "1"
+        site.start(only=("web",))
+        run.reports["debugging"] = broken_pages(site, run.secrets)
     finally:
-        house.stop()
-    run.logs = house.log.read_text()
-    run.rows = rows_of(house)
+        site.stop()
+    run.logs = site.log.read_text()
+    run.rows = rows_of(site)
     return run
 
 
@@ -333,11 +333,11 @@ def video_id_of(visitor: Visitor, uuid: str) -> str:
     return re.search(r'name="video_id"[^>]*value="([^"]+)"', page).group(1)
 
 
-def what_the_provider_was_sent(house: Installation) -> dict[str, str]:
+def what_the_provider_was_sent(site: Installation) -> dict[str, str]:
     """The keys in the addresses the sandbox was given: of callbacks and of frames."""
     done = subprocess.run(
         [sys.executable, "-m", "videos.sandbox", "--ledger"],
-        cwd=ROOT, env=house.env, capture_output=True, text=True, timeout=60, check=True,
+        cwd=ROOT, env=site.env, capture_output=True, text=True, timeout=60, check=True,
     )  # fmt: skip
     found = {}
     for number, line in enumerate(done.stdout.splitlines()):
@@ -366,23 +366,23 @@ def pages_of(**visitors: Visitor) -> dict[str, str]:
     return pages
 
 
-def command_lines_of(house: Installation) -> list[str]:
+def command_lines_of(site: Installation) -> list[str]:
     """Of all processes that were started for this installation, as everybody on the machine can read them."""
     lines = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            if str(house.folder).encode() in (folder / "environ").read_bytes():
+            if str(site.folder).encode() in (folder / "environ").read_bytes():
                 lines.append((folder / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except (OSError, ValueError):
             continue
     return lines
 
 
-def broken_pages(house: Installation, secrets: dict[str, str]) -> str:
+def broken_pages(site: Installation, secrets: dict[str, str]) -> str:
     """The answers to addresses with keys, none of which can be looked up any more."""
     keys = [secret for name, secret in secrets.items() if name.startswith("address")]
     pages = ""
-    with httpx.Client(base_url=house.url, trust_env=False, timeout=20) as http:
+    with httpx.Client(base_url=site.url, trust_env=False, timeout=20) as http:
         for key in keys:
             answer = http.get(f"/frames/{key}.jpg")
             assert answer.status_code == 500
@@ -395,13 +395,13 @@ def broken_pages(house: Installation, secrets: dict[str, str]) -> str:
     return pages
 
 
-def rows_of(house: Installation) -> str:
+def rows_of(site: Installation) -> str:
     """All that is stored but the sessions, as the database has it."""
-    if url := house.env.get("DATABASE_URL"):
+    if url := site.env.get("DATABASE_URL"):
         program = servers.programs_of_postgres() / "pg_dump"
         words = [program, "--data-only", "--exclude-table-data=django_session", url]
         return subprocess.run(words, check=True, capture_output=True, text=True).stdout
-    connection = sqlite3.connect(house.folder / "lumaweb.sqlite3")
+    connection = sqlite3.connect(site.folder / "lumaweb.sqlite3")
     tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     tables.remove("django_session")
     return "\n".join(str(row) for table in tables for row in connection.execute(f'SELECT * FROM "{table}"'))

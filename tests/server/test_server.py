@@ -29,11 +29,11 @@ MB = 1024**2
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("web")).start(only=("web",))
+    site = Installation(tmp_path_factory.mktemp("web")).start(only=("web",))
     try:
-        yield house
+        yield site
     finally:
-        house.stop()
+        site.stop()
 
 
 @pytest.fixture(scope="module")
@@ -374,29 +374,29 @@ def test_a_large_body_is_kept_beside_the_uploads(server, web):
 
 
 @pytest.fixture
-def house(tmp_path):
-    house = Installation(tmp_path / "house").start(only=("web",))
+def site(tmp_path):
+    site = Installation(tmp_path / "site").start(only=("web",))
     try:
-        yield house
+        yield site
     finally:
-        house.stop()
+        site.stop()
 
 
-def test_a_web_process_that_dies_is_replaced_while_the_other_answers(house):
-    tree = Tree(house.process.pid)
+def test_a_web_process_that_dies_is_replaced_while_the_other_answers(site):
+    tree = Tree(site.process.pid)
     first, second = tree.below(tree.program("web"))
     os.kill(first, signal.SIGKILL)
-    assert httpx.get(f"{house.url}/healthz", timeout=5).status_code == 200
+    assert httpx.get(f"{site.url}/healthz", timeout=5).status_code == 200
     end = time.monotonic() + 20
-    while len(now := Tree(house.process.pid).below(tree.program("web"))) < 2:
+    while len(now := Tree(site.process.pid).below(tree.program("web"))) < 2:
         assert time.monotonic() < end, "it was not replaced"
         time.sleep(0.05)
     assert second in now and first not in now
 
 
-def test_no_web_process_outlives_its_parent(house):
-    master = Tree(house.process.pid).program("web")
-    workers = Tree(house.process.pid).below(master)
+def test_no_web_process_outlives_its_parent(site):
+    master = Tree(site.process.pid).program("web")
+    workers = Tree(site.process.pid).below(master)
     os.kill(master, signal.SIGKILL)
     end = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in workers):
@@ -404,26 +404,26 @@ def test_no_web_process_outlives_its_parent(house):
         time.sleep(0.05)
 
 
-def test_a_stop_ends_downloads_that_nobody_reads(house):
-    web = studio(house, clips=1)
-    with connected(house.port, [web.requests()["an unread video"]] * 8):
+def test_a_stop_ends_downloads_that_nobody_reads(site):
+    web = studio(site, clips=1)
+    with connected(site.port, [web.requests()["an unread video"]] * 8):
         began = time.monotonic()
-        house.process.send_signal(signal.SIGTERM)
+        site.process.send_signal(signal.SIGTERM)
         with pytest.raises(ConnectionRefusedError):  # and not accepted by nobody, until it ends
             while time.monotonic() < began + 5:
                 with suppress(ConnectionResetError):  # at the very moment
-                    socket.create_connection(("127.0.0.1", house.port), timeout=1).close()
-        assert house.process.poll() is None
-        house.stop()
+                    socket.create_connection(("127.0.0.1", site.port), timeout=1).close()
+        assert site.process.poll() is None
+        site.stop()
     assert time.monotonic() - began < webserver.SHUTDOWN_TIMEOUT + 6
-    assert "cannot be killed" not in house.log.read_text()
+    assert "cannot be killed" not in site.log.read_text()
 
 
-def test_a_stop_lets_a_download_finish_that_is_read(house):
-    web = studio(house, clips=1)
-    with connected(house.port, [web.requests()["an unread video"]], window=MB) as [line]:
+def test_a_stop_lets_a_download_finish_that_is_read(site):
+    web = studio(site, clips=1)
+    with connected(site.port, [web.requests()["an unread video"]], window=MB) as [line]:
         got = line.recv(1000)
-        house.process.send_signal(signal.SIGTERM)
+        site.process.send_signal(signal.SIGTERM)
         while piece := line.recv(1024 * 1024):
             got += piece
     assert got.endswith(b"the end.")

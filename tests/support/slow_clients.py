@@ -76,10 +76,10 @@ class Studio:
         }
 
 
-def studio(house: Installation, clips: int = 4, size: int = 20 * 1024**2, member: httpx.Client | None = None) -> Studio:
+def studio(site: Installation, clips: int = 4, size: int = 20 * 1024**2, member: httpx.Client | None = None) -> Studio:
     """Fill an installation that runs and whose only member is ada; `member` is ada's client, behind a proxy if any."""
-    *uuids, shared = house.python(SEED.format(clips=clips, size=size)).split()
-    member = member or house.visitor().http
+    *uuids, shared = site.python(SEED.format(clips=clips, size=size)).split()
+    member = member or site.visitor().http
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in member.cookies.jar)
     origin = str(member.base_url).rstrip("/")
     return Studio(origin, cookies, cookie_named(member, "csrf")[1], uuids, shared)

@@ -9,9 +9,9 @@ MEMBERS = "from videos.models import Member\nprint(*Member.objects.values_list('
 
 @pytest.fixture
 def lines(tmp_path):
-    house = Installation(tmp_path / "house")
-    house.migrate()
-    return PythonLines(house.env)
+    site = Installation(tmp_path / "site")
+    site.migrate()
+    return PythonLines(site.env)
 
 
 def test_each_call_sees_what_the_one_before_has_written(lines):
@@ -45,7 +45,7 @@ def test_another_environment_needs_another_process(lines):
 
 
 def test_the_process_ends_with_its_last_reference(tmp_path):
-    lines = PythonLines(Installation(tmp_path / "house").env)
+    lines = PythonLines(Installation(tmp_path / "site").env)
     process = lines.process
     assert lines.run("print(1)") == "1"
     del lines

@@ -74,22 +74,22 @@ def stub():
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory, stub):
-    house = Installation(tmp_path_factory.mktemp("house"), LUMAWEB_LUMA_BASE_URL=stub.url, LUMAWEB_LUMA_TOKEN="sandbox")
-    yield house.start()
-    house.stop()
+def site(tmp_path_factory, stub):
+    site = Installation(tmp_path_factory.mktemp("site"), LUMAWEB_LUMA_BASE_URL=stub.url, LUMAWEB_LUMA_TOKEN="sandbox")
+    yield site.start()
+    site.stop()
 
 
 @pytest.fixture(scope="module")
-def ada(house):
-    return house.visitor()
+def ada(site):
+    return site.visitor()
 
 
 class Memory:
     """The memory of all processes of an installation, sampled for as long as it is entered; bytes of PSS."""
 
-    def __init__(self, house: Installation) -> None:
-        self.root = house.process.pid
+    def __init__(self, site: Installation) -> None:
+        self.root = site.process.pid
         self.idle = self.peak = self.now()
         self._over = threading.Event()
 
@@ -124,9 +124,9 @@ def upload(ada, data: bytes) -> httpx.Response:
     )
 
 
-def test_no_process_of_an_idle_installation_has_a_decoder(house, ada):
-    tree = Tree(house.process.pid)
-    pids = [house.process.pid, *tree.below(house.process.pid)]
+def test_no_process_of_an_idle_installation_has_a_decoder(site, ada):
+    tree = Tree(site.process.pid)
+    pids = [site.process.pid, *tree.below(site.process.pid)]
     assert len(pids) > 8
     for pid in pids:
         loaded = Path(f"/proc/{pid}/maps").read_text()
@@ -134,10 +134,10 @@ def test_no_process_of_an_idle_installation_has_a_decoder(house, ada):
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_a_picture_that_is_a_bomb_is_refused_in_a_sentence_and_takes_nothing_from_others(house, ada, kind):
+def test_a_picture_that_is_a_bomb_is_refused_in_a_sentence_and_takes_nothing_from_others(site, ada, kind):
     make, words = PICTURES[kind]
     data = make()
-    with Memory(house) as memory:
+    with Memory(site) as memory:
         answer = upload(ada, data)
     print(f"\n{kind}: {len(data) / 1024:,.0f} KB, {(memory.peak - memory.idle) / MB:,.0f} MB above idle", end=" ")
     assert memory.peak - memory.idle < ROOM
@@ -149,13 +149,13 @@ def test_a_picture_that_is_a_bomb_is_refused_in_a_sentence_and_takes_nothing_fro
     assert ada.http.get("/").status_code == 200
 
 
-def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay_quick(house, ada):
+def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay_quick(site, ada):
     photo = bombs.a_large_photo()
     assert 18 * MB < len(photo) < 20 * MB
 
     def until_it_is_kept(number: int) -> int:
         """As a member does: asked to come again, they do."""
-        visitor = house.visitor()
+        visitor = site.visitor()
         # Of its own, so that none is known already.
         mine = bombs.png_with(photo, bombs.chunk(b"teSt", bytes([number])))
         deadline = time.monotonic() + 300
@@ -166,7 +166,7 @@ def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay
         return answer.status_code
 
     slowest = {"/healthz": 0.0, "/": 0.0}
-    with ThreadPoolExecutor(10) as pool, Memory(house) as memory:
+    with ThreadPoolExecutor(10) as pool, Memory(site) as memory:
         uploads = [pool.submit(until_it_is_kept, number) for number in range(10)]
         while not all(upload.done() for upload in uploads):
             for path in slowest:
@@ -183,11 +183,11 @@ def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay
 
 
 @pytest.mark.parametrize("kind", VIDEOS)
-def test_a_video_that_is_a_bomb_is_told_on_its_card_and_others_are_saved(house, stub, ada, kind, tmp_path):
+def test_a_video_that_is_a_bomb_is_told_on_its_card_and_others_are_saved(site, stub, ada, kind, tmp_path):
     make, words = VIDEOS[kind]
     stub.files |= {"/bomb.mp4": make(tmp_path), "/whole.mp4": a_film(tmp_path / "whole.mp4", seconds=1)}
     stub.files["/whole.jpg"] = bombs.jpeg_with_scans(3000)
-    with Memory(house) as memory:
+    with Memory(site) as memory:
         bomb = ada.submit(prompt="bomb", again="1")
         whole = ada.submit(prompt="whole", again="1")
         ada.wait_until_saved(whole)

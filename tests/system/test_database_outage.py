@@ -20,10 +20,10 @@ LOCKED_FOR = 55.0  # seconds
 
 
 @pytest.fixture
-def house(tmp_path):
-    house = Installation(tmp_path / "data", SANDBOX_ACCEPT_SECONDS="2", SANDBOX_SECONDS="1")
-    yield house.start()
-    house.stop()
+def site(tmp_path):
+    site = Installation(tmp_path / "data", SANDBOX_ACCEPT_SECONDS="2", SANDBOX_SECONDS="1")
+    yield site.start()
+    site.stop()
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
@@ -33,31 +33,31 @@ def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.2)
 
 
-def read(house: Installation, query: str) -> list[tuple]:
-    with sqlite3.connect(f"file:{house.folder / 'lumaweb.sqlite3'}?mode=ro", uri=True) as database:
+def read(site: Installation, query: str) -> list[tuple]:
+    with sqlite3.connect(f"file:{site.folder / 'lumaweb.sqlite3'}?mode=ro", uri=True) as database:
         return database.execute(query).fetchall()
 
 
-def states(house: Installation) -> list[str]:
-    return [state for (state,) in read(house, "SELECT state FROM videos_generation ORDER BY id")]
+def states(site: Installation) -> list[str]:
+    return [state for (state,) in read(site, "SELECT state FROM videos_generation ORDER BY id")]
 
 
-def lock(house: Installation) -> sqlite3.Connection:
-    database = sqlite3.connect(house.folder / "lumaweb.sqlite3", isolation_level=None, timeout=20)
+def lock(site: Installation) -> sqlite3.Connection:
+    database = sqlite3.connect(site.folder / "lumaweb.sqlite3", isolation_level=None, timeout=20)
     database.execute("BEGIN IMMEDIATE")
     return database
 
 
-def spooled(house: Installation) -> list[Path]:
-    return sorted((house.folder / "unsaved-answers").glob("*.json"))
+def spooled(site: Installation) -> list[Path]:
+    return sorted((site.folder / "unsaved-answers").glob("*.json"))
 
 
-def accepted(house: Installation) -> int:
+def accepted(site: Installation) -> int:
     """How many tasks the provider has made."""
     done = subprocess.run(
         [sys.executable, "-m", "videos.sandbox", "--ledger"],
         cwd=ROOT,
-        env=house.env,
+        env=site.env,
         capture_output=True,
         text=True,
         check=True,
@@ -65,36 +65,36 @@ def accepted(house: Installation) -> int:
     return len(done.stdout.splitlines())
 
 
-def submit_until_sending(house: Installation, prompt: str) -> str:
-    uuid = house.visitor().submit(prompt=prompt, action="generate")
-    wait_for(lambda: states(house)[-1] == "submitting", seconds=20)
+def submit_until_sending(site: Installation, prompt: str) -> str:
+    uuid = site.visitor().submit(prompt=prompt, action="generate")
+    wait_for(lambda: states(site)[-1] == "submitting", seconds=20)
     return uuid
 
 
-def test_answers_outlast_a_long_lock_and_a_stop_meanwhile_and_nothing_is_sent_twice(house):
-    first = submit_until_sending(house, "while it is locked")
-    held = lock(house)
-    wait_for(lambda: spooled(house))
-    assert oct(spooled(house)[0].stat().st_mode & 0o777) == "0o600"
-    said = json.loads(spooled(house)[0].read_text())
+def test_answers_outlast_a_long_lock_and_a_stop_meanwhile_and_nothing_is_sent_twice(site):
+    first = submit_until_sending(site, "while it is locked")
+    held = lock(site)
+    wait_for(lambda: spooled(site))
+    assert oct(spooled(site)[0].stat().st_mode & 0o777) == "0o600"
+    said = json.loads(spooled(site)[0].read_text())
     assert said["uuid"] == first
     end = time.monotonic() + LOCKED_FOR
     wait_for(lambda: time.monotonic() > end, seconds=LOCKED_FOR + 5)
-    assert "no heartbeat" not in house.log.read_text(), "the watchdog has killed a worker that held an answer"
+    assert "no heartbeat" not in site.log.read_text(), "the watchdog has killed a worker that held an answer"
     held.close()
-    visitor = house.visitor()
+    visitor = site.visitor()
     visitor.wait_for(first, "completed", seconds=90)
-    wait_for(lambda: not spooled(house))
+    wait_for(lambda: not spooled(site))
 
-    second = submit_until_sending(house, "while it is stopped")
-    held = lock(house)
-    wait_for(lambda: spooled(house))
-    house.stop()
-    assert json.loads(spooled(house)[0].read_text())["uuid"] == second
-    assert states(house)[-1] == "submitting"
+    second = submit_until_sending(site, "while it is stopped")
+    held = lock(site)
+    wait_for(lambda: spooled(site))
+    site.stop()
+    assert json.loads(spooled(site)[0].read_text())["uuid"] == second
+    assert states(site)[-1] == "submitting"
     held.close()
-    house.start()
-    house.visitor().wait_for(second, "completed", seconds=90)
-    assert not spooled(house)
-    assert accepted(house) == 2
-    assert os.listdir(house.folder / "unsaved-answers") == []
+    site.start()
+    site.visitor().wait_for(second, "completed", seconds=90)
+    assert not spooled(site)
+    assert accepted(site) == 2
+    assert os.listdir(site.folder / "unsaved-answers") == []

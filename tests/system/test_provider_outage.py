@@ -33,27 +33,27 @@ print(json.dumps({{"states": states, "doubted": doubted, "health": ApiToken.obje
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    house = Installation(tmp_path_factory.mktemp("outage")).start()
-    yield house
-    house.stop()
+def site(tmp_path_factory):
+    site = Installation(tmp_path_factory.mktemp("outage")).start()
+    yield site
+    site.stop()
 
 
-def control(house: Installation, change: dict) -> None:
+def control(site: Installation, change: dict) -> None:
     subprocess.run(
         [sys.executable, "-m", "videos.sandbox", "--control", json.dumps(change)],
         cwd=ROOT,
-        env=house.env,
+        env=site.env,
         check=True,
         timeout=30,
     )
 
 
-def ledger(house: Installation) -> list[dict]:
+def ledger(site: Installation) -> list[dict]:
     done = subprocess.run(
         [sys.executable, "-m", "videos.sandbox", "--ledger"],
         cwd=ROOT,
-        env=house.env,
+        env=site.env,
         check=True,
         timeout=30,
         capture_output=True,
@@ -62,34 +62,34 @@ def ledger(house: Installation) -> list[dict]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def outcome(house: Installation, prefix: str) -> dict:
-    return json.loads(house.python(OUTCOME.format(prefix=prefix)).splitlines()[-1])
+def outcome(site: Installation, prefix: str) -> dict:
+    return json.loads(site.python(OUTCOME.format(prefix=prefix)).splitlines()[-1])
 
 
 @pytest.mark.parametrize("mode", AWAY)
-def test_a_ten_second_outage_leaves_at_most_three_in_doubt_and_none_failed(house, mode):
+def test_a_ten_second_outage_leaves_at_most_three_in_doubt_and_none_failed(site, mode):
     """The token has just been used and is in good health, so that it would send many at once."""
-    ada = house.visitor()
+    ada = site.visitor()
     warm = ada.submit(prompt=f"before {mode}")
     ada.wait_for(warm, "completed", seconds=90)
     away, back = AWAY[mode]
     prefix = uuid.uuid4().hex
-    control(house, away)
+    control(site, away)
     began = time.monotonic()
     answer = ada.post("/generations/", prompt="\n".join(f"{prefix} {n}" for n in range(QUEUED)), several="1")
     assert answer.status_code == 200, answer.text
     if "outage" not in away:
         time.sleep(max(0, OUTAGE - (time.monotonic() - began)))
-        control(house, back)
+        control(site, back)
     end = time.monotonic() + 150
-    while set((now := outcome(house, prefix))["states"]) - {"completed", "unconfirmed", "failed"}:
+    while set((now := outcome(site, prefix))["states"]) - {"completed", "unconfirmed", "failed"}:
         assert time.monotonic() < end, f"{mode}: {now}"
         time.sleep(1)
-    control(house, back)
+    control(site, back)
     assert len(now["states"]) == QUEUED
     assert "failed" not in now["states"]
     assert now["doubted"] <= 3
     assert now["states"].count("completed") >= QUEUED - 3
     assert now["health"] == "ok"
-    accepted = [line["prompt"] for line in ledger(house) if line["accepted"] and line["prompt"].startswith(prefix)]
+    accepted = [line["prompt"] for line in ledger(site) if line["accepted"] and line["prompt"].startswith(prefix)]
     assert len(accepted) == len(set(accepted)), "nothing is paid twice"

@@ -198,10 +198,10 @@ def test_a_callback_in_chunks_is_read_to_its_end(client, size, broken, status):
 
 @pytest.mark.django_db(transaction=True)
 def test_a_callback_in_chunks_through_the_real_web_server(tmp_path):
-    house = Installation(tmp_path / "data")
+    site = Installation(tmp_path / "data")
     try:
-        house.start(only=("web",))
-        path = house.python(
+        site.start(only=("web",))
+        path = site.python(
             "from videos.models import *\nimport uuid\n"
             "token = ApiToken(name='t', base_url='http://127.0.0.1:9'); token.secret = 's'; token.save()\n"
             "s, _ = Submission.objects.open(Member.objects.get(), uuid.uuid4(), 1, prompt='A')\n"
@@ -211,12 +211,12 @@ def test_a_callback_in_chunks_through_the_real_web_server(tmp_path):
         head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
         answers = []
         for chunks in (b"zz\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)):
-            with socket.create_connection(("127.0.0.1", house.port), timeout=10) as line:
+            with socket.create_connection(("127.0.0.1", site.port), timeout=10) as line:
                 line.sendall(head.encode() + chunks)
                 answers.append(line.recv(4096).split()[1])
         assert answers == [b"400", b"204"]
     finally:
-        house.stop()
+        site.stop()
 
 
 def test_an_edited_form_is_another_submission_and_the_same_form_is_not(client, ada):

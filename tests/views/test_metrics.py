@@ -275,12 +275,12 @@ def test_the_bare_minimum_is_answered_by_an_empty_installation():
 
 def test_one_scrape_knows_what_every_process_of_an_installation_did(tmp_path):
     """The post was a worker's, the callback one web server's; the scrape may be the other's."""
-    house = Installation(tmp_path / "house", LUMAWEB_METRICS_TOKEN=TOKEN)
+    site = Installation(tmp_path / "site", LUMAWEB_METRICS_TOKEN=TOKEN)
     try:
-        house.start()
-        ada = house.visitor()
+        site.start()
+        ada = site.visitor()
         ada.wait_until_saved(ada.submit(prompt="A lighthouse"))
-        ask = {"url": f"{house.url}/metrics", "headers": {"Authorization": f"Bearer {TOKEN}"}, "trust_env": False}
+        ask = {"url": f"{site.url}/metrics", "headers": {"Authorization": f"Bearer {TOKEN}"}, "trust_env": False}
         once = {
             ("lumaweb_provider_post_seconds_count", "accepted"),
             ("lumaweb_generations", "completed"),
@@ -294,5 +294,5 @@ def test_one_scrape_knows_what_every_process_of_an_installation_did(tmp_path):
             again = read(httpx.get(timeout=20, **ask).text)
             assert {again[name] for name in once} == {1}
     finally:
-        house.stop()
-    assert TOKEN not in house.log.read_text()
+        site.stop()
+    assert TOKEN not in site.log.read_text()
