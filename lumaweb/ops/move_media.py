@@ -13,7 +13,7 @@ from typing import Any, TypedDict
 from django.conf import settings
 from django.core.files.storage import storages
 
-from videos.media import files
+from videos.media import storage
 from videos.models import Generation, Heartbeat
 
 from .backup import named_media
@@ -111,7 +111,7 @@ class MediaMove:
         if self._to_bucket:
             yield Path(self._source.path(name))
             return
-        incoming = files.incoming()
+        incoming = storage.incoming_folder()
         with self._source.open(name, "rb") as file, TemporaryDirectory(dir=incoming) as folder:
             path = Path(folder, "copy")
             with path.open("xb") as copy:
@@ -120,13 +120,13 @@ class MediaMove:
 
     def _store(self, path: Path, name: str) -> None:
         if self._to_bucket:
-            files.put_in_place(path, name, self._target)
+            storage.store_as(path, name, self._target)
             return
         # The folder takes the file itself, and `_copy` still needs its size: give away a hard link.
         link = path.with_name("link")
         link.hardlink_to(path)
-        files.put_in_place(link, name, self._target)
-        files.outlasts_a_power_cut(name, self._target)
+        storage.store_as(link, name, self._target)
+        storage.flush_to_disk(name, self._target)
 
     def _hash_in_target(self, name: str) -> str | None:
         try:

@@ -64,7 +64,8 @@ class Cdn:
 
 SAVE = """
 import resource, time, uuid
-from videos import media
+from videos.jobs.saving import remote_video
+from videos.media.saved_videos import save_video
 from videos.models import ApiToken, Generation, Member, Submission
 ada = Member.objects.get()
 token = ApiToken(name="cdn", base_url="{url}")
@@ -76,7 +77,7 @@ Generation.objects.filter(pk=row.pk).update(token=token, state="completed", vide
 row.refresh_from_db()
 before = resource.getrusage(resource.RUSAGE_SELF)
 started = time.perf_counter()
-saved = media.save_video(row)
+saved = save_video(remote_video(row))
 seconds = time.perf_counter() - started
 after = resource.getrusage(resource.RUSAGE_SELF)
 print(seconds, (after.ru_maxrss - before.ru_maxrss) / 1024, saved.size_bytes)

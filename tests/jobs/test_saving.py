@@ -21,8 +21,8 @@ from django.utils import timezone
 from PIL import Image
 
 from videos import tasks
-from videos.jobs import adoption, saving, sweep
-from videos.media import download, files
+from videos.jobs import adoption, saving, saving_failures, saving_worker, sweep
+from videos.media import download, saved_videos, storage
 from videos.media.decoding import slots
 from videos.models import Generation, Lease, OrphanedFile
 from videos.models.generation.saving import CAUSES, READING
@@ -200,7 +200,7 @@ def test_without_another_link_it_waits_and_says_why(stub, cdn, token, film, kind
 def test_a_host_that_is_not_allowed_names_itself_and_is_waited_for_by_the_hour(stub, cdn, token, film):
     gives(stub, "https://films.example.com/v.mp4")
     generation = finished("https://films.example.com/v.mp4")
-    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.SAVE_TRIES + 5)
+    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.MAX_ATTEMPTS + 5)
     attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "not_allowed"), "never given up for that"
     assert generation.archive_at < timezone.now() + timedelta(hours=1.3)
@@ -218,11 +218,11 @@ def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(stub, c
     token.base_url = "https://api.acedata.cloud"
     token.save()
     with pytest.raises(download.HostNotListed):
-        files.save_video(Generation.objects.get())
+        saved_videos.save_video(saving.remote_video(Generation.objects.get()))
     assert cdn.asked == []
     token.base_url = stub.url
     token.save()
-    assert default_storage.exists(files.save_video(Generation.objects.get()).video_file)
+    assert default_storage.exists(saved_videos.save_video(saving.remote_video(Generation.objects.get())).video_file)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_an_outage_of_the_host_does_not_disown_a_callback(stub, cdn, token):
 
 
 def test_a_thumbnail_that_drips_holds_up_no_video_and_the_poster_is_made_from_it(cdn, token, film, monkeypatch):
-    monkeypatch.setattr(files, "THUMBNAIL_SECONDS", 1.0)
+    monkeypatch.setattr(saved_videos, "THUMBNAIL_SECONDS", 1.0)
     cdn.at |= {"/v.mp4": film, "/t.jpg": drips(a_jpeg())}
     generation = finished(f"{cdn.url}/v.mp4", thumbnail_url=f"{cdn.url}/t.jpg")
     began = time.monotonic()
@@ -289,7 +289,7 @@ def test_a_thumbnail_that_drips_holds_up_no_video_and_the_poster_is_made_from_it
 
 
 def test_the_deadline_of_a_thumbnail_is_a_few_seconds():
-    assert files.THUMBNAIL_SECONDS <= 10
+    assert saved_videos.THUMBNAIL_SECONDS <= 10
 
 
 @pytest.mark.parametrize("bad", [None, b"", HTML, b"\xff\xd8\xff cut"])
@@ -316,9 +316,9 @@ def in_a_worker(generation: Generation, dies: str = "") -> int:
     def work() -> None:
         connections.close_all()
         if dies == "reading":
-            files.decoding.read_video = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
+            saved_videos.decoding.read_video = lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL)
         elif dies:
-            files.download.fetch = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
+            saved_videos.download.fetch = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
         tasks.archive(generation.pk)
 
     Generation.objects.filter(pk=generation.pk, archive="remote").update(archive_at=timezone.now())
@@ -370,7 +370,7 @@ def test_a_file_that_was_saved_beside_one_that_stops_workers_is_not_set_aside_wi
     assert poison.archive == "lost"
     in_a_worker(beside)
     assert beside.archive == "saved"
-    assert Lease.objects.get(name=saving.SUSPECT).until < timezone.now(), "it was given back"
+    assert Lease.objects.get(name=saving_worker.SUSPECT_LEASE).until < timezone.now(), "it was given back"
 
 
 def test_one_death_is_told_and_the_next_attempt_saves_it(cdn, token, film):
@@ -386,27 +386,29 @@ def test_a_restart_of_all_workers_is_held_against_no_file(cdn, token, film):
     cdn.at["/v.mp4"] = film
     for mark, deaths in (("", 0), (READING, 1)):
         generation = finished(f"{cdn.url}/v.mp4")
-        machine, _, _ = saving._worker().rsplit("/", 2)
+        machine, _, _ = saving_worker.worker_name().rsplit("/", 2)
         gone = multiprocessing.get_context("fork").Process(target=int)
         gone.start()
         gone.join()
         name = f"{machine}/1/{gone.pid}{mark}"
         Generation.objects.filter(pk=generation.pk).update(archive_worker=name)
-        assert saving._stopped_a_worker(name) == bool(deaths)
+        assert saving_worker.was_stopped_by_file(name) == bool(deaths)
         assert attempt(generation).archive == "saved"
         assert ("save_interrupted" in kinds(generation)) == bool(deaths)
 
 
 def test_a_worker_that_lives_has_not_been_stopped(cdn, token):
-    machine, parent, _ = saving._worker().rsplit("/", 2)
-    assert not saving._stopped_a_worker("")
-    assert not saving._stopped_a_worker(saving._worker())
-    assert not saving._stopped_a_worker(f"{machine}/{parent}/1"), "of another user, but it is there"
-    assert saving._stopped_a_worker(f"media@elsewhere-00000000/{parent}/1"), "of another machine nobody can tell"
+    machine, parent, _ = saving_worker.worker_name().rsplit("/", 2)
+    assert not saving_worker.was_stopped_by_file("")
+    assert not saving_worker.was_stopped_by_file(saving_worker.worker_name())
+    assert not saving_worker.was_stopped_by_file(f"{machine}/{parent}/1"), "of another user, but it is there"
+    assert saving_worker.was_stopped_by_file(f"media@elsewhere-00000000/{parent}/1"), (
+        "of another machine nobody can tell"
+    )
 
 
 def test_a_video_that_waits_for_others_to_be_read_is_postponed_and_that_is_no_attempt(cdn, token, film, monkeypatch):
-    monkeypatch.setattr(files.decoding, "WORKER_WAITS", 0.1)
+    monkeypatch.setattr(saved_videos.decoding, "WORKER_WAITS", 0.1)
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with slots.all_of_them(settings.DATA_DIR, 0):
@@ -439,7 +441,7 @@ def test_a_saving_that_the_queue_ends_waits_longer_each_time(cdn, token, film, m
     def hangs(*args):
         raise QueueTimeout
 
-    monkeypatch.setattr(files.download, "fetch", hangs)
+    monkeypatch.setattr(saved_videos.download, "fetch", hangs)
     generation = finished(f"{cdn.url}/v.mp4")
     for tries in (1, 2, 3):
         with pytest.raises(QueueTimeout):
@@ -455,7 +457,7 @@ def test_a_file_whose_reading_the_queue_ends_counts_as_one_that_stops_its_worker
         raise QueueTimeout
 
     cdn.at["/v.mp4"] = film
-    monkeypatch.setattr(files.decoding, "read_video", hangs)
+    monkeypatch.setattr(saved_videos.decoding, "read_video", hangs)
     generation = finished(f"{cdn.url}/v.mp4")
     with pytest.raises(QueueTimeout):
         attempt(generation)
@@ -466,13 +468,13 @@ def test_a_file_whose_reading_the_queue_ends_counts_as_one_that_stops_its_worker
 
 def test_both_downloads_of_an_attempt_end_before_the_queue_does(settings):
     limit = settings.Q_CLUSTER["ALT_CLUSTERS"]["media"]["timeout"]
-    assert files.DOWNLOAD_SECONDS <= saving.FETCHING_AT_MOST < limit - 120
+    assert saved_videos.DOWNLOAD_SECONDS <= saving.FETCH_SECONDS < limit - 120
 
 
 def test_the_second_download_has_only_what_the_first_has_left(stub, cdn, token, film, monkeypatch):
     cdn.at |= {"/slow.mp4": drips(film), "/fresh.mp4": film}
     gives(stub, f"{cdn.url}/fresh.mp4")
-    monkeypatch.setattr(saving, "FETCHING_AT_MOST", 1.0)
+    monkeypatch.setattr(saving, "FETCH_SECONDS", 1.0)
     generation = finished(f"{cdn.url}/slow.mp4")
     began = time.monotonic()
     attempt(generation)
@@ -491,7 +493,7 @@ def test_the_second_download_has_only_what_the_first_has_left(stub, cdn, token, 
 def test_a_storage_that_takes_nothing_is_waited_for(cdn, token, film, monkeypatch, number, code, words):
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
-    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.SAVE_TRIES + 5)
+    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.MAX_ATTEMPTS + 5)
 
     def refuses(name, content):
         raise OSError(number, os.strerror(number), "/secret/place")
@@ -515,7 +517,7 @@ def test_a_storage_that_keeps_a_part_is_noticed(cdn, token, film, monkeypatch):
         broken.setattr(default_storage, "size", lambda name: len(film) - 1)
         attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "storage_away")
-    assert not [name for name in files.names() if name.endswith(".mp4")]
+    assert not [name for name in storage.list_files() if name.endswith(".mp4")]
 
 
 def test_what_came_of_a_saving_is_written_down_once_the_database_is_back(cdn, token, film, monkeypatch):
@@ -557,7 +559,7 @@ def test_an_error_of_ours_is_told_as_one_and_tried_again(cdn, token, film, monke
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with monkeypatch.context() as broken:
-        broken.setattr(files.decoding, "read_video", lambda *args, **kwargs: 1 / 0)
+        broken.setattr(saved_videos.decoding, "read_video", lambda *args, **kwargs: 1 / 0)
         attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "unexpected")
     assert "An error in Lumaweb" in generation.news.text
@@ -571,7 +573,7 @@ def saved_incomplete(cdn, film: bytes, monkeypatch) -> Generation:
     """As an earlier version saved it: half a file whose first picture can be seen, with a valid hash."""
     cdn.at["/v.mp4"] = film[: len(film) * 3 // 4]
     with monkeypatch.context() as earlier:
-        earlier.setattr(files.decoding, "read_video", read_unchecked)
+        earlier.setattr(saved_videos.decoding, "read_video", read_unchecked)
         generation = attempt(finished(f"{cdn.url}/v.mp4"))
     assert generation.archive == "saved"
     return generation
@@ -610,7 +612,7 @@ def test_an_incomplete_file_is_kept_where_nothing_better_can_be_had(client, stub
     del cdn.at["/v.mp4"]
     stub.answer = lambda path, body: (200, {})
     verify("--repair")
-    Generation.objects.update(archive_attempts=saving.SAVE_TRIES)
+    Generation.objects.update(archive_attempts=saving.MAX_ATTEMPTS)
     attempt(generation)
     assert (generation.archive, generation.video_file.name, kinds(generation)[-1]) == (
         "saved", before, "kept_incomplete",
@@ -628,7 +630,7 @@ def test_a_changed_file_is_not_kept_as_if_it_were_an_incomplete_one(stub, cdn, t
     del cdn.at["/v.mp4"]
     stub.answer = lambda path, body: (200, {})
     verify("--repair")
-    Generation.objects.update(archive_attempts=saving.SAVE_TRIES)
+    Generation.objects.update(archive_attempts=saving.MAX_ATTEMPTS)
     assert attempt(generation).archive == "lost"
 
 
@@ -637,7 +639,7 @@ def test_a_changed_file_is_not_kept_as_if_it_were_an_incomplete_one(stub, cdn, t
 
 def test_each_error_has_words(cdn, token):
     generation = finished(f"{cdn.url}/v.mp4")
-    codes = {saving._code(error) for error in (OSError(errno.ENOSPC, "x"), OSError("x"), ValueError("x"))}
+    codes = {saving_failures.cause_of(error) for error in (OSError(errno.ENOSPC, "x"), OSError("x"), ValueError("x"))}
     assert codes == {"storage_full", "storage_away", "unexpected"}
     for code in CAUSES:
         generation.archive, generation.archive_error, generation.archive_message = "remote", code, "A sentence."
@@ -724,7 +726,7 @@ def test_what_the_provider_serves_badly_twice_is_saved_whole_the_third_time(sand
     for tries in (1, 2):
         attempt(generation)
         assert (generation.archive, generation.archive_attempts, generation.archive_error) == ("remote", tries, code)
-        assert not [name for name in files.names() if name.startswith("videos/")]
+        assert not [name for name in storage.list_files() if name.startswith("videos/")]
     attempt(generation)
     assert generation.archive == "saved"
     assert generation.video_file.open("rb").read() == sandbox.http.get(generation.video_url).content
@@ -756,5 +758,5 @@ def test_a_thumbnail_of_the_provider_that_does_not_come_holds_up_nothing(sandbox
     generation = adoption.adopt(task_id, an_admin()).generation
     began = time.monotonic()
     assert attempt(generation).archive == "saved"
-    assert time.monotonic() - began < 4 * files.THUMBNAIL_SECONDS
+    assert time.monotonic() - began < 4 * saved_videos.THUMBNAIL_SECONDS
     assert default_storage.exists(generation.poster_file.name)

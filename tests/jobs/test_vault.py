@@ -15,8 +15,8 @@ from django.utils import timezone
 from django_q.brokers import get_broker
 
 from videos import provider, tasks
-from videos.jobs import adoption, polling, queue, saving, sweep
-from videos.media import download, files
+from videos.jobs import adoption, polling, queue, saving, saving_worker, sweep
+from videos.media import download, saved_videos
 from videos.models import ApiToken, Event, Generation, Heartbeat, TemporaryLink
 
 from ..sandbox.process import Sandbox
@@ -157,7 +157,7 @@ def test_without_a_fresh_link_saving_is_tried_again_for_days(stub, token, answer
     generation.refresh_from_db()
     assert (generation.archive, generation.archive_attempts) == ("remote", 1)
     assert "relinked" not in kinds(generation)
-    Generation.objects.update(archive_at=timezone.now(), archive_attempts=saving.SAVE_TRIES - 1)
+    Generation.objects.update(archive_at=timezone.now(), archive_attempts=saving.MAX_ATTEMPTS - 1)
     tasks.archive(generation.pk)
     Generation.objects.update(archive_at=timezone.now())
     tasks.archive(generation.pk)
@@ -168,7 +168,7 @@ def test_without_a_fresh_link_saving_is_tried_again_for_days(stub, token, answer
 def test_the_waits_between_the_tries_add_up_to_days_and_are_not_all_alike(stub, token):
     generation = finished(stub, "/expired.mp4")
     waits = []
-    for tries in range(saving.SAVE_TRIES):
+    for tries in range(saving.MAX_ATTEMPTS):
         Generation.objects.update(archive_at=timezone.now(), archive_attempts=tries)
         tasks.archive(generation.pk)
         generation.refresh_from_db()
@@ -454,7 +454,7 @@ def test_a_saving_that_takes_long_after_its_download_is_known_to_go_on(monkeypat
     # Into a bucket over a slow line, say: nobody else takes it, and the watchdog sees a living worker.
     generation = a_generation(state="completed", archive="remote", video_url="https://x/y")
     Generation.objects.filter(pk=generation.pk).update(archive_at=timezone.now())
-    monkeypatch.setattr(saving, "SAVING_LEASE", 0.4)
+    monkeypatch.setattr(saving_worker, "SAVING_LEASE", 0.4)
     seen = []
 
     def slowly(row):
@@ -480,7 +480,9 @@ def test_what_a_killed_saving_left_behind_is_removed_by_a_later_one(settings, tm
         path.write_bytes(b"half a film")
     os.utime(old, (time.time() - 7200,) * 2)
     with pytest.raises(download.NotAllowed):
-        files.save_video(a_generation(state="completed", token=a_token(), video_url="https://x.invalid/y"))
+        saved_videos.save_video(
+            saving.remote_video(a_generation(state="completed", token=a_token(), video_url="https://x.invalid/y"))
+        )
     assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["new.mp4"]
 
 

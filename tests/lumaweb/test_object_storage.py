@@ -28,7 +28,7 @@ from lumaweb import environment
 from lumaweb.error_reports import Filter
 from videos import tasks
 from videos.jobs import saving, sweep
-from videos.media import files
+from videos.media import saved_videos
 from videos.models import Frame, Generation, Heartbeat, OrphanedFile, Share, TemporaryLink
 from videos.views import delivery
 
@@ -258,8 +258,8 @@ def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(stub, token, 
 
 def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(stub, token, film):
     generation = finished(stub, film)
-    first, second = (files.save_video(generation) for _ in range(2))
-    files.forget(second)
+    first, second = (saved_videos.save_video(saving.remote_video(generation)) for _ in range(2))
+    second.delete()
     assert len({first.video_file, second.video_file}) == 2
     assert [default_storage.exists(name) for name in (first.video_file, second.video_file)] == [True, False]
 
@@ -317,7 +317,7 @@ def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it
 
 def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(stub, token, film, s3):
     generation = finished(stub, film)
-    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.SAVE_TRIES + 5)
+    Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.MAX_ATTEMPTS + 5)
     s3.stop()
     tasks.archive(generation.pk)
     generation.refresh_from_db()
@@ -345,7 +345,7 @@ from pathlib import Path
 import django; django.setup()
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from videos.media import files as media
+from videos.media import storage
 size, folder = 300 * 1024 * 1024, Path(__import__("os").environ["LUMAWEB_DATA_DIR"])
 def most():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -355,7 +355,7 @@ with default_storage.open("videos/small.mp4") as small:
 before = most()
 with (folder / "large").open("wb") as file:
     file.truncate(size)
-media.put_in_place(folder / "large", "videos/large.mp4")
+storage.store_as(folder / "large", "videos/large.mp4")
 saved = most()
 total = 0
 with default_storage.open("videos/large.mp4") as large:
@@ -624,7 +624,7 @@ def test_only_a_whole_file_reaches_the_bucket(stub, token, film, s3, bucket):
 def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(stub, token, s3, bucket, settings, tmp_path, monkeypatch):
     whole = a_film_of_noise(tmp_path / "film.mp4", seconds=1, movflags="faststart")
     with monkeypatch.context() as earlier:
-        earlier.setattr(files.decoding, "read_video", read_unchecked)
+        earlier.setattr(saved_videos.decoding, "read_video", read_unchecked)
         generation = saved(stub, whole[: len(whole) * 3 // 4])
     before = generation.video_file.name
     said, status = command("verify_media", "--repair")

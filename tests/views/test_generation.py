@@ -8,9 +8,10 @@ import pytest
 from django.core.files.base import ContentFile
 from PIL import Image
 
-from videos.media import files
 from videos.media.decoding import client as decoding
 from videos.media.decoding import video
+from videos.media.decoding.errors import NotAVideo
+from videos.media.frames import extract_frame
 from videos.models import Frame, Generation
 
 from ..support.factories import a_generation, a_member
@@ -71,20 +72,20 @@ def saved(**facts) -> Generation:
 @pytest.mark.parametrize("number", range(PICTURES))
 def test_the_picture_at_the_playhead_is_the_one_that_is_cut(number):
     for at in (number / RATE, (number + 0.5) / RATE):
-        _, [data] = video.cut(io.BytesIO(FILM), at)
+        _, [data] = video.extract(io.BytesIO(FILM), at)
         assert number_of(data) == number
     if number % 20 == 0:  # the same by a process of its own, of which one takes as long as many pictures
-        assert number_of(files.cut(ContentFile(FILM), number / RATE).data) == number
+        assert number_of(extract_frame(ContentFile(FILM), number / RATE).data) == number
 
 
 def test_the_first_and_the_last_picture_are_exact():
-    assert number_of(files.cut(ContentFile(FILM), "first").data) == 0
-    assert number_of(files.cut(ContentFile(FILM), "last").data) == PICTURES - 1
+    assert number_of(extract_frame(ContentFile(FILM), "first").data) == 0
+    assert number_of(extract_frame(ContentFile(FILM), "last").data) == PICTURES - 1
 
 
 def test_what_is_no_video_is_not_cut():
-    with pytest.raises(files.NotAVideo):
-        files.cut(ContentFile(b"no video at all"), "first")
+    with pytest.raises(NotAVideo):
+        extract_frame(ContentFile(b"no video at all"), "first")
 
 
 @pytest.mark.parametrize("kind", ["matroska", "mpegts"])
@@ -96,12 +97,12 @@ def test_a_video_in_another_container_is_not_opened(tmp_path, kind):
             if packet.dts is not None:
                 packet.stream = stream
                 other.mux(packet)
-    with pytest.raises(files.NotAVideo):
+    with pytest.raises(NotAVideo):
         decoding.read_video(path, stills=True)
-    with pytest.raises(files.NotAVideo), path.open("rb") as file:
+    with pytest.raises(NotAVideo), path.open("rb") as file:
         video.probe(file)
-    with pytest.raises(files.NotAVideo):
-        files.cut(ContentFile(path.read_bytes()), "first")
+    with pytest.raises(NotAVideo):
+        extract_frame(ContentFile(path.read_bytes()), "first")
 
 
 def test_the_frame_rate_is_read_from_the_file(tmp_path):

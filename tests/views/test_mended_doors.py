@@ -24,7 +24,7 @@ from django.utils import timezone
 
 from lumaweb import environment
 from videos.forms import SetupForm
-from videos.media import files
+from videos.media import storage
 from videos.models import ApiToken, Frame, Generation, Member, State, Submission, TemporaryLink
 from videos.views.account import setup_code
 
@@ -395,7 +395,7 @@ def test_a_saved_file_and_its_folders_are_put_on_the_disk(monkeypatch):
     name = default_storage.save("videos/ab/z.mp4", ContentFile(b"video"))
     synced = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))
-    files.outlasts_a_power_cut(name)
+    storage.flush_to_disk(name)
     path = Path(default_storage.path(name))
     places = (path, path.parent, path.parent.parent, Path(installation.MEDIA_ROOT))
     assert synced == [place.stat().st_ino for place in places]

@@ -15,7 +15,9 @@ from django.utils import timezone
 from django.utils.functional import cached_property
 
 from ..media import download
-from ..media import files as media
+from ..media.decoding.client import Picture
+from ..media.decoding.errors import Busy, NotAPicture, NotAVideo
+from ..media.frames import extract_frame, read_upload, store_frame
 from ..models import Allowance, AlreadyRequested, ApiToken, Frame, Generation, Member, OverBudget, Pool, Submission
 from ..models.budget import shown
 from ..models.state import REQUEST
@@ -245,7 +247,7 @@ class GenerationForm(forms.Form):
                 return None
             try:
                 frame = keep_frame(upload, self.member)
-            except (media.NotAPicture, media.Busy) as error:
+            except (NotAPicture, Busy) as error:
                 self.add_error(name, str(error))
                 return None
             except OSError:
@@ -403,7 +405,7 @@ def frames_impossible(pool: Pool | None = None) -> str:
 def keep_frame(upload, member: Member) -> Frame:
     """Store an uploaded picture, once: the same bytes make the same frame.
 
-    Raises media.NotAPicture, media.Busy, OSError.
+    Raises NotAPicture, Busy, OSError.
     """
     sha = hashlib.sha256()
     if upload.size <= settings.FRAME_MAX_BYTES:
@@ -414,8 +416,8 @@ def keep_frame(upload, member: Member) -> Frame:
         if known.update(created_at=timezone.now()) and (frame := known.first()):
             return frame
     if refusal := Frame.objects.refusal_for(member):
-        raise media.NotAPicture(refusal)
-    return _kept(media.read_picture(upload), sha.hexdigest(), member)
+        raise NotAPicture(refusal)
+    return _kept(read_upload(upload), sha.hexdigest(), member)
 
 
 def cut_frame(generation: Generation, at: str, member: Member) -> tuple[Frame | None, str]:
@@ -429,23 +431,23 @@ def cut_frame(generation: Generation, at: str, member: Member) -> tuple[Frame | 
             return None, "There is no picture at this time. Say first, last, or a time within the video in seconds."
         at = float(at)
     try:
-        picture = media.cut(generation.video_file, at)
+        picture = extract_frame(generation.video_file, at)
         return _kept(picture, hashlib.sha256(picture.data).hexdigest(), member), ""
-    except media.Busy as busy:
+    except Busy as busy:
         return None, str(busy)
-    except media.NotAVideo:
+    except NotAVideo:
         return None, "The saved video cannot be read. An admin mends that: manage.py verify_media --repair."
     except OSError:
         return None, "The picture could not be cut here. Tell your admin: the video may be missing, or the disk full."
 
 
-def _kept(picture: media.Picture, sha256: str, member: Member) -> Frame:
+def _kept(picture: Picture, sha256: str, member: Member) -> Frame:
     facts = {"width": picture.width, "height": picture.height, "size_bytes": len(picture.data)}
     known = Frame.objects.filter(sha256=sha256).exclude(file="")
     # Its week of being kept unused begins anew.
     if known.update(created_at=timezone.now()):
         return known.get()
-    facts["file"] = media.store_picture(picture, uuid.uuid4().hex)
+    facts["file"] = store_frame(picture, uuid.uuid4().hex)
     try:
         with transaction.atomic():
             frame, _ = Frame.objects.update_or_create(

@@ -10,10 +10,8 @@ from django_q.brokers import get_broker
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-from . import saving
-
 SUBMIT_CLUSTER = settings.Q_CLUSTER["name"]
-MEDIA_CLUSTER = saving.CLUSTER
+MEDIA_CLUSTER = "media"
 
 
 def _later(function: str, *args, robust: bool = True, **options) -> None:

@@ -14,7 +14,8 @@ from lumaweb import logs
 from lumaweb.storage_errors import problem_of
 
 from .. import provider
-from ..media import download, files
+from ..media import download
+from ..media.saved_videos import download_rules
 from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, histogram, policy
 from ..models.state import SUBMITTING_AT_MOST
 from .frame_uploads import ClaimLost, FrameUploader
@@ -215,7 +216,9 @@ def _ways(claim: Claim) -> list[tuple[int, str, str, download.Rules | None]]:
     rules = None
     if parent and parent.token:
         # A look, not a download: the row is claimed, and its POST must not wait for a slow CDN.
-        rules = replace(files.rules_for(parent, settings.VIDEO_MAX_BYTES), deadline=5.0)
+        rules = download_rules(
+            parent.token.base_url, is_local=parent.token.is_local, max_bytes=settings.VIDEO_MAX_BYTES, deadline=5.0
+        )
     return [
         (number, kind, value, rules if rules and kind == "link" and value == parent.video_url else None)
         for number, kind, value in claim.generation.sources(claim.token)

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
 from ..jobs.queue import enqueue_drain
-from ..media import files
+from ..media.storage import file_sizes
 from ..models import Collection, Generation, OverBudget, Star, State, TooManyCollections
 from . import delivery, streams
 from .context import counts_for
@@ -164,7 +164,7 @@ def archive(request: HttpRequest) -> HttpResponse:
     """Send the selected videos as one ZIP, created while it is sent and never held in memory."""
     rows = _ticked(request)
     try:
-        sizes = files.sizes([row.video_file.name for row in rows if row.is_saved])
+        sizes = file_sizes([row.video_file.name for row in rows if row.is_saved])
     except OSError as error:
         logger.warning("no archive of %d videos: %s", len(rows), error)
         messages.error(request, delivery.NOT_NOW)

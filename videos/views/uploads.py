@@ -6,7 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST, require_safe
 
 from ..forms import FilterForm, frames_impossible, keep_frame
-from ..media import files
+from ..media.decoding.errors import Busy, NotAPicture
 from ..models import Filters, Frame, Generation
 from . import delivery
 from .params import parse_int
@@ -29,9 +29,9 @@ def uploads(request: HttpRequest) -> HttpResponse:
         if reason := "Choose a picture." if picture is None else frames_impossible():
             return JsonResponse({"error": reason}, status=422)
         frame = keep_frame(picture, request.user)
-    except files.NotAPicture as error:
+    except NotAPicture as error:
         return JsonResponse({"error": str(error)}, status=422)
-    except files.Busy as busy:
+    except Busy as busy:
         return JsonResponse({"error": str(busy)}, status=503, headers={"Retry-After": "5"})
     except OSError:
         reason = "The picture could not be stored here. Tell your admin that the disk may be full."

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from lumaweb.durability import sync_folder
 from videos.jobs import queue
-from videos.media import files
+from videos.media import storage
 from videos.models import ApiToken, Generation, Heartbeat, Invitation, Lease, Member, Share
 
 from . import postgresql, sqlite
@@ -62,7 +62,7 @@ def restore(archive: Path) -> Report:
 
 def _refuse_unless_empty(with_media: bool) -> None:
     """Raise RestoreRefused if there is anything that a restore could hide, overwrite or disturb."""
-    if with_media and any(next(files.names(folder), None) for folder in ("videos", "frames")):
+    if with_media and any(next(storage.list_files(folder), None) for folder in ("videos", "frames")):
         raise RestoreRefused(
             "There are media files already, and a restore never replaces any. Restore into a new, empty data directory "
             "(LUMAWEB_DATA_DIR) or, if LUMAWEB_S3_BUCKET is set, into an empty bucket or another LUMAWEB_S3_PREFIX; or "
@@ -104,10 +104,10 @@ def _check_versions(manifest: Manifest) -> None:
 def _place_media(staged: Path, manifest: Manifest, undo: ExitStack) -> None:
     """Move the media into the storage. Raises OSError."""
     placed: list[str] = []
-    undo.callback(files.take_away, placed)
+    undo.callback(storage.delete_files, placed)
     for member in manifest["members"]:
         if match := MEDIA.fullmatch(member):
-            files.put_in_place(staged / member, match[1])
+            storage.store_as(staged / member, match[1])
             placed.append(match[1])
 
 

@@ -229,7 +229,7 @@ def test_who_finds_no_slot_is_told_that_the_studio_is_busy(monkeypatch, film):
         client.read_picture(io.BytesIO(a_png()))
     assert client.read_picture(io.BytesIO(a_png())).width == 64
     with slots.one(settings.DATA_DIR, 0), slots.one(settings.DATA_DIR, 0), pytest.raises(Busy):
-        client.cut(io.BytesIO(film.read_bytes()), "first")
+        client.extract_frame(io.BytesIO(film.read_bytes()), "first")
 
 
 def test_a_saving_leaves_a_slot_to_the_members(monkeypatch, film):

@@ -40,7 +40,7 @@ def test_the_facts_and_stills_of_a_video_are_read(films, codec):
 )
 def test_what_is_not_decoded_is_named(films, make, words):
     data = make(films)
-    for decode in (video.check, lambda file: video.read(file, stills=True), lambda file: video.cut(file, "last")):
+    for decode in (video.check, lambda file: video.read(file, stills=True), lambda file: video.extract(file, "last")):
         with pytest.raises(NotAVideo, match=words):
             decode(io.BytesIO(data))
 
@@ -48,16 +48,16 @@ def test_what_is_not_decoded_is_named(films, make, words):
 def test_a_picture_that_grows_within_a_video_is_not_decoded():
     """The header and the first picture are small; the bound is the decoder's own, too."""
     small, large = bombs.grey_video(64, 48, frames=2), bombs.grey_video(4112, 4096, frames=2)
-    assert video.cut(io.BytesIO(small), "last")[0] == {"width": 64, "height": 48}
+    assert video.extract(io.BytesIO(small), "last")[0] == {"width": 64, "height": 48}
     growing = bombs.grey_video(64, 48, frames=2, then=(4112, 4096))
     assert len(growing) > len(large) / 4
     assert video.probe(io.BytesIO(growing))[0]["width"] == 64
     with pytest.raises(NotAVideo):
-        video.cut(io.BytesIO(growing), "last")
+        video.extract(io.BytesIO(growing), "last")
 
 
 def test_the_largest_picture_of_all_is_decoded():
-    facts, [jpeg] = video.cut(io.BytesIO(bombs.grey_video(4096, 4096, frames=2)), "last")
+    facts, [jpeg] = video.extract(io.BytesIO(bombs.grey_video(4096, 4096, frames=2)), "last")
     assert facts["width"] * facts["height"] == demuxing.MAX_PIXELS
     assert jpeg[:2] == b"\xff\xd8"
 
@@ -68,4 +68,4 @@ def test_memory_that_is_short_is_no_damage(monkeypatch, films):
 
     monkeypatch.setattr(video, "_shown_at", short)
     with pytest.raises(MemoryError):
-        video.cut(io.BytesIO(films["h264"]), "first")
+        video.extract(io.BytesIO(films["h264"]), "first")

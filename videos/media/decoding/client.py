@@ -150,13 +150,13 @@ def read_video(path: Path, *, stills: bool) -> Facts:
     return Facts(**facts, stills=Stills(*pictures) if stills else None)
 
 
-def cut(file, at: float | str) -> Picture:
+def extract_frame(file, at: float | str) -> Picture:
     """Return the picture that a player shows at this time (s), or the "first" or "last" one.
 
     Raises NotAVideo, Busy, OSError.
     """
     with _one_of_few(), regular_file(file) as copy:
-        facts, [data] = _decode_video("cut", copy, VIDEO, MEMBER_WAITS, at=at)
+        facts, [data] = _decode_video("extract", copy, VIDEO, MEMBER_WAITS, at=at)
     return Picture(data, facts["width"], facts["height"])
 
 

@@ -42,7 +42,7 @@ def probe(file: BinaryIO) -> tuple[dict[str, Any], Image.Image]:
     return facts | {"width": first.width, "height": first.height}, first
 
 
-def cut(file: BinaryIO, at: float | str) -> tuple[dict[str, Any], list[bytes]]:
+def extract(file: BinaryIO, at: float | str) -> tuple[dict[str, Any], list[bytes]]:
     """Return the picture that a player shows at this time (s), or the "first" or "last" one, as JPEG. Raises NotAVideo.
 
     Decoding starts at the key frame before it, so that a long video costs no more than a short one.
@@ -73,4 +73,4 @@ def _shown_at(container, stream, at: float | str):
 
 
 if __name__ == "__main__":
-    process.run({"check": check, "read": read, "cut": cut})
+    process.run({"check": check, "read": read, "extract": extract})

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from lumaweb.locked_command import LockedCommand
-from videos.media import files
+from videos.media import storage
 from videos.media.decoding.client import check_video
 from videos.media.decoding.errors import Busy, NotAVideo
 from videos.models import Frame, Generation
@@ -87,7 +87,7 @@ class Command(LockedCommand):
 
     def _report_missing(self) -> None:
         """Check the expected files in one batch: in a bucket each is a request over the network."""
-        existing = files.sizes(self.expected)
+        existing = storage.file_sizes(self.expected)
         for name, owner in self.expected.items():
             if name not in existing:
                 self._report("missing", f"{name} ({owner})")
@@ -103,7 +103,7 @@ def video_problem(generation: Generation) -> tuple[str, str]:
     if not generation.video_file:
         return "missing", ""
     try:
-        with files.on_disk(generation.video_file) as (path, sha256):
+        with storage.local_copy(generation.video_file) as (path, sha256):
             if sha256 != generation.sha256:
                 return "changed", ""
             check_video(path)
@@ -117,7 +117,7 @@ def video_problem(generation: Generation) -> tuple[str, str]:
 def orphaned_files() -> Iterator[str]:
     """Yield the files that no row names, except for recent ones."""
     before = timezone.now() - MIN_ORPHAN_AGE
-    names = files.names()
+    names = storage.list_files()
     while batch := list(islice(names, BATCH_SIZE)):
         named = set(Frame.objects.filter(file__in=batch).values_list("file", flat=True))
         for field in ("video_file", "thumbnail_file", "poster_file"):
