@@ -30,8 +30,19 @@ def tighten(data_dir: Path, media_root: Path | None) -> None:
         _tighten_tree(media_root, FOLDER, MEDIA_FILE)
 
 
+def create_folder(path: Path) -> None:
+    """Create a folder of the installation, and its parents, unless it exists; raise ImproperlyConfigured."""
+    try:
+        path.mkdir(mode=FOLDER, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The folder {path} cannot be created: {error.strerror}. Set LUMAWEB_DATA_DIR to a folder that "
+            f"{_user_name(os.geteuid())}, who runs Lumaweb, can write to."
+        ) from None
+
+
 def create_private(path: Path) -> None:
-    """Create an empty file with mode 0600 unless there is a file already; raise OSError."""
+    """Create an empty file with mode 0600 unless it exists; raise OSError."""
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_FILE))
 
 

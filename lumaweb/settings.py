@@ -1,4 +1,4 @@
-"""The installation. Every environment variable is read here, once."""
+"""The settings of an installation. Every environment variable is read and validated here, once."""
 
 import hmac
 import os
@@ -17,26 +17,22 @@ from .logs import logging_for
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
-# ── Where we are ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── Addresses ─────────────────────────────────────────────────────────────────────────────────────────────────
 DEBUG = environment.flag("LUMAWEB_DEBUG")
 HOST = environment.text("HOST") or "127.0.0.1"
-PORT = environment.number("PORT", 8000, least=1, most=65535)
-_reached_at = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(HOST, HOST)
-LOCAL_URL = f"http://[{_reached_at}]:{PORT}" if ":" in _reached_at else f"http://{_reached_at}:{PORT}"
+PORT = environment.number("PORT", 8000, minimum=1, maximum=65535)
+_local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(HOST, HOST)
+LOCAL_URL = f"http://[{_local_host}]:{PORT}" if ":" in _local_host else f"http://{_local_host}:{PORT}"
 DATA_DIR = Path(environment.text("LUMAWEB_DATA_DIR") or BASE_DIR / "data").resolve()
-# For every file and folder that a process of this installation creates, whatever umask it was started with.
+# For every file and folder that a process of this installation creates, whatever its parent's umask.
 os.umask(permissions.UMASK)
-DATA_DIR.mkdir(mode=permissions.FOLDER, parents=True, exist_ok=True)
 
-# None: not said, so a provider on this machine may use LOCAL_URL and no other may call back. "": nobody may.
+# None if unset: only a provider on this machine can call back, by LOCAL_URL. "": no provider can.
 PUBLIC_URL: str | None = None
-if "LUMAWEB_PUBLIC_URL" in environment.os.environ:
-    PUBLIC_URL = environment.text("LUMAWEB_PUBLIC_URL")
-    if PUBLIC_URL:
-        PUBLIC_URL = environment.origin("LUMAWEB_PUBLIC_URL", PUBLIC_URL)
-# The address members use. Links in mails begin with it, and never with the host of a request.
-SITE_URL = environment.text("LUMAWEB_SITE_URL")
-SITE_URL = environment.origin("LUMAWEB_SITE_URL", SITE_URL) if SITE_URL else PUBLIC_URL or ""
+if environment.is_set("LUMAWEB_PUBLIC_URL"):
+    PUBLIC_URL = environment.origin("LUMAWEB_PUBLIC_URL")
+# The address that members use. Links in mails start with it, never with the host of a request.
+SITE_URL = environment.origin("LUMAWEB_SITE_URL") or PUBLIC_URL or ""
 OUTER_HOSTS = list(dict.fromkeys(urlsplit(url).hostname or "" for url in (SITE_URL, PUBLIC_URL) if url))
 
 ALLOWED_HOSTS = environment.words("LUMAWEB_ALLOWED_HOSTS") or [
@@ -50,46 +46,42 @@ CSRF_TRUSTED_ORIGINS = list(dict.fromkeys(url for url in (SITE_URL, PUBLIC_URL) 
 
 DATABASE_URL = environment.text("DATABASE_URL")
 REDIS_URL = environment.text("REDIS_URL")
-# Whoever answers to another name, be it behind a proxy on this machine, is reached from elsewhere.
+# A host name other than loopback means that others reach this installation, perhaps by a proxy on this machine.
 ON_LOOPBACK = {HOST, *OUTER_HOSTS, *(host.strip("[]").lower() for host in ALLOWED_HOSTS)} <= environment.LOOPBACK
 if ON_LOOPBACK and not SITE_URL:
     SITE_URL = LOCAL_URL
 
-# Touched when the workers are told to stop, so that what claims and sends does not begin anything new.
+# This file exists once the workers are asked to stop: they then claim no more videos.
 WORKERS_STOPPING = DATA_DIR / "workers-stopping"
 
-# ── Seeing ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Logs and metrics ──────────────────────────────────────────────────────────────────────────────────────────
 LOG_FORMAT = environment.choice("LUMAWEB_LOG_FORMAT", "line", "json")
 LOGGING = logging_for(LOG_FORMAT, environment.text("Q_CLUSTER_NAME"))
 # A line for each request, also for every poll of every open tab.
 ACCESS_LOG = environment.flag("LUMAWEB_ACCESS_LOG")
-# What a scrape of /metrics has to say; "": there is no such page, and nothing is measured for it.
-METRICS_TOKEN = environment.password("LUMAWEB_METRICS_TOKEN")
-METRICS_EVERY = 10.0  # seconds, after which a process adds what it has measured to what all have
+# The bearer token of /metrics; without one there is no such page, and nothing is measured.
+METRICS_TOKEN = environment.bearer_token("LUMAWEB_METRICS_TOKEN")
+METRICS_EVERY = 10.0  # seconds between two writes of a process's measurements to the database
 
 # ── Secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
 ENCRYPTION_KEYS_GIVEN = bool(environment.text("LUMAWEB_ENCRYPTION_KEYS"))  # else they are in a file
 _may_generate = ON_LOOPBACK and not DATABASE_URL
-SECRET_KEY = environment.secret("LUMAWEB_SECRET_KEY", DATA_DIR, "secret-key", may_generate=_may_generate)
-ENCRYPTION_KEYS = [
-    key.strip()
-    for key in environment.secret(
-        "LUMAWEB_ENCRYPTION_KEYS", DATA_DIR, "encryption-keys", may_generate=_may_generate
-    ).split(",")
-    if key.strip()
-]
+SECRET_KEY = environment.secret("LUMAWEB_SECRET_KEY", DATA_DIR / "secret-key", may_generate=_may_generate)
+_encryption_keys = environment.secret(
+    "LUMAWEB_ENCRYPTION_KEYS", DATA_DIR / "encryption-keys", may_generate=_may_generate
+)
+ENCRYPTION_KEYS = [key.strip() for key in _encryption_keys.split(",") if key.strip()]
 
 # ── The provider ──────────────────────────────────────────────────────────────────────────────────────────────
-LUMA_BASE_URL_GIVEN = bool(environment.text("LUMAWEB_LUMA_BASE_URL"))
-LUMA_BASE_URL = environment.origin(
-    "LUMAWEB_LUMA_BASE_URL", environment.text("LUMAWEB_LUMA_BASE_URL") or "https://api.acedata.cloud"
-)
+LUMA_BASE_URL = environment.origin("LUMAWEB_LUMA_BASE_URL")
+LUMA_BASE_URL_GIVEN = bool(LUMA_BASE_URL)
+LUMA_BASE_URL = LUMA_BASE_URL or "https://api.acedata.cloud"
 FIRST_TOKEN = environment.text("LUMAWEB_LUMA_TOKEN")
-SANDBOX_URL = f"http://127.0.0.1:{environment.number('SANDBOX_PORT', 8801, least=1, most=65535)}"
+SANDBOX_URL = f"http://127.0.0.1:{environment.number('SANDBOX_PORT', 8801, minimum=1, maximum=65535)}"
 DEFAULT_MEDIA_HOSTS = (
     "platform.cdn.acedata.cloud", "platform2.cdn.acedata.cloud", "cdn.acedata.cloud", "storage.cdn-luma.com",
 )  # fmt: skip
-# Set but empty is unset: without any host no video could be saved.
+# An empty value counts as unset: without a host no video could be saved.
 MEDIA_HOSTS = environment.words("LUMAWEB_MEDIA_HOSTS") or list(DEFAULT_MEDIA_HOSTS)
 ADMIN_USERNAME = environment.text("LUMAWEB_ADMIN_USERNAME")
 ADMIN_PASSWORD = environment.text("LUMAWEB_ADMIN_PASSWORD")
@@ -153,11 +145,11 @@ DATABASES = {
         "ENGINE": "lumaweb.sqlite",
         "NAME": DATA_DIR / "lumaweb.sqlite3",
         "CONN_MAX_AGE": 60,
-        # A file, as in earnest: threads share it, and its locks are the real ones.
+        # A file, as in production: threads share it, and its locks are real.
         "TEST": {"NAME": DATA_DIR / "test.sqlite3"},
         "OPTIONS": {
-            # IMMEDIATE: a transaction that will write waits at its start instead of failing at its end.
-            # FULL: a power cut must not undo a claim that was committed before its POST went out.
+            # IMMEDIATE: a transaction that writes waits at its start instead of failing at its end.
+            # FULL: a power cut must not undo a claim that was committed before its POST was sent.
             "transaction_mode": "IMMEDIATE",
             "timeout": 20,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA mmap_size=134217728;",
@@ -173,7 +165,7 @@ if DATABASE_URL:
         raise ImproperlyConfigured(
             "DATABASE_URL is for PostgreSQL: postgres://user:password@host/name. Leave it unset for the SQLite file."
         )
-    # A database that is silent, and not only away, has to be told from one that works: the watchdog judges by it.
+    # Time out on a database that accepts connections and then hangs: the watchdog must not wait for it.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
         "tcp_user_timeout": 25_000,
@@ -182,7 +174,7 @@ DATABASE_ROUTERS = ["videos.models.search.SearchIndexRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "videos.Member"
-# The first keeps out whoever tried too many passwords; the second looks at the password.
+# The first locks out after too many wrong passwords; the second checks the password.
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
@@ -193,8 +185,8 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-# Five wrong passwords for one name from one address, or thirty for any names from one address, within ten minutes:
-# from there nobody signs in for ten minutes. A colleague elsewhere is never kept out by it.
+# Five wrong passwords for one name from one address, or thirty for any names from one address, within ten minutes lock
+# out that address for ten minutes. Members elsewhere are never locked out by it.
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=10)
 AXES_LOCKOUT_PARAMETERS = "videos.views.throttling.lockout_parameters"
@@ -206,8 +198,8 @@ AXES_USERNAME_CALLABLE = "videos.views.throttling.username_digest"
 AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "code"]
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True
-# How many proxies in front add to X-Forwarded-For. None: the header is anybody's word, and only the connection counts.
-TRUSTED_PROXIES = environment.number("LUMAWEB_TRUSTED_PROXIES", 0, least=0, most=9)
+# The number of proxies that add to X-Forwarded-For. With 0 the header is ignored, as any client can send it.
+TRUSTED_PROXIES = environment.number("LUMAWEB_TRUSTED_PROXIES", 0, minimum=0, maximum=9)
 PASSWORD_RESET_TIMEOUT = 24 * 3600
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "studio"
@@ -220,7 +212,8 @@ USE_TZ = True
 
 CACHES = {
     "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"},
-    # The cards on the wall, about 3 KB each; in each process, as it takes no longer to make one than to fetch it.
+    # The cards of the gallery, about 3 KB each. One cache per process: fetching from a shared cache takes as long as
+    # rendering.
     "cards": {
         "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
         "LOCATION": "cards",
@@ -231,14 +224,14 @@ CACHES = {
 
 # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 STATIC_URL = "static/"
-# They belong to the code, not to the data: an image brings its own, for all who run it.
+# Not under DATA_DIR in a container image: the image contains the static files of its version.
 STATIC_ROOT = Path(environment.text("LUMAWEB_STATIC_DIR") or DATA_DIR / "static").resolve()
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "media"
-# Object storage instead of that folder; None: the folder.
+# Object storage in place of that folder, or None.
 BUCKET = environment.bucket("LUMAWEB_S3")
 STORAGES = {
-    # Nothing serves this folder by itself: a video is read through its page's view, by those signed in.
+    # Without a URL: signed-in members get the files through views.
     "folder": {
         "BACKEND": "django.core.files.storage.FileSystemStorage",
         "OPTIONS": {
@@ -265,10 +258,9 @@ if BUCKET:
         },
     }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
-# Under which path the proxy in front sends what is in MEDIA_ROOT (X-Accel-Redirect); "": we send it ourselves.
-ACCEL_PREFIX = environment.place("LUMAWEB_ACCEL_PREFIX")
-FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"
-FILE_UPLOAD_TEMP_DIR.mkdir(mode=permissions.FOLDER, exist_ok=True)
+# The path by which the proxy sends files of MEDIA_ROOT (X-Accel-Redirect); without one, Lumaweb sends them.
+ACCEL_PREFIX = environment.url_path("LUMAWEB_ACCEL_PREFIX")
+FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"  # lumaweb/ops/apps.py creates it
 FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
 # The largest body of a callback, of a form with two frames, and of any other request. The web server
@@ -279,8 +271,8 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 # A selection sends one field for each video.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 
-# ── Doors ─────────────────────────────────────────────────────────────────────────────────────────────────────
-# A browser takes a __Host- cookie over TLS only and from this very host: no neighbour under the domain can plant one.
+# ── Security ──────────────────────────────────────────────────────────────────────────────────────────────────
+# Browsers accept a __Host- cookie over TLS only and from this host only: other hosts of the domain cannot set one.
 _cookie = "__Host-lumaweb" if BEHIND_TLS else "lumaweb"
 # Browsers ignore the port, so installations on one host get each other's cookies: the names tell them apart.
 _cookie_id = hmac.digest(SECRET_KEY.encode(), b"lumaweb.cookie-names", "sha256").hex()[:8]
@@ -293,15 +285,15 @@ SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = BEHIND_TLS
 CSRF_FAILURE_VIEW = "videos.views.error_pages.csrf_failure"
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if BEHIND_TLS else 0
-# Subdomains and the browsers' preload list bind a whole domain, long after we are gone: that is its owner's to decide,
-# not ours because an address was set. The checks that ask for both are silenced.
+# Subdomains and the browsers' preload list commit a whole domain for a long time: its owner decides that. The checks
+# W005 and W021 ask for both.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = False
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 # The only proxy header that Django trusts, and only behind TLS; never the host or the port. The web server trusts none
 # (lumaweb/server). A client that bypasses the proxy could only avoid the redirect to https.
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_TLS else None
 USE_X_FORWARDED_HOST = USE_X_FORWARDED_PORT = False
-# The proxy's own check of /healthz and a scrape of /metrics come over the inner network without TLS.
+# The proxy's health checks and scrapes of /metrics come over the internal network without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 if PUBLIC_URL and PUBLIC_URL.startswith("http:"):
     # The provider was given http: links, and a callback does not follow a redirect.
@@ -311,17 +303,16 @@ SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 DEFAULT_EXCEPTION_REPORTER = "lumaweb.error_reports.Report"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "lumaweb.error_reports.Filter"
-# Where pages may load anything from: the one list. Pictures and videos are ours, so nobody else is in it; but for the
-# bucket, if they are there.
-LOADED_FROM = [SELF, *([BUCKET.origin] if BUCKET else [])]
+# Pages load media from this installation only, or from its bucket.
+MEDIA_SOURCES = [SELF, *([BUCKET.origin] if BUCKET else [])]
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
         "script-src": [SELF],
         "style-src": [SELF],
-        # blob: is the picture somebody has just chosen, before it is uploaded.
-        "img-src": [*LOADED_FROM, "blob:"],
-        "media-src": LOADED_FROM,
+        # blob: shows a chosen picture before it is uploaded.
+        "img-src": [*MEDIA_SOURCES, "blob:"],
+        "media-src": MEDIA_SOURCES,
         "font-src": [SELF],
         "connect-src": [SELF],
         "manifest-src": [SELF],
@@ -332,7 +323,7 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # ── Mail ──────────────────────────────────────────────────────────────────────────────────────────────────────
-# Invitations and new passwords; without it their links are shown on the screen of an admin.
+# For invitations and new passwords; without it, admins see the links and send them.
 MAIL = environment.mail("LUMAWEB_EMAIL_URL")
 CAN_MAIL = bool(MAIL)
 CAN_MAIL_LINKS = CAN_MAIL and bool(SITE_URL)
@@ -341,11 +332,12 @@ EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMA
     "localhost", 25, "", "", False, False
 )  # fmt: skip
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = environment.sender("LUMAWEB_EMAIL_FROM", wanted=CAN_MAIL)
+DEFAULT_FROM_EMAIL = environment.sender("LUMAWEB_EMAIL_FROM", required=CAN_MAIL)
 
 # ── The queue ─────────────────────────────────────────────────────────────────────────────────────────────────
-# It only wakes up; the rows decide. A drain has no timeout, as it may hold answers that a locked database refuses;
-# retry is far above the timeout of the others, and nothing is repeated by the queue (ack_failures, max_attempts).
+# The queue only wakes workers; rows hold the state, so it repeats nothing (ack_failures, max_attempts). The task
+# that drains the queue runs without a timeout, because it may hold results that a locked database refuses. `retry` is
+# far above the timeouts of the others.
 Q_CLUSTER = {
     "name": "lumaweb",
     "workers": 2,

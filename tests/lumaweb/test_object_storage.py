@@ -204,7 +204,7 @@ def test_a_bad_value_stops_the_start_in_words_without_a_secret(monkeypatch, name
 def test_a_path_of_the_proxy_has_a_slash_at_both_ends(monkeypatch, value):
     monkeypatch.setenv("LUMAWEB_ACCEL_PREFIX", value)
     with pytest.raises(ImproperlyConfigured, match="LUMAWEB_ACCEL_PREFIX"):
-        environment.place("LUMAWEB_ACCEL_PREFIX")
+        environment.url_path("LUMAWEB_ACCEL_PREFIX")
 
 
 LOOK_AT_THE_START = """
@@ -214,7 +214,7 @@ from django.conf import settings
 import lumaweb.wsgi
 from django.core.files.storage import default_storage
 lazy = not any(name in sys.modules for name in ("boto3", "botocore", "storages"))
-print(json.dumps([lazy, settings.LOADED_FROM, type(default_storage._wrapped or default_storage).__name__,
+print(json.dumps([lazy, settings.MEDIA_SOURCES, type(default_storage._wrapped or default_storage).__name__,
     type(default_storage.__class__).__name__, default_storage.__class__.__name__]))
 """
 

@@ -115,7 +115,7 @@ def test_the_page_of_our_own_fault_has_the_policy_and_says_nothing_of_the_fault(
 
 
 def test_nothing_is_loaded_from_anywhere_but_from_the_one_list():
-    assert installation.LOADED_FROM == [SELF]
+    assert installation.MEDIA_SOURCES == [SELF]
     sources = {source for sources in installation.CONTENT_SECURITY_POLICY["DIRECTIVES"].values() for source in sources}
     assert sources == {SELF, "blob:", "'none'"}
 

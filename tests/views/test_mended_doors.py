@@ -123,8 +123,8 @@ def test_a_token_with_an_address_nobody_can_read_stops_no_form(client, ada):
 )
 def test_an_origin_has_no_path(value):
     with pytest.raises(ImproperlyConfigured, match="set it to an address such as"):
-        environment.origin("LUMAWEB_PUBLIC_URL", value)
-    assert environment.origin("X", "https://x.example:8443/") == "https://x.example:8443"
+        environment.check_origin("LUMAWEB_PUBLIC_URL", value)
+    assert environment.check_origin("X", "https://x.example:8443/") == "https://x.example:8443"
 
 
 # ── What is sent, and how ─────────────────────────────────────────────────────────────────────────────────────

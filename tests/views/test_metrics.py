@@ -82,7 +82,7 @@ def test_an_admin_without_the_token_reads_nothing_either():
 def test_a_token_that_could_be_guessed_stops_the_start_and_is_not_told(monkeypatch, value):
     monkeypatch.setenv("LUMAWEB_METRICS_TOKEN", value)
     with pytest.raises(ImproperlyConfigured) as stopped:
-        environment.password("LUMAWEB_METRICS_TOKEN")
+        environment.bearer_token("LUMAWEB_METRICS_TOKEN")
     assert "LUMAWEB_METRICS_TOKEN" in str(stopped.value) and value not in str(stopped.value)
 
 

@@ -314,12 +314,12 @@ FROM = {
 def test_where_mail_is_sent_it_comes_from_an_address(monkeypatch, value):
     monkeypatch.setenv("LUMAWEB_EMAIL_FROM", value)
     if FROM[value]:
-        assert environment.sender("LUMAWEB_EMAIL_FROM", wanted=True) == value
+        assert environment.sender("LUMAWEB_EMAIL_FROM", required=True) == value
     else:
         with pytest.raises(ImproperlyConfigured, match="such as Lumaweb <films@example"):
-            environment.sender("LUMAWEB_EMAIL_FROM", wanted=True)
+            environment.sender("LUMAWEB_EMAIL_FROM", required=True)
 
 
 def test_without_mail_nobody_has_to_say_whom_it_comes_from(monkeypatch):
     monkeypatch.delenv("LUMAWEB_EMAIL_FROM", raising=False)
-    assert "@" in environment.sender("LUMAWEB_EMAIL_FROM", wanted=False)
+    assert "@" in environment.sender("LUMAWEB_EMAIL_FROM", required=False)
