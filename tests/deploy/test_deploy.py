@@ -193,7 +193,7 @@ class Caddy(Front):
                 (DEPLOY / "Caddyfile").read_text(),
                 ("\tservers {\n", f"\tadmin off\n\thttp_port {self.http_port}\n\tservers {{\n"),
                 # For a name of its own it would ask for a certificate by itself.
-                ("\t# For the machine itself", f"\tbind 127.0.0.1\n\ttls {self.public} {self.private}\n\t# For the"),
+                ("\t@inside path", f"\tbind 127.0.0.1\n\ttls {self.public} {self.private}\n\t@inside path"),
             )
         )
         self.run(
