@@ -1,7 +1,7 @@
-"""Logging for every process: to standard output, with the paths and words that are secrets taken out.
+"""Logging of every process: to standard output, with secret paths and words redacted.
 
-A line for people, or with LUMAWEB_LOG_FORMAT=json an object for a machine to sort. Both say which request and which
-generation a line is about, where that is known. Why no library does it: docs/decisions/logs.md.
+Either lines for people, or with LUMAWEB_LOG_FORMAT=json one object per line. Both name the request and the generation
+that an entry is about, if known. docs/decisions/logs.md explains why no library does this.
 """
 
 import json
@@ -15,37 +15,38 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-# A callback's key, a frame's or clip's address, an invitation and a share link open something by themselves.
+# The key of a callback, frame, clip, invitation, password link or share link gives access to everyone who has it.
 SECRET_PATHS = re.compile(
     r"(/(?:callbacks/luma/[^/\s\"']+|watch/[^/\s\"']+|password/[^/\s\"']+|frames|clips|invitations)/)[^/\s\"'?<&]+"
 )
-# A link into a bucket is good for whoever has it, while it lives.
-SIGNED = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"'<]+", re.IGNORECASE)
-BEARER = re.compile(r"(bearer\s+)[^\s\"',;]+", re.IGNORECASE)
+# A signed link into a bucket gives access until it expires.
+SIGNATURES = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"'<]+", re.IGNORECASE)
+BEARER_TOKENS = re.compile(r"(bearer\s+)[^\s\"',;]+", re.IGNORECASE)
 
-# What the work at hand is about. Each thread has its own, and each task of asyncio a copy of its maker's.
+# What the current thread or asyncio task works on.
 REQUEST: ContextVar[str] = ContextVar("request", default="")
 GENERATION: ContextVar[str] = ContextVar("generation", default="")
 
 
 def redact(text: str) -> str:
-    for secret in (SECRET_PATHS, SIGNED, BEARER):
+    """Replace the secrets in a text by "[redacted]"."""
+    for secret in (SECRET_PATHS, SIGNATURES, BEARER_TOKENS):
         text = secret.sub(r"\1[redacted]", text)
     return text
 
 
 @contextmanager
-def about(generation: object) -> Iterator[None]:
-    """Name a generation (its UUID) in all that is logged within."""
-    token = GENERATION.set(str(generation))
+def for_generation(uuid: object) -> Iterator[None]:
+    """Name a generation in every log entry of the block."""
+    token = GENERATION.set(str(uuid))
     try:
         yield
     finally:
         GENERATION.reset(token)
 
 
-def part_of(argv: Sequence[str], cluster: str) -> str:
-    """What this process is: web, worker, media, ticker, serve, or the command that was given."""
+def process_name(argv: Sequence[str], cluster: str) -> str:
+    """Return the name of this process: web, worker, media, ticker, serve, or its management command."""
     if "server" in PurePath(argv[0]).parts[-2:]:
         return "web"
     command = argv[1] if len(argv) > 1 else PurePath(argv[0]).name
@@ -55,82 +56,84 @@ def part_of(argv: Sequence[str], cluster: str) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Redact the finished line, so that no argument, request or traceback passes by."""
+    """Redact the complete line, with its arguments and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:
-        known = {"request": REQUEST.get(), "generation": GENERATION.get()}
-        said = " ".join(f"{name} {value}" for name, value in known.items() if value)
-        return super().formatMessage(record) + (f" [{said}]" if said else "")
+        context = {"request": REQUEST.get(), "generation": GENERATION.get()}
+        suffix = " ".join(f"{name} {value}" for name, value in context.items() if value)
+        return super().formatMessage(record) + (f" [{suffix}]" if suffix else "")
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line. Only what is named here is in it: a record also holds requests, rows and settings."""
+    """Format an entry as one object with these fields only: a record also holds requests, rows and settings."""
 
-    def __init__(self, part: str = "") -> None:
+    def __init__(self, process: str = "") -> None:
         super().__init__()
-        self.part = part
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {
-            "time": _written(record.created),
+        fields: dict[str, Any] = {
+            "time": _timestamp(record.created),
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
-            "part": self.part,
+            "part": self._process,
             "request": REQUEST.get(),
             "generation": GENERATION.get(),
             **getattr(record, "facts", {}),
         }
         if record.exc_info:
-            said["exception"] = self.formatException(record.exc_info)
+            fields["exception"] = self.formatException(record.exc_info)
         if record.stack_info:
-            said["stack"] = record.stack_info
-        return _as_line(said)
+            fields["stack"] = record.stack_info
+        return _to_json(fields)
 
 
-def as_json(part: str, line: bytes) -> bytes:
-    """What a program of ours has written, as an object; left alone where it is one already."""
+def as_json(process: str, line: bytes) -> bytes:
+    """Return an output line of a process as an object, or unchanged if it is one already."""
     if line.startswith(b'{"time": ') and line.endswith(b"}"):
         return line
-    said = {"time": _written(), "level": "INFO", "logger": part, "message": line.decode("utf-8", "replace")}
-    return _as_line(said | {"part": part}).encode()
+    fields = {"time": _timestamp(), "level": "INFO", "logger": process, "message": line.decode("utf-8", "replace")}
+    return _to_json(fields | {"part": process}).encode()
 
 
-def _as_line(said: dict[str, Any]) -> str:
-    # Redacted before it is JSON: with its quotes escaped, a secret's end would not be found.
+def _to_json(fields: dict[str, Any]) -> str:
+    # Redact before encoding: escaped quotes would hide the end of a secret.
     return json.dumps(
-        {name: redact(value) if isinstance(value, str) else value for name, value in said.items() if value != ""},
+        {name: redact(value) if isinstance(value, str) else value for name, value in fields.items() if value != ""},
         default=lambda value: redact(str(value)),
     )
 
 
-def _written(seconds: float | None = None) -> str:
-    moment = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _timestamp(seconds: float | None = None) -> str:
+    time = datetime.now(UTC) if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def logging_for(form: str, cluster: str = "") -> dict[str, Any]:
-    """The LOGGING setting: form is "line" or "json"."""
+def logging_config(log_format: str, cluster: str = "") -> dict[str, Any]:
+    """Return the LOGGING setting for the format "line" or "json"."""
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
             "line": {"()": RedactingFormatter, "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
-            "json": {"()": JsonFormatter, "part": part_of(sys.argv, cluster)},
+            "json": {"()": JsonFormatter, "process": process_name(sys.argv, cluster)},
         },
-        "handlers": {"console": {"class": "logging.StreamHandler", "formatter": form, "stream": "ext://sys.stdout"}},
+        "handlers": {
+            "console": {"class": "logging.StreamHandler", "formatter": log_format, "stream": "ext://sys.stdout"}
+        },
         "root": {"handlers": ["console"], "level": "WARNING"},
         "loggers": {
             "lumaweb": {"level": "INFO"},
             "videos": {"level": "INFO"},
             "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-            # A 4xx is the visitor's affair, and says so on the page.
+            # Not the 4xx responses, whose pages tell the visitor what is wrong.
             "django.request": {"level": "ERROR"},
             "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
-            # It warns about every request that waits for a thread.
+            # waitress warns about every request that waits for a thread.
             "waitress.queue": {"level": "ERROR"},
         },
     }

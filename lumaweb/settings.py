@@ -12,7 +12,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from . import environment, permissions
-from .logs import logging_for
+from .logs import logging_config
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
@@ -56,7 +56,7 @@ WORKERS_STOPPING = DATA_DIR / "workers-stopping"
 
 # ── Logs and metrics ──────────────────────────────────────────────────────────────────────────────────────────
 LOG_FORMAT = environment.choice("LUMAWEB_LOG_FORMAT", "line", "json")
-LOGGING = logging_for(LOG_FORMAT, environment.text("Q_CLUSTER_NAME"))
+LOGGING = logging_config(LOG_FORMAT, environment.text("Q_CLUSTER_NAME"))
 # A line for each request, also for every poll of every open tab.
 ACCESS_LOG = environment.flag("LUMAWEB_ACCESS_LOG")
 # The bearer token of /metrics; without one there is no such page, and nothing is measured.

@@ -17,7 +17,7 @@ from django.test import Client
 from django.urls import reverse
 
 from lumaweb import environment, logs
-from lumaweb.logs import JsonFormatter, RedactingFormatter, as_json, part_of
+from lumaweb.logs import JsonFormatter, RedactingFormatter, as_json, process_name
 from videos import tasks
 from videos.jobs import results
 
@@ -94,7 +94,7 @@ def test_no_field_of_an_object_has_a_secret(words):
     except RuntimeError:
         record = a_record(words + " %s", words, facts={"path": words, "other": RuntimeError(words)})
         record.exc_info, record.stack_info = sys.exc_info(), words
-    with logs.about(words):
+    with logs.for_generation(words):
         line = JsonFormatter("web").format(record)
         assert MARKER not in line and MARKER not in RedactingFormatter("%(message)s").format(record)
     assert {"path", "other", "exception", "stack", "generation"} <= json.loads(line).keys()
@@ -123,7 +123,7 @@ def test_what_a_program_says_by_itself_becomes_an_object_without_secrets(words):
     ],
 )
 def test_the_part_is_told_by_what_was_started(argv, cluster, part):
-    assert part_of(argv, cluster) == part
+    assert process_name(argv, cluster) == part
 
 
 def test_another_form_stops_the_start_in_words(monkeypatch):
@@ -177,7 +177,7 @@ def test_a_line_has_the_numbers_too():
     assert line.format(a_record("x")) == "WARNING: x"
     token = logs.REQUEST.set("abc")
     try:
-        with logs.about("9b2f"):
+        with logs.for_generation("9b2f"):
             assert line.format(a_record("x")) == "WARNING: x [request abc generation 9b2f]"
     finally:
         logs.REQUEST.reset(token)

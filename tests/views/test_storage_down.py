@@ -10,7 +10,7 @@ import pytest
 from django.db import IntegrityError, InterfaceError, OperationalError, ProgrammingError, connection
 from django.utils import timezone
 
-from lumaweb.storage_errors import StorageProblem, problem_of
+from lumaweb.storage_errors import StorageProblem, storage_problem
 from videos.models import Generation
 from videos.views.missed_callbacks import LIMIT, Missed, MissedCallbacks, missed_callbacks
 
@@ -171,14 +171,14 @@ def of_postgresql(state: str | None) -> Away:
         (caused(OperationalError, of_sqlite(5 | 2 << 8)), StorageProblem.LOCKED),
         (caused(OperationalError, of_sqlite(13)), StorageProblem.FULL),
         (caused(OperationalError, of_sqlite(8)), StorageProblem.READ_ONLY),
-        (caused(OperationalError, of_sqlite(10 | 3 << 8)), StorageProblem.AWAY),
+        (caused(OperationalError, of_sqlite(10 | 3 << 8)), StorageProblem.UNAVAILABLE),
         (caused(OperationalError, of_sqlite(1)), None),  # no such table
         (caused(IntegrityError, of_sqlite(19)), None),
         (caused(OperationalError, of_postgresql("53100")), StorageProblem.FULL),
-        (caused(OperationalError, of_postgresql("57P01")), StorageProblem.AWAY),
+        (caused(OperationalError, of_postgresql("57P01")), StorageProblem.UNAVAILABLE),
         (caused(OperationalError, of_postgresql("55P03")), StorageProblem.LOCKED),
         (caused(OperationalError, of_postgresql("25006")), StorageProblem.READ_ONLY),
-        (caused(InterfaceError, of_postgresql(None)), StorageProblem.AWAY),
+        (caused(InterfaceError, of_postgresql(None)), StorageProblem.UNAVAILABLE),
         (caused(ProgrammingError, of_postgresql("42P01")), None),
         (OSError(errno.ENOSPC, "no space"), StorageProblem.FULL),
         (FileNotFoundError(errno.ENOENT, "none"), None),
@@ -187,7 +187,7 @@ def of_postgresql(state: str | None) -> Away:
     ],
 )  # fmt: skip
 def test_a_problem_of_the_storage_is_told_from_every_other_error(error, problem):
-    assert problem_of(error) is problem
+    assert storage_problem(error) is problem
 
 
 # ── Callbacks ─────────────────────────────────────────────────────────────────────────────────────────────────

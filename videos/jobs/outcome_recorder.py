@@ -14,7 +14,7 @@ from django.db import close_old_connections
 from django.db.models import Q
 
 from lumaweb import logs
-from lumaweb.storage_errors import problem_of
+from lumaweb.storage_errors import storage_problem
 
 from ..models import Generation, State
 from . import spool
@@ -59,7 +59,7 @@ class OutcomeRecorder:
                     break
                 except Exception as error:
                     copy.make()
-                    if not problem_of(error):
+                    if not storage_problem(error):
                         tries_of_ours += 1
                         if tries_of_ours == TRIES_OF_OURS:
                             raise
@@ -116,12 +116,12 @@ def recover_spool() -> int:
     for path in list(spool.pending()):
         try:
             outcome = spool.read(path)
-            with logs.about(outcome.uuid):
+            with logs.for_generation(outcome.uuid):
                 record(outcome)
         except FileNotFoundError:
             continue  # its own worker has recorded it
         except Exception as error:
-            if problem_of(error):
+            if storage_problem(error):
                 logger.warning("the answers in %s cannot be recorded yet: %s", path.parent, error)
                 return recovered
             logger.exception("an answer cannot be recorded and is kept as %s", spool.set_aside(path).name)

@@ -6,7 +6,7 @@ import random
 import time
 from collections import defaultdict
 
-from lumaweb.storage_errors import problem_of
+from lumaweb.storage_errors import storage_problem
 
 from .. import provider
 from ..models import ApiToken, Generation, Health, Verdict, policy
@@ -96,7 +96,7 @@ def _take_in(batch: list[Generation], results: dict[str, provider.Result]) -> li
         try:
             _take_one_in(generation, results.get(generation.task_id))
         except Exception as error:
-            if problem_of(error):
+            if storage_problem(error):
                 raise
             error.add_note(f"Generation {generation.uuid}.")
             failures.append(error)

@@ -12,7 +12,7 @@ from .queue import enqueue_archive, enqueue_drain
 def record_result(generation: Generation, result: provider.Result, via: str) -> Verdict:
     """Record news, and set going what follows from it."""
     began = time.perf_counter()
-    with logs.about(generation.uuid):
+    with logs.for_generation(generation.uuid):
         verdict = generation.record(result, via, along=lambda: enqueue_archive(generation.pk))
     histogram.observe("news", f"{via}/{verdict.name.lower()}", time.perf_counter() - began)
     # Asked after the commit: whoever came before it and saw no room was sent away.

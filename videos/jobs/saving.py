@@ -44,7 +44,7 @@ def archive(pk: int) -> None:
     generation = Generation.objects.select_related("token").worth_saving().filter(pk=pk).first()
     if not generation:
         return
-    with logs.about(generation.uuid):
+    with logs.for_generation(generation.uuid):
         if was_stopped_by_file(generation.archive_worker) and not generation.record_worker_death():
             logger.error("generation %s: set aside, as its file stopped the worker again", generation.uuid)
             return

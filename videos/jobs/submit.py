@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import Error, close_old_connections
 
 from lumaweb import logs
-from lumaweb.storage_errors import problem_of
+from lumaweb.storage_errors import storage_problem
 
 from .. import provider
 from ..media import download
@@ -63,7 +63,7 @@ async def _drain() -> None:
                         line, claim = await _in_db(_next_claim, line)
                 except Error as error:
                     # No more claims, but what is under way is paid for and must still be recorded.
-                    logger.warning("nothing more is claimed by this drain: %s", problem_of(error) or error)
+                    logger.warning("nothing more is claimed by this drain: %s", storage_problem(error) or error)
                     claiming = False
                 if claim:
                     sending.add(asyncio.create_task(_send(claim, client, uploads, unsaved)))
@@ -141,7 +141,7 @@ async def _send(claim: Claim, client, uploads: FrameUploader, unsaved: OutcomeRe
         await _keep_refusal(answered(error=error, next_source=next_step), generation, unsaved)
     except Error as error:
         # The database failed between the claim and the POST, of which no byte has left.
-        if not (problem := problem_of(error)):
+        if not (problem := storage_problem(error)):
             raise
         unsent = not_sent("storage_down", f"It could not be prepared: {problem}.")
         await _keep_refusal(answered(error=unsent), generation, unsaved)

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from django.db import Error, transaction
 
-from lumaweb.storage_errors import problem_of
+from lumaweb.storage_errors import storage_problem
 
 from ..models import ApiToken, Frame, Generation, Heartbeat, OrphanedFile, UploadedFrame
 from ..models.state import SUBMITTING_AT_MOST
@@ -65,7 +65,7 @@ def _each(things: Iterable[T], act: Callable[[T], object]) -> None:
         try:
             act(thing)
         except Exception as error:
-            if isinstance(error, Error) and problem_of(error):
+            if isinstance(error, Error) and storage_problem(error):
                 raise
             failures.append(error)
     if failures:

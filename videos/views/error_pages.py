@@ -12,7 +12,7 @@ from django.template.loader import render_to_string
 from django.views import csrf
 
 from lumaweb import logs
-from lumaweb.storage_errors import StorageProblem, problem_of
+from lumaweb.storage_errors import StorageProblem, storage_problem
 
 RETRY_AFTER = 5  # seconds
 LONG = 40  # characters, from which on a text is shown for copying
@@ -38,7 +38,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def server_error(request: HttpRequest) -> HttpResponse:
     """Say so with nothing that could break as well: no session, no member, no database."""
     # Django calls this inside its except block, for views and middleware alike.
-    if problem := problem_of(sys.exc_info()[1]):
+    if problem := storage_problem(sys.exc_info()[1]):
         return storage_unavailable(request, problem)
     return HttpResponseServerError(render_to_string("500.html", {"number": logs.REQUEST.get()}))
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db import connections
 
-from lumaweb.storage_errors import problem_of
+from lumaweb.storage_errors import storage_problem
 
 from .. import provider
 from ..jobs.results import record_result
@@ -72,7 +72,7 @@ class MissedCallbacks:
             try:
                 _look_up(missed)
             except Exception as error:
-                if problem_of(error):
+                if storage_problem(error):
                     return
                 # Of this one: the others, and the usual look-up, go on.
                 logger.exception("generation %s: its missed callback cannot be acted on", missed.uuid)

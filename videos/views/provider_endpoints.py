@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from lumaweb import logs
 from lumaweb.sqlite.base import lock_wait_limit
-from lumaweb.storage_errors import problem_of
+from lumaweb.storage_errors import storage_problem
 
 from .. import provider, self_test
 from ..jobs.results import record_result
@@ -49,7 +49,7 @@ def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
         with lock_wait_limit(CALLBACK_WAIT):
             return _take_callback(request, uuid, key, body)
     except Error as error:
-        if not (problem := problem_of(error)):
+        if not (problem := storage_problem(error)):
             raise
         logger.warning("callback of generation %s cannot be stored: %s", uuid, problem)
         return _missed(uuid, key, body())

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 from django.db import Error, close_old_connections
 
 from lumaweb.locked_command import LockedCommand
-from lumaweb.storage_errors import problem_of
+from lumaweb.storage_errors import storage_problem
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.jobs.age_tracker import AgeTracker
 from videos.jobs.ticker_steps import Step, StepRunner
@@ -77,7 +77,7 @@ class Ticker:
                 self.runner.run(step)
         except Error as error:
             # The next tick tries again.
-            logger.warning("the ticker waits for the database: %s", problem_of(error) or error)
+            logger.warning("the ticker waits for the database: %s", storage_problem(error) or error)
 
     def run_once(self) -> list[str]:
         """Run every step once, without the lease; return the names of those that failed."""
@@ -107,4 +107,4 @@ class Ticker:
         try:
             Lease.objects.give_back("ticker", self.holder)
         except Error as error:
-            logger.warning("the ticker's lease ends by itself: %s", problem_of(error) or error)
+            logger.warning("the ticker's lease ends by itself: %s", storage_problem(error) or error)
