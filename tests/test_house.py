@@ -17,7 +17,8 @@ ROOMS = {
 VENDORS = {
     "httpx": {
         "videos/provider/client.py",
-        "videos/provider/files.py",
+        "videos/provider/http.py",
+        "videos/provider/uploads.py",
         "videos/media/download/fetching.py",
         "videos/media/download/links.py",
     },

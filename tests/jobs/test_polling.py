@@ -132,7 +132,7 @@ def test_a_row_that_cannot_be_recorded_is_logged_once_and_shown_for_as_long_as_i
 
 
 def test_a_provider_that_hangs_holds_up_no_other(stub, token, provider, monkeypatch):
-    monkeypatch.setattr(polling, "ASK_FOR", 1.0)
+    monkeypatch.setattr(polling, "POLL_SECONDS", 1.0)
     silent = provider()
     silent.seconds = 3
     hangs = runs(a_token("sandbox-silent", base_url=silent.url), "hangs")

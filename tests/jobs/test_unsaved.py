@@ -14,9 +14,9 @@ from django_q.signing import SignedPackage
 
 from videos import tasks
 from videos.jobs import outcome_recorder, queue, spool, submit
-from videos.jobs.spool import Outcome
+from videos.jobs.outcome import Outcome
 from videos.models import ApiToken, Generation
-from videos.provider import ProviderError, Sent, Whose
+from videos.provider import ProviderError, Sent
 
 from ..support.database_outages import lock, release
 from ..support.factories import a_generation, a_result, an_error, running
@@ -35,7 +35,7 @@ def impatient(monkeypatch):
     """Nobody waits 20 s for the write lock, and the spool is used at once."""
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
     monkeypatch.setattr(outcome_recorder, "SPOOL_AFTER", 0.05)
-    monkeypatch.setattr(outcome_recorder, "LONGEST_PAUSE", 0.2)
+    monkeypatch.setattr(outcome_recorder, "MAX_PAUSE", 0.2)
     connection.close()
     yield
     connection.close()
@@ -189,7 +189,7 @@ def test_what_could_not_be_prepared_was_not_sent_and_is_sent_once_later(stub, to
 
 
 def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_for_ever(stub, token, monkeypatch):
-    monkeypatch.setattr(outcome_recorder, "LONGEST_PAUSE", 0.01)
+    monkeypatch.setattr(outcome_recorder, "MAX_PAUSE", 0.01)
     monkeypatch.setattr(outcome_recorder, "_pauses", lambda: iter([0.01] * 9))
 
     def store():
@@ -197,7 +197,7 @@ def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_fo
 
     outcome = Outcome(uuid4(), 1, result=running("kept"))
     with pytest.raises(IntegrityError):
-        asyncio.run(outcome_recorder.OutcomeRecorder(lambda: False).keep(outcome, store))
+        asyncio.run(outcome_recorder.OutcomeRecorder(lambda: False).record(outcome, store))
     # For an admin, who can adopt the task by its id.
     assert [file["result"]["task_id"] for file in files()] == ["kept"]
 
@@ -212,7 +212,7 @@ def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_fo
         Outcome(uuid4(), 1, result=a_result("task-2", video_url="https://cdn.example.com/v.mp4?X-Amz-Signature=abc")),
         Outcome(uuid4(), 2, error=an_error("forbidden", Sent.REFUSED, status=403, trace_id="trace")),
         Outcome(uuid4(), 2, next_source=3, error=an_error("bad_request", Sent.REFUSED, status=400)),
-        Outcome(uuid4(), 2, error=an_error("api_error", Sent.MAYBE, status=500, task_id="late", whose=Whose.ADMIN)),
+        Outcome(uuid4(), 2, error=an_error("api_error", Sent.MAYBE, status=500, task_id="late")),
     ],
 )  # fmt: skip
 def test_an_outcome_is_read_as_it_was_written(outcome):

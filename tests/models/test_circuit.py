@@ -273,7 +273,7 @@ def test_a_token_that_the_probe_finds_refused_is_disabled(stub, token):
 
 
 def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(stub, token, monkeypatch):
-    monkeypatch.setattr("videos.jobs.token_probe.PROBE_FOR", 0.3)
+    monkeypatch.setattr("videos.jobs.token_probe.PROBE_SECONDS", 0.3)
     stub.seconds = 5
     for other in (token, a_token("second", base_url=stub.url)):
         other.doubted("cut", at_once=True)

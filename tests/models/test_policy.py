@@ -118,7 +118,7 @@ OURS = {scene.__name__: scene for scene in SCENES}
 
 def test_every_error_of_the_contract_has_a_row_and_every_row_is_tried():
     codes = {code for _, code in CONTRACT}
-    assert codes | {"task_failed"} == set(provider.errors.WHOSE_BY_CODE)
+    assert codes | {"task_failed"} == provider.errors.DOCUMENTED_CODES
     assert set(policy.POST) | set(policy.DOUBT) == codes | set(OURS) | {"redirected", "sent_back"}
 
 

@@ -24,7 +24,6 @@ from videos.provider import (
     Result,
     Sent,
     Status,
-    Whose,
     examples,
     new_client,
     read_callback,
@@ -409,7 +408,7 @@ def test_an_unknown_task_is_none(status, body):
 )
 def test_a_404_about_the_address_says_nothing_about_a_task(body, code):
     error = failure(look, 404, body)
-    assert (error.code, error.whose) == (code, Whose.ADMIN)
+    assert error.code == code
 
 
 def test_many_tasks_are_read_and_absent_ones_absent():
@@ -513,7 +512,7 @@ def test_what_a_task_says(fields, status):
 
 @pytest.mark.parametrize("call", [look, look_at_two])
 def test_an_error_inside_a_200_lookup_is_an_error(call):
-    assert failure(call, 200, golden("error_401_invalid_token")).whose is Whose.ADMIN
+    assert failure(call, 200, golden("error_401_invalid_token")).code == "invalid_token"
     assert failure(call, 200, b'{"surprise": 1}').code == "unreadable"
 
 
@@ -522,47 +521,47 @@ def test_an_error_inside_a_200_lookup_is_an_error(call):
 
 @pytest.mark.parametrize("call", [submit, look, look_at_two])
 @pytest.mark.parametrize(
-    ("status", "code", "whose", "sent"),
+    ("status", "code", "sent"),
     [
-        (400, "bad_request", Whose.MEMBER, Sent.REFUSED),
-        (400, "invalid_request", Whose.MEMBER, Sent.REFUSED),
-        (400, "no_token", Whose.ADMIN, Sent.REFUSED),
-        (400, "token_mismatched", Whose.ADMIN, Sent.REFUSED),
-        (400, "api_not_implemented", Whose.ADMIN, Sent.REFUSED),
-        (400, "no_api", Whose.ADMIN, Sent.REFUSED),
-        (404, "api_not_implemented", Whose.ADMIN, Sent.REFUSED),
-        (404, "no_api", Whose.ADMIN, Sent.REFUSED),
-        (401, "invalid_token", Whose.ADMIN, Sent.REFUSED),
-        (401, "token_expired", Whose.ADMIN, Sent.REFUSED),
-        (401, "no_token", Whose.ADMIN, Sent.REFUSED),
-        (401, "token_mismatched", Whose.ADMIN, Sent.REFUSED),
-        (401, "unauthorized", Whose.ADMIN, Sent.REFUSED),
-        (402, "used_up", Whose.ADMIN, Sent.REFUSED),
-        (402, "insufficient_balance", Whose.ADMIN, Sent.REFUSED),
-        (403, "used_up", Whose.ADMIN, Sent.REFUSED),
-        (403, "insufficient_balance", Whose.ADMIN, Sent.REFUSED),
-        (403, "forbidden", Whose.MEMBER, Sent.REFUSED),
-        (403, "content_moderation", Whose.MEMBER, Sent.REFUSED),
-        (403, "disabled", Whose.ADMIN, Sent.REFUSED),
-        (403, "not_applied", Whose.ADMIN, Sent.REFUSED),
-        (413, "request_too_large", Whose.MEMBER, Sent.REFUSED),
-        (413, "content_too_large", Whose.MEMBER, Sent.REFUSED),
-        (429, "too_many_requests", Whose.NOBODY, Sent.REFUSED),
-        (429, "rate_limited", Whose.NOBODY, Sent.REFUSED),
-        (429, "busy", Whose.NOBODY, Sent.REFUSED),
-        (500, "api_error", Whose.NOBODY, Sent.MAYBE),
-        (500, "upstream_error", Whose.NOBODY, Sent.MAYBE),
-        (502, "api_error", Whose.NOBODY, Sent.MAYBE),
-        (502, "upstream_error", Whose.NOBODY, Sent.MAYBE),
-        (503, "api_error", Whose.NOBODY, Sent.MAYBE),
-        (504, "timeout", Whose.NOBODY, Sent.MAYBE),
-        (504, "upstream_timeout", Whose.NOBODY, Sent.MAYBE),
+        (400, "bad_request", Sent.REFUSED),
+        (400, "invalid_request", Sent.REFUSED),
+        (400, "no_token", Sent.REFUSED),
+        (400, "token_mismatched", Sent.REFUSED),
+        (400, "api_not_implemented", Sent.REFUSED),
+        (400, "no_api", Sent.REFUSED),
+        (404, "api_not_implemented", Sent.REFUSED),
+        (404, "no_api", Sent.REFUSED),
+        (401, "invalid_token", Sent.REFUSED),
+        (401, "token_expired", Sent.REFUSED),
+        (401, "no_token", Sent.REFUSED),
+        (401, "token_mismatched", Sent.REFUSED),
+        (401, "unauthorized", Sent.REFUSED),
+        (402, "used_up", Sent.REFUSED),
+        (402, "insufficient_balance", Sent.REFUSED),
+        (403, "used_up", Sent.REFUSED),
+        (403, "insufficient_balance", Sent.REFUSED),
+        (403, "forbidden", Sent.REFUSED),
+        (403, "content_moderation", Sent.REFUSED),
+        (403, "disabled", Sent.REFUSED),
+        (403, "not_applied", Sent.REFUSED),
+        (413, "request_too_large", Sent.REFUSED),
+        (413, "content_too_large", Sent.REFUSED),
+        (429, "too_many_requests", Sent.REFUSED),
+        (429, "rate_limited", Sent.REFUSED),
+        (429, "busy", Sent.REFUSED),
+        (500, "api_error", Sent.MAYBE),
+        (500, "upstream_error", Sent.MAYBE),
+        (502, "api_error", Sent.MAYBE),
+        (502, "upstream_error", Sent.MAYBE),
+        (503, "api_error", Sent.MAYBE),
+        (504, "timeout", Sent.MAYBE),
+        (504, "upstream_timeout", Sent.MAYBE),
     ],
 )
-def test_every_error_of_the_contract(call, status, code, whose, sent):
+def test_every_error_of_the_contract(call, status, code, sent):
     body = golden(f"error_{status}_{code}")
     error = failure(call, status, body)
-    assert (error.status, error.code, error.whose, error.sent) == (status, code, whose, sent)
+    assert (error.status, error.code, error.sent) == (status, code, sent)
     assert error.message == json.loads(body)["error"]["message"]
     assert (error.trace_id, error.retry_after) == (TRACE, None)
 
@@ -571,68 +570,68 @@ HTML = b"<html><body><h1>Gateway</h1></body></html>"
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "code", "whose", "sent"),
+    ("status", "body", "code", "sent"),
     [
-        (500, golden("error_500_bare_string"), "api_error", Whose.NOBODY, Sent.MAYBE),
-        (500, HTML, "api_error", Whose.NOBODY, Sent.MAYBE),
-        (502, HTML, "api_error", Whose.NOBODY, Sent.MAYBE),
-        (503, HTML, "api_error", Whose.NOBODY, Sent.MAYBE),
-        (504, HTML, "api_error", Whose.NOBODY, Sent.MAYBE),
-        (504, b'{"error": "too slow"}', "timeout", Whose.NOBODY, Sent.MAYBE),
-        (500, golden("error_403_forbidden"), "forbidden", Whose.MEMBER, Sent.MAYBE),
-        (200, golden("error_403_forbidden"), "forbidden", Whose.MEMBER, Sent.MAYBE),
-        (202, b"", "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (204, b"", "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (200, b'{"success": false, "error": "busy"}', "busy", Whose.NOBODY, Sent.MAYBE),
-        (200, b'{"state": "failed"}', "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (500, b'{"error": {"code": "used_up"}}', "used_up", Whose.ADMIN, Sent.MAYBE),
-        (400, b'{"error": {"code": "api_error"}}', "api_error", Whose.NOBODY, Sent.MAYBE),
-        (400, b'{"error": "prompt is required"}', "bad_request", Whose.MEMBER, Sent.REFUSED),
-        (403, b'{"error": "used_up"}', "used_up", Whose.ADMIN, Sent.REFUSED),
-        (400, b'{"error": {"code": "new_word"}}', "new_word", Whose.MEMBER, Sent.REFUSED),
-        (402, b'{"error": {"message": "pay"}}', "used_up", Whose.ADMIN, Sent.REFUSED),
-        (400, b'{"error": {"code": "USED_UP"}}', "used_up", Whose.ADMIN, Sent.REFUSED),
-        (400, b"", "bad_request", Whose.MEMBER, Sent.REFUSED),
-        (400, HTML, "http_400", Whose.ADMIN, Sent.REFUSED),
-        (401, b'{"message": "Unauthorized"}', "unauthorized", Whose.ADMIN, Sent.REFUSED),
-        (401, b'{"error": {"code": "key_revoked"}}', "key_revoked", Whose.ADMIN, Sent.REFUSED),
-        (401, HTML, "http_401", Whose.ADMIN, Sent.REFUSED),
-        (403, b'{"error": {"code": "new_word"}}', "new_word", Whose.ADMIN, Sent.REFUSED),
-        (403, b'{"error": "not for you"}', "unexplained", Whose.ADMIN, Sent.REFUSED),
-        (403, b'{"message": "not for you", "code": 7}', "unexplained", Whose.ADMIN, Sent.REFUSED),
-        (403, b'{"message": "no", "code": "forbidden"}', "forbidden", Whose.MEMBER, Sent.REFUSED),
-        (403, b"", "unexplained", Whose.ADMIN, Sent.REFUSED),
-        (404, b'{"detail": "Not Found"}', "not_found", Whose.ADMIN, Sent.REFUSED),
-        (404, golden("error_404_task_not_found"), "task_not_found", Whose.NOBODY, Sent.REFUSED),
-        (405, b'{"detail": "Method Not Allowed"}', "http_405", Whose.ADMIN, Sent.REFUSED),
-        (413, b"", "request_too_large", Whose.MEMBER, Sent.REFUSED),
-        (413, HTML, "http_413", Whose.ADMIN, Sent.REFUSED),
-        (422, b'{"detail": [{"loc": ["prompt"]}]}', "bad_request", Whose.MEMBER, Sent.REFUSED),
-        (403, HTML, "http_403", Whose.ADMIN, Sent.REFUSED),
-        (404, HTML, "http_404", Whose.ADMIN, Sent.REFUSED),
-        (408, HTML, "http_408", Whose.ADMIN, Sent.MAYBE),
-        (409, b'{"error": {"code": "conflict"}}', "conflict", Whose.ADMIN, Sent.MAYBE),
-        (409, golden("error_403_used_up"), "used_up", Whose.ADMIN, Sent.MAYBE),
-        (499, b"", "http_499", Whose.ADMIN, Sent.MAYBE),
-        (429, HTML, "too_many_requests", Whose.NOBODY, Sent.REFUSED),
-        (300, b"", "redirected", Whose.ADMIN, Sent.MAYBE),
-        (308, golden("error_403_used_up"), "redirected", Whose.ADMIN, Sent.REFUSED),
-        (301, b"", "redirected", Whose.ADMIN, Sent.REFUSED),
-        (307, b"", "redirected", Whose.ADMIN, Sent.REFUSED),
-        (302, b"", "redirected", Whose.ADMIN, Sent.MAYBE),
-        (303, b"", "redirected", Whose.ADMIN, Sent.MAYBE),
-        (200, HTML, "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (200, b"", "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (200, b"{}", "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (200, b"[]", "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (200, b'{"task_id": null}', "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (200, b"[" * 100_000, "unreadable", Whose.NOBODY, Sent.MAYBE),
-        (200, b'{"task_id": "a"' + b" " * (9 * 1024 * 1024) + b"}", "unreadable", Whose.NOBODY, Sent.MAYBE),
+        (500, golden("error_500_bare_string"), "api_error", Sent.MAYBE),
+        (500, HTML, "api_error", Sent.MAYBE),
+        (502, HTML, "api_error", Sent.MAYBE),
+        (503, HTML, "api_error", Sent.MAYBE),
+        (504, HTML, "api_error", Sent.MAYBE),
+        (504, b'{"error": "too slow"}', "timeout", Sent.MAYBE),
+        (500, golden("error_403_forbidden"), "forbidden", Sent.MAYBE),
+        (200, golden("error_403_forbidden"), "forbidden", Sent.MAYBE),
+        (202, b"", "unreadable", Sent.MAYBE),
+        (204, b"", "unreadable", Sent.MAYBE),
+        (200, b'{"success": false, "error": "busy"}', "busy", Sent.MAYBE),
+        (200, b'{"state": "failed"}', "unreadable", Sent.MAYBE),
+        (500, b'{"error": {"code": "used_up"}}', "used_up", Sent.MAYBE),
+        (400, b'{"error": {"code": "api_error"}}', "api_error", Sent.MAYBE),
+        (400, b'{"error": "prompt is required"}', "bad_request", Sent.REFUSED),
+        (403, b'{"error": "used_up"}', "used_up", Sent.REFUSED),
+        (400, b'{"error": {"code": "new_word"}}', "new_word", Sent.REFUSED),
+        (402, b'{"error": {"message": "pay"}}', "used_up", Sent.REFUSED),
+        (400, b'{"error": {"code": "USED_UP"}}', "used_up", Sent.REFUSED),
+        (400, b"", "bad_request", Sent.REFUSED),
+        (400, HTML, "http_400", Sent.REFUSED),
+        (401, b'{"message": "Unauthorized"}', "unauthorized", Sent.REFUSED),
+        (401, b'{"error": {"code": "key_revoked"}}', "key_revoked", Sent.REFUSED),
+        (401, HTML, "http_401", Sent.REFUSED),
+        (403, b'{"error": {"code": "new_word"}}', "new_word", Sent.REFUSED),
+        (403, b'{"error": "not for you"}', "unexplained", Sent.REFUSED),
+        (403, b'{"message": "not for you", "code": 7}', "unexplained", Sent.REFUSED),
+        (403, b'{"message": "no", "code": "forbidden"}', "forbidden", Sent.REFUSED),
+        (403, b"", "unexplained", Sent.REFUSED),
+        (404, b'{"detail": "Not Found"}', "not_found", Sent.REFUSED),
+        (404, golden("error_404_task_not_found"), "task_not_found", Sent.REFUSED),
+        (405, b'{"detail": "Method Not Allowed"}', "http_405", Sent.REFUSED),
+        (413, b"", "request_too_large", Sent.REFUSED),
+        (413, HTML, "http_413", Sent.REFUSED),
+        (422, b'{"detail": [{"loc": ["prompt"]}]}', "bad_request", Sent.REFUSED),
+        (403, HTML, "http_403", Sent.REFUSED),
+        (404, HTML, "http_404", Sent.REFUSED),
+        (408, HTML, "http_408", Sent.MAYBE),
+        (409, b'{"error": {"code": "conflict"}}', "conflict", Sent.MAYBE),
+        (409, golden("error_403_used_up"), "used_up", Sent.MAYBE),
+        (499, b"", "http_499", Sent.MAYBE),
+        (429, HTML, "too_many_requests", Sent.REFUSED),
+        (300, b"", "redirected", Sent.MAYBE),
+        (308, golden("error_403_used_up"), "redirected", Sent.REFUSED),
+        (301, b"", "redirected", Sent.REFUSED),
+        (307, b"", "redirected", Sent.REFUSED),
+        (302, b"", "redirected", Sent.MAYBE),
+        (303, b"", "redirected", Sent.MAYBE),
+        (200, HTML, "unreadable", Sent.MAYBE),
+        (200, b"", "unreadable", Sent.MAYBE),
+        (200, b"{}", "unreadable", Sent.MAYBE),
+        (200, b"[]", "unreadable", Sent.MAYBE),
+        (200, b'{"task_id": null}', "unreadable", Sent.MAYBE),
+        (200, b"[" * 100_000, "unreadable", Sent.MAYBE),
+        (200, b'{"task_id": "a"' + b" " * (9 * 1024 * 1024) + b"}", "unreadable", Sent.MAYBE),
     ],
 )
-def test_other_answers_to_a_paid_request(status, body, code, whose, sent):
+def test_other_answers_to_a_paid_request(status, body, code, sent):
     error = failure(submit, status, body, headers={"location": "https://elsewhere.example/"})
-    assert (error.status, error.code, error.whose, error.sent) == (status, code, whose, sent)
+    assert (error.status, error.code, error.sent) == (status, code, sent)
 
 
 def test_an_error_that_names_a_task_keeps_its_id():
@@ -688,13 +687,13 @@ def test_an_unusable_address_is_the_admins_and_nothing_was_sent(base_url):
 
     with pytest.raises(ProviderError) as caught:
         asyncio.run(run())
-    assert (caught.value.code, caught.value.whose, caught.value.sent) == ("not_sent", Whose.ADMIN, Sent.NEVER)
+    assert (caught.value.code, caught.value.sent) == ("not_sent", Sent.NEVER)
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nx: y", "schlüssel"])
 def test_an_unusable_token_is_the_admins_and_nothing_was_sent(token):
     error = failure(submit, token=token)
-    assert (error.code, error.whose, error.sent) == ("not_sent", Whose.ADMIN, Sent.NEVER)
+    assert (error.code, error.sent) == ("not_sent", Sent.NEVER)
 
 
 def test_nobody_listening_is_never_sent():
@@ -779,7 +778,7 @@ def test_no_answer_brings_a_traceback(status, document):
         try:
             outcome, _ = answered(call, status, body)
         except ProviderError as error:
-            assert error.code and error.whose in Whose and error.sent in Sent
+            assert error.code and error.sent in Sent
         else:
             assert outcome is None or isinstance(outcome, Result | dict)
 

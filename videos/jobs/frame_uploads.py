@@ -9,7 +9,7 @@ from django.db import DatabaseError
 
 from .. import provider
 from ..models import ApiToken, Claim, Frame, Generation, UploadedFrame
-from ..provider import files
+from ..provider import uploads
 from .provider_calls import not_sent, open_secret
 
 logger = logging.getLogger(__name__)
@@ -83,7 +83,7 @@ class FrameUploader:
                 filename="frame.jpg", content_type="image/jpeg", known_endpoint=endpoint,
             )  # fmt: skip
         except provider.ProviderError as error:
-            if error.code == files.REFUSED:
+            if error.code == uploads.REFUSED:
                 await self._in_db(token.refuse_uploads, error.message)
             raise
         await self._in_db(_remember, frame, token, file)
@@ -102,7 +102,7 @@ def _content(frame: Frame) -> bytes:
         raise not_sent("frame_gone", "A frame was deleted before this was sent.") from None
     except OSError as error:
         logger.warning("frame %s cannot be read: %s", frame.uuid, error)
-        raise not_sent(files.FAILED, "The stored picture cannot be read at the moment.") from None
+        raise not_sent(uploads.FAILED, "The stored picture cannot be read at the moment.") from None
 
 
 def _remember(frame: Frame, token: ApiToken, file: provider.UploadedFile) -> None:

@@ -1,8 +1,8 @@
-"""Keep what came of a POST until the database has taken it, for as long as that may be.
+"""Record the outcome of every POST, however long the database is unavailable.
 
-A task id that is lost is a video that is paid for and not found. So an answer that cannot be recorded within a second
-goes to the spool (or, where the disk is full, to the log), and is tried again from memory until it is recorded. What a
-worker leaves in the spool is recorded by the next one.
+If a task id is lost, a video is paid for and never found. So an outcome that cannot be recorded within a second is
+written to the spool (or, if the disk is full, to the log) and retried until it is recorded. The next worker records
+what a killed worker leaves in the spool.
 """
 
 import asyncio
@@ -18,82 +18,86 @@ from lumaweb.storage_errors import storage_problem
 
 from ..models import Generation, State
 from . import spool
+from .outcome import Outcome
 from .results import record_result
-from .spool import Outcome
 
 logger = logging.getLogger(__name__)
 
 SPOOL_AFTER = 1.0  # seconds of trying
-LONGEST_PAUSE = 5.0  # seconds between two tries
-TRIES_OF_OURS = 4  # where the database works, and it is this answer that it does not take
+MAX_PAUSE = 5.0  # seconds between two attempts
+MAX_FAULTS = 4  # attempts that failed although the database works
 
 
 class NotRecorded(Exception):
-    """The workers are told to stop, and the database has still not taken an answer; the spool or the log has it."""
+    """The workers were told to stop before the database accepted an outcome; the spool or the log has it."""
 
 
 class OutcomeRecorder:
-    """The answers of one drain on their way into the database."""
+    """Records the outcomes of one drain."""
 
     def __init__(self, is_stopping: Callable[[], bool]) -> None:
         self._is_stopping = is_stopping
-        self._held: set[Outcome] = set()
+        self._pending: set[Outcome] = set()
 
     def __len__(self) -> int:
-        return len(self._held)
+        """Return the number of outcomes that are not recorded yet."""
+        return len(self._pending)
 
-    async def keep(self, outcome: Outcome, store: Callable[[], object]) -> None:
-        """Call `store` until it has worked; raise NotRecorded at a stop, and what `store` raises for other reasons."""
-        self._held.add(outcome)
-        copy = _Copy(outcome)
-        tries_of_ours = 0
+    async def record(self, outcome: Outcome, store: Callable[[], object]) -> None:
+        """Call `store` until it succeeds.
+
+        Raises NotRecorded when the workers stop, and what `store` raises while the database works.
+        """
+        self._pending.add(outcome)
+        copy = _SafetyCopy(outcome)
+        faults = 0
         try:
             for pause in _pauses():
-                trying = asyncio.ensure_future(sync_to_async(_with_a_good_connection)(store))
-                done, _ = await asyncio.wait({trying}, timeout=SPOOL_AFTER)
+                attempt = asyncio.ensure_future(sync_to_async(_with_working_connection)(store))
+                done, _ = await asyncio.wait({attempt}, timeout=SPOOL_AFTER)
                 if not done:
-                    # It waits for a lock. A worker that is killed meanwhile must not take the answer along.
+                    # It waits for a lock. If the worker is killed meanwhile, the outcome must survive.
                     copy.make()
                 try:
-                    await trying
+                    await attempt
                     break
                 except Exception as error:
                     copy.make()
                     if not storage_problem(error):
-                        tries_of_ours += 1
-                        if tries_of_ours == TRIES_OF_OURS:
+                        faults += 1
+                        if faults == MAX_FAULTS:
                             raise
                 if self._is_stopping():
                     copy.make(last=True)
                     raise NotRecorded(str(outcome))
                 await asyncio.sleep(pause)
         finally:
-            self._held.discard(outcome)
+            self._pending.discard(outcome)
         copy.remove()
 
 
 def _pauses() -> Iterator[float]:
-    """Seconds, without end."""
+    """Yield growing pauses in seconds, without end."""
     pause = 0.5
     while True:
         yield pause
-        pause = min(LONGEST_PAUSE, pause * 2)
+        pause = min(MAX_PAUSE, pause * 2)
 
 
-def _with_a_good_connection(store: Callable[[], object]) -> None:
+def _with_working_connection(store: Callable[[], object]) -> None:
     close_old_connections()
     store()
 
 
-class _Copy:
-    """The copy of one answer outside of the database: a file, or a line of the log, which is all a full disk leaves."""
+class _SafetyCopy:
+    """A copy of one outcome in the spool or, if the disk is full, in the log."""
 
     def __init__(self, outcome: Outcome) -> None:
         self._outcome = outcome
         self._is_on_disk = self._is_logged = False
 
     def make(self, *, last: bool = False) -> None:
-        """Make the copy if there is none; at the `last` call the log has it again where the disk is still full."""
+        """Make the copy once; while the disk is full, log it at the first and the `last` call."""
         if self._is_on_disk:
             return
         try:
@@ -111,13 +115,13 @@ class _Copy:
 
 
 def recover_spool() -> int:
-    """Record what is in the spool; return how many answers that were. What cannot be recorded yet stays there."""
+    """Record the outcomes in the spool and return their number; leave there what cannot be recorded yet."""
     recovered = 0
     for path in list(spool.pending()):
         try:
             outcome = spool.read(path)
             with logs.for_generation(outcome.uuid):
-                record(outcome)
+                record_outcome(outcome)
         except FileNotFoundError:
             continue  # its own worker has recorded it
         except Exception as error:
@@ -132,27 +136,27 @@ def recover_spool() -> int:
     return recovered
 
 
-def record(outcome: Outcome) -> None:
-    """Record what came of a POST in a row that is read anew; raise Generation.DoesNotExist."""
+def record_outcome(outcome: Outcome) -> None:
+    """Record an outcome in the current row; raise Generation.DoesNotExist."""
     generation = Generation.objects.select_related("token").get(uuid=outcome.uuid)
     if outcome.result:
         record_result(generation, outcome.result, "answer")
-    elif _is_still_awaited(generation, outcome):
-        refuse(generation, outcome)
+    elif _is_awaited(generation, outcome):
+        record_error(generation, outcome)
 
 
-def refuse(generation: Generation, outcome: Outcome) -> None:
-    """Do to the row and its token what follows from an error."""
-    only = Q(attempts=outcome.attempt)
+def record_error(generation: Generation, outcome: Outcome) -> None:
+    """Apply the outcome's error to the row and its token."""
+    same_claim = Q(attempts=outcome.attempt)
     if outcome.error and outcome.error.task_id:
-        generation.refuse_with_task(outcome.error, only)
+        generation.refuse_with_task(outcome.error, same_claim)
     elif outcome.error and outcome.next_source:
-        generation.next_source(outcome.next_source, outcome.error, only)
+        generation.next_source(outcome.next_source, outcome.error, same_claim)
     elif outcome.error:
-        generation.refuse(outcome.error, only)
+        generation.refuse(outcome.error, same_claim)
 
 
-def _is_still_awaited(generation: Generation, outcome: Outcome) -> bool:
-    """Whether this error is still news: it may have been recorded just before its worker was ended."""
-    awaited = generation.state in (State.SUBMITTING, State.UNCONFIRMED)
-    return generation.attempts == outcome.attempt and (awaited or bool(outcome.task_id))
+def _is_awaited(generation: Generation, outcome: Outcome) -> bool:
+    """Tell whether this error is still news: its worker may have recorded it just before it was killed."""
+    is_open = generation.state in (State.SUBMITTING, State.UNCONFIRMED)
+    return generation.attempts == outcome.attempt and (is_open or bool(outcome.task_id))

@@ -1,4 +1,4 @@
-"""Record news of a generation, and set going what follows from it."""
+"""Record the results of the provider, and start what follows from them."""
 
 import time
 
@@ -10,15 +10,12 @@ from .queue import enqueue_archive, enqueue_drain
 
 
 def record_result(generation: Generation, result: provider.Result, via: str) -> Verdict:
-    """Record news, and set going what follows from it."""
+    """Record a result ("answer", "callback" or "sweep"); save its video, and submit what waits for the free slot."""
     began = time.perf_counter()
     with logs.for_generation(generation.uuid):
         verdict = generation.record(result, via, along=lambda: enqueue_archive(generation.pk))
     histogram.observe("news", f"{via}/{verdict.name.lower()}", time.perf_counter() - began)
-    # Asked after the commit: whoever came before it and saw no room was sent away.
+    # Checked after the commit: a drain that looked before it found no free slot.
     if verdict is Verdict.RECORDED and not generation.is_open and Generation.objects.waiting_to_submit().exists():
         enqueue_drain()
     return verdict
-
-
-# ── Submitting ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -19,11 +19,11 @@ from ..media.saved_videos import download_rules
 from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, histogram, policy
 from ..models.state import SUBMITTING_AT_MOST
 from .frame_uploads import ClaimLost, FrameUploader
-from .outcome_recorder import OutcomeRecorder, refuse
+from .outcome import Outcome
+from .outcome_recorder import OutcomeRecorder, record_error
 from .provider_calls import not_sent, open_secret
 from .queue import SUBMIT_CLUSTER, enqueue_drain
 from .results import record_result
-from .spool import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ async def _drain() -> None:
     line: list[Generation] = []
     failures: list[BaseException] = []
     claiming = True
-    unsaved = OutcomeRecorder(is_stopping)
+    recorder = OutcomeRecorder(is_stopping)
     async with provider.new_client() as client:
         uploads = FrameUploader(client, _in_db)
         try:
@@ -66,7 +66,7 @@ async def _drain() -> None:
                     logger.warning("nothing more is claimed by this drain: %s", storage_problem(error) or error)
                     claiming = False
                 if claim:
-                    sending.add(asyncio.create_task(_send(claim, client, uploads, unsaved)))
+                    sending.add(asyncio.create_task(_send(claim, client, uploads, recorder)))
                     await asyncio.sleep(0)  # let the POST go out before the next claim
                     continue
                 if not sending:
@@ -119,7 +119,7 @@ def has_sendable() -> bool:
     return bool(_line(1))
 
 
-async def _send(claim: Claim, client, uploads: FrameUploader, unsaved: OutcomeRecorder) -> None:
+async def _send(claim: Claim, client, uploads: FrameUploader, recorder: OutcomeRecorder) -> None:
     """POST one claimed generation and record what comes of it."""
     generation = claim.generation
     logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
@@ -138,21 +138,21 @@ async def _send(claim: Claim, client, uploads: FrameUploader, unsaved: OutcomeRe
         logger.warning("generation %s: its upload took too long, and it is back in the queue", generation.uuid)
     except provider.ProviderError as error:
         logger.info("generation %s: %s", generation.uuid, error)
-        await _keep_refusal(answered(error=error, next_source=next_step), generation, unsaved)
+        await _keep_refusal(answered(error=error, next_source=next_step), generation, recorder)
     except Error as error:
         # The database failed between the claim and the POST, of which no byte has left.
         if not (problem := storage_problem(error)):
             raise
         unsent = not_sent("storage_down", f"It could not be prepared: {problem}.")
-        await _keep_refusal(answered(error=unsent), generation, unsaved)
+        await _keep_refusal(answered(error=unsent), generation, recorder)
     else:
-        await unsaved.keep(answered(result=result), partial(record_result, generation, result, "answer"))
+        await recorder.record(answered(result=result), partial(record_result, generation, result, "answer"))
 
 
-async def _keep_refusal(outcome: Outcome, generation: Generation, unsaved: OutcomeRecorder) -> None:
+async def _keep_refusal(outcome: Outcome, generation: Generation, recorder: OutcomeRecorder) -> None:
     if outcome.next_source and not (outcome.error and policy.is_about_the_request(outcome.error)):
         outcome = replace(outcome, next_source=0)
-    await unsaved.keep(outcome, partial(refuse, generation, outcome))
+    await recorder.record(outcome, partial(record_error, generation, outcome))
 
 
 async def _submit(luma: provider.LumaClient, request: provider.Request) -> provider.Result:

@@ -1,16 +1,15 @@
-"""The wire contract of AceDataCloud's Luma API, and the only package that knows it.
+"""The client of AceDataCloud's Luma API, and the only code that knows its contract.
 
-Frozen dataclasses go in and come out; every failure is one ProviderError. Nothing here knows Django.
+Requests and results are frozen dataclasses; every failure is a ProviderError. Nothing here imports Django.
 """
 
-from .client import LumaClient, new_client
+from .client import LumaClient
 from .errors import MAX_RETRY_AFTER, ProviderError
 from .examples import PLACEHOLDER, examples
-from .files import MAX_UPLOAD_BYTES, UploadedFile, upload_endpoints, upload_file
+from .http import new_client
 from .listing import PAGE_SIZE, ListedTask, TaskPage, has_no_listing
 from .parsing import echoed_request, read_callback
 from .types import (
-    ASKED_URL_LENGTH,
     ASPECT_RATIOS,
     BATCH_LIMIT,
     CODE_LENGTH,
@@ -18,17 +17,17 @@ from .types import (
     MESSAGE_LENGTH,
     PROMPT_LENGTH,
     PUBLIC_BASE_URL,
+    REQUEST_URL_LENGTH,
     SIZE_LIMIT,
     URL_LENGTH,
     Request,
     Result,
     Sent,
     Status,
-    Whose,
 )
+from .uploads import MAX_UPLOAD_BYTES, UploadedFile, upload_endpoints, upload_file
 
 __all__ = [
-    "ASKED_URL_LENGTH",
     "ASPECT_RATIOS",
     "BATCH_LIMIT",
     "CODE_LENGTH",
@@ -40,6 +39,7 @@ __all__ = [
     "PLACEHOLDER",
     "PROMPT_LENGTH",
     "PUBLIC_BASE_URL",
+    "REQUEST_URL_LENGTH",
     "SIZE_LIMIT",
     "URL_LENGTH",
     "ListedTask",
@@ -51,7 +51,6 @@ __all__ = [
     "Status",
     "TaskPage",
     "UploadedFile",
-    "Whose",
     "echoed_request",
     "examples",
     "has_no_listing",

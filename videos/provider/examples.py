@@ -1,4 +1,4 @@
-"""Requests as code to copy."""
+"""Code examples of a request."""
 
 import json
 import shlex
@@ -12,9 +12,9 @@ PLACEHOLDER = "YOUR_API_TOKEN"
 
 
 def examples(request: Request) -> dict[str, str]:
-    """Write the request as code to copy: keys curl, python, javascript.
+    """Return the request as code, by language: curl, python, javascript.
 
-    Always the public address and a placeholder token. The callback's address is a secret and left out.
+    The code has the public address and a placeholder token, and never the callback's address, which is a secret.
     """
     payload = replace(request, callback_url="").payload()
     url = f"{PUBLIC_BASE_URL}/luma/videos"
@@ -25,7 +25,7 @@ def examples(request: Request) -> dict[str, str]:
     }
     curl = [f"curl -X POST {shlex.quote(url)}"]
     curl += [f"-H {shlex.quote(f'{name}: {value}')}" for name, value in headers.items()]
-    curl += [f"-d {shlex.quote(_json_for_people(payload))}"]
+    curl += [f"-d {shlex.quote(_readable_json(payload))}"]
     python = (
         "import requests\n\n"
         f"url = {_python_literal(url)}\n"
@@ -35,10 +35,10 @@ def examples(request: Request) -> dict[str, str]:
         "print(response.json())\n"
     )
     javascript = (
-        f"const payload = {_json_for_people(payload)};\n\n"
-        f"const response = await fetch({_json_for_people(url)}, {{\n"
+        f"const payload = {_readable_json(payload)};\n\n"
+        f"const response = await fetch({_readable_json(url)}, {{\n"
         '  method: "POST",\n'
-        f"  headers: {_json_for_people(headers).replace(chr(10), chr(10) + '  ')},\n"
+        f"  headers: {_readable_json(headers).replace(chr(10), chr(10) + '  ')},\n"
         "  body: JSON.stringify(payload),\n"
         "});\n"
         "console.log(await response.json());\n"
@@ -46,15 +46,15 @@ def examples(request: Request) -> dict[str, str]:
     return {"curl": " \\\n  ".join(curl) + "\n", "python": python, "javascript": javascript}
 
 
-def _json_for_people(value: Any) -> str:
+def _readable_json(value: Any) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
-    # A lone surrogate cannot leave this process as it is.
+    # A lone surrogate cannot be encoded as UTF-8, so it is escaped.
     return json.dumps(value, indent=2) if LONE_SURROGATES.search(text) else text
 
 
 def _python_literal(value: Any) -> str:
     if isinstance(value, str) and value.isprintable():
-        # Of a printable text JSON escapes only quote and backslash, as Python does.
+        # In printable text JSON escapes only quotes and backslashes, as Python does.
         return json.dumps(value, ensure_ascii=False)
     return repr(value)
 

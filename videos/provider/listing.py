@@ -1,4 +1,4 @@
-"""The provider's listing of an account's tasks: undocumented, and used by the provider's own front end."""
+"""The listing of an account's tasks, which is undocumented and used by the provider's own front end."""
 
 import math
 from dataclasses import dataclass
@@ -8,19 +8,18 @@ from typing import Any
 from .errors import ProviderError
 from .parsing import read_task, task_ids_of
 from .types import Result
-from .values import moment
+from .values import parse_time
 
-# Items of one page. A provider may give fewer.
-PAGE_SIZE = 100
-# How a provider answers that has no listing: the operation, the address, or the missing `ids` is what it objects to.
-_WITHOUT_LISTING = (400, 404, 405, 410, 422, 501)
-# These come with a 400 too, and are about the token.
-_ABOUT_THE_TOKEN = ("no_token", "token_mismatched")
+PAGE_SIZE = 100  # a provider may return fewer
+# Statuses of a provider without a listing, which refuses the operation, the address, or the missing `ids`.
+_UNSUPPORTED_STATUSES = (400, 404, 405, 410, 422, 501)
+# These come with status 400 too, but concern the token.
+_TOKEN_CODES = ("no_token", "token_mismatched")
 
 
 @dataclass(frozen=True, slots=True)
 class ListedTask:
-    """One task of the listing; created_at is by the provider's clock, None where it does not say."""
+    """One task of the listing; created_at is by the provider's clock, None if absent."""
 
     result: Result
     created_at: datetime | None
@@ -28,17 +27,17 @@ class ListedTask:
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """One page of the listing; received counts all items, also those that cannot be read."""
+    """One page of the listing; received counts all items, including those without an id."""
 
     tasks: tuple[ListedTask, ...]
     received: int
 
 
 def has_no_listing(error: ProviderError) -> bool:
-    """Tell a provider that has no listing from one that cannot answer at this moment."""
+    """Tell whether an error means that the provider has no listing, and not that it failed for the moment."""
     if error.code == "unreadable":
         return error.status is not None
-    return error.status in _WITHOUT_LISTING and error.code not in _ABOUT_THE_TOKEN
+    return error.status in _UNSUPPORTED_STATUSES and error.code not in _TOKEN_CODES
 
 
 def listing_payload(offset: int, since: datetime | None, until: datetime | None) -> dict[str, Any]:
@@ -52,9 +51,9 @@ def listing_payload(offset: int, since: datetime | None, until: datetime | None)
 
 
 def read_page(items: list[Any]) -> TaskPage:
-    """Read the items of one page; an item without an id is left out."""
+    """Parse the items of one page; leave out items without an id."""
     tasks = []
     for item in items:
         if task_id := next(task_ids_of(item), ""):
-            tasks.append(ListedTask(read_task(item, task_id), moment(item.get("created_at"))))
+            tasks.append(ListedTask(read_task(item, task_id), parse_time(item.get("created_at"))))
     return TaskPage(tuple(tasks), len(items))

@@ -1,4 +1,4 @@
-"""Reading results, tasks and callbacks."""
+"""Parse results, tasks and callbacks."""
 
 import json
 from collections.abc import Iterator
@@ -6,27 +6,36 @@ from dataclasses import replace
 from typing import Any
 
 from .errors import known_code
-from .types import ASKED_URL_LENGTH, ASPECT_RATIOS, CODE_LENGTH, MESSAGE_LENGTH, PROMPT_LENGTH, Request, Result, Status
+from .types import (
+    ASPECT_RATIOS,
+    CODE_LENGTH,
+    MESSAGE_LENGTH,
+    PROMPT_LENGTH,
+    REQUEST_URL_LENGTH,
+    Request,
+    Result,
+    Status,
+)
 from .values import (
     bounded_int,
     check_depth,
     check_texts,
     clean_text,
     finite_float,
-    identifier,
-    pixels,
+    parse_id,
+    parse_link,
+    parse_pixels,
     refuse_number,
-    web_link,
 )
 
-# A task that says one of these in `state` or `status` has ended without a video.
-FINAL_WORDS = frozenset({"failed", "failure", "error", "cancelled", "canceled", "rejected"})
+# A task with one of these in `state` or `status` has ended without a video.
+FAILED_WORDS = frozenset({"failed", "failure", "error", "cancelled", "canceled", "rejected"})
 
 
 def read_callback(body: bytes) -> Result:
-    """Read a callback's body, strictly: anybody may have sent it; raise ValueError with a plain message.
+    """Parse a callback's body strictly, because anybody may have sent it; raise ValueError with a readable message.
 
-    The body's length is the caller's to limit.
+    The caller limits the length of the body.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -43,17 +52,17 @@ def read_callback(body: bytes) -> Result:
         raise ValueError("The body is not a JSON object.")
     check_texts(document)
     if isinstance(document.get("response"), dict):
-        # The whole task, as a look-up would answer it.
+        # The whole task, as a look-up returns it.
         return read_task(document, next(task_ids_of(document), ""))
     return read_result(document)
 
 
 def read_result(document: dict[str, Any], *, task_id: str = "", outer: dict[str, Any] | None = None) -> Result:
-    """Read a result; `outer` is the task around it, whose own words count where the result has none."""
+    """Parse a result; `outer` is the task that contains it and supplies the fields that the result lacks."""
     # An explicit null means absent.
     outer = outer or {}
     fields = outer | {name: value for name, value in document.items() if value is not None}
-    code, message = error_words(fields.get("error"))
+    code, message = read_error(fields.get("error"))
     success = fields.get("success")
     success = success if isinstance(success, bool) else None
     words = {
@@ -61,43 +70,43 @@ def read_result(document: dict[str, Any], *, task_id: str = "", outer: dict[str,
         for source in (document, outer)
         for name in ("state", "status")
     }
-    video_url = web_link(fields.get("video_url"))
+    video_url = parse_link(fields.get("video_url"))
     return Result(
-        task_id=task_id or identifier(fields.get("task_id")),
+        task_id=task_id or parse_id(fields.get("task_id")),
         status=_status(
             video_url=video_url,
-            ended_badly=not words.isdisjoint(FINAL_WORDS),
+            has_failed=not words.isdisjoint(FAILED_WORDS),
             success=success,
             error=fields.get("error"),
             finished=bool(fields.get("finished_at")),
         ),
-        video_id=identifier(fields.get("video_id")),
+        video_id=parse_id(fields.get("video_id")),
         video_url=video_url,
-        video_width=pixels(fields.get("video_width")),
-        video_height=pixels(fields.get("video_height")),
-        thumbnail_url=web_link(fields.get("thumbnail_url")),
-        thumbnail_width=pixels(fields.get("thumbnail_width")),
-        thumbnail_height=pixels(fields.get("thumbnail_height")),
+        video_width=parse_pixels(fields.get("video_width")),
+        video_height=parse_pixels(fields.get("video_height")),
+        thumbnail_url=parse_link(fields.get("thumbnail_url")),
+        thumbnail_width=parse_pixels(fields.get("thumbnail_width")),
+        thumbnail_height=parse_pixels(fields.get("thumbnail_height")),
         prompt=clean_text(fields.get("prompt"), PROMPT_LENGTH),
         state=clean_text(fields.get("state"), CODE_LENGTH) or clean_text(fields.get("status"), CODE_LENGTH),
         success=success,
         error_code=code,
         error_message=message,
-        trace_id=identifier(fields.get("trace_id")),
+        trace_id=parse_id(fields.get("trace_id")),
     )
 
 
-def _status(*, video_url: str, ended_badly: bool, success: bool | None, error: Any, finished: bool) -> Status:
-    """Decide what a result means; in doubt RUNNING, because a wrong FAILED would hide a paid video.
+def _status(*, video_url: str, has_failed: bool, success: bool | None, error: Any, finished: bool) -> Status:
+    """Return the status of a result; RUNNING if unsure, because a wrong FAILED would hide a paid video.
 
-    A `completed` without a video is doubt: there is nothing to save yet, and the next look-up may bring it; whoever
-    waits has a deadline of their own. A bare string as error is transient ("temporary" in the provider's own client
-    tests) until the task is marked as finished, and so is a bare `success: false`. A task that is finished and says
-    nothing at all is RUNNING: `finished_at` and `response` may be written a moment apart.
+    `completed` without a video is RUNNING: the next look-up may bring the video, and callers have their own deadline.
+    A bare string as error is temporary (the provider's own client tests say so) until the task is marked as finished,
+    and so is a bare `success: false`. A task that is finished and has no other field is RUNNING: the provider may
+    write `finished_at` and `response` at different moments.
     """
     if video_url:
         return Status.COMPLETED
-    if ended_badly:
+    if has_failed:
         return Status.FAILED
     if success is not True and isinstance(error, dict) and error:
         return Status.FAILED
@@ -107,44 +116,44 @@ def _status(*, video_url: str, ended_badly: bool, success: bool | None, error: A
 
 
 def read_task(document: dict[str, Any], task_id: str) -> Result:
-    """Read one task of /luma/tasks; the id asked for stands, whatever the response inside repeats."""
+    """Parse one task of /luma/tasks; the result has `task_id`, whatever id the response repeats."""
     response = document.get("response")
     result = read_result(response if isinstance(response, dict) else {}, task_id=task_id, outer=document)
     return replace(result, request=echoed_request(document.get("request")))
 
 
 def task_ids_of(item: Any) -> Iterator[str]:
-    """Yield the ids under which an answer may name its task, the surest first."""
+    """Yield the ids by which an answer may name its task, the most reliable first."""
     if not isinstance(item, dict):
         return
     inner = [item.get(name) for name in ("response", "data", "error")]
     candidates = [item.get("id"), item.get("task_id"), *(one.get("task_id") for one in inner if isinstance(one, dict))]
-    yield from filter(None, map(identifier, candidates))
+    yield from filter(None, map(parse_id, candidates))
 
 
 def echoed_request(echo: Any) -> Request | None:
-    """Read the request a task repeats; what the contract does not have is taken as not given."""
+    """Parse the request that a task repeats; values that the contract does not allow count as not given."""
     if not isinstance(echo, dict):
         return None
-    given = Request()
-    action, ratio, timeout = echo.get("action"), echo.get("aspect_ratio"), pixels(echo.get("timeout"))
+    default = Request()
+    action, ratio, timeout = echo.get("action"), echo.get("aspect_ratio"), parse_pixels(echo.get("timeout"))
     return Request(
-        action="extend" if action == "extend" else given.action,
+        action="extend" if action == "extend" else default.action,
         prompt=clean_text(echo.get("prompt"), PROMPT_LENGTH),
-        aspect_ratio=ratio if ratio in ASPECT_RATIOS else given.aspect_ratio,
-        start_image_url=web_link(echo.get("start_image_url"), ASKED_URL_LENGTH),
-        end_image_url=web_link(echo.get("end_image_url"), ASKED_URL_LENGTH),
+        aspect_ratio=ratio if ratio in ASPECT_RATIOS else default.aspect_ratio,
+        start_image_url=parse_link(echo.get("start_image_url"), REQUEST_URL_LENGTH),
+        end_image_url=parse_link(echo.get("end_image_url"), REQUEST_URL_LENGTH),
         enhancement=echo.get("enhancement") is not False,
         loop=echo.get("loop") is True,
-        timeout=timeout or given.timeout,
-        video_id=identifier(echo.get("video_id")),
-        video_url=web_link(echo.get("video_url"), ASKED_URL_LENGTH),
-        callback_url=web_link(echo.get("callback_url")),
+        timeout=timeout or default.timeout,
+        video_id=parse_id(echo.get("video_id")),
+        video_url=parse_link(echo.get("video_url"), REQUEST_URL_LENGTH),
+        callback_url=parse_link(echo.get("callback_url")),
     )
 
 
-def error_words(error: Any) -> tuple[str, str]:
-    """Return code and message of an `error` that is an object, a bare string, or something else."""
+def read_error(error: Any) -> tuple[str, str]:
+    """Return code and message of an `error` field, which may be an object, a bare string, or anything else."""
     if isinstance(error, dict):
         code, message = clean_text(error.get("code"), CODE_LENGTH), clean_text(error.get("message"), MESSAGE_LENGTH)
         code = known_code(code) or code

@@ -1,4 +1,4 @@
-"""What goes to the provider and what comes back, as frozen dataclasses."""
+"""The requests and results of the API, as frozen dataclasses."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -8,36 +8,28 @@ PUBLIC_BASE_URL = "https://api.acedata.cloud"
 ASPECT_RATIOS = ("16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "9:21")
 BATCH_LIMIT = 50
 
-# Longer texts are cut; a longer id or link is dropped, because a cut one would name something else.
+# Longer texts are cut. A longer id or link is dropped, because a cut one would name something else.
 ID_LENGTH = 200
 CODE_LENGTH = 100
 MESSAGE_LENGTH = 2_000
 PROMPT_LENGTH = 10_000
 URL_LENGTH = 4_000
-ASKED_URL_LENGTH = 2_000
+REQUEST_URL_LENGTH = 2_000
 SIZE_LIMIT = 100_000
 
 
 class Status(StrEnum):
-    """Where a task is, reduced to what a decision can rest on."""
+    """The state of a task."""
 
     RUNNING = "running"
     COMPLETED = "completed"
     FAILED = "failed"
 
 
-class Whose(StrEnum):
-    """Who can do something about a failure."""
-
-    MEMBER = "member"
-    ADMIN = "admin"
-    NOBODY = "nobody"
-
-
 class Sent(StrEnum):
-    """Whether a paid request may have arrived.
+    """Whether a paid request may have been carried out.
 
-    NEVER: no byte of it reached the provider. REFUSED: the provider said no; nothing runs, nothing is
+    NEVER: no byte of it reached the provider. REFUSED: the provider refused it, so nothing runs and nothing is
     charged. MAYBE: it may run and may be charged, so it must not be repeated.
     """
 
@@ -48,7 +40,7 @@ class Sent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a member asks of the provider; timeout is in seconds, empty strings mean not given."""
+    """A request for a video; timeout is in seconds, an empty string means not given."""
 
     action: str = "generate"
     prompt: str = ""
@@ -71,13 +63,13 @@ class Request:
             fields["aspect_ratio"] = self.aspect_ratio
             fields["start_image_url"] = self.start_image_url
         elif self.aspect_ratio != "16:9":
-            # An extension has the shape of its clip. 16:9 is what the provider assumes anyway, so it is never
-            # spelled out: over a portrait clip it would be an order nobody gave.
+            # An extension has the shape of its source. 16:9 is the form's default and never sent: for a portrait source
+            # it would be a choice that nobody made.
             fields["aspect_ratio"] = self.aspect_ratio
         fields["end_image_url"] = self.end_image_url
         if extends:
             fields["video_id"] = self.video_id
-            # The id wins when both are sent; sending one leaves no doubt which clip was meant.
+            # The provider prefers the id. Sending only one shows which video is meant.
             fields["video_url"] = "" if self.video_id else self.video_url
         fields["enhancement"] = self.enhancement
         fields["loop"] = self.loop
@@ -91,10 +83,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the provider reports about one task, whichever way it came.
+    """What the provider reports about one task, in an answer, a callback or a look-up.
 
-    Widths and heights are pixels; links are http(s) or empty; error_code is the provider's own word and
-    may be empty on a failure. COMPLETED always has a video_url.
+    Widths and heights are in pixels; links are http(s) or empty; error_code is the provider's own and may be empty on a
+    failure. A COMPLETED result always has a video_url.
     """
 
     task_id: str
@@ -112,5 +104,5 @@ class Result:
     error_code: str = ""
     error_message: str = ""
     trace_id: str = ""
-    # What a task says was asked for, its callback_url included: a secret, to be compared and never stored.
+    # The request as the task repeats it. Its callback_url is a secret: compare it, never store it.
     request: Request | None = field(default=None, compare=False, repr=False)

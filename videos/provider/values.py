@@ -1,4 +1,4 @@
-"""Single values of foreign JSON, made fit to keep, and the JSON itself."""
+"""Parse the provider's JSON, and clean single values of it."""
 
 import json
 import math
@@ -10,26 +10,29 @@ from urllib.parse import urlsplit
 from .types import ID_LENGTH, SIZE_LIMIT, URL_LENGTH
 
 MAX_DEPTH = 64
-# Times above this are milliseconds: as seconds it is the year 5138.
+# Larger numbers are milliseconds: as seconds, this is the year 5138.
 _MILLISECONDS = 1e11
 
-# Characters that no database keeps and no page shows: controls but tab and newlines, and lone surrogates.
-_UNKEPT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+# Control characters except tab and newlines, and lone surrogates: databases refuse them.
+_UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def clean_text(value: Any, length: int) -> str:
-    return _UNKEPT.sub("", value).strip()[:length].rstrip() if isinstance(value, str) else ""
+    """Return a text without unstorable characters, cut to a length; "" for anything but a string."""
+    return _UNSTORABLE.sub("", value).strip()[:length].rstrip() if isinstance(value, str) else ""
 
 
-def identifier(value: Any) -> str:
+def parse_id(value: Any) -> str:
+    """Return an id that is a string or an integer; "" for anything else, and for one that is too long."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:
         value = str(value)
-    identifier = clean_text(value, ID_LENGTH + 1)
-    return identifier if len(identifier) <= ID_LENGTH else ""
+    text = clean_text(value, ID_LENGTH + 1)
+    return text if len(text) <= ID_LENGTH else ""
 
 
-def web_link(value: Any, length: int = URL_LENGTH) -> str:
+def parse_link(value: Any, length: int = URL_LENGTH) -> str:
+    """Return an http(s) link; "" for anything else, and for one that is too long."""
     link = clean_text(value, length + 1).replace(" ", "%20")
     if not link or len(link) > length or re.search(r"\s", link):
         return ""
@@ -41,15 +44,16 @@ def web_link(value: Any, length: int = URL_LENGTH) -> str:
     return link if usable else ""
 
 
-def pixels(value: Any) -> int | None:
+def parse_pixels(value: Any) -> int | None:
+    """Return a positive number up to SIZE_LIMIT, rounded; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # The order matters: NaN fails the comparison, and a number within it is safe to round.
+    # Compare first: NaN fails the comparison, and rounding infinity would raise.
     return (round(value) or None) if 0 < value <= SIZE_LIMIT else None
 
 
-def moment(value: Any) -> datetime | None:
-    """Read a time that is a number of seconds or milliseconds since 1970, or ISO 8601; None for anything else."""
+def parse_time(value: Any) -> datetime | None:
+    """Return a time given in seconds or milliseconds since 1970, or in ISO 8601; None for anything else."""
     try:
         if isinstance(value, str):
             read = datetime.fromisoformat(value)
@@ -61,11 +65,8 @@ def moment(value: Any) -> datetime | None:
         return None
 
 
-# Reading JSON
-
-
 def parse_json(body: bytes | None) -> Any:
-    """Parse the provider's own answer, liberally; None if it is no JSON at all."""
+    """Parse an answer leniently; None if it is not JSON."""
     if body is None:
         return None
     try:
@@ -81,7 +82,7 @@ _BRACKETS = re.compile(r"[\[\]{}]")
 
 
 def check_depth(text: str) -> None:
-    """Refuse absurd nesting before the parser meets it, since that recurses; raise ValueError."""
+    """Raise ValueError for deep nesting, before the JSON parser recurses into it."""
     depth = 0
     for bracket in _BRACKETS.findall(_STRINGS.sub("", text)):
         depth += 1 if bracket in "[{" else -1
@@ -90,9 +91,10 @@ def check_depth(text: str) -> None:
 
 
 def check_texts(value: Any) -> None:
+    """Raise ValueError for a text in the document that databases refuse."""
     if isinstance(value, str):
         if "\0" in value or LONE_SURROGATES.search(value):
-            raise ValueError("The body holds characters that are not text.")
+            raise ValueError("The body has characters that are not text.")
     elif isinstance(value, dict):
         for name, inner in value.items():
             check_texts(name)
@@ -103,7 +105,7 @@ def check_texts(value: Any) -> None:
 
 
 def refuse_number(_: str) -> Never:
-    raise ValueError("The body holds a number that is none.")
+    raise ValueError("The body has an invalid number.")
 
 
 def finite_float(digits: str) -> float:

@@ -1,0 +1,105 @@
+"""Build and send the requests to the provider: one connection pool, one set of limits, the API token in a header."""
+
+import asyncio
+import re
+import ssl
+from functools import cache
+from json import dumps
+from typing import Any
+
+import httpx
+
+from .errors import ProviderError
+from .types import Sent
+
+MAX_ANSWER_BYTES = 8 * 1024 * 1024
+READ_SECONDS = 30.0
+
+
+def new_client(transport: httpx.AsyncBaseTransport | None = None) -> httpx.AsyncClient:
+    """Make a connection pool for one event loop, without environment proxies and redirects."""
+    return httpx.AsyncClient(
+        transport=transport,
+        verify=_tls(),
+        trust_env=False,
+        follow_redirects=False,
+        timeout=_timeouts(READ_SECONDS),
+        # Close idle connections before usual servers do (after 5 s or more): the outcome of a POST that is written to a
+        # connection just being closed is unknown.
+        limits=httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=4.0),
+    )
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # One for the process: each takes 30-55 ms to make.
+    return httpx.create_ssl_context(trust_env=False)
+
+
+async def post(
+    client: httpx.AsyncClient,
+    url: str,
+    token: str,
+    *,
+    seconds: float,
+    read_timeout: float = READ_SECONDS,
+    json: dict[str, Any] | None = None,
+    files: dict[str, Any] | None = None,
+) -> tuple[httpx.Response, bytes | None]:
+    """POST JSON or files once; return the response and its body, None for one that cannot be decoded or is too long.
+
+    `seconds` limits the whole call. Raises ProviderError `not_sent` if the token or the address cannot be used, and
+    what httpx and sockets raise.
+    """
+    if not re.fullmatch(r"[\x21-\x7e]+", token):
+        # Such a token is no header value; an error while sending would leave the outcome unknown.
+        raise ProviderError("not_sent", "The API token cannot be sent.", sent=Sent.NEVER)
+    headers = {"accept": "application/json", "authorization": f"Bearer {token}"}
+    if json is not None:
+        headers["content-type"] = "application/json"
+    try:
+        # Not by httpx, which does not escape lone surrogates.
+        content = None if json is None else dumps(json, allow_nan=False).encode("ascii")
+        request = client.build_request(
+            "POST",
+            url,
+            headers=headers,
+            timeout=_timeouts(read_timeout),
+            content=content,
+            files=files,
+        )
+        if request.url.port is not None and not 1 <= request.url.port <= 65535:
+            # httpx accepts it, and the socket would raise OverflowError.
+            raise httpx.InvalidURL("no such port")
+    except (httpx.InvalidURL, ValueError) as error:
+        raise _unusable_address() from error
+    try:
+        # httpx limits each read only: a server that sends one byte at a time could hold the call for ever.
+        async with asyncio.timeout(seconds):
+            response = await client.send(request, stream=True, follow_redirects=False)
+            try:
+                return response, await _read_body(response)
+            finally:
+                await response.aclose()
+    except httpx.UnsupportedProtocol as error:
+        raise _unusable_address() from error
+
+
+async def _read_body(response: httpx.Response) -> bytes | None:
+    body = bytearray()
+    try:
+        async for chunk in response.aiter_bytes():
+            body += chunk
+            if len(body) > MAX_ANSWER_BYTES:
+                return None
+    except httpx.DecodingError:
+        return None
+    return bytes(body)
+
+
+def _timeouts(read: float) -> httpx.Timeout:
+    return httpx.Timeout(connect=10.0, read=read, write=30.0, pool=30.0)
+
+
+def _unusable_address() -> ProviderError:
+    return ProviderError("not_sent", "The provider's address is not usable.", sent=Sent.NEVER)
