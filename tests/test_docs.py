@@ -45,6 +45,18 @@ def test_every_path_that_a_page_names_exists(page):
         assert (ROOT / name).exists(), name
 
 
+def test_every_page_that_the_code_names_exists():
+    files = [path for folder in ("lumaweb", "videos", "templates", "deploy") for path in (ROOT / folder).rglob("*")]
+    texts = {
+        path: path.read_text() for path in files if path.suffix in {".py", ".html", ".service", ".yaml", ".example"}
+    }
+    named = {
+        (path, name) for path, text in texts.items() for name in re.findall(r"\b(?:docs|deploy)/[\w/-]+\.md", text)
+    }
+    assert {(str(path), name) for path, name in named if not (ROOT / name).exists()} == set()
+    assert len(named) > 5
+
+
 @pytest.mark.parametrize("page", CURRENT)
 def test_every_function_is_where_a_page_says(page):
     for name, path in re.findall(r"`(\w+)`(?:\s+in|,\s+in|\s+of)\s+`([\w./]+\.py)`", PAGES[page].read_text()):

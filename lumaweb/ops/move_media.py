@@ -37,7 +37,7 @@ class MediaMove:
     def __init__(self, to_bucket: bool, log: Callable[[str], None]) -> None:
         bucket = settings.BUCKET
         if not bucket:
-            raise MoveRefused("LUMAWEB_S3_BUCKET is not set, so there is no bucket: see docs/storage.md.")
+            raise MoveRefused("LUMAWEB_S3_BUCKET is not set, so there is no bucket: see docs/operator/storage.md.")
         self._to_bucket, self._log = to_bucket, log
         folder, object_storage = storages["folder"], storages["default"]
         self._source, self._target = (folder, object_storage) if to_bucket else (object_storage, folder)
