@@ -55,7 +55,8 @@ def said_by(check, *args) -> str:
 
 
 def test_packages_are_held_against_what_is_pinned(settings, tmp_path):
-    assert said_by(installation.versions).startswith("ok: Python 3.")
+    said = said_by(installation.versions)
+    assert said.startswith("ok: Python 3.") and f"Lumaweb {settings.VERSION}; " in said
     settings.BASE_DIR = tmp_path
     pinned = "django==1.0 \\\n    --hash=sha256:0\nno-such-package==1 \\\n    --hash=sha256:0\n"
     (tmp_path / "requirements.txt").write_text(pinned)

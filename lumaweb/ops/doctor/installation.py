@@ -39,7 +39,8 @@ def versions() -> Iterator[Finding]:
     if different:
         yield warn(f"Versions other than the tested ones: {', '.join(different)}.", "Install requirements.txt again.")
     if not missing and not different:
-        yield ok(f"Python {platform.python_version()}, Django {metadata.version('django')}; all packages as pinned.")
+        python, django = platform.python_version(), metadata.version("django")
+        yield ok(f"Python {python}, Django {django}, Lumaweb {settings.VERSION}; all packages as pinned.")
 
 
 def configuration() -> Iterator[Finding]:
