@@ -15,6 +15,7 @@ from videos.models import ApiToken, Member
 
 from .support import database_reset, database_use, hypothesis_profiles, prepared_data, scheduling, servers
 from .support.factories import a_member, a_token, an_admin
+from .support.sample_videos import plain_video
 from .support.stub_provider import StubProvider
 
 hypothesis_profiles.register()
@@ -141,3 +142,9 @@ def empty_storage(tmp_path, settings) -> Path:
         "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": options}
     }
     return settings.MEDIA_ROOT
+
+
+@pytest.fixture(scope="session")
+def mp4(tmp_path_factory) -> bytes:
+    """Return a small MP4 file."""
+    return plain_video(tmp_path_factory.mktemp("video"))

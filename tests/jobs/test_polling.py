@@ -15,8 +15,8 @@ from videos.models.generation.polling import REFUSED_AGAIN
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_result, a_token, an_error, failure, running
+from ..support.provider_listing import request_of
 from ..support.stub_provider import StubProvider
-from .test_reconcile import request_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

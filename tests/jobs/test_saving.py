@@ -29,7 +29,7 @@ from videos.models.generation.saving import CAUSES, READING
 
 from ..sandbox.process import Sandbox
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, running
-from ..support.sample_videos import a_film, read_unchecked
+from ..support.sample_videos import noise_video, read_unchecked
 from ..support.serving import serve
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_storage")]
@@ -87,7 +87,7 @@ def token(stub, cdn, settings):
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory) -> bytes:
-    return a_film(tmp_path_factory.mktemp("film") / "film.mp4", seconds=1, movflags="faststart")
+    return noise_video(tmp_path_factory.mktemp("film") / "film.mp4", seconds=1, movflags="faststart")
 
 
 def finished(link: str, **result) -> Generation:

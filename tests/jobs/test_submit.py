@@ -3,8 +3,6 @@
 import threading
 import time
 
-import av
-import numpy as np
 import pytest
 from django.core.files.storage import default_storage
 from django.utils import timezone
@@ -16,6 +14,7 @@ from videos.models.state import LOOKED_UP_AT_LEAST
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_result, a_token, an_error, running
+from ..support.sample_videos import plain_video
 from ..support.stub_provider import StubProvider
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -276,18 +275,6 @@ def test_a_callback_about_a_task_nobody_knows_is_disowned(stub, token):
     assert (generation.state, generation.task_id) == ("completed", "true")
 
 
-def a_film(tmp_path) -> bytes:
-    path = tmp_path / "film.mp4"
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("h264", rate=12)
-        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
-        for shade in range(12):
-            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade * 20, dtype=np.uint8))
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-    return path.read_bytes()
-
-
 def finished(stub, path="/v.mp4") -> Generation:
     generation = a_generation()
     generation.claim()
@@ -296,7 +283,7 @@ def finished(stub, path="/v.mp4") -> Generation:
 
 
 def test_a_finished_video_is_saved_once(stub, token, tmp_path):
-    stub.files["/v.mp4"] = a_film(tmp_path)
+    stub.files["/v.mp4"] = plain_video(tmp_path)
     generation = finished(stub)
     tasks.archive(generation.pk)
     tasks.archive(generation.pk)
@@ -324,7 +311,7 @@ def test_what_cannot_be_saved_is_tried_again_and_stays_playable_at_the_provider(
 
 def test_a_link_to_elsewhere_is_not_followed(stub, token, tmp_path):
     other = StubProvider()
-    other.files["/v.mp4"] = a_film(tmp_path)
+    other.files["/v.mp4"] = plain_video(tmp_path)
     generation = a_generation()
     generation.claim()
     generation.record(a_result(video_url=f"{other.url}/v.mp4"), "callback")

@@ -4,15 +4,15 @@ import httpx
 import pytest
 from django.conf import settings
 
-from ..security.test_headers import settings_with
 from ..support.factories import a_member
 from ..support.installation import Installation
+from ..support.settings_process import security_settings
 
 NAMES = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "MESSAGES_COOKIE_NAME")
 
 
 def names_of(folder, **env: str) -> list[str]:
-    found = settings_with(folder, **env)
+    found = security_settings(folder, **env)
     return [found[name] for name in NAMES]
 
 

@@ -18,8 +18,8 @@ from django.core.exceptions import ImproperlyConfigured
 from lumaweb import data_lock
 from lumaweb.ops import preparation
 
-from ..supervisor.test_supervisor import children_of, is_alive, wait_until
 from ..support.installation import ROOT, Installation, a_free_port
+from ..support.processes import children_of, is_alive, wait_until
 
 pytestmark = pytest.mark.embedded
 OTHER_KEY = "another-signing-key-that-is-long-enough-0123456789"

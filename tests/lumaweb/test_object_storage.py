@@ -32,13 +32,11 @@ from videos.media import saved_videos
 from videos.models import Frame, Generation, Heartbeat, OrphanedFile, Share, TemporaryLink
 from videos.views import delivery
 
-from ..jobs.test_submit import a_film
-from ..ops.test_backup import FURNISH, LOOK
 from ..support.factories import a_generation, a_member, a_result, running
 from ..support.installation import Installation
+from ..support.installation_contents import FILL, READ_BACK
 from ..support.s3_server import ACCESS_KEY, BUCKET, SECRET_KEY, S3Server
-from ..support.sample_videos import a_film as a_film_of_noise
-from ..support.sample_videos import read_unchecked
+from ..support.sample_videos import noise_video, read_unchecked
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,11 +84,6 @@ def stored_in(s3, bucket) -> dict[str, bytes]:
     return {path.relative_to(part).as_posix(): path.read_bytes() for path in part.rglob("*") if path.is_file()}
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory):
-    return a_film(tmp_path_factory.mktemp("film"))
-
-
 @pytest.fixture
 def ada(client):
     ada = a_member("ada", is_superuser=True)
@@ -98,10 +91,10 @@ def ada(client):
     return ada
 
 
-def finished(stub, film: bytes, **asked) -> Generation:
+def finished(stub, mp4: bytes, **asked) -> Generation:
     """Made by the provider, and not saved yet."""
     path = f"/{uuid.uuid4()}.mp4"
-    stub.files[path] = film
+    stub.files[path] = mp4
     generation = a_generation(**asked)
     assert generation.claim()
     task_id = str(uuid.uuid4())
@@ -110,8 +103,8 @@ def finished(stub, film: bytes, **asked) -> Generation:
     return generation
 
 
-def saved(stub, film: bytes, **asked) -> Generation:
-    generation = finished(stub, film, **asked)
+def saved(stub, mp4: bytes, **asked) -> Generation:
+    generation = finished(stub, mp4, **asked)
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert generation.archive == "saved", generation.events.last().text
@@ -246,18 +239,18 @@ def test_no_page_of_an_error_shows_the_keys(settings, bucket):
 # ── Saving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(stub, token, film, s3, bucket, settings):
-    generation = saved(stub, film)
+def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(stub, token, mp4, s3, bucket, settings):
+    generation = saved(stub, mp4)
     kept = stored_in(s3, bucket)
     assert sorted(kept) == sorted(files_of(generation))
-    assert kept[generation.video_file.name] == film
-    assert generation.sha256 == hashlib.sha256(film).hexdigest()
+    assert kept[generation.video_file.name] == mp4
+    assert generation.sha256 == hashlib.sha256(mp4).hexdigest()
     assert [path for path in settings.MEDIA_ROOT.rglob("*") if path.is_file()] == []
-    assert generation.video_file.open("rb").read() == film
+    assert generation.video_file.open("rb").read() == mp4
 
 
-def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(stub, token, film):
-    generation = finished(stub, film)
+def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(stub, token, mp4):
+    generation = finished(stub, mp4)
     first, second = (saved_videos.save_video(saving.remote_video(generation)) for _ in range(2))
     second.delete()
     assert len({first.video_file, second.video_file}) == 2
@@ -283,8 +276,8 @@ def test_a_file_is_read_from_any_place_in_it(bucket):
     assert file.closed and file.open().read(3) == data[:3]
 
 
-def test_a_frame_is_cut_from_a_saved_video(client, ada, stub, token, film, bucket):
-    generation = saved(stub, film)
+def test_a_frame_is_cut_from_a_saved_video(client, ada, stub, token, mp4, bucket):
+    generation = saved(stub, mp4)
     answer = client.post(
         f"/generations/{generation.uuid}/frames/", {"at": "0.5"}, headers={"Accept": "application/json"}
     )
@@ -294,9 +287,9 @@ def test_a_frame_is_cut_from_a_saved_video(client, ada, stub, token, film, bucke
 
 
 def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it_is_saved_later(
-    stub, token, s3, bucket, film
+    stub, token, s3, bucket, mp4
 ):
-    large = film + os.urandom(20_000_000)  # what follows the film no player minds; it takes two parts
+    large = mp4 + os.urandom(20_000_000)  # what follows the film no player minds; it takes two parts
     generation = finished(stub, large)
     s3.dies_after = 17_000_000
     tasks.archive(generation.pk)
@@ -315,8 +308,8 @@ def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it
     assert stored_in(s3, bucket)[generation.video_file.name] == large
 
 
-def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(stub, token, film, s3):
-    generation = finished(stub, film)
+def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(stub, token, mp4, s3):
+    generation = finished(stub, mp4)
     Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.MAX_ATTEMPTS + 5)
     s3.stop()
     tasks.archive(generation.pk)
@@ -386,33 +379,33 @@ def test_a_large_video_is_not_in_memory_while_it_is_saved_or_read(s3, tmp_path):
 # ── Delivery ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_video_is_answered_with_a_link_in_which_a_player_can_seek(client, ada, stub, token, film, bucket):
-    generation = saved(stub, film)
+def test_a_video_is_answered_with_a_link_in_which_a_player_can_seek(client, ada, stub, token, mp4, bucket):
+    generation = saved(stub, mp4)
     answer = client.get(reverse("video", args=[generation.uuid]))
     assert answer.status_code == 302
     assert answer["Cache-Control"] == "private, max-age=300", "half of the link's life"
     link = answer["Location"]
     assert parse_qs(urlsplit(link).query)["X-Amz-Expires"] == ["600"]
     whole = fetch(link)
-    assert (whole.status_code, whole.content, whole.headers["Content-Type"]) == (200, film, "video/mp4")
+    assert (whole.status_code, whole.content, whole.headers["Content-Type"]) == (200, mp4, "video/mp4")
     part = fetch(link, Range="bytes=100-299")
-    assert (part.status_code, part.content) == (206, film[100:300])
-    assert part.headers["Content-Range"] == f"bytes 100-299/{len(film)}"
-    assert fetch(link, Range="bytes=-50").content == film[-50:]
-    assert fetch(link, Range=f"bytes={len(film) + 5}-").status_code == 416
+    assert (part.status_code, part.content) == (206, mp4[100:300])
+    assert part.headers["Content-Range"] == f"bytes 100-299/{len(mp4)}"
+    assert fetch(link, Range="bytes=-50").content == mp4[-50:]
+    assert fetch(link, Range=f"bytes={len(mp4) + 5}-").status_code == 416
 
 
-def test_a_download_keeps_its_name(client, ada, stub, token, film, bucket):
-    generation = saved(stub, film, prompt="A fox, at dawn")
+def test_a_download_keeps_its_name(client, ada, stub, token, mp4, bucket):
+    generation = saved(stub, mp4, prompt="A fox, at dawn")
     answer = fetch(link_to(client, generation, "?download=1"))
     assert (
         answer.headers["Content-Disposition"] == f'attachment; filename="a-fox-at-dawn-{generation.uuid.hex[:8]}.mp4"'
     )
-    assert answer.content == film
+    assert answer.content == mp4
 
 
-def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, stub, token, film, s3, bucket):
-    one, other = saved(stub, film), saved(stub, film)
+def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, stub, token, mp4, s3, bucket):
+    one, other = saved(stub, mp4), saved(stub, mp4)
     link = link_to(client, one)
     for bad in (
         link.replace(one.video_file.name, other.video_file.name),
@@ -425,16 +418,16 @@ def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, stub, token, fil
         f"{s3.url}/{BUCKET}?list-type=2",
     ):
         answer = fetch(bad)
-        assert answer.status_code in (400, 401, 403) and film[:50] not in answer.content, bad
+        assert answer.status_code in (400, 401, 403) and mp4[:50] not in answer.content, bad
     for method in ("PUT", "DELETE", "POST"):
         assert fetch(link, method).status_code in (400, 401, 403, 405), method
-    assert default_storage.open(one.video_file.name).read() == film
+    assert default_storage.open(one.video_file.name).read() == mp4
 
 
-def test_a_head_is_led_to_an_answer_too(client, ada, stub, token, film, bucket):
-    answer = client.head(reverse("video", args=[saved(stub, film).uuid]))
+def test_a_head_is_led_to_an_answer_too(client, ada, stub, token, mp4, bucket):
+    answer = client.head(reverse("video", args=[saved(stub, mp4).uuid]))
     there = fetch(answer["Location"], "HEAD")
-    assert (there.status_code, there.headers["Content-Length"]) == (200, str(len(film)))
+    assert (there.status_code, there.headers["Content-Length"]) == (200, str(len(mp4)))
 
 
 def test_a_link_expires(settings, bucket):
@@ -458,8 +451,8 @@ def test_browsers_get_links_by_the_name_they_reach_the_bucket_by(settings, bucke
     assert away.origin == f"https://{BUCKET}.media.example.com"
 
 
-def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada, stub, token, film, s3, bucket):
-    generation = saved(stub, film)
+def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada, stub, token, mp4, s3, bucket):
+    generation = saved(stub, mp4)
     for name, kind in (("poster", "image/webp"), ("thumbnail", "image/jpeg")):
         path = reverse(name, args=[generation.uuid])
         answer = client.get(path)
@@ -471,22 +464,22 @@ def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada,
         assert (again.status_code, s3.asked) == (304, [])
 
 
-def test_who_may_not_see_a_video_gets_no_link(client, stub, token, film, s3, bucket):
-    generation = saved(stub, film)
+def test_who_may_not_see_a_video_gets_no_link(client, stub, token, mp4, s3, bucket):
+    generation = saved(stub, mp4)
     s3.asked.clear()
     assert "/login/" in client.get(reverse("video", args=[generation.uuid]))["Location"]
     assert s3.asked == []
 
 
-def test_a_shared_video_has_links_until_it_is_revoked(client, stub, token, film, s3, bucket):
-    generation = saved(stub, film)
+def test_a_shared_video_has_links_until_it_is_revoked(client, stub, token, mp4, s3, bucket):
+    generation = saved(stub, mp4)
     share = Share.objects.make(generation, generation.member, days=1, chain=False, with_prompt=False)
     page = client.get(share.secret_path).content.decode()
     path = re.search(r'src="(/watch/[^"]+/video[^"]*)"', page) or re.search(r' src="(/watch/[^"]+)"', page)
     answer = client.get(path[1])
     assert (answer.status_code, answer["Cache-Control"]) == (302, "private, no-store")
     assert answer["Referrer-Policy"] == "no-referrer"
-    assert fetch(answer["Location"], Range="bytes=0-9").content == film[:10]
+    assert fetch(answer["Location"], Range="bytes=0-9").content == mp4[:10]
     named = client.get(f"{path[1]}?download=1")["Location"]
     assert fetch(named).headers["Content-Disposition"] == 'attachment; filename="video.mp4"'
     poster = re.search(r'poster="(/watch/[^"]+)"', page)[1]
@@ -501,8 +494,8 @@ def test_a_shared_video_has_links_until_it_is_revoked(client, stub, token, film,
     assert s3.asked == []
 
 
-def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(stub, token, film, bucket):
-    generation = saved(stub, film)
+def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(stub, token, mp4, bucket):
+    generation = saved(stub, mp4)
     name = default_storage.save("frames/start.jpg", ContentFile(b"\xff\xd8 a frame"))
     frame = Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=9, member=generation.member)
     wanted = a_generation()
@@ -516,19 +509,19 @@ def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(stub, t
     assert picture["Cache-Control"] == "private, no-store"
     path = reverse("clip", args=[keys[1].removesuffix(".mp4")])
     whole = Client().get(path)
-    assert (whole.status_code, b"".join(whole.streaming_content)) == (200, film)
+    assert (whole.status_code, b"".join(whole.streaming_content)) == (200, mp4)
     part = Client().get(path, headers={"Range": "bytes=5-9"})
-    assert (part.status_code, b"".join(part.streaming_content)) == (206, film[5:10])
+    assert (part.status_code, b"".join(part.streaming_content)) == (206, mp4[5:10])
 
 
-def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(client, ada, settings, stub, token, film):
+def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(client, ada, settings, stub, token, mp4):
     settings.ACCEL_PREFIX = "/protected-media/"
-    generation = saved(stub, film)
+    generation = saved(stub, mp4)
     assert "X-Accel-Redirect" not in client.get(reverse("video", args=[generation.uuid])).headers
     settings.STORAGES = settings.STORAGES | {"default": settings.STORAGES["folder"]}
     path = reverse("video", args=[generation.uuid])
     assert client.get(path).status_code == 404, "not in the folder, and no proxy is asked for it"
-    default_storage.save(generation.video_file.name, ContentFile(film))
+    default_storage.save(generation.video_file.name, ContentFile(mp4))
     answer = client.get(f"{path}?download=1")
     assert (answer.status_code, answer.content) == (200, b"")
     assert answer["X-Accel-Redirect"] == f"/protected-media/{generation.video_file.name}"
@@ -539,20 +532,20 @@ def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(cl
 # ── Several at once ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada, stub, token, film, bucket):
-    fox, gone = saved(stub, film, prompt="a fox"), saved(stub, film, prompt="a goose")
+def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada, stub, token, mp4, bucket):
+    fox, gone = saved(stub, mp4, prompt="a fox"), saved(stub, mp4, prompt="a goose")
     default_storage.delete(gone.video_file.name)
     answer = client.post("/selection/zip/", {"v": [str(fox.uuid), str(gone.uuid)]})
     data = b"".join(answer.streaming_content)
     assert len(data) == int(answer["Content-Length"])
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         assert archive.namelist() == [f"a-fox-{fox.uuid.hex[:8]}.mp4", "not-included.txt"]
-        assert archive.read(archive.namelist()[0]) == film
+        assert archive.read(archive.namelist()[0]) == mp4
         assert "a goose" in archive.read("not-included.txt").decode()
 
 
-def test_an_archive_breaks_off_where_a_video_vanishes_midway(client, ada, stub, token, film, bucket):
-    one, other = saved(stub, film), saved(stub, film)
+def test_an_archive_breaks_off_where_a_video_vanishes_midway(client, ada, stub, token, mp4, bucket):
+    one, other = saved(stub, mp4), saved(stub, mp4)
     answer = client.post("/selection/zip/", {"v": [str(one.uuid), str(other.uuid)]})
     pieces = iter(answer.streaming_content)
     next(pieces)
@@ -589,11 +582,11 @@ def command(*words: str, **options) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
-def test_media_in_a_bucket_are_verified(stub, token, film, s3, bucket):
-    good, changed, missing = (saved(stub, film) for _ in range(3))
+def test_media_in_a_bucket_are_verified(stub, token, mp4, s3, bucket):
+    good, changed, missing = (saved(stub, mp4) for _ in range(3))
     assert command("verify_media") == ("Videos good: 3, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
     default_storage.delete(changed.video_file.name)
-    default_storage.save(changed.video_file.name, ContentFile(film[:-1] + b"x"))
+    default_storage.save(changed.video_file.name, ContentFile(mp4[:-1] + b"x"))
     default_storage.delete(missing.poster_file.name)
     orphan = default_storage.save("videos/ab/left-over.mp4", ContentFile(b"x"))
     assert "orphan" not in command("verify_media")[0].partition("Videos good")[0], "it may just be coming"
@@ -608,21 +601,21 @@ def test_media_in_a_bucket_are_verified(stub, token, film, s3, bucket):
     assert good.video_file.name not in said
 
 
-def test_only_a_whole_file_reaches_the_bucket(stub, token, film, s3, bucket):
-    generation = finished(stub, film[: len(film) // 2])
+def test_only_a_whole_file_reaches_the_bucket(stub, token, mp4, s3, bucket):
+    generation = finished(stub, mp4[: len(mp4) // 2])
     tasks.archive(generation.pk)
     generation.refresh_from_db()
     assert (generation.archive, generation.archive_error) == ("remote", "incomplete")
     assert stored_in(s3, bucket) == {}
-    stub.files[urlsplit(generation.video_url).path] = film
+    stub.files[urlsplit(generation.video_url).path] = mp4
     Generation.objects.update(archive_at=timezone.now())
     tasks.archive(generation.pk)
     generation.refresh_from_db()
-    assert stored_in(s3, bucket)[generation.video_file.name] == film
+    assert stored_in(s3, bucket)[generation.video_file.name] == mp4
 
 
 def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(stub, token, s3, bucket, settings, tmp_path, monkeypatch):
-    whole = a_film_of_noise(tmp_path / "film.mp4", seconds=1, movflags="faststart")
+    whole = noise_video(tmp_path / "film.mp4", seconds=1, movflags="faststart")
     with monkeypatch.context() as earlier:
         earlier.setattr(saved_videos.decoding, "read_video", read_unchecked)
         generation = saved(stub, whole[: len(whole) * 3 // 4])
@@ -640,8 +633,8 @@ def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(stub, token, s3, b
     assert command("verify_media") == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
-def test_a_card_says_that_the_bucket_is_waited_for(client, ada, stub, token, film, s3):
-    generation = finished(stub, film)
+def test_a_card_says_that_the_bucket_is_waited_for(client, ada, stub, token, mp4, s3):
+    generation = finished(stub, mp4)
     s3.stop()
     tasks.archive(generation.pk)
     text = client.get("/").text
@@ -654,8 +647,8 @@ def test_a_card_says_that_the_bucket_is_waited_for(client, ada, stub, token, fil
     assert generation.archive == "saved"
 
 
-def test_a_bucket_that_does_not_answer_has_lost_nothing(stub, token, film, s3, settings, bucket):
-    generation = saved(stub, film)
+def test_a_bucket_that_does_not_answer_has_lost_nothing(stub, token, mp4, s3, settings, bucket):
+    generation = saved(stub, mp4)
     s3.stop()
     with pytest.raises(CommandError, match="shows nothing"):
         call_command("verify_media", "--repair", stdout=io.StringIO())
@@ -667,8 +660,8 @@ def test_a_bucket_that_does_not_answer_has_lost_nothing(stub, token, film, s3, s
     assert generation.archive == "saved"
 
 
-def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_again_later(stub, token, film, s3, bucket):
-    rows = [saved(stub, film) for _ in range(3)]
+def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_again_later(stub, token, mp4, s3, bucket):
+    rows = [saved(stub, mp4) for _ in range(3)]
     for row in rows:
         row.trash(row.member)
         assert row.purge()
@@ -683,8 +676,8 @@ def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_agai
     assert stored_in(s3, bucket) == {}
 
 
-def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, stub, token, film, s3, bucket, caplog):
-    generation = saved(stub, film, prompt="a fox")
+def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, stub, token, mp4, s3, bucket, caplog):
+    generation = saved(stub, mp4, prompt="a fox")
     s3.stop()
     for path in ("/", f"/generations/{generation.uuid}/"):
         page = client.get(path)
@@ -704,8 +697,8 @@ def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, st
     assert SECRET_KEY not in caplog.text and "X-Amz-Signature" not in caplog.text
 
 
-def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, stub, token, film, s3, bucket, monkeypatch):
-    generation = saved(stub, film)
+def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, stub, token, mp4, s3, bucket, monkeypatch):
+    generation = saved(stub, mp4)
     monkeypatch.setattr(delivery, "REST", 0.2)
     path = reverse("video", args=[generation.uuid])
     s3.stop()
@@ -717,8 +710,8 @@ def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, stub, tok
         time.sleep(0.1)
 
 
-def test_a_missing_file_is_missing_and_not_away(client, ada, stub, token, film, bucket):
-    generation = saved(stub, film)
+def test_a_missing_file_is_missing_and_not_away(client, ada, stub, token, mp4, bucket):
+    generation = saved(stub, mp4)
     for name in files_of(generation):
         default_storage.delete(name)
     for name in ("video", "poster"):
@@ -736,14 +729,14 @@ def test_readiness_is_about_the_bucket(client, s3, settings, bucket):
 def test_a_backup_holds_what_is_in_the_bucket_and_is_restored_into_another(s3, tmp_path):
     home = Installation(tmp_path / "home", LUMAWEB_S3_PREFIX="home", **s3.env)
     home.migrate()
-    home.python(FURNISH)
+    home.python(FILL)
     before = stored_in(s3, environment.Bucket("", "", "", "", "", "home", 0))
     assert len(before) == 10
     home.manage("backup", str(tmp_path / "all.tar"), "--with-keys")
     new = Installation(tmp_path / "new", LUMAWEB_S3_PREFIX="new", **s3.env)
     new.manage("restore", str(tmp_path / "all.tar"))
     assert stored_in(s3, environment.Bucket("", "", "", "", "", "new", 0)) == before
-    seen = json.loads(new.python(LOOK))
+    seen = json.loads(new.python(READ_BACK))
     assert (seen["saved"], seen["frame"], seen["held"]) == (3, "frame", ["waiting 1", "waiting 2"])
 
 
@@ -751,11 +744,11 @@ def test_a_backup_holds_what_is_in_the_bucket_and_is_restored_into_another(s3, t
 
 
 @pytest.fixture
-def in_the_folder(settings, stub, token, film):
+def in_the_folder(settings, stub, token, mp4):
     """Four videos in the folder, and the bucket set since."""
     of_the_bucket = settings.STORAGES
     settings.STORAGES = of_the_bucket | {"default": of_the_bucket["folder"]}
-    rows = [saved(stub, film + bytes([number])) for number in range(4)]
+    rows = [saved(stub, mp4 + bytes([number])) for number in range(4)]
     settings.STORAGES = of_the_bucket
     # Saving is a sign of life, and nothing moves while Lumaweb lives.
     Heartbeat.objects.all().delete()
@@ -767,7 +760,7 @@ def in_folder(settings) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_media_move_into_the_bucket_and_stay_where_they_were(client, ada, in_the_folder, s3, bucket, settings, film):
+def test_media_move_into_the_bucket_and_stay_where_they_were(client, ada, in_the_folder, s3, bucket, settings, mp4):
     waiting = a_generation(ada)
     before = in_folder(settings)
     said, status = command("move_media", "--to-bucket")
@@ -777,7 +770,7 @@ def test_media_move_into_the_bucket_and_stay_where_they_were(client, ada, in_the
     waiting.refresh_from_db()
     assert list(Generation.objects.held()) == [waiting]
     assert waiting.release(ada), "until an admin has looked"
-    assert fetch(link_to(client, in_the_folder[2])).content == film + b"\x02"
+    assert fetch(link_to(client, in_the_folder[2])).content == mp4 + b"\x02"
     s3.asked.clear()
     assert "Copied: 0 files, 0 bytes. There already: 12." in command("move_media", "--to-bucket")[0]
     assert {method for method, _ in s3.asked} == {"HEAD"}, "what was compared once is not read again"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ..views.test_mended_doors import KEYS, settings_of
+from ..support.settings_process import KEYS, print_settings
 
 SHOWN = (
     "__import__('json').dumps([settings.SITE_URL, settings.BEHIND_TLS, settings.ON_LOOPBACK, settings.CAN_MAIL_LINKS])"
@@ -29,13 +29,13 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_the_address_members_use_follows_from_the_environment(tmp_path, case):
     env, expected = CASES[case]
-    done = settings_of(tmp_path, SHOWN, **(KEYS | MAIL | env))
+    done = print_settings(tmp_path, SHOWN, **(KEYS | MAIL | env))
     assert json.loads(done.stdout or "null") == expected, done.stderr
 
 
 def test_both_addresses_are_served_and_may_send_forms(tmp_path):
     shown = "settings.ALLOWED_HOSTS[-2:], settings.CSRF_TRUSTED_ORIGINS, settings.SECURE_REDIRECT_EXEMPT[3:]"
-    done = settings_of(tmp_path, shown, LUMAWEB_SITE_URL=FILMS, LUMAWEB_PUBLIC_URL=TUNNEL, **KEYS)
+    done = print_settings(tmp_path, shown, LUMAWEB_SITE_URL=FILMS, LUMAWEB_PUBLIC_URL=TUNNEL, **KEYS)
     hosts = ["films.example.com", "tunnel.example.net"]
     paths = ["^callbacks/", "^frames/", "^clips/"]
     assert done.stdout.strip() == f"{hosts} {[FILMS, TUNNEL]} {paths}", done.stderr
@@ -43,5 +43,5 @@ def test_both_addresses_are_served_and_may_send_forms(tmp_path):
 
 @pytest.mark.parametrize("wrong", ["films.example.com", "https://films.example.com/studio", "ftp://films.example.com"])
 def test_an_address_that_cannot_be_meant_stops_the_start(tmp_path, wrong):
-    done = settings_of(tmp_path, "1", LUMAWEB_SITE_URL=wrong, **KEYS)
+    done = print_settings(tmp_path, "1", LUMAWEB_SITE_URL=wrong, **KEYS)
     assert f"LUMAWEB_SITE_URL is {wrong!r}; set it to an address such as" in done.stderr

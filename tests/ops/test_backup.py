@@ -23,66 +23,8 @@ from lumaweb.ops.backup import creating, postgresql
 from ..support import servers
 from ..support.factories import a_generation
 from ..support.installation import ROOT, Installation
+from ..support.installation_contents import FILL, PEOPLE, READ_BACK
 
-PEOPLE = """
-import hashlib, tempfile, uuid
-from pathlib import Path
-from django.core.files.base import ContentFile
-from django.core.files.storage import default_storage
-from django_q.models import OrmQ
-from django_q.tasks import async_task
-from videos import provider
-from videos.models import (
-    ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share, Submission
-)
-
-from tests.support.sample_videos import a_film, with_mark
-
-FILM = a_film(Path(tempfile.mkdtemp(), "film.mp4"), seconds=1)
-
-def ask(prompt):
-    return Submission.objects.open(Member.objects.first(), uuid.uuid4(), 1, prompt=prompt)[0].generations.get()
-
-def film(prompt):
-    generation = ask(prompt)
-    assert generation.claim()
-    result = provider.Result(str(uuid.uuid4()), provider.Status.COMPLETED, video_url="https://example.com/v.mp4")
-    generation.record(result, "callback")
-    base = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}"
-    data = with_mark(FILM, generation.uuid.bytes * 5000)
-    names = {kind: default_storage.save(base + end, ContentFile(data))
-             for kind, end in (("video_file", ".mp4"), ("thumbnail_file", ".jpg"), ("poster_file", ".webp"))}
-    generation.saved(sha256=hashlib.sha256(data).hexdigest(), size_bytes=len(data), duration=1.0, **names)
-    return generation
-"""
-FURNISH = (
-    PEOPLE
-    + """
-member = Member.objects.create_superuser("ada", password="correct-horse-9")
-token = ApiToken(name="Real one", base_url="http://127.0.0.1:9")
-token.secret = "sandbox-secret-token"
-token.save()
-for number in range(3):
-    film(f"film {number}")
-sending = ask("sending")
-assert sending.claim()
-running = ask("running")
-assert running.claim()
-running.record(provider.Result("task-running"), "answer")
-ask("waiting 1")
-ask("waiting 2")
-name = default_storage.save("frames/start.jpg", ContentFile(b"frame"))
-Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=5, member=member)
-async_task("videos.tasks.drain")
-Heartbeat.stamp("lumaweb")
-Lease.objects.take("ticker", "gone", 999)
-Invitation.objects.invite(member)
-share = Share.objects.make(Generation.objects.get(prompt="film 1"), member, days=7, chain=False, with_prompt=False)
-assert share
-from django.contrib.sessions.backends.db import SessionStore
-SessionStore().create()
-"""
-)
 WRITE_ON = (
     PEOPLE
     + """
@@ -96,28 +38,6 @@ while not Path(stop).exists():
 print(number)
 """
 )
-LOOK = """
-import json
-from django.core.files.storage import default_storage
-from django_q.models import OrmQ
-from django.contrib.sessions.models import Session
-from videos.models import ApiToken, Event, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share
-token = ApiToken.objects.get()
-ours = Generation.objects.exclude(prompt__startswith="meanwhile")
-print(json.dumps({
-    "states": {row.prompt: row.state for row in ours},
-    "held": sorted(ours.filter(pk__in=Generation.objects.held()).values_list("prompt", flat=True)),
-    "next": [row.prompt for row in Generation.objects.next_to_submit(10)],
-    "saved": Generation.objects.filter(archive="saved").count(),
-    "events": sorted(Event.objects.filter(kind__in=["held", "unanswered"]).values_list("generation__prompt", "kind")),
-    "in_flight": token.in_flight,
-    "secret": token.secret,
-    "queue": OrmQ.objects.count(), "hearts": Heartbeat.objects.count(), "leases": Lease.objects.count(),
-    "frame": default_storage.open(Frame.objects.get().file.name).read().decode(),
-    "open_doors": [Session.objects.count(), Share.objects.live().count(), Invitation.objects.good().count()],
-    "signs_in": Member.objects.get().check_password("correct-horse-9"),
-}))
-"""
 
 
 def run(installation: Installation, *words: str) -> subprocess.CompletedProcess:
@@ -132,7 +52,7 @@ def home(tmp_path_factory):
     """An installation with members, videos, frames, and work in every state. Nothing of it runs."""
     installation = Installation(tmp_path_factory.mktemp("home"))
     installation.migrate()
-    installation.python(FURNISH)
+    installation.python(FILL)
     return installation
 
 
@@ -171,7 +91,7 @@ def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
     said = new.manage("restore", str(path))
     # The writer's own row of that moment may be among them.
     assert re.search(r"now held: [23]\..* now unconfirmed: [12]\.", said)
-    found = json.loads(new.python(LOOK))
+    found = json.loads(new.python(READ_BACK))
     assert found["states"] == {
         "film 0": "completed", "film 1": "completed", "film 2": "completed",
         "sending": "unconfirmed", "running": "processing", "waiting 1": "queued", "waiting 2": "queued",
@@ -213,7 +133,7 @@ def test_the_database_alone_comes_back_to_the_media_that_stayed(home, tmp_path):
     new = Installation(tmp_path / "new")
     shutil.copytree(home.folder / "media", new.folder / "media")
     assert "No videos were in the archive" in new.manage("restore", str(path))
-    before, after = (json.loads(one.python(LOOK)) for one in (home, new))
+    before, after = (json.loads(one.python(READ_BACK)) for one in (home, new))
     assert [after[name] for name in ("saved", "frame", "secret")] == [
         before[name] for name in ("saved", "frame", "secret")
     ]
@@ -353,7 +273,7 @@ def test_a_restore_that_fails_at_its_last_steps_takes_back_what_is_in_place(home
     in_the_way.rmdir()
     in_the_way.parent.rmdir()
     new.manage("restore", str(archive))
-    assert json.loads(new.python(LOOK))["signs_in"]
+    assert json.loads(new.python(READ_BACK))["signs_in"]
     assert (new.folder / "secret-key").read_bytes() == (home.folder / "secret-key").read_bytes()
 
 

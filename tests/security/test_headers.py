@@ -1,12 +1,7 @@
 """What browsers and proxies are told, on every page; and what is not believed of what they say."""
 
 import http.client
-import json
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from csp.constants import SELF
@@ -20,6 +15,7 @@ from videos.models import Member
 from ..support.endpoints import Team, addresses, path_of
 from ..support.factories import a_member
 from ..support.installation import ROOT, Installation
+from ..support.settings_process import security_settings
 
 pytestmark = pytest.mark.django_db
 
@@ -164,31 +160,9 @@ def test_a_sign_in_leads_nowhere_else(client):
 
 # ── Production settings, each read by a process of its own ────────────────────────────────────────────────────
 
-SHOWN = (
-    "import json; from lumaweb import settings as s; "
-    "print(json.dumps({name: getattr(s, name) for name in dir(s) if name.startswith(('SESSION_', 'CSRF_', 'SECURE_', "
-    "'MESSAGES_', 'USE_X_', 'ALLOWED', 'BEHIND', 'ON_LOOPBACK'))}, default=str))"
-)
-KEYS = {"LUMAWEB_SECRET_KEY": "x" * 50, "LUMAWEB_ENCRYPTION_KEYS": "x"}
-
-
-def settings_with(folder: Path, **env: str) -> dict:
-    ours = ("LUMAWEB", "HOST", "DATABASE_URL", "DJANGO")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    done = subprocess.run(
-        [sys.executable, "-c", SHOWN],
-        cwd=ROOT,
-        env=clean | {"LUMAWEB_DATA_DIR": str(folder)} | KEYS | env,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
 
 def test_behind_tls_cookies_are_bound_to_it_and_browsers_told_to_stay(tmp_path):
-    found = settings_with(tmp_path, LUMAWEB_PUBLIC_URL="https://films.example.com")
+    found = security_settings(tmp_path, LUMAWEB_PUBLIC_URL="https://films.example.com")
     assert found["SESSION_COOKIE_SECURE"] and found["CSRF_COOKIE_SECURE"] and found["SECURE_SSL_REDIRECT"]
     assert found["SECURE_HSTS_SECONDS"] >= 365 * 24 * 3600
     assert found["SESSION_COOKIE_NAME"].startswith("__Host-") and found["CSRF_COOKIE_NAME"].startswith("__Host-")
@@ -199,7 +173,7 @@ def test_behind_tls_cookies_are_bound_to_it_and_browsers_told_to_stay(tmp_path):
 
 @pytest.mark.parametrize("env", [{}, {"LUMAWEB_PUBLIC_URL": ""}, {"LUMAWEB_PUBLIC_URL": "http://films.example.com"}])
 def test_without_tls_no_header_of_a_proxy_is_believed(tmp_path, env):
-    found = settings_with(tmp_path, **env)
+    found = security_settings(tmp_path, **env)
     assert found["SECURE_PROXY_SSL_HEADER"] is None
     assert not (found["USE_X_FORWARDED_HOST"] or found["USE_X_FORWARDED_PORT"])
     assert not (found["SESSION_COOKIE_SECURE"] or found["SECURE_SSL_REDIRECT"] or found["SECURE_HSTS_SECONDS"])

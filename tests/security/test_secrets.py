@@ -31,6 +31,7 @@ from ..support.cookies import cookie_named
 from ..support.endpoints import Team, addresses, path_of
 from ..support.factories import a_generation, failure
 from ..support.installation import PASSWORD, ROOT, Installation, Visitor
+from ..support.secrets import found_in, secrets_of
 
 MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
 # What opens something by standing in an address.
@@ -41,26 +42,6 @@ KEYS = {"key", "token"}
 SHOWN = {"shares-of": {"share link"}, "shares": {"share link"}, "watch": {"share link"}}
 # A form may be sent to the address its page has.
 OWN_ADDRESS = {"invitation": {"invitation"}}
-
-
-def secrets_of(team: Team) -> dict[str, str]:
-    """Everything in this process that opens something."""
-    return {
-        "token": team.token.secret,
-        "secret key": installation.SECRET_KEY,
-        "encryption key": installation.ENCRYPTION_KEYS[0],
-        "callback key": team.callback_key,
-        "frame path": team.frame_key,
-        "clip path": team.clip_key,
-        "share link": team.share.key,
-        "invitation": team.invitation_key,
-        "new password": team.eve_s_token,
-    }
-
-
-def found_in(text: str, secrets: dict[str, str]) -> list[str]:
-    assert all(len(secret) > 8 for secret in secrets.values())
-    return [name for name, secret in secrets.items() if secret in text]
 
 
 # ── Within one process ────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,8 @@ from lumaweb.supervisor.child import Child
 from lumaweb.supervisor.output import NonBlockingWriter
 from lumaweb.supervisor.program import Program
 
+from ..support.processes import children_of, is_alive, wait_until
+
 ROOT = Path(__file__).resolve().parents[2]
 
 # Children say "<role> <pid>", so that the tests know whom to look for.
@@ -81,25 +83,6 @@ class Running:
 
     def everybody(self) -> list[int]:
         return [int(pid) for pid in re.findall(r"\| (?:obedient|stubborn|leader|grandchild) (\d+)$", self.said, re.M)]
-
-
-def wait_until(condition, what=lambda: "", seconds: float = 8.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain for {what()}"
-        time.sleep(0.02)
-
-
-def is_alive(pid: int) -> bool:
-    """Whether it still runs; a zombie nobody has waited for does not."""
-    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(done.stdout.strip()) and not done.stdout.strip().startswith("Z")
-
-
-def children_of(pid: int) -> list[int]:
-    done = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    pairs = (map(int, line.split()) for line in done.stdout.splitlines())
-    return [child for child, parent in pairs if parent == pid]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from PIL import Image
 
 from videos.media.decoding.headers import read_header
 
-from .sample_videos import a_film
+from .sample_videos import noise_video
 
 # ── Pictures ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -201,19 +201,19 @@ def an_mp4(pictures: list[list[bytes]], sps: bytes, pps: bytes, size: tuple[int,
 
 
 def video_of_many_boxes(folder: Path, count: int) -> bytes:
-    return a_film(folder / "plain.mp4", seconds=1) + struct.pack(">I4s", 8, b"free") * count
+    return noise_video(folder / "plain.mp4", seconds=1) + struct.pack(">I4s", 8, b"free") * count
 
 
 def video_with_edits(folder: Path, count: int) -> bytes:
     """A video whose list of edits shows its first moment over and over."""
-    film = a_film(folder / "plain.mp4", seconds=1)
+    film = noise_video(folder / "plain.mp4", seconds=1)
     edits = struct.pack(">II", 0, count) + struct.pack(">Iihh", 1, 0, 1, 0) * count
     return with_contents(film, edits, b"moov", b"trak", b"edts", b"elst")
 
 
 def video_with_packets(folder: Path, count: int) -> bytes:
     """A video whose index says that it has so many packets of a byte each, all in one place."""
-    film = a_film(folder / "plain.mp4", seconds=1)
+    film = noise_video(folder / "plain.mp4", seconds=1)
     table = (b"moov", b"trak", b"mdia", b"minf", b"stbl")
     film = with_contents(film, struct.pack(">III", 0, 1, count), *table, b"stsz")
     film = with_contents(film, struct.pack(">IIII", 0, 1, count, 1), *table, b"stts")

@@ -1,4 +1,4 @@
-"""Real MP4 films of noise, small and short, for tests; numbered ones differ in a few bytes that no player minds."""
+"""Make small, short MP4 files."""
 
 import struct
 from pathlib import Path
@@ -11,7 +11,8 @@ from videos.media.decoding import client, pictures, video
 RATE, SECONDS = 24, 3
 
 
-def a_film(path: Path, codec: str = "h264", sound: bool = False, seconds: float = SECONDS, **options) -> bytes:
+def noise_video(path: Path, codec: str = "h264", sound: bool = False, seconds: float = SECONDS, **options) -> bytes:
+    """Write a video of random noise to `path`, and return its bytes; `options` are the MP4 muxer\'s."""
     noise = np.random.default_rng(1)
     with av.open(str(path), "w", format="mp4", options=options) as container:
         stream = container.add_stream(codec, rate=RATE)
@@ -30,13 +31,26 @@ def a_film(path: Path, codec: str = "h264", sound: bool = False, seconds: float 
     return path.read_bytes()
 
 
-def with_mark(film: bytes, mark: bytes) -> bytes:
-    """The same film with a box of free space that holds these bytes, so that its hash is another."""
-    return film + struct.pack(">I4s", 8 + len(mark), b"free") + mark
+def with_mark(video: bytes, mark: bytes) -> bytes:
+    """Return the video with a `free` box that holds `mark`, so that its hash differs."""
+    return video + struct.pack(">I4s", 8 + len(mark), b"free") + mark
 
 
 def read_unchecked(path: Path, *, stills: bool) -> client.Facts:
-    """Read a video as an earlier version did, without a check whether it is whole."""
+    """Read a video as an earlier version did, without checking that it is complete."""
     with path.open("rb") as file:
         facts, first = video.probe(file)
     return client.Facts(**facts, stills=client.Stills(pictures.poster(first), pictures.jpeg(first)))
+
+
+def plain_video(folder: Path) -> bytes:
+    """Return a video of one second, each of whose frames has one shade of grey."""
+    path = folder / "plain.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("h264", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for shade in range(12):
+            frame = av.VideoFrame.from_ndarray(np.full((48, 64, 3), shade * 20, dtype=np.uint8))
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path.read_bytes()

@@ -16,7 +16,7 @@ from ..chaos.processes import Tree
 from ..support import bombs
 from ..support.cookies import cookie_named
 from ..support.installation import Installation
-from ..support.sample_videos import a_film
+from ..support.sample_videos import noise_video
 from ..support.stub_provider import StubProvider
 
 MB = 1024**2
@@ -41,7 +41,7 @@ VIDEOS = {
         lambda folder: bombs.grey_video(16_000, 16_000, claims=(64, 48)),
         "more than can be read",
     ),
-    "another codec": (lambda folder: a_film(folder / "film.mp4", codec="mpeg2video", seconds=1), "not known"),
+    "another codec": (lambda folder: noise_video(folder / "film.mp4", codec="mpeg2video", seconds=1), "not known"),
     "tiny boxes": (lambda folder: bombs.video_of_many_boxes(folder, 400_000), "too many boxes"),
     "edits": (lambda folder: bombs.video_with_edits(folder, 500_000), "too many edits"),
     "packets": (lambda folder: bombs.video_with_packets(folder, 8_000_000), "incomplete"),
@@ -185,7 +185,7 @@ def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay
 @pytest.mark.parametrize("kind", VIDEOS)
 def test_a_video_that_is_a_bomb_is_told_on_its_card_and_others_are_saved(site, stub, ada, kind, tmp_path):
     make, words = VIDEOS[kind]
-    stub.files |= {"/bomb.mp4": make(tmp_path), "/whole.mp4": a_film(tmp_path / "whole.mp4", seconds=1)}
+    stub.files |= {"/bomb.mp4": make(tmp_path), "/whole.mp4": noise_video(tmp_path / "whole.mp4", seconds=1)}
     stub.files["/whole.jpg"] = bombs.jpeg_with_scans(3000)
     with Memory(site) as memory:
         bomb = ada.submit(prompt="bomb", again="1")

@@ -11,8 +11,8 @@ from videos.jobs import missing_tasks, polling
 from videos.jobs.adoption import NotAdopted, adopt_offered
 from videos.models import ApiToken, Event, FoundTask, Generation
 
-from ..jobs.test_reconcile import Listing, a_video, callback, in_doubt, search
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, running
+from ..support.provider_listing import Listing, a_video, callback, in_doubt, search
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

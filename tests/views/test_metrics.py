@@ -20,10 +20,10 @@ from videos.jobs import queue
 from videos.models import Generation, Heartbeat, Histogram, histogram, status
 from videos.reports.rollup_pass import roll_up
 
-from ..security.test_secrets import found_in, secrets_of
 from ..support.endpoints import Team
 from ..support.factories import a_generation, a_result, a_token
 from ..support.installation import Installation
+from ..support.secrets import found_in, secrets_of
 from ..support.stub_provider import StubProvider
 
 # The numbers are read in a thread of their own, which sees what is committed.

@@ -1,6 +1,9 @@
 """What stands open without sign-in: callbacks, frames for the provider, health."""
 
+import io
 import json
+import socket
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,10 @@ from django.utils import timezone
 from django_q.models import OrmQ
 
 from lumaweb.logs import redact
-from videos.models import Balance, Frame, Generation, TemporaryLink
+from videos.models import Balance, Frame, Generation, State, TemporaryLink
 
 from ..support.factories import a_generation, a_result, a_token, running
+from ..support.installation import Installation
 
 pytestmark = pytest.mark.django_db
 
@@ -190,3 +194,68 @@ def test_a_frame_is_open_while_its_work_may_need_it(client):
 )
 def test_secret_paths_are_redacted(line, secret):
     assert secret not in redact(line)
+
+
+# ── What is sent, and how ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+class InChunks(io.BytesIO):
+    """What a web server hands over for a body in chunks: it ends by itself, or breaks."""
+
+    broken = False
+
+    def read(self, size=-1):
+        if self.broken:
+            raise RuntimeError("a type of the server's own")
+        return super().read(size)
+
+
+@pytest.mark.parametrize(("size", "broken", "status"), [(10, False, 204), (70_000, False, 413), (10, True, 400)])
+def test_a_callback_in_chunks_is_read_to_its_end(client, size, broken, status):
+    a_token(base_url="http://127.0.0.1:8801")
+    generation = a_generation()
+    path = "/" + generation.claim().callback_url.split("/", 3)[3]
+    result = {"success": True, "task_id": "t", "video_url": "https://example.com/v.mp4", "state": "completed"}
+    stream = InChunks(json.dumps(result | {"prompt": "x" * size}).encode())
+    stream.broken = broken
+    environ = {"wsgi.input": stream, "wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    answer = client.post(path, content_type="application/json", **environ)
+    assert answer.status_code == status
+    generation.refresh_from_db()
+    assert (generation.state == State.COMPLETED) == (status == 204)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_callback_in_chunks_through_the_real_web_server(tmp_path):
+    site = Installation(tmp_path / "data")
+    try:
+        site.start(only=("web",))
+        path = site.python(
+            "from videos.models import *\nimport uuid\n"
+            "token = ApiToken(name='t', base_url='http://127.0.0.1:9'); token.secret = 's'; token.save()\n"
+            "s, _ = Submission.objects.open(Member.objects.get(), uuid.uuid4(), 1, prompt='A')\n"
+            "print('/' + s.generations.get().claim().callback_url.split('/', 3)[3])"
+        ).splitlines()[-1]
+        body = b'{"success": false, "task_id": "t", "error": {"code": "api_error", "message": "no"}}'
+        head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n"
+        answers = []
+        for chunks in (b"zz\r\n", b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)):
+            with socket.create_connection(("127.0.0.1", site.port), timeout=10) as line:
+                line.sendall(head.encode() + chunks)
+                answers.append(line.recv(4096).split()[1])
+        assert answers == [b"400", b"204"]
+    finally:
+        site.stop()
+
+
+def test_an_unconfirmed_row_keeps_its_frame_open_for_a_day_only(client, ada):
+    a_token(base_url="http://127.0.0.1:8801")
+    name = default_storage.save("frames/y.jpg", ContentFile(b"\xff\xd8jpeg"))
+    frame = Frame.objects.create(sha256="1" * 64, file=name, width=4, height=4, size_bytes=6, member=ada)
+    generation = a_generation(ada, start_frame=frame)
+    path = "/" + generation.request(generation.claim(), {}).start_image_url.split("/", 3)[3]
+    Generation.objects.filter(pk=generation.pk).update(state=State.UNCONFIRMED)
+    TemporaryLink.objects.update(created_at=timezone.now() - timedelta(hours=23))
+    assert client.get(path).status_code == 200
+    TemporaryLink.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    assert client.get(path).status_code == 404

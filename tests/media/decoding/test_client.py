@@ -19,7 +19,7 @@ from PIL import Image
 from videos.media.decoding import client, limits, slots
 from videos.media.decoding.errors import Busy, DecoderFailed, NotAPicture, NotAVideo
 
-from ...support.sample_videos import a_film
+from ...support.sample_videos import noise_video
 
 POPEN = subprocess.Popen
 ROOT = Path(__file__).resolve().parents[3]
@@ -39,7 +39,7 @@ def a_png(size=(64, 48), mode="RGB") -> bytes:
 @pytest.fixture(scope="module")
 def film(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("film") / "film.mp4"
-    a_film(path, seconds=1)
+    noise_video(path, seconds=1)
     return path
 
 

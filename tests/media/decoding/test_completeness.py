@@ -11,7 +11,7 @@ from videos.media.decoding import client, completeness
 from videos.media.decoding.completeness import check_whole
 from videos.media.decoding.errors import Incomplete, NotAVideo
 
-from ...support.sample_videos import SECONDS, a_film
+from ...support.sample_videos import SECONDS, noise_video
 
 FRAGMENTS = "frag_keyframe+empty_moov+default_base_moof"
 # How a muxer may lay out one film: where its index stands, and whether sizes are known from the start.
@@ -28,7 +28,7 @@ LAYOUTS = {
 @pytest.fixture(scope="module")
 def films(tmp_path_factory) -> dict[str, bytes]:
     path = tmp_path_factory.mktemp("films") / "film.mp4"
-    return {name: a_film(path, **options) for name, options in LAYOUTS.items()}
+    return {name: noise_video(path, **options) for name, options in LAYOUTS.items()}
 
 
 @pytest.fixture
@@ -94,11 +94,11 @@ def test_a_whole_film_of_any_layout_is_whole(films, judge, layout):
 
 @pytest.mark.parametrize("codec", ["hevc", "mpeg4"])
 def test_a_whole_film_of_another_codec_is_whole(tmp_path, judge, codec):
-    assert judge(a_film(tmp_path / "film.mp4", codec=codec)) is None
+    assert judge(noise_video(tmp_path / "film.mp4", codec=codec)) is None
 
 
 def test_a_whole_film_with_sound_is_whole_and_a_cut_one_is_not(tmp_path, judge):
-    film = a_film(tmp_path / "film.mp4", sound=True, movflags="faststart")
+    film = noise_video(tmp_path / "film.mp4", sound=True, movflags="faststart")
     assert judge(film) is None
     assert isinstance(judge(film[:-1]), Incomplete)
 

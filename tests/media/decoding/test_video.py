@@ -9,14 +9,15 @@ from videos.media.decoding import demuxing, video
 from videos.media.decoding.errors import NotAVideo
 
 from ...support import bombs
-from ...support.sample_videos import a_film
+from ...support.sample_videos import noise_video
 
 
 @pytest.fixture(scope="module")
 def films(tmp_path_factory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("films")
     return {
-        codec: a_film(folder / "film.mp4", codec=codec, seconds=1) for codec in ("h264", "hevc", "mpeg4", "mpeg2video")
+        codec: noise_video(folder / "film.mp4", codec=codec, seconds=1)
+        for codec in ("h264", "hevc", "mpeg4", "mpeg2video")
     }
 
 

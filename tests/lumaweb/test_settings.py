@@ -1,0 +1,73 @@
+"""Settings: what environment variables mean, and which values stop the start."""
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from lumaweb import environment
+
+from ..support.settings_process import KEYS, print_settings
+
+pytestmark = pytest.mark.django_db
+
+
+# ── Requests that answered 500 ──────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "value", ["https://x.example/path", "https://x.example/?q=1", "https://x.example/#f", "https://@x"]
+)
+def test_an_origin_has_no_path(value):
+    with pytest.raises(ImproperlyConfigured, match="set it to an address such as"):
+        environment.check_origin("LUMAWEB_PUBLIC_URL", value)
+    assert environment.check_origin("X", "https://x.example:8443/") == "https://x.example:8443"
+
+
+# ── Settings ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("hosts", "on_loopback"),
+    [("localhost,[::1]", True), ("localhost,films.example.com", False), ("*", False), ("", True)],
+)
+def test_another_name_is_beyond_loopback(tmp_path, hosts, on_loopback):
+    done = print_settings(tmp_path, "settings.ON_LOOPBACK", LUMAWEB_ALLOWED_HOSTS=hosts, **KEYS)
+    assert done.stdout.strip() == str(on_loopback), done.stderr
+
+
+def test_keys_that_were_made_here_are_named_when_they_have_to_be_given(tmp_path):
+    public = {"LUMAWEB_PUBLIC_URL": "https://films.example.com"}
+    assert "set it to the output of" in print_settings(tmp_path, "1", **public).stderr
+    assert print_settings(tmp_path, "1").returncode == 0
+    words = print_settings(tmp_path, "1", **public).stderr
+    assert "has one already in" in words and str(tmp_path / "secret-key") in words
+    assert "set it to the output of" not in words
+
+
+def test_a_url_binds_no_whole_domain(tmp_path):
+    shown = "settings.SECURE_HSTS_INCLUDE_SUBDOMAINS, settings.SECURE_HSTS_PRELOAD, settings.SECURE_HSTS_SECONDS > 0"
+    done = print_settings(tmp_path, shown, LUMAWEB_PUBLIC_URL="https://films.example.com", **KEYS)
+    assert done.stdout.strip() == "False False True", done.stderr
+
+
+def test_a_database_of_an_unknown_kind_is_refused_in_words(tmp_path):
+    done = print_settings(tmp_path, "1", DATABASE_URL="nonsense://x/y", **KEYS)
+    assert "ImproperlyConfigured: DATABASE_URL cannot be read" in done.stderr
+    # SQLite by an address would be without all that makes it safe here.
+    done = print_settings(tmp_path, "1", DATABASE_URL=f"sqlite:///{tmp_path}/x.sqlite3", **KEYS)
+    assert "ImproperlyConfigured: DATABASE_URL is for PostgreSQL" in done.stderr
+
+
+def test_a_database_that_is_silent_is_not_waited_for_until_the_watchdog_bites(tmp_path):
+    url = "postgres://luma@db.example.com/films?sslmode=require&connect_timeout=3"
+    shown = (
+        "[settings.DATABASES['default']['OPTIONS'].get(n) for n in ('sslmode', 'connect_timeout', 'tcp_user_timeout')]"
+    )
+    done = print_settings(tmp_path, shown, DATABASE_URL=url, **KEYS)
+    assert done.stdout.strip() == "['require', 3, 25000]", done.stderr
+
+
+def test_no_host_named_is_none_taken_away(tmp_path):
+    unset, empty = (
+        print_settings(tmp_path, "settings.MEDIA_HOSTS", **env) for env in ({}, {"LUMAWEB_MEDIA_HOSTS": ""})
+    )
+    assert unset.stdout == empty.stdout != "[]\n"

@@ -1,0 +1,86 @@
+"""verify_media: missing, changed and orphaned files."""
+
+import io
+import os
+import time
+
+import pytest
+from django.core.files.base import ContentFile
+from django.core.files.storage import default_storage
+from django.core.management import call_command
+
+from videos import tasks
+from videos.models import Generation
+
+from ..support.finished_videos import saved
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_storage")]
+
+
+def verify(*words: str) -> tuple[str, int]:
+    out = io.StringIO()
+    try:
+        call_command("verify_media", *words, stdout=out)
+    except SystemExit as end:
+        return out.getvalue(), end.code
+    return out.getvalue(), 0
+
+
+def test_good_media_are_good(stub, token, mp4):
+    saved(stub, mp4)
+    assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
+
+
+def test_a_changed_byte_is_found(stub, token, mp4):
+    generation = saved(stub, mp4)
+    with open(generation.video_file.path, "r+b") as file:
+        file.seek(100)
+        file.write(b"\xff")
+    said, status = verify()
+    assert f"changed: {generation.video_file.name} (video {generation.uuid})" in said
+    assert status == 1
+    generation.refresh_from_db()
+    assert generation.archive == "saved", "without --repair nothing changes"
+
+
+@pytest.mark.parametrize("kind", ["video_file", "thumbnail_file", "poster_file"])
+def test_a_missing_file_is_found(stub, token, mp4, kind):
+    name = getattr(saved(stub, mp4), kind).name
+    default_storage.delete(name)
+    said, status = verify()
+    assert f"missing: {name}" in said
+    assert status == 1
+
+
+def test_a_file_nobody_names_is_found_unless_it_is_just_coming(stub, token, mp4):
+    saved(stub, mp4)
+    default_storage.save("videos/ab/left-over.mp4", ContentFile(b"x"))
+    assert verify()[1] == 0
+    old = time.time() - 7200
+    os.utime(default_storage.path("videos/ab/left-over.mp4"), (old, old))
+    said, status = verify()
+    assert "orphan: videos/ab/left-over.mp4" in said
+    assert status == 1
+
+
+@pytest.mark.parametrize("harm", ["missing", "changed"])
+def test_a_repair_saves_it_again(stub, token, mp4, harm):
+    generation = saved(stub, mp4)
+    default_storage.delete(generation.video_file.name)
+    if harm == "changed":
+        default_storage.save(generation.video_file.name, ContentFile(b"other"))
+    said, status = verify("--repair")
+    assert (status, "To be saved again: 1." in said) == (1, True)
+    generation.refresh_from_db()
+    assert (generation.archive, generation.events.last().kind) == ("remote", "unsaved")
+    assert list(Generation.objects.worth_saving()) == [generation], "the sweep finds it"
+    tasks.archive(generation.pk)
+    generation.refresh_from_db()
+    assert generation.archive == "saved"
+    assert generation.video_file.open("rb").read() == mp4
+
+
+def test_a_repair_does_not_touch_what_was_saved_anew_meanwhile(stub, token, mp4):
+    seen = saved(stub, mp4)
+    Generation.objects.filter(pk=seen.pk).update(sha256="0" * 64)
+    assert not seen.unsave("The file is changed.")

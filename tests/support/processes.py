@@ -1,0 +1,23 @@
+"""Wait for processes and look at them."""
+
+import subprocess
+import time
+
+
+def wait_until(condition, what=lambda: "", seconds: float = 8.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain for {what()}"
+        time.sleep(0.02)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether it still runs; a zombie nobody has waited for does not."""
+    done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return bool(done.stdout.strip()) and not done.stdout.strip().startswith("Z")
+
+
+def children_of(pid: int) -> list[int]:
+    done = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
+    pairs = (map(int, line.split()) for line in done.stdout.splitlines())
+    return [child for child, parent in pairs if parent == pid]
