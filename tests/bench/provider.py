@@ -1,25 +1,26 @@
-"""A provider that costs little: it accepts every request after a while, notes when each came, and never finishes."""
+"""A cheap provider: accepts every request after some time, records when each arrived, and never finishes one."""
 
 import asyncio
 import json
 import threading
 import time
 import uuid
+from typing import Any, Self
 
 
 class Provider:
-    """Listens on a free port of loopback from `start` to `stop`; `seconds` is how long an answer takes."""
+    """Listens on a free loopback port from start() to stop(); each response takes `seconds`."""
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
         self.port = 0
-        self.received: dict[str, float] = {}  # by prompt, Unix time
+        self.received: dict[str, float] = {}  # Unix seconds by prompt
         self.accepted: dict[str, float] = {}
+        self._seconds = seconds
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> "Provider":
+    def start(self) -> Self:
         self._thread.start()
         assert self._ready.wait(10)
         return self
@@ -48,11 +49,11 @@ class Provider:
                 )
                 body = json.loads(await reader.readexactly(length))
                 if head.startswith("POST /luma/videos"):
-                    answer = await self._accept(body)
+                    response = await self._accept(body)
                 else:
-                    items = [{"id": one} for one in body.get("ids", [])]
-                    answer = {"items": items, "count": len(items)}
-                data = json.dumps(answer).encode()
+                    items = [{"id": task_id} for task_id in body.get("ids", [])]
+                    response = {"items": items, "count": len(items)}
+                data = json.dumps(response).encode()
                 writer.write(
                     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(data)
                 )
@@ -60,10 +61,10 @@ class Provider:
         except (asyncio.IncompleteReadError, ConnectionError):
             writer.close()
 
-    async def _accept(self, body: dict) -> dict:
+    async def _accept(self, body: dict[str, Any]) -> dict[str, Any]:
         prompt = body["prompt"]
         assert prompt not in self.received, f"paid twice: {prompt}"
         self.received[prompt] = time.time()
-        await asyncio.sleep(self.seconds)
+        await asyncio.sleep(self._seconds)
         self.accepted[prompt] = time.time()
         return {"success": True, "task_id": str(uuid.uuid4())}

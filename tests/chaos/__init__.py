@@ -1,1 +1,1 @@
-"""Breaking everything on purpose: `python -m tests.chaos`, or `make chaos`."""
+"""Fault injection: `python -m tests.chaos`, or `make chaos`."""

@@ -1,4 +1,4 @@
-"""The provider's own ledger against our database: what was paid for, and what became of it."""
+"""Compares the provider's ledger with the database: what was paid for, and what became of it."""
 
 import hashlib
 import json
@@ -19,23 +19,25 @@ from videos.models.state import HOLDS_A_SLOT, OPEN
 
 from ..support.installation import ROOT
 
-ADDRESS = re.compile(r"/callbacks/luma/([0-9a-f-]{36})/")
-TRUE_CALLBACKS = ("callback", "duplicate")
-SENT_ABOUT = 2.0  # seconds between the sending of a row and the closing of a port at which its connection waits
+CALLBACK_PATH = re.compile(r"/callbacks/luma/([0-9a-f-]{36})/")
+REAL_CALLBACKS = ("callback", "duplicate")
+CONNECTION_SECONDS = 2.0  # between the claim of a row and the closing of a port that its connection waits at
+# In the ledger, a response and its reader's death may be this far apart in seconds.
+BEFORE_RECEIVED, AFTER_ANSWERED = 0.5, 1.0
+
+Post = dict[str, Any]
 
 
-def read_ledger(folder: Path) -> list[dict[str, Any]]:
-    """All POSTs on record, oldest first, as `python -m videos.sandbox --ledger` tells them."""
-    done = subprocess.run(
-        [sys.executable, "-m", "videos.sandbox", "--ledger", "--data-dir", str(folder)],
-        cwd=ROOT, capture_output=True, text=True, check=True,
-    )  # fmt: skip
+def read_ledger(folder: Path) -> list[Post]:
+    """Return all POSTs of the sandbox with this data folder, oldest first."""
+    command = [sys.executable, "-m", "videos.sandbox", "--ledger", "--data-dir", str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
 @dataclass
 class Findings:
-    """Each list names what breaks a bar, one sentence per case; `unconfirmed` names those that may stay so."""
+    """One sentence per case. All lists but `unconfirmed` are violations; `unconfirmed` rows are explained."""
 
     paid_twice: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -48,127 +50,152 @@ class Findings:
     outcomes: Counter[str] = field(default_factory=Counter)
     posts: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
-    news: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # seconds from ready to recorded
+    # Seconds from a result at the provider to its record here, by the way it arrived.
+    delays: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
 
     @property
-    def broken(self) -> dict[str, list[str]]:
-        bars = ("paid_twice", "lost", "stuck", "unsaved", "wrong_bytes", "unexplained", "slots")
-        return {bar: found for bar in bars if (found := getattr(self, bar))}
+    def violations(self) -> dict[str, list[str]]:
+        kinds = ("paid_twice", "lost", "stuck", "unsaved", "wrong_bytes", "unexplained", "slots")
+        return {kind: cases for kind in kinds if (cases := getattr(self, kind))}
 
 
 def compare(
-    ledger: list[dict[str, Any]],
+    ledger: list[Post],
     media: Path,
     killed_while_sending: dict[UUID, list[float]],
-    closings: Sequence[float] = (),
+    port_closed_at: Sequence[float] = (),
 ) -> Findings:
-    """Hold the ledger against the database. `media` is the provider's folder of films.
+    """Compare the ledger and the provider's media folder with the database.
 
-    `killed_while_sending` has the moments (Unix time, s) at which a process that was sending a generation was killed,
-    `closings` those at which the provider's port was closed.
+    `killed_while_sending` has the times (Unix seconds) at which the process that sent a generation was killed,
+    `port_closed_at` those at which an outage closed the provider's port.
     """
-    found = Findings()
-    rows = {row.uuid: row for row in Generation.objects.select_related("token")}
-    # Without callbacks the prompt tells, which is one of a kind then.
-    by_prompt = {row.prompt: row.uuid for row in rows.values()}
-    posts: dict[UUID, list[dict[str, Any]]] = defaultdict(list)
-    for post in ledger:
-        found.posts["accepted" if post["accepted"] else "not accepted"] += 1
-        found.faults.update(post["faults"])
-        callback_url = post["request"].get("callback_url", "")
-        address = ADDRESS.search(callback_url)
-        uuid = UUID(address[1]) if address else by_prompt.get(post["request"]["prompt"])
-        if uuid in rows:
-            posts[uuid].append(post)
-        elif post["accepted"]:
-            found.lost.append(f"task {post['task_id']} belongs to no generation")
-    for uuid, row in rows.items():
-        found.outcomes[row.state] += 1
-        if row.state == "unconfirmed" and not posts[uuid] and any(_sent_about(row, at) for at in closings):
-            found.unconfirmed.append(f"generation {row.pk}: the port was closed on its connection, and no POST arrived")
-            continue
-        _look_at(row, posts[uuid], media, killed_while_sending.get(uuid, []), found)
+    findings = Findings()
+    generations = {generation.uuid: generation for generation in Generation.objects.select_related("token")}
+    posts = _posts_by_generation(ledger, generations, findings)
+    for uuid, generation in generations.items():
+        findings.outcomes[generation.state] += 1
+        if (
+            generation.state == "unconfirmed"
+            and not posts[uuid]
+            and any(_was_connecting(generation, at) for at in port_closed_at)
+        ):
+            findings.unconfirmed.append(
+                f"generation {generation.pk}: the port was closed on its connection, and no POST arrived"
+            )
+        else:
+            _check(generation, posts[uuid], media, killed_while_sending.get(uuid, []), findings)
     for token in ApiToken.objects.annotate(rows=Count("generations")):
         held = token.generations.filter(state__in=HOLDS_A_SLOT).count()
         if held != token.in_flight:
-            found.slots.append(f"token {token.pk} counts {token.in_flight} in flight, {held} rows hold a slot")
-    return found
+            findings.slots.append(f"token {token.pk} counts {token.in_flight} in flight, {held} rows hold a slot")
+    return findings
 
 
-def _sent_about(row: Generation, at: float) -> bool:
-    """Tell whether a row was sent around this time: its connection may have been in the queue of the port."""
-    return row.submitted_at is not None and abs(row.submitted_at.timestamp() - at) < SENT_ABOUT
+def _posts_by_generation(
+    ledger: list[Post], generations: dict[UUID, Generation], findings: Findings
+) -> dict[UUID, list[Post]]:
+    """Group POSTs by the generation in their callback URL, or in runs without callbacks by their unique prompt."""
+    by_prompt = {generation.prompt: generation.uuid for generation in generations.values()}
+    posts: dict[UUID, list[Post]] = defaultdict(list)
+    for post in ledger:
+        findings.posts["accepted" if post["accepted"] else "not accepted"] += 1
+        findings.faults.update(post["faults"])
+        match = CALLBACK_PATH.search(post["request"].get("callback_url", ""))
+        uuid = UUID(match[1]) if match else by_prompt.get(post["request"]["prompt"])
+        if uuid in generations:
+            posts[uuid].append(post)
+        elif post["accepted"]:
+            findings.lost.append(f"task {post['task_id']} belongs to no generation")
+    return posts
 
 
-def _look_at(row: Generation, posts: list, media: Path, killed: list[float], found: Findings) -> None:
-    name = f"generation {row.pk} ({row.state} {row.error_code})"
+def _was_connecting(generation: Generation, at: float) -> bool:
+    """Tell whether the connection of a generation's POST may have waited at a port that was closed at this time."""
+    return generation.submitted_at is not None and abs(generation.submitted_at.timestamp() - at) < CONNECTION_SECONDS
+
+
+def _check(generation: Generation, posts: list[Post], media: Path, killed_at: list[float], findings: Findings) -> None:
+    name = f"generation {generation.pk} ({generation.state} {generation.error_code})"
     accepted = [post for post in posts if post["accepted"]]
     if len(accepted) > 1:
-        found.paid_twice.append(f"{name}: accepted {len(accepted)} times")
-    if row.state in OPEN:
-        found.stuck.append(f"{name}: {_story(row)}")
+        findings.paid_twice.append(f"{name}: accepted {len(accepted)} times")
+    if generation.state in OPEN:
+        findings.stuck.append(f"{name}: {_timeline(generation)}")
         return
-    if row.state == "unconfirmed":
-        why = _why_unconfirmed(posts, killed)
-        (found.unconfirmed if why else found.unexplained).append(f"{name}: {why or _story(row)}")
+    if generation.state == "unconfirmed":
+        reason = _explain_unconfirmed(posts, killed_at)
+        cases = findings.unconfirmed if reason else findings.unexplained
+        cases.append(f"{name}: {reason or _timeline(generation)}")
         return
-    if row.state == "completed" and row.archive != "saved":
-        found.unsaved.append(f"{name}: {row.archive}, {row.archive_attempts} attempts; {_story(row)}")
+    if generation.state == "completed" and generation.archive != "saved":
+        attempts = f"{generation.archive}, {generation.archive_attempts} attempts"
+        findings.unsaved.append(f"{name}: {attempts}; {_timeline(generation)}")
     for post in accepted:
-        if post["finished_at"] is None:
-            found.stuck.append(f"{name}: the provider itself never finished task {post['task_id']}")
-        elif post["success"] != (row.state == "completed") or post["task_id"] != row.task_id:
-            found.lost.append(f"{name}: task {post['task_id']} ended with success {post['success']}; {_story(row)}")
-        elif row.state == "completed":
-            found.news[row.via].append(row.finished_at.timestamp() - post["finished_at"])
-            if row.archive == "saved":
-                _look_at_the_bytes(row, name, media / post["task_id"], found)
-    if row.state == "completed" and not accepted:
-        found.lost.append(f"{name}: completed, but the provider knows of no such task")
+        _check_accepted(generation, name, post, media, findings)
+    if generation.state == "completed" and not accepted:
+        findings.lost.append(f"{name}: completed, but the provider has no such task")
 
 
-def _look_at_the_bytes(row: Generation, name: str, folder: Path, found: Findings) -> None:
-    films = [film for film in folder.glob("*.mp4") if film.name != "parent.mp4"]
-    theirs = [hashlib.sha256(film.read_bytes()).hexdigest() for film in films]
-    with row.video_file.open("rb") as file:
-        ours = hashlib.file_digest(file, "sha256").hexdigest()
-    if theirs != [ours] or ours != row.sha256:
-        found.wrong_bytes.append(f"{name}: theirs {theirs}, ours {ours}, noted {row.sha256}")
+def _check_accepted(generation: Generation, name: str, post: Post, media: Path, findings: Findings) -> None:
+    is_completed = generation.state == "completed"
+    if post["finished_at"] is None:
+        findings.stuck.append(f"{name}: the provider never finished task {post['task_id']}")
+    elif post["success"] != is_completed or post["task_id"] != generation.task_id:
+        result = f"task {post['task_id']} ended with success {post['success']}"
+        findings.lost.append(f"{name}: {result}; {_timeline(generation)}")
+    elif is_completed:
+        findings.delays[generation.via].append(generation.finished_at.timestamp() - post["finished_at"])
+        if generation.archive == "saved":
+            _check_bytes(generation, name, media / post["task_id"], findings)
 
 
-def _why_unconfirmed(posts: list, killed: list[float]) -> str:
-    """Why nobody can know what became of it; "" when somebody could."""
+def _check_bytes(generation: Generation, name: str, folder: Path, findings: Findings) -> None:
+    videos = [video for video in folder.glob("*.mp4") if video.name != "parent.mp4"]
+    sent = [hashlib.sha256(video.read_bytes()).hexdigest() for video in videos]
+    with generation.video_file.open("rb") as file:
+        saved = hashlib.file_digest(file, "sha256").hexdigest()
+    if sent != [saved] or saved != generation.sha256:
+        findings.wrong_bytes.append(f"{name}: sent {sent}, saved {saved}, recorded {generation.sha256}")
+
+
+def _explain_unconfirmed(posts: list[Post], killed_at: list[float]) -> str:
+    """Return why the product cannot know a generation's outcome; "" if it could."""
     if not posts:
-        return "killed while sending, and no POST arrived" if killed else ""
-    last = posts[-1]
-    if any(
-        call["status"] is not None and call["status"] < 300
-        for post in posts for call in post["callbacks"] if call["kind"] in TRUE_CALLBACKS
-    ):  # fmt: skip
+        return "killed while sending, and no POST arrived" if killed_at else ""
+    if any(_is_acknowledged(callback) for post in posts for callback in post["callbacks"]):
         return ""
-    if last["accepted"] and "lost" not in last["faults"] and not _calls(last):
-        return ""  # its callback is still to come, and we have not waited for it
-    silent = (
-        f"no callback that we acknowledged ({'lost' if 'lost' in last['faults'] else _calls(last) or 'none was due'})"
-    )
+    last = posts[-1]
+    is_lost = "lost" in last["faults"]
+    if last["accepted"] and not is_lost and not _callback_attempts(last):
+        return ""  # the callback is still due, and the run ended too early
+    callback = f"no callback was acknowledged ({'lost' if is_lost else _callback_attempts(last) or 'none was due'})"
     if last["answered"] is None:
-        return f"no answer left, {silent}"
+        return f"no response was sent, {callback}"
     if last["answered"] == 0:
-        return f"the answer was held or cut, {silent}"
+        return f"the response was held back or cut, {callback}"
     if not last["named"]:
-        return f"answered {last['answered']} without a task id, {silent}"
+        return f"answered {last['answered']} without a task id, {callback}"
     if last["named"] != last["task_id"]:
-        return f"answered with the task id of another request, {silent}"
-    # The ledger notes an answer just before it leaves: the process that was to read it was killed meanwhile.
-    if any(last["received_at"] - 0.5 <= at <= last["answered_at"] + 1.0 for at in killed):
-        return f"its reader was killed as the answer ({last['answered']}) left, {silent}"
+        return f"answered with the task id of another request, {callback}"
+    # The ledger records a response just before it is sent, so its reader may have been killed in between.
+    if any(last["received_at"] - BEFORE_RECEIVED <= at <= last["answered_at"] + AFTER_ANSWERED for at in killed_at):
+        return f"its reader was killed while the response ({last['answered']}) was sent, {callback}"
     return ""
 
 
-def _calls(post: dict[str, Any]) -> str:
-    tried = [call["status"] or call["error"][:60] for call in post["callbacks"] if call["kind"] in TRUE_CALLBACKS]
-    return f"{len(tried)} tried: {', '.join(map(str, tried))}" if tried else ""
+def _is_acknowledged(callback: dict[str, Any]) -> bool:
+    return callback["kind"] in REAL_CALLBACKS and callback["status"] is not None and callback["status"] < 300
 
 
-def _story(row: Generation) -> str:
-    return ", ".join(f"{event.at:%H:%M:%S} {event.kind} {event.text[:60]}".strip() for event in row.events.all())
+def _callback_attempts(post: Post) -> str:
+    attempts = [
+        callback["status"] or callback["error"][:60]
+        for callback in post["callbacks"]
+        if callback["kind"] in REAL_CALLBACKS
+    ]
+    return f"{len(attempts)} attempts: {', '.join(map(str, attempts))}" if attempts else ""
+
+
+def _timeline(generation: Generation) -> str:
+    return ", ".join(f"{event.at:%H:%M:%S} {event.kind} {event.text[:60]}".strip() for event in generation.events.all())

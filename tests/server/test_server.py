@@ -17,7 +17,7 @@ from django.conf import settings
 from lumaweb.server import parser
 from lumaweb.server import server as webserver
 
-from ..chaos.processes import Tree
+from ..chaos.processes import ProcessTree
 from ..support.installation import Installation
 from ..support.slow_clients import Studio, connected, studio
 
@@ -356,10 +356,14 @@ def test_large_bodies_are_refused_while_too_many_are_under_way(monkeypatch):
 def test_a_large_body_is_kept_beside_the_uploads(server, web):
     """Not in the system's temporary folder, which may be memory. The files have no names, so nothing stays behind."""
     uploads = str(server.folder / "uploads") + "/"
-    master = Tree(server.process.pid).program("web")
+    master = ProcessTree(server.process.pid).program("web")
 
     def kept() -> int:
-        links = [link for pid in Tree(server.process.pid).below(master) for link in Path(f"/proc/{pid}/fd").iterdir()]
+        links = [
+            link
+            for pid in ProcessTree(server.process.pid).descendants(master)
+            for link in Path(f"/proc/{pid}/fd").iterdir()
+        ]
         return sum(os.readlink(link).startswith(uploads) for link in links if link.is_symlink())
 
     with connected(server.port, [web.requests()["half a body"]] * 3):
@@ -383,20 +387,20 @@ def site(tmp_path):
 
 
 def test_a_web_process_that_dies_is_replaced_while_the_other_answers(site):
-    tree = Tree(site.process.pid)
-    first, second = tree.below(tree.program("web"))
+    tree = ProcessTree(site.process.pid)
+    first, second = tree.descendants(tree.program("web"))
     os.kill(first, signal.SIGKILL)
     assert httpx.get(f"{site.url}/healthz", timeout=5).status_code == 200
     end = time.monotonic() + 20
-    while len(now := Tree(site.process.pid).below(tree.program("web"))) < 2:
+    while len(now := ProcessTree(site.process.pid).descendants(tree.program("web"))) < 2:
         assert time.monotonic() < end, "it was not replaced"
         time.sleep(0.05)
     assert second in now and first not in now
 
 
 def test_no_web_process_outlives_its_parent(site):
-    master = Tree(site.process.pid).program("web")
-    workers = Tree(site.process.pid).below(master)
+    master = ProcessTree(site.process.pid).program("web")
+    workers = ProcessTree(site.process.pid).descendants(master)
     os.kill(master, signal.SIGKILL)
     end = time.monotonic() + 20
     while any(Path(f"/proc/{pid}").exists() for pid in workers):

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from ..chaos.processes import Tree
+from ..chaos.processes import ProcessTree
 from ..support import bombs
 from ..support.cookies import cookie_named
 from ..support.installation import Installation
@@ -95,7 +95,7 @@ class Memory:
 
     def now(self) -> int:
         total = 0
-        for pid in [self.root, *Tree(self.root).below(self.root)]:
+        for pid in [self.root, *ProcessTree(self.root).descendants(self.root)]:
             try:
                 lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             except (FileNotFoundError, ProcessLookupError):
@@ -125,8 +125,8 @@ def upload(ada, data: bytes) -> httpx.Response:
 
 
 def test_no_process_of_an_idle_installation_has_a_decoder(site, ada):
-    tree = Tree(site.process.pid)
-    pids = [site.process.pid, *tree.below(site.process.pid)]
+    tree = ProcessTree(site.process.pid)
+    pids = [site.process.pid, *tree.descendants(site.process.pid)]
     assert len(pids) > 8
     for pid in pids:
         loaded = Path(f"/proc/{pid}/maps").read_text()

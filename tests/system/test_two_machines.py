@@ -18,7 +18,7 @@ import uuid
 import httpx
 import pytest
 
-from ..chaos.processes import Tree
+from ..chaos.processes import ProcessTree
 from ..support import servers
 from ..support.cookies import cookie_named
 from ..support.installation import PASSWORD, ROOT, Installation, a_free_port
@@ -171,7 +171,7 @@ def machines(tmp_path, provider, bucket):
 def kill_the_machine(machine: Installation) -> None:
     """All its processes at once, as when the power fails: nobody is told and nothing is tidied up."""
     root = machine.process.pid
-    tree = [root, *Tree(root).below(root)]
+    tree = [root, *ProcessTree(root).descendants(root)]
     for how in (signal.SIGSTOP, signal.SIGKILL):
         for pid in tree:
             try:
@@ -222,10 +222,10 @@ def test_nothing_is_paid_twice_or_lost_when_one_of_two_machines_dies(machines, t
             killed.setdefault(one, []).append(time.time())
 
     time.sleep(SECONDS * 0.25)
-    os.kill(Tree(second.process.pid).program("web"), signal.SIGKILL)
+    os.kill(ProcessTree(second.process.pid).program("web"), signal.SIGKILL)
     time.sleep(SECONDS * 0.2)
     note()
-    os.killpg(Tree(second.process.pid).program("worker"), signal.SIGKILL)
+    os.killpg(ProcessTree(second.process.pid).program("worker"), signal.SIGKILL)
     note()
     time.sleep(SECONDS * 0.25)
     note()
