@@ -55,14 +55,14 @@ def test_an_admin_revokes_all_links_of_one_member_at_once(client, flood):
 
 @pytest.mark.parametrize("name", [COLLECTIONS, LINKS])
 @pytest.mark.parametrize("staff", [False, True])
-def test_nobody_else_gets_there(client, flood, name, staff):
+def test_only_admins_reach_the_bulk_pages(client, flood, name, staff):
     client.force_login(a_member("ben", is_staff=staff))
     for answer in (client.get(reverse(name)), client.post(reverse(name), {"action": "delete_selected"})):
         assert answer.status_code in (302, 403)
     assert (Collection.objects.count(), Share.objects.live().count()) == (121, 106)
 
 
-def test_the_pages_of_the_team_lead_an_admin_there(client, flood):
+def test_the_team_page_links_admins_to_the_bulk_pages(client, flood):
     client.force_login(an_admin())
     assert f'href="{reverse(COLLECTIONS)}"' in client.get("/collections/").content.decode()
     assert f'href="{reverse(LINKS)}"' in client.get(reverse("shares")).content.decode()
@@ -70,7 +70,7 @@ def test_the_pages_of_the_team_lead_an_admin_there(client, flood):
     assert reverse(COLLECTIONS) not in client.get("/collections/").content.decode()
 
 
-def test_the_admin_has_no_pages_of_the_queue_and_no_groups(client):
+def test_the_admin_has_no_pages_for_the_queue_or_groups(client):
     client.force_login(an_admin())
     index = client.get(reverse("admin:index")).content.decode()
     for path in ("django_q/", "auth/group/"):

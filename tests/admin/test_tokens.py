@@ -66,13 +66,13 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_token_is_not_added(client, admin, wrong):
+def test_an_invalid_token_is_not_added(client, admin, wrong):
     answer = client.post("/admin/videos/apitoken/add/", added(**WRONG[wrong]))
     assert answer.status_code == 200 and "errorlist" in answer.content.decode()
     assert not ApiToken.objects.exists() and not AuditEntry.objects.exists()
 
 
-def test_a_change_is_written_down_and_touches_nothing_else(client, admin):
+def test_a_change_is_audited_and_changes_nothing_else(client, admin):
     token = a_token(max_in_flight=5)
     stored = bytes(token.encrypted)
     ApiToken.objects.update(in_flight=3)
@@ -91,7 +91,7 @@ def test_a_change_is_written_down_and_touches_nothing_else(client, admin):
     assert {change.by for change in token.changes.all()} == {admin}
 
 
-def test_a_token_with_a_long_trail_can_still_be_changed(client, admin, settings):
+def test_a_token_with_a_long_audit_trail_can_be_changed(client, admin, settings):
     token = a_token()
     AuditEntry.objects.bulk_create(
         AuditEntry(by=admin, text=f"looked at {number}.", token=token)
@@ -106,7 +106,7 @@ def test_a_token_with_a_long_trail_can_still_be_changed(client, admin, settings)
     assert token.priority == 4
 
 
-def test_pausing_and_resuming_are_written_down_once(client, admin):
+def test_pausing_and_resuming_are_audited_once(client, admin):
     token = a_token()
     for action in ("pause", "pause", "resume"):
         client.post("/admin/videos/apitoken/", {"action": action, "_selected_action": [token.pk]})
@@ -123,7 +123,7 @@ def test_another_provider_s_token_pauses_the_first_and_says_so(client, admin):
 
 
 @pytest.mark.parametrize("way", ["added", "resumed", "at the start"])
-def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, admin, settings, way):
+def test_a_request_for_one_provider_is_never_sent_to_another(client, admin, settings, way):
     # However the first came to be paused, and whoever brought the second.
     first = a_token(base_url="http://127.0.0.1:8")
     if way == "resumed":
@@ -151,7 +151,7 @@ def test_what_was_asked_of_one_provider_is_never_sent_to_another(client, admin, 
 
 
 @pytest.mark.servers
-def test_a_claim_and_an_admin_who_changes_the_provider_never_wait_for_each_other(client, admin, monkeypatch):
+def test_a_claim_and_a_change_of_provider_do_not_deadlock(client, admin, monkeypatch):
     """The claim has its row and asks for the token, while the admin pauses the token and holds the row."""
     first = a_token(base_url="http://127.0.0.1:8")
     asked, waits = a_generation(admin, takes=2).submission.generations.order_by("take")
@@ -195,7 +195,7 @@ def a_lock_is_waited_for() -> bool:
         return cursor.fetchone()[0] > 0
 
 
-def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, admin):
+def test_requests_for_the_remaining_provider_are_not_held(client, admin):
     """Two providers served at once, as the tables of an earlier version may have it: one of them is saved."""
     a_token(base_url="http://127.0.0.1:8")
     of_the_other = a_generation(admin)
@@ -210,7 +210,7 @@ def test_what_was_asked_of_the_provider_that_stays_is_not_held(client, admin):
     assert of_this.claim()
 
 
-def test_while_its_provider_only_rests_what_waits_is_not_held(admin):
+def test_requests_are_not_held_while_their_provider_is_only_paused(admin):
     token = a_token()
     waits = a_generation(admin)
     token.set_enabled(False, admin)
@@ -222,7 +222,7 @@ def test_while_its_provider_only_rests_what_waits_is_not_held(admin):
     assert not waits.held_at and waits.news is None
 
 
-def test_an_old_secret_s_refusal_takes_nothing_from_the_new_one(admin):
+def test_a_refusal_of_the_old_secret_does_not_affect_the_new_one(admin):
     token = a_token()
     claim = a_generation(admin).claim()
     ApiToken.objects.get().rotate("a-new-secret-of-the-same", admin)
@@ -232,7 +232,7 @@ def test_an_old_secret_s_refusal_takes_nothing_from_the_new_one(admin):
     assert claim.generation.state == "queued"
 
 
-def test_what_the_system_does_to_a_token_is_written_down_once():
+def test_changes_by_the_system_are_audited_once():
     token = a_token()
     for _ in range(3):
         token.disable("invalid", "The provider refuses it.")
@@ -247,7 +247,7 @@ def test_what_the_system_does_to_a_token_is_written_down_once():
     assert {change.by for change in token.changes.all()} == {None}
 
 
-def test_the_trail_outlives_its_token(client, admin):
+def test_the_audit_trail_outlives_its_token(client, admin):
     token = a_token()
     token.set_enabled(False, admin)
     client.post(f"/admin/videos/apitoken/{token.pk}/delete/", {"post": "yes"})
@@ -258,7 +258,7 @@ def test_the_trail_outlives_its_token(client, admin):
     }
 
 
-def test_marking_as_healthy_is_written_down_where_it_changes_something(client, admin):
+def test_marking_a_token_as_healthy_is_audited_only_if_it_changes_something(client, admin):
     well, out, rests = a_token("well"), a_token("out", health="used_up"), a_token("rests")
     rests.back_off("Too many requests.", seconds=600)
     chosen = {"action": "healthy_again", "_selected_action": [well.pk, out.pk, rests.pk]}
@@ -273,7 +273,7 @@ def test_marking_as_healthy_is_written_down_where_it_changes_something(client, a
     assert set(ApiToken.objects.values_list("health", "limited_until", "last_error")) == {("ok", None, "")}
 
 
-def test_a_test_is_written_down_without_the_secret_the_provider_repeats(client, admin, stub):
+def test_a_token_check_is_audited_without_the_secret_that_the_provider_echoes(client, admin, stub):
     stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "No: a-secret-of-ours-1234"}})
     token = a_token("a-secret-of-ours-1234", base_url=stub.url)
     page = client.post(f"/admin/videos/apitoken/{token.pk}/test/", follow=True).content.decode()
@@ -289,7 +289,7 @@ def test_a_token_with_videos_cannot_be_deleted(client, admin):
     assert ApiToken.objects.exists()
 
 
-def test_what_was_used_this_month_stands_beside_each_token(client, admin, django_assert_max_num_queries):
+def test_the_list_shows_each_token_s_use_of_this_month(client, admin, django_assert_max_num_queries):
     a_token("unused", priority=99)
     token = a_token(daily_limit=9000)
     for _ in range(3):
@@ -306,7 +306,7 @@ def test_what_was_used_this_month_stands_beside_each_token(client, admin, django
     assert token.used_today() == 0 and ApiToken.objects.get(pk=token.pk).used_today() == 3000
 
 
-def test_staff_who_are_no_admins_see_no_token_among_the_generations(client, admin):
+def test_staff_without_admin_rights_see_no_tokens_of_generations(client, admin):
     token = a_token()
     ApiToken.objects.filter(pk=token.pk).update(name="Secret contract", last_four="1234")
     video = a_generation(admin)
@@ -325,7 +325,7 @@ def test_staff_who_are_no_admins_see_no_token_among_the_generations(client, admi
 
 
 @pytest.mark.parametrize("staff", [False, True])
-def test_nobody_but_an_admin_sees_anything_of_a_token(client, staff):
+def test_only_admins_see_tokens(client, staff):
     token = a_token()
     member = a_member(is_staff=staff)
     client.force_login(member)
@@ -347,7 +347,7 @@ def rotate(client, token, **sent):
     return client.post(f"/admin/videos/apitoken/{token.pk}/rotate/", {"secret": NEW} | sent, follow=True)
 
 
-def test_a_new_secret_takes_the_place_of_the_old_one(client, admin, stub):
+def test_a_new_secret_replaces_the_old_one(client, admin, stub):
     stub.answer = lambda path, body: (404, {"error": {"code": "not_found", "message": "no such task"}})
     token = a_token("the-old-secret-0000", base_url=stub.url, health="invalid")
     video = a_generation(admin)
@@ -359,7 +359,7 @@ def test_a_new_secret_takes_the_place_of_the_old_one(client, admin, stub):
     assert trail(token) == ["a new secret, which ends with 1234."]
 
 
-def test_a_secret_the_provider_refuses_replaces_nothing(client, admin, stub):
+def test_a_secret_that_the_provider_refuses_is_not_stored(client, admin, stub):
     stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
     token = a_token("the-old-secret-0000", base_url=stub.url)
     answer = rotate(client, token, anyway="on")
@@ -370,7 +370,7 @@ def test_a_secret_the_provider_refuses_replaces_nothing(client, admin, stub):
     assert not trail(token)
 
 
-def test_where_nobody_answers_a_new_secret_is_taken_only_if_the_admin_insists(client, admin):
+def test_a_secret_that_cannot_be_checked_is_stored_only_if_the_admin_insists(client, admin):
     token = a_token("the-old-secret-0000")
     assert rotate(client, token).status_code == 422
     token.refresh_from_db()
@@ -393,7 +393,7 @@ def opens_alone(key: str, settings) -> bool:
         settings.ENCRYPTION_KEYS = before
 
 
-def test_the_newest_key_opens_everything_afterwards(settings, capsys):
+def test_rotation_encrypts_every_secret_with_the_newest_key(settings, capsys):
     settings.ENCRYPTION_KEYS = [ONE]
     a_token("first"), a_token("second")
     settings.ENCRYPTION_KEYS = [TWO, ONE]
@@ -404,7 +404,7 @@ def test_the_newest_key_opens_everything_afterwards(settings, capsys):
     assert "2 API tokens encrypted with the newest key" in capsys.readouterr().out
 
 
-def test_one_that_cannot_be_opened_keeps_all_as_they_are(settings):
+def test_one_secret_that_cannot_be_decrypted_stops_the_rotation(settings):
     settings.ENCRYPTION_KEYS = [ONE]
     a_token("first")
     settings.ENCRYPTION_KEYS = [TWO]
@@ -426,7 +426,7 @@ def keys(settings, tmp_path, monkeypatch):
     return file
 
 
-def test_a_new_key_is_made_and_the_old_one_forgotten(keys, settings):
+def test_rotation_creates_a_new_key_and_removes_the_old_one(keys, settings):
     a_token("first")
     call_command("rotate_encryption_keys", new_key=True)
     new = keys.read_text()
@@ -437,7 +437,7 @@ def test_a_new_key_is_made_and_the_old_one_forgotten(keys, settings):
 
 
 @pytest.mark.parametrize("step", [1, 2])
-def test_cut_short_anywhere_the_file_still_opens_what_is_stored(keys, settings, monkeypatch, step):
+def test_an_interrupted_rotation_leaves_keys_that_decrypt_every_secret(keys, settings, monkeypatch, step):
     """The power goes before the first, or before the last of the two writes."""
     a_token("first")
     writes = []
@@ -459,7 +459,7 @@ def test_cut_short_anywhere_the_file_still_opens_what_is_stored(keys, settings, 
     assert {path.name for path in keys.parent.iterdir()} == {"encryption-keys", "lock"}
 
 
-def test_a_token_that_cannot_be_opened_keeps_the_key_file_as_it_was(keys, settings):
+def test_a_secret_that_cannot_be_decrypted_leaves_the_key_file_unchanged(keys, settings):
     token = a_token("first")
     ApiToken.objects.filter(pk=token.pk).update(encrypted=b"nothing that opens")
     with pytest.raises(CommandError, match="Nothing was changed"):
@@ -467,20 +467,20 @@ def test_a_token_that_cannot_be_opened_keeps_the_key_file_as_it_was(keys, settin
     assert keys.read_text() == ONE
 
 
-def test_a_new_key_waits_until_everything_is_stopped(keys):
+def test_rotation_is_refused_while_lumaweb_runs(keys):
     Heartbeat.stamp("lumaweb")
     with pytest.raises(CommandError, match="Stop it first"):
         call_command("rotate_encryption_keys", new_key=True)
     assert keys.read_text() == ONE
 
 
-def test_keys_from_the_environment_are_changed_there(keys, settings):
+def test_keys_from_the_environment_are_not_rotated(keys, settings):
     settings.ENCRYPTION_KEYS_GIVEN = True
     with pytest.raises(CommandError, match="put a new key in front"):
         call_command("rotate_encryption_keys", new_key=True)
 
 
-def test_a_start_with_the_wrong_keys_stops_in_words(settings):
+def test_a_start_with_the_wrong_keys_stops_with_a_message(settings):
     settings.ENCRYPTION_KEYS = [ONE]
     a_token("first")
     settings.ENCRYPTION_KEYS = [TWO]
@@ -488,7 +488,7 @@ def test_a_start_with_the_wrong_keys_stops_in_words(settings):
         check_keys()
 
 
-def test_a_start_where_some_open_goes_on_and_names_the_others(settings):
+def test_a_start_continues_if_some_secrets_can_be_decrypted_and_names_the_others(settings):
     settings.ENCRYPTION_KEYS = [ONE]
     a_token("first")
     ApiToken.objects.update(name="of old")
@@ -497,7 +497,7 @@ def test_a_start_where_some_open_goes_on_and_names_the_others(settings):
     assert "do not decrypt these API tokens: “of old”" in check_keys()[0]
 
 
-def test_a_start_with_the_right_keys_says_nothing(settings):
+def test_a_start_with_the_right_keys_prints_nothing(settings):
     assert check_keys() == []
     a_token()
     assert check_keys() == []
@@ -512,7 +512,7 @@ def closed_token(settings, **fields) -> ApiToken:
     return ApiToken.objects.get(pk=token.pk)
 
 
-def test_the_database_check_names_what_stays_closed(settings):
+def test_the_database_check_names_tokens_that_cannot_be_decrypted(settings):
     closed_token(settings)
     a_token()
     (found,) = run_checks(tags=[Tags.database], databases=["default"])
@@ -522,7 +522,7 @@ def test_the_database_check_names_what_stays_closed(settings):
     assert run_checks(tags=[Tags.database], databases=["default"]) == [], "another check says that"
 
 
-def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, admin, settings):
+def test_the_studio_warns_admins_of_a_token_that_cannot_be_decrypted(client, admin, settings):
     closed_token(settings)
     assert "New videos wait until one is fixed." in ApiToken.objects.pool().trouble
     a_token()
@@ -534,7 +534,7 @@ def test_an_admin_is_told_in_the_studio_of_a_token_that_stays_closed(client, adm
     assert "encryption keys" not in client.get("/").content.decode()
 
 
-def test_a_token_taken_out_for_want_of_its_key_is_used_again_when_the_key_is_back(settings):
+def test_a_token_disabled_for_a_missing_key_is_used_again_once_the_key_is_back(settings):
     token = closed_token(settings)
     refused = a_token("refused", health="invalid", last_error="No. (invalid_token: no)")
     check_token(token)
@@ -548,7 +548,7 @@ def test_a_token_taken_out_for_want_of_its_key_is_used_again_when_the_key_is_bac
     assert trail(token)[-1] == "mended, it is used again."
 
 
-def test_a_start_that_is_told_the_token_again_opens_it(settings):
+def test_a_start_with_the_token_in_its_environment_restores_a_lost_secret(settings):
     settings.LUMA_BASE_URL, settings.FIRST_TOKEN = "http://127.0.0.1:9", "a-secret-of-ours-1234"
     token = closed_token(settings, health="invalid")
     ApiToken.objects.update(name="First token")
@@ -561,7 +561,7 @@ def test_a_start_that_is_told_the_token_again_opens_it(settings):
     assert ApiToken.objects.get().changes.count() == 1
 
 
-def test_a_start_brings_no_secret_back_that_an_admin_has_replaced(settings, admin):
+def test_a_start_does_not_restore_a_secret_that_an_admin_replaced(settings, admin):
     settings.FIRST_TOKEN, settings.LUMA_BASE_URL = "the-first-token-of-all", "http://127.0.0.1:9"
     choose_provider()
     token = ApiToken.objects.get(name="First token")
@@ -573,7 +573,7 @@ def test_a_start_brings_no_secret_back_that_an_admin_has_replaced(settings, admi
     assert other.enabled
 
 
-def test_what_a_start_does_to_the_tokens_is_written_down(settings):
+def test_changes_by_a_start_are_audited(settings):
     settings.FIRST_TOKEN, settings.LUMA_BASE_URL_GIVEN = "", False
     choose_provider()
     token = ApiToken.objects.get()
@@ -592,7 +592,7 @@ def at(site: Installation) -> dict:
 
 
 @pytest.mark.embedded
-def test_an_installation_whose_keys_were_lost_does_not_start_and_says_why(tmp_path):
+def test_an_installation_with_lost_keys_does_not_start_and_says_why(tmp_path):
     site = Installation(tmp_path)
     site.migrate()
     file = tmp_path / "encryption-keys"

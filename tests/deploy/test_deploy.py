@@ -276,14 +276,14 @@ def test_members_sign_in_through_the_proxy_and_their_cookies_are_bound_to_it(sit
 
 
 @servers
-def test_http_is_led_to_https_and_nothing_else_is_to_be_had_there(site):
+def test_http_only_redirects_to_https(site):
     answer = httpx.get(f"http://localhost:{site.front.http_port}/team/?a=b", trust_env=False)
     assert answer.status_code in (301, 308)
     assert answer.headers["Location"] == f"{site.front.url}/team/?a=b"
 
 
 @servers
-def test_browsers_are_offered_http_2(site):
+def test_http_2_is_offered_to_browsers(site):
     offer = ssl.create_default_context(cafile=str(site.front.public))
     offer.set_alpn_protocols(["h2", "http/1.1"])
     with (
@@ -294,7 +294,7 @@ def test_browsers_are_offered_http_2(site):
 
 
 @servers
-def test_pages_come_compressed_as_lumaweb_did_it_and_static_files_for_ever(site):
+def test_pages_keep_lumaweb_s_compression_and_static_files_are_immutable(site):
     page = site.ada.http.get("/", headers={"Accept-Encoding": "br, gzip"})
     assert page.headers["Content-Encoding"] == "br"
     style = re.search(r'href="(/static/css/[^"]+\.css)"', page.text).group(1)
@@ -304,7 +304,7 @@ def test_pages_come_compressed_as_lumaweb_did_it_and_static_files_for_ever(site)
 
 
 @servers
-def test_the_proxy_sends_the_video_after_lumaweb_has_looked_who_asks(site):
+def test_the_proxy_sends_a_video_after_lumaweb_has_authorised_the_request(site):
     path = f"/generations/{site.uuid}/video"
     # Lumaweb itself, asked past the proxy, only names the file.
     past = httpx.get(
@@ -333,7 +333,7 @@ def cookies_of(visitor: Visitor) -> str:
 
 
 @servers
-def test_a_player_can_seek_and_a_browser_can_ask_whether_it_changed(site):
+def test_videos_support_ranges_and_conditional_requests(site):
     path = f"/generations/{site.uuid}/video"
     size = len(site.video)
     part = site.ada.http.get(path, headers={"Range": "bytes=100-299"})
@@ -374,7 +374,7 @@ def test_a_download_keeps_its_name(site):
         "/%70rotected-media/{video}",
     ],
 )
-def test_nobody_gets_a_file_by_its_place_on_the_disk(site, path):
+def test_files_cannot_be_fetched_by_their_path_on_disk(site, path):
     media = site.installation.folder / "media"
     video = next(media.glob("videos/*/*.mp4"))
     path = path.format(video=video.relative_to(media))
@@ -387,14 +387,14 @@ def test_nobody_gets_a_file_by_its_place_on_the_disk(site, path):
 
 
 @servers
-def test_a_stranger_gets_no_video_from_the_proxy(site):
+def test_the_proxy_sends_no_video_without_a_session(site):
     status, headers, body = site.front.ask("GET", f"/generations/{site.uuid}/video")
     assert status == 302 and headers["location"].startswith("/login/")
     assert site.video[:64] not in body
 
 
 @servers
-def test_what_is_too_large_is_turned_away_before_lumaweb_reads_it(site):
+def test_the_proxy_refuses_bodies_over_the_limit(site):
     address = f"/callbacks/luma/{site.uuid}/{KEY}/"
     kind = {"Content_Type": "application/json"}
     assert site.front.ask("POST", address, b"x" * 64 * 1024, **kind)[0] == 404
@@ -413,7 +413,7 @@ def test_what_is_too_large_is_turned_away_before_lumaweb_reads_it(site):
 
 
 @servers
-def test_a_body_without_a_length_is_measured_too(site):
+def test_the_limit_also_holds_for_chunked_bodies(site):
     piece = b"2000\r\n" + b"x" * 8192 + b"\r\n"
     address = f"/callbacks/luma/{site.uuid}/{KEY}/"
     status, _, _ = site.front.ask("POST", address, piece * 64 + b"0\r\n\r\n", Transfer_Encoding="chunked")
@@ -422,7 +422,7 @@ def test_a_body_without_a_length_is_measured_too(site):
 
 
 @servers
-def test_clients_that_neither_send_nor_read_hold_up_nobody(site):
+def test_slow_clients_do_not_delay_others(site):
     filled = slow_clients.studio(site.installation, member=site.ada.http)
     tls = ssl.create_default_context(cafile=str(site.front.public))
     with slow_clients.connected(site.front.port, list(filled.requests().values()) * 16, tls=tls):
@@ -447,7 +447,7 @@ def test_two_large_frames_pass(site):
 
 
 @servers
-def test_the_provider_s_news_came_through_the_proxy(site):
+def test_callbacks_pass_through_the_proxy(site):
     story = site.installation.python(
         "from videos.models import Event\nprint(*Event.objects.values_list('kind', 'text'), sep='\\n')"
     )
@@ -455,7 +455,7 @@ def test_the_provider_s_news_came_through_the_proxy(site):
 
 
 @servers
-def test_inner_pages_of_health_are_not_to_be_had_from_outside(site):
+def test_internal_health_pages_are_not_public(site):
     assert site.front.ask("GET", "/readyz")[0] == 404
     assert site.front.ask("GET", "/metrics")[0] == 404
     assert site.front.ask("GET", "/healthz")[0] == 200
@@ -472,7 +472,7 @@ SECRET_ADDRESSES = (
 )
 
 
-def test_the_secret_addresses_are_those_that_lumaweb_redacts():
+def test_the_proxy_redacts_the_same_paths_as_lumaweb():
     """A new one has to be told to the proxies too, whose files name the same beginnings."""
     from lumaweb.logs import SECRET_PATHS, redact
 
@@ -485,7 +485,7 @@ def test_the_secret_addresses_are_those_that_lumaweb_redacts():
 
 
 @servers
-def test_no_log_of_the_proxy_has_what_opens_something(site):
+def test_the_proxy_logs_no_secret_path(site):
     for address in SECRET_ADDRESSES:
         path = address.format(uuid=site.uuid, key=KEY)
         site.front.ask("GET", path, Referer=f"{site.front.url}{path}")
@@ -499,7 +499,7 @@ def test_no_log_of_the_proxy_has_what_opens_something(site):
 
 
 @servers
-def test_a_visitor_cannot_make_up_an_address(site):
+def test_clients_cannot_forge_their_address(site):
     """Last of the proxies' tests, as this address is kept out by it."""
     statuses = []
     for number in range(7):
@@ -527,7 +527,7 @@ def test_a_visitor_cannot_make_up_an_address(site):
 
 @servers
 @pytest.mark.parametrize("kind", [Nginx, Caddy], ids=["nginx", "caddy"])
-def test_a_proxy_without_lumaweb_says_so_and_writes_no_key_down(kind, tmp_path):
+def test_a_proxy_without_lumaweb_answers_with_a_message_and_logs_no_key(kind, tmp_path):
     front = kind(tmp_path / "front")
     front.start(a_free_port(), tmp_path / "media")
     try:
@@ -574,7 +574,7 @@ def test_the_example_names_every_variable_and_no_other():
     assert named_in_the_example() - known - of_the_sandbox == {"POSTGRES_PASSWORD"}
 
 
-def test_the_example_holds_no_secret_and_starts_as_it_is_where_nothing_has_to_be_set():
+def test_the_example_holds_no_secret_and_starts_unchanged_on_loopback():
     filled = dict(re.findall(r"^([A-Z_]+)=(.*)$", (DEPLOY / "lumaweb.env.example").read_text(), re.MULTILINE))
     assert {name for name, said in filled.items() if said} == {"LUMAWEB_TRUSTED_PROXIES", "LUMAWEB_ACCEL_PREFIX"}
 
@@ -591,7 +591,7 @@ def composed(file: str) -> dict:
 
 @servers
 @pytest.mark.parametrize("file", FILES)
-def test_compose_itself_can_read_the_file(file, tmp_path):
+def test_docker_compose_accepts_the_file(file, tmp_path):
     folder = tmp_path / "deploy"
     shutil.copytree(DEPLOY, folder)
     command = [program("docker-compose"), "-f", str(folder / file), "config"]
@@ -607,7 +607,7 @@ def test_compose_itself_can_read_the_file(file, tmp_path):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_every_container_of_ours_is_as_small_a_door_as_can_be(file):
+def test_every_container_of_lumaweb_is_restricted(file):
     services = composed(file)["services"]
     for name in OURS & set(services):
         service = services[name]
@@ -624,7 +624,7 @@ def test_every_container_of_ours_is_as_small_a_door_as_can_be(file):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_what_compose_runs_are_commands_that_there_are(file):
+def test_every_command_in_compose_exists(file):
     from lumaweb.ops.management.commands.serve import Command as Serve
 
     for name in OURS & set(composed(file)["services"]):
@@ -635,7 +635,7 @@ def test_what_compose_runs_are_commands_that_there_are(file):
             Migrate().create_parser("manage.py", "migrate").parse_args(options)
 
 
-def test_nothing_serves_before_the_tables_are_there():
+def test_services_wait_for_the_migration():
     for file in FILES:
         for name, service in composed(file)["services"].items():
             if name in OURS - {"migrate"}:
@@ -675,7 +675,7 @@ def test_every_unit_has_limits_of_memory_and_tasks_with_room_for_decoding():
             assert "OOMPolicy=continue" in text, unit.name
 
 
-def test_the_database_and_the_queue_are_behind_a_closed_door():
+def test_the_database_and_the_queue_are_not_reachable_from_outside():
     scale = composed("compose.scale.yaml")
     assert scale["networks"]["back"] == {"internal": True}
     for name in ("postgres", "redis"):
@@ -693,7 +693,7 @@ def test_no_file_of_compose_scales_sqlite():
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_compose_sets_only_what_the_settings_read(file):
+def test_compose_sets_only_variables_that_the_settings_read(file):
     for name in OURS & set(composed(file)["services"]):
         assert set(composed(file)["services"][name]["environment"]) <= known_to_the_settings()
 
@@ -723,7 +723,7 @@ def test_systemd_can_read_every_unit(tmp_path):
 
 @servers
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
-def test_a_unit_is_shut_in_well(unit):
+def test_every_unit_is_sandboxed(unit):
     """systemd's own measure goes from 10 (open) to 0; its services of the system begin at about 9."""
     done = subprocess.run(
         [program("systemd-analyze"), "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)],
@@ -732,7 +732,7 @@ def test_a_unit_is_shut_in_well(unit):
     assert done.returncode == 0, done.stdout[-300:]
 
 
-def test_the_units_wait_for_longer_than_the_supervisor_does():
+def test_the_units_stop_timeout_exceeds_the_supervisor_s():
     timing = Timing()
     longest = timing.stop_timeout + 3 * timing.last_stop_timeout
     for unit in UNITS:
@@ -742,7 +742,7 @@ def test_the_units_wait_for_longer_than_the_supervisor_does():
             assert "KillMode=mixed" in text and "Restart=always" in text, unit.name
 
 
-def test_parts_that_run_apart_refuse_sqlite_in_words():
+def test_separate_processes_refuse_sqlite_with_a_message():
     for unit in UNITS:
         found = re.findall(r"^ExecStartPre=/bin/sh -c '(.*DATABASE_URL.*)'$", unit.read_text(), re.MULTILINE)
         assert bool(found) == (unit.name != "lumaweb.service"), unit.name
@@ -756,7 +756,7 @@ def test_parts_that_run_apart_refuse_sqlite_in_words():
 # ── Migrations ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_machines_that_migrate_at_once_make_the_tables_once(tmp_path):
+def test_concurrent_migrations_create_the_tables_once(tmp_path):
     installation = Installation(tmp_path / "data")
     together = [
         subprocess.Popen(
@@ -770,7 +770,7 @@ def test_machines_that_migrate_at_once_make_the_tables_once(tmp_path):
         assert process.returncode == 0, said
 
 
-def test_a_version_can_be_taken_back_and_come_again(tmp_path):
+def test_a_version_can_be_rolled_back_and_deployed_again(tmp_path):
     """The way back that deploy/README.md names: the newest migrations undone and done again, with rows there."""
     installation = Installation(tmp_path / "data")
     installation.manage("migrate", "-v0")

@@ -172,7 +172,7 @@ class Container(Space):
         return self.run(self.image.root, "env", "-i", *self.image.config["Env"], *env, *command).returncode == 0
 
 
-def test_the_image_says_how_it_is_run(image):
+def test_the_image_declares_how_to_run_it(image):
     config = image.config
     assert config["User"] == "10001:10001"
     assert config["Entrypoint"][0] == "tini" and config["Cmd"] == ["serve"]
@@ -182,7 +182,7 @@ def test_the_image_says_how_it_is_run(image):
     assert config["Labels"]["org.opencontainers.image.title"] == "Lumaweb"
 
 
-def test_nothing_is_in_the_image_that_is_not_needed(image):
+def test_the_image_holds_only_required_files(image):
     for name in ("gcc", "cc", "make", "git"):
         assert not list(image.root.glob(f"*/bin/{name}")) and not list(image.root.glob(f"usr/*/bin/{name}")), name
     assert not (image.root / "opt/venv/bin/pip").exists()
@@ -206,7 +206,7 @@ GIVEN = {
 }
 
 
-def test_a_container_serves_writes_its_volume_only_buries_its_dead_and_stops_when_told(image, tmp_path):
+def test_a_container_serves_writes_only_to_its_volume_reaps_children_and_stops_on_sigterm(image, tmp_path):
     migrate = Container(image, tmp_path, "migrate", "--no-input", "--verbosity", "0", **GIVEN)
     assert migrate.process.wait(120) == 0, migrate.log.read_text()
     container = Container(image, tmp_path, **GIVEN)
@@ -262,7 +262,7 @@ exec chroot . env -i container=tests PATH=/usr/sbin:/usr/bin:/sbin:/bin \\
 """
 
 
-def test_systemd_runs_the_unit_with_all_that_shuts_it_in(image, tmp_path):
+def test_systemd_runs_the_unit_with_its_sandboxing(image, tmp_path):
     environment = (ROOT / "deploy/lumaweb.env.example").read_text()
     for name, said in GIVEN.items():
         environment += f"\n{name}={said}"

@@ -92,14 +92,14 @@ def bare(tmp_path, monkeypatch) -> Machine:
     return machine
 
 
-def test_root_gets_what_is_missing_installed(bare, capsys):
+def test_missing_packages_are_installed_as_root(bare, capsys):
     bare.can_install("libatomic1", "chromium", "procps")
     assert find_browser.main() == 0
     assert capsys.readouterr().out == f"{bare.bin / 'chromium'}\n"
     assert bare.installed() == ["procps libatomic1", "chromium fonts-liberation"]
 
 
-def test_nothing_is_installed_where_all_is_there(bare, capsys):
+def test_nothing_is_installed_if_nothing_is_missing(bare, capsys):
     browser = bare.has_browser()
     bare.has_node()
     bare.has_ps()
@@ -121,7 +121,7 @@ def test_the_headless_shell_is_preferred_and_installed_where_debian_has_it(bare,
     assert bare.installed() == [find_browser.HEADLESS_SHELL]
 
 
-def test_without_the_headless_shell_the_whole_browser_is_taken(bare, capsys):
+def test_the_full_browser_is_used_if_there_is_no_headless_shell(bare, capsys):
     browser = bare.has_browser()
     bare.has_node()
     bare.has_ps()
@@ -134,14 +134,14 @@ def test_without_the_headless_shell_the_whole_browser_is_taken(bare, capsys):
 
 
 @pytest.mark.parametrize(("given", "whole"), [("/x/chrome", "/x/chrome"), ("/x/chromium-headless-shell", None)])
-def test_what_a_shell_lacks_is_tested_with_a_whole_browser(bare, monkeypatch, given, whole):
+def test_features_missing_in_the_headless_shell_are_tested_with_the_full_browser(bare, monkeypatch, given, whole):
     browser = bare.has_browser()
     bare.has_node()
     monkeypatch.setenv("LUMAWEB_TEST_BROWSER", given)
     assert find_browser.find_whole() == (whole or str(browser))
 
 
-def test_a_browser_of_one_s_own_needs_the_libraries_all_the_same(bare, capsys, monkeypatch):
+def test_a_custom_browser_also_needs_the_libraries(bare, capsys, monkeypatch):
     browser = bare.has_browser().rename(bare.node.parent / "own")
     monkeypatch.setenv("LUMAWEB_TEST_BROWSER", str(browser))
     bare.can_install("libatomic1", "procps")
@@ -150,7 +150,7 @@ def test_a_browser_of_one_s_own_needs_the_libraries_all_the_same(bare, capsys, m
     assert bare.installed() == ["procps libatomic1"]
 
 
-def test_a_user_is_told_in_one_sentence_what_to_install(bare, capsys, monkeypatch):
+def test_a_user_without_root_sees_which_packages_to_install(bare, capsys, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert find_browser.main() == 1
     said = capsys.readouterr()
@@ -163,7 +163,7 @@ def test_a_user_is_told_in_one_sentence_what_to_install(bare, capsys, monkeypatc
     assert bare.installed() == []
 
 
-def test_a_user_who_may_use_sudo_gets_it_installed(bare, capsys, monkeypatch):
+def test_missing_packages_are_installed_with_sudo(bare, capsys, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     bare.program(bare.bin / "sudo", 'shift; [ "$1" = true ] || exec "$@"')
     bare.can_install("libatomic1", "chromium", "procps")
@@ -181,7 +181,7 @@ def test_a_package_that_cannot_be_installed_is_named_with_the_reason(bare, capsy
     )
 
 
-def test_packages_that_do_not_help_are_not_installed_again_and_again(bare, capsys):
+def test_packages_that_do_not_help_are_installed_only_once(bare, capsys):
     bare.has_ps()
     bare.can_install("libatomic1", "chromium")
     (bare.packages / "libatomic1").write_text(str(bare.node.parent / "elsewhere"))
@@ -190,7 +190,7 @@ def test_packages_that_do_not_help_are_not_installed_again_and_again(bare, capsy
     assert bare.installed() == ["libatomic1"]
 
 
-def test_a_driver_that_fails_otherwise_says_why(bare, capsys):
+def test_another_failure_of_the_driver_is_shown(bare, capsys):
     bare.has_ps()
     bare.program(bare.node, "echo starting >&2; echo not permitted here >&2; exit 1")
     assert find_browser.main() == 1
@@ -206,7 +206,7 @@ def test_a_driver_that_fails_otherwise_says_why(bare, capsys):
         ("libicu4.so.72", "libicu4-72"),
     ],
 )
-def test_the_package_of_a_library_is_known_by_debian_s_rule(library, package):
+def test_the_package_of_a_library_follows_from_debian_s_naming_rule(library, package):
     assert find_browser.package_of(library) == package
 
 
@@ -223,7 +223,7 @@ def test_the_package_of_a_library_is_known_by_debian_s_rule(library, package):
         ),
     ],
 )
-def test_a_python_that_cannot_make_an_environment_says_what_helps(tmp_path, said, sentence):
+def test_a_python_without_venv_names_the_missing_package(tmp_path, said, sentence):
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin" / "python3"
     python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exit 0\nmkdir -p .venv/bin\necho "{said}"\nexit 1\n')

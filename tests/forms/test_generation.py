@@ -52,7 +52,7 @@ def prompt_of(text: str) -> str:
 # ── What is put into it ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_address_with_frames_and_a_prompt_puts_them_into_the_form(client, ada, token):
+def test_frames_and_a_prompt_in_the_query_string_fill_the_form(client, ada, token):
     start, end = a_frame(client)["frame"], a_frame(client)["frame"]
     text = client.get(
         "/", {"mode": "frames", "start_frame": start, "end_frame": end, "prompt": "a fox"}
@@ -63,7 +63,7 @@ def test_an_address_with_frames_and_a_prompt_puts_them_into_the_form(client, ada
     assert 'data-given="' in text
 
 
-def test_a_frame_that_is_not_here_and_a_mode_beside_filters_change_nothing(client, ada, token):
+def test_an_unknown_frame_and_a_mode_beside_filters_are_ignored(client, ada, token):
     for query in ({"start_frame": uuid.uuid4()}, {"start_frame": "garbage"}, {"mode": "frames"}, {"mode": "extend"}):
         text = client.get("/", query).content.decode()
         assert chosen_mode(text) == "text"
@@ -80,7 +80,7 @@ def test_a_prompt_is_used_without_the_other_settings(client, ada):
     assert 'value="9:16" checked' in all_of_it
 
 
-def test_earlier_prompts_are_one_s_own_each_once_and_the_latest_first(client, ada):
+def test_earlier_prompts_are_the_member_s_own_unique_and_newest_first(client, ada):
     for prompt in ("first", "second", "first"):
         a_generation(ada, prompt=prompt)
     a_generation(a_member("ben"), prompt="of a teammate")
@@ -92,7 +92,7 @@ def test_earlier_prompts_are_one_s_own_each_once_and_the_latest_first(client, ad
 # ── Several prompts at once ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_each_line_is_a_prompt_with_the_takes_and_all_cards_come(client, ada):
+def test_each_line_is_a_prompt_with_its_takes_and_all_cards_are_returned(client, ada):
     answer = client.post(
         "/generations/", asked(several="1", prompt="a fox\r\n\r\n  a heron \na fox", count="2"), headers=HTMX
     )
@@ -105,7 +105,7 @@ def test_each_line_is_a_prompt_with_the_takes_and_all_cards_come(client, ada):
     assert all(f'id="generation-{row.uuid}"' in answer.content.decode() for row in made)
 
 
-def test_several_prompts_sent_twice_are_made_once(client, ada):
+def test_resubmitting_multiple_prompts_creates_them_once(client, ada):
     key = str(uuid.uuid4())
     for _ in range(2):
         client.post("/generations/", asked(several="1", prompt="a fox\na heron\na fox", submission_key=key))
@@ -114,7 +114,7 @@ def test_several_prompts_sent_twice_are_made_once(client, ada):
     assert Generation.objects.count() == 4
 
 
-def test_without_the_switch_lines_are_one_prompt(client, ada):
+def test_lines_are_one_prompt_unless_multiple_prompts_is_on(client, ada):
     client.post("/generations/", asked(prompt="a fox\na heron"))
     assert Generation.objects.get().prompt == "a fox\na heron"
 
@@ -129,7 +129,7 @@ def test_without_the_switch_lines_are_one_prompt(client, ada):
         ({"prompt": "a fox\na\x07b"}, "control characters"),
     ],
 )
-def test_too_many_or_bad_prompts_make_nothing_and_stay_as_typed(client, ada, fields, words):
+def test_too_many_or_invalid_prompts_create_nothing_and_stay_in_the_form(client, ada, fields, words):
     answer = client.post("/generations/", asked(several="1", **fields), headers=HTMX)
     assert answer.status_code == 422
     text = answer.content.decode()
@@ -154,7 +154,7 @@ def test_fifty_prompts_with_two_takes_are_allowed(client, ada):
         ({"several": "1", "prompt": "a\nb"}, "2 videos"),
     ],
 )
-def test_the_form_says_how_many_videos_it_asks_for(client, ada, fields, words):
+def test_the_form_shows_how_many_videos_it_requests(client, ada, fields, words):
     text = client.post("/generations/", asked(timeout="1") | fields, headers=HTMX).content.decode()
     assert f'<span class="cost-asked">{words}</span>' in text
 
@@ -162,7 +162,7 @@ def test_the_form_says_how_many_videos_it_asks_for(client, ada, fields, words):
 # ── Its code ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_code_is_of_what_is_typed_and_makes_nothing(client, ada, token):
+def test_the_code_shows_the_current_form_and_submits_nothing(client, ada, token):
     fields = asked(prompt="a fox", aspect_ratio="9:16", submission_key=uuid.uuid4(), form="1", mode="text")
     text = client.post("/code/", fields, headers=CODE).content.decode()
     assert "a fox" in text
@@ -174,7 +174,7 @@ def test_the_code_is_of_what_is_typed_and_makes_nothing(client, ada, token):
     assert not Generation.objects.exists()
 
 
-def test_the_code_of_several_prompts_is_of_the_first_and_says_so(client, ada):
+def test_the_code_for_multiple_prompts_shows_the_first_and_says_so(client, ada):
     text = client.post("/code/", asked(several="1", prompt="a fox\na heron"), headers=CODE).content.decode()
     assert "a fox" in text
     assert "a heron" not in text
@@ -184,13 +184,13 @@ def test_the_code_of_several_prompts_is_of_the_first_and_says_so(client, ada):
 @pytest.mark.parametrize(
     "fields", [{"prompt": ""}, {"timeout": "soon"}, {"count": "x"}, {"start_image_url": "ftp://x"}]
 )
-def test_code_of_an_unfinished_form_comes_with_what_is_missing(client, ada, fields):
+def test_the_code_of_an_incomplete_form_names_the_missing_fields(client, ada, fields):
     answer = client.post("/code/", asked(mode="frames") | fields, headers=CODE)
     assert answer.status_code == 200
     assert 'class="note"' in answer.content.decode()
 
 
-def test_code_with_a_kept_frame_has_a_placeholder_for_its_address(client, ada, token):
+def test_the_code_has_a_placeholder_for_the_url_of_an_uploaded_frame(client, ada, token):
     start = a_frame(client)["frame"]
     text = client.post("/code/", asked(mode="frames", start_frame=start), headers=CODE).content.decode()
     assert "your-frame.jpg" in text
@@ -200,7 +200,7 @@ def test_code_with_a_kept_frame_has_a_placeholder_for_its_address(client, ada, t
 # ── Frames ahead of it ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_picture_is_kept_before_the_form_is_sent(client, ada, token):
+def test_a_frame_is_stored_before_the_form_is_submitted(client, ada, token):
     made = a_frame(client)
     assert (made["width"], made["height"]) == (64, 48)
     assert client.get(made["url"]).status_code == 200
@@ -208,7 +208,7 @@ def test_a_picture_is_kept_before_the_form_is_sent(client, ada, token):
     assert str(Generation.objects.get().start_frame.uuid) == made["frame"]
 
 
-def test_what_is_no_picture_is_refused_in_words(client, ada, token):
+def test_a_file_that_is_not_a_picture_is_refused_with_a_message(client, ada, token):
     for fields in ({"image": upload(b"this is no picture")}, {"image": upload(b"")}, {}):
         answer = client.post("/uploads/", fields)
         assert answer.status_code == 422
@@ -216,7 +216,7 @@ def test_what_is_no_picture_is_refused_in_words(client, ada, token):
     assert not Frame.objects.exists()
 
 
-def test_while_other_pictures_are_read_an_upload_is_asked_to_come_again_and_the_form_keeps_what_was_typed(
+def test_an_upload_is_asked_to_retry_while_the_decoder_is_busy_and_the_form_keeps_its_fields(
     client, ada, token, monkeypatch
 ):
     monkeypatch.setattr(decoding, "MEMBER_WAITS", 0.1)
@@ -232,7 +232,7 @@ def test_while_other_pictures_are_read_an_upload_is_asked_to_come_again_and_the_
     assert client.post("/uploads/", {"image": upload(a_picture())}).status_code == 200
 
 
-def test_while_other_files_are_read_a_frame_is_not_cut_and_says_so(client, ada, token, monkeypatch):
+def test_a_frame_is_not_extracted_while_the_decoder_is_busy(client, ada, token, monkeypatch):
     monkeypatch.setattr(decoding, "MEMBER_WAITS", 0.1)
     video = completed(token)
     video.video_file.save("v.mp4", ContentFile(b"it is not even looked at"), save=False)
@@ -241,7 +241,7 @@ def test_while_other_files_are_read_a_frame_is_not_cut_and_says_so(client, ada, 
         assert cut_frame(Generation.objects.get(), "first", ada) == (None, slots.BUSY)
 
 
-def test_without_a_public_address_nothing_is_taken_that_the_provider_refuses(client, ada):
+def test_without_a_public_url_uploads_that_the_provider_refuses_are_not_accepted(client, ada):
     token = a_token(base_url="https://api.acedata.cloud")
     assert client.post("/uploads/", {"image": upload(a_picture())}).status_code == 200
     token.refuse_uploads("api.acedata.cloud/files/upload answered 404.")
@@ -250,7 +250,7 @@ def test_without_a_public_address_nothing_is_taken_that_the_provider_refuses(cli
     assert "answered 404. Use a link instead." in answer.json()["error"]
 
 
-def test_uploading_is_for_members(client, token):
+def test_only_members_can_upload(client, token):
     assert "/login/" in client.post("/uploads/", {"image": upload(a_picture())})["Location"]
     assert not Frame.objects.exists()
 
@@ -260,7 +260,7 @@ def aged(frame: str, days: float) -> Frame:
     return Frame.objects.get(uuid=frame)
 
 
-def test_a_member_uploads_a_bounded_number_of_pictures_a_day(client, ada, token, monkeypatch):
+def test_daily_uploads_of_a_member_are_limited(client, ada, token, monkeypatch):
     monkeypatch.setattr(frame_model, "UPLOADS_A_DAY", 2)
 
     def send(width: int):
@@ -279,7 +279,7 @@ def test_a_member_uploads_a_bounded_number_of_pictures_a_day(client, ada, token,
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_frame_nobody_used_for_a_week_lets_its_file_go(client, ada, token):
+def test_the_file_of_a_frame_unused_for_a_week_is_deleted(client, ada, token):
     unused = aged(a_frame(client)["frame"], 7.1)
     used = client.post("/uploads/", {"image": upload(a_picture((80, 40)))}).json()["frame"]
     client.post("/generations/", asked(mode="frames", end_frame=used))
@@ -297,14 +297,14 @@ def test_a_frame_nobody_used_for_a_week_lets_its_file_go(client, ada, token):
     assert client.get(f"/uploads/{unused.uuid}/").status_code == 200
 
 
-def test_a_picture_uploaded_again_is_kept_for_another_week(client, ada, token):
+def test_uploading_a_frame_again_keeps_it_for_another_week(client, ada, token):
     frame = aged(a_frame(client)["frame"], 6)
     a_frame(client)
     assert not Frame.objects.unused(timezone.now() + timezone.timedelta(days=2)).exists()
     assert frame in Frame.objects.unused(timezone.now() + timezone.timedelta(days=8))
 
 
-def test_clips_to_take_a_picture_of_are_the_saved_ones_by_their_words(client, ada, token):
+def test_the_frame_picker_finds_saved_videos_by_prompt(client, ada, token):
     fox, heron = completed(token, prompt="a fox"), completed(token, prompt="a heron")
     Generation.objects.filter(pk__in=[fox.pk, heron.pk]).update(archive="saved")
     waiting = a_generation(ada, prompt="a fox that waits")
@@ -317,7 +317,7 @@ def test_clips_to_take_a_picture_of_are_the_saved_ones_by_their_words(client, ad
     assert client.get("/clips/?before=garbage&side=x&q=%00").status_code == 200
 
 
-def test_clips_are_paged(client, ada, token):
+def test_the_frame_picker_is_paginated(client, ada, token):
     rows = [completed(token, prompt=f"number {number}") for number in range(26)]
     Generation.objects.update(archive="saved")
     first = client.get("/clips/", headers=HTMX).content.decode()

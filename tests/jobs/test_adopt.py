@@ -50,7 +50,7 @@ def test_a_finished_task_is_adopted_once_and_saved(stub, token, mp4):
     assert len(stub.posts) == 1, "it was looked up, and nothing was sent"
 
 
-def test_a_running_task_is_adopted_and_asked_for_but_never_sent(stub, token):
+def test_a_running_task_is_adopted_and_polled_but_never_sent(stub, token):
     task_id = str(uuid.uuid4())
     stub.answer = lambda path, body: (200, a_task(task_id))
     generation = adoption.adopt(task_id, an_admin()).generation
@@ -66,7 +66,7 @@ def test_a_running_task_is_adopted_and_asked_for_but_never_sent(stub, token):
     assert (generation.state, token.in_flight) == ("completed", 0)
 
 
-def test_the_token_that_made_it_is_found_among_the_enabled(stub, token):
+def test_the_token_of_an_adopted_task_is_found_among_the_enabled_ones(stub, token):
     other = StubProvider()
     off = StubProvider()
     theirs = a_token("theirs", base_url=other.url, priority=20)
@@ -84,13 +84,13 @@ def test_the_token_that_made_it_is_found_among_the_enabled(stub, token):
 @pytest.mark.parametrize(
     "pasted", ["", "x", "https://example.com/task", "a b c d e f", "<script>", "é" * 36, "a" * 201]
 )
-def test_what_is_no_task_id_is_not_looked_up(stub, token, pasted):
+def test_an_invalid_task_id_is_not_looked_up(stub, token, pasted):
     with pytest.raises(adoption.NotAdopted, match="not a task id"):
         adoption.adopt(pasted, an_admin())
     assert not stub.posts
 
 
-def test_an_unknown_task_a_silent_provider_and_no_token_are_told_apart(stub, token):
+def test_an_unknown_task_an_unreachable_provider_and_a_missing_token_are_distinguished(stub, token):
     admin, task_id = an_admin(), str(uuid.uuid4())
     stub.answer = lambda path, body: (200, {})
     with pytest.raises(adoption.NotAdopted, match="No enabled API token knows this task"):
@@ -105,7 +105,7 @@ def test_an_unknown_task_a_silent_provider_and_no_token_are_told_apart(stub, tok
 
 
 @pytest.mark.parametrize("state", ["unconfirmed", "dismissed", "held", "canceled"])
-def test_a_task_that_was_sent_for_one_of_our_rows_goes_to_that_row(stub, token, state):
+def test_a_task_submitted_for_an_existing_row_is_adopted_by_that_row(stub, token, state):
     """The provider's echo of our callback address tells whose it is: no second row, and nothing left to be sent."""
     generation = a_generation()
     if state in ("held", "canceled"):
@@ -131,7 +131,7 @@ def test_a_task_that_was_sent_for_one_of_our_rows_goes_to_that_row(stub, token, 
     assert token.in_flight == 1
 
 
-def test_our_own_secret_addresses_in_the_echo_are_not_stored(stub, token):
+def test_secret_urls_of_lumaweb_in_the_echo_are_not_stored(stub, token):
     key = "k" * 43
     echo = {
         "action": "extend",
@@ -156,7 +156,7 @@ def test_an_adopted_extension_finds_its_parent(stub, token):
     assert (generation.action, generation.parent, generation.depth) == ("extend", parent, 1)
 
 
-def test_a_video_paid_for_elsewhere_is_adopted_from_the_sandbox_provider(tmp_path):
+def test_a_video_made_outside_lumaweb_is_adopted_from_the_sandbox(tmp_path):
     sandbox = Sandbox(tmp_path, scale=0.25)
     try:
         a_token(base_url=sandbox.url)
@@ -172,13 +172,13 @@ def test_a_video_paid_for_elsewhere_is_adopted_from_the_sandbox_provider(tmp_pat
         sandbox.stop()
 
 
-def test_a_task_s_echo_is_read_liberally():
+def test_an_unexpected_echo_of_a_task_is_accepted():
     for echo in (None, [], "x", {}, {"prompt": 3, "timeout": "x", "aspect_ratio": [], "loop": "yes", "action": {}}):
         asked = provider.echoed_request(echo)
         assert asked is None or asked == provider.Request()
 
 
-def test_an_admin_adopts_in_the_admin_and_a_member_does_not(client, stub, token):
+def test_only_admins_can_adopt_in_the_django_admin(client, stub, token):
     task_id, page = str(uuid.uuid4()), reverse("admin:videos_generation_adopt")
     stub.answer = lambda path, body: (200, a_task(task_id, a_video(stub)))
     client.force_login(a_member(is_staff=True))
@@ -195,7 +195,7 @@ def test_an_admin_adopts_in_the_admin_and_a_member_does_not(client, stub, token)
     assert generation.uuid.hex and client.get(generation.get_absolute_url()).status_code == 200
 
 
-def test_adopt_is_a_command_too(stub, token, capsys):
+def test_the_adopt_command_adopts_a_task(stub, token, capsys):
     with pytest.raises(CommandError, match="no admin"):
         call_command("adopt", str(uuid.uuid4()))
     an_admin()

@@ -63,7 +63,7 @@ def state() -> str:
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
-def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(stub, token, clock, watch, jump):
+def test_a_clock_jump_does_not_fail_a_running_task(stub, token, clock, watch, jump):
     claimed().record(running("task-1"), "answer")
     sweep.sweep(watch)
     clock.set(jump)
@@ -81,7 +81,7 @@ def test_a_running_task_is_looked_up_soon_and_fails_for_no_jump(stub, token, clo
     assert state() == "completed"
 
 
-def test_a_task_that_has_run_for_too_long_is_still_given_up(stub, token, clock, watch):
+def test_a_task_that_runs_too_long_still_fails(stub, token, clock, watch):
     claimed().record(running("task-1"), "answer")
     for _ in range(LOOKED_UP_AT_LEAST):
         clock.passes(90)
@@ -92,7 +92,7 @@ def test_a_task_that_has_run_for_too_long_is_still_given_up(stub, token, clock, 
     assert state() == "failed"
 
 
-def test_a_provider_that_is_away_for_a_day_ends_a_task_only_after_the_ticker_has_seen_it_for_long(token, clock, watch):
+def test_a_day_without_the_provider_fails_a_task_only_after_the_ticker_observed_it_long_enough(token, clock, watch):
     claimed().record(running("task-1"), "answer")
     clock.set(timedelta(hours=30))
     sweep.sweep(watch)
@@ -106,7 +106,7 @@ def test_a_provider_that_is_away_for_a_day_ends_a_task_only_after_the_ticker_has
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
-def test_a_post_under_way_is_doubted_by_the_ticker_s_own_time_only(token, clock, watch, jump):
+def test_a_running_post_becomes_unconfirmed_by_the_ticker_s_own_time_only(token, clock, watch, jump):
     claimed()
     sweep.sweep(watch)
     clock.set(jump)
@@ -118,7 +118,7 @@ def test_a_post_under_way_is_doubted_by_the_ticker_s_own_time_only(token, clock,
     assert state() == "unconfirmed"
 
 
-def test_a_second_claim_of_a_row_has_its_whole_time(token, clock, watch):
+def test_a_second_claim_has_its_full_time(token, clock, watch):
     generation = claimed()
     sweep.sweep(watch)
     clock.passes(50)
@@ -132,7 +132,7 @@ def test_a_second_claim_of_a_row_has_its_whole_time(token, clock, watch):
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
-def test_what_is_queued_can_be_claimed_after_a_jump(token, clock, jump):
+def test_queued_rows_can_be_claimed_after_a_clock_jump(token, clock, jump):
     generation = a_generation()
     clock.set(jump)
     assert [row.pk for row in Generation.objects.next_to_submit(5)] == [generation.pk]
@@ -140,7 +140,7 @@ def test_what_is_queued_can_be_claimed_after_a_jump(token, clock, jump):
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
-def test_the_ticker_s_lease_does_not_outlast_its_holder_after_a_jump(transactional_db, clock, jump):
+def test_the_ticker_s_lease_does_not_outlive_its_holder_after_a_clock_jump(transactional_db, clock, jump):
     assert Lease.objects.take("ticker", "dead", 20)
     assert not Lease.objects.take("ticker", "next", 20)
     clock.set(jump)
@@ -150,7 +150,7 @@ def test_the_ticker_s_lease_does_not_outlast_its_holder_after_a_jump(transaction
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
-def test_an_unsaved_video_is_saved_after_a_jump(token, clock, jump):
+def test_an_unsaved_video_is_saved_after_a_clock_jump(token, clock, jump):
     generation = claimed()
     Generation.objects.filter(pk=generation.pk).update(state="completed", archive="remote", archive_at=timezone.now())
     clock.set(jump)

@@ -56,7 +56,7 @@ def test_a_frame_is_uploaded_with_the_claimed_token_and_its_link_is_sent(stub, t
     assert upload.url not in str(Generation.objects.values().get()), "the link is remembered with the frame alone"
 
 
-def test_both_frames_are_uploaded_and_each_only_once_per_token(stub, token):
+def test_both_frames_are_uploaded_once_per_token(stub, token):
     start, end = a_frame("navy"), a_frame("gold")
     for _ in range(2):
         a_generation(start_frame=start, end_frame=end)
@@ -92,7 +92,7 @@ def test_an_expired_link_is_uploaded_again(stub, token):
     assert sent(stub)[1]["start_image_url"] == stub.uploads[1].url
 
 
-def test_a_link_without_an_end_is_used_for_a_day(stub, token):
+def test_a_link_without_an_expiry_is_used_for_a_day(stub, token):
     stub.answer_upload = lambda path, url: (200, {"file_url": url})
     frame = a_frame()
     a_generation(start_frame=frame)
@@ -101,7 +101,7 @@ def test_a_link_without_an_end_is_used_for_a_day(stub, token):
     assert timezone.timedelta(hours=23) < life <= timezone.timedelta(hours=24)
 
 
-def test_the_platform_form_is_remembered_once_it_has_worked(stub, token):
+def test_the_platform_endpoint_is_remembered_once_it_has_worked(stub, token):
     stub.answer_upload = lambda path, url: (200, {"file_url": url}) if path == "/api/v1/files/" else (404, {})
     for colour in ("navy", "gold"):
         a_generation(start_frame=a_frame(colour))
@@ -120,7 +120,7 @@ def test_the_platform_form_is_remembered_once_it_has_worked(stub, token):
         (200, {"url": "ftp://cdn.acedata.cloud/a.jpg"}),
     ],
 )
-def test_a_refusal_fails_the_row_unsent_and_the_next_form_says_why(client, stub, token, answer):
+def test_a_refused_upload_fails_the_row_unsent_and_the_next_form_says_why(client, stub, token, answer):
     stub.answer_upload = lambda path, url: answer
     generation = a_generation(start_frame=a_frame())
     submit.drain()
@@ -142,7 +142,7 @@ def test_a_refusal_fails_the_row_unsent_and_the_next_form_says_why(client, stub,
     assert sent(stub)[0]["start_image_url"] == "https://example.com/a.jpg"
 
 
-def test_a_refusal_is_forgotten_after_a_while_and_by_a_new_secret(stub, token):
+def test_a_refusal_expires_and_ends_with_a_new_secret(stub, token):
     token.refuse_uploads("api.example/files/upload answered 404.")
     assert frames_impossible()
     ApiToken.objects.update(uploads_refused_at=timezone.now() - UPLOADS_REFUSED_FOR)
@@ -156,7 +156,7 @@ def test_a_refusal_is_forgotten_after_a_while_and_by_a_new_secret(stub, token):
     assert not frames_impossible()
 
 
-def test_a_token_that_can_be_given_frames_is_preferred(stub, token):
+def test_a_token_that_accepts_frames_is_preferred(stub, token):
     token.refuse_uploads("no")
     second = a_token("sandbox-second", base_url=stub.url, priority=99)
     generation = a_generation(start_frame=a_frame())
@@ -168,7 +168,7 @@ def test_a_token_that_can_be_given_frames_is_preferred(stub, token):
 
 
 @pytest.mark.parametrize("status", [429, 500, 503, None])
-def test_what_fails_for_the_moment_goes_back_into_the_queue(stub, token, status):
+def test_a_temporary_upload_failure_requeues_the_row(stub, token, status):
     def answer(path, url):
         return (status, {"error": {"code": "busy", "message": "later"}}) if status else None
 
@@ -190,7 +190,7 @@ def test_what_fails_for_the_moment_goes_back_into_the_queue(stub, token, status)
     assert generation.state == "processing"
 
 
-def test_a_picture_that_is_too_large_says_so_and_bars_no_other(stub, token):
+def test_a_frame_that_is_too_large_fails_with_a_message_and_does_not_block_others(stub, token):
     stub.answer_upload = lambda path, url: (413, {})
     generation = a_generation(start_frame=a_frame())
     submit.drain()
@@ -199,7 +199,7 @@ def test_a_picture_that_is_too_large_says_so_and_bars_no_other(stub, token):
     assert not frames_impossible()
 
 
-def test_a_frame_whose_file_is_gone_is_told(stub, token):
+def test_a_missing_frame_file_fails_the_row_with_a_message(stub, token):
     frame = a_frame()
     generation = a_generation(start_frame=frame)
     default_storage.delete(frame.file.name)
@@ -208,7 +208,7 @@ def test_a_frame_whose_file_is_gone_is_told(stub, token):
     assert (generation.state, generation.error_code, stub.uploads) == ("failed", "frame_gone", [])
 
 
-def test_a_worker_that_dies_while_uploading_leaves_no_doubt(stub, token):
+def test_a_worker_that_dies_while_uploading_leaves_the_row_queued(stub, token):
     generation = a_generation(start_frame=a_frame())
     claim = generation.claim()
     assert claim.generation.uploading
@@ -221,7 +221,7 @@ def test_a_worker_that_dies_while_uploading_leaves_no_doubt(stub, token):
     assert not claim.generation.renew_upload(claim.ours)
 
 
-def test_a_claim_that_has_begun_to_send_is_in_doubt_all_the_same(stub, token):
+def test_a_claim_that_began_to_send_becomes_unconfirmed(stub, token):
     generation = a_generation(start_frame=a_frame())
     claim = generation.claim()
     assert claim.generation.end_upload(claim.ours)
@@ -256,7 +256,7 @@ def test_a_slow_upload_renews_its_claim(stub, token, monkeypatch):
     assert generation.state == "processing"
 
 
-def test_a_claim_that_is_lost_while_uploading_sends_nothing(stub, token, monkeypatch):
+def test_a_claim_lost_during_the_upload_sends_nothing(stub, token, monkeypatch):
     monkeypatch.setattr(frame_uploads, "RENEW_EVERY", 0.05)
     generation = a_generation(start_frame=a_frame())
     cancelled = []
@@ -275,7 +275,7 @@ def test_a_claim_that_is_lost_while_uploading_sends_nothing(stub, token, monkeyp
     assert (generation.state, sent(stub)) == ("canceled", [])
 
 
-def test_the_token_and_the_link_are_in_no_log(stub, token, caplog):
+def test_no_log_holds_the_token_or_the_link(stub, token, caplog):
     caplog.set_level("DEBUG")
     ApiToken.objects.all().delete()
     a_token("sandbox-very-secret", base_url=stub.url)
@@ -297,7 +297,7 @@ def test_a_public_address_needs_no_upload(stub, token, settings):
     assert sent(stub)[0]["start_image_url"].startswith("https://films.example.com/frames/")
 
 
-def test_old_links_are_forgotten(stub, token):
+def test_old_links_are_deleted(stub, token):
     frame = a_frame()
     UploadedFrame.objects.remember(frame, token, url="https://cdn.example/a.jpg", expires_at=None, endpoint="x")
     sweep.delete_unused_frames()
@@ -307,7 +307,7 @@ def test_old_links_are_forgotten(stub, token):
     assert not UploadedFrame.objects.exists()
 
 
-def test_a_frame_that_is_let_go_takes_its_links_with_it(stub, token):
+def test_deleting_a_frame_deletes_its_links(stub, token):
     frame = a_frame()
     UploadedFrame.objects.remember(frame, token, url="https://cdn.example/a.jpg", expires_at=None, endpoint="x")
     with transaction.atomic():
@@ -315,5 +315,5 @@ def test_a_frame_that_is_let_go_takes_its_links_with_it(stub, token):
     assert not UploadedFrame.objects.exists()
 
 
-def test_the_limit_of_the_contract_is_what_is_sent():
+def test_the_largest_upload_of_the_contract_is_sent():
     assert provider.MAX_UPLOAD_BYTES == 25_000_000

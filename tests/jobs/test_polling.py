@@ -65,7 +65,7 @@ def state(row: Generation) -> str:
     return Generation.objects.get(pk=row.pk).state
 
 
-def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(stub, token):
+def test_an_unreachable_provider_costs_one_update_for_any_number_of_due_rows(stub, token):
     for _ in range(15):
         for row in a_generation(takes=4).submission.generations.all():
             Generation.objects.filter(pk=row.pk).update(token=token, task_id=str(row.uuid), state="processing")
@@ -81,7 +81,7 @@ def test_a_provider_that_is_away_costs_one_update_however_many_rows_are_due(stub
     assert len(stub.posts) == 1
 
 
-def test_how_long_a_limited_provider_says_to_wait_is_kept(stub, token):
+def test_retry_after_of_a_look_up_is_honoured(stub, token):
     row = runs(token, "task-1")
     stub.answer = lambda path, body: (429, {"error": {"code": "too_many_requests", "message": "slow down"}})
     polling.poll()
@@ -89,7 +89,7 @@ def test_how_long_a_limited_provider_says_to_wait_is_kept(stub, token):
     assert 1 < wait < 60
 
 
-def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(stub, token, monkeypatch):
+def test_a_row_that_cannot_be_recorded_does_not_delay_others(stub, token, monkeypatch):
     bad, good = runs(token, "bad"), runs(token, "good")
     in_earnest = polling.record_result
 
@@ -109,9 +109,7 @@ def test_a_row_that_cannot_be_recorded_does_not_delay_the_others(stub, token, mo
     assert Generation.objects.get(pk=bad.pk).ask_at > timezone.now()
 
 
-def test_a_row_that_cannot_be_recorded_is_logged_once_and_shown_for_as_long_as_it_lasts(
-    stub, token, monkeypatch, caplog
-):
+def test_a_recording_error_is_logged_once_and_shown_while_it_lasts(stub, token, monkeypatch, caplog):
     row = runs(token, "bad")
 
     def fail(generation, result, via):
@@ -131,7 +129,7 @@ def test_a_row_that_cannot_be_recorded_is_logged_once_and_shown_for_as_long_as_i
     assert state(row) == "completed" and not StepFailure.objects.exists()
 
 
-def test_a_provider_that_hangs_holds_up_no_other(stub, token, provider, monkeypatch):
+def test_a_hanging_provider_does_not_delay_others(stub, token, provider, monkeypatch):
     monkeypatch.setattr(polling, "POLL_SECONDS", 1.0)
     silent = provider()
     silent.seconds = 3
@@ -145,7 +143,7 @@ def test_a_provider_that_hangs_holds_up_no_other(stub, token, provider, monkeypa
     assert Generation.objects.get(pk=hangs.pk).ask_at > timezone.now()
 
 
-def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a_new_secret(stub, token, client):
+def test_a_refused_token_is_disabled_and_its_cards_say_so_until_it_has_a_new_secret(stub, token, client):
     row = runs(token, "task-1")
     stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "revoked"}})
     polling.poll()
@@ -167,7 +165,7 @@ def test_a_token_that_is_refused_is_disabled_and_its_cards_say_so_until_it_has_a
     assert now.events.filter(kind="look_ups_resumed").exists()
 
 
-def test_a_secret_that_was_replaced_meanwhile_is_not_disabled_for_the_old_one(stub, token):
+def test_a_refusal_of_a_replaced_secret_does_not_disable_the_token(stub, token):
     row = runs(token, "task-1")
 
     def answer(path, body):
@@ -180,7 +178,7 @@ def test_a_secret_that_was_replaced_meanwhile_is_not_disabled_for_the_old_one(st
     assert Generation.objects.get(pk=row.pk).error_code == ""
 
 
-def test_a_task_that_only_a_callback_named_and_nobody_knows_is_forgotten(stub, token):
+def test_an_unknown_task_that_only_a_callback_named_is_dropped(stub, token):
     lie, true = runs(token, "lie", "callback"), runs(token, "true")
     stub.answer = answers()
     for _ in range(polling.UNKNOWN_AFTER + 1):
@@ -191,7 +189,7 @@ def test_a_task_that_only_a_callback_named_and_nobody_knows_is_forgotten(stub, t
     assert Generation.objects.get(pk=lie.pk).task_id == ""
 
 
-def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_task(stub, token):
+def test_a_forged_callback_s_video_is_replaced_by_the_look_up_of_the_true_task(stub, token):
     generation = a_generation()
     generation.claim()
     generation.record(a_result("lie", video_url="https://cdn.example.com/lie.mp4"), "callback")
@@ -206,7 +204,7 @@ def test_a_lying_callback_s_video_is_replaced_by_the_look_up_of_the_answer_s_tas
 @pytest.mark.parametrize(
     "lie", [None, running("lie"), failure("lie"), a_result("lie")], ids=lambda lie: lie and lie.status
 )
-def test_a_task_whose_request_names_another_row_is_handed_over_to_it(stub, token, settings, lie):
+def test_a_task_whose_request_names_another_row_is_moved_to_that_row(stub, token, settings, lie):
     """The provider named the task of the first request in both answers, and the second answer came first."""
     settings.PUBLIC_URL = "https://films.example.com"
     first, second = a_generation(), a_generation()
@@ -226,7 +224,7 @@ def test_a_task_whose_request_names_another_row_is_handed_over_to_it(stub, token
     assert second.ask_at is not None, "its own task is searched for"
 
 
-def test_no_callback_takes_the_task_from_a_row_that_shares_it(stub, token):
+def test_a_callback_does_not_take_a_task_from_another_row(stub, token):
     """Anybody may have sent it, and the look-up decides whose task it is."""
     first, second = runs(token, "shared"), a_generation()
     second.claim()
@@ -271,7 +269,7 @@ def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(stub, token,
     ],
     ids=["two rows wait for it", "another request", "of no row", "no row waits"],
 )
-def test_a_task_stays_with_its_row_unless_exactly_one_other_can_be_meant(stub, token, settings, prompts, echo):
+def test_a_task_stays_with_its_row_unless_exactly_one_other_row_matches(stub, token, settings, prompts, echo):
     settings.PUBLIC_URL = ""
     waiting = [in_doubt(token, prompt) for prompt in prompts]
     given = runs(token, "t-1")

@@ -51,14 +51,14 @@ def test_a_finished_task_brings_its_video_at_once(listing):
     assert (generation.state, generation.archive, generation.via) == ("completed", "remote", "sweep")
 
 
-def test_a_failed_task_says_that_nothing_is_to_come(listing):
+def test_a_failed_task_fails_the_video_with_a_message(listing):
     generation = in_doubt()
     listing.add(generation, response={"success": False, "error": {"code": "api_error", "message": "oh"}})
     search(generation)
     assert generation.state == "failed"
 
 
-def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(stub, token, listing):
+def test_a_video_whose_connection_was_cut_is_found_by_the_ticker(stub, token, listing):
     """From the press of the button on: the POST is taken, its answer is lost, and nobody does anything."""
     answer = listing.answer
 
@@ -88,7 +88,7 @@ def test_a_polled_video_whose_connection_is_cut_is_found_by_the_ticker_alone(stu
     ("after", "adopted"),
     [(-61, False), (-59, True), (0, True), (599, True), (601, False), (-3600, False), (7200, False)],
 )
-def test_the_window_is_a_minute_before_the_claim_to_ten_after(listing, after, adopted):
+def test_the_search_covers_a_minute_before_to_ten_minutes_after_the_claim(listing, after, adopted):
     generation = in_doubt(minutes=180)
     listing.add(generation, after=after)
     search(generation)
@@ -105,7 +105,7 @@ def test_the_window_is_a_minute_before_the_claim_to_ten_after(listing, after, ad
         {"end_image_url": "https://example.com/a.jpg"},
     ],
 )  # fmt: skip
-def test_another_request_is_never_adopted_by_itself(listing, difference):
+def test_a_different_request_is_never_adopted_automatically(listing, difference):
     generation = in_doubt()
     listing.add(generation, request=difference)
     search(generation)
@@ -121,7 +121,7 @@ def test_another_request_is_never_adopted_by_itself(listing, difference):
         {"prompt": "  Astronauts shuttle from space to volcano \n"},
     ],
 )
-def test_nulls_and_unknown_fields_make_no_other_request(listing, echo):
+def test_nulls_and_unknown_fields_do_not_make_a_different_request(listing, echo):
     generation = in_doubt()
     listing.add(generation, request=echo)
     search(generation)
@@ -145,7 +145,7 @@ def test_two_videos_in_doubt_with_one_task_are_both_offered_it(listing):
         assert [offer.task_id for offer in generation.offers] == [task_id]
 
 
-def test_takes_with_as_many_tasks_are_offered_and_the_last_one_follows_by_itself(listing):
+def test_takes_with_as_many_tasks_are_offered_and_the_last_is_adopted_automatically(listing):
     in_doubt(takes=1)
     first, second = Generation.objects.get(), in_doubt()
     tasks = [listing.add(first, after=1), listing.add(first, after=2)]
@@ -157,7 +157,7 @@ def test_takes_with_as_many_tasks_are_offered_and_the_last_one_follows_by_itself
 
 
 @pytest.mark.parametrize("rival", ["submitting", "dismissed", "held", "another token"])
-def test_a_task_that_may_be_somebody_else_s_is_not_adopted(listing, token, stub, rival):
+def test_a_task_that_may_belong_to_another_program_is_not_adopted(listing, token, stub, rival):
     generation = in_doubt()
     if rival == "another token":
         other = a_token("sandbox-second", base_url=stub.url)
@@ -178,7 +178,7 @@ def test_a_task_that_may_be_somebody_else_s_is_not_adopted(listing, token, stub,
     assert len(generation.offers) == 1
 
 
-def test_a_rival_that_has_its_own_task_is_none(listing):
+def test_a_video_that_has_a_task_is_no_rival(listing):
     generation, other = in_doubt(), a_generation()
     other.claim()
     other.record(running("of-the-other"), "answer")
@@ -190,7 +190,7 @@ def test_a_rival_that_has_its_own_task_is_none(listing):
 
 
 @pytest.mark.parametrize("elsewhere", ["another token of the provider", "the trash", "another case"])
-def test_a_task_that_a_video_has_already_is_unknown_to_nobody(listing, stub, token, elsewhere):
+def test_a_task_that_a_video_has_is_not_offered(listing, stub, token, elsewhere):
     other = a_generation()
     other.claim()
     task_id = str(uuid.uuid4())
@@ -326,7 +326,7 @@ def finished(**extra) -> Generation:
         ({}, False),
     ],
 )
-def test_an_extension_is_known_by_what_it_extends(listing, source, adopted):
+def test_an_extension_is_recognised_by_its_source(listing, source, adopted):
     parent = finished()
     generation = in_doubt(action="extend", source_video_id="video-1", parent=parent)
     listing.add(generation, request=source)
@@ -334,7 +334,7 @@ def test_an_extension_is_known_by_what_it_extends(listing, source, adopted):
     assert bool(generation.task_id) == adopted
 
 
-def test_an_extension_of_our_copy_is_known_by_the_copy_s_address(listing):
+def test_an_extension_of_our_copy_is_recognised_by_the_copy_s_url(listing):
     parent = finished()
     generation = in_doubt(action="extend", source_video_url="https://gone.example.com/v.mp4", parent=parent)
     address = TemporaryLink.mint("https://films.example.com", generation, clip=parent)
@@ -349,7 +349,7 @@ def a_frame() -> Frame:
 
 
 @pytest.mark.parametrize("way", ["uploaded", "fetched", "another's", "none"])
-def test_a_frame_is_known_by_the_link_that_was_sent(listing, token, way):
+def test_a_frame_is_recognised_by_the_link_that_was_sent(listing, token, way):
     frame = a_frame()
     generation = in_doubt(start_frame=frame)
     link = "https://cdn.acedata.cloud/uploads/1.jpg"
@@ -366,7 +366,7 @@ def test_a_frame_is_known_by_the_link_that_was_sent(listing, token, way):
 
 
 @pytest.mark.parametrize("page", [1, 3, 100])
-def test_small_pages_are_read_one_after_the_other(listing, page):
+def test_small_pages_are_read_in_turn(listing, page):
     listing.page = page
     generation = in_doubt(minutes=5)
     for after in (100, 200):
@@ -376,7 +376,7 @@ def test_small_pages_are_read_one_after_the_other(listing, page):
     assert generation.task_id == mine
 
 
-def test_where_the_pages_do_not_end_nothing_is_adopted(listing):
+def test_nothing_is_adopted_from_a_listing_without_an_end(listing):
     listing.page = 2
     generation = in_doubt(minutes=9)
     for number in range(20):
@@ -388,7 +388,7 @@ def test_where_the_pages_do_not_end_nothing_is_adopted(listing):
     assert len(listing.calls) == 5
 
 
-def test_a_provider_that_ignores_the_bounds_is_read_until_it_gets_older(listing):
+def test_a_listing_that_ignores_the_bounds_is_read_until_it_is_too_old(listing):
     listing.knows_bounds, listing.page = False, 10
     for hours in range(1, 300):
         listing.add(after=-3600 * hours)
@@ -398,7 +398,7 @@ def test_a_provider_that_ignores_the_bounds_is_read_until_it_gets_older(listing)
     assert (generation.task_id, len(listing.calls)) == (mine, 1)
 
 
-def test_a_provider_that_ignores_the_offset_gives_all_at_once(listing):
+def test_a_provider_that_ignores_the_offset_is_read_in_one_page(listing):
     listing.knows_offset = listing.knows_bounds = False
     generation = in_doubt()
     mine = listing.add(generation)
@@ -407,7 +407,7 @@ def test_a_provider_that_ignores_the_offset_gives_all_at_once(listing):
     assert (generation.task_id, len(listing.calls)) == (mine, 2)
 
 
-def test_a_full_page_that_comes_again_is_no_complete_listing(listing):
+def test_a_repeated_full_page_is_an_incomplete_listing(listing):
     listing.knows_offset = False
     generation = in_doubt(minutes=9)
     for number in range(120):
@@ -417,7 +417,7 @@ def test_a_full_page_that_comes_again_is_no_complete_listing(listing):
     assert generation.task_id == ""
 
 
-def test_oldest_first_is_read_to_its_end(listing, stub):
+def test_a_listing_with_the_oldest_first_is_read_to_its_end(listing, stub):
     generation = in_doubt()
     for hours in range(1, 8):
         listing.add(after=-3600 * hours)
@@ -454,13 +454,13 @@ def test_a_search_is_repeated_at_its_steps_and_ends(listing):
     assert generation.events.last().kind == "search_ended"
 
 
-def test_what_is_too_old_is_not_searched_for(listing):
+def test_old_videos_are_not_searched_for(listing):
     generation = in_doubt(minutes=60 * 24 * 3)
     search(generation)
     assert (generation.ask_at, generation.search_outcome, listing.calls) == (None, "", [])
 
 
-def test_an_outage_is_searched_with_one_reading(listing):
+def test_one_listing_serves_all_videos_of_an_outage(listing):
     generations = [in_doubt(prompt=f"number {number}") for number in range(12)]
     tasks = [listing.add(generation) for generation in generations]
     search(*generations)
@@ -477,7 +477,7 @@ def test_an_outage_is_searched_with_one_reading(listing):
         (200, {"surprise": True}),
     ],
 )
-def test_a_provider_without_a_listing_is_told_and_asked_seldom(listing, failure):
+def test_a_provider_without_a_listing_is_reported_and_rarely_asked(listing, failure):
     generation = in_doubt()
     listing.failure = failure
     search(generation)
@@ -490,7 +490,7 @@ def test_a_provider_without_a_listing_is_told_and_asked_seldom(listing, failure)
 
 
 @pytest.mark.parametrize("failure", [(500, {}), (429, {}), (401, {"error": {"code": "invalid_token", "message": ""}})])
-def test_a_provider_in_trouble_is_asked_again_soon(listing, failure):
+def test_a_failing_provider_is_asked_again_soon(listing, failure):
     generation = in_doubt()
     listing.failure = failure
     search(generation)
@@ -502,7 +502,7 @@ def test_a_provider_in_trouble_is_asked_again_soon(listing, failure):
     assert generation.events.last().text == "The provider could not be asked."
 
 
-def test_a_provider_that_is_away_costs_one_update_however_many_are_searched_for(listing):
+def test_an_unreachable_provider_costs_one_update_for_any_number_of_searches(listing):
     for number in range(12):
         in_doubt(minutes=5 + 90 * (number % 2), prompt=f"number {number}")
     Generation.objects.update(ask_at=timezone.now())
@@ -516,7 +516,7 @@ def test_a_provider_that_is_away_costs_one_update_however_many_are_searched_for(
     assert len(listing.calls) == 1, "the others would wait as long for nothing"
 
 
-def test_a_listing_that_hangs_keeps_within_the_time_of_a_search(stub, token, monkeypatch):
+def test_a_hanging_listing_ends_within_the_search_s_deadline(stub, token, monkeypatch):
     in_doubt(minutes=5)
     Generation.objects.update(ask_at=timezone.now())
     monkeypatch.setattr(reconcile, "SEARCH_FOR", 0.3)
@@ -527,7 +527,7 @@ def test_a_listing_that_hangs_keeps_within_the_time_of_a_search(stub, token, mon
     assert Generation.objects.get().ask_at > timezone.now()
 
 
-def test_an_empty_listing_that_should_not_be_empty_is_none(listing):
+def test_an_unexpectedly_empty_listing_is_not_trusted(listing):
     """It takes the ids that were not given for an empty list of ids."""
     other = a_generation(prompt="other")
     other.claim()
@@ -540,7 +540,7 @@ def test_an_empty_listing_that_should_not_be_empty_is_none(listing):
     assert generation.search_outcome == "not_found"
 
 
-def test_a_provider_whose_clock_is_hours_off_is_offered_from(listing):
+def test_tasks_of_a_provider_with_a_wrong_clock_are_offered(listing):
     other = a_generation(prompt="other")
     other.claim()
     other.record(running("known"), "answer")
@@ -559,7 +559,7 @@ def test_the_nearest_five_are_offered(listing):
     assert {offer.task_id for offer in generation.offers} == {tasks[number] for number in (5, 1, 3, 4, 2)}
 
 
-def test_offers_end_with_the_doubt(listing):
+def test_offers_end_once_the_video_is_confirmed(listing):
     generation = in_doubt()
     for after in (1, 2):
         listing.add(generation, after=after)
@@ -570,14 +570,14 @@ def test_offers_end_with_the_doubt(listing):
     assert not FoundTask.objects.exists()
 
 
-def test_a_video_that_nobody_sent_is_not_searched_for(listing):
+def test_a_video_that_was_never_sent_is_not_searched_for(listing):
     generation = in_doubt()
     Generation.objects.update(token=None)
     search(generation)
     assert (generation.ask_at, listing.calls) == (None, [])
 
 
-def test_one_silent_provider_does_not_hold_up_the_others(listing, token):
+def test_one_unreachable_provider_does_not_delay_others(listing, token):
     silent = a_token("other", base_url="http://127.0.0.1:9")
     lost = in_doubt(prompt="lost")
     Generation.objects.filter(pk=lost.pk).update(token=silent)

@@ -169,7 +169,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_is_no_whole_video_is_fetched_again_by_a_fresh_link(stub, cdn, token, film, kind):
+def test_an_incomplete_video_is_downloaded_again_from_a_fresh_link(stub, cdn, token, film, kind):
     make, _ = BAD[kind]
     cdn.at |= {"/bad.mp4": make(film, cdn), "/login": HTML, "/fresh.mp4": film}
     gives(stub, f"{cdn.url}/fresh.mp4")
@@ -181,7 +181,7 @@ def test_what_is_no_whole_video_is_fetched_again_by_a_fresh_link(stub, cdn, toke
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_without_another_link_it_waits_and_says_why(stub, cdn, token, film, kind):
+def test_without_a_fresh_link_the_save_waits_and_says_why(stub, cdn, token, film, kind):
     make, code = BAD[kind]
     cdn.at |= {"/bad.mp4": make(film, cdn), "/login": HTML}
     link = f"{cdn.url}/bad.mp4"
@@ -197,7 +197,7 @@ def test_without_another_link_it_waits_and_says_why(stub, cdn, token, film, kind
     assert generation.news is None
 
 
-def test_a_host_that_is_not_allowed_names_itself_and_is_waited_for_by_the_hour(stub, cdn, token, film):
+def test_a_forbidden_host_is_named_and_retried_hourly(stub, cdn, token, film):
     gives(stub, "https://films.example.com/v.mp4")
     generation = finished("https://films.example.com/v.mp4")
     Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.MAX_ATTEMPTS + 5)
@@ -233,7 +233,7 @@ def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(stub, c
         ((200, {"finished_at": 2.0, "response": {"error": {"code": "api_error"}}}), "no longer has a link"),
     ],
 )
-def test_a_task_that_cannot_be_looked_up_is_told_in_words(stub, cdn, token, answer, words):
+def test_a_failed_look_up_is_explained(stub, cdn, token, answer, words):
     stub.answer = lambda path, body: (answer[0], answer[1] and {"id": body["id"]} | answer[1])
     generation = attempt(finished(f"{cdn.url}/gone.mp4"))
     assert words in generation.news.text
@@ -241,7 +241,7 @@ def test_a_task_that_cannot_be_looked_up_is_told_in_words(stub, cdn, token, answ
     assert generation.state == "completed"
 
 
-def test_a_fresh_link_that_does_not_help_is_told_too(stub, cdn, token):
+def test_a_fresh_link_that_also_fails_is_explained(stub, cdn, token):
     cdn.at["/fresh.mp4"] = HTML
     gives(stub, f"{cdn.url}/fresh.mp4")
     generation = attempt(finished(f"{cdn.url}/gone.mp4"))
@@ -250,7 +250,7 @@ def test_a_fresh_link_that_does_not_help_is_told_too(stub, cdn, token):
     assert cdn.asked == ["/gone.mp4", "/fresh.mp4"]
 
 
-def test_a_callback_of_yesterday_is_not_disowned_when_the_provider_has_forgotten_its_task(stub, cdn, token):
+def test_an_old_callback_is_kept_when_the_provider_no_longer_knows_its_task(stub, cdn, token):
     """Its task may be cleaned up after 24 hours; before that, what the provider does not know was never there."""
     for hours, state in ((23, "unconfirmed"), (25, "completed")):
         generation = a_generation()
@@ -264,7 +264,7 @@ def test_a_callback_of_yesterday_is_not_disowned_when_the_provider_has_forgotten
         assert (generation.video_url == link) == (state == "completed")
 
 
-def test_an_outage_of_the_host_does_not_disown_a_callback(stub, cdn, token):
+def test_an_outage_of_the_media_host_does_not_discard_a_callback(stub, cdn, token):
     cdn.at["/v.mp4"] = lambda handler: handler.answer(503)
     generation = a_generation()
     generation.claim()
@@ -276,7 +276,7 @@ def test_an_outage_of_the_host_does_not_disown_a_callback(stub, cdn, token):
 # ── Thumbnails ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_thumbnail_that_drips_holds_up_no_video_and_the_poster_is_made_from_it(cdn, token, film, monkeypatch):
+def test_a_slow_thumbnail_does_not_delay_the_video_and_the_poster_is_made_from_the_video(cdn, token, film, monkeypatch):
     monkeypatch.setattr(saved_videos, "THUMBNAIL_SECONDS", 1.0)
     cdn.at |= {"/v.mp4": film, "/t.jpg": drips(a_jpeg())}
     generation = finished(f"{cdn.url}/v.mp4", thumbnail_url=f"{cdn.url}/t.jpg")
@@ -331,7 +331,7 @@ def in_a_worker(generation: Generation, dies: str = "") -> int:
 
 
 @pytest.mark.parametrize("step", ["fetching", "reading"])
-def test_a_file_that_stops_its_worker_twice_is_set_aside_and_others_go_on(client, cdn, token, film, step):
+def test_a_file_that_kills_its_worker_twice_is_set_aside_and_others_are_saved(client, cdn, token, film, step):
     cdn.at |= {"/poison.mp4": film, "/v.mp4": film}
     poison, other = finished(f"{cdn.url}/poison.mp4"), finished(f"{cdn.url}/v.mp4")
     assert in_a_worker(poison, dies=step) == -signal.SIGKILL
@@ -353,7 +353,7 @@ def test_a_file_that_stops_its_worker_twice_is_set_aside_and_others_go_on(client
     assert (poison.archive, poison.archive_deaths, poison.news) == ("saved", 0, None)
 
 
-def test_a_file_that_was_saved_beside_one_that_stops_workers_is_not_set_aside_with_it(cdn, token, film):
+def test_a_file_saved_beside_one_that_kills_workers_is_not_set_aside(cdn, token, film):
     """Both workers end together, twice if both were tried together again: suspects are saved one at a time."""
     cdn.at |= {"/poison.mp4": film, "/v.mp4": film}
     poison, beside = finished(f"{cdn.url}/poison.mp4"), finished(f"{cdn.url}/v.mp4")
@@ -373,7 +373,7 @@ def test_a_file_that_was_saved_beside_one_that_stops_workers_is_not_set_aside_wi
     assert Lease.objects.get(name=saving_worker.SUSPECT_LEASE).until < timezone.now(), "it was given back"
 
 
-def test_one_death_is_told_and_the_next_attempt_saves_it(cdn, token, film):
+def test_one_killed_worker_is_reported_and_the_next_attempt_saves_the_video(cdn, token, film):
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     in_a_worker(generation, dies="fetching")
@@ -381,7 +381,7 @@ def test_one_death_is_told_and_the_next_attempt_saves_it(cdn, token, film):
     assert (generation.archive, kinds(generation)[-2:]) == ("saved", ["save_interrupted", "saved"])
 
 
-def test_a_restart_of_all_workers_is_held_against_no_file(cdn, token, film):
+def test_a_restart_of_all_workers_counts_against_no_file(cdn, token, film):
     """Whoever started the worker has gone with it; but a file that was being read may have ended all of them."""
     cdn.at["/v.mp4"] = film
     for mark, deaths in (("", 0), (READING, 1)):
@@ -397,7 +397,7 @@ def test_a_restart_of_all_workers_is_held_against_no_file(cdn, token, film):
         assert ("save_interrupted" in kinds(generation)) == bool(deaths)
 
 
-def test_a_worker_that_lives_has_not_been_stopped(cdn, token):
+def test_a_running_worker_counts_against_no_file(cdn, token):
     machine, parent, _ = saving_worker.worker_name().rsplit("/", 2)
     assert not saving_worker.was_stopped_by_file("")
     assert not saving_worker.was_stopped_by_file(saving_worker.worker_name())
@@ -407,7 +407,7 @@ def test_a_worker_that_lives_has_not_been_stopped(cdn, token):
     )
 
 
-def test_a_video_that_waits_for_others_to_be_read_is_postponed_and_that_is_no_attempt(cdn, token, film, monkeypatch):
+def test_waiting_for_a_decoder_slot_is_not_an_attempt(cdn, token, film, monkeypatch):
     monkeypatch.setattr(saved_videos.decoding, "WORKER_WAITS", 0.1)
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
@@ -437,7 +437,7 @@ class QueueTimeout(SystemExit):
     """What the queue raises in a worker whose time is over."""
 
 
-def test_a_saving_that_the_queue_ends_waits_longer_each_time(cdn, token, film, monkeypatch):
+def test_a_save_that_the_queue_times_out_waits_longer_each_time(cdn, token, film, monkeypatch):
     def hangs(*args):
         raise QueueTimeout
 
@@ -452,7 +452,7 @@ def test_a_saving_that_the_queue_ends_waits_longer_each_time(cdn, token, film, m
     assert "took too long" in generation.news.text
 
 
-def test_a_file_whose_reading_the_queue_ends_counts_as_one_that_stops_its_worker(cdn, token, film, monkeypatch):
+def test_a_file_whose_decoding_times_out_counts_as_one_that_kills_its_worker(cdn, token, film, monkeypatch):
     def hangs(*args, **kwargs):
         raise QueueTimeout
 
@@ -466,12 +466,12 @@ def test_a_file_whose_reading_the_queue_ends_counts_as_one_that_stops_its_worker
     assert not default_storage.exists("incoming") or not default_storage.listdir("incoming")[1]
 
 
-def test_both_downloads_of_an_attempt_end_before_the_queue_does(settings):
+def test_both_downloads_of_an_attempt_end_before_the_queue_s_timeout(settings):
     limit = settings.Q_CLUSTER["ALT_CLUSTERS"]["media"]["timeout"]
     assert saved_videos.DOWNLOAD_SECONDS <= saving.FETCH_SECONDS < limit - 120
 
 
-def test_the_second_download_has_only_what_the_first_has_left(stub, cdn, token, film, monkeypatch):
+def test_the_second_download_has_the_first_one_s_remaining_time(stub, cdn, token, film, monkeypatch):
     cdn.at |= {"/slow.mp4": drips(film), "/fresh.mp4": film}
     gives(stub, f"{cdn.url}/fresh.mp4")
     monkeypatch.setattr(saving, "FETCH_SECONDS", 1.0)
@@ -490,7 +490,7 @@ def test_the_second_download_has_only_what_the_first_has_left(stub, cdn, token, 
     ("number", "code", "words"),
     [(errno.ENOSPC, "storage_full", "storage for videos is full"), (errno.EACCES, "storage_away", "cannot be written")],
 )
-def test_a_storage_that_takes_nothing_is_waited_for(cdn, token, film, monkeypatch, number, code, words):
+def test_saves_wait_for_a_storage_that_refuses_writes(cdn, token, film, monkeypatch, number, code, words):
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.MAX_ATTEMPTS + 5)
@@ -510,7 +510,7 @@ def test_a_storage_that_takes_nothing_is_waited_for(cdn, token, film, monkeypatc
     assert attempt(generation).archive == "saved"
 
 
-def test_a_storage_that_keeps_a_part_is_noticed(cdn, token, film, monkeypatch):
+def test_a_partially_written_file_is_noticed(cdn, token, film, monkeypatch):
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with monkeypatch.context() as broken:
@@ -520,7 +520,7 @@ def test_a_storage_that_keeps_a_part_is_noticed(cdn, token, film, monkeypatch):
     assert not [name for name in storage.list_files() if name.endswith(".mp4")]
 
 
-def test_what_came_of_a_saving_is_written_down_once_the_database_is_back(cdn, token, film, monkeypatch):
+def test_the_result_of_a_save_is_recorded_once_the_database_is_back(cdn, token, film, monkeypatch):
     cdn.at["/v.mp4"] = film
     monkeypatch.setattr(saving.time, "sleep", lambda seconds: None)
     generation = finished(f"{cdn.url}/v.mp4")
@@ -537,7 +537,7 @@ def test_what_came_of_a_saving_is_written_down_once_the_database_is_back(cdn, to
     assert generation.video_file.open("rb").read() == film
 
 
-def test_files_are_not_taken_away_when_the_step_that_looked_failed_was_written(cdn, token, film, monkeypatch):
+def test_files_are_kept_if_the_commit_that_seemed_to_fail_was_written(cdn, token, film, monkeypatch):
     cdn.at["/v.mp4"] = film
     monkeypatch.setattr(saving.time, "sleep", lambda seconds: None)
     generation = finished(f"{cdn.url}/v.mp4")
@@ -555,7 +555,7 @@ def test_files_are_not_taken_away_when_the_step_that_looked_failed_was_written(c
     assert generation.video_file.open("rb").read() == film
 
 
-def test_an_error_of_ours_is_told_as_one_and_tried_again(cdn, token, film, monkeypatch):
+def test_an_internal_error_is_reported_as_one_and_retried(cdn, token, film, monkeypatch):
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with monkeypatch.context() as broken:
@@ -606,7 +606,7 @@ def test_verify_media_finds_an_incomplete_file_and_repairs_it(stub, cdn, token, 
     assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
-def test_an_incomplete_file_is_kept_where_nothing_better_can_be_had(client, stub, cdn, token, film, monkeypatch):
+def test_an_incomplete_file_is_kept_if_no_better_one_is_available(client, stub, cdn, token, film, monkeypatch):
     generation = saved_incomplete(cdn, film, monkeypatch)
     before = generation.video_file.name
     del cdn.at["/v.mp4"]
@@ -623,7 +623,7 @@ def test_an_incomplete_file_is_kept_where_nothing_better_can_be_had(client, stub
     assert "incomplete: 1." in verify()[0]
 
 
-def test_a_changed_file_is_not_kept_as_if_it_were_an_incomplete_one(stub, cdn, token, film, monkeypatch):
+def test_a_changed_file_is_not_mistaken_for_an_incomplete_one(stub, cdn, token, film, monkeypatch):
     generation = saved_incomplete(cdn, film, monkeypatch)
     with open(generation.video_file.path, "r+b") as file:
         file.write(b"\xff" * 100)
@@ -637,7 +637,7 @@ def test_a_changed_file_is_not_kept_as_if_it_were_an_incomplete_one(stub, cdn, t
 # ── Words ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_each_error_has_words(cdn, token):
+def test_every_download_error_has_a_message(cdn, token):
     generation = finished(f"{cdn.url}/v.mp4")
     codes = {saving_failures.cause_of(error) for error in (OSError(errno.ENOSPC, "x"), OSError("x"), ValueError("x"))}
     assert codes == {"storage_full", "storage_away", "unexpected"}
@@ -648,7 +648,7 @@ def test_each_error_has_words(cdn, token):
         assert generation.news.title in ("Set aside", "The video could not be saved here")
 
 
-def test_a_card_says_until_when_the_provider_s_link_lives(client, cdn, token, settings):
+def test_a_card_says_when_the_provider_s_link_expires(client, cdn, token, settings):
     settings.TIME_ZONE = "UTC"
     generation = attempt(finished(f"{cdn.url}/gone.mp4"))
     client.force_login(generation.member)
@@ -662,7 +662,7 @@ def test_a_card_says_until_when_the_provider_s_link_lives(client, cdn, token, se
     assert "The provider&#x27;s link ended on" in client.get("/").text
 
 
-def test_a_first_attempt_that_has_not_failed_is_no_bad_news(client, cdn, token):
+def test_a_first_attempt_in_progress_is_not_shown_as_a_failure(client, cdn, token):
     generation = finished(f"{cdn.url}/v.mp4")
     client.force_login(generation.member)
     assert generation.news is None
@@ -670,7 +670,7 @@ def test_a_first_attempt_that_has_not_failed_is_no_bad_news(client, cdn, token):
     assert "Save again" not in client.get("/").text
 
 
-def test_only_admins_read_what_admins_do(client, cdn, token):
+def test_only_admins_see_instructions_for_admins(client, cdn, token):
     generation = attempt(finished("https://films.example.com/v.mp4"))
     client.force_login(generation.member)
     assert "LUMAWEB_MEDIA_HOSTS" not in client.get("/").text
@@ -678,7 +678,7 @@ def test_only_admins_read_what_admins_do(client, cdn, token):
     assert "LUMAWEB_MEDIA_HOSTS" in client.get("/").text
 
 
-def test_its_author_or_an_admin_saves_it_again_at_once(client, stub, cdn, token, film):
+def test_the_author_or_an_admin_can_retry_the_save_at_once(client, stub, cdn, token, film):
     generation = attempt(finished("https://films.example.com/v.mp4"))
     Generation.objects.update(archive_at=timezone.now() + timedelta(hours=1))
     address = reverse("saving", args=[generation.uuid])
@@ -718,7 +718,7 @@ def sandbox(tmp_path_factory):
         ("wrong_kind", "not_a_video"),
     ],
 )
-def test_what_the_provider_serves_badly_twice_is_saved_whole_the_third_time(sandbox, mark, code):
+def test_a_file_served_incomplete_twice_is_saved_at_the_third_attempt(sandbox, mark, code):
     a_token(base_url=sandbox.url)
     task_id = sandbox.submitted(f"[{mark}] a lake")
     sandbox.finished(task_id)
@@ -733,7 +733,7 @@ def test_what_the_provider_serves_badly_twice_is_saved_whole_the_third_time(sand
 
 
 @pytest.mark.parametrize("mark", ["stale_link", "foreign_host"])
-def test_a_link_of_the_provider_that_does_not_work_is_replaced_at_once(sandbox, mark):
+def test_a_broken_link_of_the_provider_is_replaced_at_once(sandbox, mark):
     a_token(base_url=sandbox.url)
     generation = finished_by_callback(sandbox, f"[{mark}] a lake")
     attempt(generation)
@@ -751,7 +751,7 @@ def finished_by_callback(sandbox, prompt: str) -> Generation:
 
 
 @pytest.mark.parametrize("mark", ["slow_thumbnail", "no_thumbnail"])
-def test_a_thumbnail_of_the_provider_that_does_not_come_holds_up_nothing(sandbox, mark):
+def test_a_missing_thumbnail_does_not_delay_the_video(sandbox, mark):
     a_token(base_url=sandbox.url)
     task_id = sandbox.submitted(f"[{mark}] a lake")
     sandbox.finished(task_id)

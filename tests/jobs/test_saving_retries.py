@@ -31,7 +31,7 @@ def test_an_expired_link_is_renewed_and_the_video_saved(stub, token, mp4):
 
 
 @pytest.mark.parametrize("answer", [(200, {}), (500, {}), (200, None)])
-def test_without_a_fresh_link_saving_is_tried_again_for_days(stub, token, answer):
+def test_without_a_fresh_link_the_save_is_retried_for_days(stub, token, answer):
     generation = finished(stub, "/expired.mp4")
     same = a_task(generation.task_id, a_video(stub, video_url=generation.video_url))
     stub.answer = lambda path, body: (answer[0], answer[1] if answer[1] is not None else same)
@@ -47,7 +47,7 @@ def test_without_a_fresh_link_saving_is_tried_again_for_days(stub, token, answer
     assert (generation.archive, kinds(generation)[-2:]) == ("lost", ["save_failed", "lost"])
 
 
-def test_the_waits_between_the_tries_add_up_to_days_and_are_not_all_alike(stub, token):
+def test_the_waits_between_attempts_add_up_to_days_and_have_jitter(stub, token):
     generation = finished(stub, "/expired.mp4")
     waits = []
     for tries in range(saving.MAX_ATTEMPTS):
@@ -59,7 +59,7 @@ def test_the_waits_between_the_tries_add_up_to_days_and_are_not_all_alike(stub, 
     assert len({round(wait) for wait in waits[-8:]}) > 1
 
 
-def test_a_saving_that_takes_long_after_its_download_is_known_to_go_on(monkeypatch):
+def test_a_slow_upload_to_the_storage_renews_its_lease(monkeypatch):
     # Into a bucket over a slow line, say: nobody else takes it, and the watchdog sees a living worker.
     generation = a_generation(state="completed", archive="remote", video_url="https://x/y")
     Generation.objects.filter(pk=generation.pk).update(archive_at=timezone.now())
@@ -81,7 +81,7 @@ def test_a_saving_that_takes_long_after_its_download_is_known_to_go_on(monkeypat
     assert not [thread for thread in threading.enumerate() if thread.name == "still-saving"]
 
 
-def test_what_a_killed_saving_left_behind_is_removed_by_a_later_one(settings, tmp_path):
+def test_files_of_a_killed_save_are_removed_by_a_later_one(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
     (tmp_path / "incoming").mkdir()
     old, new = (tmp_path / "incoming" / name for name in ("old.mp4", "new.mp4"))
@@ -95,7 +95,7 @@ def test_what_a_killed_saving_left_behind_is_removed_by_a_later_one(settings, tm
     assert [path.name for path in (tmp_path / "incoming").iterdir()] == ["new.mp4"]
 
 
-def test_while_nobody_saves_the_queue_does_not_grow_with_each_sweep(monkeypatch):
+def test_the_queue_of_saves_is_bounded_while_no_worker_runs(monkeypatch):
     monkeypatch.setattr(sweep, "MAX_QUEUED_SAVES", 5)
     get_broker(queue.MEDIA_CLUSTER).purge_queue()  # Redis keeps what other tests have called for
     for _ in range(8):

@@ -46,7 +46,7 @@ def test_any_number_of_drains_send_each_row_once(stub, token):
     assert ApiToken.objects.get().in_flight == 40
 
 
-def test_a_redelivered_wake_up_sends_nothing_twice(stub, token):
+def test_a_redelivered_message_sends_nothing_twice(stub, token):
     a_generation()
     tasks.drain()
     tasks.drain()
@@ -62,7 +62,7 @@ def test_no_more_than_the_token_s_limit_is_under_way(stub, token):
     assert Generation.objects.filter(state="queued").count() == 5
 
 
-def test_what_was_never_sent_goes_back_in_line(stub):
+def test_a_request_that_was_not_sent_is_queued_again(stub):
     token = a_token(base_url="http://127.0.0.1:9")
     generation = a_generation()
     tasks.drain()
@@ -96,7 +96,7 @@ def test_each_answer_has_its_outcome(stub, token, status, document, state, code)
     assert len(stub.posts) == 1
 
 
-def test_a_callback_address_is_sent_and_without_one_async(stub, token, settings):
+def test_a_callback_url_is_sent_or_async_without_one(stub, token, settings):
     settings.PUBLIC_URL = "https://films.example.com"
     a_generation()
     tasks.drain()
@@ -109,7 +109,7 @@ def test_a_callback_address_is_sent_and_without_one_async(stub, token, settings)
     assert "callback_url" not in stub.posts[1]
 
 
-def test_a_refused_way_to_name_the_source_is_followed_by_the_next(stub, token, settings):
+def test_if_the_provider_refuses_one_reference_to_the_source_the_next_is_tried(stub, token, settings):
     settings.PUBLIC_URL = "https://films.example.com"
     parent = a_generation()
     parent.claim()
@@ -131,7 +131,7 @@ def test_a_refused_way_to_name_the_source_is_followed_by_the_next(stub, token, s
     ]  # fmt: skip
 
 
-def test_a_dead_link_is_not_even_tried(stub, token, settings):
+def test_an_expired_link_is_not_tried(stub, token, settings):
     settings.PUBLIC_URL = ""
     parent = a_generation()
     parent.claim()
@@ -143,7 +143,7 @@ def test_a_dead_link_is_not_even_tried(stub, token, settings):
     assert not stub.posts
 
 
-def test_the_sweep_asks_for_what_nobody_called_back(stub, token, settings):
+def test_the_sweep_looks_up_tasks_without_a_callback(stub, token, settings):
     settings.PUBLIC_URL = ""
     generation = a_generation()
     tasks.drain()
@@ -157,7 +157,7 @@ def test_the_sweep_asks_for_what_nobody_called_back(stub, token, settings):
     assert stub.posts[-1] == {"action": "retrieve_batch", "ids": [generation.task_id]}
 
 
-def test_a_task_that_runs_on_is_asked_for_later(stub, token, settings):
+def test_a_running_task_is_looked_up_again_later(stub, token, settings):
     settings.PUBLIC_URL = ""
     generation = a_generation()
     tasks.drain()
@@ -171,7 +171,7 @@ def test_a_task_that_runs_on_is_asked_for_later(stub, token, settings):
     assert polling.poll() == 0
 
 
-def test_the_sweep_finds_what_a_dead_worker_left(stub, token):
+def test_the_sweep_finds_the_rows_of_a_dead_worker(stub, token):
     generation = a_generation()
     generation.claim()
     sweep.sweep()
@@ -183,7 +183,7 @@ def test_the_sweep_finds_what_a_dead_worker_left(stub, token):
     assert (generation.state, generation.error_code) == ("unconfirmed", "interrupted")
 
 
-def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(stub, token):
+def test_a_task_that_never_ends_fails_after_a_last_look_up(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
@@ -203,7 +203,7 @@ def test_a_task_that_never_ends_is_given_up_on_a_fresh_look(stub, token):
     assert generation.state == "completed", "it came after all, and it is ours"
 
 
-def test_what_finished_while_we_slept_is_found(stub, token):
+def test_a_task_that_finished_during_downtime_is_found(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
@@ -216,7 +216,7 @@ def test_what_finished_while_we_slept_is_found(stub, token):
     assert generation.state == "completed"
 
 
-def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(stub, token):
+def test_a_task_that_can_no_longer_be_looked_up_finally_fails(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
@@ -226,7 +226,7 @@ def test_what_can_no_longer_be_asked_about_is_given_up_in_the_end(stub, token):
     assert (generation.state, generation.error_code) == ("failed", "overdue")
 
 
-def test_nothing_is_claimed_once_the_workers_are_told_to_stop(stub, token, settings):
+def test_nothing_is_claimed_once_the_workers_stop(stub, token, settings):
     a_generation()
     settings.WORKERS_STOPPING.touch()
     try:
@@ -262,7 +262,7 @@ def test_a_locked_database_loses_no_answer(stub, token):
     assert (generation.state, generation.task_id) == ("processing", "kept")
 
 
-def test_a_callback_about_a_task_nobody_knows_is_disowned(stub, token):
+def test_a_callback_about_an_unknown_task_is_dropped(stub, token):
     """It beat the answer, so nothing could gainsay it; its link leads nowhere and the provider knows no such task."""
     generation = a_generation()
     generation.claim()
@@ -298,7 +298,7 @@ def test_a_finished_video_is_saved_once(stub, token, tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"<html>expired</html>", b"\0\0\0\x18ftypmp42" + bytes(100)])
-def test_what_cannot_be_saved_is_tried_again_and_stays_playable_at_the_provider(stub, token, content):
+def test_a_failed_save_is_retried_and_the_video_plays_from_the_provider(stub, token, content):
     if content is not None:
         stub.files["/v.mp4"] = content
     generation = finished(stub)
@@ -309,7 +309,7 @@ def test_what_cannot_be_saved_is_tried_again_and_stays_playable_at_the_provider(
     assert generation.events.filter(kind="save_failed").exists()
 
 
-def test_a_link_to_elsewhere_is_not_followed(stub, token, tmp_path):
+def test_a_link_to_a_forbidden_host_is_not_followed(stub, token, tmp_path):
     other = StubProvider()
     other.files["/v.mp4"] = plain_video(tmp_path)
     generation = a_generation()
@@ -321,7 +321,7 @@ def test_a_link_to_elsewhere_is_not_followed(stub, token, tmp_path):
     assert generation.archive == "remote"
 
 
-def test_a_heartbeat_is_stamped_by_work_only():
+def test_only_work_stamps_the_heartbeat():
     queue.enqueue_heartbeats()
     assert not Heartbeat.objects.exists()
     tasks.beat("lumaweb")
@@ -336,7 +336,7 @@ def test_a_lease_has_one_holder():
     assert Lease.objects.take("ticker", "b", 30)
 
 
-def test_a_member_s_batch_does_not_hold_up_a_colleague(stub, token):
+def test_a_member_s_batch_does_not_delay_a_colleague(stub, token):
     from ..support.factories import a_member
 
     ApiToken.objects.update(max_in_flight=4)
@@ -348,7 +348,7 @@ def test_a_member_s_batch_does_not_hold_up_a_colleague(stub, token):
     assert "single" in [post["prompt"] for post in stub.posts]
 
 
-def test_a_token_that_cannot_be_opened_is_taken_out(stub, token):
+def test_a_token_that_cannot_be_decrypted_is_disabled(stub, token):
     ApiToken.objects.update(encrypted=b"written with another key")
     generation = a_generation()
     tasks.drain()
@@ -357,7 +357,7 @@ def test_a_token_that_cannot_be_opened_is_taken_out(stub, token):
     assert not stub.posts
 
 
-def test_doubt_wins_over_the_code(stub, token):
+def test_an_unknown_outcome_outranks_the_error_code(stub, token):
     """A code that would send it again does not, where the request may have arrived."""
     generation = a_generation()
     generation.claim()

@@ -81,7 +81,7 @@ def test_results_come_first(steps):
 
 
 @pytest.mark.parametrize("name", CODE)
-def test_a_step_that_fails_is_logged_once_is_shown_and_stops_no_other(steps, broken, client, caplog, name):
+def test_a_failing_step_is_logged_once_shown_and_stops_no_other(steps, broken, client, caplog, name):
     for cluster in ("lumaweb", "media"):
         tasks.beat(cluster)
     broken(name)
@@ -97,7 +97,7 @@ def test_a_step_that_fails_is_logged_once_is_shown_and_stops_no_other(steps, bro
     assert any(finding.level == "warn" and f"“{name}” fails" in finding.message for finding in background.ticker())
 
 
-def test_a_step_that_works_again_is_shown_no_longer(steps, broken, client, monkeypatch):
+def test_a_recovered_step_is_no_longer_shown(steps, broken, client, monkeypatch):
     with monkeypatch.context():
         broken("usage")
         ticker = Ticker()
@@ -110,20 +110,20 @@ def test_a_step_that_works_again_is_shown_no_longer(steps, broken, client, monke
     assert "warnings" not in client.get("/readyz").json()
 
 
-def test_a_ticker_that_is_started_again_forgets_what_works_by_now(steps):
+def test_a_restarted_ticker_clears_failures_of_steps_that_work(steps):
     StepFailure.objects.note("usage", ValueError())
     rounds(Ticker())
     assert not StepFailure.objects.exists()
 
 
-def test_a_failure_that_no_ticker_sees_any_more_is_not_shown(db):
+def test_a_stale_failure_is_not_shown(db):
     StepFailure.objects.note("a step of an older version", ValueError())
     assert StepFailure.objects.current().exists()
     StepFailure.objects.update(at=timezone.now() - timezone.timedelta(minutes=6))
     assert not StepFailure.objects.current().exists()
 
 
-def test_another_fault_of_the_same_step_is_logged_too(steps, broken, caplog):
+def test_another_error_of_the_same_step_is_logged(steps, broken, caplog):
     ticker = Ticker()
     for error in (ValueError("one"), KeyError("two")):
         broken("trash", error)
@@ -131,13 +131,13 @@ def test_another_fault_of_the_same_step_is_logged_too(steps, broken, caplog):
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, KeyError]
 
 
-def test_a_full_disk_ends_no_ticker(steps, broken):
+def test_the_ticker_survives_a_full_disk(steps, broken):
     broken("trash", OSError(28, "No space left on device"))
     rounds(Ticker())
     assert steps == [step for step in CODE if step != "trash"]
 
 
-def test_one_row_that_cannot_be_handled_keeps_no_other_waiting(monkeypatch):
+def test_one_row_that_fails_does_not_delay_others(monkeypatch):
     rows = [a_generation(prompt=f"number {number}") for number in range(3)]
     Generation.objects.update(trashed_at=timezone.now() - timezone.timedelta(days=400), state="canceled")
     purge = Generation.purge
@@ -153,7 +153,7 @@ def test_one_row_that_cannot_be_handled_keeps_no_other_waiting(monkeypatch):
     assert list(Generation.objects.filter(purged_at=None)) == [rows[1]]
 
 
-def test_a_broker_that_is_away_is_logged_once_by_each_step_that_needs_it(monkeypatch, caplog):
+def test_an_unreachable_broker_is_logged_once_by_each_step(monkeypatch, caplog):
     def away(*args, **options):
         raise ConnectionError("no broker")
 
@@ -164,14 +164,14 @@ def test_a_broker_that_is_away_is_logged_once_by_each_step_that_needs_it(monkeyp
     assert set(StepFailure.objects.values_list("name", flat=True)) == {"signs of life", "savings"}
 
 
-def test_one_round_by_hand_runs_all_steps_and_names_those_that_failed(steps, broken):
+def test_the_sweep_command_runs_all_steps_and_names_those_that_failed(steps, broken):
     broken("savings")
     with pytest.raises(CommandError, match=r"failed; the log says why: savings\."):
         call_command("sweep", "--once")
     assert steps == [step for step in CODE if step != "savings"]
 
 
-def test_the_lease_is_renewed_between_long_steps_and_a_round_ends_without_it(steps, monkeypatch):
+def test_the_lease_is_renewed_between_long_steps_and_losing_it_ends_the_round(steps, monkeypatch):
     ticker = Ticker()
     monkeypatch.setattr(command, "RENEW_EVERY", 0.0)
     monkeypatch.setattr(sweep, "enqueue_saves", lambda: Lease.objects.update(holder="another"))
@@ -180,7 +180,7 @@ def test_the_lease_is_renewed_between_long_steps_and_a_round_ends_without_it(ste
     assert Lease.objects.get().holder == "another"
 
 
-def test_a_step_of_the_sweep_that_fails_keeps_no_other_from_being_taken(monkeypatch):
+def test_a_failing_step_of_the_sweep_does_not_skip_others(monkeypatch):
     def fail() -> None:
         raise ValueError("a fault of ours")
 
@@ -194,7 +194,7 @@ def test_a_step_of_the_sweep_that_fails_keeps_no_other_from_being_taken(monkeypa
 
 
 @pytest.mark.embedded
-def test_a_locked_database_ends_no_ticker(steps, monkeypatch, caplog):
+def test_the_ticker_survives_a_locked_database(steps, monkeypatch, caplog):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
     connection.close()
     ticker = Ticker()

@@ -107,7 +107,7 @@ def test_an_answer_waits_in_memory_and_in_the_spool_until_the_lock_is_gone(stub,
 
 
 @pytest.mark.embedded
-def test_many_answers_survive_the_stop_of_their_worker_and_the_next_start_records_them(stub, locked_out, settings):
+def test_spooled_answers_survive_a_stop_and_are_recorded_at_the_next_start(stub, locked_out, settings):
     drain, held = locked_out
     rows = [a_generation(prompt=f"number {number}") for number in range(5)]
     # Not all are claimed before the lock.
@@ -130,7 +130,7 @@ def test_many_answers_survive_the_stop_of_their_worker_and_the_next_start_record
 
 
 @pytest.mark.embedded
-def test_where_no_file_can_be_written_the_log_has_the_task_id(stub, locked_out, settings, tmp_path, caplog):
+def test_the_task_id_is_logged_if_the_spool_cannot_be_written(stub, locked_out, settings, tmp_path, caplog):
     drain, held = locked_out
     (tmp_path / "file").touch()
     settings.DATA_DIR = tmp_path / "file"  # in which there is no folder
@@ -143,7 +143,7 @@ def test_where_no_file_can_be_written_the_log_has_the_task_id(stub, locked_out, 
 
 
 @pytest.mark.embedded
-def test_a_refusal_is_kept_as_well_and_its_row_goes_back_in_line(stub, token, impatient):
+def test_a_spooled_refusal_requeues_its_row(stub, token, impatient):
     held = []
 
     def answer(path, body):
@@ -162,7 +162,7 @@ def test_a_refusal_is_kept_as_well_and_its_row_goes_back_in_line(stub, token, im
 
 
 @pytest.mark.embedded
-def test_what_could_not_be_prepared_was_not_sent_and_is_sent_once_later(stub, token, impatient, monkeypatch):
+def test_a_request_that_could_not_be_prepared_is_sent_once_later(stub, token, impatient, monkeypatch):
     generation = a_generation()
     held, tried = [], []
     in_earnest = submit._ready_to_send
@@ -188,7 +188,7 @@ def test_what_could_not_be_prepared_was_not_sent_and_is_sent_once_later(stub, to
     assert ApiToken.objects.get().in_flight == 1
 
 
-def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_for_ever(stub, token, monkeypatch):
+def test_an_answer_that_the_database_rejects_does_not_block_its_worker(stub, token, monkeypatch):
     monkeypatch.setattr(outcome_recorder, "MAX_PAUSE", 0.01)
     monkeypatch.setattr(outcome_recorder, "_pauses", lambda: iter([0.01] * 9))
 
@@ -215,7 +215,7 @@ def test_an_answer_that_the_working_database_refuses_does_not_hold_its_worker_fo
         Outcome(uuid4(), 2, error=an_error("api_error", Sent.MAYBE, status=500, task_id="late")),
     ],
 )  # fmt: skip
-def test_an_outcome_is_read_as_it_was_written(outcome):
+def test_a_spooled_outcome_is_read_back_unchanged(outcome):
     spool.write(outcome)
     [path] = spool.pending()
     again = spool.read(path)
@@ -242,7 +242,7 @@ def claimed(token=None) -> Generation:
     return generation
 
 
-def test_the_row_of_a_dead_worker_gets_the_task_id_it_was_answered(token):
+def test_the_row_of_a_dead_worker_gets_its_task_id_from_the_spool(token):
     generation = claimed()
     spool.write(Outcome(generation.uuid, 1, result=running("task-1")))
     generation.interrupted()
@@ -263,7 +263,7 @@ def test_a_refusal_in_the_spool_does_not_undo_a_later_claim(token):
     assert (generation.state, generation.attempts) == ("submitting", 2)
 
 
-def test_what_cannot_be_recorded_is_set_aside_and_keeps_no_other_from_it(token, caplog):
+def test_an_outcome_that_cannot_be_recorded_is_set_aside(token, caplog):
     generation = claimed()
     spool.write(Outcome(uuid4(), 1, result=running("of a row that a restore took back")))
     spool.folder().joinpath("garbage.json").write_text("[]")
@@ -289,7 +289,7 @@ def test_while_the_database_is_locked_the_spool_stays(token, impatient):
     assert outcome_recorder.recover_spool() == 1
 
 
-def test_the_queue_sets_a_drain_no_limit_of_time(token):
+def test_a_drain_has_no_timeout(token):
     broker = get_broker(queue.SUBMIT_CLUSTER)
     broker.purge_queue()  # Redis keeps what other tests have called for
     queue.enqueue_drain()

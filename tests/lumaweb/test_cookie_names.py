@@ -26,7 +26,7 @@ def test_cookie_names_follow_from_the_signing_key_alone(tmp_path):
 
 
 @pytest.mark.django_db
-def test_messages_wait_in_this_installation_s_own_cookie(client):
+def test_messages_use_the_installation_s_own_cookie(client):
     client.force_login(a_member())
     client.cookies["messages"] = "of-a-neighbour"
     answer = client.post("/profile/sign-outs/")

@@ -98,12 +98,12 @@ def test_a_second_start_on_the_same_folder_is_refused_before_it_changes_anything
         ("qcluster",),
     ],
 )
-def test_another_installation_is_refused_whatever_part_of_it_comes(site, words):
+def test_no_process_of_another_installation_can_start(site, words):
     done = run(site, *words, LUMAWEB_SECRET_KEY=OTHER_KEY, PORT=str(a_free_port()))
     refused(done, f"Another installation of Lumaweb is running on the data directory {site.folder}")
 
 
-def test_parts_and_commands_of_one_installation_share_the_folder(site, tmp_path):
+def test_processes_and_commands_of_one_installation_share_the_data_directory(site, tmp_path):
     """More web servers beside a whole installation, and commands meanwhile."""
     first, second = str(a_free_port()), str(a_free_port())
     with (
@@ -114,7 +114,7 @@ def test_parts_and_commands_of_one_installation_share_the_folder(site, tmp_path)
         assert site.python("print(1)") == "1"
 
 
-def test_parts_that_run_apart_share_the_folder_and_workers_run_once(tmp_path):
+def test_separate_processes_share_the_data_directory_and_workers_run_once(tmp_path):
     site = Installation(tmp_path / "data", LUMAWEB_LUMA_BASE_URL="http://127.0.0.1:9")
     site.migrate()
     site.collect_static_files()
@@ -126,7 +126,7 @@ def test_parts_that_run_apart_share_the_folder_and_workers_run_once(tmp_path):
         refused(run(site, "serve", "--only", "worker"), "its worker is")
 
 
-def test_the_folder_of_a_killed_installation_is_free_at_once(tmp_path):
+def test_the_data_directory_of_a_killed_installation_is_unlocked_at_once(tmp_path):
     site = Installation(tmp_path / "data", LUMAWEB_LUMA_BASE_URL="http://127.0.0.1:9")
     site.migrate()
     with serving(site, "worker", log=tmp_path / "killed") as killed:
@@ -138,7 +138,7 @@ def test_the_folder_of_a_killed_installation_is_free_at_once(tmp_path):
     assert run(site, "migrate", "-v0", LUMAWEB_SECRET_KEY=OTHER_KEY).returncode == 0
 
 
-def test_a_file_system_that_cannot_lock_is_refused_in_words(tmp_path, settings, monkeypatch):
+def test_a_file_system_without_locks_is_refused_with_a_message(tmp_path, settings, monkeypatch):
     def flock(file, kind):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -191,7 +191,7 @@ def test_make_run_takes_the_port_before_it_migrates(tmp_path):
     assert not (site.folder / "static").exists()
 
 
-def test_nobody_can_listen_on_a_port_that_a_start_has_taken(tmp_path):
+def test_no_other_process_can_listen_on_a_reserved_port(tmp_path):
     """The ports are kept while the tables are made, also from a Lumaweb with another data directory."""
     site = Installation(tmp_path / "data")
     lock = site.folder / "migrating"

@@ -53,14 +53,14 @@ def a_record(message: str, *args, **extra) -> logging.LogRecord:
     return logging.getLogger("videos").makeRecord("videos", logging.WARNING, "f", 1, message, args, None, extra=extra)
 
 
-def test_an_object_says_when_who_and_what():
+def test_a_json_line_has_time_process_and_message():
     said = json.loads(JsonFormatter("worker").format(a_record("saved %s", "it")))
     when = datetime.fromisoformat(said.pop("time"))
     assert abs((datetime.now(when.tzinfo) - when).total_seconds()) < 60 and when.utcoffset().total_seconds() == 0
     assert said == {"level": "WARNING", "logger": "videos", "message": "saved it", "part": "worker"}
 
 
-def test_an_object_is_one_line_whatever_is_in_it():
+def test_a_json_record_is_always_one_line():
     try:
         raise ValueError("first\nsecond \u2028 “x”")
     except ValueError:
@@ -85,7 +85,7 @@ SECRET_WORDS = [
 
 
 @pytest.mark.parametrize("words", SECRET_WORDS)
-def test_no_field_of_an_object_has_a_secret(words):
+def test_no_field_of_a_json_line_holds_a_secret(words):
     def broken():
         raise RuntimeError(words)
 
@@ -101,7 +101,7 @@ def test_no_field_of_an_object_has_a_secret(words):
 
 
 @pytest.mark.parametrize("words", SECRET_WORDS)
-def test_what_a_program_says_by_itself_becomes_an_object_without_secrets(words):
+def test_plain_output_of_a_process_becomes_a_redacted_json_line(words):
     line = as_json("sandbox", words.encode() + b" \xff")
     assert MARKER not in line.decode() and b"\n" not in line
     said = json.loads(line)
@@ -122,11 +122,11 @@ def test_what_a_program_says_by_itself_becomes_an_object_without_secrets(words):
         ([""], "", ""),
     ],
 )
-def test_the_part_is_told_by_what_was_started(argv, cluster, part):
+def test_the_process_name_follows_from_the_command(argv, cluster, part):
     assert process_name(argv, cluster) == part
 
 
-def test_another_form_stops_the_start_in_words(monkeypatch):
+def test_an_unknown_log_format_stops_the_start_with_a_message(monkeypatch):
     monkeypatch.setenv("LUMAWEB_LOG_FORMAT", "xml")
     with pytest.raises(ImproperlyConfigured, match=r"LUMAWEB_LOG_FORMAT is 'xml'; set it to line or json\."):
         environment.choice("LUMAWEB_LOG_FORMAT", "line", "json")
@@ -135,7 +135,7 @@ def test_another_form_stops_the_start_in_words(monkeypatch):
 # ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_answer_has_a_number_of_its_own(client):
+def test_every_response_has_a_unique_request_id(client):
     numbers = {client.get("/healthz").headers["X-Request-ID"] for _ in range(3)}
     assert len(numbers) == 3 and all(re.fullmatch("[0-9a-f]{32}", number) for number in numbers)
 
@@ -153,14 +153,14 @@ def test_every_answer_has_a_number_of_its_own(client):
         (1, "ünïcode-12345", False),
     ],
 )
-def test_a_number_is_taken_from_a_trusted_proxy_only_and_only_if_it_is_one(client, settings, proxies, given, taken):
+def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_valid(client, settings, proxies, given, taken):
     settings.TRUSTED_PROXIES = proxies
     number = client.get("/healthz", headers={"X-Request-ID": given}).headers["X-Request-ID"]
     assert (number == given) is taken
 
 
 @pytest.mark.django_db
-def test_a_broken_page_shows_the_number_its_log_has(settings):
+def test_an_error_page_shows_the_request_id_of_its_log_line(settings):
     settings.ROOT_URLCONF = "tests.support.broken_urls"
     client = Client(raise_request_exception=False)
     with listening("django.request", level=logging.ERROR) as said:
@@ -172,7 +172,7 @@ def test_a_broken_page_shows_the_number_its_log_has(settings):
     assert logs.REQUEST.get() == "", "it is not of what comes after it"
 
 
-def test_a_line_has_the_numbers_too():
+def test_a_plain_line_has_the_request_id():
     line = RedactingFormatter("%(levelname)s: %(message)s")
     assert line.format(a_record("x")) == "WARNING: x"
     token = logs.REQUEST.set("abc")
@@ -184,7 +184,7 @@ def test_a_line_has_the_numbers_too():
 
 
 @pytest.mark.django_db
-def test_the_access_log_is_off_unless_wanted_and_tells_no_secret(settings):
+def test_the_access_log_is_off_by_default_and_holds_no_secret(settings):
     team = Team()
     author = team.client("author")
     with listening("lumaweb.access") as said:
@@ -209,7 +209,7 @@ def test_the_access_log_is_off_unless_wanted_and_tells_no_secret(settings):
 
 
 @pytest.mark.django_db
-def test_what_is_logged_of_a_callback_names_its_generation(client):
+def test_log_lines_of_a_callback_name_its_generation(client):
     team = Team()
     path = reverse("callback", args=[team.at_work.uuid, team.callback_key])
     with listening("videos") as said:
@@ -223,7 +223,7 @@ def test_what_is_logged_of_a_callback_names_its_generation(client):
 
 
 @pytest.mark.django_db
-def test_what_is_logged_while_news_are_taken_in_names_the_generation():
+def test_log_lines_while_a_result_is_recorded_name_the_generation():
     team = Team()
     team.at_work.record(failure("task-9"), "callback")
     with listening("videos") as said:
@@ -233,7 +233,7 @@ def test_what_is_logged_while_news_are_taken_in_names_the_generation():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_many_that_are_sent_at_once_each_log_under_their_own_name():
+def test_concurrent_submissions_log_their_own_generation():
     a_token(base_url="http://127.0.0.1:9")  # where nobody listens
     rows = {str(a_generation(prompt=f"number {number}").uuid) for number in range(4)}
     with listening("videos") as said:
@@ -246,7 +246,7 @@ def test_many_that_are_sent_at_once_each_log_under_their_own_name():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_logged_while_a_video_is_saved_names_the_generation():
+def test_log_lines_while_a_video_is_saved_name_the_generation():
     team = Team()
     team.saved.unsave("lost")
     with listening("videos") as said:
@@ -255,7 +255,7 @@ def test_what_is_logged_while_a_video_is_saved_names_the_generation():
     assert line["generation"] == str(team.saved.uuid)
 
 
-def test_a_name_is_not_carried_from_one_asyncio_task_into_another():
+def test_the_log_context_does_not_leak_between_asyncio_tasks():
     async def work(name: str) -> str:
         logs.GENERATION.set(name)
         await asyncio.sleep(0)
@@ -270,7 +270,7 @@ def test_a_name_is_not_carried_from_one_asyncio_task_into_another():
 # ── A whole installation ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_all_an_installation_says_is_objects_and_each_part_names_itself(tmp_path):
+def test_every_process_of_an_installation_logs_json_with_its_name(tmp_path):
     site = Installation(
         tmp_path / "site",
         LUMAWEB_LOG_FORMAT="json",
@@ -296,7 +296,7 @@ def test_all_an_installation_says_is_objects_and_each_part_names_itself(tmp_path
     assert MARKER not in "\n".join(lines)
 
 
-def test_a_start_with_a_form_nobody_knows_says_what_to_set(tmp_path):
+def test_an_unknown_log_format_names_the_valid_ones_at_start(tmp_path):
     site = Installation(tmp_path / "site", LUMAWEB_LOG_FORMAT="xml")
     done = subprocess.run(
         [sys.executable, "manage.py", "check"], cwd=ROOT, env=site.env, capture_output=True, text=True, timeout=60

@@ -67,7 +67,7 @@ def answer_to(server: Installation, *sent: bytes, read_all: bool = True) -> tupl
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_clients_that_neither_send_nor_read_hold_up_nobody(server, web, kind):
+def test_slow_clients_do_not_delay_others(server, web, kind):
     with connected(server.port, [web.requests()[kind]] * 64):
         assert max(seconds_for(web)) < SOON
 
