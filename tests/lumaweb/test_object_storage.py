@@ -136,7 +136,7 @@ def read(monkeypatch, **variables: str) -> environment.Bucket | None:
     return environment.bucket("LUMAWEB_S3")
 
 
-def test_without_a_bucket_there_is_none(monkeypatch):
+def test_no_bucket_is_configured_by_default(monkeypatch):
     assert read(monkeypatch) is None
     assert read(monkeypatch, ENDPOINT="https://s3.example.com", SECRET_KEY="x") is None
 
@@ -185,7 +185,7 @@ def test_a_bucket_is_read_from_the_environment(monkeypatch, variables, endpoint,
         ("SECRET_KEY", "half-of-a-pair"),
     ],
 )
-def test_a_bad_value_stops_the_start_in_words_without_a_secret(monkeypatch, name, value):
+def test_an_invalid_value_stops_the_start_with_a_message_without_secrets(monkeypatch, name, value):
     with pytest.raises(ImproperlyConfigured) as stop:
         read(monkeypatch, **({"BUCKET": "films"} | {name: value}))
     said = str(stop.value)
@@ -213,7 +213,7 @@ print(json.dumps([lazy, settings.MEDIA_SOURCES, type(default_storage._wrapped or
 
 
 @pytest.mark.parametrize("with_bucket", [False, True])
-def test_only_a_bucket_is_loaded_from_besides_us_and_boto3_only_where_there_is_one(s3, tmp_path, with_bucket):
+def test_media_come_only_from_lumaweb_and_the_bucket_and_boto3_is_imported_only_with_one(s3, tmp_path, with_bucket):
     env = Installation(tmp_path / "home", **(s3.env if with_bucket else {})).env
     done = subprocess.run(
         [sys.executable, "-c", LOOK_AT_THE_START],
@@ -239,7 +239,7 @@ def test_no_page_of_an_error_shows_the_keys(settings, bucket):
 # ── Saving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(stub, token, mp4, s3, bucket, settings):
+def test_a_video_is_saved_only_in_the_bucket(stub, token, mp4, s3, bucket, settings):
     generation = saved(stub, mp4)
     kept = stored_in(s3, bucket)
     assert sorted(kept) == sorted(files_of(generation))
@@ -249,7 +249,7 @@ def test_a_video_is_saved_into_the_bucket_and_nothing_of_it_beside(stub, token, 
     assert generation.video_file.open("rb").read() == mp4
 
 
-def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(stub, token, mp4):
+def test_the_later_of_two_concurrent_saves_removes_only_its_own_files(stub, token, mp4):
     generation = finished(stub, mp4)
     first, second = (saved_videos.save_video(saving.remote_video(generation)) for _ in range(2))
     second.delete()
@@ -257,7 +257,7 @@ def test_of_two_savings_at_once_the_one_too_late_takes_only_its_own_files_away(s
     assert [default_storage.exists(name) for name in (first.video_file, second.video_file)] == [True, False]
 
 
-def test_a_name_is_never_written_over(bucket):
+def test_an_object_is_never_overwritten(bucket):
     name = default_storage.save("videos/one.mp4", ContentFile(b"one"))
     other = default_storage.save("videos/one.mp4", ContentFile(b"two"))
     assert name == "videos/one.mp4" != other
@@ -286,9 +286,7 @@ def test_a_frame_is_cut_from_a_saved_video(client, ada, stub, token, mp4, bucket
     assert (shown.status_code, shown["Content-Type"], shown.content[:2]) == (200, "image/jpeg", b"\xff\xd8")
 
 
-def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it_is_saved_later(
-    stub, token, s3, bucket, mp4
-):
+def test_an_interrupted_upload_leaves_nothing_and_the_video_is_saved_later(stub, token, s3, bucket, mp4):
     large = mp4 + os.urandom(20_000_000)  # what follows the film no player minds; it takes two parts
     generation = finished(stub, large)
     s3.dies_after = 17_000_000
@@ -308,7 +306,7 @@ def test_a_server_that_dies_while_it_is_given_a_video_keeps_nothing_of_it_and_it
     assert stored_in(s3, bucket)[generation.video_file.name] == large
 
 
-def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(stub, token, mp4, s3):
+def test_no_video_is_given_up_because_the_bucket_is_unreachable(stub, token, mp4, s3):
     generation = finished(stub, mp4)
     Generation.objects.filter(pk=generation.pk).update(archive_attempts=saving.MAX_ATTEMPTS + 5)
     s3.stop()
@@ -317,7 +315,7 @@ def test_however_long_the_bucket_is_away_no_video_is_given_up_for_it(stub, token
     assert generation.archive == "remote"
 
 
-def test_a_server_that_dies_while_it_is_read_is_gone_on_with_once_it_is_back(s3, bucket):
+def test_an_interrupted_read_continues_once_the_server_is_back(s3, bucket):
     data = os.urandom(8_000_000)
     name = default_storage.save("videos/one.mp4", ContentFile(data))
     with default_storage.open(name) as file:
@@ -404,7 +402,7 @@ def test_a_download_keeps_its_name(client, ada, stub, token, mp4, bucket):
     assert answer.content == mp4
 
 
-def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, stub, token, mp4, s3, bucket):
+def test_a_link_is_valid_for_one_object_and_one_method(client, ada, stub, token, mp4, s3, bucket):
     one, other = saved(stub, mp4), saved(stub, mp4)
     link = link_to(client, one)
     for bad in (
@@ -424,7 +422,7 @@ def test_a_link_is_for_one_file_and_one_way_to_ask(client, ada, stub, token, mp4
     assert default_storage.open(one.video_file.name).read() == mp4
 
 
-def test_a_head_is_led_to_an_answer_too(client, ada, stub, token, mp4, bucket):
+def test_a_head_request_is_redirected_too(client, ada, stub, token, mp4, bucket):
     answer = client.head(reverse("video", args=[saved(stub, mp4).uuid]))
     there = fetch(answer["Location"], "HEAD")
     assert (there.status_code, there.headers["Content-Length"]) == (200, str(len(mp4)))
@@ -441,7 +439,7 @@ def test_a_link_expires(settings, bucket):
     assert answer.status_code in (400, 403) and b"film" not in answer.content
 
 
-def test_browsers_get_links_by_the_name_they_reach_the_bucket_by(settings, bucket):
+def test_browsers_get_links_to_the_public_endpoint(settings, bucket):
     away = bucket._replace(links="https://media.example.com", addressing="virtual")
     settings.STORAGES = settings.STORAGES | {"default": storage_at(bucket)}
     name = default_storage.save("videos/one.mp4", ContentFile(b"film"))
@@ -451,7 +449,7 @@ def test_browsers_get_links_by_the_name_they_reach_the_bucket_by(settings, bucke
     assert away.origin == f"https://{BUCKET}.media.example.com"
 
 
-def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada, stub, token, mp4, s3, bucket):
+def test_images_are_served_by_lumaweb_and_cached(client, ada, stub, token, mp4, s3, bucket):
     generation = saved(stub, mp4)
     for name, kind in (("poster", "image/webp"), ("thumbnail", "image/jpeg")):
         path = reverse(name, args=[generation.uuid])
@@ -464,7 +462,7 @@ def test_pictures_come_from_us_to_be_kept_and_are_not_fetched_again(client, ada,
         assert (again.status_code, s3.asked) == (304, [])
 
 
-def test_who_may_not_see_a_video_gets_no_link(client, stub, token, mp4, s3, bucket):
+def test_unauthorised_requests_get_no_link(client, stub, token, mp4, s3, bucket):
     generation = saved(stub, mp4)
     s3.asked.clear()
     assert "/login/" in client.get(reverse("video", args=[generation.uuid]))["Location"]
@@ -494,7 +492,7 @@ def test_a_shared_video_has_links_until_it_is_revoked(client, stub, token, mp4, 
     assert s3.asked == []
 
 
-def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(stub, token, mp4, bucket):
+def test_frames_and_source_videos_are_served_to_the_provider_without_a_redirect(stub, token, mp4, bucket):
     generation = saved(stub, mp4)
     name = default_storage.save("frames/start.jpg", ContentFile(b"\xff\xd8 a frame"))
     frame = Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=9, member=generation.member)
@@ -514,7 +512,7 @@ def test_the_provider_is_given_frames_and_clips_by_us_without_a_redirect(stub, t
     assert (part.status_code, b"".join(part.streaming_content)) == (206, mp4[5:10])
 
 
-def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(client, ada, settings, stub, token, mp4):
+def test_x_accel_is_used_for_files_in_the_folder_and_not_for_a_bucket(client, ada, settings, stub, token, mp4):
     settings.ACCEL_PREFIX = "/protected-media/"
     generation = saved(stub, mp4)
     assert "X-Accel-Redirect" not in client.get(reverse("video", args=[generation.uuid])).headers
@@ -532,7 +530,7 @@ def test_behind_a_proxy_the_proxy_is_told_the_file_and_a_bucket_does_not_mind(cl
 # ── Several at once ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada, stub, token, mp4, bucket):
+def test_a_selection_becomes_one_archive_that_names_missing_files(client, ada, stub, token, mp4, bucket):
     fox, gone = saved(stub, mp4, prompt="a fox"), saved(stub, mp4, prompt="a goose")
     default_storage.delete(gone.video_file.name)
     answer = client.post("/selection/zip/", {"v": [str(fox.uuid), str(gone.uuid)]})
@@ -544,7 +542,7 @@ def test_a_selection_becomes_one_archive_and_says_what_is_not_in_it(client, ada,
         assert "a goose" in archive.read("not-included.txt").decode()
 
 
-def test_an_archive_breaks_off_where_a_video_vanishes_midway(client, ada, stub, token, mp4, bucket):
+def test_an_archive_ends_early_if_a_video_vanishes(client, ada, stub, token, mp4, bucket):
     one, other = saved(stub, mp4), saved(stub, mp4)
     answer = client.post("/selection/zip/", {"v": [str(one.uuid), str(other.uuid)]})
     pieces = iter(answer.streaming_content)
@@ -555,7 +553,7 @@ def test_an_archive_breaks_off_where_a_video_vanishes_midway(client, ada, stub, 
         list(pieces)
 
 
-def test_two_hundred_videos_are_looked_for_at_once_and_each_is_read_when_it_is_its_turn(client, ada, s3, bucket):
+def test_an_archive_checks_all_videos_first_and_reads_each_in_turn(client, ada, s3, bucket):
     rows = []
     name = default_storage.save("videos/one.mp4", ContentFile(bytes(1000)))
     for number in range(200):
@@ -601,7 +599,7 @@ def test_media_in_a_bucket_are_verified(stub, token, mp4, s3, bucket):
     assert good.video_file.name not in said
 
 
-def test_only_a_whole_file_reaches_the_bucket(stub, token, mp4, s3, bucket):
+def test_only_complete_files_reach_the_bucket(stub, token, mp4, s3, bucket):
     generation = finished(stub, mp4[: len(mp4) // 2])
     tasks.archive(generation.pk)
     generation.refresh_from_db()
@@ -633,7 +631,7 @@ def test_an_incomplete_file_in_a_bucket_is_found_and_repaired(stub, token, s3, b
     assert command("verify_media") == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
-def test_a_card_says_that_the_bucket_is_waited_for(client, ada, stub, token, mp4, s3):
+def test_a_card_says_that_it_waits_for_the_bucket(client, ada, stub, token, mp4, s3):
     generation = finished(stub, mp4)
     s3.stop()
     tasks.archive(generation.pk)
@@ -647,7 +645,7 @@ def test_a_card_says_that_the_bucket_is_waited_for(client, ada, stub, token, mp4
     assert generation.archive == "saved"
 
 
-def test_a_bucket_that_does_not_answer_has_lost_nothing(stub, token, mp4, s3, settings, bucket):
+def test_verify_media_does_not_report_files_of_an_unreachable_bucket_as_missing(stub, token, mp4, s3, settings, bucket):
     generation = saved(stub, mp4)
     s3.stop()
     with pytest.raises(CommandError, match="shows nothing"):
@@ -660,7 +658,7 @@ def test_a_bucket_that_does_not_answer_has_lost_nothing(stub, token, mp4, s3, se
     assert generation.archive == "saved"
 
 
-def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_again_later(stub, token, mp4, s3, bucket):
+def test_permanent_deletion_removes_objects_and_is_retried_during_an_outage(stub, token, mp4, s3, bucket):
     rows = [saved(stub, mp4) for _ in range(3)]
     for row in rows:
         row.trash(row.member)
@@ -676,7 +674,7 @@ def test_what_is_deleted_for_good_leaves_the_bucket_and_a_dead_one_is_asked_agai
     assert stored_in(s3, bucket) == {}
 
 
-def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, stub, token, mp4, s3, bucket, caplog):
+def test_pages_work_without_the_bucket_and_files_say_why_they_do_not(client, ada, stub, token, mp4, s3, bucket, caplog):
     generation = saved(stub, mp4, prompt="a fox")
     s3.stop()
     for path in ("/", f"/generations/{generation.uuid}/"):
@@ -697,7 +695,7 @@ def test_a_dead_bucket_leaves_pages_as_they_are_and_files_say_so(client, ada, st
     assert SECRET_KEY not in caplog.text and "X-Amz-Signature" not in caplog.text
 
 
-def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, stub, token, mp4, s3, bucket, monkeypatch):
+def test_the_bucket_is_tried_again_after_a_pause(client, ada, stub, token, mp4, s3, bucket, monkeypatch):
     generation = saved(stub, mp4)
     monkeypatch.setattr(delivery, "REST", 0.2)
     path = reverse("video", args=[generation.uuid])
@@ -710,7 +708,7 @@ def test_it_is_asked_again_after_a_while_and_then_answers(client, ada, stub, tok
         time.sleep(0.1)
 
 
-def test_a_missing_file_is_missing_and_not_away(client, ada, stub, token, mp4, bucket):
+def test_a_missing_object_is_not_reported_as_an_outage(client, ada, stub, token, mp4, bucket):
     generation = saved(stub, mp4)
     for name in files_of(generation):
         default_storage.delete(name)
@@ -718,7 +716,7 @@ def test_a_missing_file_is_missing_and_not_away(client, ada, stub, token, mp4, b
         assert client.get(reverse(name, args=[generation.uuid])).status_code == 404
 
 
-def test_readiness_is_about_the_bucket(client, s3, settings, bucket):
+def test_readiness_checks_the_bucket(client, s3, settings, bucket):
     end = time.monotonic() + 30
     s3.stop()
     while "storage" not in client.get("/readyz").json()["problems"]:
@@ -760,7 +758,7 @@ def in_folder(settings) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_media_move_into_the_bucket_and_stay_where_they_were(client, ada, in_the_folder, s3, bucket, settings, mp4):
+def test_move_media_copies_into_the_bucket_and_keeps_the_files(client, ada, in_the_folder, s3, bucket, settings, mp4):
     waiting = a_generation(ada)
     before = in_folder(settings)
     said, status = command("move_media", "--to-bucket")
@@ -776,7 +774,7 @@ def test_media_move_into_the_bucket_and_stay_where_they_were(client, ada, in_the
     assert {method for method, _ in s3.asked} == {"HEAD"}, "what was compared once is not read again"
 
 
-def test_a_move_that_breaks_off_goes_on_where_it_was(in_the_folder, s3, bucket, settings):
+def test_an_interrupted_move_continues_where_it_stopped(in_the_folder, s3, bucket, settings):
     s3.dies_after = sum(map(len, in_folder(settings).values())) // 2
     with pytest.raises(CommandError, match="Run this again"):
         call_command("move_media", "--to-bucket", stdout=io.StringIO())
@@ -788,7 +786,7 @@ def test_a_move_that_breaks_off_goes_on_where_it_was(in_the_folder, s3, bucket, 
     assert int(re.search(r"There already: (\d+)", said)[1]) >= done - 1
 
 
-def test_media_come_back_into_the_folder(in_the_folder, s3, bucket, settings):
+def test_move_media_copies_back_into_the_folder(in_the_folder, s3, bucket, settings):
     before = in_folder(settings)
     command("move_media", "--to-bucket")
     for name in before:
@@ -799,7 +797,7 @@ def test_media_come_back_into_the_folder(in_the_folder, s3, bucket, settings):
     assert stored_in(s3, bucket) == before
 
 
-def test_a_move_says_what_is_wrong_and_takes_the_rest(in_the_folder, s3, bucket, settings):
+def test_a_move_reports_errors_and_moves_the_rest(in_the_folder, s3, bucket, settings):
     changed, missing, different, good = in_the_folder
     (settings.MEDIA_ROOT / changed.video_file.name).write_bytes(b"harm")
     (settings.MEDIA_ROOT / missing.video_file.name).unlink()
@@ -814,7 +812,7 @@ def test_a_move_says_what_is_wrong_and_takes_the_rest(in_the_folder, s3, bucket,
     assert changed.video_file.name not in kept
 
 
-def test_nothing_moves_while_lumaweb_runs_unless_it_is_ahead(in_the_folder, s3, bucket):
+def test_move_media_is_refused_while_lumaweb_runs_unless_ahead_is_given(in_the_folder, s3, bucket):
     a_generation()
     Heartbeat.stamp("lumaweb")
     with pytest.raises(CommandError, match="Stop it first"):
@@ -825,7 +823,7 @@ def test_nothing_moves_while_lumaweb_runs_unless_it_is_ahead(in_the_folder, s3, 
     assert not Generation.objects.held().exists()
 
 
-def test_without_a_bucket_nothing_moves(settings):
+def test_move_media_needs_a_bucket(settings):
     settings.BUCKET = None
     with pytest.raises(CommandError, match="LUMAWEB_S3_BUCKET"):
         call_command("move_media", "--to-bucket", stdout=io.StringIO())

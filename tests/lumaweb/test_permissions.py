@@ -44,7 +44,7 @@ def manage(installation: Installation, *words: str) -> subprocess.CompletedProce
 
 @pytest.mark.parametrize("inherited", [0o000, 0o077], ids=["open umask", "closed umask"])
 @pytest.mark.embedded
-def test_a_whole_installation_is_private_whatever_the_umask_and_whoever_made_the_folder(tmp_path, inherited):
+def test_all_files_of_an_installation_are_private_for_any_umask_and_owner(tmp_path, inherited):
     folder = tmp_path / "data"
     folder.mkdir()
     folder.chmod(0o777)
@@ -71,7 +71,7 @@ def test_a_whole_installation_is_private_whatever_the_umask_and_whoever_made_the
 
 
 @pytest.mark.embedded
-def test_a_start_tightens_what_an_earlier_version_left_open(tmp_path):
+def test_a_start_tightens_permissions_of_an_earlier_version(tmp_path):
     folder = tmp_path / "data"
     site = Installation(folder)
     site.migrate()
@@ -102,7 +102,7 @@ def test_a_start_tightens_what_an_earlier_version_left_open(tmp_path):
     assert mode(outside) == "0644", "links are not followed"
 
 
-def test_a_folder_that_stays_open_is_refused_in_one_sentence(tmp_path, monkeypatch):
+def test_a_data_directory_that_stays_open_is_refused_with_a_message(tmp_path, monkeypatch):
     """Another user owns it: the kernel refuses the change, and to root it would not."""
 
     def refuse(path, mode):
@@ -123,7 +123,7 @@ def test_a_file_system_without_permissions_is_refused(tmp_path, monkeypatch):
         permissions.tighten(tmp_path, media_root=None)
 
 
-def test_a_folder_that_another_user_lends_through_its_group_stays_writable(tmp_path, monkeypatch):
+def test_a_folder_shared_through_its_group_stays_writable(tmp_path, monkeypatch):
     """As Kubernetes mounts a volume with fsGroup: root owns it, and Lumaweb writes as its group."""
 
     def refuse(path, mode):

@@ -29,12 +29,12 @@ def test_an_origin_has_no_path(value):
     ("hosts", "on_loopback"),
     [("localhost,[::1]", True), ("localhost,films.example.com", False), ("*", False), ("", True)],
 )
-def test_another_name_is_beyond_loopback(tmp_path, hosts, on_loopback):
+def test_another_host_name_is_not_loopback(tmp_path, hosts, on_loopback):
     done = print_settings(tmp_path, "settings.ON_LOOPBACK", LUMAWEB_ALLOWED_HOSTS=hosts, **KEYS)
     assert done.stdout.strip() == str(on_loopback), done.stderr
 
 
-def test_keys_that_were_made_here_are_named_when_they_have_to_be_given(tmp_path):
+def test_generated_keys_are_named_once_they_must_be_configured(tmp_path):
     public = {"LUMAWEB_PUBLIC_URL": "https://films.example.com"}
     assert "set it to the output of" in print_settings(tmp_path, "1", **public).stderr
     assert print_settings(tmp_path, "1").returncode == 0
@@ -43,13 +43,13 @@ def test_keys_that_were_made_here_are_named_when_they_have_to_be_given(tmp_path)
     assert "set it to the output of" not in words
 
 
-def test_a_url_binds_no_whole_domain(tmp_path):
+def test_a_public_url_sets_no_hsts_for_subdomains(tmp_path):
     shown = "settings.SECURE_HSTS_INCLUDE_SUBDOMAINS, settings.SECURE_HSTS_PRELOAD, settings.SECURE_HSTS_SECONDS > 0"
     done = print_settings(tmp_path, shown, LUMAWEB_PUBLIC_URL="https://films.example.com", **KEYS)
     assert done.stdout.strip() == "False False True", done.stderr
 
 
-def test_a_database_of_an_unknown_kind_is_refused_in_words(tmp_path):
+def test_an_unsupported_database_url_is_refused_with_a_message(tmp_path):
     done = print_settings(tmp_path, "1", DATABASE_URL="nonsense://x/y", **KEYS)
     assert "ImproperlyConfigured: DATABASE_URL cannot be read" in done.stderr
     # SQLite by an address would be without all that makes it safe here.
@@ -57,7 +57,7 @@ def test_a_database_of_an_unknown_kind_is_refused_in_words(tmp_path):
     assert "ImproperlyConfigured: DATABASE_URL is for PostgreSQL" in done.stderr
 
 
-def test_a_database_that_is_silent_is_not_waited_for_until_the_watchdog_bites(tmp_path):
+def test_database_timeouts_are_shorter_than_the_watchdog_s(tmp_path):
     url = "postgres://luma@db.example.com/films?sslmode=require&connect_timeout=3"
     shown = (
         "[settings.DATABASES['default']['OPTIONS'].get(n) for n in ('sslmode', 'connect_timeout', 'tcp_user_timeout')]"
@@ -66,7 +66,7 @@ def test_a_database_that_is_silent_is_not_waited_for_until_the_watchdog_bites(tm
     assert done.stdout.strip() == "['require', 3, 25000]", done.stderr
 
 
-def test_no_host_named_is_none_taken_away(tmp_path):
+def test_an_empty_list_of_media_hosts_keeps_the_defaults(tmp_path):
     unset, empty = (
         print_settings(tmp_path, "settings.MEDIA_HOSTS", **env) for env in ({}, {"LUMAWEB_MEDIA_HOSTS": ""})
     )

@@ -10,7 +10,7 @@ from lumaweb.signals import exit_on_sigterm
 ENDED = 128 + signal.SIGTERM
 
 
-def test_what_runs_ends_as_by_an_exception():
+def test_sigterm_ends_the_program_like_an_exception():
     undone = []
     with pytest.raises(SystemExit) as end, exit_on_sigterm():
         try:
@@ -20,7 +20,7 @@ def test_what_runs_ends_as_by_an_exception():
     assert (end.value.code, undone) == (ENDED, [True])
 
 
-def test_a_library_that_makes_an_error_of_the_exit_does_not_hide_it():
+def test_a_library_that_turns_the_exit_into_an_error_does_not_hide_it():
     def called_back() -> None:
         try:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -32,7 +32,7 @@ def test_a_library_that_makes_an_error_of_the_exit_does_not_hide_it():
     assert end.value.code == ENDED
 
 
-def test_an_error_without_a_signal_stays_what_it_is():
+def test_an_error_without_a_signal_is_unchanged():
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(RuntimeError), exit_on_sigterm():
         raise RuntimeError("a fault")

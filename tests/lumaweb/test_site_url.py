@@ -27,13 +27,13 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_address_members_use_follows_from_the_environment(tmp_path, case):
+def test_the_site_url_follows_from_the_environment(tmp_path, case):
     env, expected = CASES[case]
     done = print_settings(tmp_path, SHOWN, **(KEYS | MAIL | env))
     assert json.loads(done.stdout or "null") == expected, done.stderr
 
 
-def test_both_addresses_are_served_and_may_send_forms(tmp_path):
+def test_both_urls_are_served_and_may_send_forms(tmp_path):
     shown = "settings.ALLOWED_HOSTS[-2:], settings.CSRF_TRUSTED_ORIGINS, settings.SECURE_REDIRECT_EXEMPT[3:]"
     done = print_settings(tmp_path, shown, LUMAWEB_SITE_URL=FILMS, LUMAWEB_PUBLIC_URL=TUNNEL, **KEYS)
     hosts = ["films.example.com", "tunnel.example.net"]
@@ -42,6 +42,6 @@ def test_both_addresses_are_served_and_may_send_forms(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", ["films.example.com", "https://films.example.com/studio", "ftp://films.example.com"])
-def test_an_address_that_cannot_be_meant_stops_the_start(tmp_path, wrong):
+def test_an_invalid_site_url_stops_the_start(tmp_path, wrong):
     done = print_settings(tmp_path, "1", LUMAWEB_SITE_URL=wrong, **KEYS)
     assert f"LUMAWEB_SITE_URL is {wrong!r}; set it to an address such as" in done.stderr

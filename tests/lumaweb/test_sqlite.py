@@ -56,7 +56,7 @@ def test_a_writer_waits_until_the_other_has_committed(connect):
     end(second)
 
 
-def test_who_waits_for_longer_than_the_timeout_is_told(connect):
+def test_waiting_longer_than_the_timeout_raises_an_error(connect):
     first, second = connect(20), connect(0.2)
     begin(first)
     started = time.monotonic()

@@ -153,7 +153,7 @@ def test_a_file_arrives_whole_from_a_trusted_origin(at, shelf):
     assert headers["host"] == at.removeprefix("http://")
 
 
-def test_the_environments_proxies_are_ignored(at, monkeypatch):
+def test_proxies_in_the_environment_are_ignored(at, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
     assert fetch(f"{at}/clip", rules(at), io.BytesIO()).bytes == len(CLIP)
@@ -322,7 +322,7 @@ def test_a_name_without_an_address_may_work_later(resolve):
     assert (caught.value.status, caught.value.permanent) == (None, False)
 
 
-def test_nobody_listening_may_work_later():
+def test_a_refused_connection_may_work_later():
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         at = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -374,7 +374,7 @@ def test_a_redirect_to_a_permitted_name_at_a_private_address_is_not_followed(at,
     assert len(shelf.seen) == 1
 
 
-def test_a_redirect_without_a_place_is_a_failure(at):
+def test_a_redirect_without_a_location_is_a_failure(at):
     with pytest.raises(DownloadFailed) as caught:
         fetch(f"{at}/nowhere", rules(at), io.BytesIO())
     assert caught.value.status == 302
@@ -396,7 +396,7 @@ def test_a_redirect_without_a_place_is_a_failure(at):
         (503, False),
     ],
 )
-def test_a_link_that_is_gone_is_told_from_one_that_may_come_back(at, status, permanent):
+def test_a_link_that_is_gone_is_distinguished_from_a_temporary_failure(at, status, permanent):
     to = io.BytesIO()
     with pytest.raises(DownloadFailed) as caught:
         fetch(f"{at}/status/{status}", rules(at), to)
@@ -433,7 +433,7 @@ def test_the_cap_holds_for_an_endless_body_and_memory_stays_flat(at):
 
 
 @pytest.mark.parametrize("path", ["drip", "driphead"])
-def test_a_drip_does_not_outlast_the_deadline(at, path):
+def test_a_slow_response_does_not_outlast_the_deadline(at, path):
     begin = time.monotonic()
     with pytest.raises(DownloadFailed, match="too long") as caught:
         fetch(f"{at}/{path}", rules(at, deadline=0.4), io.BytesIO())
@@ -451,13 +451,13 @@ def test_the_deadline_covers_the_handshake_too():
 
 
 @pytest.mark.parametrize("path", ["short", "packed"])
-def test_a_cut_or_compressed_body_is_a_failure_that_may_pass(at, path):
+def test_a_cut_or_compressed_body_is_a_temporary_failure(at, path):
     with pytest.raises(DownloadFailed) as caught:
         fetch(f"{at}/{path}", rules(at), io.BytesIO())
     assert not caught.value.permanent
 
 
-def test_a_full_disk_is_the_callers_to_hear(at):
+def test_a_full_disk_is_raised_to_the_caller(at):
     class Full(io.RawIOBase):
         def write(self, piece):
             raise OSError(28, "No space left on device")
@@ -466,7 +466,7 @@ def test_a_full_disk_is_the_callers_to_hear(at):
         fetch(f"{at}/clip", rules(at), Full())
 
 
-def test_a_probe_takes_one_byte_and_tells_the_status(at, shelf):
+def test_a_probe_reads_one_byte_and_returns_the_status(at, shelf):
     assert probe(f"{at}/clip", rules(at)) == 206
     assert shelf.seen[0][1]["range"] == "bytes=0-0"
     assert probe(f"{at}/to?/clip", rules(at)) == 206

@@ -13,7 +13,7 @@ from videos.media import storage
 pytestmark = pytest.mark.django_db
 
 
-def test_a_saved_file_and_its_folders_are_put_on_the_disk(monkeypatch):
+def test_a_saved_file_and_its_folders_are_flushed_to_the_disk(monkeypatch):
     name = default_storage.save("videos/ab/z.mp4", ContentFile(b"video"))
     synced = []
     monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.fstat(handle).st_ino))

@@ -38,7 +38,7 @@ def send(client, **fields):
     return client.post("/generations/", FORM | {"submission_key": str(uuid.uuid4())} | fields, headers=HTMX)
 
 
-def test_the_teammate_s_clip_is_shown_and_nothing_is_made(client, ada):
+def test_an_equal_video_of_a_teammate_is_shown_and_nothing_is_created(client, ada):
     clip = made()
     answer = send(client)
     text = answer.content.decode()
@@ -49,7 +49,7 @@ def test_the_teammate_s_clip_is_shown_and_nothing_is_made(client, ada):
     assert Generation.objects.count() == 1
 
 
-def test_make_another_makes_it_once(client, ada):
+def test_make_another_creates_one_video(client, ada):
     made()
     key = re.search(r'name="submission_key" value="([^"]+)"', send(client).content.decode()).group(1)
     for _ in range(2):
@@ -57,7 +57,7 @@ def test_make_another_makes_it_once(client, ada):
     assert Generation.objects.filter(member=ada).count() == 1
 
 
-def test_without_javascript_the_page_asks_as_well(client, ada):
+def test_without_javascript_the_page_asks_too(client, ada):
     made()
     answer = client.post("/generations/", FORM)
     assert answer.status_code == 422
@@ -75,7 +75,7 @@ DIFFERENT = {
 
 
 @pytest.mark.parametrize("what", DIFFERENT)
-def test_another_request_is_sent_at_once(client, ada, what):
+def test_a_different_request_is_sent_at_once(client, ada, what):
     made()
     assert send(client, **DIFFERENT[what]).status_code == 200
 
@@ -90,32 +90,32 @@ SAME = {
 
 
 @pytest.mark.parametrize("what", SAME)
-def test_what_asks_for_the_same_is_found(client, ada, what):
+def test_equal_requests_are_found(client, ada, what):
     made()
     assert send(client, **SAME[what]).status_code == 422
 
 
-def test_what_was_not_made_is_not_offered(client, ada):
+def test_requests_without_a_video_are_not_offered(client, ada):
     a_generation(a_member("cleo"), prompt=FORM["prompt"])
     trashed = made()
     trashed.trash(trashed.member)
     assert send(client).status_code == 200
 
 
-def test_what_was_deleted_for_good_leaves_no_trace_of_its_words():
+def test_a_permanently_deleted_video_leaves_no_prompt():
     clip = made()
     clip.trash(clip.member)
     clip.purge(clip.member)
     assert clip.fingerprint == ""
 
 
-def test_a_script_is_not_asked(client, ada):
+def test_a_script_is_not_asked_to_confirm(client, ada):
     made()
     assert client.post("/generations/", {"prompt": FORM["prompt"]}).status_code == 302
     assert Generation.objects.filter(member=ada).count() == 1
 
 
-def test_a_form_that_comes_again_is_no_new_request(client, ada):
+def test_a_resubmitted_form_is_no_new_request(client, ada):
     key = str(uuid.uuid4())
     assert send(client, submission_key=key).status_code == 200
     row = Generation.objects.get()
@@ -126,7 +126,7 @@ def test_a_form_that_comes_again_is_no_new_request(client, ada):
     assert Generation.objects.count() == Submission.objects.count() == 1
 
 
-def test_of_several_prompts_those_made_before_are_shown(client, ada):
+def test_of_multiple_prompts_those_with_a_video_are_shown(client, ada):
     clip = made()
     answer = send(client, several="1", prompt="A fox\nA heron over still water\nA hare")
     text = answer.content.decode()
@@ -135,7 +135,7 @@ def test_of_several_prompts_those_made_before_are_shown(client, ada):
     assert not Generation.objects.filter(member=ada).exists()
 
 
-def test_the_same_extension_of_the_same_clip_is_found(client, ada):
+def test_an_equal_extension_of_the_same_video_is_found(client, ada):
     parent = made()
     extension = {"action": "extend", "prompt": "It lands", "source_video_id": parent.video_id, "parent": parent}
     made(a_member("cleo"), **extension)
@@ -144,7 +144,7 @@ def test_the_same_extension_of_the_same_clip_is_found(client, ada):
     assert send(client, **form | {"prompt": "It rises"}).status_code == 200
 
 
-def test_what_was_made_before_an_upgrade_is_known_after_it(client, ada):
+def test_videos_of_an_earlier_version_are_found(client, ada):
     clip = made()
     known = Generation.objects.get().fingerprint
     Generation.objects.update(fingerprint="")
@@ -154,11 +154,11 @@ def test_what_was_made_before_an_upgrade_is_known_after_it(client, ada):
 
 
 @pytest.mark.parametrize(("typed", "known"), [("  A\tB\n", "a b"), ("Ｆｏｘ", "fox"), ("Straße", "strasse"), ("", "")])
-def test_prompts_are_compared_as_they_are_read(typed, known):
+def test_prompts_are_compared_without_differences_in_spacing(typed, known):
     assert normalised(typed) == known
 
 
-def test_a_fingerprint_knows_what_is_missing_from_what_is_the_default():
+def test_a_fingerprint_fills_missing_fields_with_their_defaults():
     assert fingerprint_of({"prompt": "x"}) == fingerprint_of(
         {"prompt": "x", "action": "generate", "aspect_ratio": "16:9", "enhancement": True, "loop": False}
     )

@@ -63,7 +63,7 @@ def stands(row: Generation, state: str) -> Generation:
 
 @pytest.mark.parametrize("state", STATES)
 @pytest.mark.parametrize("form", [{}, FORM], ids=["script", "form"])
-def test_an_equal_request_while_one_is_under_way_is_answered_with_a_link_to_it(client, ada, state, form):
+def test_an_equal_request_is_answered_with_a_link_to_the_running_one(client, ada, state, form):
     row = stands(a_generation(ada, **ASKED), state)
     age(row, timedelta(days=3))
     answer = client.post("/generations/", ASKED | form)
@@ -78,7 +78,7 @@ def test_an_equal_request_while_one_is_under_way_is_answered_with_a_link_to_it(c
 
 
 @pytest.mark.parametrize("state", ENDS)
-def test_a_script_s_equal_request_is_stopped_for_ten_seconds_whatever_became_of_the_first(client, ada, state):
+def test_an_equal_request_of_a_script_is_refused_for_ten_seconds(client, ada, state):
     row = stands(a_generation(ada, **ASKED), state)
     age(row, ONE_INTENTION - timedelta(seconds=2))
     assert client.post("/generations/", ASKED).status_code == 422
@@ -87,12 +87,12 @@ def test_a_script_s_equal_request_is_stopped_for_ten_seconds_whatever_became_of_
     assert Generation.objects.count() == 2
 
 
-def test_a_clock_that_was_set_back_stops_requests_for_ten_seconds_only(client, ada):
+def test_a_clock_that_was_set_back_refuses_requests_for_ten_seconds_only(client, ada):
     age(stands(a_generation(ada, **ASKED), "failed"), by=-timedelta(hours=2))
     assert client.post("/generations/", ASKED).status_code == 302
 
 
-def test_again_overrides_it_for_a_script_and_each_is_one(client, ada):
+def test_again_overrides_the_check_for_a_script(client, ada):
     for _ in range(3):
         assert client.post("/generations/", ASKED | {"again": "1"}).status_code == 302
     assert Generation.objects.count() == 3
@@ -100,7 +100,7 @@ def test_again_overrides_it_for_a_script_and_each_is_one(client, ada):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-def test_make_another_pressed_twice_makes_one_more(client, ada, headers):
+def test_make_another_pressed_twice_creates_one_more(client, ada, headers):
     a_generation(ada, **ASKED)
     answer = client.post("/generations/", ASKED | FORM | {"submission_key": uuid.uuid4()}, headers=headers)
     key = re.search(r'name="submission_key" value="([^"]+)"', answer.content.decode()).group(1)
@@ -110,7 +110,7 @@ def test_make_another_pressed_twice_makes_one_more(client, ada, headers):
     assert Generation.objects.count() == 2
 
 
-def test_the_same_form_sent_again_is_answered_with_what_it_made(client, ada):
+def test_a_resubmitted_form_is_answered_with_its_videos(client, ada):
     form = ASKED | FORM | {"submission_key": uuid.uuid4()}
     for _ in range(3):
         answer = client.post("/generations/", form, headers=HTMX)
@@ -118,7 +118,7 @@ def test_the_same_form_sent_again_is_answered_with_what_it_made(client, ada):
         assert f'id="generation-{Generation.objects.get().uuid}"' in answer.content.decode()
 
 
-def test_two_tabs_of_a_member_are_one_intention_and_two_members_are_two(client, ada):
+def test_equal_requests_of_one_member_create_one_video_and_of_two_members_two(client, ada):
     ben = Client()
     ben.force_login(a_member("ben"))
     tabs = [ASKED | FORM | {"submission_key": uuid.uuid4()} for _ in range(3)]
@@ -136,7 +136,7 @@ def test_takes_and_equal_lines_are_deliberate(client, ada):
     assert Generation.objects.count() == 6
 
 
-def test_of_several_prompts_one_under_way_stops_all_and_is_named(client, ada):
+def test_one_running_prompt_of_several_stops_all_and_is_named(client, ada):
     row = a_generation(ada, prompt="A fox")
     answer = client.post("/generations/", {"prompt": "A hare\na  FOX", "several": "1"})
     text = answer.content.decode()
@@ -145,7 +145,7 @@ def test_of_several_prompts_one_under_way_stops_all_and_is_named(client, ada):
     assert Generation.objects.count() == 1
 
 
-def test_what_is_under_way_and_what_the_team_has_made_are_shown_together_and_each_once(client, ada):
+def test_running_and_finished_equal_videos_are_shown_together_once_each(client, ada):
     ben = a_member("ben")
     theirs = stands(a_generation(ben, **ASKED), "completed")
     ours = a_generation(ada, **ASKED)
@@ -160,7 +160,7 @@ def test_what_is_under_way_and_what_the_team_has_made_are_shown_together_and_eac
     assert "Already made" in text and str(ours.uuid) in text
 
 
-def test_a_retry_is_of_its_own_row_and_stops_no_retry(ada):
+def test_a_retry_does_not_stop_a_retry_of_another_row(ada):
     first = stands(a_generation(ada, **ASKED), "failed")
     retry, made = first.retry(ada)
     assert made and retry.generations.get().fingerprint == first.fingerprint
@@ -168,7 +168,7 @@ def test_a_retry_is_of_its_own_row_and_stops_no_retry(ada):
     assert other.retry(ada)[1]
 
 
-def test_an_equal_form_is_stopped_by_a_retry_that_is_under_way(client, ada):
+def test_an_equal_form_is_stopped_by_a_running_retry(client, ada):
     first = stands(a_generation(ada, **ASKED), "failed")
     age(first)
     retry = first.retry(ada)[0].generations.get()
@@ -178,7 +178,7 @@ def test_an_equal_form_is_stopped_by_a_retry_that_is_under_way(client, ada):
 
 
 @pytest.mark.parametrize("state", [*STATES, "failed", "canceled"])
-def test_a_doubled_retry_makes_one_whatever_became_of_it(client, ada, state):
+def test_a_repeated_retry_creates_one_video(client, ada, state):
     first = stands(a_generation(ada, **ASKED), "failed")
     path = f"/generations/{first.uuid}/retries/"
     client.post(path)
@@ -239,16 +239,16 @@ def test_another_spelling_of_a_link_is_the_same_request(client, ada, link):
         "https://example.com:port/",
     ],
 )
-def test_a_link_that_is_spelled_plainly_is_left_alone(link):
+def test_a_normalised_link_is_unchanged(link):
     assert same_link(link) == link
 
 
-def test_a_link_that_leads_elsewhere_is_another_request(client, ada):
+def test_a_link_to_another_url_is_another_request(client, ada):
     for link in ("https://example.com/a.jpg", "https://example.com/A.jpg", "https://example.com:8443/a.jpg"):
         assert client.post("/generations/", FRAMES | {"start_image_url": link}).status_code == 302
 
 
-def test_a_video_to_extend_is_the_same_by_its_id_and_by_its_link(client, ada):
+def test_an_extension_by_id_equals_an_extension_by_link(client, ada):
     parent = stands(a_generation(a_member("ben"), prompt="A marsh"), "completed")
     extension = {"mode": "extend", "prompt": "It lands"}
     assert client.post("/generations/", extension | {"video_id": parent.video_id}).status_code == 302
@@ -295,7 +295,7 @@ def posted_at_once(posts: list[tuple[Member, dict]]) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", ["script", "form", "frames"])
-def test_equal_posts_at_one_instant_make_one(ada, kind):
+def test_concurrent_equal_posts_create_one_video(ada, kind):
     def fields() -> dict:
         if kind == "frames":
             return FRAMES | {"start_image": a_picture("teal")}
@@ -306,18 +306,18 @@ def test_equal_posts_at_one_instant_make_one(ada, kind):
     sums_are_those_of_the_rows()
 
 
-def test_equal_posts_with_one_key_at_one_instant_are_all_answered_with_the_one_they_made(ada):
+def test_concurrent_equal_posts_with_one_key_are_all_answered_with_the_same_video(ada):
     form = ASKED | FORM | {"submission_key": uuid.uuid4()}
     assert posted_at_once([(ada, form)] * 8) == [302] * 8
     assert Generation.objects.count() == 1
 
 
-def test_equal_posts_of_two_members_at_one_instant_make_two(ada):
+def test_concurrent_equal_posts_of_two_members_create_two_videos(ada):
     ben = a_member("ben")
     assert posted_at_once([(ada, ASKED), (ben, ASKED)] * 4) == [302] * 2 + [422] * 6
     assert {row.member for row in Generation.objects.all()} == {ada, ben}
 
 
-def test_different_posts_of_one_member_at_one_instant_are_all_made(ada):
+def test_concurrent_different_posts_of_one_member_are_all_created(ada):
     assert posted_at_once([(ada, {"prompt": f"A heron, {number}"}) for number in range(8)]) == [302] * 8
     assert Generation.objects.filter(state=State.QUEUED).count() == 8

@@ -74,7 +74,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_an_amount_stands_where_its_video_stands(end):
+def test_the_state_of_an_amount_follows_its_video(end):
     happen, expected = ENDS[end]
     a_token()
     row = a_generation()
@@ -83,7 +83,7 @@ def test_an_amount_stands_where_its_video_stands(end):
     sums_are_those_of_the_rows()
 
 
-def test_the_price_of_the_day_it_was_asked_for_counts():
+def test_the_price_on_the_day_of_submission_counts():
     terms(per_generate=1500, per_extend=250)
     row = a_generation()
     extension = a_generation(action="extend", source_video_id="video-1")
@@ -94,7 +94,7 @@ def test_the_price_of_the_day_it_was_asked_for_counts():
     assert balance() == (0, 0)
 
 
-def test_it_is_settled_in_the_month_it_was_asked_for():
+def test_an_amount_is_settled_in_the_month_of_submission():
     a_token()
     row = a_generation()
     last_month = date(2026, 1, 1)
@@ -105,7 +105,7 @@ def test_it_is_settled_in_the_month_it_was_asked_for():
     assert {(one.month, one.spent) for one in Balance.objects.all()} == {(last_month, 1000)}
 
 
-def test_a_video_that_comes_late_is_charged_even_over_the_limit():
+def test_a_late_video_is_charged_even_over_the_limit():
     a_token()
     row = a_generation()
     row.claim()
@@ -116,7 +116,7 @@ def test_a_video_that_comes_late_is_charged_even_over_the_limit():
     assert balance() == balance(row.member) == (0, 1000)
 
 
-def test_adopted_work_is_charged_whatever_the_limit():
+def test_an_adopted_video_is_charged_even_over_the_limit():
     terms(team_limit=0)
     token = a_token()
     Submission.objects.open(
@@ -160,7 +160,7 @@ def test_the_narrower_limit_counts(limits):
     sums_are_those_of_the_rows()
 
 
-def test_all_takes_or_none():
+def test_either_all_takes_are_accepted_or_none():
     terms(member_limit=3000)
     with pytest.raises(OverBudget):
         a_generation(takes=4)
@@ -170,7 +170,7 @@ def test_all_takes_or_none():
     assert balance() == (3000, 0)
 
 
-def test_one_member_s_limit_leaves_the_others_alone():
+def test_one_member_s_limit_does_not_affect_others():
     terms(member_limit=1000)
     ada, ben = a_member("ada"), a_member("ben")
     a_generation(ada)
@@ -179,14 +179,14 @@ def test_one_member_s_limit_leaves_the_others_alone():
         a_generation(ada)
 
 
-def test_what_is_given_back_can_be_used_again():
+def test_refunded_credits_can_be_used_again():
     terms(member_limit=1000)
     row = a_generation()
     row.cancel(row.member)
     a_generation(row.member)
 
 
-def test_the_message_says_what_is_left_and_who_can_raise_it():
+def test_the_message_names_the_remaining_credits_and_who_can_raise_the_limit():
     an_admin("grace")
     terms(member_limit=20_000, per_generate=7000)
     ada = a_member()
@@ -225,20 +225,20 @@ def admitted(members: list[Member]) -> int:
     return outcomes.count(True)
 
 
-def test_forty_members_at_once_against_ten_left_of_the_team_s_admit_ten():
+def test_forty_concurrent_members_get_the_team_s_remaining_ten():
     terms(team_limit=10_000)
     assert admitted([a_member(f"member-{number}") for number in range(40)]) == 10
     assert balance() == (10_000, 0)
     sums_are_those_of_the_rows()
 
 
-def test_forty_tabs_of_one_member_against_ten_left_admit_ten():
+def test_forty_concurrent_tabs_of_a_member_get_their_remaining_ten():
     terms(member_limit=10_000)
     assert admitted([a_member()] * 40) == 10
     sums_are_those_of_the_rows()
 
 
-def test_forty_at_once_without_a_limit_are_all_counted():
+def test_forty_concurrent_submissions_without_a_limit_are_all_counted():
     assert admitted([a_member(f"member-{number}") for number in range(5)] * 8) == 40
     sums_are_those_of_the_rows()
 
@@ -246,7 +246,7 @@ def test_forty_at_once_without_a_limit_are_all_counted():
 # ── The token's day ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_token_s_day_ends_with_its_limit_and_the_next_token_goes_on():
+def test_a_token_at_its_daily_limit_hands_over_to_the_next():
     small, large = a_token(daily_limit=2000, priority=1), a_token("other", priority=2)
     rows = [a_generation() for _ in range(3)]
     claims = [row.claim() for row in rows]
@@ -254,7 +254,7 @@ def test_a_token_s_day_ends_with_its_limit_and_the_next_token_goes_on():
     sums_are_those_of_the_rows()
 
 
-def test_what_a_rest_of_the_day_is_too_small_for_keeps_nothing_behind_it_from_being_sent():
+def test_a_video_too_expensive_for_today_does_not_block_cheaper_ones():
     a_token(daily_limit=1000)
     Pricing.current().save()
     Pricing.objects.update(per_generate=2000, per_extend=1000)
@@ -266,7 +266,7 @@ def test_what_a_rest_of_the_day_is_too_small_for_keeps_nothing_behind_it_from_be
     assert {row.state for row in Generation.objects.filter(pk__in=[row.pk for row in costly])} == {"queued"}
 
 
-def test_a_spent_day_keeps_the_rows_waiting_and_says_why():
+def test_rows_wait_for_a_token_at_its_daily_limit_and_say_why():
     a_token(daily_limit=1000)
     first, second = a_generation(), a_generation()
     assert first.claim()
@@ -278,7 +278,7 @@ def test_a_spent_day_keeps_the_rows_waiting_and_says_why():
     assert second.claim(tomorrow)
 
 
-def test_what_was_not_sent_does_not_count_for_the_day():
+def test_unsent_videos_do_not_count_for_the_daily_limit():
     token = a_token(daily_limit=1000)
     row = a_generation()
     row.claim()
@@ -288,7 +288,7 @@ def test_what_was_not_sent_does_not_count_for_the_day():
     assert row.claim(timezone.now() + timedelta(minutes=10)), "after the token's rest"
 
 
-def test_yesterday_s_failure_gives_nothing_back_to_today():
+def test_a_failure_of_yesterday_refunds_nothing_today():
     token = a_token(daily_limit=1000)
     old = claimed()
     old.record(running(), "answer")
@@ -303,7 +303,7 @@ def test_yesterday_s_failure_gives_nothing_back_to_today():
     sums_are_those_of_the_rows()
 
 
-def test_a_limit_smaller_than_any_video_is_said():
+def test_a_daily_limit_below_the_price_of_any_video_is_reported():
     a_token(daily_limit=500)
     a_generation()
     assert ApiToken.objects.pool().wait.key == "day"
@@ -313,7 +313,7 @@ def test_a_limit_smaller_than_any_video_is_said():
 # ── Over HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_form_says_what_it_takes_and_what_is_left(client):
+def test_the_form_shows_its_cost_and_the_remaining_credits(client):
     ada = a_member()
     client.force_login(ada)
     assert "1 credit<" in client.get("/").content.decode()
@@ -323,7 +323,7 @@ def test_the_form_says_what_it_takes_and_what_is_left(client):
     assert 'data-left="5000"' in text
 
 
-def test_at_the_limit_nothing_is_made_and_nothing_typed_is_lost(client):
+def test_at_the_limit_nothing_is_created_and_the_form_keeps_its_fields(client):
     an_admin("grace")
     terms(member_limit=1000)
     ada = a_member()
@@ -341,7 +341,7 @@ def test_at_the_limit_nothing_is_made_and_nothing_typed_is_lost(client):
 @pytest.mark.parametrize(
     ("end", "words"), [("waiting", "1 credit, set aside"), ("canceled", "given back"), ("completed", "1 credit, spent")]
 )
-def test_a_video_s_page_says_what_it_counts_for(client, end, words):
+def test_a_video_s_page_shows_its_cost(client, end, words):
     a_token()
     row = a_generation()
     ENDS[end][0](row, row.member)
@@ -349,7 +349,7 @@ def test_a_video_s_page_says_what_it_counts_for(client, end, words):
     assert words in client.get(f"/generations/{row.uuid}/").content.decode()
 
 
-def test_a_retry_at_the_limit_is_refused_in_words(client):
+def test_a_retry_at_the_limit_is_refused_with_a_message(client):
     terms(member_limit=1000)
     row = claimed()
     row.record(failure(), "callback")
@@ -360,7 +360,7 @@ def test_a_retry_at_the_limit_is_refused_in_words(client):
     assert Generation.objects.count() == 2
 
 
-def test_retries_of_a_selection_end_at_the_limit_in_words(client):
+def test_retries_of_a_selection_stop_at_the_limit_with_a_message(client):
     terms(member_limit=2000)
     ada = a_member()
     rows = [a_generation(ada), a_generation(ada)]
@@ -374,7 +374,7 @@ def test_retries_of_a_selection_end_at_the_limit_in_words(client):
     assert [row.retries.count() for row in rows] == [1, 0]
 
 
-def test_a_form_sent_twice_is_set_aside_once(client):
+def test_a_resubmitted_form_reserves_its_cost_once(client):
     client.force_login(a_member())
     form = PAGE | {"prompt": "A heron", "submission_key": str(uuid.uuid4())}
     client.post("/generations/", form)
@@ -389,7 +389,7 @@ def test_only_an_admin_sets_prices_and_limits(client):
     assert not Pricing.objects.exists()
 
 
-def test_an_admin_sets_prices_and_limits_and_it_is_written_down(client):
+def test_changes_of_prices_and_limits_are_audited(client):
     root = an_admin()
     client.force_login(root)
     sent = {"per_generate": "1.5", "per_extend": "1", "currency": "credits", "team_limit": "", "member_limit": "20"}
@@ -417,7 +417,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_a_wrong_amount_gets_a_sentence_and_changes_nothing(client, wrong):
+def test_an_invalid_amount_is_refused_with_a_message(client, wrong):
     client.force_login(an_admin())
     sent = {"per_generate": "2", "per_extend": "1", "currency": "credits", "team_limit": "7", "member_limit": "20"}
     answer = client.post("/team/budget/", sent | WRONG[wrong])
@@ -429,7 +429,7 @@ def test_a_wrong_amount_gets_a_sentence_and_changes_nothing(client, wrong):
 @pytest.mark.parametrize(
     ("typed", "stored"), [("1", 1000), ("0.5", 500), ("0.001", 1), ("1000000", 1_000_000_000), ("0", 0)]
 )
-def test_amounts_go_in_and_come_out_the_same(typed, stored):
+def test_amounts_are_parsed_and_formatted_without_loss(typed, stored):
     form = TermsForm({"per_generate": typed, "per_extend": "1", "currency": "credits"})
     assert form.is_valid(), form.errors
     assert form.cleaned_data["per_generate"] == stored
@@ -458,7 +458,7 @@ STEPS = st.sampled_from(["ask", "ask", "claim", *ACTS])
 @pytest.mark.django_db
 @settings(max_examples=example_count(80), deadline=None, database=None, derandomize=True)
 @given(steps=st.lists(st.tuples(STEPS, st.integers(0, 9), st.sampled_from([0, 333, 1000, 2500])), max_size=40))
-def test_the_sums_are_always_those_of_the_rows(steps):
+def test_the_stored_sums_always_equal_those_of_the_rows(steps):
     members = [Member.objects.get_or_create(username=name)[0] for name in ("ada", "ben")]
     if not ApiToken.objects.exists():
         a_token(daily_limit=6000), a_token("sandbox-2")

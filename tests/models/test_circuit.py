@@ -65,7 +65,7 @@ def pause_of(token: ApiToken) -> float:
 # ── Slow start ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_without_a_clear_answer_two_are_sent_at_once_and_each_answer_doubles_it(token):
+def test_slow_start_sends_two_requests_and_doubles_with_each_clear_answer(token):
     assert allowed(token) == 2
     seen = []
     for _ in range(4):
@@ -75,12 +75,12 @@ def test_without_a_clear_answer_two_are_sent_at_once_and_each_answer_doubles_it(
 
 
 @pytest.mark.parametrize(("seconds", "at_once"), [(0, 64), (3, 3), (59, 3), (61, 2), (-3600, 2)])
-def test_an_older_answer_allows_less(token, seconds, at_once):
+def test_an_older_answer_allows_fewer_requests(token, seconds, at_once):
     ApiToken.objects.update(clear_at=timezone.now() - timedelta(seconds=seconds), ramp=64)
     assert allowed(token) == at_once
 
 
-def test_after_a_minute_without_an_answer_the_doubling_starts_again(token):
+def test_slow_start_begins_again_after_a_minute_without_an_answer(token):
     ApiToken.objects.update(clear_at=timezone.now() - timedelta(seconds=61), ramp=512)
     token.answered_clearly(accepted=True)
     assert allowed(token) == 4
@@ -114,7 +114,7 @@ def test_a_cold_token_has_two_posts_under_way_until_the_first_is_answered(stub, 
     assert len(posts_of(stub)) == 12
 
 
-def test_posts_of_a_dead_worker_hold_up_the_others_for_seconds_only(stub, token):
+def test_posts_of_a_dead_worker_delay_others_for_seconds_only(stub, token):
     for _ in range(2):
         a_generation().claim()
     waiting = a_generation()
@@ -129,7 +129,7 @@ def test_posts_of_a_dead_worker_hold_up_the_others_for_seconds_only(stub, token)
     assert ApiToken.objects.pool().wait.key == "busy"
 
 
-def test_an_answer_that_a_callback_overtook_is_a_clear_one(stub, token):
+def test_an_answer_after_its_callback_is_a_clear_answer(stub, token):
     generation = a_generation()
     generation.claim()
     generation.record(a_result("t"), "callback")
@@ -138,7 +138,7 @@ def test_an_answer_that_a_callback_overtook_is_a_clear_one(stub, token):
     assert allowed(token) == 4
 
 
-def test_a_refusal_nobody_doubts_is_a_clear_answer(stub, token):
+def test_an_unambiguous_refusal_is_a_clear_answer(stub, token):
     stub.answer = lambda path, body: (400, {"error": {"code": "bad_request", "message": "no"}})
     a_generation()
     tasks.drain()
@@ -151,7 +151,7 @@ def test_a_refusal_nobody_doubts_is_a_clear_answer(stub, token):
 @pytest.mark.parametrize(
     "answer", [(502, {}), (500, {"error": {"code": "api_error"}}), (200, {}), (302, {}), (408, {}), (409, {}), None]
 )
-def test_two_doubtful_answers_in_a_row_pause_the_token(stub, token, answer):
+def test_two_ambiguous_answers_in_a_row_pause_the_token(stub, token, answer):
     if answer is None:
         stub.cut = True
     else:
@@ -166,7 +166,7 @@ def test_two_doubtful_answers_in_a_row_pause_the_token(stub, token, answer):
     assert ApiToken.objects.pool().wait.text.startswith("sending is paused until ")
 
 
-def test_after_one_doubtful_answer_one_request_is_put_at_risk_at_a_time(token):
+def test_after_one_ambiguous_answer_requests_are_sent_one_at_a_time(token):
     ApiToken.objects.update(clear_at=timezone.now(), ramp=64)
     token.doubted("cut")
     assert allowed(token) == 1
@@ -174,7 +174,7 @@ def test_after_one_doubtful_answer_one_request_is_put_at_risk_at_a_time(token):
     assert allowed(token) == 128
 
 
-def test_an_outage_of_a_token_that_worked_a_moment_ago_leaves_three_in_doubt(stub, token):
+def test_an_outage_leaves_at_most_three_videos_unconfirmed(stub, token):
     stub.cut = True
     for _ in range(12):
         a_generation()
@@ -185,7 +185,7 @@ def test_an_outage_of_a_token_that_worked_a_moment_ago_leaves_three_in_doubt(stu
     assert Generation.objects.filter(state="queued").count() == 12 - in_doubt
 
 
-def test_a_clear_answer_between_two_doubtful_ones_is_no_row_of_them(stub, token):
+def test_a_clear_answer_resets_the_count_of_ambiguous_ones(stub, token):
     answers = [BROKEN, (200, {"task_id": "t1"}), BROKEN, (200, {"task_id": "t2"})]
     stub.answer = lambda path, body: answers.pop(0)
     for _ in range(4):
@@ -195,7 +195,7 @@ def test_a_clear_answer_between_two_doubtful_ones_is_no_row_of_them(stub, token)
     assert (now_of(token).health, now_of(token).doubts) == (Health.OK, 0)
 
 
-def test_a_pause_for_doubt_ends_with_a_look_up_then_one_request_then_all(stub, token):
+def test_a_pause_ends_with_a_look_up_then_one_request_then_all(stub, token):
     stub.answer = lambda path, body: BROKEN
     for number in range(12):
         a_generation(prompt=f"number {number}")
@@ -238,7 +238,7 @@ def test_pauses_double_up_to_an_hour(token):
     assert 2800 < lasted[-1] <= 3600
 
 
-def test_all_answers_of_one_burst_are_one_pause(token):
+def test_ambiguous_answers_of_one_burst_count_as_one_pause(token):
     threads = [threading.Thread(target=in_thread(lambda: token.doubted("cut"))) for _ in range(8)]
     for thread in threads:
         thread.start()
@@ -272,7 +272,7 @@ def test_a_token_that_the_probe_finds_refused_is_disabled(stub, token):
     assert now_of(token).health == Health.INVALID
 
 
-def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(stub, token, monkeypatch):
+def test_a_hanging_probe_delays_the_ticker_for_seconds_only(stub, token, monkeypatch):
     monkeypatch.setattr("videos.jobs.token_probe.PROBE_SECONDS", 0.3)
     stub.seconds = 5
     for other in (token, a_token("second", base_url=stub.url)):
@@ -284,7 +284,7 @@ def test_a_probe_that_hangs_holds_the_ticker_up_for_seconds_only(stub, token, mo
     assert all(pause_of(other) > 20 for other in ApiToken.objects.all())
 
 
-def test_an_admin_s_test_stands_in_for_the_look_up(stub, token):
+def test_an_admin_s_token_check_replaces_the_probe(stub, token):
     token.doubted("cut", at_once=True)
     stub.answer = lambda path, body: ABSENT
     assert "the next video is sent with it" in check_token(token).message
@@ -301,11 +301,11 @@ def test_a_clock_that_was_ahead_does_not_pause_a_token_for_days(token):
 # ── The limit in flight ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_new_token_has_five_videos_in_the_making(db):
+def test_a_new_token_runs_five_videos_at_once(db):
     assert ApiToken(name="new").max_in_flight == 5
 
 
-def test_a_429_finds_out_what_the_provider_allows(stub, token):
+def test_a_429_lowers_the_limit_to_what_the_provider_accepts(stub, token):
     ApiToken.objects.update(clear_at=timezone.now(), ramp=100)
     running_now = set()
 
@@ -329,7 +329,7 @@ def test_a_429_finds_out_what_the_provider_allows(stub, token):
 
 
 @pytest.mark.parametrize(("refused", "limit"), [(7, 5), (1, 11), (12, 1)])
-def test_each_429_takes_one_off_what_was_in_flight(token, refused, limit):
+def test_each_429_sets_the_limit_to_one_below_the_running_requests(token, refused, limit):
     rows = [a_generation(prompt=str(number)) for number in range(12)]
     for row in rows:
         ApiToken.objects.update(clear_at=timezone.now(), ramp=100)
@@ -340,14 +340,14 @@ def test_each_429_takes_one_off_what_was_in_flight(token, refused, limit):
     assert now_of(token).in_flight == 12 - refused
 
 
-def test_a_rate_limit_that_is_met_alone_lowers_nothing(token):
+def test_a_429_without_other_running_requests_lowers_nothing(token):
     generation = a_generation()
     generation.claim()
     generation.refuse(an_error("rate_limited", Sent.REFUSED, status=429))
     assert now_of(token).effective_limit is None
 
 
-def test_a_lowered_limit_holds(token):
+def test_a_lowered_limit_is_enforced(token):
     ApiToken.objects.update(max_in_flight=4, effective_limit=2, limit_changed_at=timezone.now())
     ApiToken.objects.update(in_flight=2)
     assert not ApiToken.objects.with_room().exists()
@@ -387,7 +387,7 @@ def test_a_429_pauses_for_as_long_as_the_provider_says_but_an_hour_at_most(stub,
     assert now_of(token).probe == "request"
 
 
-def test_the_end_of_a_pause_is_named_with_its_day_when_that_is_another():
+def test_the_end_of_a_pause_on_another_day_is_shown_with_its_date():
     now = timezone.make_aware(datetime(2026, 11, 27, 23, 40))
     assert clock_time(now + timedelta(minutes=10), now) == "23:50"
     assert clock_time(now + timedelta(minutes=50), now) == "Sat 28 Nov, 00:30"
@@ -432,7 +432,7 @@ def test_three_refusals_of_one_row_or_with_others_between_pause_nothing(token):
 # ── What is sent back on the way ──────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_row_that_is_blocked_while_others_pass_fails_with_a_sentence(stub, token):
+def test_a_row_that_is_refused_while_others_pass_fails_with_a_message(stub, token):
     blocked = a_generation(prompt="blocked")
     others = []
 
@@ -457,7 +457,7 @@ def test_a_row_that_is_blocked_while_others_pass_fails_with_a_sentence(stub, tok
     assert len([post for post in stub.posts if post["prompt"] == "blocked"]) == 2
 
 
-def test_a_row_goes_to_each_token_before_it_counts_as_blocked(stub, token):
+def test_a_row_is_tried_with_each_token_before_it_fails_as_blocked(stub, token):
     second = a_token("second", base_url=stub.url, priority=99)
     stub.answer = lambda path, body: (404, None)
     generation = a_generation()
@@ -474,7 +474,7 @@ def test_a_row_goes_to_each_token_before_it_counts_as_blocked(stub, token):
     assert (generation.state, generation.error_code) == ("failed", "sent_back")
 
 
-def test_a_wrong_address_fails_nothing(stub, token):
+def test_a_wrong_base_url_fails_no_row(stub, token):
     stub.answer = lambda path, body: (404, {"error": {"code": "no_api", "message": "no such API"}})
     for number in range(6):
         a_generation(prompt=str(number))
@@ -499,7 +499,7 @@ def in_thread(function):
     return run
 
 
-def test_counts_hold_under_many_drains_and_all_kinds_of_answers(stub):
+def test_counts_are_right_under_concurrent_drains_and_all_answers(stub):
     """No limit is exceeded at any moment, and in the end the counts are those of the rows."""
     tokens = [a_token(f"sandbox-{number}", base_url=stub.url, max_in_flight=6, ramp=4) for number in range(2)]
     kinds = [
@@ -554,7 +554,7 @@ def test_counts_hold_under_many_drains_and_all_kinds_of_answers(stub):
     assert all(sent.count(row.prompt) == 1 for row in doubted.exclude(error_code="sent_back"))
 
 
-def test_posts_that_an_earlier_version_left_uncounted_are_corrected(token):
+def test_counts_left_by_an_earlier_version_are_corrected(token):
     generation = a_generation()
     generation.claim()
     ApiToken.objects.update(sending=3)

@@ -177,7 +177,7 @@ def test_each_claim_has_a_fresh_key():
         ("disabled", 403, "invalid"),
     ],
 )
-def test_a_token_that_does_not_work_is_taken_out_and_the_work_goes_to_the_next(code, status, health):
+def test_a_token_that_does_not_work_is_disabled_and_the_next_one_is_used(code, status, health):
     bad, good = a_token("sandbox-a", priority=1), a_token("sandbox-b", priority=2)
     generation = a_generation()
     assert generation.claim().token == bad
@@ -187,7 +187,7 @@ def test_a_token_that_does_not_work_is_taken_out_and_the_work_goes_to_the_next(c
     assert generation.claim().token == good
 
 
-def test_a_rate_limit_rests_the_token_for_as_long_as_told():
+def test_a_rate_limit_pauses_the_token_for_retry_after():
     token = a_token()
     generation = a_generation()
     generation.claim()
@@ -201,7 +201,7 @@ def test_a_rate_limit_rests_the_token_for_as_long_as_told():
 
 
 @pytest.mark.parametrize("what", ["refused", "another way"])
-def test_what_is_written_down_twice_does_not_undo_the_claim_made_in_between(what):
+def test_a_repeated_write_does_not_undo_a_newer_claim(what):
     # The first time reached the database, but nobody was told; another drain has claimed the row since.
     a_token()
     generation = a_generation()
@@ -218,7 +218,7 @@ def test_what_is_written_down_twice_does_not_undo_the_claim_made_in_between(what
     assert other.claim() is None
 
 
-def test_what_could_not_be_sent_for_a_day_fails():
+def test_a_row_that_could_not_be_sent_for_a_day_fails():
     token = a_token()
     generation = a_generation()
     generation.claim()
@@ -231,7 +231,7 @@ def test_what_could_not_be_sent_for_a_day_fails():
     assert (generation.state, generation.error_code) == ("failed", "too_late")
 
 
-def test_a_retry_by_the_author_and_one_by_an_admin_are_one():
+def test_a_retry_by_the_author_and_one_by_an_admin_create_one_video():
     generation = in_state("unconfirmed")
     first, _ = generation.retry(generation.member)
     second, made = generation.retry(a_member("boss"))
@@ -246,7 +246,7 @@ def test_a_task_id_that_comes_after_the_end_is_looked_up():
     assert generation in Generation.objects.due_for_polling(timezone.now() + timedelta(seconds=1))
 
 
-def test_what_was_given_up_is_looked_up_for_a_day_and_no_longer():
+def test_a_timed_out_video_is_looked_up_for_one_more_day():
     generation = in_state("processing")
     assert generation.give_up()
     assert generation in Generation.objects.due_for_polling(timezone.now() + timedelta(hours=2))
@@ -257,7 +257,7 @@ def test_what_was_given_up_is_looked_up_for_a_day_and_no_longer():
     assert generation.ask_at is None
 
 
-def test_what_a_provider_quotes_of_our_secret_addresses_is_redacted():
+def test_secret_urls_quoted_by_the_provider_are_redacted():
     generation = in_state("submitting")
     error = an_error("bad_request", Sent.REFUSED, status=400)
     error.message = "start_image_url https://films.example.com/frames/SECRETKEY.jpg could not be fetched"
@@ -267,7 +267,7 @@ def test_what_a_provider_quotes_of_our_secret_addresses_is_redacted():
     assert "could not be fetched" in kept
 
 
-def test_a_new_provider_pauses_the_other_and_holds_what_waits():
+def test_a_new_provider_pauses_the_old_tokens_and_holds_queued_rows():
     a_token()
     generation = a_generation()
     other = a_token("real", base_url="https://api.acedata.cloud")
@@ -277,7 +277,7 @@ def test_a_new_provider_pauses_the_other_and_holds_what_waits():
     assert Generation.objects.get().news.title == "Held"
 
 
-def test_the_line_is_fair_among_members():
+def test_the_queue_is_fair_among_members():
     ada, ben = a_member("ada"), a_member("ben")
     batch = [a_generation(ada) for _ in range(5)]
     single = a_generation(ben)
@@ -304,7 +304,7 @@ def test_members_and_tokens_with_work_cannot_be_deleted():
         generation.token.delete()
 
 
-def test_a_second_press_of_retry_makes_no_second_one():
+def test_a_second_retry_creates_no_second_video():
     generation = in_state("failed")
     first, made = generation.retry(generation.member)
     again, made_again = generation.retry(generation.member)
@@ -313,19 +313,19 @@ def test_a_second_press_of_retry_makes_no_second_one():
     assert generation.retries.get().prompt == generation.prompt
 
 
-def test_what_runs_or_is_done_well_cannot_be_retried():
+def test_running_and_completed_videos_cannot_be_retried():
     for state in ("queued", "submitting", "processing", "completed"):
         assert in_state(state, task_id=f"task {state}").retry(a_member(state)) == (None, False)
 
 
 @pytest.mark.parametrize("state", ["failed", "unconfirmed"])
-def test_what_went_wrong_is_said_in_words(state):
+def test_each_failure_has_a_message(state):
     news = in_state(state).news
     assert news.title
     assert news.text
 
 
-def test_a_secret_is_stored_encrypted_and_only_its_end_is_known():
+def test_a_secret_is_stored_encrypted_and_only_its_last_characters_are_shown():
     token = a_token("sandbox-very-secret-1234")
     raw = bytes(ApiToken.objects.values_list("encrypted", flat=True).get())
     assert b"secret" not in raw

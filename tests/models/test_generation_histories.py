@@ -278,7 +278,7 @@ class History:
 @pytest.mark.django_db
 @settings(max_examples=example_count(60), deadline=None, database=None)
 @given(steps=st.lists(STEPS, min_size=20, max_size=30))
-def test_whatever_happens_nothing_is_paid_twice_and_no_video_is_lost(steps):
+def test_in_any_history_nothing_is_paid_twice_and_no_video_is_lost(steps):
     history = History()
     for step in steps:
         history.happens(step)

@@ -20,7 +20,7 @@ def held(token, count: int = 1) -> list[Generation]:
     return list(Generation.objects.order_by("pk"))
 
 
-def test_what_is_held_is_not_sent(stub, token):
+def test_a_held_row_is_not_sent(stub, token):
     (generation,) = held(token)
     tasks.drain()
     sweep.sweep()
@@ -31,7 +31,7 @@ def test_what_is_held_is_not_sent(stub, token):
     assert "Ask an admin to release it." in generation.news.ask
 
 
-def test_what_was_being_sent_is_unconfirmed_and_gives_its_slot_back(stub, token):
+def test_a_row_that_was_being_sent_becomes_unconfirmed_and_frees_its_slot(stub, token):
     generation, other = a_generation(), a_generation()
     generation.claim()
     other.claim()
@@ -73,7 +73,7 @@ def test_the_card_of_a_held_row_says_so(client, token):
         assert "Ask an admin to release it." in text
 
 
-def test_an_admin_releases_row_by_row_and_all(client, stub, token):
+def test_an_admin_releases_single_rows_or_all(client, stub, token):
     rows = held(token, 4)
     changelist = reverse("admin:videos_generation_changelist")
     client.force_login(a_member("staff", is_staff=True))

@@ -31,7 +31,7 @@ def drawn(lineage: Lineage) -> str:
     )
 
 
-def test_each_branch_has_its_line_and_no_lines_cross():
+def test_each_branch_has_a_line_and_no_lines_cross():
     clips = grown({"a": "", "b": "a", "c": "b", "d": "c", "e": "b", "f": "b", "g": "a", "h": "g", "i": "e", "j": "e"})
     assert drawn(Lineage.of(clips["c"])) == (
         "a  b  c  d\n"
@@ -42,19 +42,19 @@ def test_each_branch_has_its_line_and_no_lines_cross():
     )  # fmt: skip
 
 
-def test_the_line_of_the_clip_itself_comes_first():
+def test_the_video_s_own_line_comes_first():
     clips = grown({"a": "", "b": "a", "c": "a", "d": "c"})
     assert drawn(Lineage.of(clips["d"])) == "a  c  d\n└─ b"
     assert [row.prompt for row in Lineage.of(clips["d"]).path] == ["a", "c", "d"]
 
 
-def test_a_clip_without_relatives_is_alone():
+def test_a_video_without_relatives_has_no_tree():
     clips = grown({"a": "", "b": "a"})
     assert not Lineage.of(clips["a"]).is_alone
     assert Lineage.of(a_generation()).is_alone
 
 
-def test_what_was_thrown_away_is_told_only_where_others_go_on_from_it():
+def test_a_trashed_video_is_shown_only_if_others_extend_it():
     clips = grown({"a": "", "b": "a", "c": "b", "d": "a"})
     Generation.objects.filter(prompt__in=["b", "d"]).update(trashed_at=timezone.now())
     assert drawn(Lineage.of(clips["a"])) == "a  b  c"
@@ -62,7 +62,7 @@ def test_what_was_thrown_away_is_told_only_where_others_go_on_from_it():
     assert drawn(Lineage.of(clips["a"])) == "a"
 
 
-def test_a_long_line_and_many_branches_cost_three_queries(django_assert_max_num_queries):
+def test_a_long_chain_with_many_branches_costs_three_queries(django_assert_max_num_queries):
     clips = grown({str(n): str(n - 1) if n else "" for n in range(ABOVE + 10)})
     deepest = clips[str(ABOVE + 9)]
     parent = clips[str(ABOVE + 8)]
@@ -75,7 +75,7 @@ def test_a_long_line_and_many_branches_cost_three_queries(django_assert_max_num_
     assert len(lineage.branches) == 31
 
 
-def test_a_large_tree_is_told_in_part_but_with_what_goes_on_from_this_one(django_assert_max_num_queries):
+def test_a_large_tree_is_truncated_but_shows_this_video_s_extensions(django_assert_max_num_queries):
     root = a_generation()
     for _ in range(SHOWN + 20):
         a_generation(prompt="branch", parent=root)
@@ -92,11 +92,11 @@ def test_a_large_tree_is_told_in_part_but_with_what_goes_on_from_this_one(django
     ("seconds", "words"),
     [(0.4, "0 s"), (12, "12 s"), (60, "1 min"), (192, "3 min 12 s"), (7500, "2 h 5 min"), (400_000, "4 days")],
 )
-def test_a_span_is_as_exact_as_anybody_wants_it(seconds, words):
+def test_durations_are_rounded_by_their_length(seconds, words):
     assert in_words(timedelta(seconds=seconds)) == words
 
 
-def test_the_story_says_how_long_each_step_took_and_which_way_the_result_came():
+def test_the_timeline_shows_the_duration_of_each_step_and_the_source_of_the_result():
     generation = a_generation()
     now = timezone.now()
     for kind, after in (("claimed", 3), ("accepted", 4), ("completed", 80), ("saved", 82)):
@@ -114,7 +114,7 @@ def test_the_story_says_how_long_each_step_took_and_which_way_the_result_came():
     )
 
 
-def test_the_page_tells_the_way_back_by_its_dialog(client):
+def test_the_page_of_a_video_links_back_by_its_dialog(client):
     member = a_member("eve")
     client.force_login(member)
     generation = a_generation(member)

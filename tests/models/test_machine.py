@@ -28,7 +28,7 @@ def on(settings, tmp_path):
     return on
 
 
-def test_each_machine_has_a_heartbeat_of_its_own(on):
+def test_each_machine_has_its_own_heartbeat(on):
     on("one")
     tasks.beat("lumaweb")
     on("two")
@@ -55,7 +55,7 @@ def asked() -> int:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_machine_whose_requests_the_others_take_asks_for_more(on):
+def test_a_machine_enqueues_more_requests_if_others_take_them(on):
     on("other")
     tasks.beat("lumaweb")
     on("ours")
@@ -71,7 +71,7 @@ def test_a_machine_whose_requests_the_others_take_asks_for_more(on):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_where_nobody_stamps_the_queue_is_not_filled_with_requests(on):
+def test_the_queue_is_not_filled_if_no_worker_stamps_a_heartbeat(on):
     on("ours")
     probe = HeartbeatProbe()
     before = asked()
@@ -82,7 +82,7 @@ def test_where_nobody_stamps_the_queue_is_not_filled_with_requests(on):
 
 @pytest.mark.embedded
 @pytest.mark.django_db(transaction=True)
-def test_a_cluster_that_waits_for_a_locked_database_is_not_taken_for_a_stuck_one(on, monkeypatch):
+def test_a_cluster_that_waits_for_the_database_does_not_count_as_stuck(on, monkeypatch):
     monkeypatch.setattr(heartbeats, "LATE_AFTER", timedelta(0))
     monkeypatch.setattr(heartbeats, "LOCK_WAIT", 0.2)
     on("ours")
@@ -95,7 +95,7 @@ def test_a_cluster_that_waits_for_a_locked_database_is_not_taken_for_a_stuck_one
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_broker_that_is_away_is_logged_and_keeps_nobody(monkeypatch, caplog):
+def test_an_unreachable_broker_is_logged_and_blocks_nothing(monkeypatch, caplog):
     def away(*_, **__):
         raise ConnectionError("nobody listens")
 
@@ -104,7 +104,7 @@ def test_a_broker_that_is_away_is_logged_and_keeps_nobody(monkeypatch, caplog):
     assert "nobody listens" in caplog.text
 
 
-def test_machines_that_are_gone_are_forgotten(on):
+def test_heartbeats_of_removed_machines_are_deleted(on):
     on("one")
     tasks.beat("lumaweb")
     Heartbeat.objects.update(at=timezone.now() - timedelta(days=2))

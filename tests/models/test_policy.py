@@ -116,14 +116,14 @@ SCENES = (
 OURS = {scene.__name__: scene for scene in SCENES}
 
 
-def test_every_error_of_the_contract_has_a_row_and_every_row_is_tried():
+def test_every_error_of_the_contract_has_a_rule_and_every_rule_is_tested():
     codes = {code for _, code in CONTRACT}
     assert codes | {"task_failed"} == provider.errors.DOCUMENTED_CODES
     assert set(policy.POST) | set(policy.DOUBT) == codes | set(OURS) | {"redirected", "sent_back"}
 
 
 @pytest.mark.parametrize("code", OURS)
-def test_what_the_wire_or_lumaweb_does_has_its_row(stub, token, settings, code):
+def test_transport_errors_and_lumaweb_s_own_have_rules(stub, token, settings, code):
     settings.PUBLIC_URL = ""
     rule = (policy.DOUBT if code in policy.DOUBT else policy.POST)[code]
     generation = OURS[code](stub)
@@ -151,7 +151,7 @@ def test_what_the_wire_or_lumaweb_does_has_its_row(stub, token, settings, code):
 @pytest.mark.parametrize(
     "code", [code for code, rule in policy.POST.items() if rule.becomes == policy.QUEUED and rule.token]
 )
-def test_what_goes_back_in_line_is_sent_with_the_next_token(stub, token, code):
+def test_a_requeued_row_is_sent_with_the_next_token(stub, token, code):
     generation = a_generation()
     generation.claim()
     second = a_token("sandbox-second", base_url=stub.url)
@@ -167,7 +167,7 @@ TOKEN_EFFECTS = {
 }  # fmt: skip
 
 
-def test_the_table_is_complete_and_promises_no_second_post_where_one_may_have_arrived():
+def test_the_rules_are_complete_and_never_resend_a_request_that_may_have_arrived():
     for table in TABLES.values():
         for code, rule in table.items():
             assert rule.becomes in State.values
@@ -178,7 +178,7 @@ def test_the_table_is_complete_and_promises_no_second_post_where_one_may_have_ar
     assert {rule.becomes for rule in policy.DOUBT.values()} == {policy.UNCONFIRMED}
 
 
-def test_every_row_says_whether_it_was_charged():
+def test_every_rule_says_whether_the_request_was_charged():
     for name, table in TABLES.items():
         for code, rule in table.items():
             said = {
@@ -191,7 +191,7 @@ def test_every_row_says_whether_it_was_charged():
                 assert "Nothing was charged." in rule.text, code
 
 
-def test_what_members_read_names_nothing_that_only_admins_can_do():
+def test_texts_for_members_mention_no_action_of_admins():
     for table in TABLES.values():
         for code, rule in table.items():
             for words in (rule.title, rule.text, rule.who):
@@ -204,18 +204,18 @@ def test_what_members_read_names_nothing_that_only_admins_can_do():
     "word",
     ["clip", "film", "the wall", "mend", "for good", "ourselves", "anew", " we ", " us ", "ask for", "taken out"],
 )
-def test_the_words_are_those_of_the_rest_of_lumaweb(word):
+def test_the_texts_use_lumaweb_s_terms(word):
     for table in TABLES.values():
         for code, rule in table.items():
             for words in (rule.title, rule.text, rule.who, rule.ask, rule.admin):
                 assert word not in f" {words} ".lower(), code
 
 
-def test_a_row_of_an_earlier_version_keeps_its_words():
+def test_a_row_of_an_earlier_version_keeps_its_message():
     assert policy.words_for("failed", "no_public_address", accepted=False).title == "Frames not reachable"
 
 
-def test_the_page_of_the_table_is_the_table():
+def test_the_policy_page_shows_the_rules():
     page = (ROOT / "docs/admin/outcomes.md").read_text()
     assert page == policy.as_markdown(), "run: manage.py policy > docs/admin/outcomes.md"
 
@@ -273,7 +273,7 @@ def test_a_queued_card_says_why_it_waits(client, case):
     assert bool(ApiToken.objects.pool().wait) != ApiToken.objects.with_room().exists(), "both must tell the same"
 
 
-def test_an_admin_reads_what_to_do_about_it_and_nobody_is_asked_to_ask_themselves(client):
+def test_an_admin_sees_instructions_instead_of_ask_an_admin(client):
     a_token(health="used_up")
     generation = a_generation(a_member("ada"))
     client.force_login(an_admin())
@@ -283,7 +283,7 @@ def test_an_admin_reads_what_to_do_about_it_and_nobody_is_asked_to_ask_themselve
         assert "Ask an admin" not in text
 
 
-def test_the_reason_is_asked_for_once_and_not_for_each_card(client, django_assert_max_num_queries):
+def test_the_reason_is_queried_once_for_all_cards(client, django_assert_max_num_queries):
     a_token(health="used_up")
     ada = a_member("ada")
     for _ in range(40):
@@ -309,13 +309,13 @@ def test_an_open_page_learns_that_the_reason_changed(client, stub):
     assert 'data-waits=""' in text
 
 
-def test_a_page_without_a_queue_asks_nothing_about_tokens(client):
+def test_a_page_without_queued_videos_queries_no_tokens(client):
     a_token(health="used_up")
     client.force_login(a_member("ada"))
     assert "data-waits" not in client.get("/").content.decode()
 
 
-def test_an_admin_sees_one_banner_when_tokens_need_them_and_a_member_none(client):
+def test_only_admins_see_a_banner_when_tokens_need_attention(client):
     for name in ("one", "two", "three"):
         ApiToken.objects.filter(pk=a_token(f"sandbox-{name}", health="used_up").pk).update(name=name)
     client.force_login(a_member("ada"))
@@ -332,7 +332,7 @@ def test_an_admin_sees_one_banner_when_tokens_need_them_and_a_member_none(client
 # ── The pool in the admin ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_list_tells_health_load_and_the_last_error(client, stub):
+def test_the_list_of_tokens_shows_health_load_and_the_last_error(client, stub):
     until = timezone.now() + timezone.timedelta(minutes=5)
     a_token(base_url=stub.url, health="limited", limited_until=until, in_flight=3, last_error="Slow down")
     client.force_login(an_admin())
@@ -367,7 +367,7 @@ def test_tokens_are_paused_resumed_and_marked(client, token, action, before, aft
         ((502, {}), "brought no answer about the token", False),
     ],
 )
-def test_an_admin_s_test_says_what_the_provider_thinks(client, stub, token, health, answer, words, mends):
+def test_a_token_check_shows_the_provider_s_answer(client, stub, token, health, answer, words, mends):
     ApiToken.objects.update(health=health)
     stub.answer = lambda path, body: answer if path == "/luma/tasks" else (500, {})
     client.force_login(an_admin())
@@ -379,7 +379,7 @@ def test_an_admin_s_test_says_what_the_provider_thinks(client, stub, token, heal
     assert [post["action"] for post in stub.posts] == ["retrieve"]
 
 
-def test_a_test_of_a_token_is_for_admins_and_changes_nothing_when_nobody_answers(client, token):
+def test_a_token_check_is_for_admins_and_changes_nothing_without_an_answer(client, token):
     ApiToken.objects.update(base_url="http://127.0.0.1:9", health="invalid")
     client.force_login(a_member("ada"))
     assert client.post(f"/admin/videos/apitoken/{token.pk}/test/").status_code == 302
@@ -393,7 +393,7 @@ def test_a_test_of_a_token_is_for_admins_and_changes_nothing_when_nobody_answers
 # ── Fairness ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_a_member_has_in_the_making_counts_as_turns_they_had(stub, token):
+def test_running_videos_of_a_member_count_for_the_fair_order(stub, token):
     ada, ben, cy = a_member("ada"), a_member("ben"), a_member("cy")
     ApiToken.objects.update(max_in_flight=3)
     batch = [a_generation(ada, prompt=f"batch {number}") for number in range(6)]

@@ -140,7 +140,7 @@ def what_follows(generation: Generation, callback_sent: bool) -> None:
 
 
 @pytest.mark.parametrize(("public_url", "by_callback"), [("", False), ("https://films.example.com", True)])
-def test_what_was_given_up_says_how_it_may_still_come(settings, public_url, by_callback):
+def test_a_timed_out_video_says_how_it_may_still_arrive(settings, public_url, by_callback):
     settings.PUBLIC_URL = public_url
     a_token()
     generation = a_generation()
@@ -164,7 +164,7 @@ def test_what_was_given_up_says_how_it_may_still_come(settings, public_url, by_c
 
 
 @pytest.mark.parametrize("code", ["not_sent", "used_up", "too_many_requests", "no_api", "http_404"])
-def test_a_row_in_doubt_that_turns_out_to_be_unsent_says_so_and_why_it_is_not_resent(code):
+def test_an_unconfirmed_row_that_was_never_sent_says_so_and_why_it_is_not_resent(code):
     a_token()
     generation = a_generation()
     generation.claim()
@@ -179,7 +179,7 @@ def test_a_row_in_doubt_that_turns_out_to_be_unsent_says_so_and_why_it_is_not_re
 
 
 @pytest.mark.parametrize("code", ["bad_request", "forbidden", "used_up", "new_word", "task_failed", ""])
-def test_a_task_that_failed_claims_no_more_about_its_charge_than_is_documented(code):
+def test_a_failed_task_says_no_more_about_its_charge_than_is_documented(code):
     a_token()
     generation = a_generation()
     generation.claim()
@@ -190,7 +190,7 @@ def test_a_task_that_failed_claims_no_more_about_its_charge_than_is_documented(c
     assert "According to the provider, only finished videos are charged." in generation.news.text
 
 
-def test_every_error_of_the_contract_is_here():
+def test_every_error_of_the_contract_is_tested_here():
     golden = {
         (int(path.name.split("_")[1]), path.stem.split("_", 2)[2])
         for path in PAYLOADS.glob("error_*.json")
@@ -201,7 +201,7 @@ def test_every_error_of_the_contract_is_here():
 
 @pytest.mark.parametrize("public_url", ["", "https://films.example.com"], ids=["polling", "callback"])
 @pytest.mark.parametrize("case", CASES, ids=named)
-def test_an_answer_has_its_outcome_and_true_words(stub, settings, case, public_url):
+def test_each_answer_has_its_outcome_and_message(stub, settings, case, public_url):
     status, body, (state, health) = case
     settings.PUBLIC_URL = public_url
     token = a_token(base_url=stub.url)

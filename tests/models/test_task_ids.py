@@ -41,7 +41,7 @@ def in_flight_is_right() -> bool:
     return ApiToken.objects.get().in_flight == held
 
 
-def test_a_lying_callback_that_came_first_does_not_keep_the_true_task_out(row):
+def test_a_forged_callback_that_came_first_does_not_block_the_true_task(row):
     assert callback(row, running("lie")) is Verdict.RECORDED
     assert (again(row).state, again(row).task_id) == ("processing", "lie")
     assert row.record(running("true"), "answer") is Verdict.RECORDED
@@ -57,7 +57,7 @@ def test_a_lying_callback_that_came_first_does_not_keep_the_true_task_out(row):
     assert again(row).video_url == TRUE["video_url"]
 
 
-def test_a_failure_by_a_callback_about_another_task_is_taken_back(row):
+def test_a_failure_from_a_callback_about_another_task_is_reverted(row):
     callback(row, failure("lie"))
     assert again(row).state == "failed"
     row.record(running("true"), "answer")
@@ -130,7 +130,7 @@ def test_a_video_of_another_task_is_no_success_when_the_true_one_failed(row):
     assert all(balance.spent == 0 for balance in Balance.objects.all())
 
 
-def test_an_unknown_true_task_takes_no_video_away(row):
+def test_an_unknown_true_task_does_not_remove_a_video(row):
     """The provider may have named the wrong one in its answer: what is here is kept."""
     callback(row, a_result("other", **LIE))
     row.record(running("true"), "answer")
@@ -140,7 +140,7 @@ def test_an_unknown_true_task_takes_no_video_away(row):
     assert now.ask_at > now.changed_at
 
 
-def test_a_whole_result_in_the_answer_replaces_the_video_of_another_task_at_once(row):
+def test_a_complete_result_in_the_answer_replaces_the_video_of_another_task(row):
     callback(row, a_result("lie", **LIE))
     row.record(a_result("true", **TRUE), "answer")
     now = again(row)
@@ -184,7 +184,7 @@ def test_a_failure_of_a_task_that_the_answer_named_needs_no_look_up(row):
     assert again(row).ask_at is None
 
 
-def test_a_row_that_went_back_in_line_is_not_sent_again_once_its_task_is_known(row):
+def test_a_requeued_row_is_not_sent_again_once_its_task_is_known(row):
     row.refuse(an_error("too_many_requests", Sent.REFUSED, status=429))
     assert again(row).state == "queued"
     callback(row, running("task-1"))
@@ -237,7 +237,7 @@ def two(row):
     return row, other
 
 
-def test_two_answers_with_one_task_are_told_on_both_rows_at_once(two):
+def test_two_answers_with_one_task_are_noted_on_both_rows(two):
     first, second = two
     first.record(running("shared"), "answer")
     assert second.record(running("shared"), "answer") is Verdict.RECORDED
@@ -268,7 +268,7 @@ def test_an_answer_takes_its_task_from_a_row_that_only_a_callback_gave_it(two):
     assert (again(liar).state, again(liar).task_id) == ("processing", "its own")
 
 
-def test_a_callback_with_the_task_of_another_row_changes_neither_and_both_tell(two):
+def test_a_callback_with_another_row_s_task_changes_neither_and_is_noted_on_both(two):
     first, second = two
     first.record(running("shared"), "answer")
     assert callback(second, a_result("shared", **TRUE)) is Verdict.REFUSED
@@ -279,7 +279,7 @@ def test_a_callback_with_the_task_of_another_row_changes_neither_and_both_tell(t
     assert again(second).task_id == "its own"
 
 
-def test_a_task_that_the_provider_does_not_know_is_forgotten_where_only_a_callback_named_it(row):
+def test_an_unknown_task_is_dropped_if_only_a_callback_named_it(row):
     callback(row, running("lie"))
     assert again(row).forget_task("The provider knows no such task.")
     now = again(row)
@@ -289,13 +289,13 @@ def test_a_task_that_the_provider_does_not_know_is_forgotten_where_only_a_callba
     assert again(row).state == "completed"
 
 
-def test_a_task_that_the_answer_named_is_never_forgotten(row):
+def test_a_task_that_the_answer_named_is_never_dropped(row):
     row.record(running("true"), "answer")
     assert not again(row).forget_task("The provider knows no such task.")
     assert again(row).task_id == "true"
 
 
-def test_a_completed_row_without_a_question_takes_in_no_other_video(row):
+def test_a_completed_row_with_a_certain_task_accepts_no_other_video(row):
     row.record(running("task-1"), "answer")
     row.record(a_result("task-1", **TRUE), "callback")
     for via in ("callback", "sweep", "answer"):

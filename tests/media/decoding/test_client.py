@@ -73,7 +73,7 @@ def code_in_place_of_the_decoder(monkeypatch, code: str) -> None:
 # ── What it is given ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_no_secret_is_in_its_environment_and_nothing_but_its_file_is_open(started, monkeypatch, film):
+def test_the_decoder_has_no_secrets_and_no_other_open_files(started, monkeypatch, film):
     monkeypatch.setenv("LUMAWEB_SECRET_KEY", "very-secret-key")
     monkeypatch.setenv("DATABASE_URL", "postgres://luma:very-secret-password@db/films")
     monkeypatch.setenv("SOMETHING_ELSE", "very-secret-too")
@@ -129,7 +129,7 @@ def test_a_picture_needs_no_ffmpeg_and_neither_needs_django():
         ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "cannot be read"),
     ],
 )
-def test_a_process_that_a_file_ends_is_told_in_a_sentence(monkeypatch, film, code, words):
+def test_a_file_that_kills_the_decoder_is_refused_with_a_message(monkeypatch, film, code, words):
     code_in_place_of_the_decoder(monkeypatch, code)
     for name in ("PICTURE", "THUMBNAIL", "VIDEO"):
         monkeypatch.setattr(client, name, client.Limits(client.MEMORY, 5, 1.0))
@@ -140,7 +140,7 @@ def test_a_process_that_a_file_ends_is_told_in_a_sentence(monkeypatch, film, cod
     assert client.read_thumbnail(b"a bomb") is None
 
 
-def test_a_fault_that_is_not_the_file_s_is_none_of_its_refusals(monkeypatch, film):
+def test_an_internal_error_of_the_decoder_is_not_a_refusal_of_the_file(monkeypatch, film):
     code_in_place_of_the_decoder(monkeypatch, "raise SystemExit('no Pillow here')")
     with pytest.raises(DecoderFailed, match="no Pillow here"):
         client.read_picture(io.BytesIO(a_png()))
@@ -149,7 +149,7 @@ def test_a_fault_that_is_not_the_file_s_is_none_of_its_refusals(monkeypatch, fil
         client.read_video(film, stills=True)
 
 
-def test_a_long_complaint_is_kept_in_part(monkeypatch):
+def test_a_long_error_message_is_truncated(monkeypatch):
     code_in_place_of_the_decoder(monkeypatch, "import sys; sys.stderr.write('x' * 10**7 + 'the end'); sys.exit(1)")
     with pytest.raises(DecoderFailed) as failure:
         client.read_picture(io.BytesIO(a_png()))
@@ -158,7 +158,7 @@ def test_a_long_complaint_is_kept_in_part(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
-def test_a_machine_without_room_for_a_process_is_busy(monkeypatch, number):
+def test_a_machine_that_cannot_start_a_process_counts_as_busy(monkeypatch, number):
     def refuses(*args, **options):
         raise OSError(number, os.strerror(number))
 
@@ -167,7 +167,7 @@ def test_a_machine_without_room_for_a_process_is_busy(monkeypatch, number):
         client.read_picture(io.BytesIO(a_png()))
 
 
-def test_the_process_is_killed_with_what_waits_for_it(monkeypatch, started):
+def test_the_decoder_is_killed_with_its_caller(monkeypatch, started):
     def ends(*args):
         raise KeyboardInterrupt
 
@@ -186,17 +186,17 @@ def under_limits(code: str, memory: int = 200, cpu: int = 10, seconds: float = 2
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="macOS does not limit memory")
-def test_it_cannot_take_more_memory_than_its_limit():
+def test_the_decoder_cannot_exceed_its_memory_limit():
     assert "MemoryError" in under_limits("bytes(300 << 20)").stderr
     assert under_limits("bytes(100 << 20)").returncode == 0
 
 
-def test_it_cannot_take_more_time_than_its_limits():
+def test_the_decoder_cannot_exceed_its_time_limits():
     assert under_limits("while True: pass", cpu=1).returncode == -24  # SIGXCPU
     assert under_limits("import time; time.sleep(50)", seconds=0.5).returncode == -14  # SIGALRM: nobody waits for it
 
 
-def test_it_writes_no_files_and_leaves_no_core(tmp_path):
+def test_the_decoder_writes_no_files_and_no_core_dump(tmp_path):
     file = tmp_path / "written"
     assert "File too large" in under_limits(f"open({str(file)!r}, 'wb', buffering=0).write(b'x' * 10)").stderr
     assert "Too many open files" in under_limits("files = [open('/dev/null') for _ in range(100)]").stderr
@@ -204,12 +204,12 @@ def test_it_writes_no_files_and_leaves_no_core(tmp_path):
     assert done.stdout.strip() == "(0, 0)"
 
 
-def test_pages_come_before_it_and_the_kernel_kills_it_first():
+def test_the_decoder_has_low_priority_and_is_killed_first_when_memory_is_short():
     done = under_limits("import os; print(os.nice(0), open('/proc/self/oom_score_adj').read())")
     assert done.stdout.split() == [str(min(19, os.nice(0) + limits.NICENESS)), "1000"]
 
 
-def test_what_exceeds_the_memory_of_one_slot_is_tried_again_with_all(monkeypatch, started):
+def test_a_file_that_exceeds_one_slot_s_memory_is_retried_with_all_of_it(monkeypatch, started):
     monkeypatch.setattr(client, "PICTURE", client.Limits(40 << 20, 10, 20.0))
     assert client.read_picture(io.BytesIO(a_png((2000, 2000)))).width == 2000
     assert len(started) == 2
@@ -223,7 +223,7 @@ def test_what_exceeds_the_memory_of_one_slot_is_tried_again_with_all(monkeypatch
 # ── Slots ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_who_finds_no_slot_is_told_that_the_studio_is_busy(monkeypatch, film):
+def test_an_upload_without_a_free_slot_is_answered_as_busy(monkeypatch, film):
     monkeypatch.setattr(client, "MEMBER_WAITS", 0.2)
     with slots.all_of_them(settings.DATA_DIR, 0), pytest.raises(Busy, match="Try again in a moment"):
         client.read_picture(io.BytesIO(a_png()))
@@ -232,7 +232,7 @@ def test_who_finds_no_slot_is_told_that_the_studio_is_busy(monkeypatch, film):
         client.extract_frame(io.BytesIO(film.read_bytes()), "first")
 
 
-def test_a_saving_leaves_a_slot_to_the_members(monkeypatch, film):
+def test_saves_leave_a_slot_for_members(monkeypatch, film):
     monkeypatch.setattr(client, "WORKER_WAITS", 0.2)
     with slots.one(settings.DATA_DIR, 0, client.FOR_SAVINGS):
         with pytest.raises(Busy):

@@ -88,16 +88,16 @@ def with_mdat_header(data: bytes, header: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_whole_film_of_any_layout_is_whole(films, judge, layout):
+def test_a_complete_video_of_any_layout_is_complete(films, judge, layout):
     assert judge(films[layout]) is None
 
 
 @pytest.mark.parametrize("codec", ["hevc", "mpeg4"])
-def test_a_whole_film_of_another_codec_is_whole(tmp_path, judge, codec):
+def test_a_complete_video_of_another_codec_is_complete(tmp_path, judge, codec):
     assert judge(noise_video(tmp_path / "film.mp4", codec=codec)) is None
 
 
-def test_a_whole_film_with_sound_is_whole_and_a_cut_one_is_not(tmp_path, judge):
+def test_a_video_with_sound_is_complete_and_a_cut_one_is_not(tmp_path, judge):
     film = noise_video(tmp_path / "film.mp4", sound=True, movflags="faststart")
     assert judge(film) is None
     assert isinstance(judge(film[:-1]), Incomplete)
@@ -111,7 +111,7 @@ def test_a_box_may_have_a_size_of_64_bits(films, judge):
     assert isinstance(judge(long[: boxes(film)[-1][1] + 12]), Incomplete), "cut within the size itself"
 
 
-def test_a_last_box_without_a_size_reaches_to_the_end_and_its_packets_tell_whether_that_is_all(films, judge):
+def test_a_last_box_without_a_size_is_checked_by_its_packets(films, judge):
     film = with_mdat_header(films["index in front"], struct.pack(">I4s", 0, b"mdat"))
     assert judge(film) is None
     assert isinstance(judge(film[:-1]), Incomplete)
@@ -119,13 +119,13 @@ def test_a_last_box_without_a_size_reaches_to_the_end_and_its_packets_tell_wheth
 
 
 @pytest.mark.parametrize("rest", [b"\0" * 100, b"<html>too much</html>", b"\xff" * 3, bytes(range(128, 255))])
-def test_what_follows_a_whole_film_is_no_part_of_it(films, judge, rest):
+def test_data_after_a_complete_video_is_ignored(films, judge, rest):
     assert judge(films["index in front"] + rest) is None
     assert judge(films["index at the end"] + rest) is None
 
 
 @pytest.mark.parametrize("kind", [b"free", b"skip", b"uuid", b"xyzw"])
-def test_other_boxes_are_passed_over(films, judge, kind):
+def test_unknown_boxes_are_skipped(films, judge, kind):
     box = struct.pack(">I4s", 108, kind) + bytes(100)
     assert judge(films["index at the end"] + box) is None
     start = boxes(films["index at the end"])[1][1]
@@ -134,7 +134,7 @@ def test_other_boxes_are_passed_over(films, judge, kind):
     assert isinstance(judge(film[:start] + box[:50]), NotAVideo)
 
 
-def test_a_header_that_rounds_a_little_is_believed(films, judge):
+def test_a_header_with_a_rounded_duration_is_accepted(films, judge):
     film = films["index in front"]
     at, _ = place_of(film, "moov", "mvhd")
     (scale, duration) = struct.unpack_from(">II", film, at + 12)
@@ -143,7 +143,7 @@ def test_a_header_that_rounds_a_little_is_believed(films, judge):
     assert judge(with_number(film, at + 16, 0xFFFFFFFF)) is None, "all ones say that the duration is not known"
 
 
-def test_a_film_that_starts_late_or_is_trimmed_by_its_edits_is_whole(films, judge):
+def test_a_video_with_a_late_start_or_an_edit_list_is_complete(films, judge):
     film = films["index in front"]
     at, _ = place_of(film, "moov", "trak", "edts", "elst")
     (duration,) = struct.unpack_from(">I", film, at + 8)
@@ -154,7 +154,7 @@ def test_a_film_that_starts_late_or_is_trimmed_by_its_edits_is_whole(films, judg
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_a_film_is_incomplete_wherever_it_is_cut(films, judge, layout):
+def test_a_video_is_incomplete_wherever_it_is_cut(films, judge, layout):
     """At each edge of each box, within its header and in its middle; between two fragments nothing tells."""
     film = films[layout]
     cuts = set()
@@ -171,21 +171,21 @@ def test_a_film_is_incomplete_wherever_it_is_cut(films, judge, layout):
     assert all(judge(film[:cut]) for cut in whole)
 
 
-def test_an_index_that_is_cut_off_is_told_from_pictures_that_are(films, judge):
+def test_a_cut_index_is_distinguished_from_cut_frames(films, judge):
     assert "index" in str(judge(films["index at the end"][: boxes(films["index at the end"])[-1][1]]))
     front = films["index in front"]
     assert "pictures" in str(judge(front[: boxes(front)[-1][1]]))
     assert "ends after" in str(judge(front[:-1]))
 
 
-def test_a_film_whose_end_was_filled_with_zeros_is_incomplete(films, judge):
+def test_a_video_whose_end_is_zeros_is_incomplete(films, judge):
     """As a download leaves it that makes room for all of the file before it comes."""
     film = films["index in front"]
     half = len(film) // 2
     assert isinstance(judge(film[:half] + bytes(len(film) - half)), Incomplete)
 
 
-def test_a_film_whose_mdat_was_made_to_fit_lacks_its_packets(films, judge):
+def test_a_video_with_a_shortened_mdat_is_incomplete(films, judge):
     film = films["index in front"]
     _, start, end = boxes(film)[-1]
     cut = with_number(film, start, (end - start) // 2)[: start + (end - start) // 2]
@@ -193,14 +193,14 @@ def test_a_film_whose_mdat_was_made_to_fit_lacks_its_packets(films, judge):
 
 
 @pytest.mark.parametrize("layout", ["index in front", "index at the end"])
-def test_a_header_that_promises_more_than_the_packets_is_not_believed(films, judge, layout):
+def test_a_duration_longer_than_the_packets_is_incomplete(films, judge, layout):
     film = films[layout]
     at, _ = place_of(film, "moov", "mvhd")
     (duration,) = struct.unpack_from(">I", film, at + 16)
     assert f"{SECONDS}.0 of {2 * SECONDS}.0 seconds" in str(judge(with_number(film, at + 16, 2 * duration)))
 
 
-def test_fragments_that_a_header_or_an_index_promises_must_be_there(films, judge):
+def test_announced_fragments_must_exist(films, judge):
     indexed = films["fragments with an index of segments"]
     last = [start for kind, start, _ in boxes(indexed) if kind == "moof"][-1]
     assert "of at least" in str(judge(indexed[:last]))
@@ -224,7 +224,7 @@ def a_picture(tmp_path, kind: str) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "png", "gif", "webp"])
-def test_a_picture_is_named_as_one(tmp_path, judge, kind):
+def test_a_picture_is_recognised_as_one(tmp_path, judge, kind):
     assert "picture" in str(judge(a_picture(tmp_path, kind)))
 
 
@@ -243,7 +243,7 @@ def test_a_picture_is_named_as_one(tmp_path, judge, kind):
         (b"\0\0\0\x18ftypmp42" + bytes(12), "index is missing"),
     ],
 )
-def test_what_is_no_video_is_named(judge, data, words):
+def test_a_file_that_is_not_a_video_is_named(judge, data, words):
     assert words in str(judge(data))
 
 
@@ -258,7 +258,7 @@ def test_sound_alone_is_no_video(tmp_path, judge):
     assert "no pictures" in str(judge(path.read_bytes()))
 
 
-def test_any_number_that_is_changed_in_the_index_raises_nothing_else(films, judge):
+def test_a_corrupt_index_raises_no_other_error(films, judge):
     """Sizes, counts and times of all kinds, set to what they never are."""
     film = films["index in front"]
     start, end = place_of(film, "moov")
@@ -267,13 +267,13 @@ def test_any_number_that_is_changed_in_the_index_raises_nothing_else(films, judg
             judge(with_number(film, at, number))
 
 
-def test_more_boxes_than_a_film_ever_has_are_not_counted_to_their_end(films, judge, monkeypatch):
+def test_the_number_of_boxes_is_limited(films, judge, monkeypatch):
     monkeypatch.setattr(completeness, "BOXES_AT_MOST", 50)
     film = films["index at the end"] + struct.pack(">I4s", 8, b"free") * 100
     assert "too many boxes" in str(judge(film))
 
 
-def test_a_file_that_is_not_there_is_an_error_of_the_disk(tmp_path):
+def test_a_missing_file_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         client.check_video(tmp_path / "nothing.mp4")
 
@@ -291,7 +291,7 @@ def with_contents(data: bytes, contents: bytes, *path: str) -> bytes:
     return data[:start] + contents + data[end:]
 
 
-def test_boxes_within_a_box_are_bounded_too(films, judge, monkeypatch):
+def test_the_number_of_nested_boxes_is_limited(films, judge, monkeypatch):
     film = films["index in front"]
     start, end = place_of(film, "moov", "trak", "edts")
     many = with_contents(film, film[start:end] + struct.pack(">I4s", 8, b"free") * 100, "moov", "trak", "edts")
@@ -300,7 +300,7 @@ def test_boxes_within_a_box_are_bounded_too(films, judge, monkeypatch):
     assert "too many boxes" in str(judge(many))
 
 
-def test_a_list_of_edits_without_an_end_is_not_read(films, judge):
+def test_the_length_of_an_edit_list_is_limited(films, judge):
     edit = struct.pack(">Iihh", 1, 0, 1, 0)
     film = films["index in front"]
 

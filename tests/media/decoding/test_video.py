@@ -39,14 +39,14 @@ def test_the_facts_and_stills_of_a_video_are_read(films, codec):
     ],
     ids=["codec", "size", "size in the packets"],
 )
-def test_what_is_not_decoded_is_named(films, make, words):
+def test_a_refused_video_is_explained(films, make, words):
     data = make(films)
     for decode in (video.check, lambda file: video.read(file, stills=True), lambda file: video.extract(file, "last")):
         with pytest.raises(NotAVideo, match=words):
             decode(io.BytesIO(data))
 
 
-def test_a_picture_that_grows_within_a_video_is_not_decoded():
+def test_a_frame_that_grows_within_a_video_is_not_decoded():
     """The header and the first picture are small; the bound is the decoder's own, too."""
     small, large = bombs.grey_video(64, 48, frames=2), bombs.grey_video(4112, 4096, frames=2)
     assert video.extract(io.BytesIO(small), "last")[0] == {"width": 64, "height": 48}
@@ -57,13 +57,13 @@ def test_a_picture_that_grows_within_a_video_is_not_decoded():
         video.extract(io.BytesIO(growing), "last")
 
 
-def test_the_largest_picture_of_all_is_decoded():
+def test_a_frame_of_the_largest_size_is_decoded():
     facts, [jpeg] = video.extract(io.BytesIO(bombs.grey_video(4096, 4096, frames=2)), "last")
     assert facts["width"] * facts["height"] == demuxing.MAX_PIXELS
     assert jpeg[:2] == b"\xff\xd8"
 
 
-def test_memory_that_is_short_is_no_damage(monkeypatch, films):
+def test_an_out_of_memory_error_is_not_reported_as_damage(monkeypatch, films):
     def short(*args, **kwargs):
         raise MemoryError
 
