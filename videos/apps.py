@@ -7,7 +7,8 @@ class VideosConfig(AppConfig):
     verbose_name = "Lumaweb"
 
     def ready(self) -> None:
-        from . import checks  # noqa: F401  (registers them)
+        # Models cannot be imported before the app registry is ready.
+        from . import checks  # noqa: F401  (registers the checks)
         from .models.search import create_search_triggers
 
         post_migrate.connect(create_search_triggers, sender=self)

@@ -1,13 +1,19 @@
-"""Stop the start, in words, when what is configured cannot work."""
+"""System checks: refuse to start with settings that cannot work."""
+
+from collections.abc import Sequence
+from typing import Any
 
 from cryptography.fernet import Fernet
+from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.db import connections
+
+from .models import ApiToken
 
 
 @register()
-def encryption_keys_are_keys(app_configs, **kwargs) -> list[Error]:
+def encryption_keys_are_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     try:
         keys = [Fernet(key) for key in settings.ENCRYPTION_KEYS]
     except ValueError:
@@ -24,16 +30,16 @@ def encryption_keys_are_keys(app_configs, **kwargs) -> list[Error]:
 
 
 @register(Tags.database)
-def encryption_keys_open_what_is_stored(app_configs, databases=None, **kwargs) -> list[Warning]:
-    """Name the tokens that stay closed. A warning: the videos can be seen all the same, and other tokens work."""
-    from .models import ApiToken
-
+def encryption_keys_open_stored_tokens(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Warn about tokens that no key opens: the gallery and the other tokens still work."""
     if "default" not in (databases or ()) or encryption_keys_are_keys(app_configs):
         return []
     if ApiToken._meta.db_table not in connections["default"].introspection.table_names():
         return []  # before the first migration
-    # Only columns it had from the start: this is asked before a migration adds others.
-    closed = ApiToken.objects.only("name", "encrypted").order_by("pk").unreadable()
+    # Load only columns from the first migration, as this check runs before newer ones are applied.
+    unreadable = ApiToken.objects.only("name", "encrypted").order_by("pk").unreadable()
     return [
         Warning(
             f"The encryption keys do not open the API token “{token.name}”.",
@@ -41,5 +47,5 @@ def encryption_keys_open_what_is_stored(app_configs, databases=None, **kwargs) -
             "admin.",
             id="videos.W001",
         )
-        for token in closed
+        for token in unreadable
     ]

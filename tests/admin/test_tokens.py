@@ -21,7 +21,7 @@ from lumaweb.ops.management.commands import rotate_encryption_keys
 from lumaweb.ops.provider_choice import choose_provider
 from lumaweb.ops.startup import check_keys
 from videos.jobs.token_check import check_token
-from videos.models import ApiToken, AuditEntry, Generation, Heartbeat, Member
+from videos.models import ApiToken, AuditEntry, Generation, Heartbeat, Member, Pool
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_member, a_token, an_error
@@ -142,7 +142,7 @@ def test_a_request_for_one_provider_is_never_sent_to_another(client, admin, sett
     for row in (asked, later):
         assert row.claim() is None
         row.refresh_from_db()
-        assert (row.state, row.news.title, row.attempts) == ("queued", "Held", 0)
+        assert (row.state, row.explanation.title, row.attempts) == ("queued", "Held", 0)
         assert row.events.filter(kind="held").count() == 1
     assert a_generation(admin).claim().token.base_url == "http://127.0.0.1:9"
     # An admin who releases it means the provider there is now.
@@ -219,14 +219,14 @@ def test_requests_are_not_held_while_their_provider_is_only_paused(admin):
     token.back_off("busy", seconds=60)
     assert ApiToken.objects.get() and waits.claim() is None
     waits.refresh_from_db()
-    assert not waits.held_at and waits.news is None
+    assert not waits.held_at and waits.explanation is None
 
 
 def test_a_refusal_of_the_old_secret_does_not_affect_the_new_one(admin):
     token = a_token()
     claim = a_generation(admin).claim()
     ApiToken.objects.get().rotate("a-new-secret-of-the-same", admin)
-    claim.generation.refuse(an_error("invalid_token", Sent.REFUSED, status=401), claim.ours)
+    claim.generation.refuse(an_error("invalid_token", Sent.REFUSED, status=401), claim.owned)
     token.refresh_from_db()
     assert token.health == "ok"
     assert claim.generation.state == "queued"
@@ -524,10 +524,10 @@ def test_the_database_check_names_tokens_that_cannot_be_decrypted(settings):
 
 def test_the_studio_warns_admins_of_a_token_that_cannot_be_decrypted(client, admin, settings):
     closed_token(settings)
-    assert "New videos wait until one is fixed." in ApiToken.objects.pool().trouble
+    assert "New videos wait until one is fixed." in Pool.current().trouble
     a_token()
     told = "The API token “test” is not opened by the encryption keys. The others do its work."
-    assert ApiToken.objects.pool().trouble == told
+    assert Pool.current().trouble == told
     assert told in client.get("/").content.decode()
     assert "Not opened by the encryption keys" in client.get("/admin/videos/apitoken/").content.decode()
     client.force_login(a_member())

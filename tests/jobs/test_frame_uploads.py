@@ -217,14 +217,14 @@ def test_a_worker_that_dies_while_uploading_leaves_the_row_queued(stub, token):
     generation.refresh_from_db()
     token.refresh_from_db()
     assert (generation.state, token.in_flight) == ("queued", 0)
-    assert not claim.generation.end_upload(claim.ours), "the worker was only slow, and must not send it any more"
-    assert not claim.generation.renew_upload(claim.ours)
+    assert not claim.generation.end_upload(claim.owned), "the worker was only slow, and must not send it any more"
+    assert not claim.generation.renew_upload(claim.owned)
 
 
 def test_a_claim_that_began_to_send_becomes_unconfirmed(stub, token):
     generation = a_generation(start_frame=a_frame())
     claim = generation.claim()
-    assert claim.generation.end_upload(claim.ours)
+    assert claim.generation.end_upload(claim.owned)
     Generation.objects.update(submitted_at=timezone.now() - timezone.timedelta(minutes=5))
     stale = Generation.objects.get()
     stale.uploading = True
@@ -311,7 +311,7 @@ def test_deleting_a_frame_deletes_its_links(stub, token):
     frame = a_frame()
     UploadedFrame.objects.remember(frame, token, url="https://cdn.example/a.jpg", expires_at=None, endpoint="x")
     with transaction.atomic():
-        Frame.objects.filter(pk=frame.pk).let_go()
+        Frame.objects.filter(pk=frame.pk).release()
     assert not UploadedFrame.objects.exists()
 
 

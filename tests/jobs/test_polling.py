@@ -11,7 +11,7 @@ from django.utils import timezone
 from videos.jobs import polling
 from videos.jobs.ticker_steps import Step, StepRunner
 from videos.models import ApiToken, Generation, StepFailure, Verdict
-from videos.models.generation.polling import REFUSED_AGAIN
+from videos.models.generation.polling_queryset import REFUSED_AGAIN
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_result, a_token, an_error, failure, running

@@ -12,7 +12,7 @@ from django.utils import timezone
 from videos import provider
 from videos.jobs import polling, reconcile, submit
 from videos.models import Event, FoundTask, Frame, Generation, TemporaryLink, UploadedFrame
-from videos.models.generation.task_search import SEARCH_STEPS
+from videos.models.generation.task_search_queryset import SEARCH_STEPS
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_error, running
 from ..support.provider_listing import Listing, a_video, callback, in_doubt, search
@@ -151,7 +151,7 @@ def test_takes_with_as_many_tasks_are_offered_and_the_last_is_adopted_automatica
     tasks = [listing.add(first, after=1), listing.add(first, after=2)]
     search(first, second)
     assert (first.task_id, second.task_id) == ("", "")
-    assert first.found(tasks[0], "chosen")
+    assert first.assign_task(tasks[0], "chosen")
     search(second)
     assert second.task_id == tasks[1]
 
@@ -337,7 +337,7 @@ def test_an_extension_is_recognised_by_its_source(listing, source, adopted):
 def test_an_extension_of_our_copy_is_recognised_by_the_copy_s_url(listing):
     parent = finished()
     generation = in_doubt(action="extend", source_video_url="https://gone.example.com/v.mp4", parent=parent)
-    address = TemporaryLink.mint("https://films.example.com", generation, clip=parent)
+    address = TemporaryLink.create_for("https://films.example.com", generation, clip=parent)
     listing.add(generation, request={"video_url": address})
     search(generation)
     assert generation.task_id
@@ -356,7 +356,7 @@ def test_a_frame_is_recognised_by_the_link_that_was_sent(listing, token, way):
     if way == "uploaded":
         UploadedFrame.objects.remember(frame, token, url=link, expires_at=None, endpoint="")
     if way == "fetched":
-        link = TemporaryLink.mint("https://films.example.com", generation, frame=frame)
+        link = TemporaryLink.create_for("https://films.example.com", generation, frame=frame)
     listing.add(generation, request={} if way == "none" else {"start_image_url": link})
     search(generation)
     assert bool(generation.task_id) == (way in ("uploaded", "fetched"))

@@ -25,7 +25,8 @@ from videos.jobs import adoption, saving, saving_failures, saving_worker, sweep
 from videos.media import download, saved_videos, storage
 from videos.media.decoding import slots
 from videos.models import Generation, Lease, OrphanedFile
-from videos.models.generation.saving import CAUSES, READING
+from videos.models.generation.saving import READING
+from videos.models.generation.saving_explanation import CAUSES
 
 from ..sandbox.process import Sandbox
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, running
@@ -189,12 +190,12 @@ def test_without_a_fresh_link_the_save_waits_and_says_why(stub, cdn, token, film
     generation = attempt(finished(link))
     assert (generation.archive, generation.archive_error, generation.archive_attempts) == ("remote", code, 1)
     assert generation.archive_at > timezone.now()
-    assert "The provider gives no other link." in generation.news.text
-    assert "Tried once; next attempt on" in generation.news.text
+    assert "The provider gives no other link." in generation.explanation.text
+    assert "Tried once; next attempt on" in generation.explanation.text
     assert not list(default_storage.listdir("videos")[1] if default_storage.exists("videos") else [])
     cdn.at["/bad.mp4"] = film
     assert attempt(generation).archive == "saved"
-    assert generation.news is None
+    assert generation.explanation is None
 
 
 def test_a_forbidden_host_is_named_and_retried_hourly(stub, cdn, token, film):
@@ -204,9 +205,9 @@ def test_a_forbidden_host_is_named_and_retried_hourly(stub, cdn, token, film):
     attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "not_allowed"), "never given up for that"
     assert generation.archive_at < timezone.now() + timedelta(hours=1.3)
-    assert "films.example.com, which is not one of the allowed media hosts" in generation.news.text
-    assert "An admin" in generation.news.who
-    assert "LUMAWEB_MEDIA_HOSTS" in generation.news.admin
+    assert "films.example.com, which is not one of the allowed media hosts" in generation.explanation.text
+    assert "An admin" in generation.explanation.advice
+    assert "LUMAWEB_MEDIA_HOSTS" in generation.explanation.for_admins
     cdn.at["/fresh.mp4"] = film
     gives(stub, f"{cdn.url}/fresh.mp4")
     assert attempt(generation).archive == "saved"
@@ -236,7 +237,7 @@ def test_our_own_origin_is_a_media_host_only_while_the_provider_is_local(stub, c
 def test_a_failed_look_up_is_explained(stub, cdn, token, answer, words):
     stub.answer = lambda path, body: (answer[0], answer[1] and {"id": body["id"]} | answer[1])
     generation = attempt(finished(f"{cdn.url}/gone.mp4"))
-    assert words in generation.news.text
+    assert words in generation.explanation.text
     assert words in generation.events.filter(kind="save_failed").last().text
     assert generation.state == "completed"
 
@@ -245,8 +246,8 @@ def test_a_fresh_link_that_also_fails_is_explained(stub, cdn, token):
     cdn.at["/fresh.mp4"] = HTML
     gives(stub, f"{cdn.url}/fresh.mp4")
     generation = attempt(finished(f"{cdn.url}/gone.mp4"))
-    assert "web page" in generation.news.text
-    assert "A fresh link did not help." in generation.news.text
+    assert "web page" in generation.explanation.text
+    assert "A fresh link did not help." in generation.explanation.text
     assert cdn.asked == ["/gone.mp4", "/fresh.mp4"]
 
 
@@ -342,15 +343,15 @@ def test_a_file_that_kills_its_worker_twice_is_set_aside_and_others_are_saved(cl
     assert in_a_worker(poison, dies=step) == 0, "it is not even tried"
     assert (poison.archive, poison.archive_at, kinds(poison)[-1]) == ("lost", None, "set_aside")
     assert poison not in Generation.objects.worth_saving()
-    assert poison.news.title == "Set aside"
-    assert "stopped a worker each time" in poison.news.text
+    assert poison.explanation.title == "Set aside"
+    assert "stopped a worker each time" in poison.explanation.text
     assert in_a_worker(other) == 0
     assert other.archive == "saved"
     client.force_login(poison.member)
     assert "Set aside" in client.get("/").text
     client.post(reverse("saving", args=[poison.uuid]))
     assert in_a_worker(poison) == 0
-    assert (poison.archive, poison.archive_deaths, poison.news) == ("saved", 0, None)
+    assert (poison.archive, poison.archive_deaths, poison.explanation) == ("saved", 0, None)
 
 
 def test_a_file_saved_beside_one_that_kills_workers_is_not_set_aside(cdn, token, film):
@@ -415,7 +416,7 @@ def test_waiting_for_a_decoder_slot_is_not_an_attempt(cdn, token, film, monkeypa
         attempt(generation)
     assert (generation.archive, generation.archive_attempts, generation.archive_worker) == ("remote", 0, "")
     assert timezone.now() < generation.archive_at < timezone.now() + timedelta(seconds=20)
-    assert generation.news is None
+    assert generation.explanation is None
     assert not default_storage.exists("incoming") or not default_storage.listdir("incoming")[1]
     assert attempt(generation).archive == "saved"
 
@@ -449,7 +450,7 @@ def test_a_save_that_the_queue_times_out_waits_longer_each_time(cdn, token, film
         generation.refresh_from_db()
         assert (generation.archive_error, generation.archive_attempts) == ("too_slow", tries)
         assert not generation.archive_worker
-    assert "took too long" in generation.news.text
+    assert "took too long" in generation.explanation.text
 
 
 def test_a_file_whose_decoding_times_out_counts_as_one_that_kills_its_worker(cdn, token, film, monkeypatch):
@@ -502,10 +503,10 @@ def test_saves_wait_for_a_storage_that_refuses_writes(cdn, token, film, monkeypa
         broken.setattr(default_storage, "save", refuses)
         attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", code)
-    assert words in generation.news.text
-    assert "/secret/place" not in generation.news.text
-    assert "An admin" in generation.news.who
-    assert generation.news.admin
+    assert words in generation.explanation.text
+    assert "/secret/place" not in generation.explanation.text
+    assert "An admin" in generation.explanation.advice
+    assert generation.explanation.for_admins
     assert "/secret/place" in generation.events.last().text, "the story has the whole of it"
     assert attempt(generation).archive == "saved"
 
@@ -562,7 +563,7 @@ def test_an_internal_error_is_reported_as_one_and_retried(cdn, token, film, monk
         broken.setattr(saved_videos.decoding, "read_video", lambda *args, **kwargs: 1 / 0)
         attempt(generation)
     assert (generation.archive, generation.archive_error) == ("remote", "unexpected")
-    assert "An error in Lumaweb" in generation.news.text
+    assert "An error in Lumaweb" in generation.explanation.text
     assert attempt(generation).archive == "saved"
 
 
@@ -643,9 +644,9 @@ def test_every_download_error_has_a_message(cdn, token):
     assert codes == {"storage_full", "storage_away", "unexpected"}
     for code in CAUSES:
         generation.archive, generation.archive_error, generation.archive_message = "remote", code, "A sentence."
-        assert generation.news.title == "Not saved yet"
+        assert generation.explanation.title == "Not saved yet"
         generation.archive = "lost"
-        assert generation.news.title in ("Set aside", "The video could not be saved here")
+        assert generation.explanation.title in ("Set aside", "The video could not be saved here")
 
 
 def test_a_card_says_when_the_provider_s_link_expires(client, cdn, token, settings):
@@ -665,7 +666,7 @@ def test_a_card_says_when_the_provider_s_link_expires(client, cdn, token, settin
 def test_a_first_attempt_in_progress_is_not_shown_as_a_failure(client, cdn, token):
     generation = finished(f"{cdn.url}/v.mp4")
     client.force_login(generation.member)
-    assert generation.news is None
+    assert generation.explanation is None
     assert "link works until" in client.get(generation.get_absolute_url()).text
     assert "Save again" not in client.get("/").text
 

@@ -499,7 +499,7 @@ def test_frames_and_source_videos_are_served_to_the_provider_without_a_redirect(
     wanted = a_generation()
     assert wanted.claim()
     keys = [
-        TemporaryLink.mint("http://us", wanted, **what).rpartition("/")[2]
+        TemporaryLink.create_for("http://us", wanted, **what).rpartition("/")[2]
         for what in ({"frame": frame}, {"clip": generation})
     ]
     picture = Client().get(reverse("frame", args=[keys[0].removesuffix(".jpg")]))

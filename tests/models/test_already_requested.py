@@ -15,7 +15,7 @@ from PIL import Image
 
 from videos.models import Frame, Generation, Member, State, Submission
 from videos.models.generation.fingerprint import fingerprint_of, same_link
-from videos.models.state import ONE_INTENTION
+from videos.models.state import DUPLICATE_WITHIN
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_error, failure, running
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 HTMX = {"HX-Request": "true", "HX-Target": "video-form"}
 ASKED = {"prompt": "A heron over still water"}
 FORM = {"form": "1", "mode": "text", "enhancement": "true"}
-LONG_AGO = ONE_INTENTION + timedelta(seconds=1)
+LONG_AGO = DUPLICATE_WITHIN + timedelta(seconds=1)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_an_equal_request_is_answered_with_a_link_to_the_running_one(client, ada
 @pytest.mark.parametrize("state", ENDS)
 def test_an_equal_request_of_a_script_is_refused_for_ten_seconds(client, ada, state):
     row = stands(a_generation(ada, **ASKED), state)
-    age(row, ONE_INTENTION - timedelta(seconds=2))
+    age(row, DUPLICATE_WITHIN - timedelta(seconds=2))
     assert client.post("/generations/", ASKED).status_code == 422
     age(row)
     assert client.post("/generations/", ASKED).status_code == 302
@@ -162,16 +162,16 @@ def test_running_and_finished_equal_videos_are_shown_together_once_each(client, 
 
 def test_a_retry_does_not_stop_a_retry_of_another_row(ada):
     first = stands(a_generation(ada, **ASKED), "failed")
-    retry, made = first.retry(ada)
+    retry, made = Submission.objects.retry(first, ada)
     assert made and retry.generations.get().fingerprint == first.fingerprint
     other = stands(a_generation(ada, **ASKED), "canceled")
-    assert other.retry(ada)[1]
+    assert Submission.objects.retry(other, ada)[1]
 
 
 def test_an_equal_form_is_stopped_by_a_running_retry(client, ada):
     first = stands(a_generation(ada, **ASKED), "failed")
     age(first)
-    retry = first.retry(ada)[0].generations.get()
+    retry = Submission.objects.retry(first, ada)[0].generations.get()
     age(retry)
     answer = client.post("/generations/", ASKED)
     assert answer.status_code == 422 and str(retry.uuid) in answer.content.decode()

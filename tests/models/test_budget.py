@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from videos.forms import TermsForm
 from videos.jobs import submit, sweep
-from videos.models import ApiToken, AuditEntry, Balance, Generation, Member, OverBudget, Pricing, Submission
-from videos.models.budget import month_of, shown
+from videos.models import ApiToken, AuditEntry, Balance, Generation, Member, OverBudget, Pool, Pricing, Submission
+from videos.models.amounts import month_of, shown
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error, failure, running
@@ -120,7 +120,7 @@ def test_an_adopted_video_is_charged_even_over_the_limit():
     terms(team_limit=0)
     token = a_token()
     Submission.objects.open(
-        an_admin(), uuid.uuid4(), 1, because="adopted", whatever_the_limit=True, state="unconfirmed", token=token
+        an_admin(), uuid.uuid4(), 1, event="adopted", ignore_limits=True, state="unconfirmed", token=token
     )
     assert balance() == (1000, 0)
     sums_are_those_of_the_rows()
@@ -273,7 +273,7 @@ def test_rows_wait_for_a_token_at_its_daily_limit_and_say_why():
     assert not second.claim()
     second.refresh_from_db()
     assert second.state == "queued"
-    assert ApiToken.objects.pool().wait.key == "day"
+    assert Pool.current().wait.key == "day"
     tomorrow = timezone.now() + timedelta(days=1)
     assert second.claim(tomorrow)
 
@@ -306,7 +306,7 @@ def test_a_failure_of_yesterday_refunds_nothing_today():
 def test_a_daily_limit_below_the_price_of_any_video_is_reported():
     a_token(daily_limit=500)
     a_generation()
-    assert ApiToken.objects.pool().wait.key == "day"
+    assert Pool.current().wait.key == "day"
     assert not ApiToken.objects.with_room(amount=1000).exists()
 
 
@@ -446,10 +446,10 @@ ACTS = {
     "lose": lambda row, ada, task: row.refuse(LOST),
     "cancel": lambda row, ada, task: row.cancel(ada),
     "dismiss": lambda row, ada, task: row.dismiss(ada),
-    "retry": lambda row, ada, task: row.retry(ada),
+    "retry": lambda row, ada, task: Submission.objects.retry(row, ada),
     "trash": lambda row, ada, task: row.trash(ada),
     "purge": lambda row, ada, task: row.purge(ada),
-    "adopt": lambda row, ada, task: row.adopted(ada, ApiToken.objects.order_by("-pk").first()),
+    "adopt": lambda row, ada, task: row.adopt(ada, ApiToken.objects.order_by("-pk").first()),
     "sweep": lambda row, ada, task: sweep.sweep(),
 }
 STEPS = st.sampled_from(["ask", "ask", "claim", *ACTS])

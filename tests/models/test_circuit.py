@@ -13,7 +13,7 @@ from videos import tasks
 from videos.jobs.sweep import wake
 from videos.jobs.token_check import check_token
 from videos.jobs.token_probe import probe_tokens
-from videos.models import ApiToken, Generation, Health
+from videos.models import ApiToken, Generation, Health, Pool
 from videos.models.circuit import clock_time
 from videos.provider import Sent
 
@@ -69,7 +69,7 @@ def test_slow_start_sends_two_requests_and_doubles_with_each_clear_answer(token)
     assert allowed(token) == 2
     seen = []
     for _ in range(4):
-        token.answered_clearly(accepted=True)
+        token.record_clear_answer(accepted=True)
         seen.append(allowed(token))
     assert seen == [4, 8, 16, 32]
 
@@ -82,7 +82,7 @@ def test_an_older_answer_allows_fewer_requests(token, seconds, at_once):
 
 def test_slow_start_begins_again_after_a_minute_without_an_answer(token):
     ApiToken.objects.update(clear_at=timezone.now() - timedelta(seconds=61), ramp=512)
-    token.answered_clearly(accepted=True)
+    token.record_clear_answer(accepted=True)
     assert allowed(token) == 4
 
 
@@ -121,12 +121,12 @@ def test_posts_of_a_dead_worker_delay_others_for_seconds_only(stub, token):
     assert not waiting.claim()
     long_ago = timezone.now() - timedelta(seconds=13)
     ApiToken.objects.update(last_used_at=long_ago)
-    assert ApiToken.objects.pool().wait is None
+    assert Pool.current().wait is None
     assert waiting.claim()
     assert not a_generation().claim(), "one, not all"
     ApiToken.objects.update(last_used_at=long_ago, doubts=1)
     assert not a_generation().claim(), "nothing is put at risk while there is doubt"
-    assert ApiToken.objects.pool().wait.key == "busy"
+    assert Pool.current().wait.key == "busy"
 
 
 def test_an_answer_after_its_callback_is_a_clear_answer(stub, token):
@@ -163,14 +163,14 @@ def test_two_ambiguous_answers_in_a_row_pause_the_token(stub, token, answer):
     assert Generation.objects.filter(state="queued").count() == 10
     assert now_of(token).health == Health.LIMITED
     assert 10 < pause_of(token) <= 15
-    assert ApiToken.objects.pool().wait.text.startswith("sending is paused until ")
+    assert Pool.current().wait.text.startswith("sending is paused until ")
 
 
 def test_after_one_ambiguous_answer_requests_are_sent_one_at_a_time(token):
     ApiToken.objects.update(clear_at=timezone.now(), ramp=64)
-    token.doubted("cut")
+    token.record_ambiguous_answer("cut")
     assert allowed(token) == 1
-    token.answered_clearly(accepted=False)
+    token.record_clear_answer(accepted=False)
     assert allowed(token) == 128
 
 
@@ -203,7 +203,7 @@ def test_a_pause_ends_with_a_look_up_then_one_request_then_all(stub, token):
     end_pause(token)
     tasks.drain()
     assert len(posts_of(stub)) == 2, "no request before the look-up"
-    assert ApiToken.objects.pool().wait.key == "probe"
+    assert Pool.current().wait.key == "probe"
 
     probe_tokens()
     assert stub.posts[-1]["action"] == "retrieve"
@@ -231,7 +231,7 @@ def test_a_pause_ends_with_a_look_up_then_one_request_then_all(stub, token):
 def test_pauses_double_up_to_an_hour(token):
     lasted = []
     for _ in range(12):
-        token.doubted("cut", at_once=True)
+        token.record_ambiguous_answer("cut", at_once=True)
         lasted.append(pause_of(token))
         end_pause(token)
     assert all(later > 1.5 * earlier for earlier, later in pairwise(lasted[:7]))
@@ -239,7 +239,7 @@ def test_pauses_double_up_to_an_hour(token):
 
 
 def test_ambiguous_answers_of_one_burst_count_as_one_pause(token):
-    threads = [threading.Thread(target=in_thread(lambda: token.doubted("cut"))) for _ in range(8)]
+    threads = [threading.Thread(target=in_thread(lambda: token.record_ambiguous_answer("cut"))) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -259,13 +259,13 @@ def test_a_503_pauses_at_once_for_as_long_as_the_provider_says(stub, token, head
 
 
 def test_only_one_process_probes(token):
-    token.doubted("cut", at_once=True)
+    token.record_ambiguous_answer("cut", at_once=True)
     end_pause(token)
     assert [now_of(token).begin_probe(20) for _ in range(3)] == [True, False, False]
 
 
 def test_a_token_that_the_probe_finds_refused_is_disabled(stub, token):
-    token.doubted("cut", at_once=True)
+    token.record_ambiguous_answer("cut", at_once=True)
     end_pause(token)
     stub.answer = lambda path, body: (401, {"error": {"code": "invalid_token", "message": "no"}})
     probe_tokens()
@@ -276,7 +276,7 @@ def test_a_hanging_probe_delays_the_ticker_for_seconds_only(stub, token, monkeyp
     monkeypatch.setattr("videos.jobs.token_probe.PROBE_SECONDS", 0.3)
     stub.seconds = 5
     for other in (token, a_token("second", base_url=stub.url)):
-        other.doubted("cut", at_once=True)
+        other.record_ambiguous_answer("cut", at_once=True)
         end_pause(other)
     began = time.monotonic()
     probe_tokens()
@@ -285,17 +285,17 @@ def test_a_hanging_probe_delays_the_ticker_for_seconds_only(stub, token, monkeyp
 
 
 def test_an_admin_s_token_check_replaces_the_probe(stub, token):
-    token.doubted("cut", at_once=True)
+    token.record_ambiguous_answer("cut", at_once=True)
     stub.answer = lambda path, body: ABSENT
     assert "the next video is sent with it" in check_token(token).message
     assert allowed(token) == 1
 
 
 def test_a_clock_that_was_ahead_does_not_pause_a_token_for_days(token):
-    token.doubted("cut", at_once=True)
+    token.record_ambiguous_answer("cut", at_once=True)
     ApiToken.objects.update(limited_until=timezone.now() + timedelta(days=2), probe="request")
     assert ApiToken.objects.with_room().exists()
-    assert ApiToken.objects.pool().wait is None
+    assert Pool.current().wait is None
 
 
 # ── The limit in flight ───────────────────────────────────────────────────────────────────────────────────────
@@ -351,7 +351,7 @@ def test_a_lowered_limit_is_enforced(token):
     ApiToken.objects.update(max_in_flight=4, effective_limit=2, limit_changed_at=timezone.now())
     ApiToken.objects.update(in_flight=2)
     assert not ApiToken.objects.with_room().exists()
-    assert ApiToken.objects.pool().wait.key == "busy"
+    assert Pool.current().wait.key == "busy"
 
 
 @pytest.mark.parametrize(
@@ -362,12 +362,12 @@ def test_a_lowered_limit_grows_by_half_every_fifteen_seconds_while_requests_are_
     ApiToken.objects.update(max_in_flight=most, effective_limit=limit, limit_changed_at=timezone.now())
     grown = []
     for _ in steps:
-        now_of(token).answered_clearly(accepted=True)
+        now_of(token).record_clear_answer(accepted=True)
         assert now_of(token).effective_limit == limit, "not yet"
         ApiToken.objects.update(limit_changed_at=timezone.now() - timedelta(seconds=16))
-        now_of(token).answered_clearly(accepted=False)
+        now_of(token).record_clear_answer(accepted=False)
         assert now_of(token).effective_limit == limit, "not by a refusal"
-        now_of(token).answered_clearly(accepted=True)
+        now_of(token).record_clear_answer(accepted=True)
         grown.append(limit := now_of(token).effective_limit)
     assert grown == steps
 
@@ -405,27 +405,27 @@ def test_an_unknown_403_fails_the_row_and_leaves_the_token_alone_until_the_third
         tasks.drain()
         generation.refresh_from_db()
         assert (generation.state, generation.error_code) == ("failed", "account_review")
-        assert "Nothing was charged." in generation.news.text
-        assert "admin" in generation.news.ask
+        assert "Nothing was charged." in generation.explanation.text
+        assert "admin" in generation.explanation.for_members
     waiting = a_generation()
     tasks.drain()
     waiting.refresh_from_db()
     assert waiting.state == "queued"
     assert pause_of(token) > 200
-    assert "without a known reason" in ApiToken.objects.pool().trouble
+    assert "without a known reason" in Pool.current().trouble
     stub.answer = lambda path, body: (200, {"task_id": "t"})
     end_pause(token)
     tasks.drain()
     assert now_of(token).health == Health.OK
-    assert ApiToken.objects.pool().trouble == ""
+    assert Pool.current().trouble == ""
 
 
 def test_three_refusals_of_one_row_or_with_others_between_pause_nothing(token):
     for row in (1, 1, 1, 2):
-        token.refused_without_reason(row, "no")
+        token.record_unexplained_refusal(row, "no")
     assert now_of(token).health == Health.OK
-    token.answered_clearly(accepted=False)
-    token.refused_without_reason(3, "no")
+    token.record_clear_answer(accepted=False)
+    token.record_unexplained_refusal(3, "no")
     assert (now_of(token).health, now_of(token).refusals) == (Health.OK, 1)
 
 
@@ -453,7 +453,7 @@ def test_a_row_that_is_refused_while_others_pass_fails_with_a_message(stub, toke
     tasks.drain()
     blocked.refresh_from_db()
     assert (blocked.state, blocked.error_code) == ("failed", "sent_back")
-    assert "Nothing was charged." in blocked.news.text
+    assert "Nothing was charged." in blocked.explanation.text
     assert len([post for post in stub.posts if post["prompt"] == "blocked"]) == 2
 
 

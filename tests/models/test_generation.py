@@ -207,8 +207,8 @@ def test_a_repeated_write_does_not_undo_a_newer_claim(what):
     generation = a_generation()
     claim = generation.claim()
     error = an_error("too_many_requests", Sent.REFUSED, status=429, retry_after=0)
-    write = {"refused": lambda: generation.refuse(error, claim.ours),
-             "another way": lambda: generation.next_source(1, error, claim.ours)}[what]  # fmt: skip
+    write = {"refused": lambda: generation.refuse(error, claim.owned),
+             "another way": lambda: generation.next_source(1, error, claim.owned)}[what]  # fmt: skip
     assert write()
     ApiToken.objects.update(health="ok", limited_until=None)
     other = Generation.objects.get()
@@ -233,8 +233,8 @@ def test_a_row_that_could_not_be_sent_for_a_day_fails():
 
 def test_a_retry_by_the_author_and_one_by_an_admin_create_one_video():
     generation = in_state("unconfirmed")
-    first, _ = generation.retry(generation.member)
-    second, made = generation.retry(a_member("boss"))
+    first, _ = Submission.objects.retry(generation, generation.member)
+    second, made = Submission.objects.retry(generation, a_member("boss"))
     assert (first, made) == (second, False)
 
 
@@ -274,7 +274,7 @@ def test_a_new_provider_pauses_the_old_tokens_and_holds_queued_rows():
     assert ApiToken.objects.pause_other_providers(other.base_url) == 1
     assert Generation.objects.hold() == 1
     assert generation.claim() is None
-    assert Generation.objects.get().news.title == "Held"
+    assert Generation.objects.get().explanation.title == "Held"
 
 
 def test_the_queue_is_fair_among_members():
@@ -306,8 +306,8 @@ def test_members_and_tokens_with_work_cannot_be_deleted():
 
 def test_a_second_retry_creates_no_second_video():
     generation = in_state("failed")
-    first, made = generation.retry(generation.member)
-    again, made_again = generation.retry(generation.member)
+    first, made = Submission.objects.retry(generation, generation.member)
+    again, made_again = Submission.objects.retry(generation, generation.member)
     assert (made, made_again) == (True, False)
     assert first == again
     assert generation.retries.get().prompt == generation.prompt
@@ -315,12 +315,12 @@ def test_a_second_retry_creates_no_second_video():
 
 def test_running_and_completed_videos_cannot_be_retried():
     for state in ("queued", "submitting", "processing", "completed"):
-        assert in_state(state, task_id=f"task {state}").retry(a_member(state)) == (None, False)
+        assert Submission.objects.retry(in_state(state, task_id=f"task {state}"), a_member(state)) == (None, False)
 
 
 @pytest.mark.parametrize("state", ["failed", "unconfirmed"])
 def test_each_failure_has_a_message(state):
-    news = in_state(state).news
+    news = in_state(state).explanation
     assert news.title
     assert news.text
 

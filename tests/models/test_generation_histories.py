@@ -133,7 +133,10 @@ class History:
             self.copies.append(Generation.objects.get(pk=copy.pk))
         else:
             # A retry is a new generation: its POST is the member's will and counts for itself.
-            getattr(copy, what)(self.member)
+            if what == "retry":
+                Submission.objects.retry(copy, self.member)
+            else:
+                getattr(copy, what)(self.member)
             self.copies += Generation.objects.exclude(pk__in=[known.pk for known in self.copies])
 
     def ask(self, takes: int) -> None:

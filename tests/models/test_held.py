@@ -27,8 +27,8 @@ def test_a_held_row_is_not_sent(stub, token):
     assert generation.claim() is None
     generation.refresh_from_db()
     assert (generation.state, stub.posts, kinds(generation)[-1]) == ("queued", [], "held")
-    assert "Held" in generation.news.title
-    assert "Ask an admin to release it." in generation.news.ask
+    assert "Held" in generation.explanation.title
+    assert "Ask an admin to release it." in generation.explanation.for_members
 
 
 def test_a_row_that_was_being_sent_becomes_unconfirmed_and_frees_its_slot(stub, token):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from videos import provider, tasks
 from videos.jobs import sweep
-from videos.models import ApiToken, Frame, Generation, Health, policy
+from videos.models import ApiToken, Frame, Generation, Health, Pool, policy
 from videos.models.state import State
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error, running
@@ -132,24 +132,24 @@ def test_transport_errors_and_lumaweb_s_own_have_rules(stub, token, settings, co
     tasks.drain()
     generation.refresh_from_db()
     token.refresh_from_db()
-    assert (generation.state, generation.error_code) == (rule.becomes, code)
+    assert (generation.state, generation.error_code) == (rule.next_state, code)
     if code == "too_late":
         assert token.health == Health.LIMITED, "it failed for its age, and the token pauses for what it met"
     else:
-        assert token.health == {policy.BACKS_OFF: Health.LIMITED}.get(rule.token, rule.token or Health.OK) or (
-            rule.token == policy.DOUBTED and token.doubts == 1
-        )
+        assert token.health == {policy.BACKS_OFF: Health.LIMITED}.get(
+            rule.token_effect, rule.token_effect or Health.OK
+        ) or (rule.token_effect == policy.DOUBTED and token.doubts == 1)
     assert (token.in_flight, token.sending) == (0, 0)
     if token.last_error and code != "too_late":
-        assert token.last_error.startswith(rule.admin)
+        assert token.last_error.startswith(rule.for_admins)
         assert code in token.last_error
     assert len(stub.posts) == posts, "nothing is sent again while the token pauses or is disabled"
-    assert generation.news.title == rule.title
-    assert generation.news.admin.startswith(rule.admin)
+    assert generation.explanation.title == rule.title
+    assert generation.explanation.for_admins.startswith(rule.for_admins)
 
 
 @pytest.mark.parametrize(
-    "code", [code for code, rule in policy.POST.items() if rule.becomes == policy.QUEUED and rule.token]
+    "code", [code for code, rule in policy.POST.items() if rule.next_state == policy.QUEUED and rule.token_effect]
 )
 def test_a_requeued_row_is_sent_with_the_next_token(stub, token, code):
     generation = a_generation()
@@ -170,12 +170,12 @@ TOKEN_EFFECTS = {
 def test_the_rules_are_complete_and_never_resend_a_request_that_may_have_arrived():
     for table in TABLES.values():
         for code, rule in table.items():
-            assert rule.becomes in State.values
-            assert rule.token in TOKEN_EFFECTS
-            assert all((rule.title, rule.text, rule.admin)), code
-            assert bool(rule.again) == (rule.becomes == policy.QUEUED), code
-            assert len(rule.admin) < 200, "it leads the token's last error, which has 300 characters"
-    assert {rule.becomes for rule in policy.DOUBT.values()} == {policy.UNCONFIRMED}
+            assert rule.next_state in State.values
+            assert rule.token_effect in TOKEN_EFFECTS
+            assert all((rule.title, rule.text, rule.for_admins)), code
+            assert bool(rule.resent) == (rule.next_state == policy.QUEUED), code
+            assert len(rule.for_admins) < 200, "it leads the token's last error, which has 300 characters"
+    assert {rule.next_state for rule in policy.DOUBT.values()} == {policy.UNCONFIRMED}
 
 
 def test_every_rule_says_whether_the_request_was_charged():
@@ -185,19 +185,19 @@ def test_every_rule_says_whether_the_request_was_charged():
                 policy.UNCONFIRMED: "The provider may have started and charged this video. Lumaweb never resends it",
                 policy.QUEUED: "Nothing was charged.",
                 policy.FAILED: "charged",
-            }[rule.becomes]
+            }[rule.next_state]
             assert said in rule.text, code
-            if name == "POST" and rule.becomes == policy.FAILED:
+            if name == "POST" and rule.next_state == policy.FAILED:
                 assert "Nothing was charged." in rule.text, code
 
 
 def test_texts_for_members_mention_no_action_of_admins():
     for table in TABLES.values():
         for code, rule in table.items():
-            for words in (rule.title, rule.text, rule.who):
+            for words in (rule.title, rule.text, rule.advice):
                 assert not any(secret in words for secret in ("console", "LUMAWEB_", "adopt", "under API tokens")), code
-            assert not rule.ask or "an admin" in rule.ask, code
-            assert "an admin" not in rule.text + rule.who, code
+            assert not rule.for_members or "an admin" in rule.for_members, code
+            assert "an admin" not in rule.text + rule.advice, code
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_texts_for_members_mention_no_action_of_admins():
 def test_the_texts_use_lumaweb_s_terms(word):
     for table in TABLES.values():
         for code, rule in table.items():
-            for words in (rule.title, rule.text, rule.who, rule.ask, rule.admin):
+            for words in (rule.title, rule.text, rule.advice, rule.for_members, rule.for_admins):
                 assert word not in f" {words} ".lower(), code
 
 
@@ -270,7 +270,7 @@ def test_a_queued_card_says_why_it_waits(client, case):
     for path in ("/", f"/generations/{generation.uuid}/"):
         text = client.get(path).content.decode()
         assert (f"Waits: {words}" in text) if words else "waits for its turn" in text
-    assert bool(ApiToken.objects.pool().wait) != ApiToken.objects.with_room().exists(), "both must tell the same"
+    assert bool(Pool.current().wait) != ApiToken.objects.with_room().exists(), "both must tell the same"
 
 
 def test_an_admin_sees_instructions_instead_of_ask_an_admin(client):

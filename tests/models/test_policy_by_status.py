@@ -126,9 +126,9 @@ def what_follows(generation: Generation, callback_sent: bool) -> None:
     def text(**facts) -> str:
         Generation.objects.filter(pk=generation.pk).update(**facts)
         generation.refresh_from_db()
-        news = generation.news
+        news = generation.explanation
         assert ("callback brings" in news.text) == (callback_sent and not generation.task_id)
-        return f"{news.text} {news.own}"
+        return f"{news.text} {news.for_author}"
 
     assert "lists tasks that may be this video." in text(search_outcome="offered")
     assert "Choose the right one." in text()
@@ -136,7 +136,7 @@ def what_follows(generation: Generation, callback_sent: bool) -> None:
     assert ("second charge is acceptable" in text()) != callback_sent
     assert ("no longer searches for it" in text(search_outcome="not_found", ask_at=None)) != callback_sent
     assert "Lumaweb looks it up at the provider by its task ID." in text(task_id="t")
-    assert "console" not in generation.news.admin
+    assert "console" not in generation.explanation.for_admins
 
 
 @pytest.mark.parametrize(("public_url", "by_callback"), [("", False), ("https://films.example.com", True)])
@@ -147,8 +147,8 @@ def test_a_timed_out_video_says_how_it_may_still_arrive(settings, public_url, by
     generation.claim()
     generation.refuse(an_error("no_answer", Sent.MAYBE))
     generation.dismiss(generation.member)
-    assert "no longer waits" in generation.news.text and "may have charged it" in generation.news.text
-    assert ("callback still comes" in generation.news.text) == by_callback
+    assert "no longer waits" in generation.explanation.text and "may have charged it" in generation.explanation.text
+    assert ("callback still comes" in generation.explanation.text) == by_callback
 
     late = a_generation(timeout=30)
     late.claim()
@@ -156,11 +156,11 @@ def test_a_timed_out_video_says_how_it_may_still_arrive(settings, public_url, by
     Generation.objects.filter(pk=late.pk).update(accepted_at=timezone.now() - timedelta(hours=2))
     late.refresh_from_db()
     assert late.give_up()
-    assert "Lumaweb still looks it up, and the video appears here" in late.news.text
+    assert "Lumaweb still looks it up, and the video appears here" in late.explanation.text
     Generation.objects.filter(pk=late.pk).update(ask_at=None)
     late.refresh_from_db()
-    assert "still looks it up" not in late.news.text
-    assert ("callback still comes" in late.news.text) == by_callback
+    assert "still looks it up" not in late.explanation.text
+    assert ("callback still comes" in late.explanation.text) == by_callback
 
 
 @pytest.mark.parametrize("code", ["not_sent", "used_up", "too_many_requests", "no_api", "http_404"])
@@ -174,8 +174,10 @@ def test_an_unconfirmed_row_that_was_never_sent_says_so_and_why_it_is_not_resent
     sent = Sent.NEVER if code == "not_sent" else Sent.REFUSED
     generation.refuse(an_error(code, sent, status=None if sent is Sent.NEVER else 404))
     assert generation.state == "failed"
-    assert "was not carried out" in generation.news.text and "Nothing was charged." in generation.news.text
-    assert "balance behind" not in generation.news.text
+    assert (
+        "was not carried out" in generation.explanation.text and "Nothing was charged." in generation.explanation.text
+    )
+    assert "balance behind" not in generation.explanation.text
 
 
 @pytest.mark.parametrize("code", ["bad_request", "forbidden", "used_up", "new_word", "task_failed", ""])
@@ -186,8 +188,8 @@ def test_a_failed_task_says_no_more_about_its_charge_than_is_documented(code):
     generation.record(running("t"), "answer")
     generation.record(failure("t", code), "sweep")
     assert generation.state == "failed"
-    assert "Nothing was charged" not in generation.news.text
-    assert "According to the provider, only finished videos are charged." in generation.news.text
+    assert "Nothing was charged" not in generation.explanation.text
+    assert "According to the provider, only finished videos are charged." in generation.explanation.text
 
 
 def test_every_error_of_the_contract_is_tested_here():
@@ -217,7 +219,7 @@ def test_each_answer_has_its_outcome_and_message(stub, settings, case, public_ur
     assert len(stub.posts) == 1, "never sent twice, and a redirect is not followed"
     assert (token.in_flight, token.sending) == (0, 0)
 
-    news = generation.news
+    news = generation.explanation
     if state == "unconfirmed":
         assert "may have started and charged this video. Lumaweb never resends it automatically." in news.text
         assert ("callback brings the video here" in news.text) == bool(public_url)
@@ -227,6 +229,6 @@ def test_each_answer_has_its_outcome_and_message(stub, settings, case, public_ur
         assert "Nothing was charged." in news.text
         assert "callback" not in news.text
     if state == "queued" or (status == 403 and news.title == "Refused by the provider"):
-        assert "callback" not in news.text and (news.ask or health == Health.LIMITED)
+        assert "callback" not in news.text and (news.for_members or health == Health.LIMITED)
     if state == "failed":
-        assert news.who or news.ask
+        assert news.advice or news.for_members

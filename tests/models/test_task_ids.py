@@ -29,7 +29,7 @@ def again(row: Generation) -> Generation:
 
 def callback(row: Generation, result: Result) -> Verdict:
     """As the view does it: with few of the columns."""
-    return Generation.objects.only(*Generation.FOR_NEWS).get(pk=row.pk).record(result, "callback")
+    return Generation.objects.only(*Generation.CALLBACK_FIELDS).get(pk=row.pk).record(result, "callback")
 
 
 def kinds(row: Generation) -> list[str]:
@@ -87,7 +87,7 @@ def test_a_video_of_another_task_stays_until_the_look_up_brings_the_true_one(row
     assert (now.state, now.task_id, now.video_url) == ("completed", "true", LIE["video_url"])
     assert now.ask_at is not None
     taken = []
-    assert now.record(a_result("true", **TRUE), "sweep", along=lambda: taken.append(1)) is Verdict.RECORDED
+    assert now.record(a_result("true", **TRUE), "sweep", on_success=lambda: taken.append(1)) is Verdict.RECORDED
     now = again(row)
     assert (now.state, now.video_url, now.video_id) == ("completed", TRUE["video_url"], "true-video")
     assert (now.archive, now.video_file.name, now.sha256, now.ask_at) == ("remote", "", "", None)
@@ -246,8 +246,8 @@ def test_two_answers_with_one_task_are_noted_on_both_rows(two):
     assert (other.state, other.task_id, other.error_code) == ("unconfirmed", "", "same_task")
     assert str(other.uuid) in one.events.get(kind="same_task").text
     assert str(one.uuid) in other.events.get(kind="same_task").text
-    assert "one video or two" in other.news.text
-    assert one.news.title == other.news.title == "Same task as another video"
+    assert "one video or two" in other.explanation.text
+    assert one.explanation.title == other.explanation.title == "Same task as another video"
     assert in_flight_is_right()
     assert Generation.objects.stuck_submitting().count() == 0
     # The video is the first one's, which goes on saying so.

@@ -208,7 +208,7 @@ class History:
 
     def adopt(self, which: int, other: int) -> None:
         if row := self.any_row(which, "canceled", "failed", "unconfirmed", task_id=""):
-            row.adopted(self.members[0], self.tokens[other % 2])
+            row.adopt(self.members[0], self.tokens[other % 2])
 
     # Admins and time.
 

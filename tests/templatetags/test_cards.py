@@ -7,7 +7,7 @@ from django.core.cache import caches
 from django.template import engines
 from django.test import RequestFactory
 
-from videos.models import ApiToken, Collection, Generation, Member, Star, State
+from videos.models import ApiToken, Collection, Generation, Member, Pool, Star, State
 from videos.models.state import Archive
 
 from ..support.factories import a_generation, a_member, a_token, an_admin
@@ -35,7 +35,7 @@ def both(generation: Generation, viewer: Member, **context) -> tuple[str, str]:
     request.user = viewer
     row = Generation.objects.for_gallery(viewer).get(pk=generation.pk)
     context = {"generation": row, "usual": {"generate": 90, "extend": None}, "oob": False} | context
-    context["pool"] = ApiToken.objects.pool()
+    context["pool"] = Pool.current()
     pages = [template.render(context, request) for template in (ANEW, KEPT)]
     # A mask is new for each page; the clock may have gone on by a second between the two.
     return tuple(

@@ -16,7 +16,7 @@ from videos.forms import ComingInForm
 from videos.jobs import queue
 from videos.mail import path_to_new_password
 from videos.models import AuditEntry, Balance, Generation, Invitation, Member, Pricing
-from videos.models.budget import month_of
+from videos.models.amounts import month_of
 from videos.tasks import mail_new_password
 from videos.views.throttling import MAX_FAILURES_PER_ADDRESS
 

@@ -311,8 +311,8 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
         source_video_url="https://example.com/secret.mp4",
         action="extend",
     )
-    TemporaryLink.mint("https://films.example.com", generation, frame=start)
-    TemporaryLink.mint("https://films.example.com", a_generation(ada), clip=generation)
+    TemporaryLink.create_for("https://films.example.com", generation, frame=start)
+    TemporaryLink.create_for("https://films.example.com", a_generation(ada), clip=generation)
     Generation.objects.filter(pk=generation.pk).update(amount=1500)
     stored = [*files_of(generation), start.file.name, end.file.name]
     fresh = a_saved_one(ada)
@@ -456,7 +456,7 @@ def test_the_words_about_another_way_to_name_its_source_go_too(ada):
     generation = a_generation(ada)
     claim = generation.claim()
     said = provider.ProviderError("bad_request", "a secret prompt", sent=provider.Sent.REFUSED, status=400)
-    assert generation.next_source(1, said, claim.ours)
+    assert generation.next_source(1, said, claim.owned)
     generation.trash(ada)
     generation.purge()
     assert not Event.objects.filter(text__contains="secret").exists()
@@ -469,5 +469,5 @@ def test_an_admin_who_adopts_its_task_takes_it_out_of_the_trash(ada):
     generation.refuse(an_error("no_answer", provider.Sent.MAYBE))
     generation.dismiss(ada)
     generation.trash(ada)
-    assert generation.adopted(ada, token)
+    assert generation.adopt(ada, token)
     assert generation.trashed_at is None

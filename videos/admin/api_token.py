@@ -19,7 +19,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from ..jobs.queue import enqueue_drain
 from ..jobs.token_check import check_secret, check_token
 from ..models import ApiToken, AuditEntry, Generation, Pricing
-from ..models.budget import shown
+from ..models.amounts import shown
 from ..reports import usage
 from ..reports.periods import DateRange
 from .access import AdminsOnly, admin_of, is_admin

@@ -8,7 +8,7 @@ from django.conf import settings
 from ..forms.money import CreditsField
 from ..media.download import NotAllowed, origin_of
 from ..models import ApiToken
-from ..models.budget import shown
+from ..models.amounts import shown
 
 
 def validate_secret(secret: str) -> None:

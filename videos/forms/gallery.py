@@ -6,7 +6,7 @@ from django import forms
 from django.utils.functional import cached_property
 
 from ..models import Collection, Filters, Member
-from ..models.generation.queryset import MODES, STATES
+from ..models.generation.filters import MODES, STATES
 from ..provider import ASPECT_RATIOS
 from .usage import when_there_may_be_videos
 

@@ -19,7 +19,7 @@ from ..media.decoding.client import Picture
 from ..media.decoding.errors import Busy, NotAPicture, NotAVideo
 from ..media.frames import extract_frame, read_upload, store_frame
 from ..models import Allowance, AlreadyRequested, ApiToken, Frame, Generation, Member, OverBudget, Pool, Submission
-from ..models.budget import shown
+from ..models.amounts import shown
 from ..models.state import REQUEST
 from ..provider import ASPECT_RATIOS, Request
 
@@ -314,9 +314,9 @@ class GenerationForm(forms.Form):
                 self.member,
                 asked,
                 data["count"],
-                again=data["again"],
+                confirmed=data["again"],
                 # Only a person is asked about finished videos: a script that posts the request later means it.
-                ask_about_made=bool(data["form"]),
+                include_finished=bool(data["form"]),
             )
         except OverBudget as error:
             # Of several prompts one was too much; what is said is about all of them.
@@ -393,7 +393,7 @@ class GenerationForm(forms.Form):
 
 def frames_impossible(pool: Pool | None = None) -> str:
     """Why a picture cannot be given to the provider; "" when it can, by our public address or by an upload."""
-    tokens = (pool or ApiToken.objects.pool()).enabled
+    tokens = (pool or Pool.current()).enabled
     if any(token.takes_frames() for token in tokens):
         return ""
     if not tokens:

@@ -6,7 +6,7 @@ from django import forms
 from django.db import transaction
 
 from ..models import AuditEntry, Member, Pricing
-from ..models.budget import CREDIT, shown
+from ..models.amounts import CREDIT, shown
 
 MOST = 1_000_000_000  # credits
 

@@ -50,7 +50,7 @@ def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adop
     try:
         ours = _sent_by(asked)
         if ours and ours.task_id == "" and not ours.purged_at:
-            ours.adopted(member, token, along=partial(ours.reserve_task, token, result.task_id))
+            ours.adopt(member, token, on_success=partial(ours.reserve_task, token, result.task_id))
             if record_result(ours, result, "sweep") is not Verdict.REFUSED:
                 return Adoption(ours, "It was asked for here and its answer got lost: that video has it now.")
         row = _video_for(token, result)
@@ -68,7 +68,7 @@ def adopt_task(token: ApiToken, result: provider.Result, member: Member) -> Adop
 
 def adopt_for(generation: Generation, result: provider.Result, member: Member) -> bool:
     """Give a task to a video in doubt; False where that has news by now, or another video has the task."""
-    if not generation.found(result.task_id, "Chosen from the provider's list.", by=member):
+    if not generation.assign_task(result.task_id, "Chosen from the provider's list.", by=member):
         return False
     return record_result(generation, result, "sweep") is not Verdict.REFUSED
 
@@ -116,9 +116,9 @@ def _make(token: ApiToken, result: provider.Result, asked: provider.Request, mem
             member,
             uuid.uuid5(uuid.NAMESPACE_URL, f"{token.pk}/{result.task_id}"),
             1,
-            because="adopted",
+            event="adopted",
             # It is being made already, and charged.
-            whatever_the_limit=True,
+            ignore_limits=True,
             state=State.UNCONFIRMED,
             token=token,
             task_id=result.task_id,

@@ -57,7 +57,7 @@ class FrameUploader:
         is_ours = True
         while is_ours:
             try:
-                is_ours = await self._in_db(claim.generation.renew_upload, claim.ours)
+                is_ours = await self._in_db(claim.generation.renew_upload, claim.owned)
             except DatabaseError:
                 # Whether the claim still holds is decided after the upload, before anything is paid for.
                 logger.warning("generation %s: its claim could not be renewed", claim.generation.uuid, exc_info=True)

@@ -9,7 +9,7 @@ from lumaweb.storage_errors import storage_problem
 
 from .. import provider
 from ..models import ApiToken, Generation, Health, Verdict, policy
-from ..models.generation.polling import REFUSED_AGAIN
+from ..models.generation.polling_queryset import REFUSED_AGAIN
 from ..models.generation.task_ids import CALLBACK
 from .provider_calls import Call, call_providers
 from .request_matching import other_owner
@@ -68,10 +68,10 @@ def _postpone(token: ApiToken, error: provider.ProviderError) -> None:
     logger.warning("token %s: tasks not readable: %s", token.pk, error)
     seconds = min(error.retry_after or random.uniform(3, 6), MAX_POSTPONEMENT)
     rule = policy.rule_for(error)
-    if rule.token in Health.values and error.sent is not provider.Sent.MAYBE:
-        token.disable(Health(rule.token), f"{rule.admin} ({error.code}: {error.message})")
-        if rule.token == Health.INVALID:
-            Generation.objects.note_refused_token(token)
+    if rule.token_effect in Health.values and error.sent is not provider.Sent.MAYBE:
+        token.disable(Health(rule.token_effect), f"{rule.for_admins} ({error.code}: {error.message})")
+        if rule.token_effect == Health.INVALID:
+            Generation.objects.mark_token_refused(token)
             seconds = REFUSED_AGAIN
     Generation.objects.due_for_polling().filter(token=token).postpone_polling(seconds)
 

@@ -181,7 +181,7 @@ def _may_be_of(generation: Generation, created_at: datetime) -> bool:
 
 
 def _adopt(generation: Generation, task: provider.ListedTask, how: str) -> bool:
-    if not generation.found(task.result.task_id, how):
+    if not generation.assign_task(task.result.task_id, how):
         return False
     return record_result(generation, task.result, "sweep") is not Verdict.REFUSED
 

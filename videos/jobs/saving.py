@@ -14,7 +14,8 @@ from ..media import download, saved_videos, storage
 from ..media.decoding.errors import Busy, NotAVideo
 from ..media.saved_videos import RemoteVideo, SavedVideo
 from ..models import Generation, Heartbeat
-from ..models.generation.saving import CAUSES, READING
+from ..models.generation.saving import READING
+from ..models.generation.saving_explanation import CAUSES
 from .provider_calls import look_up
 from .queue import MEDIA_CLUSTER
 from .saving_failures import GONE_STATUSES, Failure, NotFetched, classify

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..media import download
 from ..media.decoding.errors import Incomplete, NotAVideo
-from ..models.generation.saving import CAUSES
+from ..models.generation.saving_explanation import CAUSES
 
 GONE_STATUSES = (400, 401, 403, 404, 410)  # of an expired link, depending on the vendor
 # Causes that somebody else removes: the saving is retried without limit.

@@ -182,7 +182,7 @@ def _ready_to_send(
         raise not_sent("frame_gone", "A frame was deleted before this was sent.")
     request, secret = generation.request(claim, source, uploads), open_secret(claim.token)
     if generation.uploading:
-        return (request, secret) if generation.end_upload(claim.ours) else None
+        return (request, secret) if generation.end_upload(claim.owned) else None
     if time.monotonic() - claim.at >= NO_DOUBT:
         row = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTING)
         if not row.filter(callback_key_hash=generation.callback_key_hash).exists():
@@ -232,4 +232,4 @@ def _is_alive(link: str, rules: download.Rules) -> bool:
 
 
 def _mint_clip(claim: Claim) -> str:
-    return TemporaryLink.mint(claim.token.public_url, claim.generation, clip=claim.generation.parent)
+    return TemporaryLink.create_for(claim.token.public_url, claim.generation, clip=claim.generation.parent)

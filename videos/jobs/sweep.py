@@ -111,7 +111,7 @@ def delete_unused_frames() -> None:
     """Delete the frames that nothing uses, and what is known of uploads that have expired."""
     with transaction.atomic():
         unused = list(Frame.objects.unused().values_list("pk", flat=True)[:200])
-        Frame.objects.filter(pk__in=unused).let_go()
+        Frame.objects.filter(pk__in=unused).release()
     UploadedFrame.objects.forget_expired()
 
 

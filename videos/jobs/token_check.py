@@ -29,7 +29,7 @@ def check_token(token: ApiToken, by: Member | None = None) -> TokenCheck:
         token.disable(check.health, check.message)
     if check.status != "ok":
         return check
-    if token.passed_look_up():
+    if token.record_look_up_answered():
         addition = "and the next video is sent with it"
     elif token.reenable(by):
         addition = "and it is used again"
@@ -52,12 +52,12 @@ def _check(token: ApiToken) -> TokenCheck:
     except provider.ProviderError as error:
         rule = policy.rule_for(error)
         reason = f"{error.code}: {error.message}" if error.message else error.code
-        if rule.token not in Health.values:
+        if rule.token_effect not in Health.values:
             message = f"The test brought no answer about the token, so nothing was changed. ({reason})"
             return TokenCheck("unknown", message)
         if error.sent is provider.Sent.NEVER:
-            message = f"{rule.admin} ({error.code}: the provider was not asked)"
+            message = f"{rule.for_admins} ({error.code}: the provider was not asked)"
         else:
-            message = f"The provider refuses it. {rule.admin} ({reason})"
-        return TokenCheck("refused", message, Health(rule.token))
+            message = f"The provider refuses it. {rule.for_admins} ({reason})"
+        return TokenCheck("refused", message, Health(rule.token_effect))
     return TokenCheck("ok", "The provider accepts it. Only a video can show whether there is credit left.")

@@ -28,12 +28,12 @@ async def _look_up_nothing(luma: provider.LumaClient) -> None:
 def _record(token: ApiToken, error: provider.ProviderError | None) -> None:
     if error is None:
         logger.info("token %s: the provider answers look-ups again; one request is sent next", token.pk)
-        token.passed_look_up()
+        token.record_look_up_answered()
         return
     rule = policy.rule_for(error)
-    reason = f"{rule.admin} ({error.code}: {error.message})"
+    reason = f"{rule.for_admins} ({error.code}: {error.message})"
     logger.warning("token %s: not used yet, a look-up failed: %s", token.pk, error)
-    if rule.token in Health.values:
-        token.disable(Health(rule.token), reason)
+    if rule.token_effect in Health.values:
+        token.disable(Health(rule.token_effect), reason)
     else:
-        token.failed_look_up(reason, seconds=error.retry_after)
+        token.record_look_up_failed(reason, seconds=error.retry_after)

@@ -19,7 +19,8 @@ from .stars import Star
 from .state import Choice, SearchOutcome, State
 from .step_failure import StepFailure
 from .submission import AlreadyRequested, Submission
-from .token import ApiToken, Health, Pool
+from .token import ApiToken, Health
+from .token_pool import Pool
 from .uploaded_frame import UploadedFrame
 
 __all__ = [

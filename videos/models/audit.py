@@ -1,10 +1,21 @@
 from django.db import models
 
 
-class AuditEntryQuerySet(models.QuerySet):
-    def record(self, by, text: str, *, token=None, about=None) -> "AuditEntry":
-        """Record in one sentence, which holds no secret, who changed what. `by` is None for Lumaweb itself."""
-        return self.create(by=by, text=text[:300], token=token, about=about)
+class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
+    def record(
+        self,
+        by: models.Model | None,
+        text: str,
+        *,
+        token: models.Model | None = None,
+        about: models.Model | None = None,
+    ) -> "AuditEntry":
+        """Record in one sentence, without any secret, who changed what; `by` is None for Lumaweb itself.
+
+        by, about: members. token: an API token.
+        """
+        people = {"by_id": by.pk if by else None, "about_id": about.pk if about else None}
+        return self.create(text=text[:300], token_id=token.pk if token else None, **people)
 
 
 class AuditEntry(models.Model):

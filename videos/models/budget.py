@@ -1,35 +1,23 @@
-"""What videos cost and how much may be spent; every amount is a whole number of thousandths of a credit."""
+"""Prices, limits and what is used of them. Every amount is in thousandths of a credit."""
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 
 from django.db import models
 from django.db.models import F, Q
 from django.utils import timezone
 
+from .amounts import CREDIT, month_of, shown
+from .member import Member
 from .state import State
 
-CREDIT = 1000
-
-# An amount stands where its generation stands, so the sums can always be counted anew from the rows.
+# The states in which a generation's amount is reserved or spent. The sums can be recounted from the rows.
 RESERVED = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
 SPENT = frozenset({State.COMPLETED})
 
 
-def month_of(day: date | None = None) -> date:
-    """The first of the month, in the team's time zone."""
-    return (day or timezone.localdate()).replace(day=1)
-
-
-def shown(amount: int) -> str:
-    """An amount in credits, without needless zeros: 1500 is "1.5"."""
-    credits = Decimal(amount) / CREDIT
-    return f"{credits:,.3f}".rstrip("0").rstrip(".")
-
-
 class OverBudget(Exception):
-    """A submission that the budget of this month does not hold; the message is for its member."""
+    """A submission exceeds this month's budget. The message is for its member; `whose` limit: "member" or "team"."""
 
     def __init__(self, whose: str, asked: int, left: int, limit: int, pricing: "Pricing") -> None:
         self.whose, self.asked, self.left, self.limit = whose, asked, left, limit
@@ -37,12 +25,12 @@ class OverBudget(Exception):
         rest = f"{shown(left)} of {'your' if whose == 'member' else 'the team’s'} {pricing.amount(limit)}"
         super().__init__(
             f"This takes {pricing.amount(asked)}, and {rest} {'is' if left == CREDIT else 'are'} left for "
-            f"{timezone.localdate():%B}. {pricing.who_can_raise()} can raise the limit."
+            f"{timezone.localdate():%B}. {who_can_raise()} can raise the limit."
         )
 
 
 class Pricing(models.Model):
-    """The one row of what an admin sets: prices, their currency, and the limits for everybody."""
+    """The prices, their currency and the team's limits, which admins set. There is one row."""
 
     per_generate = models.PositiveBigIntegerField(default=CREDIT)
     per_extend = models.PositiveBigIntegerField(default=CREDIT)
@@ -64,44 +52,47 @@ class Pricing(models.Model):
         return self.per_extend if action == "extend" else self.per_generate
 
     def amount(self, amount: int) -> str:
-        """In words: "1.5 credits"."""
+        """Format an amount with its unit: "1.5 credits"."""
         label = self.currency.removesuffix("s") if amount == CREDIT and self.currency == "credits" else self.currency
         return f"{shown(amount)} {label}"
 
-    def limit_of(self, member) -> int | None:
+    def limit_of(self, member: Member) -> int | None:
         return member.monthly_limit if member.own_limit else self.member_limit
 
-    @staticmethod
-    def who_can_raise() -> str:
-        from .member import Member
 
-        admins = Member.objects.filter(is_superuser=True, is_active=True).order_by("pk")
-        names = [admin.get_full_name() or admin.username for admin in admins[:3]]
-        return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "An admin"
+def who_can_raise() -> str:
+    """Name up to three admins who can raise a limit."""
+    admins = Member.objects.filter(is_superuser=True, is_active=True).order_by("pk")
+    names = [admin.get_full_name() or admin.username for admin in admins[:3]]
+    return " or ".join(filter(None, [", ".join(names[:-1]), *names[-1:]])) or "An admin"
 
 
-class BalanceQuerySet(models.QuerySet):
-    def reserve(self, member, amount: int, month: date, pricing: Pricing, *, whatever_the_limit: bool = False) -> None:
-        """Set this much aside from the team's month and the member's, both or neither; raise OverBudget.
+class BalanceQuerySet(models.QuerySet["Balance"]):
+    def reserve(
+        self, member: Member, amount: int, month: date, pricing: Pricing, *, ignore_limits: bool = False
+    ) -> None:
+        """Reserve an amount of the team's and the member's month, or raise OverBudget and reserve nothing.
 
-        To be called in the transaction that makes the rows. One UPDATE for each decides, the team's always first, so
-        that two submissions never wait for each other.
+        Call it in the transaction that creates the rows. One conditional UPDATE per balance decides. The team's is
+        always first, so that two submissions cannot deadlock.
         """
         if not amount:
             return
-        # Only for the first of the month; afterwards nothing is written by it.
+        # Only the first submission of a month creates balances.
         if self.filter(Q(member=None) | Q(member=member), month=month).count() < 2:
-            self.bulk_create([Balance(month=month), Balance(month=month, member=member)], ignore_conflicts=True)
+            both = [Balance(month=month), Balance(month=month, member=member)]
+            Balance.objects.bulk_create(both, ignore_conflicts=True)
         for whose, owner, limit in (("team", None, pricing.team_limit), ("member", member, pricing.limit_of(member))):
             rows = self.filter(month=month, member=owner)
-            within = (
-                rows if whatever_the_limit or limit is None else rows.filter(reserved__lte=limit - amount - F("spent"))
-            )
+            if limit is None or ignore_limits:
+                rows.update(reserved=F("reserved") + amount)
+                continue
+            within = rows.filter(reserved__lte=limit - amount - F("spent"))
             if not within.update(reserved=F("reserved") + amount):
                 raise OverBudget(whose, amount, limit - rows.get().used, limit, pricing)
 
-    def move(self, member_id: int, month: date | None, amount: int, before: str, after: str) -> None:
-        """Follow a generation from one state to another: settle, give back, or take again, whatever the limit."""
+    def follow(self, member_id: int, month: date | None, amount: int, before: str, after: str) -> None:
+        """Reserve, spend or return an amount as its generation changes from one state to another, despite limits."""
         reserved = ((after in RESERVED) - (before in RESERVED)) * amount
         spent = ((after in SPENT) - (before in SPENT)) * amount
         if not (reserved or spent):
@@ -114,7 +105,7 @@ class BalanceQuerySet(models.QuerySet):
 
 
 class Balance(models.Model):
-    """How much of one month is set aside and spent, by one member, or by the whole team where there is no member."""
+    """The amounts of one month reserved and spent by one member, or by the whole team if `member` is null."""
 
     month = models.DateField()
     member = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="balances")
@@ -143,14 +134,14 @@ class Balance(models.Model):
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a member may still ask for this month; None: without limit."""
+    """What a member may still spend this month; None: no limit."""
 
     pricing: Pricing
     left_for_member: int | None
     left_for_team: int | None
 
     @classmethod
-    def of(cls, member) -> "Allowance":
+    def of(cls, member: Member) -> "Allowance":
         pricing = Pricing.current()
         limits = {None: pricing.team_limit, member.pk: pricing.limit_of(member)}
         if all(limit is None for limit in limits.values()):
@@ -168,12 +159,36 @@ class Allowance:
 
     @property
     def who_can_raise(self) -> str:
-        """Whose limit is near, and who can do something about it, in a sentence."""
+        """Say in a sentence who can raise the nearer limit."""
         limit = "the team’s limit" if self.whose == "team" else "your limit"
-        return f"{self.pricing.who_can_raise()} can raise {limit} for this month."
+        return f"{who_can_raise()} can raise {limit} for this month."
 
     @property
     def whose(self) -> str:
-        """Whose limit is the nearer one: "member" or "team"."""
+        """Whose limit is nearer: "member" or "team"."""
         team, member = self.left_for_team, self.left_for_member
         return "team" if team is not None and (member is None or team < member) else "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A member with what they used this month, as text; `share` of the limit from 0 to 1, None without a limit."""
+
+    member: Member
+    used: str
+    share: float | None
+
+    @classmethod
+    def of(cls, members: models.QuerySet[Member], pricing: Pricing) -> "list[Usage]":
+        """List these members' usage, active members first, in two queries."""
+        balances = Balance.objects.filter(month=month_of(), member__in=members)
+        used = {balance.member_id: balance.used for balance in balances}
+        active_first = members.order_by("-is_active", "username")
+        return [cls._of(member, used.get(member.pk, 0), pricing) for member in active_first]
+
+    @classmethod
+    def _of(cls, member: Member, amount: int, pricing: Pricing) -> "Usage":
+        limit = pricing.limit_of(member)
+        share = None if limit is None else min(1.0, amount / limit) if limit else 1.0
+        words = pricing.amount(amount) if limit is None else f"{shown(amount)} of {pricing.amount(limit)}"
+        return cls(member, words, share)

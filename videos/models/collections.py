@@ -1,43 +1,48 @@
 import uuid
+from collections.abc import Collection as SizedIterable
+from typing import Self
 
 from django.db import IntegrityError, models, transaction
 from django.db.models import Count, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Lower
 from django.urls import reverse
 
+from .generation import Generation
+from .member import Member
+
 # For one member: every page with the gallery lists all names in its menus.
 COLLECTIONS_AT_MOST = 200
 
 
 class TooManyCollections(Exception):
-    """A member has made as many as one may; its words say what to do."""
+    """A member has as many collections as allowed; the message says what to do."""
 
 
-class CollectionQuerySet(models.QuerySet):
-    def in_order(self) -> "CollectionQuerySet":
+class CollectionQuerySet(models.QuerySet["Collection"]):
+    def in_order(self) -> Self:
         return self.order_by(Lower("name"))
 
-    def after(self, collection: "Collection") -> "CollectionQuerySet":
-        """Those that follow this one in order."""
+    def after(self, collection: "Collection") -> Self:
+        """Select the collections that follow this one by name."""
         return self.annotate(place=Lower("name")).filter(place__gt=Lower(Value(collection.name)))
 
-    def with_sizes(self) -> "CollectionQuerySet":
-        """With `size`, the number of clips that are not in the trash. Reads every place in every collection."""
+    def with_sizes(self) -> Self:
+        """Annotate `size`, the number of videos that are not in the trash. Reads every item of every collection."""
         shown = Q(generations__trashed_at__isnull=True, generations__isnull=False)
         return self.annotate(size=Count("generations", filter=shown))
 
-    def with_covers(self, count: int) -> "CollectionQuerySet":
-        """With `cover_0` and on, the uuids of its newest clips that are saved (None: it has fewer)."""
+    def with_covers(self, count: int) -> Self:
+        """Annotate `cover_0`, `cover_1`, …: the uuids of the newest saved videos; None if there are fewer."""
         saved = CollectionItem.objects.filter(
             collection=OuterRef("pk"), generation__trashed_at__isnull=True, generation__archive="saved"
         )
         newest = saved.order_by("-generation").values("generation__uuid")
         return self.annotate(**{f"cover_{place}": Subquery(newest[place : place + 1]) for place in range(count)})
 
-    def named(self, name: str, member) -> tuple["Collection", bool]:
-        """The collection of this name, made if there is none; whether it was made. Raises TooManyCollections."""
+    def named(self, name: str, member: Member) -> tuple["Collection", bool]:
+        """Return the collection with this name, and whether it was created now. Raises TooManyCollections."""
         name = " ".join(name.split())
-        # As the constraint compares them, and not as `iexact` would: PostgreSQL's UPPER and LOWER disagree on some.
+        # Compare as the constraint does: `iexact` uses UPPER on PostgreSQL, which disagrees with LOWER on some letters.
         alike = self.annotate(small=Lower("name")).filter(small=Lower(Value(name)))
         if found := alike.first():
             return found, False
@@ -48,12 +53,12 @@ class CollectionQuerySet(models.QuerySet):
         try:
             with transaction.atomic():
                 return self.create(name=name, created_by=member), True
-        except IntegrityError:  # two had the same thought
+        except IntegrityError:  # another member created it just now
             return alike.get(), False
 
 
 class Collection(models.Model):
-    """A named set of clips, for a project or a client; a clip can be in several."""
+    """A named set of videos, for a project or a client; a video can be in several."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=80)
@@ -73,7 +78,7 @@ class Collection(models.Model):
         return f"{reverse('studio')}?collection={self.uuid}"
 
     def rename(self, name: str) -> bool:
-        """False where another is called so."""
+        """Rename the collection; return False if another has this name."""
         try:
             with transaction.atomic():
                 Collection.objects.filter(pk=self.pk).update(name=name)
@@ -81,19 +86,19 @@ class Collection(models.Model):
             return False
         return True
 
-    def add(self, generations, member) -> int:
-        """Put these in; how many were not in it before."""
+    def add(self, generations: SizedIterable[Generation], member: Member) -> int:
+        """Add these videos; return how many were not in it before."""
         known = set(self.items.filter(generation__in=generations).values_list("generation_id", flat=True))
         rows = [CollectionItem(collection=self, generation=row, added_by=member) for row in generations]
         CollectionItem.objects.bulk_create(rows, ignore_conflicts=True)
         return sum(row.generation_id not in known for row in rows)
 
-    def remove(self, generations) -> None:
+    def remove(self, generations: SizedIterable[Generation]) -> None:
         self.items.filter(generation__in=generations).delete()
 
 
 class CollectionItem(models.Model):
-    """One clip in one collection."""
+    """One video in one collection."""
 
     collection = models.ForeignKey(Collection, on_delete=models.CASCADE, related_name="items")
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="+")

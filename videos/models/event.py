@@ -48,7 +48,7 @@ LABELS = {
 
 
 class Event(models.Model):
-    """One step of a generation: when, what, by whom, and the provider's own words."""
+    """One event of a generation, with the provider's own message."""
 
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="events")
     at = models.DateTimeField(auto_now_add=True)

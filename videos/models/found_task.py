@@ -7,9 +7,9 @@ from .state import State
 from .token import ApiToken
 
 
-class FoundTaskQuerySet(models.QuerySet):
+class FoundTaskQuerySet(models.QuerySet["FoundTask"]):
     def keep(self, token: ApiToken, task: provider.ListedTask) -> "FoundTask":
-        """Note a task of the listing, or what is new of one that is known."""
+        """Store a task of the provider's list, or update it."""
         echo = task.result.request
         facts = {
             "token": token,
@@ -21,22 +21,21 @@ class FoundTaskQuerySet(models.QuerySet):
         return self.update_or_create(provider=token.base_url, task_id=task.result.task_id, defaults=facts)[0]
 
     def lock(self, token: ApiToken, task_id: str) -> "FoundTask":
-        """Hold this task until the end of the transaction: nobody else gives it to a video meanwhile."""
+        """Lock this task until the end of the transaction, so that it is given to one video only."""
         defaults = {"token": token, "seen_at": timezone.now()}
         return self.select_for_update().get_or_create(provider=token.base_url, task_id=task_id, defaults=defaults)[0]
 
     def forget_settled(self) -> int:
-        """Delete those that no video in doubt can be given any more."""
+        """Delete the tasks that are candidates for no unconfirmed video; return their number."""
         candidates = self.model.candidate_for.through.objects.filter(foundtask=OuterRef("pk"))
         waiting = candidates.filter(generation__state=State.UNCONFIRMED, generation__task_id="")
         return self.filter(~Exists(waiting)).delete()[0]
 
 
 class FoundTask(models.Model):
-    """A task in the provider's listing that no video has yet, kept for those whose request it may answer.
+    """A task in the provider's list that belongs to no video yet, with the videos whose request it may answer.
 
-    Nothing secret of the listing is stored: no link, and not the callback's address. created_at is by the provider's
-    clock.
+    No secrets are stored: neither links nor the callback URL. created_at: by the provider's clock.
     """
 
     token = models.ForeignKey(ApiToken, on_delete=models.CASCADE, related_name="found_tasks")

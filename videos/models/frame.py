@@ -1,65 +1,70 @@
 import hashlib
 import secrets
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Self
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
+from .member import Member
 from .orphaned_file import OrphanedFile
+from .state import State
 
-# The provider may read a frame a little later than it reports the end of the work.
-GRACE = timedelta(minutes=10)
-# A row may stay unconfirmed for ever; what it was sent with is not open for as long.
+# How long after the end of a task the provider may still read its frames.
+READ_AFTER_THE_END = timedelta(minutes=10)
+# A row may stay unconfirmed forever, but its temporary links expire.
 UNCONFIRMED_AT_MOST = timedelta(hours=24)
-# A picture that was uploaded and never sent: a draft may still hold it for so long.
+# How long an unused frame is kept, as a draft may refer to it.
 UNUSED_AT_MOST = timedelta(days=7)
-# New pictures of one member within a day: each stays on the disk for a week, used or not.
+# New frames of one member within a day: each stays in the storage for a week, used or not.
 UPLOADS_A_DAY = 300
 
 
 def digest(key: str) -> str:
-    """What is stored of a key that opens something: its SHA-256, in hex."""
+    """Return the SHA-256 of a secret key in hex, which is stored instead of the key."""
     return hashlib.sha256(key.encode()).hexdigest()
 
 
-class FrameQuerySet(models.QuerySet):
+class FrameQuerySet(models.QuerySet["Frame"]):
     def known(self, wanted: str) -> "Frame | None":
-        """The picture of this uuid, if its file is here; None for anything else that was given."""
+        """Return the frame with this uuid if its file is stored, else None, also if `wanted` is no uuid."""
         try:
             return self.filter(uuid=uuid.UUID(wanted)).exclude(file="").first()
         except ValueError:
             return None
 
-    def refusal_for(self, member) -> str:
-        """Say why this member may not add another picture now; "" where they may."""
+    def refusal_for(self, member: Member) -> str:
+        """Say why this member may not add another frame now; "" if they may."""
         latest = self.filter(member=member, created_at__gt=timezone.now() - timedelta(days=1)).exclude(file="")
         if latest.count() < UPLOADS_A_DAY:
             return ""
         return f"You added {UPLOADS_A_DAY} pictures within a day, as many as a member may. Use one of them again."
 
-    def unused(self, now=None) -> "FrameQuerySet":
-        """Uploaded (for the last time) long ago, and in no video's request."""
-        from .generation import Generation
+    def unused(self, now: datetime | None = None) -> Self:
+        """Select frames that were uploaded long ago and that no video uses."""
+        users = _generations().filter(Q(start_frame=OuterRef("pk")) | Q(end_frame=OuterRef("pk")))
+        return self.filter(~Exists(users), created_at__lte=(now or timezone.now()) - UNUSED_AT_MOST).exclude(file="")
 
-        needed = Generation.objects.filter(Q(start_frame=OuterRef("pk")) | Q(end_frame=OuterRef("pk")))
-        return self.filter(~Exists(needed), created_at__lte=(now or timezone.now()) - UNUSED_AT_MOST).exclude(file="")
-
-    def let_go(self) -> None:
-        """Have the files removed that no video needs any more; the rows stay, as the same picture may come again."""
-        from .generation import Generation
-
+    def release(self) -> None:
+        """Mark the files that no video uses for deletion; keep the rows, as the same picture may be uploaded again."""
         for frame in self.select_for_update().exclude(file=""):
-            if not Generation.objects.filter(Q(start_frame=frame) | Q(end_frame=frame)).exists():
+            if not _generations().filter(Q(start_frame=frame) | Q(end_frame=frame)).exists():
                 OrphanedFile.objects.mark(frame.file)
-                # The provider's copy lives as long as the provider says; nothing here leads to it any more.
+                # The provider keeps its copy as long as it wants, but Lumaweb forgets the link to it.
                 frame.uploads.all().delete()
                 self.filter(pk=frame.pk).update(file="")
 
 
+def _generations() -> models.QuerySet[models.Model]:
+    # By the registry, as the model of generations builds on this module.
+    return apps.get_model("videos", "Generation")._default_manager.all()
+
+
 class Frame(models.Model):
-    """A picture a member uploaded: re-encoded, never the bytes as they came. width, height in pixels."""
+    """An uploaded picture, re-encoded. width, height: in pixels."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     sha256 = models.CharField(max_length=64, unique=True, help_text="Of the bytes as they were uploaded.")
@@ -76,21 +81,19 @@ class Frame(models.Model):
         return f"{self.width}×{self.height}"
 
 
-class TemporaryLinkQuerySet(models.QuerySet):
+class TemporaryLinkQuerySet(models.QuerySet["TemporaryLink"]):
     def open_now(self, key: str) -> "TemporaryLink | None":
-        """The link behind this key while the work it was made for may still need it."""
-        from .state import State
-
+        """Return the link with this key while the provider may still need it for its generation."""
         now = timezone.now()
-        at_work = Q(generation__state__in=[State.SUBMITTING, State.PROCESSING])
+        in_progress = Q(generation__state__in=[State.SUBMITTING, State.PROCESSING])
         unconfirmed = Q(generation__state=State.UNCONFIRMED, created_at__gt=now - UNCONFIRMED_AT_MOST)
-        just_done = Q(generation__finished_at__gt=now - GRACE)
-        needed = at_work | unconfirmed | just_done
+        just_done = Q(generation__finished_at__gt=now - READ_AFTER_THE_END)
+        needed = in_progress | unconfirmed | just_done
         return self.filter(needed, key_hash=digest(key)).select_related("frame", "clip").first()
 
 
 class TemporaryLink(models.Model):
-    """An unguessable public address of one frame or one saved clip, for the provider, while one generation is made."""
+    """An unguessable public URL of one frame or one saved video, for the provider while it makes one generation."""
 
     key_hash = models.CharField(max_length=64, unique=True)
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="temporary_links")
@@ -112,8 +115,11 @@ class TemporaryLink(models.Model):
         return "frame" if self.frame_id else "clip"
 
     @classmethod
-    def mint(cls, public_url: str, generation, *, frame: Frame | None = None, clip=None) -> str:
-        """Make the address; only the key's hash is kept, so each claim has its own."""
+    def create_for(
+        cls, public_url: str, generation: models.Model, *, frame: Frame | None = None, clip: models.Model | None = None
+    ) -> str:
+        """Create a link and return its URL. Only the key's hash is stored, so each claim has its own link."""
         key = secrets.token_urlsafe(32)
-        cls.objects.create(key_hash=digest(key), generation=generation, frame=frame, clip=clip)
+        clip_id = clip.pk if clip else None
+        cls.objects.create(key_hash=digest(key), generation_id=generation.pk, frame=frame, clip_id=clip_id)
         return f"{public_url}/frames/{key}.jpg" if frame else f"{public_url}/clips/{key}.mp4"

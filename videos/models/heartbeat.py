@@ -1,32 +1,33 @@
 import hashlib
 import socket
 from datetime import timedelta
+from typing import Self
 
 from django.conf import settings
 from django.db import models
 from django.utils import timezone
 
 
-class HeartbeatQuerySet(models.QuerySet):
-    def of(self, cluster: str) -> "HeartbeatQuerySet":
-        """The stamps of a cluster on all machines, the latest first."""
+class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
+    def of(self, cluster: str) -> Self:
+        """Select the heartbeats of a cluster on all machines, the latest first."""
         return self.filter(name__startswith=f"{cluster}@").order_by("-at")
 
-    def here(self, cluster: str) -> "HeartbeatQuerySet":
-        """The stamp of this machine's part of it."""
+    def here(self, cluster: str) -> Self:
+        """Select the heartbeat of the cluster on this machine."""
         return self.filter(name=_here(cluster))
 
-    def lately(self) -> "HeartbeatQuerySet":
-        """Stamps of the last minute: whoever made one may still be running."""
+    def lately(self) -> Self:
+        """Select heartbeats of the last minute: those workers may still be running."""
         return self.filter(at__gt=timezone.now() - timedelta(seconds=60))
 
     def delete_stale(self) -> None:
-        """Machines come and go; one that is back stamps again."""
+        """Delete heartbeats that are older than a day: a machine that returns creates a new one."""
         self.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
 
 
 class Heartbeat(models.Model):
-    """When code last ran in a worker of this cluster on one machine. Only a worker stamps it."""
+    """When a worker of a cluster on one machine last ran code. Only workers write it."""
 
     name = models.CharField(max_length=50, primary_key=True)
     at = models.DateTimeField()
@@ -38,7 +39,7 @@ class Heartbeat(models.Model):
 
     @staticmethod
     def name_here(cluster: str) -> str:
-        """The name of this machine's part of a cluster."""
+        """Return the name of a cluster on this machine."""
         return _here(cluster)
 
     @classmethod
@@ -47,7 +48,7 @@ class Heartbeat(models.Model):
 
 
 def _here(cluster: str) -> str:
-    """Its name on this machine: two installations on one host, and two hosts with one folder, are told apart."""
+    """Name a cluster on this machine, unique to the host and to the data folder."""
     host = socket.gethostname()
     place = hashlib.sha256(f"{host}:{settings.DATA_DIR}".encode()).hexdigest()[:8]
     return f"{cluster}@{host[:30]}-{place}"

@@ -1,7 +1,7 @@
-"""How often something happens and how long it takes, of all processes on all machines.
+"""Histograms of durations, summed over all processes on all machines.
 
-Each process counts for itself and adds what it has to the database every few seconds, so that whoever answers a scrape
-knows the whole: docs/decisions/metrics.md. Nothing is counted unless somebody may ask (LUMAWEB_METRICS_TOKEN).
+Each process adds its own counts to the database every few seconds, so that any process can answer a scrape:
+docs/decisions/metrics.md. Nothing is counted unless metrics are enabled (LUMAWEB_METRICS_TOKEN).
 """
 
 import logging
@@ -16,12 +16,12 @@ from django.db import DatabaseError, connections, models, transaction
 
 logger = logging.getLogger(__name__)
 
-# Seconds; the last stretch has no end.
+# Upper bounds of the buckets in seconds; a last bucket has no bound.
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class Histogram(models.Model):
-    """What was counted of one thing: `counts` has a number for each stretch of BOUNDS and one for what is beyond."""
+    """The durations of one kind of event; `counts` has one number for each of BOUNDS, and one for longer ones."""
 
     name = models.CharField(max_length=20)
     label = models.CharField(max_length=50, help_text="Which kind of it, its parts set apart by slashes.")
@@ -37,7 +37,7 @@ class Histogram(models.Model):
         return f"{self.name} {self.label}: {sum(self.counts)}"
 
     def buckets(self) -> list[tuple[str, int]]:
-        """As Prometheus has them: each with all that are below its bound."""
+        """Return Prometheus' cumulative buckets."""
         return list(zip([*map(str, BOUNDS), "+Inf"], accumulate(self.counts), strict=True))
 
     def add(self, counts: list[int], seconds: float) -> None:
@@ -46,12 +46,12 @@ class Histogram(models.Model):
 
 
 class Counted:
-    """What this process has counted and the database does not have yet."""
+    """The counts of this process that are not in the database yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._new: dict[tuple[str, str], Histogram] = {}
-        self._helped = 0  # the process that has its helper: a fork does not inherit the thread
+        self._helped = 0  # the process with a writing thread, which a fork does not inherit
 
     def observe(self, name: str, label: str, seconds: float) -> None:
         if not settings.METRICS_TOKEN:
@@ -62,7 +62,7 @@ class Counted:
         if settings.METRICS_EVERY and self._helped != os.getpid():
             self._helped = os.getpid()
             threading.Thread(target=self._keep_writing, name="histograms", daemon=True).start()
-            # A worker of the queue ends after some hundred tasks.
+            # A worker of the queue exits after some hundred tasks.
             Finalize(None, self._write_in_peace, exitpriority=10)
 
     def _add(self, histograms: list[Histogram]) -> None:
@@ -73,14 +73,14 @@ class Counted:
                     known.add(histogram.counts, histogram.seconds)
 
     def write(self) -> None:
-        """Add what is new to the database's; kept for the next time where that fails."""
+        """Add the new counts to the database; keep them for the next time if that fails."""
         with self._lock:
             new, self._new = self._new, {}
         if not new:
             return
         try:
             with transaction.atomic():
-                # In one order, so that no two processes wait for each other.
+                # Always in the same order, so that two processes cannot deadlock.
                 for (name, label), histogram in sorted(new.items()):
                     nothing = {"counts": [0] * len(histogram.counts)}
                     row, _ = Histogram.objects.select_for_update().get_or_create(
@@ -101,7 +101,7 @@ class Counted:
         try:
             self.write()
         except DatabaseError as error:
-            # The database is away, which others say loudly enough.
+            # Others report a database that is unavailable.
             logger.info("what was measured is written later: %s", error.__class__.__name__)
         finally:
             connections.close_all()

@@ -1,6 +1,7 @@
 import secrets
 import uuid
 from datetime import timedelta
+from typing import Self
 
 from django.db import models, transaction
 from django.utils import timezone
@@ -12,9 +13,9 @@ from .member import Member
 GOOD_FOR = timedelta(days=7)
 
 
-class InvitationQuerySet(models.QuerySet):
+class InvitationQuerySet(models.QuerySet["Invitation"]):
     def invite(self, by: Member, *, email: str = "", as_admin: bool = False) -> tuple["Invitation", str]:
-        """Make one, with the key of its link, which is not stored and cannot be shown again."""
+        """Create an invitation; return it with its link's key, of which only the hash is stored."""
         key = secrets.token_urlsafe(32)
         with transaction.atomic():
             invitation = self.create(
@@ -27,16 +28,16 @@ class InvitationQuerySet(models.QuerySet):
             AuditEntry.objects.record(by, f"Invited {email or 'somebody'}{' as an admin' if as_admin else ''}.")
         return invitation, key
 
-    def unused(self) -> "InvitationQuerySet":
-        """Not accepted, revoked or expired: by the row's own columns alone.
+    def unused(self) -> Self:
+        """Select invitations that were not accepted, revoked or expired, without a join.
 
-        An UPDATE that joins becomes one with a subquery, which PostgreSQL does not look at again after it waited for
-        another's: both would have won.
+        An UPDATE with a join becomes one with a subquery, which PostgreSQL does not evaluate again after waiting for
+        another UPDATE's lock: two members could then accept one invitation.
         """
         return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=timezone.now())
 
-    def good(self) -> "InvitationQuerySet":
-        """Unused, and made by somebody who still is an admin here."""
+    def good(self) -> Self:
+        """Select unused invitations whose author is still an active admin."""
         return self.unused().filter(invited_by__is_active=True, invited_by__is_superuser=True)
 
     def opened_by(self, key: str) -> "Invitation | None":
@@ -44,7 +45,7 @@ class InvitationQuerySet(models.QuerySet):
 
 
 class Invitation(models.Model):
-    """A way in for one person: its link is shown once, and only the hash of its key is stored."""
+    """An invitation for one person. Its link is shown once, and only the hash of its key is stored."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     key_hash = models.CharField(max_length=64, unique=True, editable=False)
@@ -67,9 +68,9 @@ class Invitation(models.Model):
         return f"For {self.email or 'somebody'}, by {self.invited_by}"
 
     def accept(self, member: Member) -> bool:
-        """Let this new member in; False where the link was used, revoked or has expired meanwhile.
+        """Create the member; return False if the link was used, revoked or has expired meanwhile.
 
-        One UPDATE decides, in the transaction that makes the member: two people with one link make one.
+        One conditional UPDATE decides, in the transaction that creates the member, so that one link makes one member.
         """
         with transaction.atomic():
             good = Invitation.objects.good().filter(pk=self.pk).exists()

@@ -7,12 +7,12 @@ from django.utils import timezone
 SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
 
 
-class LeaseQuerySet(models.QuerySet):
+class LeaseQuerySet(models.QuerySet["Lease"]):
     def take(self, name: str, holder: str, seconds: float) -> bool:
-        """Take or renew the lease; False while another holder has it. One UPDATE decides."""
+        """Acquire or renew the lease by one conditional UPDATE; return False while another holder has it."""
         now = timezone.now()
         self.get_or_create(name=name, defaults={"holder": "", "until": now - timedelta(days=1)})
-        # A lease that ends later than any can was taken before the clock was set back.
+        # A lease that ends later than possible was taken before a clock was set back.
         longest = timedelta(seconds=seconds) + SKEW
         free = Q(holder=holder) | Q(until__lt=now) | Q(until__gt=now + longest)
         return bool(self.filter(free, name=name).update(holder=holder, until=now + timedelta(seconds=seconds)))
@@ -22,7 +22,7 @@ class LeaseQuerySet(models.QuerySet):
 
 
 class Lease(models.Model):
-    """Who does what only one machine may do at a time: the ticker's sweep."""
+    """A lease on work that one machine at a time may do, such as the sweep."""
 
     name = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=100)

@@ -1,4 +1,4 @@
-"""Where a clip comes from and what goes on from it, as a tree with one line per branch."""
+"""A video's ancestors and extensions, as a tree with one line for each branch."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from .generation import Generation
 
 ABOVE, BELOW, SHOWN = 50, 100, 200
 
-# Two statements for trees of any shape: a walk row by row would ask once for each ancestor.
+# Two queries for a tree of any shape, instead of one for each ancestor.
 UP = """
     WITH RECURSIVE up(id, parent_id, step) AS (
         SELECT id, parent_id, 0 FROM videos_generation WHERE id = %s
@@ -26,14 +26,14 @@ DOWN = """
         JOIN down ON row.parent_id = down.id WHERE down.step < %s
     ) SELECT id FROM down LIMIT %s
 """
-TOLD = (
+COLUMNS = (
     "uuid", "parent_id", "prompt", "state", "archive", "shape", "trashed_at", "purged_at", "duration", "take", "takes",
 )  # fmt: skip
 
 
 @dataclass
 class Branch:
-    """Clips one after the other; `lines` lead to its first from the clip it goes on from, one for each column."""
+    """Videos in a row, each an extension of the one before; `lines` leads from `of` to the first, by column."""
 
     clips: list[Generation]
     lines: list[str]
@@ -42,7 +42,7 @@ class Branch:
 
 @dataclass
 class Lineage:
-    """`path`: from the first ancestor to the clip itself; `branches`: the whole tree, the line of the path first."""
+    """`path`: from the first ancestor to the video itself. `branches`: the whole tree, the path's branch first."""
 
     path: list[Generation]
     branches: list[Branch] = field(default_factory=list)
@@ -58,15 +58,15 @@ class Lineage:
         down = _ids(DOWN, up[0], BELOW, SHOWN)
         ids = {*up, *down}
         if is_cut := len(down) == SHOWN:
-            # A large tree is told in part; never without what goes on from this clip.
+            # A large tree is cut, but always includes the extensions of this video.
             ids |= set(generation.children.order_by("-pk").values_list("pk", flat=True)[:ABOVE])
-        rows = {row.pk: row for row in Generation.objects.filter(pk__in=ids).only(*TOLD)}
+        rows = {row.pk: row for row in Generation.objects.filter(pk__in=ids).only(*COLUMNS)}
         path = [rows[pk] for pk in up if pk in rows]
         return cls(path, _branches(rows, path), is_cut)
 
 
 def path_to(generation: Generation) -> list[Generation]:
-    """From the first ancestor to the clip itself, without the tree around them."""
+    """Return the chain from the first ancestor to the video itself."""
     up = _up(generation)
     rows = Generation.objects.in_bulk(up)
     return [rows[pk] for pk in up if pk in rows]
@@ -85,7 +85,7 @@ def _ids(sql: str, *values: int) -> list[int]:
 def _branches(rows: dict[int, Generation], path: list[Generation]) -> list[Branch]:
     here = {row.pk for row in path}
     children: dict[int | None, list[Generation]] = defaultdict(list)
-    # Children are younger than their parents. What was thrown away is told only where others go on from it.
+    # Children are younger than their parents. Show a trashed video only if another video extends it.
     for pk in sorted(rows, reverse=True):
         row = rows[pk]
         if row.trashed_at is None or children[pk] or pk in here:
@@ -93,14 +93,14 @@ def _branches(rows: dict[int, Generation], path: list[Generation]) -> list[Branc
     for ones in children.values():
         ones.sort(key=lambda row: (row.pk not in here, row.pk))
     branches: list[tuple[int, Branch]] = []
-    todo = [(0, path[0], None)]
+    todo: list[tuple[int, Generation, Generation | None]] = [(0, path[0], None)]
     while todo:
         column, first, of = todo.pop()
         clips = [first]
         while children[clips[-1].pk]:
             clips.append(children[clips[-1].pk][0])
         branches.append((column, Branch(clips, [""] * column, of)))
-        # Taken from the end: those of the last clip come right below it, so that no lines cross.
+        # `pop` takes from the end: the branches of the last video come directly below it, so that no lines cross.
         for number, clip in enumerate(clips):
             todo += [(column + number + 1, child, clip) for child in reversed(children[clip.pk][1:])]
     _draw_lines(branches)
@@ -108,7 +108,7 @@ def _branches(rows: dict[int, Generation], path: list[Generation]) -> list[Branc
 
 
 def _draw_lines(branches: list[tuple[int, Branch]]) -> None:
-    """For each branch the corner that leads to it, and the line down to that corner past the rows between."""
+    """Draw for each branch the corner that leads to it, and the line to that corner past the rows between."""
     row_of = {clip.pk: number for number, (_, branch) in enumerate(branches) for clip in branch.clips}
     for number, (column, branch) in enumerate(branches):
         if branch.of is None:

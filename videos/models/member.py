@@ -1,6 +1,5 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import AbstractUser
@@ -10,12 +9,13 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.crypto import salted_hmac
 
-from .budget import Balance, Pricing, month_of, shown
+from .amounts import shown
+from .audit import AuditEntry
 
 HUES = 8
-# How exactly it is known when somebody was last here: one write a minute at most.
+# How precise `last_seen_at` is: at most one write a minute.
 SEEN_EVERY = timedelta(minutes=1)
-# How long a new e-mail address receives no link to a new password, so that a warning to the old one comes in time.
+# How long a new e-mail address receives no password links, so that the owner of the old one can react to a warning.
 EMAIL_WAITS = timedelta(days=1)
 
 
@@ -25,33 +25,8 @@ class Theme(models.TextChoices):
     LIGHT = "light", "Light"
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """A member beside what they used this month, in words; `share` of the limit from 0 to 1, None without one."""
-
-    member: "Member"
-    used: str
-    share: float | None
-
-    @classmethod
-    def of(cls, members: models.QuerySet, pricing: Pricing) -> "list[Usage]":
-        """Each of them with what this month took, those who are active first; two queries however many there are."""
-        rows = Balance.objects.filter(month=month_of(), member__in=members)
-        used = {row.member_id: row.used for row in rows}
-        return [
-            cls._of(member, used.get(member.pk, 0), pricing) for member in members.order_by("-is_active", "username")
-        ]
-
-    @classmethod
-    def _of(cls, member: "Member", amount: int, pricing: Pricing) -> "Usage":
-        limit = pricing.limit_of(member)
-        share = None if limit is None else min(1.0, amount / limit) if limit else 1.0
-        words = pricing.amount(amount) if limit is None else f"{shown(amount)} of {pricing.amount(limit)}"
-        return cls(member, words, share)
-
-
 class Member(AbstractUser):
-    """Somebody of the team. An admin is a superuser; a plain member is not staff."""
+    """A member of the team. An admin is a superuser; other members are not staff."""
 
     avatar_hue = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(HUES - 1)])
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
@@ -78,20 +53,20 @@ class Member(AbstractUser):
 
     @property
     def hue(self) -> int:
-        """The avatar's colour, 0 to 7."""
+        """The avatar's color, 0 to 7."""
         return self.avatar_hue if self.avatar_hue is not None else (self.pk or 0) % HUES
 
-    def _get_session_auth_hash(self, secret=None) -> str:
-        # Django's own, and the count: signing out everywhere is counting up.
+    def _get_session_auth_hash(self, secret: str | None = None) -> str:
+        # Django's own hash, extended by the counter that signing out everywhere increments.
         value = f"{self.password}{self.sign_ins}"
         return salted_hmac("videos.Member.session", value, secret=secret, algorithm="sha256").hexdigest()
 
     @property
     def seen_now(self) -> bool:
-        return bool(self.last_seen_at) and timezone.now() - self.last_seen_at < 2 * SEEN_EVERY
+        return self.last_seen_at is not None and timezone.now() - self.last_seen_at < 2 * SEEN_EVERY
 
     def seen(self) -> None:
-        """Note that they are here, once a minute at most."""
+        """Record that they are online, at most once a minute."""
         now = timezone.now()
         if self.last_seen_at and now - self.last_seen_at < SEEN_EVERY:
             return
@@ -100,25 +75,26 @@ class Member(AbstractUser):
 
     @property
     def email_waits(self) -> bool:
-        """Whether the address is too new to receive a link to a new password."""
-        return bool(self.email and self.email_changed_at) and timezone.now() - self.email_changed_at < EMAIL_WAITS
+        """Whether the address is too new to receive a password link."""
+        changed_at = self.email_changed_at
+        return bool(self.email) and changed_at is not None and timezone.now() - changed_at < EMAIL_WAITS
 
     @property
     def email_may_from(self) -> datetime | None:
-        """When a changed address may receive links."""
+        """When a changed address may receive password links."""
         return self.email_changed_at and self.email_changed_at + EMAIL_WAITS
 
     def change_email(self, email: str) -> str:
-        """Change their own address, note it in the audit trail, and return the one they had until now."""
+        """Change the member's own address, record it in the audit trail, and return the previous one."""
         with transaction.atomic():
             old = Member.objects.select_for_update().get(pk=self.pk).email
             self.email, self.email_changed_at = email, timezone.now()
             self.save(update_fields=["email", "email_changed_at"])
-            self._note(self, f"changed their e-mail address from {old or 'none'} to {email or 'none'}")
+            self._record(self, f"changed their e-mail address from {old or 'none'} to {email or 'none'}")
         return old
 
     def confirm_email(self, by: "Member", email: str) -> bool:
-        """Let this new address receive links at once; return False if they have another or it waits no longer."""
+        """Let a new address receive links at once; return False if it is not their address, or not on hold."""
         if not email or email != self.email:
             return False
         since = timezone.now() - EMAIL_WAITS
@@ -126,27 +102,27 @@ class Member(AbstractUser):
             waiting = Member.objects.filter(pk=self.pk, email=email, email_changed_at__gt=since)
             if not waiting.update(email_changed_at=None):
                 return False
-            self._note(by, f"has a confirmed e-mail address: {email}")
+            self._record(by, f"has a confirmed e-mail address: {email}")
         return True
 
     def sign_out_everywhere(self) -> None:
-        """End every session of theirs: what a session was opened with no longer fits."""
+        """End all sessions of this member, by changing the hash that sessions carry."""
         Member.objects.filter(pk=self.pk).update(sign_ins=F("sign_ins") + 1)
         self.refresh_from_db(fields=["sign_ins"])
 
     def set_role(self, by: "Member", *, admin: bool) -> bool:
-        """Make them an admin, or no longer one; False where nothing changed, or nobody would be left to be one."""
+        """Grant or revoke the admin role; return False if nothing changed or no active admin would be left."""
         with self._admins_locked() as others:
             if not admin and not others:
                 return False
             changed = Member.objects.filter(pk=self.pk, is_superuser=not admin)
             if not changed.update(is_superuser=admin, is_staff=admin):
                 return False
-            self._note(by, "is an admin now" if admin else "is no longer an admin")
+            self._record(by, "is an admin now" if admin else "is no longer an admin")
         return True
 
     def set_active(self, by: "Member", *, active: bool) -> bool:
-        """Let them in again, or keep them out from now on; their videos stay. False as for `set_role`."""
+        """Activate or deactivate the account and keep its videos; return False as `set_role` does."""
         with self._admins_locked() as others:
             if not active and not others:
                 return False
@@ -155,11 +131,11 @@ class Member(AbstractUser):
             if not active:
                 self.sign_out_everywhere()
                 self.invitations.filter(accepted_at=None, revoked_at=None).update(revoked_at=timezone.now())
-            self._note(by, "was let in again" if active else "was deactivated")
+            self._record(by, "was let in again" if active else "was deactivated")
         return True
 
     def set_limit(self, by: "Member", *, own: bool, limit: int | None) -> bool:
-        """An exception from everybody's monthly limit, in thousandths of a credit (None: no limit), or none."""
+        """Set or remove an exception from the monthly limit, in thousandths of a credit; None: no limit."""
         limit = limit if own else None
         with transaction.atomic():
             same = Member.objects.filter(pk=self.pk, own_limit=own, monthly_limit=limit)
@@ -167,20 +143,18 @@ class Member(AbstractUser):
                 return False
             Member.objects.filter(pk=self.pk).update(own_limit=own, monthly_limit=limit)
             words = "everybody's" if not own else "none" if limit is None else f"{shown(limit)} a month"
-            self._note(by, f"has another limit: {words}")
+            self._record(by, f"has another limit: {words}")
         return True
 
     @contextmanager
     def _admins_locked(self) -> Iterator[bool]:
-        """A transaction in which the admins stay who they are; tells whether there is an active one besides this.
+        """Lock all admins in a transaction, and yield whether an active one besides this member exists.
 
-        Two admins who take each other's rights away at the same moment come one after the other.
+        Without the lock, two admins who demote each other at the same moment would leave none.
         """
         with transaction.atomic():
             admins = Member.objects.select_for_update().filter(is_superuser=True, is_active=True).order_by("pk")
             yield any(admin.pk != self.pk for admin in admins)
 
-    def _note(self, by: "Member", what: str) -> None:
-        from .audit import AuditEntry
-
+    def _record(self, by: "Member", what: str) -> None:
         AuditEntry.objects.record(by, f"{self.username} {what}.", about=self)

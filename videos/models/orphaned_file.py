@@ -24,7 +24,7 @@ class OrphanedFile(models.Model):
         db_table = "videos_leftover"
 
     def __str__(self) -> str:
-        return self.file.name
+        return self.file.name or ""
 
     def remove(self) -> None:
         """Delete the file, then this row. Raises OSError and keeps the row if the storage fails."""

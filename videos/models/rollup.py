@@ -92,8 +92,12 @@ class RollUpMark(models.Model):
         """Return the days from `since` to `until` (inclusive) whose sums are out of date."""
         # Uses the index on changed_at: few videos of a year have changed lately.
         rows = Generation.objects.filter(changed_at__gte=self.start)
-        rows = rows.annotate(day=TruncDate("created_at")).order_by()
-        counted = rows.values_list("day").annotate(Count("pk"), Sum("version"))
+        counted = (
+            rows.annotate(day=TruncDate("created_at"))
+            .order_by()
+            .values_list("day")
+            .annotate(Count("pk"), Sum("version"))
+        )
         current = {day: numbers for day, *numbers in counted}
         return [day for day in self.days_unlike(current) if since <= day <= until]
 

@@ -1,27 +1,30 @@
-"""Finding a video by its words, on either database.
+"""Full-text search in prompts, on either database.
 
-What is searched is the prompt, folded once when it is written, so that no database's own idea of upper and lower case
-matters. An index of trigrams (SQLite: FTS5, PostgreSQL: pg_trgm) finds any piece of three characters or more.
+Prompts are folded in Python when they are written, so that the result does not depend on the database's case rules.
+An index of trigrams (SQLite: FTS5, PostgreSQL: pg_trgm) finds any part of three or more characters.
 """
 
 import unicodedata
+from typing import Any
 
 from django.db import connection, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.sql.compiler import SQLCompiler
 
-# Shorter words are in no index of trigrams; they are looked for in this many of the newest videos.
+# Shorter words are in no trigram index: they are searched in this many of the newest videos.
 INDEXED_FROM = 3
 NEWEST = 50_000
-# A search of more words is no search; each costs a look into the index.
+# Further words are ignored, as each costs a query of the index.
 WORDS_AT_MOST = 16
 
 
 def fold(text: str) -> str:
-    """The form in which texts and queries are compared: compatible characters unified, case folded, no NUL."""
+    """Normalize a text or query for comparison: NFKC, casefolded, without NUL characters."""
     return unicodedata.normalize("NFKC", text).casefold().replace("\0", " ")
 
 
 def words_of(query: str) -> list[str]:
-    """The words of a query, folded, each once; quotes and operators are characters like any other."""
+    """Return the distinct folded words of a query; quotes and operators are ordinary characters."""
     return list(dict.fromkeys(fold(query).split()))[:WORDS_AT_MOST]
 
 
@@ -30,13 +33,13 @@ def is_indexed(word: str) -> bool:
 
 
 def is_partial(query: str) -> bool:
-    """Whether a search for this looks at the newest videos only."""
+    """Whether a search for this covers the newest videos only."""
     words = words_of(query)
     return bool(words) and not any(is_indexed(word) for word in words)
 
 
 class SearchIndex(models.Model):
-    """The FTS5 table of SQLite, by the name of its generation; PostgreSQL has an index on the column instead."""
+    """SQLite's FTS5 table, by the generation's primary key; PostgreSQL has an index on the column instead."""
 
     generation = models.OneToOneField(
         "videos.Generation", primary_key=True, db_column="rowid", on_delete=models.DO_NOTHING, related_name="index"
@@ -52,9 +55,9 @@ class SearchIndex(models.Model):
 
 
 class SearchIndexRouter:
-    """A database router that leaves the table out where there is none, for one of a dump of PostgreSQL."""
+    """Keep the FTS5 table out of migrations of databases other than SQLite."""
 
-    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints) -> bool | None:
+    def allow_migrate(self, db: str, app_label: str, model_name: str | None = None, **hints: Any) -> bool | None:
         if (app_label, model_name) == ("videos", "searchindex"):
             return connections[db].vendor == "sqlite"
         return None
@@ -62,18 +65,18 @@ class SearchIndexRouter:
 
 @SearchIndex._meta.get_field("search_text").register_lookup
 class Match(models.Lookup):
-    """FTS5's MATCH, for texts that `fts_query` wrote."""
+    """FTS5's MATCH operator, for queries from `fts_query`."""
 
     lookup_name = "match"
 
-    def as_sql(self, compiler, connection):
+    def as_sql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[str | int, ...]]:
         column, column_params = self.process_lhs(compiler, connection)
         value, value_params = self.process_rhs(compiler, connection)
-        return f"{column} MATCH {value}", [*column_params, *value_params]
+        return f"{column} MATCH {value}", (*column_params, *value_params)
 
 
 def fts_query(words: list[str]) -> str:
-    """All of these words, each as a quoted string, in which FTS5 knows no operators."""
+    """Quote each word, so that FTS5 finds no operators in it."""
     return " ".join('"{}"'.format(word.replace('"', '""')) for word in words)
 
 
@@ -88,10 +91,10 @@ TRIGGERS = {
 }
 
 
-def create_search_triggers(**kwargs) -> None:
-    """After each migration: the triggers that fill the index.
+def create_search_triggers(**kwargs: Any) -> None:
+    """Create the triggers that fill the index, after each migration.
 
-    SQLite changes a table by making it anew, and drops its triggers with the old one.
+    Django alters a table on SQLite by creating a new one, and the triggers are dropped with the old one.
     """
     if connection.vendor != "sqlite":
         return

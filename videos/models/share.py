@@ -1,6 +1,7 @@
 import base64
 import uuid
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Self
 
 from django.db import models, transaction
 from django.db.models import F, Q
@@ -11,25 +12,28 @@ from django.utils.functional import cached_property
 
 from .generation import Generation
 from .lineage import path_to
+from .member import Member
 from .state import Archive
 
-# How long a link may be good for, in days.
+# The validities of a link that members can choose, in days.
 DAYS = (1, 7, 30, 90)
-# Every opening is a write that a stranger asks for: one a minute is enough to know whether it was watched.
+# Each counted visit is a write that a stranger triggers: one a minute is enough to see whether it was watched.
 WATCHED_EVERY = timedelta(minutes=1)
 LINKS_AT_MOST = 200  # by one member
 CAN_BE_WATCHED = Q(trashed_at__isnull=True, purged_at__isnull=True, archive=Archive.SAVED)
 
 
 class TooManyLinks(Exception):
-    """A member has made as many links as one may; its words say what to do."""
+    """A member has as many links as allowed; the message says what to do."""
 
 
-class ShareQuerySet(models.QuerySet):
-    def make(self, generation: Generation, member, *, days: int, chain: bool, with_prompt: bool) -> "Share | None":
-        """Share a video for so many days; None where it is not saved here, or was thrown away. Raises TooManyLinks."""
+class ShareQuerySet(models.QuerySet["Share"]):
+    def make(
+        self, generation: Generation, member: Member, *, days: int, chain: bool, with_prompt: bool
+    ) -> "Share | None":
+        """Share a video for some days; return None if it is not saved or in the trash. Raises TooManyLinks."""
         now = timezone.now()
-        # Those of the last day count even when revoked: making and revoking in turn must not fill the table.
+        # Links of the last day count even if revoked, so that creating and revoking in turn cannot fill the table.
         kept = Q(revoked_at__isnull=True, expires_at__gt=now) | Q(created_at__gt=now - timedelta(days=1))
         if self.filter(kept, shared_by=member).count() >= LINKS_AT_MOST:
             raise TooManyLinks(
@@ -40,27 +44,27 @@ class ShareQuerySet(models.QuerySet):
         share.expires_at = timezone.now() + timedelta(days=days)
         words = f"{'The chain up to here' if chain else 'This video'}, for {days} day{'' if days == 1 else 's'}"
         with transaction.atomic(durable=True):
-            if not _tell(generation, "shared", member, words, only=CAN_BE_WATCHED):
+            if not _record_event(generation, "shared", member, words, condition=CAN_BE_WATCHED):
                 return None
             share.save()
         return share
 
-    def live(self, now=None) -> "ShareQuerySet":
-        """What is neither revoked nor expired. In the trash a video shows nothing, but its links come back with it."""
+    def live(self, now: datetime | None = None) -> Self:
+        """Select links that are neither revoked nor expired, also of trashed videos, which may be restored."""
         rows = self.filter(revoked_at__isnull=True, expires_at__gt=now or timezone.now())
         return rows.filter(generation__purged_at__isnull=True).select_related("generation", "shared_by")
 
     def opened_with(self, uuid_text: str, key: str) -> "Share | None":
-        """The share whose link this is, while it may be watched."""
+        """Return the share with this link while it can be watched, else None."""
         try:
             share = self.live().filter(uuid=uuid.UUID(uuid_text)).first()
-        except ValueError:  # a link that was cut or mistyped
+        except ValueError:  # a truncated or mistyped link
             return None
         return share if share and share.opens_with(key) and share.clips else None
 
 
 class Share(models.Model):
-    """A link by which somebody without an account may watch one video, or the chain that ends with it."""
+    """A link by which a guest may watch one video, or the chain that ends with it."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="shares")
@@ -84,7 +88,7 @@ class Share(models.Model):
 
     @property
     def key(self) -> str:
-        """What opens it: follows from the installation's own secret, so that no copy of the database holds a link."""
+        """The link's key. It derives from the installation's secret key, so no copy of the database holds a link."""
         digest = salted_hmac("videos.Share", str(self.uuid), algorithm="sha256").digest()
         return base64.urlsafe_b64encode(digest).decode()[:32]
 
@@ -97,12 +101,12 @@ class Share(models.Model):
 
     @cached_property
     def clips(self) -> list[Generation]:
-        """What its page plays, in order; empty when the video itself cannot be watched (any more)."""
+        """The videos that its page plays, in order; empty if the shared video cannot be watched."""
         clips = watchable(path_to(self.generation) if self.chain else [self.generation])
         return clips if clips and clips[-1].pk == self.generation_id else []
 
     def was_opened(self) -> None:
-        """Count a visit, once a minute at most."""
+        """Count a visit, at most once a minute."""
         now = timezone.now()
         if self.watched_at and now - self.watched_at < WATCHED_EVERY:
             return
@@ -110,31 +114,33 @@ class Share(models.Model):
         not_just_now = Q(watched_at__isnull=True) | Q(watched_at__lte=now - WATCHED_EVERY)
         rows.filter(not_just_now).update(watched=F("watched") + 1, watched_at=now)
 
-    def may_be_revoked_by(self, member) -> bool:
+    def may_be_revoked_by(self, member: Member) -> bool:
         return self.shared_by_id == member.pk or member.is_superuser
 
-    def revoke(self, member) -> bool:
-        """Make the link no longer good; False where it is so already."""
+    def revoke(self, member: Member) -> bool:
+        """End the link; return False if it has ended already."""
         now = timezone.now()
         with transaction.atomic(durable=True):
             revoked = Share.objects.filter(pk=self.pk, revoked_at__isnull=True, expires_at__gt=now).update(
                 revoked_at=now
             )
             if revoked:
-                _tell(self.generation, "unshared", member)
+                _record_event(self.generation, "unshared", member)
         self.refresh_from_db()
         return bool(revoked)
 
 
 def watchable(rows: list[Generation]) -> list[Generation]:
-    """Those that a link can show: saved here, and not thrown away."""
+    """Select the videos that a link can show: saved, and not in the trash."""
     return [row for row in rows if row.is_saved and not row.trashed_at]
 
 
-def _tell(generation: Generation, kind: str, member, text: str = "", *, only: Q | None = None) -> bool:
-    """Put it into the video's story, which open pages learn by its version; False where `only` does not hold."""
-    rows = Generation.objects.filter(only or Q(), pk=generation.pk)
-    told = rows.update(version=F("version") + 1, changed_at=timezone.now())
-    if told:
+def _record_event(
+    generation: Generation, kind: str, member: Member, text: str = "", *, condition: Q | None = None
+) -> bool:
+    """Add an event to the video and raise its version for open pages; return False if `condition` does not hold."""
+    rows = Generation.objects.filter(condition or Q(), pk=generation.pk)
+    changed = rows.update(version=F("version") + 1, changed_at=timezone.now())
+    if changed:
         generation.events.create(kind=kind, member=member, text=text)
-    return bool(told)
+    return bool(changed)

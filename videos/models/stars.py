@@ -1,8 +1,12 @@
+from collections.abc import Iterable
+
 from django.db import models
+
+from .member import Member
 
 
 class Star(models.Model):
-    """A member's mark on a video, for their own eyes."""
+    """A member's bookmark of a video, which only they see."""
 
     member = models.ForeignKey("videos.Member", on_delete=models.CASCADE, related_name="stars")
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="stars")
@@ -15,10 +19,11 @@ class Star(models.Model):
         return f"{self.member}: {self.generation}"
 
     @classmethod
-    def put(cls, member, generations) -> None:
-        """Star all of them; what is starred already stays so."""
-        cls.objects.bulk_create([cls(member=member, generation=row) for row in generations], ignore_conflicts=True)
+    def put(cls, member: Member, generations: Iterable[models.Model]) -> None:
+        """Star these videos; those already starred stay so."""
+        stars = [Star(member=member, generation_id=row.pk) for row in generations]
+        Star.objects.bulk_create(stars, ignore_conflicts=True)
 
     @classmethod
-    def take(cls, member, generations) -> None:
-        cls.objects.filter(member=member, generation__in=generations).delete()
+    def take(cls, member: Member, generations: Iterable[models.Model]) -> None:
+        cls.objects.filter(member=member, generation__in=[row.pk for row in generations]).delete()

@@ -1,3 +1,5 @@
+"""The states of a generation and the limits in time that its transitions share."""
+
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -5,30 +7,33 @@ from django.db.models import Q
 
 from .. import provider
 
-# Asked for, these are nearest to what comes: width / height.
+# Width / height of each aspect ratio that can be requested.
 RATIOS = {word: int(word.split(":")[0]) / int(word.split(":")[1]) for word in provider.ASPECT_RATIOS}
 
-# Beyond the provider's own timeout: how long a result may stay away before the row says so.
-GRACE = timedelta(minutes=15)
-# A POST takes at most 10 s to connect and 30 s to be answered; a `submitting` row older than this has lost its worker.
-# Were it only slow, its answer would still be recorded: nothing is sent again because of this.
+# How long after the provider's own timeout a result may be late before the row says so.
+RESULT_GRACE = timedelta(minutes=15)
+# A POST takes at most 10 s to connect and 30 s to be answered, so an older `submitting` row has lost its worker. If the
+# worker is only slow, its answer is still recorded: nothing is sent again because of this limit.
 SUBMITTING_AT_MOST = timedelta(seconds=60)
 QUEUED_AT_MOST = timedelta(hours=24)
-# What ended without a video is looked up for this long, and what cannot be looked up at all is given up after it.
+# How long a row without a video is still looked up, and after which a row that cannot be looked up is given up.
 ASKED_AFTER_THE_END = timedelta(hours=24)
-# A row is changed and committed within this time, so a poll that looks back this far misses nothing.
+# A row's change is committed within this time, so a poll that looks back this far misses no change.
 LONGEST_TRANSACTION = timedelta(seconds=20)
-# An equal request this soon after another is a held key, a double click or a repeating script, whatever became of the
-# first.
-ONE_INTENTION = timedelta(seconds=10)
-# Longer than anything queued, and than the saving of a video, is put off: what is due even later was written by a clock
-# that has been set back since.
+# An equal request within this time is a held key, a double click or a script, whatever became of the first.
+DUPLICATE_WITHIN = timedelta(seconds=10)
+# The longest delay of a queued row, and of the saving of a video. A later time was written by a clock that has since
+# been set back, so the row is due.
 WAITING_AT_MOST = timedelta(hours=2)
 SAVING_AT_MOST = timedelta(hours=8)
-# Look-ups that were answered before a running task is given up, whatever the clock says.
+# The number of look-ups before a running task is given up, whatever the clock says.
 LOOKED_UP_AT_LEAST = 20
-# How long the trash keeps what was thrown away.
-IN_THE_TRASH = timedelta(days=30)
+KEPT_IN_TRASH = timedelta(days=30)
+
+# The error code of a row whose task id the provider also gave to another row.
+SAME_TASK = "same_task"
+# The error code of a row in progress whose token is refused, so that its task cannot be looked up.
+TOKEN_REFUSED = "token_refused"
 
 
 class State(models.TextChoices):
@@ -44,7 +49,7 @@ class State(models.TextChoices):
 EVERY = frozenset(State)
 ANY = Q()
 
-# What a purge takes off the row itself: all that was said, and every link. Ids, dates and the amount stay.
+# What deleting permanently clears on the row itself: every text and link. Ids, dates and the amount stay.
 PURGED = (
     "prompt",
     "result_prompt",
@@ -58,7 +63,7 @@ PURGED = (
     "search_text",
     "fingerprint",
 )
-# What a member asks for in so many words; frames and the clip to extend come on top.
+# The fields of the form; frames and the video to extend are separate.
 REQUEST = (
     "action",
     "prompt",
@@ -71,12 +76,10 @@ REQUEST = (
 )
 HOLDS_A_SLOT = frozenset({State.SUBMITTING, State.PROCESSING})
 OPEN = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING})
-# What counts for the day's limit of the token it was claimed with; the others were not sent, or came to nothing.
+# The states that count towards the daily limit of the row's token. The others were not sent, or have no video.
 COUNTS_FOR_THE_DAY = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED, State.COMPLETED})
 AT_THE_PROVIDER = frozenset({State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
-
-
-# What is on its way to the provider or with it cannot be thrown away: it may be charged, and its video may come.
+# A row at the provider cannot be trashed: it may be charged, and its video may arrive.
 CAN_BE_TRASHED = frozenset({State.COMPLETED, State.FAILED, State.CANCELED})
 
 
@@ -88,7 +91,7 @@ class Archive(models.TextChoices):
 
 
 class Choice(models.TextChoices):
-    """What the team thinks of a clip beside others."""
+    """The team's verdict on a video among its alternatives."""
 
     NONE = "", "neither"
     PICKED = "picked"
@@ -96,9 +99,9 @@ class Choice(models.TextChoices):
 
 
 class Unfinished(models.Func):
-    """Whether a row is open or unconfirmed, in the very words of the index that holds these rows alone.
+    """Match open or unconfirmed rows in exactly the words of the partial index on them.
 
-    SQLite enters such an index only where the query has its condition word for word, and not as a parameter.
+    SQLite uses a partial index only if the query contains its condition verbatim, without parameters.
     """
 
     template = "%(expressions)s IN ('queued', 'submitting', 'processing', 'unconfirmed')"
@@ -106,7 +109,7 @@ class Unfinished(models.Func):
 
 
 class SearchOutcome(models.TextChoices):
-    """What the search at the provider for a video in doubt has brought."""
+    """The result of searching the provider's list for the task of an unconfirmed video."""
 
     NOT_YET = "", "not searched yet"
     NOT_FOUND = "not_found", "no such task"
@@ -115,12 +118,12 @@ class SearchOutcome(models.TextChoices):
 
 
 def is_due(field: str, now: datetime, at_most: timedelta) -> Q:
-    """Match what is due at this moment, or later than it can have been put off to: its clock has been set back."""
+    """Match rows due now, or later than `at_most` from now: the latter were written by a clock since set back."""
     return Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + at_most})
 
 
 def nearest_ratio(width: int | None, height: int | None) -> str:
-    """The known aspect ratio nearest to these pixels; "" where they are not known."""
+    """Return the known aspect ratio nearest to this size in pixels, or "" if the size is not known."""
     if not width or not height:
         return ""
     return min(RATIOS, key=lambda word: abs(RATIOS[word] * height / width - 1))

@@ -1,4 +1,4 @@
-"""How the installation is at this moment, in numbers that cost next to nothing at a million videos."""
+"""The current status of the installation, in queries that stay fast at a million videos."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,14 +11,14 @@ from .heartbeat import Heartbeat
 from .state import State, Unfinished
 from .token import ApiToken, Health
 
-# Workers are asked to stamp every 15 s; what is silent for longer than twice that is late, and soon killed.
+# Workers are asked for a heartbeat every 15 s; one that misses two is late, and will be killed soon.
 HEARTBEAT_AT_MOST = timedelta(seconds=40)
 CONDITIONS = ("ok", "limited", "used_up", "invalid", "unreadable", "paused")
 ENDED = (State.COMPLETED, State.FAILED, State.CANCELED)
 
 
 class Unsaved(models.Func):
-    """Whether a video is at the provider only, in the very words of the index that holds these rows alone."""
+    """Match videos at the provider only, in exactly the words of the partial index on them."""
 
     template = "%(expressions)s = 'remote'"
     output_field = models.BooleanField()
@@ -26,24 +26,24 @@ class Unsaved(models.Func):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """What waits for something: how many, and since when the first of them (None: nothing waits)."""
+    """A queue: its length, and since when its first entry waits (None if it is empty)."""
 
     length: int
     since: datetime | None
 
     def age(self, now: datetime) -> float:
-        """Seconds, 0 while nothing waits."""
+        """Return the age of the first entry in seconds, 0 for an empty queue."""
         return max(0.0, (now - self.since).total_seconds()) if self.since else 0.0
 
 
 def unfinished() -> dict[str, int]:
-    """How many videos are in each state that is no end."""
+    """Count the videos in each state that is not final."""
     found = Generation.objects.filter(Unfinished("state")).order_by().values_list("state").annotate(Count("pk"))
-    return {state: 0 for state in State if state not in ENDED} | dict(found)
+    return {state.value: 0 for state in State if state not in ENDED} | dict(found)
 
 
 def waiting() -> Line:
-    """What waits to be sent."""
+    """Return the queue of videos to submit."""
     return Line(
         *Generation.objects.waiting_to_submit().order_by().aggregate(n=Count("pk"), at=Min("created_at")).values()
     )
@@ -54,26 +54,26 @@ def held() -> int:
 
 
 def unsaved() -> Line:
-    """Finished videos that are at the provider only, where their links expire."""
+    """Return the queue of finished videos to save, whose links at the provider expire."""
     rows = Generation.objects.filter(Unsaved("archive")).order_by()
     return Line(*rows.aggregate(n=Count("pk"), at=Min("finished_at")).values())
 
 
 def last_sign(cluster: str) -> datetime | None:
-    """When a worker of this cluster last ran anything, on whatever machine."""
+    """Return when a worker of this cluster last ran code, on any machine."""
     return Heartbeat.objects.of(cluster).values_list("at", flat=True).first()
 
 
 def machines(cluster: str, now: datetime) -> int:
-    """On how many machines workers of this cluster are alive."""
+    """Count the machines on which workers of this cluster are alive."""
     return Heartbeat.objects.of(cluster).filter(at__gt=now - HEARTBEAT_AT_MOST).count()
 
 
 def condition_of(token: ApiToken, now: datetime) -> str:
-    """One of CONDITIONS."""
+    """Return one of CONDITIONS."""
     if not token.is_readable:
         return "unreadable"
     if not token.enabled:
         return "paused"
-    # A rest that is over ends with the next video it is used for.
+    # The next video it sends ends a pause that is over.
     return Health.OK if token.health == Health.LIMITED and not token.is_backing_off(now) else token.health

@@ -1,15 +1,16 @@
 from datetime import timedelta
+from typing import Self
 
 from django.db import models
 from django.utils import timezone
 
-# A step that failed this long ago and was not seen since belongs to a ticker that is gone.
+# An older failure was reported by a ticker that no longer runs.
 SHOWN_FOR = timedelta(minutes=5)
 
 
-class StepFailureQuerySet(models.QuerySet):
+class StepFailureQuerySet(models.QuerySet["StepFailure"]):
     def note(self, name: str, error: BaseException) -> None:
-        """Note that a step fails now; the time of its first failure stays."""
+        """Record that a step fails; keep the time of its first failure."""
         now, kind = timezone.now(), type(error).__name__[:100]
         self.update_or_create(
             name=name,
@@ -22,16 +23,16 @@ class StepFailureQuerySet(models.QuerySet):
         )
 
     def clear(self, name: str) -> None:
-        """Note that a step works."""
+        """Record that a step works."""
         self.filter(name=name).delete()
 
-    def current(self) -> "StepFailureQuerySet":
-        """The steps that fail at present, by name."""
+    def current(self) -> Self:
+        """Select the steps that are failing now, by name."""
         return self.filter(at__gt=timezone.now() - SHOWN_FOR).order_by("name")
 
 
 class StepFailure(models.Model):
-    """A step of the ticker that fails. The error's words are in the log only: they may hold anything."""
+    """A failing step of the ticker. The error's message is only in the log, as it may contain secrets."""
 
     name = models.CharField(max_length=50, primary_key=True)
     error = models.CharField(max_length=100, help_text="The name of the exception's class.")

@@ -1,14 +1,21 @@
 import uuid
 from collections.abc import Mapping
+from typing import Any
 
 from django.db import IntegrityError, models, transaction
 
-from .budget import Balance, Pricing, month_of
+from .amounts import month_of
+from .budget import Balance, Pricing
 from .generation import Generation
 from .generation.fingerprint import fingerprint_of
+from .generation.queryset import is_same_intention
 from .member import Member
 from .search import fold
+from .state import REQUEST, State
 from .token import ApiToken
+
+# The columns of a request that are not fields of the form: its frames, and the video it extends.
+SOURCE = ("start_frame", "end_frame", "source_video_id", "source_video_url", "parent", "depth")
 
 
 class AlreadyRequested(Exception):
@@ -22,61 +29,63 @@ class AlreadyRequested(Exception):
         super().__init__(f"{len(requested)} equal requests in flight, {len(made)} finished")
 
 
-class SubmissionQuerySet(models.QuerySet):
+class SubmissionQuerySet(models.QuerySet["Submission"]):
     def open_unless_requested(
         self,
-        member,
-        asked: Mapping[uuid.UUID, dict],
+        member: Member,
+        requests: Mapping[uuid.UUID, dict[str, Any]],
         takes: int,
         *,
-        again: bool = False,
-        ask_about_made: bool = False,
+        confirmed: bool = False,
+        include_finished: bool = False,
     ) -> list[tuple["Submission", bool]]:
-        """Create a submission for each key and its settings, all or none; return them as `open` does.
+        """Create a submission for each key and its request, all or none; return them as `open` does.
 
-        A key that was used before is the same request sent again and is answered with what it made. Otherwise, unless
-        the member asked for it `again`, an equal request stops all of them; `ask_about_made` includes what the team
-        has finished. Raises AlreadyRequested and OverBudget.
+        A key that was used before is the same request sent again, and returns its submission. Otherwise an equal
+        request raises AlreadyRequested, unless the member has `confirmed` it: a pending one of their own, and with
+        `include_finished` also a finished one of the team. Raises OverBudget.
         """
         with transaction.atomic():
-            # Two equal requests at one instant: the second waits here, then sees the rows of the first. SQLite has
-            # one writer at a time anyway. NO KEY, as every new row that names the member locks the key.
+            # Of two equal requests at the same moment, the second waits here and then sees the rows of the first.
+            # SQLite has one writer at a time anyway. NO KEY, as every new row of the member locks the key.
             Member.objects.select_for_update(no_key=True).get(pk=member.pk)
-            if not again:
-                known = set(self.filter(member=member, key__in=asked).values_list("key", flat=True))
-                fresh = [fingerprint_of(settings) for key, settings in asked.items() if key not in known]
-                requested = Generation.objects.requested_by(member, fresh)
-                made = Generation.objects.made_before(fresh) if ask_about_made else []
+            if not confirmed:
+                known = set(self.filter(member=member, key__in=requests).values_list("key", flat=True))
+                fresh = [fingerprint_of(settings) for key, settings in requests.items() if key not in known]
+                requested = Generation.objects.pending_duplicates(member, fresh)
+                made = Generation.objects.finished_duplicates(fresh) if include_finished else []
                 if requested or made:
                     raise AlreadyRequested(requested, [row for row in made if row not in requested])
-            return [self.open(member, key, takes, **settings) for key, settings in asked.items()]
+            return [self.open(member, key, takes, **settings) for key, settings in requests.items()]
 
     def open(
         self,
-        member,
+        member: Member,
         key: uuid.UUID,
         takes: int,
         *,
-        because: str = "submitted",
-        whatever_the_limit: bool = False,
-        **settings,
+        event: str = "submitted",
+        ignore_limits: bool = False,
+        **settings: Any,
     ) -> tuple["Submission", bool]:
-        """Create the submission with its takes; one that was made with this key before is returned as it is.
+        """Create a submission with its takes, or return the one created with this key, and whether it is new.
 
-        The only door by which a generation comes into being; it tells why by its first event. False as second:
-        nothing new was made. Raises OverBudget, and IntegrityError for a task another generation has.
+        This is the only place that creates generations; `event` is their first event. Raises OverBudget, and
+        IntegrityError if another generation has the same task.
         """
         parent = settings.get("parent")
-        settings.setdefault("search_text", fold(settings.get("prompt", "")))
-        settings.setdefault("shape", parent.shape if parent else settings.get("aspect_ratio", "16:9"))
-        settings.setdefault("fingerprint", fingerprint_of(settings))
-        settings.setdefault("asked_of", ApiToken.objects.in_charge())
+        values = {
+            "search_text": fold(settings.get("prompt", "")),
+            "shape": parent.shape if parent else settings.get("aspect_ratio", "16:9"),
+            "fingerprint": fingerprint_of(settings),
+            "asked_of": ApiToken.objects.in_charge(),
+        } | settings
         pricing, month = Pricing.current(), month_of()
         amount = pricing.price_of(settings.get("action", "generate"))
         try:
             with transaction.atomic():
                 submission = self.create(member=member, key=key)
-                Balance.objects.reserve(member, amount * takes, month, pricing, whatever_the_limit=whatever_the_limit)
+                Balance.objects.reserve(member, amount * takes, month, pricing, ignore_limits=ignore_limits)
                 for take in range(1, takes + 1):
                     generation = Generation.objects.create(
                         submission=submission,
@@ -85,19 +94,38 @@ class SubmissionQuerySet(models.QuerySet):
                         takes=takes,
                         amount=amount,
                         month=month,
-                        **settings,
+                        **values,
                     )
-                    generation.events.create(kind=because, member=member)
+                    generation.events.create(kind=event, member=member)
         except IntegrityError:
-            # The second click of a double click, or a form sent again.
+            # A double click, or a form sent twice.
             if not (made_before := self.filter(member=member, key=key).first()):
                 raise
             return made_before, False
         return submission, True
 
+    def retry(self, generation: Generation, by: Member) -> tuple["Submission | None", bool]:
+        """Request a generation again, for its author; return the submission, and whether it is new.
+
+        The submission is None unless the generation has failed, was canceled or is unconfirmed. The key follows from
+        the generation and the number of its settled retries, so that a held key, a second press, or an admin who
+        retries at the same time creates no second one.
+        """
+        if generation.state not in (State.FAILED, State.UNCONFIRMED, State.CANCELED):
+            return None, False
+        retries = generation.retries.count()
+        if retries and generation.retries.filter(is_same_intention(), pk=generation.retries.latest("pk").pk).exists():
+            retries -= 1
+        key = uuid.uuid5(generation.uuid, f"retry {retries}")
+        request = {name: getattr(generation, name) for name in (*REQUEST, *SOURCE)}
+        submission, is_new = self.open(generation.member, key, 1, retry_of=generation, **request)
+        if is_new:
+            generation.events.create(kind="retried", member=by)
+        return submission, is_new
+
 
 class Submission(models.Model):
-    """What one press of the button asked for: one to four takes of the same request."""
+    """One press of the button: one to four takes of the same request."""
 
     member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="submissions")
     key = models.UUIDField(default=uuid.uuid4, help_text="From the form: sent twice, it makes one submission.")

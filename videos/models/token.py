@@ -1,4 +1,5 @@
 from datetime import date, datetime, timedelta
+from typing import Any, Self
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
@@ -13,46 +14,43 @@ from lumaweb.logs import redact
 from ..media.download import origin_of
 from .audit import AuditEntry
 from .circuit import AS_NEW, Circuit, Health, Probe, at_once, clock_time, has_recovered, has_stalled
+from .member import Member
 from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT, State
-from .token_pool import Pool
 
 
 def _fernet() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
 
 
-# For how long frames are not uploaded to a provider that refused one; then the next frame tries it again.
+# How long no frames are uploaded to a provider that refused one; then the next frame is tried again.
 UPLOADS_REFUSED_FOR = timedelta(hours=1)
-CLOSED = "token_unreadable"  # as the policy's table calls it
+UNREADABLE = "token_unreadable"  # its code in the policy's table
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
 class TokenUnreadable(Exception):
-    """The encryption keys of this installation do not open this token."""
+    """No encryption key of this installation opens this token."""
 
 
 def used_on(day: date) -> Case:
-    """What of a token's daily limit is used on this day; the count of another day is no longer of interest."""
+    """Return the amount used on this day; the stored count of another day is outdated."""
     return Case(When(day=day, then=F("day_used")), default=Value(0), output_field=models.BigIntegerField())
 
 
 def last_four_of(secret: str) -> str:
-    """What of a secret may be shown, so that an admin can tell two apart; "" of one too short to lose four."""
+    """Return the end of a secret, by which admins tell tokens apart; "" for a secret too short to reveal it."""
     return secret[-4:] if len(secret) >= 12 else ""
 
 
-class ApiTokenQuerySet(models.QuerySet):
-    def pool(self, now=None) -> Pool:
-        return Pool(list(self), now or timezone.now())
-
-    def usable(self, now=None) -> "ApiTokenQuerySet":
-        """Enabled and healthy, or with a pause that is over and no look-up to come first: best first."""
+class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
+    def usable(self, now: datetime | None = None) -> Self:
+        """Select enabled tokens that are healthy, or whose pause is over without awaiting a look-up; best first."""
         now = now or timezone.now()
         healthy = Q(health=Health.OK) | (has_recovered(now) & ~Q(probe=Probe.LOOK_UP))
         return self.filter(healthy, enabled=True).order_by("priority", "in_flight", "pk")
 
-    def with_room(self, now=None, amount: int = 1) -> "ApiTokenQuerySet":
-        """Usable, with a slot and a POST free and this much (thousandths of a credit) left of the day's limit."""
+    def with_room(self, now: datetime | None = None, amount: int = 1) -> Self:
+        """Select usable tokens with a free slot and POST, and `amount` (thousandths of a credit) left today."""
         now = now or timezone.now()
         spare = Q(daily_limit=None) | Q(daily_limit__gte=used_on(timezone.localdate(now)) + amount)
         slot = Q(sending__lt=at_once(now)) | has_stalled(now)
@@ -62,28 +60,29 @@ class ApiTokenQuerySet(models.QuerySet):
             .filter(in_flight__lt=Coalesce(F("effective_limit"), F("max_in_flight")))
         )
 
-    def awaiting_look_up(self, now=None) -> "ApiTokenQuerySet":
-        """Paused for doubtful answers until just now: a free look-up has to come before the next request."""
+    def awaiting_look_up(self, now: datetime | None = None) -> Self:
+        """Select tokens whose pause for ambiguous answers is over: a look-up must precede the next request."""
         return self.filter(has_recovered(now or timezone.now()), enabled=True, probe=Probe.LOOK_UP)
 
-    def most_left(self, now=None) -> int | None:
-        """The most that one with room has left of its day, in thousandths of a credit. None: no limit."""
+    def most_left(self, now: datetime | None = None) -> int | None:
+        """Return the largest amount left today of a token with room, in thousandths of a credit; None: no limit."""
         tokens, today = list(self.with_room(now)), timezone.localdate(now)
-        if any(token.daily_limit is None for token in tokens):
+        limits = [(token.daily_limit, token.used_today(today)) for token in tokens]
+        if any(limit is None for limit, _ in limits):
             return None
-        return max((token.daily_limit - token.used_today(today) for token in tokens), default=0)
+        return max((limit - used for limit, used in limits if limit is not None), default=0)
 
-    def of(self, base_url: str) -> "ApiTokenQuerySet":
-        """Those of one provider; "": of all."""
+    def of(self, base_url: str) -> Self:
+        """Select the tokens of one provider, or all for ""."""
         return self.filter(base_url=base_url) if base_url else self
 
     def in_charge(self) -> str:
-        """The provider that new videos are asked of; while every token is paused, the one used last; "" without any."""
+        """Return the provider of new videos; if every token is paused, the one used last; "" without tokens."""
         latest = self.order_by("-enabled", F("last_used_at").desc(nulls_last=True), "priority", "pk")
         return latest.values_list("base_url", flat=True).first() or ""
 
     def recount(self) -> None:
-        """Count the slots anew from the rows, where the rows are not those the counts were made with."""
+        """Recount slots and amounts from the rows, after rows were restored or moved."""
         for token in self:
             token.in_flight = token.generations.filter(state__in=HOLDS_A_SLOT).count()
             token.sending = token.generations.filter(state=State.SUBMITTING).count()
@@ -92,45 +91,46 @@ class ApiTokenQuerySet(models.QuerySet):
             token.save(update_fields=["in_flight", "sending", "day_used"])
 
     def recount_sending(self) -> None:
-        """Correct the number of POSTs under way, which processes of an earlier version do not count."""
+        """Correct the number of open POSTs, which processes of an earlier version do not count."""
         counted = Count("generations", filter=Q(generations__state=State.SUBMITTING))
-        for token in self.filter(sending__gt=0).annotate(submitting=counted):
-            if token.sending != token.submitting:
-                # Where a claim or an answer came in between, its own count is right, and the next sweep looks again.
-                self.filter(pk=token.pk, sending=token.sending).update(sending=token.submitting)
+        counts = self.filter(sending__gt=0).annotate(submitting=counted).values_list("pk", "sending", "submitting")
+        for pk, sending, submitting in counts:
+            if sending != submitting:
+                # A claim or an answer in between has counted correctly; the next sweep checks again.
+                self.filter(pk=pk, sending=sending).update(sending=submitting)
 
-    def pause_other_providers(self, base_url: str, by=None) -> int:
-        """Pause the tokens of every other provider: new work goes to one at a time. Answers how many were paused."""
-        because = f", since new videos go to {base_url}"
-        return sum(token.set_enabled(False, by, because) for token in self.exclude(base_url=base_url))
+    def pause_other_providers(self, base_url: str, by: Member | None = None) -> int:
+        """Pause the tokens of every other provider, as new videos go to one provider; return their number."""
+        reason = f", since new videos go to {base_url}"
+        return sum(token.set_enabled(False, by, reason) for token in self.exclude(base_url=base_url))
 
     def unreadable(self) -> "list[ApiToken]":
-        """Those that the encryption keys of this installation do not open."""
+        """List the tokens that no encryption key of this installation opens."""
         return [token for token in self if not token.is_readable]
 
     def reencrypt(self) -> int:
-        """Encrypt every secret with the newest key, all or none; raise TokenUnreadable. Answers how many there are."""
+        """Encrypt every secret with the newest key, all or none, and return their number. Raises TokenUnreadable."""
         with transaction.atomic():
             tokens = list(self.select_for_update().order_by("pk"))
             for token in tokens:
-                # A fresh start of each, so that nothing of the old key's time is kept.
+                # Encrypt the decrypted secret, as MultiFernet.rotate would keep the old timestamp.
                 self.filter(pk=token.pk).update(encrypted=_fernet().encrypt(token.secret.encode()))
         return len(tokens)
 
     def reenable_readable(self) -> int:
-        """Use again what was taken out for want of its key, where the key is back. Answers how many there were."""
-        out = self.filter(health=Health.INVALID, last_error__contains=f"({CLOSED}:")
+        """Reenable tokens that were disabled for a missing encryption key, if the key is back; return their number."""
+        out = self.filter(health=Health.INVALID, last_error__contains=f"({UNREADABLE}:")
         return sum(token.reenable() for token in out if token.is_readable)
 
     def take_over(self, base_url: str, secret: str, name: str, **settings: int) -> tuple["ApiToken", bool]:
-        """Make this secret the first token of its provider, and say whether it is new to the pool.
+        """Return the provider's token for this secret, and whether it was created now, with these `settings`.
 
-        `settings` are those of a new one. Where one is in use already, they are an admin's matter, and that one stays
-        the first. A row of this name that no key opens is given the secret anew, where it may have been this one.
+        If the provider already has another readable token, return that one: admins manage its tokens. A token with
+        this name that no encryption key opens gets the secret again if its last four characters match.
         """
         with transaction.atomic():
             if connection.vendor == "postgresql":
-                # Several machines start at once. Transactions of SQLite that write come one after the other.
+                # Several machines may start at once. SQLite serializes writing transactions anyway.
                 with connection.cursor() as cursor:
                     cursor.execute(f"LOCK TABLE {self.model._meta.db_table} IN SHARE ROW EXCLUSIVE MODE")
             there = list(self.filter(base_url=base_url))
@@ -143,15 +143,15 @@ class ApiTokenQuerySet(models.QuerySet):
                     return token, False
             if in_use := [token for token in there if token.is_readable]:
                 return in_use[0], False
-            token = ApiToken(base_url=base_url, name=name, **settings)
-            token.secret = secret
-            token.save()
-            token.note(None, f"added for {base_url}")
-            return token, True
+            added = ApiToken(base_url=base_url, name=name, **settings)
+            added.secret = secret
+            added.save()
+            added.note(None, f"added for {base_url}")
+            return added, True
 
 
 class ApiToken(Circuit):
-    """A bearer token of one provider. Its secret is stored encrypted and is never shown again."""
+    """A bearer token for one provider. Its secret is stored encrypted and never shown again."""
 
     name = models.CharField(max_length=80, help_text="What you call it, for example the account it belongs to.")
     base_url = models.CharField(
@@ -197,7 +197,7 @@ class ApiToken(Circuit):
 
     @property
     def condition(self) -> str:
-        """Its health in words."""
+        """Its health in words, for the admin pages."""
         if not self.is_readable:
             return "Not opened by the encryption keys"
         if not self.enabled:
@@ -207,7 +207,7 @@ class ApiToken(Circuit):
             return f"Backs off until {clock_time(self.limited_until, now)}"
         if self.awaits_look_up(now):
             return "Checking whether the provider answers"
-        # A pause that is over ends with the next video it is used for.
+        # The next video it sends ends a pause that is over.
         return Health.OK.label if self.health == Health.LIMITED else self.get_health_display()
 
     @property
@@ -240,10 +240,9 @@ class ApiToken(Circuit):
 
     @property
     def public_url(self) -> str:
-        """Where this token's provider reaches us, without a trailing slash; "" when it cannot.
+        """The URL at which this token's provider reaches Lumaweb, without a trailing slash; "" if it cannot.
 
-        What the admin set counts for every provider. Where nothing is set, a provider on this very machine can use
-        our own address, and no other can.
+        LUMAWEB_PUBLIC_URL applies to every provider. Without it, only a provider on this machine can reach us.
         """
         if settings.PUBLIC_URL is not None:
             return settings.PUBLIC_URL
@@ -251,34 +250,34 @@ class ApiToken(Circuit):
 
     @property
     def is_local(self) -> bool:
-        """Whether this token's provider runs on this machine."""
+        """Whether its provider runs on this machine."""
         return origin_of(self.base_url)[1] in LOOPBACK_HOSTS
 
     def takes_uploads(self, now: datetime | None = None) -> bool:
-        """Whether an uploaded frame is worth a try: its provider has not refused one lately."""
+        """Whether to try an upload: its provider has not refused one within the last hour."""
         refused_at = self.uploads_refused_at
         return refused_at is None or refused_at + UPLOADS_REFUSED_FOR < (now or timezone.now())
 
     def takes_frames(self, now: datetime | None = None) -> bool:
-        """Whether a frame of ours can be given to its provider, by our public address or by an upload."""
+        """Whether its provider can get our frames, from our public URL or by an upload."""
         return bool(self.public_url) or self.takes_uploads(now)
 
     def refuse_uploads(self, words: str) -> None:
-        """Remember for a while that its provider takes no uploaded frames."""
+        """Remember for an hour that its provider accepts no uploaded frames."""
         self.uploads_refused_at, self.uploads_refusal = timezone.now(), redact(words)[:300]
         self.save(update_fields=["uploads_refused_at", "uploads_refusal"])
 
     def accept_uploads(self) -> None:
-        """Forget a refusal: an upload has worked."""
+        """Forget a refusal, as an upload has succeeded."""
         refused = ApiToken.objects.filter(pk=self.pk, uploads_refused_at__isnull=False)
         refused.update(uploads_refused_at=None, uploads_refusal="")
 
     def used_today(self, today: date | None = None) -> int:
-        """What counts for the day's limit, in thousandths of a credit."""
+        """The amount that counts for today's limit, in thousandths of a credit."""
         return self.day_used if self.day == (today or timezone.localdate()) else 0
 
-    def take_slot(self, now=None, amount: int = 1) -> bool:
-        """Count one more video in the making, unless a limit is reached. One UPDATE decides."""
+    def take_slot(self, now: datetime | None = None, amount: int = 1) -> bool:
+        """Count one more video in progress unless a limit is reached; one conditional UPDATE decides."""
         now = now or timezone.now()
         today = timezone.localdate(now)
         return bool(
@@ -294,14 +293,14 @@ class ApiToken(Circuit):
         )
 
     @staticmethod
-    def move(pk: int | None, claimed_on: date | None, amount: int, before: str, after: str) -> None:
-        """Follow a generation from one state to another, whatever the limits say: the work is there, or gone."""
+    def follow(pk: int | None, claimed_on: date | None, amount: int, before: str, after: str) -> None:
+        """Count a generation's change from one state to another, despite limits: the work is there, or gone."""
         slots = (after in HOLDS_A_SLOT) - (before in HOLDS_A_SLOT)
         posts = (after == State.SUBMITTING) - (before == State.SUBMITTING)
         used = ((after in COUNTS_FOR_THE_DAY) - (before in COUNTS_FOR_THE_DAY)) * amount
         if pk and (slots or posts or used):
-            # Never below none: a count that had drifted must not keep a video from being recorded.
-            counts: dict = {
+            # Never below zero: a wrong count must not prevent recording a video.
+            counts: dict[str, Any] = {
                 "in_flight": Greatest(F("in_flight") + slots, 0),
                 "sending": Greatest(F("sending") + posts, 0),
             }
@@ -309,43 +308,43 @@ class ApiToken(Circuit):
                 counts["day_used"] = F("day_used") + Case(When(day=claimed_on, then=Value(used)), default=Value(0))
             ApiToken.objects.filter(pk=pk).update(**counts)
 
-    def note(self, by, what: str) -> None:
-        """Write into the audit trail what was done with it. Its name is part of the words, which outlive the row."""
+    def note(self, by: Member | None, what: str) -> None:
+        """Record in the audit trail what happened to it. The entry names the token, as it outlives the row."""
         end = "" if what.endswith((".", ")")) else "."
         AuditEntry.objects.record(by, redact(f"API token “{self.name}”: {what}{end}"), token=self)
 
-    def disable(self, health: Health, because: str) -> None:
-        """Send nothing new with it until an admin mends it."""
-        because = redact(because)[:300]
+    def disable(self, health: Health, reason: str) -> None:
+        """Send nothing new with it until an admin enables it again."""
+        reason = redact(reason)[:300]
         with transaction.atomic():
-            # What a provider says of an earlier secret is not said of the one that has taken its place.
-            known = ApiToken.objects.filter(pk=self.pk, encrypted=self.encrypted)
-            news = known.exclude(health=health).update(health=health, limited_until=None, last_error=because)
-            if news:
-                self.note(None, f"taken out. {because}")
+            # The provider's answer is about the secret that was sent, which an admin may have replaced since.
+            same = ApiToken.objects.filter(pk=self.pk, encrypted=self.encrypted)
+            changed = same.exclude(health=health).update(health=health, limited_until=None, last_error=reason)
+            if changed:
+                self.note(None, f"taken out. {reason}")
             else:
-                known.update(last_error=because)
+                same.update(last_error=reason)
 
-    def reenable(self, by=None) -> bool:
-        """Use it again after it was taken out; False where it was not."""
+    def reenable(self, by: Member | None = None) -> bool:
+        """Use a disabled token again; return False if it was not disabled."""
         with transaction.atomic():
             out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
-            mended = bool(out.update(health=Health.OK, limited_until=None, last_error=""))
-            if mended:
+            reenabled = bool(out.update(health=Health.OK, limited_until=None, last_error=""))
+            if reenabled:
                 self.note(by, "mended, it is used again")
-        return mended
+        return reenabled
 
-    def end_back_off(self, by) -> bool:
-        """Use it again before its rest is over; False where it has none."""
+    def end_back_off(self, by: Member | None) -> bool:
+        """End its pause early; return False if it is not paused."""
         with transaction.atomic():
-            resting = ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED)
-            ended = bool(resting.update(**AS_NEW))
+            paused = ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED)
+            ended = bool(paused.update(**AS_NEW))
             if ended:
                 self.note(by, "its rest was ended")
         return ended
 
-    def rotate(self, secret: str, by) -> None:
-        """A new secret in the same row: what was made with the old one stays this token's; the old one is gone."""
+    def rotate(self, secret: str, by: Member | None) -> None:
+        """Replace its secret and forget the old one; videos made with the old one stay this token's."""
         self.secret = secret
         for name, value in AS_NEW.items():
             setattr(self, name, value)
@@ -354,10 +353,10 @@ class ApiToken(Circuit):
             self.save(update_fields=["encrypted", "last_four", *AS_NEW, "uploads_refused_at", "uploads_refusal"])
             self.note(by, "a new secret" + (f", which ends with {self.last_four}" if self.last_four else ""))
 
-    def set_enabled(self, enabled: bool, by=None, because: str = "") -> bool:
-        """Send new work with it, or nothing new; False where it is so already."""
+    def set_enabled(self, enabled: bool, by: Member | None = None, reason: str = "") -> bool:
+        """Pause or resume sending with it; return False if nothing changed."""
         with transaction.atomic():
             changed = ApiToken.objects.filter(pk=self.pk).exclude(enabled=enabled).update(enabled=enabled)
             if changed:
-                self.note(by, f"{'resumed' if enabled else 'paused'}{because}")
+                self.note(by, f"{'resumed' if enabled else 'paused'}{reason}")
         return bool(changed)

@@ -1,4 +1,4 @@
-"""All API tokens at one moment: why work waits, and what an admin has to do."""
+"""Why queued videos wait for the API tokens, and what an admin has to do."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from .budget import Pricing
 from .circuit import Health, clock_time
+from .token import ApiToken
 
 KEY_IS_MISSING = "is not opened by the encryption keys"
 
@@ -16,13 +17,13 @@ KEY_IS_MISSING = "is not opened by the encryption keys"
 class Wait:
     """Why nothing can be sent now; `key` tells one reason from another.
 
-    `ask` is for members who are no admins, `admin` says to admins what they can do.
+    for_members: for members who are not admins. for_admins: for admins.
     """
 
     key: str
     text: str
-    ask: str = ""
-    admin: str = ""
+    for_members: str = ""
+    for_admins: str = ""
 
 
 BUSY = Wait("busy", "the maximum number of videos is being sent or made. The next one follows automatically.")
@@ -56,13 +57,17 @@ UNFIT = Wait(
 
 
 class Pool:
-    """All tokens at one moment."""
+    """All API tokens at one moment."""
 
-    def __init__(self, tokens: list, now: datetime) -> None:
+    def __init__(self, tokens: list[ApiToken], now: datetime) -> None:
         self.tokens, self.now = tokens, now
 
+    @classmethod
+    def current(cls) -> "Pool":
+        return cls(list(ApiToken.objects.all()), timezone.now())
+
     @cached_property
-    def enabled(self) -> list:
+    def enabled(self) -> list[ApiToken]:
         return [token for token in self.tokens if token.enabled]
 
     @cached_property
@@ -81,27 +86,27 @@ class Pool:
     def _pause(self) -> Wait | None:
         if any(token.awaits_look_up(self.now) for token in self.enabled):
             return PROBE
-        resting = [token.limited_until for token in self.enabled if token.is_backing_off(self.now)]
-        if not resting:
+        ends = [token.limited_until for token in self.enabled if token.limited_until and token.is_backing_off(self.now)]
+        if not ends:
             return None
-        until = min(resting)
+        until = min(ends)
         return Wait(
             f"rest{timezone.localtime(until):%d%H%M%S}",
             f"sending is paused until {clock_time(until, self.now)}, because the provider was busy, not reachable or "
             "gave no clear answer. It resumes automatically.",
-            admin="The last error under API tokens says more.",
+            for_admins="The last error under API tokens says more.",
         )
 
     def _disabled(self) -> Wait:
-        health = {token.health for token in self.enabled}
         if not self.enabled:
             return PAUSED if self.tokens else NONE
-        return {frozenset({Health.USED_UP}): USED_UP, frozenset({Health.INVALID}): INVALID}.get(
-            frozenset(health), UNFIT
-        )
+        health = {token.health for token in self.enabled}
+        if health == {Health.USED_UP.value}:
+            return USED_UP
+        return INVALID if health == {Health.INVALID.value} else UNFIT
 
-    def _has_today(self, token) -> bool:
-        """Whether the rest of its day's limit is enough for the cheapest video."""
+    def _has_today(self, token: ApiToken) -> bool:
+        """Whether what is left of its daily limit is enough for the cheapest video."""
         if token.daily_limit is None:
             return True
         pricing = Pricing.current()
@@ -110,24 +115,24 @@ class Pool:
 
     @cached_property
     def trouble(self) -> str:
-        """What an admin should look at, in a sentence or two; "" while there is nothing."""
-        ill = [token for token in self.enabled if token.is_unhealthy or not token.is_readable]
-        suspect = [token for token in self.enabled if token not in ill and token.is_suspect]
-        if not ill and not suspect:
-            return f"{self.wait.text[0].upper()}{self.wait.text[1:]}" if self.wait and self.wait.ask else ""
-        words = {Health.USED_UP: "is used up", Health.INVALID: "is not valid"}
-        told = [
+        """Say in a sentence or two what an admin should look at; "" if there is nothing."""
+        unhealthy = [token for token in self.enabled if token.is_unhealthy or not token.is_readable]
+        suspect = [token for token in self.enabled if token not in unhealthy and token.is_suspect]
+        if not unhealthy and not suspect:
+            return f"{self.wait.text[0].upper()}{self.wait.text[1:]}" if self.wait and self.wait.for_members else ""
+        words = {Health.USED_UP.value: "is used up", Health.INVALID.value: "is not valid"}
+        sentences = [
             f"The API token “{token.name}” {words[token.health] if token.is_readable else KEY_IS_MISSING}."
-            for token in ill[:2]
+            for token in unhealthy[:2]
         ]
-        if len(ill) > 2:
-            told.append(f"{len(ill) - 2} more {'need' if len(ill) > 3 else 'needs'} you too.")
-        told += [
+        if len(unhealthy) > 2:
+            sentences.append(f"{len(unhealthy) - 2} more {'need' if len(unhealthy) > 3 else 'needs'} you too.")
+        sentences += [
             f"The provider refuses one video after another sent with the API token “{token.name}”, without a known "
             "reason."
             for token in suspect[:1]
         ]
-        if ill:
-            stuck = (self.wait and self.wait.ask) or len(ill) == len(self.enabled)
-            told.append("New videos wait until one is fixed." if stuck else "The others do its work.")
-        return " ".join(told)
+        if unhealthy:
+            stuck = (self.wait and self.wait.for_members) or len(unhealthy) == len(self.enabled)
+            sentences.append("New videos wait until one is fixed." if stuck else "The others do its work.")
+        return " ".join(sentences)

@@ -7,17 +7,17 @@ from django.utils import timezone
 from .frame import Frame
 from .token import ApiToken
 
-# How long an uploaded picture is used again where the provider does not say how long it keeps it.
+# How long an upload is reused if the provider does not say how long it keeps it.
 ASSUMED_LIFE = timedelta(days=1)
-# A link is used again only while it outlives the work by this: the provider reads the picture some time after the POST.
+# How much longer than the request a reused link must last: the provider reads the picture some time after the POST.
 MARGIN = timedelta(minutes=15)
-# An expired link is kept for comparing it with what the provider's tasks say was asked for.
+# How long an expired link is kept, to match it with the requests of the provider's tasks.
 REMEMBERED = timedelta(days=7)
 
 
-class UploadedFrameQuerySet(models.QuerySet):
+class UploadedFrameQuerySet(models.QuerySet["UploadedFrame"]):
     def link_for(self, frame: Frame, token: ApiToken, timeout: float) -> str:
-        """Return the provider's link to this picture for a request of `timeout` seconds; "" where there is none."""
+        """Return the provider's link to this frame for a request of `timeout` seconds, or ""."""
         needed_until = timezone.now() + timedelta(seconds=timeout) + MARGIN
         known = self.filter(frame=frame, token=token, expires_at__gt=needed_until).first()
         return known.url if known else ""
@@ -27,7 +27,7 @@ class UploadedFrameQuerySet(models.QuerySet):
         self.update_or_create(frame=frame, token=token, defaults=facts | {"uploaded_at": timezone.now()})
 
     def endpoint_of(self, token: ApiToken) -> str:
-        """Return the address that took this token's latest upload; "" where there was none."""
+        """Return the URL that accepted this token's latest upload, or ""."""
         latest = self.filter(token=token).order_by(F("uploaded_at").desc()).first()
         return latest.endpoint if latest else ""
 
@@ -36,9 +36,9 @@ class UploadedFrameQuerySet(models.QuerySet):
 
 
 class UploadedFrame(models.Model):
-    """A picture that was uploaded to the provider with one token, whose account alone can use it.
+    """A frame uploaded to the provider with one token; only that token's account can use it.
 
-    Its link is sent to that provider and shown to nobody.
+    Its link is a secret: it is sent to that provider only.
     """
 
     frame = models.ForeignKey(Frame, on_delete=models.CASCADE, related_name="uploads")

@@ -8,7 +8,8 @@ from statistics import quantiles
 from typing import TypeVar
 
 from ..models import Generation, State, policy
-from ..models.budget import CREDIT, RESERVED, SPENT
+from ..models.amounts import CREDIT
+from ..models.budget import RESERVED, SPENT
 from .counting import ONE_DAY, Tally, count_videos
 from .periods import DateRange
 from .rollups import Total, read_totals, snapshot

@@ -4,7 +4,7 @@ from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
-from ..models import ApiToken, Generation, State
+from ..models import Generation, Pool, State
 
 THEMES = ("dark", "light")
 
@@ -34,5 +34,5 @@ def shell(request: HttpRequest) -> dict:
     context = {"theme": theme if theme in THEMES else ""}
     if known:
         context["counts"] = SimpleLazyObject(lambda: counts_for(member))
-        context["pool"] = SimpleLazyObject(ApiToken.objects.pool)
+        context["pool"] = SimpleLazyObject(Pool.current)
     return context

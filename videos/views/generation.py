@@ -14,7 +14,7 @@ from ..forms import FilterForm, cut_frame, frames_impossible
 from ..jobs.adoption import NotAdopted, adopt_offered
 from ..jobs.queue import enqueue_archive, enqueue_drain
 from ..jobs.sweep import remove_orphaned_files
-from ..models import Collection, Generation, OverBudget, State
+from ..models import Collection, Generation, OverBudget, State, Submission
 from ..models.lineage import Lineage
 from . import delivery
 from .context import counts_for
@@ -269,7 +269,7 @@ def retries(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Ask again for the same; a new generation that knows which one it repeats."""
     generation = _own(request, uuid)
     try:
-        again, made = generation.retry(request.user)
+        again, made = Submission.objects.retry(generation, request.user)
     except OverBudget as error:
         return _refused(request, generation, str(error))
     if made:

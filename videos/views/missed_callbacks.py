@@ -81,7 +81,7 @@ class MissedCallbacks:
 
 
 def _look_up(missed: Missed) -> None:
-    generation = Generation.objects.only(*Generation.FOR_NEWS).filter(uuid=missed.uuid).order_by().first()
+    generation = Generation.objects.only(*Generation.CALLBACK_FIELDS).filter(uuid=missed.uuid).order_by().first()
     if generation is None or not generation.opens_with(missed.key):
         return
     if missed.task_id and not generation.task_id:

@@ -6,7 +6,7 @@ from django.views.decorators.http import require_http_methods
 
 from ..forms import TermsForm
 from ..models import Balance, Pricing
-from ..models.budget import month_of
+from ..models.amounts import month_of
 
 
 @require_http_methods(["GET", "POST"])

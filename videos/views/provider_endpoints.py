@@ -58,7 +58,7 @@ def callback(request: HttpRequest, uuid: UUID, key: str) -> HttpResponse:
 def _take_callback(
     request: HttpRequest, uuid: UUID, key: str, read: Callable[[], bytes | HttpResponse]
 ) -> HttpResponse:
-    generation = Generation.objects.only(*Generation.FOR_NEWS).filter(uuid=uuid).order_by().first()
+    generation = Generation.objects.only(*Generation.CALLBACK_FIELDS).filter(uuid=uuid).order_by().first()
     if generation is None:
         return _rehearsed(request) if self_test.opens(uuid, key) else _unknown()
     if not generation.opens_with(key):

@@ -17,7 +17,7 @@ from django_htmx.http import trigger_client_event
 
 from ..jobs.queue import enqueue_drain
 from ..media.storage import file_sizes
-from ..models import Collection, Generation, OverBudget, Star, State, TooManyCollections
+from ..models import Collection, Generation, OverBudget, Star, State, Submission, TooManyCollections
 from . import delivery, streams
 from .context import counts_for
 from .gallery import in_days, usual_seconds
@@ -123,7 +123,7 @@ def retries(request: HttpRequest) -> HttpResponse:
     again, made, left = [], 0, ""
     try:
         for row in own:
-            submission, is_new = row.retry(request.user)
+            submission, is_new = Submission.objects.retry(row, request.user)
             again += [submission] if submission else []
             made += is_new
     except OverBudget as error:

@@ -124,7 +124,7 @@ def _cannot(generation: Generation) -> str:
     """Why a video cannot be shared, and what to do; "" where it can."""
     if generation.is_saved:
         return ""
-    if generation.news and generation.state == "completed":
+    if generation.explanation and generation.state == "completed":
         return "It is not saved here, and a link shows the copy kept here. The video's page says why."
     if generation.state == "completed":
         return "It is still being saved here, and a link shows the copy kept here. Come back in a moment."

@@ -9,7 +9,7 @@ from django_htmx.http import reswap
 from .. import provider
 from ..forms import GenerationForm, frames_impossible
 from ..jobs.queue import enqueue_drain
-from ..models import AlreadyRequested, ApiToken, Frame, Generation, OverBudget, Submission
+from ..models import AlreadyRequested, Frame, Generation, OverBudget, Pool, Submission
 from ..models.state import REQUEST
 from .context import counts_for
 from .gallery import in_days, page_of, usual_seconds
@@ -22,7 +22,7 @@ GALLERY_FRAGMENTS = {"older": "gallery/_older.html", "gallery": "gallery/_galler
 
 def _form_context(form: GenerationForm, extending: Generation | None = None, given: str = "") -> dict:
     """`given`: the fields that were set up and go before a draft, by name; or "all"."""
-    pool = ApiToken.objects.pool()
+    pool = Pool.current()
     reason = frames_impossible(pool)
     context = {
         "form": form,

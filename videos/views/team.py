@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from .. import mail
 from ..forms import InviteForm, LimitForm
 from ..models import AuditEntry, Invitation, Member, Pricing
-from ..models.member import Usage
+from ..models.budget import Usage
 from .navigation import site_origin
 from .params import parse_int
 

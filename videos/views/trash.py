@@ -5,7 +5,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from ..models import Generation
-from ..models.state import IN_THE_TRASH
+from ..models.state import KEPT_IN_TRASH
 from .params import parse_uuid
 
 PAGE = 48
@@ -23,7 +23,7 @@ def trash(request: HttpRequest) -> HttpResponse:
     generations = generations[:PAGE]
     context = {
         "generations": generations,
-        "days": IN_THE_TRASH.days,
+        "days": KEPT_IN_TRASH.days,
         "first_url": reverse("trash") if last else "",
         "next_url": f"{reverse('trash')}?after={generations[-1].uuid}" if more else "",
     }

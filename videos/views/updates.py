@@ -3,7 +3,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from ..forms import FilterForm
-from ..models import ApiToken, Event, Generation, State
+from ..models import Event, Generation, Pool, State
 from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for, ready_since
 from .gallery import PAGE, Since, in_days, usual_seconds
@@ -18,7 +18,7 @@ def _waiting(request: HttpRequest, rows) -> list[int] | None:
     """
     if "waits" not in request.GET:
         return None
-    wait = ApiToken.objects.pool().wait
+    wait = Pool.current().wait
     if request.GET["waits"] == (wait.key if wait else ""):
         return None
     return list(rows.filter(state=State.QUEUED).values_list("pk", flat=True)[:PAGE])

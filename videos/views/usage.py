@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET
 
 from ..forms import RangeForm, presets
 from ..models import Allowance, ApiToken, Member, Pricing
-from ..models.budget import CREDIT, shown
+from ..models.amounts import CREDIT, shown
 from ..reports import plots, usage
 from ..reports.periods import DateRange
 from .requests import MemberRequest

@@ -1,62 +1,71 @@
-"""The sending of a generation: its claim and its request. `refusal` has what an error of the POST does."""
+"""Claiming a queued row and building its request. `post_errors` handles the errors of the POST."""
 
 import secrets
 import time
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Self, TypeVar
 
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.urls import reverse
 from django.utils import timezone
 
 from ... import provider
 from ..event import Event
-from ..frame import TemporaryLink, digest
+from ..frame import Frame, TemporaryLink, digest
 from ..state import ANY, WAITING_AT_MOST, Archive, State, is_due
 from ..token import ApiToken
+from .fields import GenerationFields
+from .queryset import is_waiting
+from .uploading import Uploading
+
+ClaimedRow = TypeVar("ClaimedRow", bound=GenerationFields)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """One row taken for one POST: the token to send it with and where its result may be called back to."""
+class Claim(Generic[ClaimedRow]):
+    """One row taken for one POST, with the token to send it with and the URL for its callback.
 
-    generation: models.Model
+    owned: matches the row only while this claim owns it; a write that is repeated after a database error must not undo
+    a newer claim. at: by `time.monotonic()`, so that a changed clock does not change the claim's age.
+    """
+
+    generation: ClaimedRow
     token: ApiToken
     callback_url: str
-    # Of a row that is this claim's still. What is written down twice, since nobody knew whether the first time had
-    # reached the database, must not undo the claim that another drain has made since.
-    ours: Q
-    at: float  # by time.monotonic(): how old a claim is must not depend on a clock that somebody sets
+    owned: Q
+    at: float
 
 
-class Sending:
-    """The steps of a row from the queue to the provider; mixed into Generation."""
+class Submitting(Uploading):
+    class Meta:
+        abstract = True
 
-    def claim(self, now=None) -> Claim | None:
-        """Take this row and a token's slot for one POST; None when another drain won or no token has room.
+    def claim(self, now: datetime | None = None) -> Claim[Self] | None:
+        """Take this row and one of a token's slots for one POST; None if another worker won or no token has room.
 
-        Committed before the first byte leaves: from here on the row is never sent a second time by accident. The key
-        in the callback URL is fresh for each claim, and only its hash is stored.
+        The claim is committed before the first byte leaves, so that a row is never sent twice by accident. Each claim
+        has a new key in its callback URL, of which only the hash is stored.
         """
         now = now or timezone.now()
         key = secrets.token_urlsafe(32)
         with transaction.atomic(durable=True):
-            due = is_due("not_before", now, WAITING_AT_MOST)
-            rows = type(self).objects.waiting_to_submit().filter(due, pk=self.pk)
+            ready = is_waiting() & is_due("not_before", now, WAITING_AT_MOST)
             try:
-                # Whoever holds it already is claiming it, so it is not waited for; a star or an event may be added.
-                self.refresh_from_db(from_queryset=rows.select_for_update(skip_locked=True, no_key=True))
+                self._reload_and_lock(ready, skip_locked=True)  # skips a row that another worker is claiming
             except type(self).DoesNotExist:
                 return None
-            token = self._take_a_token(now)
+            rows = type(self).objects.filter(ready, pk=self.pk)
+            token = self._take_token(now)
             if not token and self._is_of_another_provider():
                 rows.update(held_at=now, changed_at=now, version=self.version + 1)
-                Event.objects.create(generation=self, kind="held")
+                Event.objects.create(generation_id=self.pk, kind="held")
                 return None
             if not token:
                 transaction.set_rollback(True)
                 return None
-            taken = {
+            values = {
                 "state": State.SUBMITTING,
                 "token": token,
                 "version": self.version + 1,
@@ -72,52 +81,53 @@ class Sending:
                 "trace_id": "",
                 "claimed_on": timezone.localdate(now),
             }
-            rows.update(**taken)
-            Event.objects.create(generation=self, kind="claimed")
-        for name, value in taken.items():
+            rows.update(**values)
+            Event.objects.create(generation_id=self.pk, kind="claimed")
+        for name, value in values.items():
             setattr(self, name, value)
         path = reverse("callback", args=[self.uuid, key])
         callback_url = f"{token.public_url}{path}" if token.public_url else ""
         return Claim(self, token, callback_url, Q(attempts=self.attempts), time.monotonic())
 
-    def _take_a_token(self, now) -> ApiToken | None:
+    def _take_token(self, now: datetime) -> ApiToken | None:
+        """Take a slot of the best token; prefer the parent's account, and tokens no gateway rejected this row with."""
         candidates = list(ApiToken.objects.with_room(now, self.amount).of(self.asked_of))
-        if self.parent_id and self.parent.token_id:
-            candidates.sort(key=lambda token: token.pk != self.parent.token_id)
+        if self.parent and self.parent.token_id:
+            parents_token = self.parent.token_id
+            candidates.sort(key=lambda token: token.pk != parents_token)
         if self.has_frames:
-            # Where no provider takes frames the row is claimed all the same, to say so instead of waiting for ever.
+            # If no provider takes frames, claim the row all the same, so that it fails instead of waiting forever.
             candidates = [token for token in candidates if token.takes_frames(now)] or candidates
         if self.attempts:
-            sent_back_by = set(self.gateway_rejections.values_list("token_id", flat=True))
-            candidates.sort(key=lambda token: token.pk in sent_back_by)
+            rejected_with = set(self.gateway_rejections.values_list("token_id", flat=True))
+            candidates.sort(key=lambda token: token.pk in rejected_with)
         return next((token for token in candidates if token.take_slot(now, self.amount)), None)
 
     def _is_of_another_provider(self) -> bool:
-        """Whether new work goes to others than the one it was asked of: these would charge for it unasked."""
+        """Whether every enabled token is of another provider than the one this was requested of, and may charge for."""
         enabled = ApiToken.objects.filter(enabled=True)
         return bool(self.asked_of) and enabled.exists() and not enabled.of(self.asked_of).exists()
 
-    def request(self, claim: Claim, source: dict[str, str], uploads: dict[int, str] | None = None) -> provider.Request:
-        """Build what to send. `source` names the video to extend, `uploads` the links of uploaded frames by their keys.
+    def request(
+        self, claim: Claim[Self], source: dict[str, str], uploads: dict[int, str] | None = None
+    ) -> provider.Request:
+        """Build the provider's request. source: the video to extend. uploads: links of uploaded frames by their keys.
 
-        Frames that were not uploaded get their temporary addresses now.
+        Frames that were not uploaded get their temporary URLs now.
         """
-        start, end = self.start_image_url, self.end_image_url
         uploads = uploads or {}
-        if self.start_frame:
-            start = uploads.get(self.start_frame.pk) or TemporaryLink.mint(
-                claim.token.public_url, self, frame=self.start_frame
-            )
-        if self.end_frame:
-            end = uploads.get(self.end_frame.pk) or TemporaryLink.mint(
-                claim.token.public_url, self, frame=self.end_frame
-            )
+
+        def link(frame: Frame | None, url: str) -> str:
+            if frame is None:
+                return url
+            return uploads.get(frame.pk) or TemporaryLink.create_for(claim.token.public_url, self, frame=frame)
+
         return provider.Request(
             action=self.action,
             prompt=self.prompt,
             aspect_ratio=self.aspect_ratio,
-            start_image_url=start,
-            end_image_url=end,
+            start_image_url=link(self.start_frame, self.start_image_url),
+            end_image_url=link(self.end_frame, self.end_image_url),
             enhancement=self.enhancement,
             loop=self.loop,
             timeout=self.timeout,
@@ -127,12 +137,11 @@ class Sending:
         )
 
     def sources(self, token: ApiToken) -> list[tuple[int, str, str]]:
-        """The ways to name the video to extend to this token's provider: (number, "id" | "link" | "copy", value).
+        """List the ways to name the video to extend, best first: (number, "id" | "link" | "copy", value).
 
-        Best first. A way has the same number with every token, so that one which a provider refused is known by it.
-
-        What the member named comes first. An id means something only to the account that made the video, a link may
-        have expired, and our copy needs an address the provider can reach.
+        A way has the same number for every token, so that one the provider refused is recognized. The member's own
+        choice comes first. An id is valid only in the account that made the video, a link may have expired, and our
+        copy needs a URL that the provider can reach.
         """
         parent = self.parent
         own_account = parent is None or parent.token_id in (None, token.pk)
@@ -142,7 +151,7 @@ class Sending:
             ("link", self.source_video_url),
             ("id", parent.video_id if parent and own_account else ""),
             ("link", parent.video_url if parent else ""),
-            ("copy", str(parent.uuid) if has_copy else ""),
+            ("copy", str(parent.uuid) if parent and has_copy else ""),
         ]
         return [
             (number, kind, value)
@@ -150,13 +159,19 @@ class Sending:
             if value and (kind, value) not in ways[:number] and number >= self.source_step
         ]
 
-    def next_source(self, step: int, error: provider.ProviderError, only: Q = ANY) -> bool:
-        """The provider refused a way of naming the source: back in line, to try from way number `step` on."""
-        return self._advance(
+    def next_source(self, step: int, error: provider.ProviderError, condition: Q = ANY) -> bool:
+        """Return the row to the queue to name its source in way `step` or later, as the provider refused this one."""
+        token = self.token
+
+        def record_clear_answer() -> None:
+            if token:
+                token.record_clear_answer(accepted=False)
+
+        return self._transition(
             {State.SUBMITTING},
-            because="returned",
-            only=only,
-            along=lambda: self.token.answered_clearly(accepted=False),
+            event="returned",
+            condition=condition,
+            on_success=record_clear_answer,
             text=f"Trying another way to name the clip, since the provider said: {error}",
             code=error.code,
             state=State.QUEUED,
@@ -165,10 +180,10 @@ class Sending:
         )
 
     def interrupted(self) -> bool:
-        """The worker that had claimed it is gone: what it sent, if anything, nobody knows."""
-        return self._advance(
+        """Mark the row unconfirmed: its worker stopped, and nobody knows whether the request was sent."""
+        return self._transition(
             {State.SUBMITTING},
-            because="unanswered",
+            event="unanswered",
             code="interrupted",
             text="The worker stopped while it was sending.",
             state=State.UNCONFIRMED,

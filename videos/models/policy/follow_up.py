@@ -1,4 +1,4 @@
-"""What Lumaweb does about a request that may have been carried out, and how that is said."""
+"""What Lumaweb does about a request that may have been carried out, and how it is explained."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,7 +10,7 @@ GIVE_UP = "Retry it if a second charge is acceptable, or dismiss it."
 
 
 class FollowUp(StrEnum):
-    """How news of a request in doubt can still come."""
+    """How the result of an unconfirmed request can still arrive."""
 
     LOOK_UP = "task ID known"
     OFFERED = "tasks offered"
@@ -22,15 +22,16 @@ class FollowUp(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """text: what everybody reads. own: what its author, or an admin, can do. admin: what an admin reads besides.
+    """An explanation in parts.
 
-    ask: what members read who are no admins.
+    text: for everybody. for_author: for the author and for admins. for_admins: for admins only. for_members: for
+    members who are not admins.
     """
 
     text: str
-    own: str = ""
-    admin: str = ""
-    ask: str = ""
+    for_author: str = ""
+    for_admins: str = ""
+    for_members: str = ""
 
 
 WORDS = {
@@ -54,9 +55,10 @@ WORDS = {
 
 
 def follow_up(*, task_id: str, callback_sent: bool, search_outcome: str, is_searched_for: bool) -> FollowUp:
-    """Choose what is said of an unconfirmed row: the one place that knows what is really being done about it.
+    """Decide what is being done about an unconfirmed row.
 
-    search_outcome: of the latest search in the provider's list, "" before the first; is_searched_for: another follows.
+    search_outcome: of the latest search in the provider's list, "" before the first. is_searched_for: whether another
+    search follows.
     """
     if task_id:
         return FollowUp.LOOK_UP
@@ -70,8 +72,8 @@ def follow_up(*, task_id: str, callback_sent: bool, search_outcome: str, is_sear
 
 
 def words_of(known: FollowUp, *, callback_sent: bool) -> Words:
-    """Say what is being done; a callback may come besides everything but look-ups."""
+    """Return the words for what is being done, with the callback that may arrive meanwhile."""
     words = WORDS[known]
     if callback_sent and known in (FollowUp.OFFERED, FollowUp.SEARCH):
-        return Words(f"{words.text} {BY_CALLBACK}", words.own, words.admin, words.ask)
+        return Words(f"{words.text} {BY_CALLBACK}", words.for_author, words.for_admins, words.for_members)
     return words

@@ -65,7 +65,7 @@ def is_about_the_request(error: provider.ProviderError) -> bool:
     if error.sent is not provider.Sent.REFUSED or error.status not in (400, 404, 422):
         return False
     if error.code in POST:
-        return POST[error.code].becomes == FAILED
+        return POST[error.code].next_state == FAILED
     return error.status != 404 or not (error.code.startswith("http_") or error.code == "not_found")
 
 
@@ -88,7 +88,7 @@ def words_for(state: str, code: str, *, accepted: bool, status: int | None = Non
     if state == FAILED and code in TASK and code not in POST:
         return TASK[code]
     rule = POST.get(code) or by_status(code, status)
-    if rule.becomes == state:
+    if rule.next_state == state:
         return rule
     return NEVER_SENT if state == QUEUED else _not_sent_again(rule)
 
@@ -102,14 +102,14 @@ def _not_sent_again(rule: Rule) -> Rule:
     """The rule of a row that would be sent again, had it not been in doubt before: its member may have retried it."""
     return replace(
         rule,
-        becomes=FAILED,
+        next_state=FAILED,
         text="The request was not carried out. Lumaweb does not resend it, as its outcome had been in doubt. "
         + NOTHING_CHARGED,
-        who="It can be retried.",
-        again="",
+        advice="It can be retried.",
+        resent="",
     )
 
 
 def _ending_as(state: str, code: str) -> Rule | None:
     rule = POST.get(code) or FORMER.get(code)
-    return rule if rule and rule.becomes == state else None
+    return rule if rule and rule.next_state == state else None

@@ -46,7 +46,9 @@ def as_markdown() -> str:
         "| known of it | everyone reads besides | its author or an admin reads | admin reads |",
         "| --- | --- | --- | --- |",
     ]
-    lines += [f"| {known} | {words.text} | {words.own} | {words.admin} |" for known, words in FOLLOW_UP.items()]
+    lines += [
+        f"| {known} | {words.text} | {words.for_author} | {words.for_admins} |" for known, words in FOLLOW_UP.items()
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -63,8 +65,9 @@ def _grouped(table: Mapping[str, Rule]) -> list[tuple[list[str], Rule]]:
 
 
 def _row(names: list[str], rule: Rule) -> str:
-    token = TOKENS.get(rule.token) or f"disabled: {Health(rule.token).label.lower()}"
-    asked = f"_{rule.ask}_" if rule.ask else ""
-    words = " ".join(filter(None, (f"**{rule.title}.**", rule.text, rule.who, asked)))
+    token_effect = TOKENS.get(rule.token_effect) or f"disabled: {Health(rule.token_effect).label.lower()}"
+    asked = f"_{rule.for_members}_" if rule.for_members else ""
+    words = " ".join(filter(None, (f"**{rule.title}.**", rule.text, rule.advice, asked)))
     names_in_code = ", ".join(f"`{name}`" for name in names)
-    return f"| {names_in_code} | {rule.becomes} | {token} | {rule.again or 'never'} | {words} | {rule.admin} |"
+    cells = (names_in_code, rule.next_state, token_effect, rule.resent or "never", words, rule.for_admins)
+    return f"| {' | '.join(cells)} |"

@@ -1,4 +1,4 @@
-"""What follows from each outcome, and in what words: the tables.
+"""What follows from each outcome, and how it is explained: the tables.
 
 `docs/admin/outcomes.md` is written from them by `manage.py policy`.
 """
@@ -9,39 +9,39 @@ from ..circuit import Health
 
 QUEUED, FAILED, UNCONFIRMED = "queued", "failed", "unconfirmed"
 
-# What becomes of the token that was used, besides the Health it is disabled with.
+# The effect on the token, besides the values of Health with which it is disabled.
 STAYS = ""
 BACKS_OFF = "back_off"  # paused for up to a minute
-ADDRESS = "address"  # the same, and the row is remembered as sent back by this token
-LIMITED = "limited"  # the same, and fewer videos are made at the same time
-DOUBTED = "doubted"  # paused after the second in a row
-SUSPECT = "suspect"  # paused after the third row in a row
+ADDRESS = "address"  # the same, and Lumaweb remembers that this token cannot send the row
+LIMITED = "limited"  # the same, with fewer concurrent videos
+DOUBTED = "doubted"  # paused after the second ambiguous answer in a row
+SUSPECT = "suspect"  # paused after the third video in a row
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One outcome.
 
-    becomes: the generation's next state. token: what becomes of the token. title, text: what everybody reads. who: an
-    action that every member may take. ask: what members read who are no admins. admin: what an admin reads besides,
-    also as the token's last error. again: when Lumaweb sends it again, "" never; a day after the first claim it
-    gives up (`too_late`). row_waits: the row is not sent again at once, though the token does not pause.
+    next_state: of the generation. token_effect: what becomes of the token. title, text: for everybody. advice: what
+    every member can do. for_members: for members who are not admins. for_admins: for admins, also as the token's last
+    error. resent: when Lumaweb sends the request again, "" for never; a day after the first claim it gives up
+    (`too_late`). row_waits: the row is not sent again at once, although the token does not pause.
     """
 
-    becomes: str
-    token: str
+    next_state: str
+    token_effect: str
     title: str
     text: str
-    who: str = ""
-    ask: str = ""
-    admin: str = ""
-    again: str = ""
+    advice: str = ""
+    for_members: str = ""
+    for_admins: str = ""
+    resent: str = ""
     row_waits: bool = False
 
 
 NOTHING_CHARGED = "Nothing was charged."
 MAYBE_CHARGED = "The provider may have started and charged this video. Lumaweb never resends it automatically."
-# As documented; nobody here can see the account.
+# By the provider's documentation: Lumaweb cannot see the account.
 ONLY_FINISHED = "According to the provider, only finished videos are charged."
 
 # When.
@@ -55,35 +55,51 @@ ANOTHER_TOKEN = "Nothing was charged. Lumaweb sends the video with another API t
 SENT_AGAIN = "Nothing was charged. Lumaweb sends the video again automatically."
 
 
-def _disabled(health: Health, title: str, admin: str, ask: str = ASK_TOKENS) -> Rule:
+def _disabled(health: Health, title: str, for_admins: str, for_members: str = ASK_TOKENS) -> Rule:
     return Rule(
-        QUEUED, health, title, f"The video was not started. {ANOTHER_TOKEN}", ask=ask, admin=admin, again=NEXT_TOKEN
+        QUEUED,
+        health,
+        title,
+        f"The video was not started. {ANOTHER_TOKEN}",
+        for_members=for_members,
+        for_admins=for_admins,
+        resent=NEXT_TOKEN,
     )
 
 
-def _address(title: str, text: str, admin: str) -> Rule:
-    return Rule(QUEUED, ADDRESS, title, f"{text} {SENT_AGAIN}", ask=ASK_PROVIDER, admin=admin, again=AFTER_THE_PAUSE)
+def _address(title: str, text: str, for_admins: str) -> Rule:
+    return Rule(
+        QUEUED,
+        ADDRESS,
+        title,
+        f"{text} {SENT_AGAIN}",
+        for_members=ASK_PROVIDER,
+        for_admins=for_admins,
+        resent=AFTER_THE_PAUSE,
+    )
 
 
-def _failed(title: str, text: str, *, who: str = "", ask: str = "", admin: str, token: str = STAYS) -> Rule:
-    return Rule(FAILED, token, title, f"{text} {NOTHING_CHARGED}", who, ask, admin)
+def _failed(
+    title: str, text: str, *, advice: str = "", for_members: str = "", for_admins: str, token_effect: str = STAYS
+) -> Rule:
+    return Rule(FAILED, token_effect, title, f"{text} {NOTHING_CHARGED}", advice, for_members, for_admins)
 
 
-def _in_doubt(title: str, admin: str, token: str = DOUBTED, ask: str = "") -> Rule:
-    return Rule(UNCONFIRMED, token, title, MAYBE_CHARGED, ask=ask, admin=admin)
+def _in_doubt(title: str, for_admins: str, token_effect: str = DOUBTED, for_members: str = "") -> Rule:
+    return Rule(UNCONFIRMED, token_effect, title, MAYBE_CHARGED, for_members=for_members, for_admins=for_admins)
 
 
 BAD_REQUEST = _failed(
     "Request not accepted",
     "The provider did not accept the request.",
-    who=CHANGE_IT,
-    admin="The provider found the payload invalid. Its message, on the video's page, may say why.",
+    advice=CHANGE_IT,
+    for_admins="The provider found the payload invalid. Its message, on the video's page, may say why.",
 )
 TOO_LARGE = _failed(
     "Request too large",
     "The request is larger than the provider accepts.",
-    who="Shorten the prompt and try again.",
-    admin="The provider refused the size of the request.",
+    advice="Shorten the prompt and try again.",
+    for_admins="The provider refused the size of the request.",
 )
 INVALID_TOKEN = _disabled(
     Health.INVALID,
@@ -105,16 +121,16 @@ DISABLED = _disabled(
 MODERATION = _failed(
     "Refused by moderation",
     "The provider refused the prompt or a frame.",
-    who="Change the prompt or the frames and try again.",
-    admin="The provider's moderation refused the prompt or a frame. The token is fine.",
+    advice="Change the prompt or the frames and try again.",
+    for_admins="The provider's moderation refused the prompt or a frame. The token is fine.",
 )
 LIMIT = Rule(
     QUEUED,
     LIMITED,
     "Provider busy",
     f"The provider accepts no more requests at the moment. {SENT_AGAIN}",
-    admin="The provider's rate or concurrency limit. Lumaweb makes fewer videos at the same time for a while.",
-    again="at once with the next token, or after the pause: as long as the provider says, at most an hour",
+    for_admins="The provider's rate or concurrency limit. Lumaweb makes fewer videos at the same time for a while.",
+    resent="at once with the next token, or after the pause: as long as the provider says, at most an hour",
 )
 NO_API = _address(
     "Provider address not right",
@@ -135,10 +151,10 @@ REDIRECTED = _address(
 UNEXPLAINED = _failed(
     "Refused by the provider",
     "The provider refused the request for a reason that Lumaweb does not know.",
-    ask="Ask an admin to read the provider's message.",
-    admin="The provider refused this with a new or missing error code; its message is on the video's page. After "
+    for_members="Ask an admin to read the provider's message.",
+    for_admins="The provider refused this with a new or missing error code; its message is on the video's page. After "
     "three videos in a row the token pauses.",
-    token=SUSPECT,
+    token_effect=SUSPECT,
 )
 
 # A request that was refused, or not sent at all: by the provider's code, of both generations of its documentation, or
@@ -151,8 +167,8 @@ POST = {
     "task_not_found": _failed(
         "Video to extend not found",
         "The provider does not know the video that the request names.",
-        who="Choose another video, or its link, and try again.",
-        admin="The provider knows its own videos only, and may forget them.",
+        advice="Choose another video, or its link, and try again.",
+        for_admins="The provider knows its own videos only, and may forget them.",
     ),
     "token_mismatched": _disabled(
         Health.INVALID,
@@ -188,15 +204,15 @@ POST = {
         BACKS_OFF,
         "Provider not reachable",
         f"No connection to the provider could be made. {SENT_AGAIN}",
-        admin="No connection to the provider could be made: check the network, the provider's address and its status "
-        "page.",
-        again=AFTER_THE_PAUSE,
+        for_admins="No connection to the provider could be made: check the network, the provider's address and its "
+        "status page.",
+        resent=AFTER_THE_PAUSE,
     ),
     "sent_back": _failed(
         "Blocked on the way to the provider",
         "With every API token this video is sent back before it reaches the provider, while others pass.",
-        who=CHANGE_IT,
-        admin="A firewall or gateway on the way to the provider probably blocks this request for its content.",
+        advice=CHANGE_IT,
+        for_admins="A firewall or gateway on the way to the provider probably blocks this request for its content.",
     ),
     "token_unreadable": _disabled(
         Health.INVALID,
@@ -206,35 +222,35 @@ POST = {
     "source_gone": _failed(
         "Video to extend not reachable",
         "Neither its ID nor its link works for the provider, and the provider cannot fetch the saved copy.",
-        ask="Ask an admin to set a public address for Lumaweb.",
-        admin="With LUMAWEB_PUBLIC_URL set, the provider could fetch the saved copy.",
+        for_members="Ask an admin to set a public address for Lumaweb.",
+        for_admins="With LUMAWEB_PUBLIC_URL set, the provider could fetch the saved copy.",
     ),
     "frame_gone": _failed(
         "Frame deleted",
         "A frame was permanently deleted before the video was sent.",
-        who="Choose another frame and try again.",
-        admin="The last other video with this frame was permanently deleted while this one waited.",
+        advice="Choose another frame and try again.",
+        for_admins="The last other video with this frame was permanently deleted while this one waited.",
     ),
     "upload_refused": _failed(
         "Frame upload refused",
         "The provider accepted no upload of the frame.",
-        who="Use a link to the picture instead.",
-        admin="The provider's file upload refused it. With LUMAWEB_PUBLIC_URL set, the provider fetches the frames "
-        "instead.",
+        advice="Use a link to the picture instead.",
+        for_admins="The provider's file upload refused it. With LUMAWEB_PUBLIC_URL set, the provider fetches the "
+        "frames instead.",
     ),
     "upload_too_large": _failed(
         "Frame too large",
         "The provider accepts pictures of up to 25 MB.",
-        who="Choose a smaller picture and try again.",
-        admin="The provider's file upload found the picture too large.",
+        advice="Choose a smaller picture and try again.",
+        for_admins="The provider's file upload found the picture too large.",
     ),
     "upload_failed": Rule(
         QUEUED,
         STAYS,
         "Frame not uploaded yet",
         f"The provider's file upload did not answer. {SENT_AGAIN}",
-        admin="The provider's file upload did not answer: check the network, its address, and its status page.",
-        again="as long after as the provider says, or after up to a minute",
+        for_admins="The provider's file upload did not answer: check the network, its address, and its status page.",
+        resent="as long after as the provider says, or after up to a minute",
         row_waits=True,
     ),
     "storage_down": Rule(
@@ -242,35 +258,35 @@ POST = {
         STAYS,
         "Waiting for the database",
         f"The video could not be prepared. {SENT_AGAIN}",
-        admin="The database was locked, full or away between the claim and the request: see the log.",
-        again="as soon as the database works",
+        for_admins="The database was locked, full or away between the claim and the request: see the log.",
+        resent="as soon as the database works",
     ),
     "too_late": _failed(
         "Never sent",
         "For a whole day the video could not be sent to the provider.",
-        who="It can be retried.",
-        admin="No token could send it for a day; the tokens' last errors say why.",
+        advice="It can be retried.",
+        for_admins="No token could send it for a day; the tokens' last errors say why.",
     ),
 }
 
-# Codes that only rows of an earlier version have.
+# Codes of rows of an earlier version.
 FORMER = {
     "no_public_address": _failed(
         "Frames not reachable",
         "The provider cannot fetch the frames, as this installation has no public address.",
-        who="Use links to pictures instead.",
-        ask="Or ask an admin to set a public address for Lumaweb.",
-        admin="Set LUMAWEB_PUBLIC_URL to an address that the provider can reach.",
+        advice="Use links to pictures instead.",
+        for_members="Or ask an admin to set a public address for Lumaweb.",
+        for_admins="Set LUMAWEB_PUBLIC_URL to an address that the provider can reach.",
     ),
 }
 
-# What Lumaweb says of what it did or met, besides the provider's words.
+# The codes that Lumaweb sets itself, with its own messages.
 OURS = frozenset(
     {"not_sent", "no_answer", "unreadable", "interrupted", "token_unreadable", "source_gone", "frame_gone"}
     | {"storage_down", "no_public_address", "too_late", "overdue", "dismissed", "same_task", "token_refused"}
 )
 
-# A request that may have been carried out: the provider's code never decides, it only chooses the words.
+# A request that may have been carried out: the provider's code chooses the words only.
 DOUBT = {
     "api_error": _in_doubt("Provider error", "The provider failed while it took the request."),
     "timeout": _in_doubt("Provider took too long", "The provider's gateway gave up waiting."),
@@ -281,7 +297,7 @@ DOUBT = {
     "redirected": _in_doubt(
         "Provider address redirects",
         "The provider's address redirects, and Lumaweb follows no redirect: check the token's provider address.",
-        ask=ASK_PROVIDER,
+        for_members=ASK_PROVIDER,
     ),
     "interrupted": _in_doubt(
         "Interrupted while sending", "A worker of this installation stopped while it was sending.", STAYS
@@ -289,31 +305,31 @@ DOUBT = {
 }
 DOUBT |= {"upstream_error": DOUBT["api_error"], "upstream_timeout": DOUBT["timeout"]}
 
-# A task that was accepted and ended without a video, or is no longer waited for.
+# A task that was accepted and ended without a video, or that Lumaweb gave up.
 TASK = {
     "api_error": Rule(
         FAILED,
         STAYS,
         "Provider error",
         f"The provider failed to make this video. {ONLY_FINISHED}",
-        who="It can be retried.",
-        admin="The task failed at the provider. Its console shows whether it was charged.",
+        advice="It can be retried.",
+        for_admins="The task failed at the provider. Its console shows whether it was charged.",
     ),
     "timeout": Rule(
         FAILED,
         STAYS,
         "Provider took too long",
         f"The provider stopped because the video took longer than the timeout. {ONLY_FINISHED}",
-        who="It can be retried, with a longer timeout.",
-        admin="The task ran into its timeout at the provider. Its console shows whether it was charged.",
+        advice="It can be retried, with a longer timeout.",
+        for_admins="The task ran into its timeout at the provider. Its console shows whether it was charged.",
     ),
     "task_failed": Rule(
         FAILED,
         STAYS,
         "Provider could not make it",
         f"The provider ended the task without a video. {ONLY_FINISHED}",
-        who="It can be retried.",
-        admin="The task failed at the provider. Its console shows whether it was charged.",
+        advice="It can be retried.",
+        for_admins="The task failed at the provider. Its console shows whether it was charged.",
     ),
     "forbidden": replace(MODERATION, text=f"The provider refused the prompt or a frame. {ONLY_FINISHED}"),
     "used_up": Rule(
@@ -321,22 +337,22 @@ TASK = {
         STAYS,
         "Balance used up",
         f"The provider stopped because the balance behind the API token is used up. {ONLY_FINISHED}",
-        ask="Ask an admin to top up the balance.",
-        admin="The balance behind the token was spent while the task ran: top it up, then retry the video.",
+        for_members="Ask an admin to top up the balance.",
+        for_admins="The balance behind the token was spent while the task ran: top it up, then retry the video.",
     ),
     "overdue": Rule(
         FAILED,
         STAYS,
         "No result",
         f"The provider reported no result in time. {ONLY_FINISHED}",
-        admin="The provider's console may show what became of it, by its task ID.",
+        for_admins="The provider's console may show what became of it, by its task ID.",
     ),
     "dismissed": Rule(
         FAILED,
         STAYS,
         "Dismissed",
         "Lumaweb no longer waits for this video. The provider may have charged it.",
-        admin="The provider's console shows whether it was made and charged; if it was, adopt it by its task ID.",
+        for_admins="The provider's console shows whether it was made and charged; if it was, adopt it by its task ID.",
     ),
 }
 TASK |= {
@@ -354,8 +370,8 @@ NEVER_SENT = Rule(
     BACKS_OFF,
     "Not sent",
     f"The video was not sent. {SENT_AGAIN}",
-    admin="It was not sent, for a reason that Lumaweb does not know.",
-    again=AFTER_THE_PAUSE,
+    for_admins="It was not sent, for a reason that Lumaweb does not know.",
+    resent=AFTER_THE_PAUSE,
 )
 BY_STATUS = {
     "301, 307, 308": REDIRECTED,
