@@ -1,4 +1,4 @@
-"""Keep two installations off one data directory, with `flock`: the kernel releases a lock when its process ends.
+"""Prevent two installations from using one data directory, with `flock`: a lock ends with its process.
 
 Every process of an installation holds a shared lock on `lock`; its content names the installation. A part that may run
 only once in a data directory also holds an exclusive lock on `lock-<part>`. Child processes do not inherit the locks.
@@ -21,7 +21,7 @@ WAIT = 5.0  # seconds, for another process to write its identity, which takes mi
 
 @contextmanager
 def shared(*once: str) -> Iterator[None]:
-    """Hold the data directory for this installation, and exclusively for these parts of it.
+    """Lock the data directory for this installation, and exclusively for these parts of it.
 
     Raises ImproperlyConfigured if another installation holds it, a part runs already, or files cannot be locked.
     """
@@ -38,9 +38,10 @@ def shared(*once: str) -> Iterator[None]:
 
 
 def identity() -> str:
-    """Return what tells installations apart: the signing key and the database, not readable from the result."""
+    """Return a hash of what distinguishes installations: the signing key and the database."""
     database = settings.DATABASES["default"]
-    # Not the host: a connection pool and the database behind it have two. Not the path: containers mount it elsewhere.
+    # Without the host, which differs between a connection pool and its database, and without the path of SQLite's file,
+    # which containers mount elsewhere.
     name = "" if settings.DATABASE_URL == "" else str(database["NAME"])
     return salted_hmac("lumaweb.data_lock", f"{database['ENGINE']} {name}", algorithm="sha256").hexdigest()
 
@@ -52,13 +53,13 @@ def _join(file: int) -> None:
     while True:
         if _lock(file, fcntl.LOCK_EX):
             _write(file, ours)
-        # Turning the lock into a shared one is not atomic: another process may have written its own identity between.
+        # Converting the lock into a shared one is not atomic: another process may have written its identity in between.
         if _lock(file, fcntl.LOCK_SH) and (found := os.pread(file, 200, 0).decode(errors="replace")):
             if found == ours:
                 return
             raise ImproperlyConfigured(
                 f"Another installation of Lumaweb is running on the data directory {settings.DATA_DIR}: it has another "
-                "secret key or another database. Stop it, on whatever machine or in whatever container it runs, or set "
+                "secret key or another database. Stop it (it may run in a container or on another machine), or set "
                 "LUMAWEB_DATA_DIR to another folder."
             )
         if time.monotonic() > deadline:
@@ -69,11 +70,11 @@ def _join(file: int) -> None:
 def _opened(name: str, held: ExitStack) -> int:
     path = settings.DATA_DIR / name
     try:
-        # Writable, as NFS locks nothing else exclusively.
+        # Open for writing: NFS requires that for an exclusive lock.
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
     except OSError as error:
         raise ImproperlyConfigured(
-            f"{path} cannot be opened for writing: {error.strerror}. The user that runs Lumaweb has to own it."
+            f"{path} cannot be opened for writing: {error.strerror}. The user that runs Lumaweb must own it."
         ) from None
     held.callback(os.close, file)
     return file

@@ -1,4 +1,4 @@
-"""Where messages to a member wait for their next page."""
+"""Storage of the messages that a member sees on the next page."""
 
 from django.conf import settings
 from django.contrib.messages.storage.cookie import CookieStorage
@@ -6,12 +6,12 @@ from django.contrib.messages.storage.fallback import FallbackStorage
 from django.contrib.messages.storage.session import SessionStorage
 
 
-class _OwnCookie(CookieStorage):
+class _NamedCookieStorage(CookieStorage):
     # Django has no setting for this name, and two installations on one host would delete each other's messages.
     cookie_name = settings.MESSAGES_COOKIE_NAME
 
 
-class OwnMessages(FallbackStorage):
-    """Keep messages in this installation's own cookie, and in the session where they are too long for it."""
+class MessageStorage(FallbackStorage):
+    """Store messages in a cookie named for this installation, and in the session if they are too long for it."""
 
-    storage_classes = (_OwnCookie, SessionStorage)
+    storage_classes = (_NamedCookieStorage, SessionStorage)

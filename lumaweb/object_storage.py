@@ -1,6 +1,6 @@
-"""Media in object storage: what speaks S3 made to behave as a folder does. The only room that knows boto3.
+"""Media in object storage (S3): a Django storage that behaves like a folder. The only module that imports boto3.
 
-It is loaded with the first file that is asked for, and only where a bucket is set: boto3 takes its time.
+Django imports it with the first file, and only if a bucket is set, because boto3 takes long to import.
 """
 
 import io
@@ -10,6 +10,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
+from typing import IO, Any
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
@@ -23,104 +25,106 @@ from storages.utils import clean_name
 
 from .environment import Bucket
 
-PIECE = 256 * 1024  # bytes of a file in memory while it is read
-PART = 16 * 1024 * 1024  # bytes of one request of a large upload
-FORWARD = 1024 * 1024  # bytes that are sooner read than asked for anew
-RESUMED = 3  # times, that a reading is gone on with after the connection broke
-AT_ONCE = 16  # questions at the same time
-# Seconds and tries. A page waits for the first, saving and backups for the second.
-QUICK = {"connect_timeout": 2, "read_timeout": 4, "retries": {"mode": "standard", "total_max_attempts": 2}}
-PATIENT = {"connect_timeout": 4, "read_timeout": 30, "retries": {"mode": "standard", "total_max_attempts": 4}}
+CHUNK_SIZE = 256 * 1024  # bytes of a file in memory while it is read
+PART_SIZE = 16 * 1024 * 1024  # bytes of one request of a large upload
+MAX_SKIP = 1024 * 1024  # bytes that are faster to read and discard than to skip by a new request
+MAX_RETRIES = 3  # of a read whose connection broke
+MAX_PARALLEL = 16  # requests
+# Timeouts in seconds: the first for requests that a page waits for, the second for saving and backups.
+PAGE_TIMEOUTS = {"connect_timeout": 2, "read_timeout": 4, "retries": {"mode": "standard", "total_max_attempts": 2}}
+JOB_TIMEOUTS = {"connect_timeout": 4, "read_timeout": 30, "retries": {"mode": "standard", "total_max_attempts": 4}}
 
 
-# Threads that come first make the clients; one at a time, as boto3 wants it.
-_MAKING = threading.RLock()
+# boto3 cannot create clients in several threads at once.
+_CREATING_CLIENT = threading.RLock()
 
 
-class Away(ConnectionError):
-    """The object storage does not answer, or not now."""
+class StorageUnavailable(ConnectionError):
+    """The object storage does not answer at the moment."""
 
 
 class BucketStorage(S3Storage):
-    """A private bucket. Whatever goes wrong is an OSError, as on a disk: FileNotFoundError, PermissionError, Away."""
+    """A private bucket. All errors are OSErrors, as for a disk: also FileNotFoundError, PermissionError."""
 
     def __init__(self, bucket: Bucket, access_key: str, secret_key: str) -> None:
-        self.place = bucket
+        self.bucket_settings = bucket
         super().__init__(
             bucket_name=bucket.name,
             access_key=access_key or None,
             secret_key=secret_key or None,
             location=bucket.prefix,
-            # A name is given once: what is here is never written over.
+            # Names are unique: a file is never overwritten.
             file_overwrite=False,
             default_acl=None,
             querystring_auth=True,
             querystring_expire=bucket.link_seconds,
-            max_memory_size=PIECE,
-            # One part after the other: it is the network that takes its time, and every part more is 16 MB of memory.
-            transfer_config=TransferConfig(multipart_threshold=PART, multipart_chunksize=PART, use_threads=False),
-            client_config=self._config(PATIENT),
+            max_memory_size=CHUNK_SIZE,
+            # One part at a time: the network is the bottleneck, and each parallel part takes 16 MB of memory.
+            transfer_config=TransferConfig(
+                multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE, use_threads=False
+            ),
+            client_config=self._config(JOB_TIMEOUTS),
         )
 
-    def _config(self, patience: dict) -> Config:
+    def _config(self, timeouts: dict[str, Any]) -> Config:
         return Config(
-            region_name=self.place.region,
+            region_name=self.bucket_settings.region,
             signature_version="s3v4",
-            s3={"addressing_style": self.place.addressing},
-            # The newer checksums beyond AWS are refused here and garbled there; the connection has its own.
+            s3={"addressing_style": self.bucket_settings.addressing},
+            # Services other than AWS refuse or corrupt the newer checksums. TLS protects the data too.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
-            max_pool_connections=AT_ONCE,
-            **patience,
+            max_pool_connections=MAX_PARALLEL,
+            **timeouts,
         )
 
-    # Making a client costs 50 ms and more, and asks where the keys are; unlike the resources that django-storages
-    # makes for each thread, all threads may use one.
+    # Creating a client takes at least 50 ms and looks up the keys. All threads may share a client, unlike the resources
+    # that django-storages creates for each thread.
 
-    def _client(self, patience: dict, endpoint: str):
-        with _MAKING, _said_as_a_disk_would("the bucket"):
-            return self._session.client("s3", endpoint_url=endpoint, config=self._config(patience))
+    def _client(self, timeouts: dict[str, Any], endpoint: str) -> Any:
+        with _CREATING_CLIENT, _os_errors("the bucket"):
+            return self._session.client("s3", endpoint_url=endpoint, config=self._config(timeouts))
 
     @cached_property
     def _session(self) -> Session:
         return Session(aws_access_key_id=self.access_key, aws_secret_access_key=self.secret_key)
 
     @cached_property
-    def _patient(self):
-        return self._client(PATIENT, self.place.endpoint)
+    def _job_client(self) -> Any:
+        return self._client(JOB_TIMEOUTS, self.bucket_settings.endpoint)
 
     @cached_property
-    def _quick(self):
-        return self._client(QUICK, self.place.endpoint)
+    def _page_client(self) -> Any:
+        return self._client(PAGE_TIMEOUTS, self.bucket_settings.endpoint)
 
     @cached_property
-    def _signer(self):
-        return self._client(QUICK, self.place.links)
+    def _link_client(self) -> Any:
+        return self._client(PAGE_TIMEOUTS, self.bucket_settings.links)
 
-    def _at(self, name: str) -> dict[str, str]:
+    def _object(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket_name, "Key": self._normalize_name(clean_name(name))}
 
-    # ── As every storage ──────────────────────────────────────────────────────────────────────────────────────
+    # ── Django's storage API ──────────────────────────────────────────────────────────────────────────────────────
 
     def _open(self, name: str, mode: str = "rb") -> "BucketFile":
         if mode != "rb":
-            raise ValueError("Files in a bucket are written whole, by save.")
+            raise ValueError("Files in a bucket are written as a whole, by save().")
         return BucketFile(self, name)
 
     def _save(self, name: str, content: File) -> str:
-        there, how = self._at(name), {"ExtraArgs": self._get_write_parameters(name, content)}
-        with _said_as_a_disk_would(name):
-            # From a file on our disk each part is read as it is sent.
+        target, options = self._object(name), {"ExtraArgs": self._get_write_parameters(name, content)}
+        with _os_errors(name):
+            # boto3 reads each part of a file on disk while it sends it.
             if path := getattr(content, "temporary_file_path", None):
-                self._patient.upload_file(path(), **there, **how, Config=self.transfer_config)
+                self._job_client.upload_file(path(), **target, **options, Config=self.transfer_config)
             else:
                 content.seek(0)
-                self._patient.upload_fileobj(_Unclosed(content), **there, **how, Config=self.transfer_config)
+                self._job_client.upload_fileobj(_Unclosable(content), **target, **options, Config=self.transfer_config)
         return clean_name(name)
 
     def delete(self, name: str) -> None:
-        with _said_as_a_disk_would(name):
-            self._patient.delete_object(**self._at(name))
+        with _os_errors(name):
+            self._job_client.delete_object(**self._object(name))
 
     def exists(self, name: str) -> bool:
         try:
@@ -130,117 +134,118 @@ class BucketStorage(S3Storage):
         return True
 
     def size(self, name: str) -> int:
-        return self._head(self._patient, name)["ContentLength"]
+        return self._head(self._job_client, name)["ContentLength"]
 
-    def get_modified_time(self, name: str):
-        return self._head(self._patient, name)["LastModified"]
+    def get_modified_time(self, name: str) -> datetime:
+        return self._head(self._job_client, name)["LastModified"]
 
-    def _head(self, client, name: str) -> dict:
-        with _said_as_a_disk_would(name):
-            return client.head_object(**self._at(name))
+    def _head(self, client: Any, name: str) -> dict[str, Any]:
+        with _os_errors(name):
+            return client.head_object(**self._object(name))
 
     def listdir(self, path: str) -> tuple[list[str], list[str]]:
         folder = self._folder(path)
         folders, files = [], []
-        with _said_as_a_disk_would(path):
-            for page in self._listed(Prefix=folder, Delimiter="/"):
+        with _os_errors(path):
+            for page in self._list(Prefix=folder, Delimiter="/"):
                 folders += [found["Prefix"][len(folder) : -1] for found in page.get("CommonPrefixes", ())]
                 files += [found["Key"][len(folder) :] for found in page.get("Contents", ()) if found["Key"] != folder]
         return folders, files
 
-    def _listed(self, **which) -> Iterable[dict]:
-        return self._patient.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, **which)
+    def _list(self, **filters: str) -> Iterable[dict[str, Any]]:
+        return self._job_client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket_name, **filters)
 
     def _folder(self, path: str) -> str:
         return posixpath.join(self._normalize_name(clean_name(path)), "").lstrip("/")
 
-    def url(self, name: str, *args, **options) -> str:
-        """Refuse, as our folder does: who may have a link is decided where it is asked for."""
+    def url(self, name: str, *args: Any, **options: Any) -> str:
+        """Refuse, as the folder does: views decide who gets a link."""
         raise ValueError("This file is not accessible via a URL.")
 
-    # ── What only a bucket can ────────────────────────────────────────────────────────────────────────────────
+    # ── Only for a bucket ─────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def link_seconds(self) -> int:
-        return self.place.link_seconds
+        return self.bucket_settings.link_seconds
 
     def link(self, name: str, *, method: str = "GET", content_type: str, disposition: str) -> str:
-        """A link to a file that is there, good for a while and for nothing else. Raises OSError."""
-        self._head(self._quick, name)
-        asked = self._at(name)
+        """Return a signed link to an existing file, for one method and `link_seconds`. Raises OSError."""
+        self._head(self._page_client, name)
+        parameters = self._object(name)
         if method != "HEAD":
-            asked |= {
+            parameters |= {
                 "ResponseContentType": content_type,
                 "ResponseContentDisposition": disposition,
-                "ResponseCacheControl": f"private, max-age={self.place.link_seconds}",
+                "ResponseCacheControl": f"private, max-age={self.link_seconds}",
             }
-        with _said_as_a_disk_would(name):
-            return self._signer.generate_presigned_url(
-                "head_object" if method == "HEAD" else "get_object", asked, ExpiresIn=self.place.link_seconds
-            )
+        operation = "head_object" if method == "HEAD" else "get_object"
+        with _os_errors(name):
+            return self._link_client.generate_presigned_url(operation, parameters, ExpiresIn=self.link_seconds)
 
     def whole(self, name: str) -> bytes:
-        """A small file at once, for a page that waits. Raises OSError."""
-        with _said_as_a_disk_would(name):
-            return self._quick.get_object(**self._at(name))["Body"].read()
+        """Return the content of a small file, for a page that waits. Raises OSError."""
+        with _os_errors(name):
+            return self._page_client.get_object(**self._object(name))["Body"].read()
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        """The sizes of those that are there, asked for at the same time. Raises OSError."""
+        """Return the sizes of those files that exist, by parallel requests. Raises OSError."""
 
         def size(name: str) -> tuple[str, int | None]:
             try:
-                return name, self._head(self._quick, name)["ContentLength"]
+                return name, self._head(self._page_client, name)["ContentLength"]
             except FileNotFoundError:
                 return name, None
 
-        with ThreadPoolExecutor(AT_ONCE) as threads:
+        with ThreadPoolExecutor(MAX_PARALLEL) as threads:
             return {name: size for name, size in threads.map(size, names) if size is not None}
 
     def files(self, folder: str = "") -> Iterator[tuple[str, int]]:
-        """Every file in and below a folder, with its size, a thousand at a time. Raises OSError."""
+        """Yield every file in and below a folder with its size, a thousand per request. Raises OSError."""
         root = self._folder("")
-        with _said_as_a_disk_would(folder):
-            for page in self._listed(Prefix=self._folder(folder)):
+        with _os_errors(folder):
+            for page in self._list(Prefix=self._folder(folder)):
                 for found in page.get("Contents", ()):
                     if not found["Key"].endswith("/"):
                         yield found["Key"][len(root) :], found["Size"]
 
 
 class BucketFile(File):
-    """A file that is read as it comes, from any place in it; nothing of it is kept."""
+    """A file that is streamed from any position; nothing of it is cached."""
 
     def __init__(self, storage: BucketStorage, name: str) -> None:
-        super().__init__(self._read_by(storage, name), name)
         self.storage = storage
+        super().__init__(self._open_object(name), name)
 
-    def _read_by(self, storage: BucketStorage, name: str) -> io.BufferedReader:
-        raw = _Reading(storage, name)
-        self.size = raw.size
-        return io.BufferedReader(raw, PIECE)
+    def _open_object(self, name: str) -> IO[bytes]:
+        stream = _ObjectStream(self.storage, name)
+        self.size = stream.size
+        return io.BufferedReader(stream, CHUNK_SIZE)
 
-    def open(self, mode: str | None = None) -> "BucketFile":
+    def open(self, mode: str | None = None, *args: Any, **options: Any) -> "BucketFile":
         if self.closed:
-            self.file = self._read_by(self.storage, self.name)
+            assert self.name is not None
+            self.file = self._open_object(self.name)
         self.seek(0)
         return self
 
 
-class _Reading(io.RawIOBase):
-    """One object, by requests for what follows a place in it; gone on with where a connection breaks."""
+class _ObjectStream(io.RawIOBase):
+    """One object as a raw stream. A seek or a broken connection makes a new request for the rest."""
 
     def __init__(self, storage: BucketStorage, name: str) -> None:
-        self.storage, self.name = storage, name
-        self.at, self.body, self.version = 0, None, ""
-        self._ask()
+        self._storage, self._name = storage, name
+        self._position, self._version = 0, ""
+        self._body: Any = None
+        self._request()
 
-    def _ask(self) -> None:
-        # A file that is another one suddenly must not be read on from the middle.
-        only = {"Range": f"bytes={self.at}-", "IfMatch": self.version} if self.version else {}
-        with _said_as_a_disk_would(self.name):
-            answer = self.storage._patient.get_object(**self.storage._at(self.name), **only)
-        if not self.version:
-            self.size, self.version = answer["ContentLength"], answer["ETag"]
-        self.body = answer["Body"]
+    def _request(self) -> None:
+        # IfMatch: the rest of a file that was replaced meanwhile must not be appended to the start of the old one.
+        rest = {"Range": f"bytes={self._position}-", "IfMatch": self._version} if self._version else {}
+        with _os_errors(self._name):
+            response = self._storage._job_client.get_object(**self._storage._object(self._name), **rest)
+        if not self._version:
+            self.size, self._version = response["ContentLength"], response["ETag"]
+        self._body = response["Body"]
 
     def readable(self) -> bool:
         return True
@@ -249,60 +254,66 @@ class _Reading(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        return self.at
+        return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        target = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.at, io.SEEK_END: self.size}[whence])
-        if self.body and not 0 <= target - self.at <= FORWARD:
-            self._hang_up()
-        while self.body and self.at < target and self._read(min(PIECE, target - self.at)):
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
+        target = max(0, base + offset)
+        if self._body and not 0 <= target - self._position <= MAX_SKIP:
+            self._disconnect()
+        while self._body and self._position < target and self._read(min(CHUNK_SIZE, target - self._position)):
             pass
-        self.at = target
+        self._position = target
         return target
 
-    def readinto(self, buffer) -> int:
+    def readinto(self, buffer: Any) -> int:
         data = self._read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
-    def _read(self, most: int) -> bytes:
-        for left in reversed(range(RESUMED + 1)):
-            if self.at >= self.size:
+    def _read(self, size: int) -> bytes:
+        """Return at most `size` bytes, b"" at the end of the object; retry after a broken connection."""
+        for retries_left in reversed(range(MAX_RETRIES + 1)):
+            if self._position >= self.size:
                 return b""
             try:
-                if not self.body:
-                    self._ask()
-                with _said_as_a_disk_would(self.name):
-                    data = self.body.read(most)
-                if not data:
-                    raise Away(f"The object storage ended {self.name} too soon.")
-            except Away:
-                self._hang_up()
-                if not left:
+                data = self._read_once(size)
+            except StorageUnavailable:
+                self._disconnect()
+                if not retries_left:
                     raise
             else:
-                self.at += len(data)
+                self._position += len(data)
                 return data
         return b""
 
-    def _hang_up(self) -> None:
-        if self.body:
-            # Not read to its end, so this connection is of no use to anybody else.
-            self.body.close()
-        self.body = None
+    def _read_once(self, size: int) -> bytes:
+        if not self._body:
+            self._request()
+        with _os_errors(self._name):
+            data = self._body.read(size)
+        if not data:
+            raise StorageUnavailable(f"The object storage ended {self._name} too soon.")
+        return data
+
+    def _disconnect(self) -> None:
+        if self._body:
+            # With unread data on it, the connection cannot be reused.
+            self._body.close()
+        self._body = None
 
     def close(self) -> None:
-        self._hang_up()
+        self._disconnect()
         super().close()
 
 
-class _Unclosed:
-    """A file that boto3 reads and cannot close: it is still ours."""
+class _Unclosable:
+    """A file that boto3 can read but not close, as the caller still uses it."""
 
     def __init__(self, file: File) -> None:
         self._file = file
 
-    def __getattr__(self, name: str):
+    def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
     def close(self) -> None:
@@ -310,32 +321,34 @@ class _Unclosed:
 
 
 @contextmanager
-def _said_as_a_disk_would(name: str) -> Iterator[None]:
-    """Make OSErrors of what boto3 raises, without what it knows: signatures and keys are in its errors' answers."""
+def _os_errors(name: str) -> Iterator[None]:
+    """Turn boto3's errors into OSErrors without their details, which hold signatures and keys."""
     try:
         yield
     except boto.ClientError as error:
-        raise _refusal(error, name) from None
+        raise _os_error(error, name) from None
     except (boto.ConnectionError, boto.HTTPClientError, boto.IncompleteReadError) as error:
-        raise Away(f"The object storage does not answer ({type(error).__name__}).") from None
-    except Boto3Error as error:  # what an upload's error comes wrapped in
+        raise StorageUnavailable(f"The object storage does not answer ({type(error).__name__}).") from None
+    except Boto3Error as error:  # wraps the error of an upload
         cause = error.__cause__ or error.__context__
         if isinstance(cause, boto.ClientError):
-            raise _refusal(cause, name) from None
-        raise Away(f"The object storage did not take {name} ({type(cause or error).__name__}).") from None
+            raise _os_error(cause, name) from None
+        kind = type(cause or error).__name__
+        raise StorageUnavailable(f"The object storage did not accept {name} ({kind}).") from None
     except boto.BotoCoreError as error:
         raise OSError(f"The object storage cannot be used ({type(error).__name__}).") from None
 
 
-def _refusal(error: boto.ClientError, name: str) -> OSError:
+def _os_error(error: Any, name: str) -> OSError:
+    """Return the OSError for an error response (a ClientError)."""
     code = re.sub(r"[^A-Za-z0-9]", "", error.response.get("Error", {}).get("Code", "")) or "?"
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code == "NoSuchBucket":
-        return OSError("The bucket is not there. Check LUMAWEB_S3_BUCKET and LUMAWEB_S3_ENDPOINT.")
+        return OSError("The bucket does not exist. Check LUMAWEB_S3_BUCKET and LUMAWEB_S3_ENDPOINT.")
     if status == 404:
         return FileNotFoundError(f"There is no {name} in the bucket.")
     if status in (401, 403):
-        return PermissionError(f"The object storage refuses to let us at {name} ({code}).")
+        return PermissionError(f"The object storage denies access to {name} ({code}).")
     if status in (408, 429) or status >= 500:
-        return Away(f"The object storage cannot answer now ({code}).")
-    return OSError(f"The object storage refuses this about {name} ({code}).")
+        return StorageUnavailable(f"The object storage cannot answer at the moment ({code}).")
+    return OSError(f"The object storage refuses a request for {name} ({code}).")

@@ -1,4 +1,4 @@
-"""File permissions of an installation: its user alone reads the database and the keys, its group the media too."""
+"""File permissions: only the installation's user reads the database and the keys; its group also reads the media."""
 
 import os
 import pwd
@@ -8,16 +8,16 @@ from pathlib import Path
 
 from django.core.exceptions import ImproperlyConfigured
 
-# The group may read: a proxy in it sends the media. Private files are created with 0600 besides.
+# The group may read, because a proxy in it sends the media. Private files get mode 0600.
 UMASK = 0o027
 FOLDER, MEDIA_FILE = 0o750, 0o640
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
-# Beginnings, so that a database's -wal and -shm and the keys that a restore or a rotation sets aside are included.
+# Prefixes, which include a database's -wal and -shm and the former keys that a restore or a rotation keeps.
 PRIVATE_NAMES = ("lumaweb.sqlite3", "secret-key", "encryption-keys")
 
 
 def tighten(data_dir: Path, media_root: Path | None) -> None:
-    """Take every permission away that this installation's files should not have.
+    """Remove the permissions that this installation's files should not have.
 
     `media_root` is None if the media are in a bucket. Raises ImproperlyConfigured if other users keep access.
     """
@@ -76,7 +76,7 @@ def _private_files(data_dir: Path) -> Iterator[str]:
 
 
 def _tighten_tree(root: Path, folder: int, file: int) -> None:
-    """Limit a folder and all in it. The root may be a link to another disk; links inside are not followed."""
+    """Limit a folder and its content. The root may be a link to another disk; links inside are not followed."""
     if not root.is_dir():
         return
     limit(root, folder)

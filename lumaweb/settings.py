@@ -5,6 +5,7 @@ import os
 import tomllib
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dj_database_url
@@ -140,7 +141,7 @@ TEMPLATES = [
 ]
 FORM_RENDERER = "django.forms.renderers.DjangoTemplates"
 
-DATABASES = {
+DATABASES: dict[str, Any] = {
     "default": {
         "ENGINE": "lumaweb.sqlite",
         "NAME": DATA_DIR / "lumaweb.sqlite3",
@@ -278,7 +279,7 @@ _cookie = "__Host-lumaweb" if BEHIND_TLS else "lumaweb"
 _cookie_id = hmac.digest(SECRET_KEY.encode(), b"lumaweb.cookie-names", "sha256").hex()[:8]
 SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie}_session_{_cookie_id}", f"{_cookie}_csrf_{_cookie_id}"
 MESSAGES_COOKIE_NAME = f"{_cookie}_messages_{_cookie_id}"
-MESSAGE_STORAGE = "lumaweb.messages.OwnMessages"
+MESSAGE_STORAGE = "lumaweb.messages.MessageStorage"
 SESSION_COOKIE_AGE = 30 * 24 * 3600
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
@@ -338,7 +339,7 @@ DEFAULT_FROM_EMAIL = environment.sender("LUMAWEB_EMAIL_FROM", required=CAN_MAIL)
 # The queue only wakes workers; rows hold the state, so it repeats nothing (ack_failures, max_attempts). The task
 # that drains the queue runs without a timeout, because it may hold results that a locked database refuses. `retry` is
 # far above the timeouts of the others.
-Q_CLUSTER = {
+Q_CLUSTER: dict[str, Any] = {
     "name": "lumaweb",
     "workers": 2,
     "queue_limit": 2,

@@ -2,9 +2,9 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedStaticFiles(CompressedManifestStaticFilesStorage):
-    """Names with hashes, to be kept for ever, also where one of our scripts imports another."""
+    """Add hashes to file names, also in imports of our scripts, so that browsers can cache the files forever."""
 
-    # Ours only: scripts of packages mention modules that they do not bring.
+    # Not in scripts of packages: some mention modules that they do not include.
     patterns = (
         *CompressedManifestStaticFilesStorage.patterns,
         ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),

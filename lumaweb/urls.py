@@ -1,3 +1,5 @@
+from inspect import unwrap
+
 from django.contrib import admin
 from django.urls import include, path
 from django.views import defaults
@@ -22,7 +24,7 @@ urlpatterns = [
 
 # Django's error views without their requires_csrf_token decorator: it parses the form again, and a form that could not
 # be parsed the first time (another charset, too many fields) would turn each error into a 500.
-handler400 = defaults.bad_request.__wrapped__
-handler403 = defaults.permission_denied.__wrapped__
-handler404 = defaults.page_not_found.__wrapped__
+handler400 = unwrap(defaults.bad_request)
+handler403 = unwrap(defaults.permission_denied)
+handler404 = unwrap(defaults.page_not_found)
 handler500 = server_error

@@ -1,6 +1,9 @@
+"""The WSGI application of the web server."""
+
 import importlib
 import os
 from contextlib import suppress
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import SuspiciousOperation
@@ -11,17 +14,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lumaweb.settings")
 
 
 class Request(WSGIRequest):
-    """A request that can always be made, so that there is somebody to refuse it."""
+    """A request whose construction never fails, so that Django answers a bad one with 400."""
 
-    def _set_content_type_params(self, meta) -> None:
-        # With a charset in its type Django reads the address here, and may find too many fields in it. Whoever asks for
-        # them is told so again, and then it is an answer of 400 and no fault of ours.
+    def _set_content_type_params(self, meta: dict[str, Any]) -> None:
+        # For a content type with a charset, Django parses the query string here and may find too many fields in it. It
+        # raises the same error again, inside the handler, for a view that reads them.
         with suppress(SuspiciousOperation):
-            super()._set_content_type_params(meta)
+            super()._set_content_type_params(meta)  # type: ignore[misc]  # not in django-stubs
 
 
 application = get_wsgi_application()
 if settings.BUCKET:
-    # It takes most of a second to load: once, before the processes part, and not in the first request of each.
+    # boto3 takes most of a second to import: do it before the fork, not in the first request of each process.
     importlib.import_module("lumaweb.object_storage")
 application.request_class = Request

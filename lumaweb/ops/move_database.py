@@ -123,7 +123,7 @@ def is_copied(model: type[models.Model]) -> bool:
 def _copy_table(model: type[models.Model]) -> int:
     """Copy one table and return the number of its rows; raise MoveRefused if fewer arrived."""
     fields = model._meta.concrete_fields
-    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields)
+    columns = ", ".join(connection.ops.quote_name(field.column) for field in fields if field.column)
     names = [field.attname for field in fields]
     rows = model._base_manager.using(SOURCE).order_by("pk").values_list(*names).iterator(BATCH_SIZE)
     count = 0

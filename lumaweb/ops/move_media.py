@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 from django.conf import settings
 from django.core.files.storage import storages
@@ -68,7 +68,8 @@ class MediaMove:
         lines = path.read_text().splitlines() if path.exists() else []
         if is_continued := bool(lines) and _parse(lines[0]) == self._direction:
             # An interruption may have cut off the last line.
-            copied = {entry["name"]: entry for entry in map(_parse, lines[1:]) if "name" in entry}
+            entries = [entry for entry in map(_parse, lines[1:]) if "name" in entry]
+            copied = {entry["name"]: cast(Copied, entry) for entry in entries}
         with path.open("a" if is_continued else "w", buffering=1) as journal:
             journal.write("\n" if is_continued else json.dumps(self._direction) + "\n")
             yield copied, lambda name, entry: print(json.dumps({"name": name, **entry}), file=journal)
@@ -86,20 +87,23 @@ class MediaMove:
                 with path.open("rb") as file:
                     found = hashlib.file_digest(file, "sha256").hexdigest()
                 if sha256 and found != sha256:
-                    return self._report("changed", name)
+                    self._report("changed", name)
+                    return None
                 outcome, in_target = "there", self._hash_in_target(name)
                 if in_target is None:
                     outcome = "copied"
                     self._store(path, name)
                     in_target = self._hash_in_target(name)
                 if in_target != found:
-                    return self._report("different", name)
+                    self._report("different", name)
+                    return None
                 size = path.stat().st_size
         except FileNotFoundError:
             # Saved since the bucket was set, or removed from the source after it was copied.
             in_target = self._hash_in_target(name)
             if not in_target or in_target != (sha256 or in_target):
-                return self._report("missing", name)
+                self._report("missing", name)
+                return None
             outcome, found, size = "there", in_target, self._target.size(name)
         self.counts[outcome] += 1
         self.counts["bytes"] += size if outcome == "copied" else 0

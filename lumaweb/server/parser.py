@@ -64,6 +64,7 @@ class RequestParser(HTTPRequestParser):
     waitress writes a body to disk before the application runs, so the application would refuse it too late.
     """
 
+    adj: Adjustments
     limit = 0
     _counted_bytes = 0  # of this body, included in the total
     _total_body_bytes = 0  # of all bodies in this process; on the class

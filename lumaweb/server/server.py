@@ -4,6 +4,7 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
@@ -38,13 +39,16 @@ class Task(WSGITask):
 class Channel(HTTPChannel):
     """One connection."""
 
+    sendbuf_len: int
+    will_close: bool
+    request: RequestParser | None
     parser_class = RequestParser
     task_class = Task
     _bytes_left_in_turn = BYTES_PER_TURN
     _is_refused = False
     _lingers_until = 0.0
 
-    def __init__(self, server: "Server", sock: socket.socket, addr, adj: Adjustments, map=None) -> None:
+    def __init__(self, server: "Server", sock: socket.socket, addr: Any, adj: Adjustments, map: Any = None) -> None:
         super().__init__(server, sock, addr, adj, map=map)
         # Data that the socket does not accept is read from the file again.
         self.sendbuf_len = min(self.sendbuf_len, CHUNK_SIZE)

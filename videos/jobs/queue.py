@@ -10,7 +10,7 @@ from django_q.brokers import get_broker
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
-SUBMIT_CLUSTER = settings.Q_CLUSTER["name"]
+SUBMIT_CLUSTER: str = settings.Q_CLUSTER["name"]
 MEDIA_CLUSTER = "media"
 
 

@@ -55,8 +55,9 @@ class ArchiveWriter:
         entry = tarfile.TarInfo(name)
         entry.size, entry.mode, entry.mtime = size, 0o600, int(timezone.now().timestamp())
         reader = HashingReader(file)
-        self._tar.addfile(entry, reader)  # type: ignore[arg-type]  # addfile only reads
-        self._tar.members.clear()  # tarfile would keep every header in memory
+        self._tar.addfile(entry, reader)
+        # tarfile would keep every header in memory.
+        self._tar.members.clear()  # type: ignore[attr-defined]  # not in typeshed
         self.members[name] = {"size": size, "sha256": reader.sha256.hexdigest()}
         return self.members[name]
 

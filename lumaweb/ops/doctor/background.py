@@ -87,7 +87,7 @@ def waiting() -> Iterator[Finding]:
         yield warn(
             f"{queued.length} videos wait to be sent, the first for {_duration(queued.age(now))}"
             + (f", as {reason.text}" if reason else ", although a token has room."),
-            reason.admin if reason and reason.admin else "See the checks of workers and tokens.",
+            reason.for_admins if reason and reason.for_admins else "See the checks of workers and tokens.",
         )
     if held:
         yield warn(

@@ -58,7 +58,8 @@ class Command(LockedCommand):
         for generation in in_batches(Generation.objects.filter(archive="saved"), BATCH_SIZE):
             self._verify_video(generation, repair)
         for frame in in_batches(Frame.objects.exclude(file=""), BATCH_SIZE):
-            self._expect(frame.file.name, f"frame {frame.uuid}")
+            if frame.file.name:
+                self._expect(frame.file.name, f"frame {frame.uuid}")
         self._report_missing()
         for name in orphaned_files():
             self._report("orphan", f"{name} (no row names it)")
