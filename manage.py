@@ -12,5 +12,5 @@ if __name__ == "__main__":
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:
-        # What is missing or wrong is for whoever starts it; a traceback would only hide the sentence.
+        # The message says what to change; a traceback would hide it.
         sys.exit(f"Lumaweb cannot start: {error}")

@@ -182,6 +182,11 @@ class BucketStorage(S3Storage):
         with _os_errors(name):
             return self._link_client.generate_presigned_url(operation, parameters, ExpiresIn=self.link_seconds)
 
+    def get_object(self, name: str, **conditions: str) -> dict[str, Any]:
+        """Return the response of a GetObject request, whose body is a stream. Raises OSError."""
+        with _os_errors(name):
+            return self._job_client.get_object(**self._object(name), **conditions)
+
     def whole(self, name: str) -> bytes:
         """Return the content of a small file, for a page that waits. Raises OSError."""
         with _os_errors(name):
@@ -241,8 +246,7 @@ class _ObjectStream(io.RawIOBase):
     def _request(self) -> None:
         # IfMatch: the rest of a file that was replaced meanwhile must not be appended to the start of the old one.
         rest = {"Range": f"bytes={self._position}-", "IfMatch": self._version} if self._version else {}
-        with _os_errors(self._name):
-            response = self._storage._job_client.get_object(**self._storage._object(self._name), **rest)
+        response = self._storage.get_object(self._name, **rest)
         if not self._version:
             self.size, self._version = response["ContentLength"], response["ETag"]
         self._body = response["Body"]
