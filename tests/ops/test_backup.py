@@ -69,7 +69,7 @@ def members_of(path) -> dict[str, bytes]:
         return {entry.name: tar.extractfile(entry).read() for entry in tar}
 
 
-def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
+def test_a_backup_taken_during_writes_is_restored_completely(home, tmp_path):
     stop = tmp_path / "stop"
     writer = subprocess.Popen(
         [sys.executable, "manage.py", "shell", "--no-imports", "-v0", "-c", f"stop = {str(stop)!r}\n{WRITE_ON}"],
@@ -125,7 +125,7 @@ def test_a_backup_taken_while_rows_are_written_comes_back_whole(home, tmp_path):
     assert (again.returncode, "a restore never replaces any" in again.stderr) == (1, True)
 
 
-def test_the_database_alone_comes_back_to_the_media_that_stayed(home, tmp_path):
+def test_a_restore_without_media_matches_the_existing_media(home, tmp_path):
     path = tmp_path / "database.tar"
     said = home.manage("backup", "--without-media", "--with-keys", str(path))
     assert "The videos are NOT in it" in said
@@ -143,7 +143,7 @@ def test_the_database_alone_comes_back_to_the_media_that_stayed(home, tmp_path):
 
 
 @pytest.mark.embedded
-def test_the_manifest_tells_what_is_in_it(archive):
+def test_the_manifest_describes_the_archive(archive):
     members = members_of(archive)
     manifest = json.loads(members.pop("manifest.json"))
     assert next(iter(members)) == "database.sqlite3"
@@ -159,7 +159,7 @@ def test_the_manifest_tells_what_is_in_it(archive):
 
 
 @pytest.mark.embedded
-def test_a_restore_without_keys_says_what_that_means(archive, tmp_path):
+def test_a_restore_without_keys_explains_the_consequences(archive, tmp_path):
     new = Installation(tmp_path / "new")
     done = run(new, "restore", str(archive))
     assert done.returncode == 0, done.stderr
@@ -167,7 +167,7 @@ def test_a_restore_without_keys_says_what_that_means(archive, tmp_path):
     assert "do not decrypt the API tokens Real one" in done.stderr
 
 
-def test_a_newer_program_s_dump_is_made_fit_for_an_older_server(tmp_path):
+def test_a_dump_of_a_newer_pg_dump_is_restored_on_an_older_server(tmp_path):
     script = tmp_path / "database.sql"
     script.write_bytes(b"--\n\nSET lock_timeout = 0;\nSET transaction_timeout = 0;\nSET x = 1;\n")
     postgresql.remove_newer_settings(script)
@@ -178,7 +178,7 @@ def test_a_newer_program_s_dump_is_made_fit_for_an_older_server(tmp_path):
     ]
 
 
-def test_a_backup_reports_files_that_are_gone_and_is_written_all_the_same(home, tmp_path):
+def test_a_backup_reports_missing_files_and_is_written(home, tmp_path):
     names = home.python(f"{PEOPLE}\nprint(film('gone').video_file.name)\nprint(film('other').video_file.name)")
     gone, changed = names.split()
     paths = [home.folder / "media" / name for name in (gone, changed)]
@@ -237,7 +237,7 @@ def test_a_refused_restore_leaves_nothing_behind(archive, tmp_path):
 
 
 @pytest.mark.embedded
-def test_where_there_is_no_database_yet_a_backup_says_so(tmp_path):
+def test_a_backup_without_a_database_is_refused_with_a_message(tmp_path):
     done = run(Installation(tmp_path / "new"), "backup", str(tmp_path / "b.tar"))
     assert (done.returncode, "There is no database at" in done.stderr) == (1, True), done.stderr
     assert "Traceback" not in done.stderr
@@ -256,7 +256,7 @@ def media_and_keys(installation) -> dict[str, bytes]:
 
 
 @pytest.mark.embedded
-def test_a_restore_that_fails_at_its_last_steps_takes_back_what_is_in_place(home, tmp_path):
+def test_a_restore_that_fails_late_is_rolled_back(home, tmp_path):
     archive = tmp_path / "keys.tar"
     home.manage("backup", "--with-keys", str(archive))
     new = Installation(tmp_path / "new")
@@ -283,7 +283,7 @@ def test_a_restore_that_fails_at_its_last_steps_takes_back_what_is_in_place(home
     [("echo 'no space left' >&2; exit 3", "psql failed: no space left"),
      ("{psql} \"$@\" && {psql} -c 'DROP TABLE videos_lease'", "make a new, empty one")],
 )  # fmt: skip
-def test_a_dump_that_cannot_be_loaded_takes_the_media_back(archive, tmp_path, psql, words):
+def test_a_dump_that_cannot_be_loaded_rolls_the_media_back(archive, tmp_path, psql, words):
     new = Installation(tmp_path / "new")
     broken = tmp_path / "bin" / "psql"
     broken.parent.mkdir()
@@ -300,7 +300,7 @@ def test_a_dump_that_cannot_be_loaded_takes_the_media_back(archive, tmp_path, ps
     new.manage("restore", str(archive))
 
 
-def test_a_backup_that_is_stopped_takes_its_folder_away(home, tmp_path):
+def test_an_interrupted_backup_removes_its_folder(home, tmp_path):
     """By SIGTERM, as a service manager does; while it waits for a file that never comes."""
     name = home.python(f"{PEOPLE}\nprint(film('slow').video_file.name)")
     path = home.folder / "media" / name
@@ -326,7 +326,7 @@ def test_a_backup_that_is_stopped_takes_its_folder_away(home, tmp_path):
 
 
 @pytest.mark.django_db
-def test_more_files_than_a_restore_could_name_are_refused_before_anything_is_written(tmp_path, monkeypatch):
+def test_too_many_files_are_refused_before_anything_is_written(tmp_path, monkeypatch):
     monkeypatch.setattr(creating, "MAX_FILES", 3)
     a_generation(video_file="videos/1.mp4")
     creating._check_file_count()
@@ -390,7 +390,7 @@ def a_member_named(name: str, kind: bytes = tarfile.REGTYPE, linkname: str = "",
         "media/videos/a\nb",
     ],
 )  # fmt: skip
-def test_no_name_leads_anywhere_else(archive, tmp_path, name):
+def test_no_name_in_an_archive_leaves_the_target_folder(archive, tmp_path, name):
     staged = tmp_path / "in" / "side"
     staged.mkdir(parents=True)
     with pytest.raises(backup.RestoreRefused, match="no backup has"):
@@ -399,14 +399,14 @@ def test_no_name_leads_anywhere_else(archive, tmp_path, name):
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE])
-def test_no_link_and_no_device_is_taken(archive, tmp_path, kind):
+def test_links_and_devices_in_an_archive_are_refused(archive, tmp_path, kind):
     strange = a_member_named("media/videos/aa/x.mp4", kind, "/etc/passwd", b"")
     with pytest.raises(backup.RestoreRefused, match="no backup has"):
         unpack(rebuilt(archive, tmp_path, strange), tmp_path)
 
 
 @pytest.mark.parametrize(("holes", "words"), [("0,4", "no backup has"), ("", "cannot be read as a backup")])
-def test_a_sparse_file_is_not_taken(archive, tmp_path, holes, words):
+def test_a_sparse_file_in_an_archive_is_refused(archive, tmp_path, holes, words):
     whole = rebuilt(archive, tmp_path, lambda parts: parts).read_bytes()
     sparse = tarfile.TarInfo("media/videos/aa/x.mp4")
     sparse.pax_headers = {"GNU.sparse.map": holes, "GNU.sparse.realsize": str(1 << 40), "GNU.sparse.name": sparse.name}
@@ -417,7 +417,7 @@ def test_a_sparse_file_is_not_taken(archive, tmp_path, holes, words):
 
 
 @pytest.mark.parametrize("name", ["media/videos/aa/x.mp4", "manifest.json"])
-def test_a_member_of_negative_size_does_not_keep_the_restore_busy_for_ever(archive, tmp_path, name):
+def test_a_member_of_negative_size_is_refused(archive, tmp_path, name):
     whole = rebuilt(archive, tmp_path, lambda parts: parts).read_bytes()
     entry = tarfile.TarInfo(name)
     entry.size = -512
@@ -428,7 +428,7 @@ def test_a_member_of_negative_size_does_not_keep_the_restore_busy_for_ever(archi
         unpack(path, tmp_path)
 
 
-def test_a_size_that_the_manifest_does_not_promise_is_refused_before_anything_is_written(archive, tmp_path):
+def test_a_size_that_differs_from_the_manifest_is_refused_before_anything_is_written(archive, tmp_path):
     staged = tmp_path / "staged"
     with pytest.raises(backup.RestoreRefused, match="changed or damaged"):
         unpack(rebuilt(archive, tmp_path, altered), staged)
@@ -483,7 +483,7 @@ def test_an_archive_that_was_tampered_with_is_refused(archive, tmp_path, change,
 
 
 @pytest.mark.parametrize("content", [b"", b"no tar at all", b"\0" * 10240])
-def test_what_is_no_archive_is_refused(tmp_path, content):
+def test_a_file_that_is_not_an_archive_is_refused(tmp_path, content):
     path = tmp_path / "x.tar"
     path.write_bytes(content)
     with pytest.raises(backup.RestoreRefused):

@@ -54,7 +54,7 @@ def said_by(check, *args) -> str:
 # ── The installation ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_packages_are_held_against_what_is_pinned(settings, tmp_path):
+def test_packages_are_compared_with_the_pinned_versions(settings, tmp_path):
     said = said_by(installation.versions)
     assert said.startswith("ok: Python 3.") and f"Lumaweb {settings.VERSION}; " in said
     settings.BASE_DIR = tmp_path
@@ -84,7 +84,7 @@ def test_packages_are_held_against_what_is_pinned(settings, tmp_path):
         ({"SESSION_COOKIE_SECURE": False}, "warn", "security.W010"),
     ],
 )
-def test_settings_that_are_not_sane_are_told(settings, changed, level, words):
+def test_unsafe_settings_are_reported(settings, changed, level, words):
     settings.ON_LOOPBACK = False
     for name, value in changed.items():
         setattr(settings, name, value)
@@ -93,11 +93,11 @@ def test_settings_that_are_not_sane_are_told(settings, changed, level, words):
     assert "abc123" not in "".join(lines)
 
 
-def test_settings_as_they_come_are_well():
+def test_default_settings_pass():
     assert said_by(installation.configuration).startswith("ok: Debug mode is off; Lumaweb serves the hosts 127.0.0.1")
 
 
-def test_a_key_that_others_can_read_is_told_and_what_to_do(settings, tmp_path):
+def test_a_readable_key_file_is_reported_with_its_remedy(settings, tmp_path):
     settings.DATA_DIR = tmp_path
     tmp_path.chmod(0o750)
     for name in ("secret-key", "encryption-keys"):
@@ -113,13 +113,13 @@ def test_a_key_that_others_can_read_is_told_and_what_to_do(settings, tmp_path):
     assert MARKER not in said_by(installation.keys)
 
 
-def test_a_disk_that_is_nearly_full_is_told():
+def test_a_nearly_full_disk_is_reported():
     assert "fail: Only " in said_by(installation.disk_space, 10**18, 10**19)
     assert "warn: Only " in said_by(installation.disk_space, 0, 10**19)
     assert said_by(installation.disk_space, 0, 0).startswith("ok: ")
 
 
-def test_static_files_that_are_missing_or_old_are_told(settings, tmp_path):
+def test_missing_or_outdated_static_files_are_reported(settings, tmp_path):
     settings.STATIC_ROOT = tmp_path
     assert "fail: They were not collected: pages have no styles. Run manage.py collectstatic" in said_by(
         installation.static_files
@@ -134,7 +134,7 @@ def test_static_files_that_are_missing_or_old_are_told(settings, tmp_path):
 
 
 @pytest.mark.embedded
-def test_a_database_that_does_not_wait_for_the_disk_is_told():
+def test_a_database_without_synchronous_writes_is_reported():
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA synchronous=OFF")
     assert "fail: It does not wait for the disk" in said_by(database.database)
@@ -153,7 +153,7 @@ def test_a_database_that_does_not_wait_for_the_disk_is_told():
         ("UPDATE pg_extension SET extname = 'gone' WHERE extname = 'pg_trgm'", "The extension pg_trgm is missing"),
     ],
 )
-def test_a_postgresql_that_is_set_wrong_is_told(broken, words):
+def test_a_misconfigured_postgresql_is_reported(broken, words):
     assert said_by(database.database).splitlines()[-1].startswith("ok: PostgreSQL ")
     with connection.cursor() as cursor:
         cursor.execute(broken)
@@ -165,7 +165,7 @@ def test_a_postgresql_that_is_set_wrong_is_told(broken, words):
         connection.close()
 
 
-def test_migrations_that_are_pending_or_newer_are_told():
+def test_pending_or_newer_migrations_are_reported():
     assert said_by(database.migrations).startswith("ok: All are applied.\nok: A commit takes ")
     assert not Lease.objects.exists()
     newest = MigrationRecorder.Migration.objects.filter(app="videos").order_by("name").last()
@@ -225,17 +225,17 @@ def test_a_storage_is_written_read_and_cleared(settings, tmp_path, backend, plac
 # ── The work ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_queue_is_told_by_its_length():
+def test_a_long_queue_is_reported():
     assert "calls wait." in said_by(background.queue) and said_by(background.queue).startswith("ok: ")
 
 
-def test_workers_that_do_not_live_are_told():
+def test_missing_workers_are_reported():
     said = said_by(background.workers, 0.3)
     assert "fail: The worker did not answer within 0 s; it never has. No new video is sent until it does." in said
     assert "fail: The media worker did not answer within 0 s" in said and "manage.py serve --only worker" in said
 
 
-def test_a_ticker_that_does_not_live_is_told():
+def test_a_missing_ticker_is_reported():
     assert "fail: No ticker runs" in said_by(background.ticker)
     Lease.objects.take("ticker", "here", 60)
     assert said_by(background.ticker) == "ok: The ticker runs."
@@ -243,7 +243,7 @@ def test_a_ticker_that_does_not_live_is_told():
     assert "fail: No ticker runs" in said_by(background.ticker)
 
 
-def test_what_waits_too_long_is_told_with_the_reason():
+def test_videos_that_wait_too_long_are_reported_with_the_reason():
     assert said_by(background.waiting) == "ok: 0 wait to be sent, 0 to be saved."
     token = a_token()
     for _ in range(3):
@@ -274,7 +274,7 @@ class Refusing(StubProvider):
         return 200, {}
 
 
-def test_no_token_is_told():
+def test_a_missing_token_is_reported():
     assert "warn: There is no API token: no video can be sent." in said_by(provider.stored_tokens)
     assert said_by(provider.accepted_tokens).startswith("skip: ")
 
@@ -298,7 +298,7 @@ def test_a_token_is_tested_free_of_charge_and_not_changed():
     assert said_by(provider.accepted_tokens).startswith("warn: “test” at ")
 
 
-def test_a_token_no_key_opens_is_told(settings):
+def test_a_token_that_cannot_be_decrypted_is_reported(settings):
     a_token(MARKER)
     assert said_by(provider.stored_tokens) == "ok: The keys decrypt the API token."
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
@@ -363,7 +363,7 @@ class _Passing(BaseHTTPRequestHandler):
         pass
 
 
-def test_an_address_that_leads_here_is_proven_by_a_rehearsal(live_server, settings):
+def test_the_self_test_proves_that_the_public_url_leads_here(live_server, settings):
     with Front(live_server.url) as front:
         settings.PUBLIC_URL = front.url
         said = said_by(public_url.public_url)
@@ -406,7 +406,7 @@ MEDDLING = {
 
 
 @pytest.mark.parametrize("name", MEDDLING)
-def test_a_proxy_that_meddles_is_told_by_what_it_does(live_server, settings, name):
+def test_a_proxy_that_changes_requests_is_reported_by_its_effect(live_server, settings, name):
     meddle, words = MEDDLING[name]
     with Front(live_server.url) as front:
         front.meddle = meddle
@@ -415,7 +415,7 @@ def test_a_proxy_that_meddles_is_told_by_what_it_does(live_server, settings, nam
     assert words in said and "fail: " in said and "ok: " not in said, said
 
 
-def test_a_proxy_that_does_not_tell_of_tls_is_told(live_server, settings):
+def test_a_proxy_without_x_forwarded_proto_is_reported(live_server, settings):
     with Front(live_server.url) as front:
         settings.PUBLIC_URL = front.url
         there = {"Location": f"{front.url}/login/"}
@@ -423,14 +423,14 @@ def test_a_proxy_that_does_not_tell_of_tls_is_told(live_server, settings):
         assert "fail: Every page redirects to itself" in said_by(public_url.public_url)
 
 
-def test_an_address_where_nobody_listens_is_told(settings):
+def test_an_unreachable_public_url_is_reported(settings):
     settings.PUBLIC_URL = f"http://localhost:{a_free_port()}"
     assert "cannot be reached from here: nothing listens there." in said_by(public_url.public_url)
     settings.PUBLIC_URL = "http://no-such-name.invalid"
     assert "fail: The name no-such-name.invalid cannot be resolved." in said_by(public_url.public_url)
 
 
-def test_no_address_is_told_with_what_it_means(settings):
+def test_a_missing_public_url_is_reported_with_its_consequences(settings):
     settings.PUBLIC_URL = ""
     assert said_by(public_url.public_url).startswith("warn: There is no public address")
     settings.PUBLIC_URL = None
@@ -488,7 +488,7 @@ def authority(tmp_path, monkeypatch):
         (60, "films.example.com", "its certificate is not valid: Hostname mismatch"),
     ],
 )
-def test_a_certificate_is_told_by_its_days(live_server, settings, authority, days, host, words):
+def test_a_certificate_is_reported_by_its_remaining_days(live_server, settings, authority, days, host, words):
     front = Front(live_server.url)
     front.socket = authority(days, host).wrap_socket(front.socket, server_side=True)
     with front:
@@ -498,7 +498,7 @@ def test_a_certificate_is_told_by_its_days(live_server, settings, authority, day
     assert ("leads to this installation" in said) is (days > 3 and host == "localhost")
 
 
-def test_a_rehearsal_opens_nothing_and_only_with_the_secret_key(client, settings):
+def test_the_self_test_changes_nothing_and_needs_the_secret_key(client, settings):
     uuid = "9b2f0e0c-0000-4000-8000-000000000000"
     key = self_test.key_for(uuid)
     path = reverse("callback", args=[uuid, key])
@@ -515,7 +515,7 @@ def test_a_rehearsal_opens_nothing_and_only_with_the_secret_key(client, settings
     assert client.post(path, b"{}", content_type="application/json").status_code == 404
 
 
-def test_a_rehearsal_about_a_real_video_is_a_wrong_key(client):
+def test_the_self_test_key_is_wrong_for_a_real_video(client):
     a_token()
     generation = a_generation()
     generation.claim()
@@ -523,7 +523,7 @@ def test_a_rehearsal_about_a_real_video_is_a_wrong_key(client):
     assert client.post(path, b"{}", content_type="application/json").status_code == 404
 
 
-def test_what_the_provider_itself_did_is_the_proof_that_it_reaches_us(settings):
+def test_callbacks_and_fetches_of_the_provider_prove_that_it_reaches_lumaweb(settings):
     settings.PUBLIC_URL = "https://films.example.com"
     a_token(base_url="https://api.example.com")
     assert "skip: It is not known whether api.example.com reaches Lumaweb" in said_by(provider.callbacks)
@@ -554,7 +554,7 @@ def test_what_the_provider_itself_did_is_the_proof_that_it_reaches_us(settings):
         (-3600, "fail: The clock is "),
     ],
 )
-def test_a_clock_that_is_wrong_is_told(settings, ahead, words):
+def test_a_wrong_clock_is_reported(settings, ahead, words):
     with Front("http://127.0.0.1:9") as front:
         front.meddle = lambda method, path, body: (200, {}, b"")
         front.dress = lambda headers: (
@@ -578,7 +578,7 @@ class _Smtp(StreamRequestHandler):
                 return
 
 
-def test_a_mail_server_that_does_not_take_us_is_told(settings):
+def test_a_mail_server_that_refuses_is_reported(settings):
     assert said_by(mail.mail).startswith("ok: Mail is not configured")
     settings.CAN_MAIL, settings.SITE_URL, settings.EMAIL_HOST = True, "", "127.0.0.1"
     settings.EMAIL_PORT = a_free_port()
@@ -604,7 +604,7 @@ def test_a_mail_server_that_does_not_take_us_is_told(settings):
 # ── The whole ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_hangs_or_breaks_is_told_and_the_rest_is_looked_at():
+def test_a_check_that_hangs_or_fails_is_reported_and_the_rest_run():
     here, there = socket.socketpair()
     here.settimeout(20)
 
@@ -625,7 +625,7 @@ def test_what_hangs_or_breaks_is_told_and_the_rest_is_looked_at():
     assert "No result after 0 s." in found[0][2] and "ValueError" in found[1][2] and MARKER not in str(found)
 
 
-def test_offline_nobody_is_asked(live_server, settings):
+def test_offline_makes_no_connection(live_server, settings):
     service = Refusing()
     a_token(base_url=service.url)
     with Front(live_server.url) as front:
@@ -663,7 +663,7 @@ def levels_of(printed: str) -> dict[str, set[str]]:
     return levels
 
 
-def test_an_installation_that_was_never_set_up_is_told_what_to_do(tmp_path):
+def test_an_installation_that_was_never_set_up_is_reported_with_the_remedy(tmp_path):
     site = an_empty_site(tmp_path)
     status, printed = doctored(site.env, "--offline")
     assert status == 1 and "\x1b" not in printed, "colours are for terminals"
@@ -673,7 +673,7 @@ def test_an_installation_that_was_never_set_up_is_told_what_to_do(tmp_path):
     assert " failed, " in printed.splitlines()[-1]
 
 
-def test_a_database_file_that_is_damaged_is_told(tmp_path):
+def test_a_damaged_database_file_is_reported(tmp_path):
     site = an_empty_site(tmp_path)
     site.migrate()
     file = site.folder / "lumaweb.sqlite3"
@@ -684,14 +684,14 @@ def test_a_database_file_that_is_damaged_is_told(tmp_path):
     assert status == 1 and "The file is damaged" in printed and "restore the last backup" in printed
 
 
-def test_a_database_that_takes_no_care_is_told(tmp_path):
+def test_an_unsafe_sqlite_configuration_is_reported(tmp_path):
     site = an_empty_site(tmp_path, DJANGO_SETTINGS_MODULE="tests.support.unsafe_sqlite_settings")
     status, printed = doctored(site.env, "--offline")
     assert status == 1
     assert "Its journal mode is delete, not wal" in printed and "It does not wait for the disk" in printed
 
 
-def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(tmp_path):
+def test_an_unreachable_database_and_queue_are_reported_without_passwords(tmp_path):
     where = f"127.0.0.1:{a_free_port()}"
     url = f"postgres://lumaweb:{MARKER}@{where}/lumaweb"
     site = an_empty_site(tmp_path, DATABASE_URL=url, **servers.SECRETS)
@@ -706,7 +706,7 @@ def test_a_database_and_a_queue_that_are_away_are_told_without_their_passwords(t
     assert MARKER not in printed
 
 
-def test_a_bucket_is_written_and_its_links_are_tried(tmp_path):
+def test_a_bucket_is_tested_by_a_write_and_its_links(tmp_path):
     s3 = S3Server(tmp_path / "s3").start()
     try:
         site = an_empty_site(tmp_path, **s3.env)
@@ -732,7 +732,7 @@ def storage_of(env: dict) -> list[dict]:
     return [finding for finding in json.loads(printed)["findings"] if finding["look"] == "storage"]
 
 
-def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
+def test_a_running_installation_passes_every_check(tmp_path):
     site = Installation(tmp_path / "site")
     site.env["LUMAWEB_PUBLIC_URL"] = site.url
     try:
@@ -752,7 +752,7 @@ def test_an_installation_that_runs_is_well_from_end_to_end(tmp_path):
         site.stop()
 
 
-def test_a_list_of_media_hosts_that_lacks_one_of_the_provider_s_is_named(settings):
+def test_a_missing_media_host_of_the_provider_is_reported(settings):
     assert said_by(provider.media_hosts).startswith("ok: ")
     settings.MEDIA_HOSTS = ["PLATFORM.cdn.acedata.cloud", "media.example.com", "storage.cdn-luma.com"]
     said = said_by(provider.media_hosts)

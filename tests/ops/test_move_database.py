@@ -77,7 +77,7 @@ def on_postgresql(site: Installation) -> Installation:
     return moved
 
 
-def test_everything_arrives_and_nothing_is_sent_by_itself(old):
+def test_all_rows_are_moved_and_nothing_is_sent_automatically(old):
     before = json.loads(old.python(ALL))
     new = on_postgresql(old)
     done = run(new, "move_database")
@@ -104,7 +104,7 @@ def test_everything_arrives_and_nothing_is_sent_by_itself(old):
         ("MigrationRecorder(connection).record_unapplied('videos', '0009_created')", "older Lumaweb"),
     ],
 )
-def test_what_does_not_fit_is_refused_and_changes_nothing(old, spoil, words):
+def test_a_value_that_does_not_fit_is_refused_and_changes_nothing(old, spoil, words):
     old.python(
         "from django.db import connection\nfrom django.db.migrations.recorder import MigrationRecorder\n"
         f"from videos.models import Heartbeat\n{spoil}"
@@ -116,7 +116,7 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(old, spoil, words):
     assert int(old.python(waiting)) == old.queued
 
 
-def test_a_file_that_is_not_there_and_a_target_that_is_none_are_refused(old, tmp_path):
+def test_a_missing_file_and_an_invalid_target_are_refused(old, tmp_path):
     done = run(on_postgresql(old), "move_database", "--from", str(tmp_path / "nothing.sqlite3"))
     assert done.returncode == 1 and "There is no file" in done.stderr
     done = run(old, "move_database")

@@ -26,7 +26,7 @@ def verify(*words: str) -> tuple[str, int]:
     return out.getvalue(), 0
 
 
-def test_good_media_are_good(stub, token, mp4):
+def test_intact_media_pass(stub, token, mp4):
     saved(stub, mp4)
     assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
@@ -52,7 +52,7 @@ def test_a_missing_file_is_found(stub, token, mp4, kind):
     assert status == 1
 
 
-def test_a_file_nobody_names_is_found_unless_it_is_just_coming(stub, token, mp4):
+def test_an_orphaned_file_is_found_unless_it_is_recent(stub, token, mp4):
     saved(stub, mp4)
     default_storage.save("videos/ab/left-over.mp4", ContentFile(b"x"))
     assert verify()[1] == 0
@@ -64,7 +64,7 @@ def test_a_file_nobody_names_is_found_unless_it_is_just_coming(stub, token, mp4)
 
 
 @pytest.mark.parametrize("harm", ["missing", "changed"])
-def test_a_repair_saves_it_again(stub, token, mp4, harm):
+def test_a_repair_saves_the_video_again(stub, token, mp4, harm):
     generation = saved(stub, mp4)
     default_storage.delete(generation.video_file.name)
     if harm == "changed":
@@ -80,7 +80,7 @@ def test_a_repair_saves_it_again(stub, token, mp4, harm):
     assert generation.video_file.open("rb").read() == mp4
 
 
-def test_a_repair_does_not_touch_what_was_saved_anew_meanwhile(stub, token, mp4):
+def test_a_repair_does_not_touch_a_video_saved_again_meanwhile(stub, token, mp4):
     seen = saved(stub, mp4)
     Generation.objects.filter(pk=seen.pk).update(sha256="0" * 64)
     assert not seen.unsave("The file is changed.")

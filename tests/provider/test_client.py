@@ -106,7 +106,7 @@ def look_at_two(client):
         ("request_extend_end", Request("extend", PROMPT, video_id=VIDEO, end_image_url=END)),
     ],
 )
-def test_a_request_is_sent_as_the_contract_writes_it(name, request_):
+def test_a_request_matches_the_contract(name, request_):
     result, [sent] = answered(lambda client: client.submit(request_), body=golden("answer_task_id"))
     assert json.loads(sent.content) == json.loads(golden(name))
     assert (sent.method, str(sent.url)) == ("POST", "https://api.example/luma/videos")
@@ -115,18 +115,18 @@ def test_a_request_is_sent_as_the_contract_writes_it(name, request_):
     assert result == Result(TASK)
 
 
-def test_an_extension_sends_no_start_frame_and_one_name_of_its_clip():
+def test_an_extension_sends_no_start_frame_and_one_reference_to_its_source():
     payload = Request("extend", "on", video_id=VIDEO, video_url=LINK, start_image_url=START).payload()
     assert payload["video_id"] == VIDEO
     assert not {"video_url", "start_image_url", "aspect_ratio"} & payload.keys()
 
 
-def test_an_extension_of_another_shape_names_it():
+def test_an_extension_with_another_aspect_ratio_names_it():
     assert Request("extend", "on", "9:16", video_id=VIDEO).payload()["aspect_ratio"] == "9:16"
     assert "aspect_ratio" not in Request("extend", "on", "", video_id=VIDEO).payload()
 
 
-def test_a_generation_sends_nothing_of_a_parent():
+def test_a_generation_sends_no_reference_to_a_source():
     assert not {"video_id", "video_url"} & Request(video_id=VIDEO, video_url=LINK).payload().keys()
 
 
@@ -134,7 +134,7 @@ def test_there_are_seven_ratios():
     assert len(set(ASPECT_RATIOS)) == 7
 
 
-def test_lookups_are_sent_as_the_contract_writes_them():
+def test_look_ups_match_the_contract():
     _, [one] = answered(look, body=golden("task_running").replace(VIDEO.encode(), TASK.encode()))
     _, [two] = answered(look_at_two, body=golden("batch"))
     assert json.loads(one.content) == json.loads(golden("request_retrieve"))
@@ -252,13 +252,13 @@ def test_a_refusal_inside_a_200_is_a_failed_result():
         ({"error": ["no"]}, Status.RUNNING),
     ],
 )
-def test_what_counts_as_final(fields, status):
+def test_final_states_are_recognised(fields, status):
     assert read_callback(json.dumps({"task_id": TASK, **fields}).encode()).status is status
 
 
 @pytest.mark.parametrize("field", ["state", "status"])
 @pytest.mark.parametrize("word", ["failed", "failure", "error", "cancelled", "canceled", "rejected"])
-def test_every_final_word_ends_a_task_wherever_it_stands(word, field):
+def test_a_final_state_ends_a_task_wherever_it_stands(word, field):
     for said in (word, word.upper(), f" {word.title()} "):
         assert read_callback(json.dumps({"task_id": TASK, field: said}).encode()).status is Status.FAILED
         for task in ({"response": {field: said}}, {field: said}, {field: said, "response": None}):
@@ -294,13 +294,13 @@ def test_sizes(size, read):
     assert not isinstance(result.video_width, float)
 
 
-def test_a_size_that_is_no_number_does_not_spoil_a_paid_answer():
+def test_an_invalid_size_does_not_invalidate_a_paid_answer():
     body = b'{"task_id": "a", "video_width": NaN, "video_height": 1e999, "thumbnail_width": %s}' % (b"9" * 5000)
     result, _ = answered(submit, body=body)
     assert result == Result("a")
 
 
-def test_texts_are_made_fit_to_keep():
+def test_texts_are_sanitised_before_they_are_stored():
     body = json.dumps(
         {
             "task_id": " a\0b ",
@@ -349,17 +349,17 @@ def test_only_web_links_are_links(link):
         (b'{"a":' * 10_000, "too deeply"),
     ],
 )
-def test_a_callback_of_rubbish_is_a_value_error(body, message):
+def test_an_unreadable_callback_raises_a_value_error(body, message):
     with pytest.raises(ValueError, match=message):
         read_callback(body)
 
 
-def test_brackets_inside_texts_are_not_depth():
+def test_brackets_inside_strings_do_not_count_as_depth():
     assert read_callback(json.dumps({"prompt": '["' * 500, "state": "{\\" * 9}).encode()).prompt == '["' * 500
 
 
 @pytest.mark.parametrize("body", [b'"' + b'\\"' * 32_000, b'"' * 65_000, b'{"' * 32_000, b"\\" * 65_000])
-def test_no_callback_costs_more_than_its_length(body):
+def test_parsing_a_callback_takes_linear_time(body):
     begin = time.perf_counter()
     with pytest.raises(ValueError):
         read_callback(body)
@@ -406,19 +406,19 @@ def test_an_unknown_task_is_none(status, body):
         (b'{"error": {"code": "route_gone", "message": "moved"}}', "route_gone"),
     ],
 )
-def test_a_404_about_the_address_says_nothing_about_a_task(body, code):
+def test_a_404_of_the_endpoint_says_nothing_about_a_task(body, code):
     error = failure(look, 404, body)
     assert error.code == code
 
 
-def test_many_tasks_are_read_and_absent_ones_absent():
+def test_a_batch_is_read_and_absent_tasks_are_absent():
     found, _ = answered(lambda client: client.tasks([TASK, VIDEO, "gone"]), body=golden("batch"))
     assert found == {TASK: replace(WHOLE, trace_id=TRACE), VIDEO: Result(VIDEO, trace_id=TRACE)}
     assert answered(look_at_two, body=golden("batch_empty"))[0] == {}
     assert answered(look_at_two, body=b'{"count": 0}')[0] == {}
 
 
-def test_a_task_nobody_asked_about_is_not_handed_out():
+def test_a_task_that_was_not_requested_is_ignored():
     assert answered(lambda client: client.tasks(["other"]), body=golden("batch"))[0] == {}
     assert failure(lambda client: client.task("other"), body=golden("task_completed")).code == "unreadable"
 
@@ -463,7 +463,7 @@ def test_an_unreadable_task_among_unknown_ones_is_no_failure():
 @pytest.mark.parametrize(
     ("status", "body", "calls_at_most"), [(502, b"<html>", 1), (401, b"", 1), (429, b"", 1), (200, b"<html>", 7)]
 )
-def test_a_provider_that_reads_nothing_is_not_asked_about_each_task(status, body, calls_at_most):
+def test_a_failing_batch_is_not_repeated_for_each_task(status, body, calls_at_most):
     run, calls = batches(lambda ids: (status, body))
     with pytest.raises(ProviderError):
         asyncio.run(run())
@@ -471,12 +471,12 @@ def test_a_provider_that_reads_nothing_is_not_asked_about_each_task(status, body
 
 
 @pytest.mark.parametrize("item", [None, 7, "x", [], {}, {"id": None}, {"id": {"a": 1}}, {"id": "other"}])
-def test_an_odd_item_is_passed_over(item):
+def test_an_unexpected_item_is_skipped(item):
     body = json.dumps({"items": [item, {"task_id": TASK, "response": {"video_url": LINK}}]}).encode()
     assert answered(look_at_two, body=body)[0].keys() == {TASK}
 
 
-def test_no_ids_ask_nothing_and_too_many_are_a_mistake():
+def test_no_ids_send_nothing_and_too_many_raise_an_error():
     assert answered(lambda client: client.tasks([])) == ({}, [])
     with pytest.raises(ValueError, match="50"):
         answered(lambda client: client.tasks(str(n) for n in range(51)))
@@ -505,7 +505,7 @@ def test_no_ids_ask_nothing_and_too_many_are_a_mistake():
         ({"video_url": LINK, "response": {"success": False, "error": {"code": "x"}}}, Status.COMPLETED),
     ],
 )
-def test_what_a_task_says(fields, status):
+def test_the_fields_of_a_task_are_read(fields, status):
     result, _ = answered(look, body=json.dumps({"id": TASK, **fields}).encode())
     assert (result.task_id, result.status) == (TASK, status)
 
@@ -671,7 +671,7 @@ def test_an_answer_that_cannot_be_unpacked_is_unreadable():
         (TimeoutError("late"), "no_answer", Sent.MAYBE),
     ],
 )
-def test_a_broken_wire(raised, code, sent):
+def test_a_broken_connection_has_its_outcome(raised, code, sent):
     error = failure(submit, body=raised)
     assert (error.code, error.sent, error.status, error.trace_id) == (code, sent, None, "")
 
@@ -680,7 +680,7 @@ def test_a_broken_wire(raised, code, sent):
     "base_url",
     ["", "gopher://h", "https://[::1", "https://127.0.0.1:99999", "http://[::1]:0", "no address", "//h"],
 )
-def test_an_unusable_address_is_the_admins_and_nothing_was_sent(base_url):
+def test_an_invalid_base_url_is_reported_to_admins_and_nothing_is_sent(base_url):
     async def run():
         async with new_client() as client:
             await LumaClient(base_url, "secret", client=client).submit(Request(prompt=PROMPT))
@@ -691,12 +691,12 @@ def test_an_unusable_address_is_the_admins_and_nothing_was_sent(base_url):
 
 
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nx: y", "schlüssel"])
-def test_an_unusable_token_is_the_admins_and_nothing_was_sent(token):
+def test_an_invalid_token_is_reported_to_admins_and_nothing_is_sent(token):
     error = failure(submit, token=token)
     assert (error.code, error.sent) == ("not_sent", Sent.NEVER)
 
 
-def test_nobody_listening_is_never_sent():
+def test_a_refused_connection_counts_as_never_sent():
     async def run():
         async with new_client() as client:
             await LumaClient("http://127.0.0.1:1", "secret", client=client).submit(Request(prompt=PROMPT))
@@ -706,7 +706,7 @@ def test_nobody_listening_is_never_sent():
     assert caught.value.sent is Sent.NEVER
 
 
-def test_a_server_that_hangs_up_after_reading_leaves_it_in_doubt():
+def test_a_connection_closed_after_reading_leaves_the_outcome_unknown():
     async def hang_up(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
         writer.close()
@@ -739,7 +739,7 @@ def test_retry_after_as_a_date(offset, low, high):
 
 
 @pytest.mark.parametrize("header", ["Mon, 99 Foo 2020", "Wed, 21 Oct 99999 07:28:00 GMT", "nan", "٣"])
-def test_a_retry_after_of_rubbish_is_none(header):
+def test_an_invalid_retry_after_is_none(header):
     assert failure(submit, 429, b"", headers={"retry-after": header.encode()}).retry_after is None
 
 
@@ -772,7 +772,7 @@ ODD_RESULT = st.fixed_dictionaries(
 
 @settings(max_examples=example_count(150), deadline=None)
 @given(status=st.integers(200, 599), document=ANY_JSON | ODD_RESULT)
-def test_no_answer_brings_a_traceback(status, document):
+def test_no_answer_raises_an_unexpected_error(status, document):
     body = json.dumps(document).encode()
     for call in (submit, look, look_at_two):
         try:
@@ -785,7 +785,7 @@ def test_no_answer_brings_a_traceback(status, document):
 
 @settings(max_examples=example_count(200), deadline=None)
 @given(body=st.binary(max_size=200) | (ANY_JSON | ODD_RESULT).map(lambda document: json.dumps(document).encode()))
-def test_no_callback_brings_more_than_a_value_error(body):
+def test_no_callback_raises_anything_but_a_value_error(body):
     try:
         result = read_callback(body)
     except ValueError:
@@ -838,7 +838,7 @@ def test_examples_carry_any_prompt(prompt):
 
 
 @pytest.mark.parametrize("prompt", NASTY)
-def test_the_curl_example_means_in_a_shell_what_it_shows(prompt):
+def test_the_curl_example_is_quoted_correctly_for_a_shell(prompt):
     request, written = each_example(prompt)
     script = "curl() { printf '%s\\0' \"$@\"; }\n" + written["curl"]
     # A real shell, with a function in place of curl: the quoting is what is tested.

@@ -20,7 +20,7 @@ def read(*items):
     return answered(lambda client: client.list_tasks(), body=listed(*items))[0]
 
 
-def test_a_page_is_asked_for_without_ids_and_by_whole_seconds():
+def test_a_page_is_requested_without_ids_and_by_whole_seconds():
     _, seen = answered(
         lambda client: client.list_tasks(
             200, since=NOON + timedelta(seconds=0.7), until=NOON + timedelta(seconds=60.2)
@@ -42,7 +42,7 @@ def test_a_page_without_bounds_names_none():
     assert json.loads(seen[0].content) == {"action": "retrieve_batch", "limit": 100, "offset": 0}
 
 
-def test_a_page_is_read_with_what_was_asked_for():
+def test_a_page_is_read_with_its_requests():
     task = json.loads(golden("task_completed"))
     page = read(task, {"id": "running", "created_at": NOON.timestamp()})
     assert [one.result.status for one in page.tasks] == [Status.COMPLETED, Status.RUNNING]
@@ -67,11 +67,11 @@ def test_a_page_is_read_with_what_was_asked_for():
         ([], None),
     ],
 )
-def test_times_of_any_spelling_are_read(created_at, moment):
+def test_timestamps_in_any_format_are_read(created_at, moment):
     assert read({"id": "one", "created_at": created_at}).tasks[0].created_at == moment
 
 
-def test_an_item_that_cannot_be_named_counts_and_is_left_out():
+def test_an_item_without_an_id_counts_and_is_skipped():
     page = read(
         {"id": "one"}, {"prompt": "no id"}, "text", None, {"task_id": "two"}, {"response": {"task_id": "three"}}
     )
@@ -99,11 +99,11 @@ def test_an_item_that_cannot_be_named_counts_and_is_left_out():
         (200, golden("error_401_invalid_token"), False),
     ],
 )
-def test_a_provider_without_a_listing_is_told_from_one_in_trouble(status, body, missing):
+def test_a_provider_without_a_listing_is_distinguished_from_a_failing_one(status, body, missing):
     assert has_no_listing(failure(lambda client: client.list_tasks(), status, body)) is missing
 
 
-def test_silence_says_nothing_about_the_listing():
+def test_a_timeout_says_nothing_about_the_listing():
     assert not has_no_listing(ProviderError("no_answer", "", sent=Sent.MAYBE))
     assert not has_no_listing(ProviderError("not_sent", "", sent=Sent.NEVER))
 

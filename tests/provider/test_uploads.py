@@ -75,7 +75,7 @@ def test_the_endpoint_that_took_the_last_one_is_tried_first():
         ("http://127.0.0.1:8801", "http://127.0.0.1:8801/api/v1/files/"),
     ],
 )
-def test_a_token_goes_to_no_host_that_is_merely_guessed(base_url, platform):
+def test_a_token_is_not_sent_to_a_guessed_host(base_url, platform):
     assert upload_endpoints(base_url) == (f"{base_url.rstrip('/')}/files/upload", platform)
 
 
@@ -99,7 +99,7 @@ NO = [
 
 
 @pytest.mark.parametrize("answer", NO)
-def test_what_both_refuse_is_refused_and_was_never_sent(answer):
+def test_a_frame_that_both_endpoints_refuse_is_refused_and_never_sent(answer):
     error, seen = upload({API: answer, PLATFORM: answer})
     assert (error.code, error.sent, error.status) == ("upload_refused", Sent.NEVER, answer[0])
     assert [request.url.path for request in seen] == [API, PLATFORM]
@@ -119,24 +119,24 @@ def test_what_both_refuse_is_refused_and_was_never_sent(answer):
         (503, b"<html>"),
     ],
 )
-def test_what_fails_for_the_moment_is_not_tried_at_the_other_address(answer):
+def test_a_temporary_failure_is_not_retried_at_the_other_endpoint(answer):
     error, seen = upload({API: answer})
     assert (error.code, error.sent) == ("upload_failed", Sent.NEVER)
     assert len(seen) == 1
 
 
-def test_how_long_to_wait_is_kept():
+def test_retry_after_is_kept():
     error, _ = upload({API: (429, b"", {"retry-after": "17"})})
     assert error.retry_after == 17
 
 
-def test_a_refusal_counts_even_if_the_other_address_is_silent():
+def test_a_refusal_counts_even_if_the_other_endpoint_is_unreachable():
     error, _ = upload({API: (404, b""), PLATFORM: httpx.ConnectError("no route")})
     assert error.code == "upload_refused"
     assert "404" in error.message
 
 
-def test_a_picture_that_is_too_large_is_not_sent_or_told_apart():
+def test_a_frame_that_is_too_large_is_not_sent():
     error, seen = upload({}, content=b"x" * (MAX_UPLOAD_BYTES + 1))
     assert (error.code, seen) == ("upload_too_large", [])
     file, _ = upload({API: (200, {"url": LINK})}, content=b"x" * MAX_UPLOAD_BYTES)
@@ -144,7 +144,7 @@ def test_a_picture_that_is_too_large_is_not_sent_or_told_apart():
     assert upload({API: (413, b"")})[0].code == "upload_too_large"
 
 
-def test_moderation_of_the_picture_says_nothing_about_the_address():
+def test_moderation_of_a_frame_says_nothing_about_the_endpoint():
     error, _ = upload({API: (403, {"error": {"code": "content_moderation", "message": "refused"}})})
     assert (error.code, error.sent) == ("content_moderation", Sent.NEVER)
 

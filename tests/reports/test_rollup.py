@@ -267,7 +267,7 @@ setattr(History, "pass", History.pass_)
 @pytest.mark.django_db
 @settings(max_examples=example_count(30), deadline=None, database=None)
 @given(steps=st.lists(STEPS, min_size=15, max_size=25))
-def test_whatever_happens_the_page_says_what_the_rows_say(steps):
+def test_in_any_history_the_page_equals_the_rows(steps):
     try:
         with NeverMended():
             history = History()
@@ -298,7 +298,7 @@ def test_once_rolled_up_nothing_is_counted_from_the_rows(ada):
     assert report(DateRange(today(), today())).total.requested == 70
 
 
-def test_a_change_is_told_at_once_and_makes_its_own_day_alone_be_counted(ada):
+def test_a_change_is_shown_at_once_and_recounts_only_its_day(ada):
     rows = [asked(ada, days_ago) for days_ago in range(DAYS)]
     roll_up()
     rows[4].cancel(ada)
@@ -310,7 +310,7 @@ def test_a_change_is_told_at_once_and_makes_its_own_day_alone_be_counted(ada):
     is_exact()
 
 
-def test_what_was_made_before_there_were_roll_ups_is_counted_piece_by_piece(ada):
+def test_rows_older_than_the_roll_ups_are_counted_in_chunks(ada):
     for days_ago in range(DAYS):
         asked(ada, days_ago, takes=2)
     passes = 0
@@ -321,7 +321,7 @@ def test_what_was_made_before_there_were_roll_ups_is_counted_piece_by_piece(ada)
     assert is_rolled_up()
 
 
-def test_more_changes_than_fit_into_a_round_are_counted_in_the_next_ones(ada):
+def test_changes_beyond_one_round_are_counted_in_the_next_ones(ada):
     rows = [asked(ada, days_ago) for days_ago in range(DAYS)]
     roll_up()
     for row in rows:
@@ -342,7 +342,7 @@ def test_an_idle_installation_writes_no_sums(ada):
     assert (set(RollUp.objects.values_list("pk", flat=True)), RollUpMark.objects.get().number) == before
 
 
-def test_of_two_passes_at_once_one_gives_way(ada):
+def test_of_two_concurrent_passes_one_gives_way(ada):
     row = asked(ada)
     roll_up()
     slow = RollUpMark.current()
@@ -354,13 +354,13 @@ def test_of_two_passes_at_once_one_gives_way(ada):
     is_exact()
 
 
-def test_the_ticker_keeps_them(ada):
+def test_the_ticker_updates_the_roll_ups(ada):
     asked(ada, 2)
     sweep.sweep()
     assert is_rolled_up()
 
 
-def test_another_time_zone_is_another_count(ada):
+def test_a_new_time_zone_recounts_everything(ada):
     for hours in range(0, 72, 5):
         row = asked(ada)
         Generation.objects.filter(pk=row.pk).update(created_at=timezone.now() - timedelta(hours=hours))
@@ -376,7 +376,7 @@ def test_another_time_zone_is_another_count(ada):
             is_exact()
 
 
-def test_a_clock_that_was_far_ahead_is_not_believed(ada):
+def test_a_time_far_in_the_future_is_ignored(ada):
     row = asked(ada)
     roll_up()
     RollUpMark.objects.update(at=timezone.now() + timedelta(days=3))
@@ -399,7 +399,7 @@ def test_a_change_by_a_clock_that_is_minutes_behind_is_seen(ada):
     is_exact()
 
 
-def test_a_sum_that_is_wrong_all_the_same_is_told_and_mended(ada, caplog):
+def test_a_wrong_sum_is_logged_and_corrected(ada, caplog):
     for days_ago in range(DAYS):
         asked(ada, days_ago)
     roll_up()
@@ -428,7 +428,7 @@ def test_purged_failures_are_counted_and_not_shown(ada):
     assert (report(within).failures[0].videos, report(within).failures[0].latest) == (2, first)
 
 
-def test_the_page_asks_as_often_whatever_there_is(client, ada, django_assert_num_queries):
+def test_the_page_makes_a_constant_number_of_queries(client, ada, django_assert_num_queries):
     """With roll-ups, without, and with days that changed since."""
     client.force_login(an_admin())
     address = f"/usage/?since={today() - timedelta(days=400)}&until={today()}"
@@ -456,7 +456,7 @@ def test_the_page_asks_as_often_whatever_there_is(client, ada, django_assert_num
 
 
 @pytest.mark.django_db(transaction=True)
-def test_at_every_moment_of_a_busy_hour_the_sums_are_those_of_the_rows():
+def test_under_concurrent_writes_the_sums_always_equal_the_rows():
     """Writers, passes and readers in threads: each reader holds what it reads against a full count of its moment."""
     members = [a_member(f"member{number}") for number in range(3)]
     for number in range(60):

@@ -50,7 +50,7 @@ def words(answer) -> str:
     return " ".join(re.sub("<[^>]+>", " ", answer.content.decode()).split())
 
 
-def test_the_tallies_are_those_of_the_rows(ada, ben):
+def test_the_totals_equal_the_rows(ada, ben):
     """A recount row by row, of what random days brought."""
     chance = random.Random(7)
     tokens = [a_token("one"), a_token("two"), None]
@@ -68,7 +68,7 @@ def test_the_tallies_are_those_of_the_rows(ada, ben):
     assert all(row.amount == 1000 * row.videos for row in usage.tallies(NOVEMBER))
 
 
-def test_a_day_is_the_team_s(ada, settings):
+def test_a_day_begins_at_midnight_in_the_team_s_time_zone(ada, settings):
     settings.TIME_ZONE = "Asia/Tokyo"
     timezone.activate("Asia/Tokyo")
     try:
@@ -79,7 +79,7 @@ def test_a_day_is_the_team_s(ada, settings):
         timezone.deactivate()
 
 
-def test_the_headline_says_what_was_made_and_spent(client, ada, ben):
+def test_the_headline_shows_videos_and_credits(client, ada, ben):
     for day in (2, 3, 3):
         a_video(ada, at(day))
     a_video(ben, at(4), "failed", code="forbidden")
@@ -104,7 +104,7 @@ def test_median_and_p95_are_those_of_a_sorted_list(client, ada):
     assert "95 of 100 within 1 min 35 s" in words(client.get("/usage/", IN_NOVEMBER))
 
 
-def test_times_of_too_many_say_that_they_are_of_the_latest(client, ada):
+def test_durations_of_a_sample_say_that_they_are_of_the_latest_videos(client, ada):
     first = a_video(ada, at(2), seconds=900)
     quick = {"state": "completed", "created_at": at(3), "finished_at": at(3) + timedelta(seconds=60)}
     Generation.objects.bulk_create(
@@ -119,7 +119,7 @@ def test_times_of_too_many_say_that_they_are_of_the_latest(client, ada):
     assert "95 of 100 within 1 min 00 s. Of the latest 2,000" in words(client.get("/usage/", IN_NOVEMBER))
 
 
-def test_a_hundred_percent_is_when_nothing_failed(client, ada):
+def test_success_is_a_hundred_percent_only_without_failures(client, ada):
     row = a_video(ada, at(2), "failed", code="forbidden")
     Generation.objects.bulk_create(
         Generation(submission=row.submission, member=ada, take=take, state="completed", created_at=at(3))
@@ -131,7 +131,7 @@ def test_a_hundred_percent_is_when_nothing_failed(client, ada):
     assert "Success 100 %" in words(client.get("/usage/", IN_NOVEMBER))
 
 
-def test_the_pictures_say_their_main_point(client, ada):
+def test_plots_have_a_text_alternative(client, ada):
     a_video(ada, at(9))
     client.force_login(ada)
     text = client.get("/usage/", IN_NOVEMBER).content.decode()
@@ -150,7 +150,7 @@ def test_deleted_videos_were_paid_for_and_count(client, ada):
     assert "Videos 1 ready of 1" in words(client.get("/usage/", IN_NOVEMBER))
 
 
-def test_what_failed_is_told_in_words_with_a_way_to_mend_it(client, ada):
+def test_failures_are_listed_with_a_message_and_a_remedy(client, ada):
     for day in (2, 3):
         latest = a_video(ada, at(day), "failed", code="forbidden", prompt=f"A crowd on day {day}")
     trashed = a_video(ada, at(4), "failed", code="forbidden", prompt="thrown away")
@@ -162,7 +162,7 @@ def test_what_failed_is_told_in_words_with_a_way_to_mend_it(client, ada):
     assert f'href="/generations/{latest.uuid}/reuse/"' in text
 
 
-def test_tokens_are_the_admin_s_business(client, ada):
+def test_only_admins_see_tokens_on_the_usage_page(client, ada):
     token = a_token()
     token.name = "Account of the agency"
     token.save()
@@ -176,7 +176,7 @@ def test_tokens_are_the_admin_s_business(client, ada):
     assert "Account of the agency" in b"".join(client.get("/usage/usage.csv", IN_NOVEMBER)).decode()
 
 
-def test_nothing_says_what_will_be_seen(client, ada):
+def test_an_empty_page_says_what_it_will_show(client, ada):
     client.force_login(ada)
     assert "Nothing was asked for in these days" in words(client.get("/usage/"))
 
@@ -193,7 +193,7 @@ BAD = [
 
 
 @pytest.mark.parametrize("sent", BAD)
-def test_days_that_cannot_be_get_a_sentence(client, ada, sent):
+def test_invalid_days_are_refused_with_a_message(client, ada, sent):
     client.force_login(ada)
     answer = client.get("/usage/", sent)
     assert answer.status_code == 422
@@ -201,7 +201,7 @@ def test_days_that_cannot_be_get_a_sentence(client, ada, sent):
     assert client.get("/usage/usage.csv", sent).status_code == 422
 
 
-def test_the_page_costs_the_same_however_much_there_is(client, ada, ben, django_assert_max_num_queries):
+def test_the_number_of_queries_does_not_grow_with_the_rows(client, ada, ben, django_assert_max_num_queries):
     client.force_login(ada)
     client.get("/usage/", IN_NOVEMBER)
     for day in range(1, 29):
@@ -230,7 +230,7 @@ def test_the_file_has_the_same_sums(client, ada, ben):
     ]
 
 
-def test_the_file_s_credits_are_what_the_page_says_is_spent_and_set_aside(client, ada):
+def test_the_file_s_credits_equal_spent_and_reserved_on_the_page(client, ada):
     for state in ("completed", "failed", "canceled", "unconfirmed", "processing", "queued"):
         a_video(ada, at(2), state)
     client.force_login(ada)
@@ -239,7 +239,7 @@ def test_the_file_s_credits_are_what_the_page_says_is_spent_and_set_aside(client
     assert sum(float(row["credits"]) for row in csv.DictReader(io.StringIO(file))) == 4
 
 
-def test_two_of_the_same_name_are_two(client, ada):
+def test_two_members_of_the_same_name_are_two_lines(client, ada):
     other = a_member("ada2", first_name="Ada")
     a_video(ada, at(2))
     a_video(other, at(2))
@@ -322,7 +322,7 @@ def test_no_bar_is_higher_than_its_axis_and_none_counts_half_a_video(most):
     assert all(tick == int(tick) for tick in ticks)
 
 
-def test_bars_stand_on_the_ground_and_on_one_another():
+def test_stacked_bars_begin_at_zero_and_do_not_overlap():
     plot = stacked_bars(["a", "b"], [{"ready": 3, "failed": 1, "other": 0}, {"ready": 0, "failed": 5, "other": 0}])
     first, second = plot.bars
     assert [(piece.kind, piece.y, piece.height) for piece in first.segments] == [
@@ -335,7 +335,7 @@ def test_bars_stand_on_the_ground_and_on_one_another():
     assert plot.grid == [0, 33.333, 66.667, 100]
 
 
-def test_the_usual_ranges_are_what_they_say():
+def test_the_preset_ranges_match_their_labels():
     ranges = presets(date(2026, 3, 5))
     assert ranges["7 days"] == DateRange(date(2026, 2, 27), date(2026, 3, 5))
     assert ranges["Last month"] == DateRange(date(2026, 2, 1), date(2026, 2, 28))

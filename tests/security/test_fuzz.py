@@ -266,7 +266,7 @@ def a_body_for(address, team):
 
 @cases(0.2, 200)
 @given(data=st.data(), query=queries, extra=headers)
-def test_garbage_from_nobody_is_answered_and_does_nothing(team, data, query, extra):
+def test_garbage_without_a_session_changes_nothing(team, data, query, extra):
     address = data.draw(st.sampled_from(ADDRESSES))
     body, method = data.draw(a_body_for(address, team)), data.draw(methods_for(address))
     answer, written, _ = throw(Client(), method, path_of(address, team), body, query, extra)
@@ -276,7 +276,7 @@ def test_garbage_from_nobody_is_answered_and_does_nothing(team, data, query, ext
 
 @cases(0.32, 320)
 @given(data=st.data(), query=queries, extra=headers)
-def test_garbage_from_a_member_makes_nothing_and_loses_nothing_of_others(team, data, query, extra):
+def test_garbage_from_a_member_creates_nothing_and_loses_nothing(team, data, query, extra):
     before, client = known(team), signed_in(team, "colleague")
     address = data.draw(st.sampled_from(OWN))
     body, method = data.draw(a_body_for(address, team)), data.draw(methods_for(address))
@@ -295,7 +295,7 @@ def test_garbage_from_a_member_makes_nothing_and_loses_nothing_of_others(team, d
 
 @cases(0.16, 120)
 @given(data=st.data(), query=queries, extra=headers)
-def test_garbage_from_an_admin_is_answered_too(team, data, query, extra):
+def test_garbage_from_an_admin_is_answered(team, data, query, extra):
     before, client = known(team), signed_in(team, "admin")
     address = data.draw(st.sampled_from(ADDRESSES))
     body, method = data.draw(a_body_for(address, team)), data.draw(methods_for(address))
@@ -322,7 +322,7 @@ def signed_in(team: Team, who: str) -> Client:
 
 @cases(0.1, 120)
 @given(data=st.data(), who=st.sampled_from(["nobody", "colleague"]), method=st.sampled_from(["GET", "POST", "HEAD"]))
-def test_no_address_with_garbage_in_it_answers_500(team, data, who, method):
+def test_no_url_with_garbage_answers_500(team, data, who, method):
     address = data.draw(st.sampled_from(WITH_WORDS))
     garbage = data.draw(st.one_of(texts.map(bytes_of), raw))
     tail = data.draw(st.sampled_from(["", "/", "%ff", "%00", "%2e%2e/"]))
@@ -338,7 +338,7 @@ def test_no_address_with_garbage_in_it_answers_500(team, data, who, method):
 
 @cases(0.05, 60)
 @given(fields=st.fixed_dictionaries({}, optional=dict.fromkeys(["username", "password1", "password2", "code"], texts)))
-def test_garbage_makes_no_first_admin(fields):
+def test_garbage_creates_no_first_admin(fields):
     before = transaction.savepoint()
     answer = Client().generic("POST", "/setup/", urlencoded(fields.items()), content_type=FORM)
     made = Member.objects.count()
@@ -375,7 +375,7 @@ news = st.one_of(
 @given(
     body=news, content_type=st.sampled_from([*CONTENT_TYPES, "application/json"]), extra=headers, right=st.booleans()
 )
-def test_garbage_from_the_provider_is_answered_and_loses_nothing(team, body, content_type, extra, right):
+def test_garbage_in_callbacks_is_answered_and_loses_nothing(team, body, content_type, extra, right):
     before = known(team)
     path = reverse("callback", args=[team.at_work.uuid, team.callback_key if right else NOBODY])
     answer, written, after = throw(Client(), "POST", path, (body, content_type), "", extra)

@@ -63,7 +63,7 @@ def test_every_page_has_the_one_strict_policy_and_nothing_inline():
     assert pages > 60
 
 
-def test_the_pages_of_errors_have_the_policy_too(client):
+def test_error_pages_have_the_policy(client):
     a_member()
     client.raise_request_exception = False
     client.force_login(Member.objects.get())
@@ -88,7 +88,7 @@ UNREADABLE = [
 
 @pytest.mark.parametrize(("content_type", "body"), UNREADABLE, ids=["charset", "fields", "no boundary"])
 @pytest.mark.parametrize("path", ["/login/", "/nothing/here/", "/generations/", "/admin/", "/setup/", "/broken/"])
-def test_a_form_that_cannot_be_read_is_refused_and_is_no_fault_of_ours(settings, path, content_type, body):
+def test_an_unreadable_form_is_answered_with_400(settings, path, content_type, body):
     settings.ROOT_URLCONF = "tests.support.broken_urls"
     client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     client.force_login(a_member())
@@ -99,7 +99,7 @@ def test_a_form_that_cannot_be_read_is_refused_and_is_no_fault_of_ours(settings,
     assert b"<h1>" in answer.content
 
 
-def test_the_page_of_our_own_fault_has_the_policy_and_says_nothing_of_the_fault(client, settings):
+def test_the_500_page_has_the_policy_and_hides_the_error(client, settings):
     a_member()
     client.raise_request_exception = False
     settings.ROOT_URLCONF = "tests.support.broken_urls"
@@ -110,7 +110,7 @@ def test_the_page_of_our_own_fault_has_the_policy_and_says_nothing_of_the_fault(
     assert "Traceback" not in page and "marked-in-the-fault" not in page and not INLINE.search(page)
 
 
-def test_nothing_is_loaded_from_anywhere_but_from_the_one_list():
+def test_the_policy_allows_only_the_configured_sources():
     assert installation.MEDIA_SOURCES == [SELF]
     sources = {source for sources in installation.CONTENT_SECURITY_POLICY["DIRECTIVES"].values() for source in sources}
     assert sources == {SELF, "blob:", "'none'"}
@@ -121,7 +121,7 @@ def test_nothing_is_loaded_from_anywhere_but_from_the_one_list():
 PASSWORD = "correct-horse-9"
 
 
-def test_a_session_begins_anew_with_the_sign_in_and_ends_with_the_sign_out(client):
+def test_a_sign_in_starts_a_new_session_and_a_sign_out_ends_it(client):
     Member.objects.create_user("ada", password=PASSWORD)
     client.cookies[installation.SESSION_COOKIE_NAME] = "planted0planted0planted0planted0"
     client.post("/login/", {"username": "ada", "password": PASSWORD})
@@ -144,7 +144,7 @@ def test_a_new_password_ends_every_other_session():
     assert {client.get("/").status_code for client in (here, there)} == {302}
 
 
-def test_a_sign_in_leads_nowhere_else(client):
+def test_a_sign_in_redirects_only_to_lumaweb(client):
     Member.objects.create_user("ada", password=PASSWORD)
     for elsewhere in (
         "https://evil.example/",
@@ -161,7 +161,7 @@ def test_a_sign_in_leads_nowhere_else(client):
 # ── Production settings, each read by a process of its own ────────────────────────────────────────────────────
 
 
-def test_behind_tls_cookies_are_bound_to_it_and_browsers_told_to_stay(tmp_path):
+def test_behind_tls_cookies_are_secure_and_hsts_is_set(tmp_path):
     found = security_settings(tmp_path, LUMAWEB_PUBLIC_URL="https://films.example.com")
     assert found["SESSION_COOKIE_SECURE"] and found["CSRF_COOKIE_SECURE"] and found["SECURE_SSL_REDIRECT"]
     assert found["SECURE_HSTS_SECONDS"] >= 365 * 24 * 3600
@@ -172,14 +172,14 @@ def test_behind_tls_cookies_are_bound_to_it_and_browsers_told_to_stay(tmp_path):
 
 
 @pytest.mark.parametrize("env", [{}, {"LUMAWEB_PUBLIC_URL": ""}, {"LUMAWEB_PUBLIC_URL": "http://films.example.com"}])
-def test_without_tls_no_header_of_a_proxy_is_believed(tmp_path, env):
+def test_without_tls_forwarded_headers_are_ignored(tmp_path, env):
     found = security_settings(tmp_path, **env)
     assert found["SECURE_PROXY_SSL_HEADER"] is None
     assert not (found["USE_X_FORWARDED_HOST"] or found["USE_X_FORWARDED_PORT"])
     assert not (found["SESSION_COOKIE_SECURE"] or found["SECURE_SSL_REDIRECT"] or found["SECURE_HSTS_SECONDS"])
 
 
-def test_behind_tls_the_middleware_redirects_and_sets_what_it_should(settings, client):
+def test_behind_tls_the_middleware_redirects_and_sets_headers(settings, client):
     """The settings that are read at each request, as they are behind TLS."""
     a_member()
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -240,7 +240,7 @@ def asked(site: Installation, path: str, headers: dict[str, str], method: str = 
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/healthz", "/nothing/", "/login"])
-def test_no_header_of_a_proxy_changes_anything_on_loopback(site, path):
+def test_on_loopback_forwarded_headers_are_ignored(site, path):
     plain = asked(site, path, {})
     for name, value in SPOOFED.items():
         assert asked(site, path, {name: value}) == plain, name
@@ -248,7 +248,7 @@ def test_no_header_of_a_proxy_changes_anything_on_loopback(site, path):
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "127.0.0.1:80@evil.example", "[::1", ""])
-def test_a_spoofed_host_is_refused_by_a_page_that_does_not_repeat_it(site, host):
+def test_a_spoofed_host_is_refused_and_not_echoed(site, host):
     status, _, body = asked(site, "/login/", {"Host": host})
     assert status == 400 and b"evil" not in body
 
@@ -272,7 +272,7 @@ def test_no_folder_is_listed_and_nothing_beside_the_static_files_is_served(site,
 
 
 @pytest.mark.parametrize("path", ["/", "/login/", "/nothing/", "/healthz"])
-def test_too_many_fields_in_an_address_are_no_fault_of_ours(site, path):
+def test_too_many_query_fields_are_answered_with_400(site, path):
     for content_type in ("", "text/plain; charset=utf-7", "text/plain; charset=nonsense"):
         status, _, _ = asked(site, f"{path}?{'v=1&' * 600}", {"Content-Type": content_type})
         assert status in (200, 302, 400, 404)
@@ -281,7 +281,7 @@ def test_too_many_fields_in_an_address_are_no_fault_of_ours(site, path):
 # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_files_are_sent_as_what_they_are_and_as_nothing_else():
+def test_files_have_fixed_content_types_and_nosniff():
     team = Team()
     uuid = team.saved.uuid
     author, nobody = team.client("author"), team.client("nobody")
@@ -310,7 +310,7 @@ def test_files_are_sent_as_what_they_are_and_as_nothing_else():
 # ── What is said about it ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_test_that_the_page_on_security_names_is_there():
+def test_every_test_named_in_the_security_page_exists():
     named = re.findall(r"`((?:\w+/)*test_\w+\.py)::(test_\w+)`", (ROOT / "docs/operator/security.md").read_text())
     assert len(named) > 40
     for file, name in named:

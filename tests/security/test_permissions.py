@@ -251,14 +251,14 @@ def word_for(answer, written: list[str]) -> set[str]:
     return words
 
 
-def test_every_address_is_listed_and_every_listed_one_is_there():
+def test_every_url_has_a_rule_and_every_rule_a_url():
     there = {address.name for address in ADDRESSES}
     assert there - RULES.keys() == set(), "say in tests/security/test_permissions.py who may do what there"
     assert RULES.keys() - there == set()
 
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=lambda address: address.name)
-def test_everybody_may_do_what_the_table_says_and_no_more(team, address):
+def test_everyone_may_do_exactly_what_the_rules_allow(team, address):
     rule = RULES.get(address.name) or pytest.fail("not listed")
     clients = {who: team.client(who) for who in PEOPLE}
     for (method, who), word in rule.items():
@@ -280,7 +280,7 @@ def test_no_other_method_changes_anything(team, method):
             assert answer.status_code < 500 or address.name == "readyz", f"{address.name} as {who}"
 
 
-def test_what_nobody_made_is_unknown_to_everybody_and_a_stranger_cannot_tell(team):
+def test_existing_and_missing_rows_look_the_same_without_a_session(team):
     nowhere = str(uuid.UUID(int=0))
     clients = {who: team.client(who) for who in PEOPLE}
     for address in (address for address in ADDRESSES if "uuid" in address.parameters):
@@ -314,7 +314,7 @@ ONE_S_OWN = {
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["plain", "htmx"])
 @pytest.mark.parametrize(("name", "row"), [*ONE_S_OWN.items(), *OF_A_SELECTION.items()])
 @pytest.mark.parametrize(("who", "may"), [("nobody", False), ("colleague", False), ("author", True), ("admin", True)])
-def test_only_its_author_and_an_admin_undo_or_repeat_a_video(team, name, row, headers, who, may):
+def test_only_the_author_and_admins_can_undo_or_retry_a_video(team, name, row, headers, who, may):
     generation = getattr(team, row)
     path = reverse(name, args=[] if name in OF_A_SELECTION else [generation.uuid])
     before = facts_of(generation)
@@ -327,7 +327,7 @@ def facts_of(generation: Generation) -> tuple:
     return row, generation.retries.count(), generation.events.count(), generation.stars.count()
 
 
-def test_a_link_is_revoked_only_by_who_made_it_and_by_an_admin(team):
+def test_only_the_author_and_admins_can_revoke_a_link(team):
     path = reverse("share-revocation", args=[team.share.uuid])
     for who in ("nobody", "colleague"):
         team.client(who).post(path)
@@ -336,7 +336,7 @@ def test_a_link_is_revoked_only_by_who_made_it_and_by_an_admin(team):
     assert team.client("nobody").get(team.share.secret_path).status_code == 404
 
 
-def test_a_collection_is_deleted_only_by_who_made_it_and_by_an_admin(team):
+def test_only_the_author_and_admins_can_delete_a_collection(team):
     path = reverse("collection-removal", args=[team.collection.uuid])
     for who in ("nobody", "colleague"):
         team.client(who).post(path)
@@ -345,7 +345,7 @@ def test_a_collection_is_deleted_only_by_who_made_it_and_by_an_admin(team):
     assert not Collection.objects.exists()
 
 
-def test_a_selection_of_both_moves_one_s_own_only(team):
+def test_a_mixed_selection_trashes_only_the_member_s_own_videos(team):
     own = a_generation(team.ben)
     team.client("colleague").post("/selection/trash/", {"v": [str(own.uuid), str(team.saved.uuid)]})
     assert list(Generation.objects.filter(trashed_by=team.ben)) == [own]
@@ -354,7 +354,7 @@ def test_a_selection_of_both_moves_one_s_own_only(team):
 RIGHTS = ("is_superuser", "is_staff", "is_active", "own_limit", "monthly_limit")
 
 
-def test_nobody_gives_themselves_a_right(team):
+def test_no_member_can_grant_themselves_a_right(team):
     """By no form a member may send, whatever else stands in it."""
     wanted = {"is_superuser": "on", "is_staff": "on", "is_active": "on", "own_limit": "on", "role": "admin"}
     wanted |= {"kind": "none", "limit": "", "monthly_limit": "", "per_generate": "0", "as_admin": "on"}
@@ -368,14 +368,14 @@ def test_nobody_gives_themselves_a_right(team):
     assert client.get("/team/changes/").status_code == 403
 
 
-def test_a_star_is_one_s_own(team):
+def test_stars_belong_to_the_member(team):
     team.client("author").post(reverse("star", args=[team.saved.uuid]))
     for data in ({"on": "0"}, {}):
         team.client("colleague").post(reverse("star", args=[team.saved.uuid]), data)
         assert team.saved.stars.filter(member=team.ada).exists()
 
 
-def test_a_colleague_sees_nothing_of_what_is_in_another_s_trash(team):
+def test_members_see_nothing_of_a_colleague_s_trash(team):
     Generation.objects.filter(pk=team.trashed.pk).update(prompt="A thing to be forgotten")
     for who, sees in (("colleague", False), ("author", True), ("admin", True)):
         client = team.client(who)
@@ -387,7 +387,7 @@ def test_a_colleague_sees_nothing_of_what_is_in_another_s_trash(team):
         assert page.status_code == 404 and b"A thing to be forgotten" not in page.content
 
 
-def test_what_goes_on_from_a_clip_in_the_trash_does_not_tell_its_words(team):
+def test_an_extension_does_not_show_the_prompt_of_a_trashed_source(team):
     source = a_generation(team.ada, prompt="A thing to be forgotten", state="completed", video_id="v-1")
     one, other = (a_generation(team.ben, action="extend", parent=source, state="completed") for _ in range(2))
     colleague = team.client("colleague")
@@ -411,7 +411,7 @@ def test_a_form_of_another_site_changes_nothing(team):
             assert answer.status_code in (302, 403, 404, 405) and not written, f"{address.name} as {who}"
 
 
-def test_a_member_who_was_shut_out_is_nobody(team):
+def test_a_deactivated_member_has_no_access(team):
     client = team.client("author")
     type(team.ada).objects.filter(pk=team.ada.pk).update(is_active=False)
     for address in ADDRESSES:
@@ -420,7 +420,7 @@ def test_a_member_who_was_shut_out_is_nobody(team):
         assert word in word_for(answer, written) or word == "leaves", address.name
 
 
-def test_a_member_who_may_enter_the_admin_without_rights_sees_no_rows_there(team):
+def test_staff_without_permissions_see_no_rows_in_the_admin(team):
     client = Client()
     client.force_login(a_member("staff", is_staff=True))
     rows = [address for address in ADDRESSES if address.is_of_the_admin and "_" in address.name.rpartition(":")[2]]

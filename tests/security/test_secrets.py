@@ -47,7 +47,7 @@ OWN_ADDRESS = {"invitation": {"invitation"}}
 # ── Within one process ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_every_address_that_opens_something_is_redacted():
+def test_every_secret_url_is_redacted():
     with_keys = [address for address in addresses() if KEYS & set(address.parameters)]
     assert {"callback", "frame", "clip"} <= {address.name for address in with_keys}
     for address in with_keys:
@@ -98,7 +98,7 @@ def test_a_dump_of_the_database_holds_no_secret_but_the_sessions():
 
 
 @pytest.mark.django_db
-def test_what_the_provider_says_is_stored_without_our_secrets():
+def test_the_provider_s_texts_are_stored_without_secrets():
     team = Team()
     words = (
         f"cannot call https://films.example.com/callbacks/luma/{team.at_work.uuid}/{team.callback_key}/ nor read "
@@ -124,7 +124,7 @@ def texts_of(model) -> list[str]:
 
 @pytest.mark.embedded
 @pytest.mark.django_db
-def test_what_is_handed_to_the_queue_are_numbers_and_the_names_of_clusters(django_capture_on_commit_callbacks):
+def test_the_queue_holds_only_primary_keys_and_cluster_names(django_capture_on_commit_callbacks):
     team = Team()
     author = team.client("author")
     with django_capture_on_commit_callbacks(execute=True):
@@ -160,7 +160,7 @@ def a_report(team: Team, request, kind: str) -> str:
 @pytest.mark.django_db
 @pytest.mark.parametrize("debug", [False, True], ids=["production", "debugging"])
 @pytest.mark.parametrize("kind", ["html", "text"])
-def test_a_report_of_an_error_holds_no_secret(settings, kind, debug):
+def test_an_error_report_holds_no_secret(settings, kind, debug):
     settings.DEBUG = debug
     settings.DATABASE_URL = f"postgres://lumaweb:{MARKER}@db.example/lumaweb"
     settings.REDIS_URL = f"redis://:{MARKER}@redis.example"
@@ -184,7 +184,7 @@ def test_a_report_of_an_error_holds_no_secret(settings, kind, debug):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("debug", [False, True], ids=["production", "debugging"])
-def test_the_answer_to_an_error_and_its_log_hold_no_secret(settings, debug, caplog):
+def test_an_error_response_and_its_log_hold_no_secret(settings, debug, caplog):
     settings.DEBUG, settings.ROOT_URLCONF = debug, "tests.support.broken_urls"
     team = Team()
     client = team.client("admin")
@@ -416,6 +416,6 @@ def test_no_dump_and_no_row_holds_a_secret(run):
 
 
 @pytest.mark.parametrize("kind", ["production", "debugging"])
-def test_no_page_of_an_error_holds_a_secret(run, kind):
+def test_no_error_page_holds_a_secret(run, kind):
     assert ("Traceback" in run.reports[kind]) is (kind == "debugging")
     assert not found_in(run.reports[kind], run.secrets)

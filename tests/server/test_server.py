@@ -72,12 +72,12 @@ def test_slow_clients_do_not_delay_others(server, web, kind):
         assert max(seconds_for(web)) < SOON
 
 
-def test_all_kinds_of_them_at_once_hold_up_nobody(server, web):
+def test_all_kinds_of_slow_clients_together_do_not_delay_others(server, web):
     with connected(server.port, list(web.requests().values()) * 16):
         assert max(seconds_for(web)) < SOON
 
 
-def test_more_connections_than_a_process_keeps_hold_up_nobody(server, web):
+def test_more_connections_than_a_process_keeps_do_not_delay_others(server, web):
     most = webserver.MAX_CONNECTIONS * 2 + 200
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, most + 1000)), hard))
@@ -88,7 +88,7 @@ def test_more_connections_than_a_process_keeps_hold_up_nobody(server, web):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_a_slow_download_is_whole_at_its_end(server, web):
+def test_a_slow_download_is_complete(server, web):
     path = f"/generations/{web.uuids[1]}/video"
     with connected(server.port, [web.get(path)], window=MB) as [line]:
         head, _, got = line.recv(2000).partition(b"\r\n\r\n")
@@ -104,7 +104,7 @@ def test_a_slow_download_is_whole_at_its_end(server, web):
     assert got == b"B" * (20 * MB - 8) + b"the end."
 
 
-def test_one_fast_reader_does_not_keep_the_others_waiting():
+def test_one_fast_reader_does_not_delay_others():
     """The socket takes all that is sent: after its turn a connection waits for the next one."""
     sent = []
 
@@ -139,7 +139,7 @@ def test_one_fast_reader_does_not_keep_the_others_waiting():
 
 
 @pytest.mark.parametrize("idle", [True, False])
-def test_there_is_always_room_for_another_connection(monkeypatch, idle):
+def test_the_oldest_connection_is_closed_to_accept_a_new_one(monkeypatch, idle):
     """Downloads that are not read are no idle connections, and take their places all the same."""
     closed, accepted = [], []
 
@@ -172,7 +172,7 @@ def test_there_is_always_room_for_another_connection(monkeypatch, idle):
         (f"bytes={20 * MB - 3}-", 20 * MB - 3, 20 * MB - 1),
     ],
 )
-def test_a_range_is_answered_whole(web, whose, asked, first, last):
+def test_a_range_request_is_answered_completely(web, whose, asked, first, last):
     path = f"/generations/{web.uuids[3]}/video" if whose == "member" else web.guest
     answer = httpx.get(web.origin + path, headers={"Range": asked, "Cookie": web.cookies}, timeout=20)
     assert answer.status_code == 206
@@ -184,7 +184,7 @@ def test_a_range_is_answered_whole(web, whose, asked, first, last):
 @pytest.mark.servers
 @pytest.mark.parametrize("whose", ["member", "guest"])
 @pytest.mark.parametrize("tool", ["curl", "wget"])
-def test_a_download_that_was_cut_is_resumed_to_the_last_byte(web, tmp_path, whose, tool):
+def test_an_interrupted_download_is_resumed_to_the_last_byte(web, tmp_path, whose, tool):
     whole, file = b"D" * (20 * MB - 8) + b"the end.", tmp_path / "film.mp4"
     file.write_bytes(whole[: 3 * MB])
     path = f"/generations/{web.uuids[3]}/video" if whose == "member" else web.guest
@@ -229,7 +229,7 @@ def test_an_answer_without_a_body_keeps_the_connection(server, web, path):
 # ── Odd requests ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_who_does_not_wait_for_an_answer_gets_the_first_and_holds_nobody_up(server, web):
+def test_pipelined_requests_get_the_first_response_only(server, web):
     with connected(server.port, [web.get("/healthz") * 3], window=MB) as [line]:
         got = b""
         while piece := line.recv(65536):
@@ -257,12 +257,12 @@ def test_urgent_data_ends_a_connection(server):
         b"POST /login/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"a: b\r\n" * 2000,
     ],
 )
-def test_a_request_that_cannot_be_read_is_answered_400(server, sent):
+def test_an_unreadable_request_is_answered_400(server, sent):
     assert answer_to(server, sent)[0] == 400
     assert "Traceback" not in server.log.read_text()
 
 
-def test_who_expects_to_be_asked_is_asked_for_what_is_taken_only(server):
+def test_expect_100_continue_is_answered_only_for_accepted_bodies(server):
     head = "POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n"
     assert answer_to(server, head.format(CALLBACK, 10 * MB).encode())[0] == 413
     assert answer_to(server, b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nExpect: 100-continue\r\n\r\n")[0] == 200
@@ -290,7 +290,7 @@ LIMITS = [
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize(("path", "with_cookie", "limit"), LIMITS)
-def test_a_body_over_the_limit_of_its_path_is_refused_before_it_is_read(server, web, path, with_cookie, limit, chunked):
+def test_a_body_over_its_path_s_limit_is_refused_before_it_is_read(server, web, path, with_cookie, limit, chunked):
     cookies = f"Cookie: {web.cookies}\r\n" if with_cookie else ""
     about = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {limit + 1}"
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookies}{about}\r\n\r\n".encode()
@@ -301,14 +301,14 @@ def test_a_body_over_the_limit_of_its_path_is_refused_before_it_is_read(server, 
 
 
 @pytest.mark.parametrize(("path", "with_cookie", "limit"), LIMITS)
-def test_a_body_at_the_limit_of_its_path_reaches_the_application(server, web, path, with_cookie, limit):
+def test_a_body_at_its_path_s_limit_reaches_the_application(server, web, path, with_cookie, limit):
     cookies = f"Cookie: {web.cookies}\r\n" if with_cookie else ""
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{cookies}Content-Length: {limit}\r\n\r\n".encode()
     status, _ = answer_to(server, head, b"x" * limit)
     assert status in (302, 403, 404)
 
 
-def test_who_sends_too_much_sees_the_answer_although_all_of_it_is_sent_first(server, web):
+def test_a_client_that_sends_too_much_still_reads_the_response(server, web):
     """A connection that is closed with bytes unread is reset, and the answer with it."""
     line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     line.request("POST", "/login/", body=b"x" * (45 * MB))
@@ -316,7 +316,7 @@ def test_who_sends_too_much_sees_the_answer_although_all_of_it_is_sent_first(ser
     line.close()
 
 
-def test_a_body_that_cannot_be_kept_is_refused_in_words(server, web):
+def test_a_body_that_cannot_be_stored_is_refused_with_a_message(server, web):
     folder = server.folder / "uploads"
     folder.rename(folder.with_name("away"))
     try:
@@ -327,7 +327,7 @@ def test_a_body_that_cannot_be_kept_is_refused_in_words(server, web):
     assert max(seconds_for(web, 1)) < SOON
 
 
-def test_large_bodies_are_refused_while_too_many_are_under_way(monkeypatch):
+def test_large_bodies_are_refused_while_too_many_are_in_progress(monkeypatch):
     """Whoever invents a session cookie may send as much as a member: all together are bounded."""
     monkeypatch.setattr(parser, "MAX_TOTAL_BODY_BYTES", 5 * MB)
     cookie = f"Cookie: {settings.SESSION_COOKIE_NAME}=x"
@@ -353,7 +353,7 @@ def test_large_bodies_are_refused_while_too_many_are_under_way(monkeypatch):
     assert parser.RequestParser._total_body_bytes == 0
 
 
-def test_a_large_body_is_kept_beside_the_uploads(server, web):
+def test_a_large_body_is_buffered_beside_the_uploads(server, web):
     """Not in the system's temporary folder, which may be memory. The files have no names, so nothing stays behind."""
     uploads = str(server.folder / "uploads") + "/"
     master = ProcessTree(server.process.pid).program("web")
@@ -398,7 +398,7 @@ def test_a_web_process_that_dies_is_replaced_while_the_other_answers(site):
     assert second in now and first not in now
 
 
-def test_no_web_process_outlives_its_parent(site):
+def test_no_web_process_outlives_the_parent(site):
     master = ProcessTree(site.process.pid).program("web")
     workers = ProcessTree(site.process.pid).descendants(master)
     os.kill(master, signal.SIGKILL)
@@ -408,7 +408,7 @@ def test_no_web_process_outlives_its_parent(site):
         time.sleep(0.05)
 
 
-def test_a_stop_ends_downloads_that_nobody_reads(site):
+def test_a_stop_ends_stalled_downloads(site):
     web = studio(site, clips=1)
     with connected(site.port, [web.requests()["an unread video"]] * 8):
         began = time.monotonic()
@@ -423,7 +423,7 @@ def test_a_stop_ends_downloads_that_nobody_reads(site):
     assert "cannot be killed" not in site.log.read_text()
 
 
-def test_a_stop_lets_a_download_finish_that_is_read(site):
+def test_a_stop_lets_active_downloads_finish(site):
     web = studio(site, clips=1)
     with connected(site.port, [web.requests()["an unread video"]], window=MB) as [line]:
         got = line.recv(1000)

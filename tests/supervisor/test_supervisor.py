@@ -103,7 +103,7 @@ def supervise(tmp_path: Path) -> Iterator:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_stops_everything_and_leaves_nobody(supervise, number):
+def test_a_signal_stops_every_process(supervise, number):
     running = supervise("""
 sys.exit(Supervisor([Program("one", python(OBEDIENT)), Program("two", python(OBEDIENT))], timing=timing).run())
 """)
@@ -127,7 +127,7 @@ sys.exit(Supervisor(programs, timing=timing).run())
     assert not [pid for pid in running.everybody() if is_alive(pid)]
 
 
-def test_a_second_signal_hurries(supervise):
+def test_a_second_signal_stops_at_once(supervise):
     running = supervise("""
 sys.exit(Supervisor([Program("one", python(STUBBORN))], timing=Timing(stop_timeout=30)).run())
 """)
@@ -138,7 +138,7 @@ sys.exit(Supervisor([Program("one", python(STUBBORN))], timing=Timing(stop_timeo
     assert not [pid for pid in running.everybody() if is_alive(pid)]
 
 
-def test_who_outlives_the_others_is_told_last(supervise):
+def test_the_last_process_to_exit_is_reported_last(supervise):
     running = supervise("""
 SLOW = '''
 def leave(*_):
@@ -160,7 +160,7 @@ sys.exit(Supervisor(programs, timing=timing).run())
     assert re.search(r"worker left$.*provider left$", running.said, re.MULTILINE | re.DOTALL)
 
 
-def test_any_end_is_followed_by_a_restart_that_takes_its_time(supervise):
+def test_every_exit_is_followed_by_a_restart_with_backoff(supervise):
     running = supervise("""
 sys.exit(Supervisor([Program("one", python("say('obedient')"))], timing=timing).run())
 """)
@@ -171,7 +171,7 @@ sys.exit(Supervisor([Program("one", python("say('obedient')"))], timing=timing).
     assert running.stop() == 0
 
 
-def test_a_killed_child_comes_back_and_one_that_cannot_start_does_not_stop_the_rest(supervise):
+def test_a_killed_child_is_restarted_and_one_that_cannot_start_stops_nothing(supervise):
     running = supervise("""
 programs = [Program("none", ["/nowhere/to/be/found"]), Program("one", python(OBEDIENT))]
 sys.exit(Supervisor(programs, timing=timing).run())
@@ -184,7 +184,7 @@ sys.exit(Supervisor(programs, timing=timing).run())
     assert running.stop() == 0
 
 
-def test_whom_a_leader_left_in_its_group_is_gone_before_the_restart(supervise):
+def test_the_process_group_of_a_dead_leader_is_killed_before_the_restart(supervise):
     running = supervise("""
 program = Program("one", parent("pass"))
 sys.exit(Supervisor([program], timing=timing).run())
@@ -210,7 +210,7 @@ sys.exit(Supervisor(programs, timing=timing).run())
     wait_until(lambda: not [pid for pid in family if is_alive(pid)], lambda: "the end of everybody", seconds=10)
 
 
-def test_a_killed_reaper_is_replaced_and_knows_everybody(supervise):
+def test_a_killed_reaper_is_replaced_and_knows_all_children(supervise):
     running = supervise("""
 sys.exit(Supervisor([Program("one", python(OBEDIENT))], timing=timing).run())
 """)
@@ -225,7 +225,7 @@ sys.exit(Supervisor([Program("one", python(OBEDIENT))], timing=timing).run())
     wait_until(lambda: not is_alive(child), lambda: "the end of the child")
 
 
-def test_a_stop_that_cannot_be_announced_stops_all_the_same(supervise):
+def test_a_stop_that_cannot_be_announced_still_stops(supervise):
     running = supervise("""
 def announce():
     raise OSError(28, "No space left on device")
@@ -239,7 +239,7 @@ Supervisor([Program("one", python(OBEDIENT))], timing=timing, on_stop=announce).
     assert "stopping without notice to the workers: [Errno 28] No space left on device" in running.said
 
 
-def test_a_program_whose_heartbeat_stands_still_is_killed_and_another_is_not(supervise, tmp_path):
+def test_only_a_program_with_a_stale_heartbeat_is_killed(supervise, tmp_path):
     running = supervise(f"""
 import pathlib
 beats = pathlib.Path({str(tmp_path / "beats")!r})
@@ -266,7 +266,7 @@ sys.exit(Supervisor(programs, timing=timing, ready_line="ready now").run())
     assert running.said.count("ready now") == 1
 
 
-def test_a_heartbeat_that_cannot_be_read_kills_nobody_and_is_told_once(supervise):
+def test_an_unreadable_heartbeat_kills_nothing_and_is_logged_once(supervise):
     running = supervise("""
 def heartbeat():
     raise OSError("the database is away")
@@ -280,7 +280,7 @@ sys.exit(Supervisor([program], timing=timing, ready_line="ready now").run())
     assert running.stop() == 0
 
 
-def test_ready_is_said_once_it_answers(supervise):
+def test_ready_is_printed_once_the_server_answers(supervise):
     running = supervise("""
 began = time.monotonic()
 sys.exit(Supervisor([Program("one", python(OBEDIENT))], timing=timing, ready_line="ready now",
@@ -292,7 +292,7 @@ sys.exit(Supervisor([Program("one", python(OBEDIENT))], timing=timing, ready_lin
     assert running.stop() == 0
 
 
-def test_a_reader_who_does_not_read_holds_nobody_up(tmp_path):
+def test_a_blocked_reader_of_the_output_delays_nothing(tmp_path):
     code = (
         PRELUDE
         + """
@@ -312,7 +312,7 @@ sys.exit(Supervisor([Program("one", python(TALKER))], timing=timing).run())
     assert not [pid for pid in family if is_alive(pid)]
 
 
-def test_lines_are_kept_for_a_slow_reader_and_the_lost_ones_counted():
+def test_lines_are_buffered_for_a_slow_reader_and_lost_ones_counted():
     reading, writing = os.pipe()
     writer = NonBlockingWriter(writing)
     for number in range(3000):
@@ -335,7 +335,7 @@ def test_lines_are_kept_for_a_slow_reader_and_the_lost_ones_counted():
     assert [line[:4] for line in got[:kept]] == [b"%04d" % number for number in range(kept)]
 
 
-def test_a_line_in_pieces_is_one_line_and_an_endless_one_is_cut():
+def test_a_line_in_chunks_is_one_line_and_an_endless_one_is_cut():
     child = Child(
         Program(
             "one",

@@ -51,7 +51,7 @@ def test_an_emptied_database_is_like_a_flushed_one():
     assert {name for name, count in emptied[0].items() if count} == database_reset.KEPT
 
 
-def test_an_emptied_database_finds_nothing_by_its_words():
+def test_an_emptied_database_has_an_empty_search_index():
     a_used_database()
     assert Generation.objects.search("volcano").exists()
     database_reset.empty()
@@ -60,6 +60,6 @@ def test_an_emptied_database_finds_nothing_by_its_words():
 
 
 @pytest.mark.parametrize("time", ["first", "second"])
-def test_a_test_that_commits_finds_no_row_of_the_one_before(time):
+def test_a_test_that_commits_sees_no_rows_of_the_previous_one(time):
     assert {name for name, count in rows_by_table().items() if count} == database_reset.KEPT
     a_used_database()

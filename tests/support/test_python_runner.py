@@ -14,18 +14,18 @@ def lines(tmp_path):
     return PythonLines(site.env)
 
 
-def test_each_call_sees_what_the_one_before_has_written(lines):
+def test_each_call_sees_the_writes_of_the_previous_one(lines):
     assert lines.run(MEMBERS) == ""
     lines.run("from videos.models import Member\nMember.objects.create_user('ada')")
     assert lines.run(MEMBERS) == "ada"
 
 
-def test_no_call_meets_the_names_or_modules_of_another(lines):
+def test_no_call_shares_names_or_modules_with_another(lines):
     lines.run("import videos.urls\nfound = 1")
     assert lines.run("import sys\nprint('videos.urls' in sys.modules, 'found' in globals())") == "False False"
 
 
-def test_what_goes_wrong_fails_the_call_and_not_the_next(lines):
+def test_an_error_fails_its_call_and_not_the_next(lines):
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         lines.run("1 / 0")
     with pytest.raises(AssertionError, match="ended its process: 3"):
@@ -33,7 +33,7 @@ def test_what_goes_wrong_fails_the_call_and_not_the_next(lines):
     assert lines.run("print(2)") == "2"
 
 
-def test_a_function_finds_the_names_beside_it(lines):
+def test_a_function_sees_the_other_names_of_its_code(lines):
     assert (
         lines.run("import math\ndef half():\n    return math.pi / 2\nprint([round(half()) for _ in 'ab'])") == "[2, 2]"
     )

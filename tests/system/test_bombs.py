@@ -134,7 +134,7 @@ def test_no_process_of_an_idle_installation_has_a_decoder(site, ada):
 
 
 @pytest.mark.parametrize("kind", PICTURES)
-def test_a_picture_that_is_a_bomb_is_refused_in_a_sentence_and_takes_nothing_from_others(site, ada, kind):
+def test_a_picture_bomb_is_refused_with_a_message_and_does_not_affect_others(site, ada, kind):
     make, words = PICTURES[kind]
     data = make()
     with Memory(site) as memory:
@@ -149,7 +149,7 @@ def test_a_picture_that_is_a_bomb_is_refused_in_a_sentence_and_takes_nothing_fro
     assert ada.http.get("/").status_code == 200
 
 
-def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay_quick(site, ada):
+def test_ten_large_concurrent_uploads_stay_within_a_gigabyte_and_pages_stay_fast(site, ada):
     photo = bombs.a_large_photo()
     assert 18 * MB < len(photo) < 20 * MB
 
@@ -183,7 +183,7 @@ def test_ten_large_uploads_at_once_stay_within_a_gigabyte_of_idle_and_pages_stay
 
 
 @pytest.mark.parametrize("kind", VIDEOS)
-def test_a_video_that_is_a_bomb_is_told_on_its_card_and_others_are_saved(site, stub, ada, kind, tmp_path):
+def test_a_video_bomb_is_reported_on_its_card_and_others_are_saved(site, stub, ada, kind, tmp_path):
     make, words = VIDEOS[kind]
     stub.files |= {"/bomb.mp4": make(tmp_path), "/whole.mp4": noise_video(tmp_path / "whole.mp4", seconds=1)}
     stub.files["/whole.jpg"] = bombs.jpeg_with_scans(3000)

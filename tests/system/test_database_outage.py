@@ -71,7 +71,7 @@ def submit_until_sending(site: Installation, prompt: str) -> str:
     return uuid
 
 
-def test_answers_outlast_a_long_lock_and_a_stop_meanwhile_and_nothing_is_sent_twice(site):
+def test_answers_survive_a_long_lock_and_a_restart_and_nothing_is_sent_twice(site):
     first = submit_until_sending(site, "while it is locked")
     held = lock(site)
     wait_for(lambda: spooled(site))

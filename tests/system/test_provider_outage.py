@@ -67,7 +67,7 @@ def outcome(site: Installation, prefix: str) -> dict:
 
 
 @pytest.mark.parametrize("mode", AWAY)
-def test_a_ten_second_outage_leaves_at_most_three_in_doubt_and_none_failed(site, mode):
+def test_a_ten_second_outage_leaves_at_most_three_unconfirmed_and_none_failed(site, mode):
     """The token has just been used and is in good health, so that it would send many at once."""
     ada = site.visitor()
     warm = ada.submit(prompt=f"before {mode}")

@@ -209,7 +209,7 @@ for row in Generation.objects.filter(archive="saved"): print(row.uuid, row.sha25
 """
 
 
-def test_nothing_is_paid_twice_or_lost_when_one_of_two_machines_dies(machines, tmp_path):
+def test_nothing_is_paid_twice_or_lost_if_one_of_two_machines_dies(machines, tmp_path):
     first, second, balancer = machines
     members = [Member(balancer.url, seed) for seed in (1, 2)]
     threads = [threading.Thread(target=member.work, args=(VIDEOS // 2,)) for member in members]

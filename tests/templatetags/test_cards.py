@@ -46,7 +46,7 @@ def both(generation: Generation, viewer: Member, **context) -> tuple[str, str]:
 
 @pytest.mark.parametrize("archive", Archive.values)
 @pytest.mark.parametrize("state", State.values)
-def test_the_kept_card_is_the_card(ada, state, archive):
+def test_the_cached_card_equals_the_rendered_card(ada, state, archive):
     generation = a_generation(
         ada, state=state, archive=archive, prompt="<b>&amp; {{ x }} kept", video_url="https://x/y"
     )
@@ -70,7 +70,7 @@ def test_the_kept_card_is_the_card(ada, state, archive):
     ],
     ids=["star", "name", "colour", "choice", "parent", "role"],
 )
-def test_a_kept_card_does_not_outlive_a_change(change):
+def test_a_cached_card_does_not_outlive_a_change(change):
     ada, ben = an_admin("ada"), a_member("ben", avatar_hue=1)
     parent = a_generation(ben, state="completed", archive="saved")
     row = a_generation(ben, state="completed", archive="saved", parent=parent, action="extend")
@@ -81,7 +81,7 @@ def test_a_kept_card_does_not_outlive_a_change(change):
     assert kept not in before
 
 
-def test_why_something_waits_is_told_as_it_is_now(ada):
+def test_the_reason_for_waiting_is_always_current(ada):
     a_token()
     row = a_generation(ada, state="queued")
     before = both(row, ada)
@@ -91,7 +91,7 @@ def test_why_something_waits_is_told_as_it_is_now(ada):
     assert kept not in before
 
 
-def test_each_visitor_gets_a_token_of_their_own(client, ada):
+def test_each_visitor_gets_their_own_csrf_token(client, ada):
     a_generation(ada, state="completed", archive="saved")
     tokens = []
     for name in ("ben", "cleo"):
@@ -108,7 +108,7 @@ def filters_of(html: str) -> str:
 
 
 @pytest.mark.parametrize("query", ["", "q=heron&state=ready", "since=2026-01-01&member=ada", "since=yesterday%22%3E"])
-def test_the_kept_filters_are_the_filters(client, ada, query):
+def test_the_cached_filters_equal_the_rendered_filters(client, ada, query):
     client.force_login(ada)
     a_generation(ada)
 
@@ -128,7 +128,7 @@ def test_the_kept_filters_are_the_filters(client, ada, query):
     assert filters_of(client.get(f"/?{query}").content.decode()) == anew()
 
 
-def test_the_first_page_stands_whatever_it_is_said_to_be_put_into(client, ada):
+def test_the_first_page_ignores_the_target_of_the_request(client, ada):
     client.force_login(ada)
     a_generation(ada)
     page = client.get("/", headers={"HX-Target": "older"})

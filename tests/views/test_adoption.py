@@ -48,7 +48,7 @@ def offered(listing: Listing, ada, count: int = 2) -> tuple[Generation, list[str
 
 
 @pytest.mark.parametrize("path", ["/", "/generations/{}/"])
-def test_its_author_and_admins_are_offered_it_and_nobody_else(client, listing, ada, path):
+def test_tasks_are_offered_only_to_the_author_and_admins(client, listing, ada, path):
     generation, tasks = offered(listing, ada)
     path = path.format(generation.uuid)
     for member, words in ((ada, "may be your video"), (an_admin(), "may be this video"), (a_member("ben"), "")):
@@ -59,7 +59,7 @@ def test_its_author_and_admins_are_offered_it_and_nobody_else(client, listing, a
         assert "platform.cdn.acedata.cloud" not in page, "nothing of an unadopted task is fetched"
 
 
-def test_a_page_of_cards_asks_for_offers_only_where_there_are_any(client, listing, ada, django_assert_max_num_queries):
+def test_a_page_of_cards_queries_offers_only_if_there_are_any(client, listing, ada, django_assert_max_num_queries):
     for number in range(20):
         in_doubt(member=ada, prompt=f"number {number}")
     client.force_login(ada)
@@ -94,7 +94,7 @@ def test_every_task_is_adopted_once(listing, ada):
     assert (second.state, second.task_id) == ("unconfirmed", "")
 
 
-def test_two_clicks_at_one_instant_make_one_adoption(listing, ada):
+def test_two_concurrent_clicks_adopt_once(listing, ada):
     first, second = in_doubt(member=ada), in_doubt(member=ada)
     task_id = listing.add(first)
     search(first, second)
@@ -118,7 +118,7 @@ def test_two_clicks_at_one_instant_make_one_adoption(listing, ada):
     assert Generation.objects.filter(task_id=task_id).count() == 1
 
 
-def test_what_is_not_offered_is_not_adopted(client, listing, ada):
+def test_a_task_that_is_not_offered_is_not_adopted(client, listing, ada):
     generation, _ = offered(listing, ada)
     other = listing.add()
     client.force_login(ada)
@@ -129,7 +129,7 @@ def test_what_is_not_offered_is_not_adopted(client, listing, ada):
     assert generation.task_id == ""
 
 
-def test_a_video_that_has_news_by_now_keeps_it(client, listing, ada):
+def test_a_video_with_a_newer_result_keeps_it(client, listing, ada):
     generation, tasks = offered(listing, ada)
     generation.record(a_result("by-callback"), "callback")
     client.force_login(ada)
@@ -138,7 +138,7 @@ def test_a_video_that_has_news_by_now_keeps_it(client, listing, ada):
     assert (generation.state, generation.task_id) == ("completed", "by-callback")
 
 
-def test_the_look_up_brings_what_became_of_it(client, listing, ada):
+def test_an_adopted_task_is_looked_up(client, listing, ada):
     generation, tasks = offered(listing, ada)
     adopt_offered(generation, tasks[0], ada)
     Generation.objects.update(ask_at=timezone.now())
@@ -147,7 +147,7 @@ def test_the_look_up_brings_what_became_of_it(client, listing, ada):
     assert generation.state == "completed"
 
 
-def test_an_open_page_learns_of_the_offer(client, listing, ada):
+def test_an_open_page_shows_new_offers(client, listing, ada):
     generation = in_doubt(member=ada)
     client.force_login(ada)
     ask = {"since": timezone.now().timestamp(), "newest": generation.pk}
@@ -159,7 +159,7 @@ def test_an_open_page_learns_of_the_offer(client, listing, ada):
     assert "may be your video" in client.get("/live/", ask).content.decode()
 
 
-def test_without_a_listing_members_are_sent_to_an_admin_and_admins_to_the_console(client, listing, ada):
+def test_without_a_listing_members_are_referred_to_an_admin_and_admins_to_the_console(client, listing, ada):
     generation = in_doubt(member=ada)
     listing.failure = (404, {"error": {"code": "no_api", "message": "no such API"}})
     search(generation)
@@ -180,7 +180,7 @@ def shown(client, **query) -> str:
     return client.get(reverse("missing"), query).content.decode()
 
 
-def test_admins_see_what_no_video_here_has(client, listing, token):
+def test_admins_see_tasks_that_no_video_has(client, listing, token):
     known = a_generation()
     known.claim()
     known.record(running("known"), "answer")
@@ -196,7 +196,7 @@ def test_admins_see_what_no_video_here_has(client, listing, token):
     assert reverse("missing") in client.get(reverse("admin:videos_generation_changelist")).content.decode()
 
 
-def test_each_and_all_are_adopted_once(client, listing, stub, token):
+def test_single_tasks_and_all_tasks_are_adopted_once(client, listing, stub, token):
     tasks = [listing.add(request={"prompt": f"number {number}"}, response=a_video()) for number in range(60)]
     admin = an_admin()
     client.force_login(admin)
@@ -213,7 +213,7 @@ def test_each_and_all_are_adopted_once(client, listing, stub, token):
     assert not any("prompt" in post for post in stub.posts), "nothing is sent"
 
 
-def test_the_older_ones_are_on_the_next_page(client, listing, token, monkeypatch):
+def test_older_tasks_are_on_the_next_page(client, listing, token, monkeypatch):
     monkeypatch.setattr(missing_tasks, "PAGE_SIZE", 3)
     tasks = [listing.add(after=-60 * number, request={"prompt": f"number {number}."}) for number in range(7)]
     client.force_login(an_admin())
@@ -226,7 +226,7 @@ def test_the_older_ones_are_on_the_next_page(client, listing, token, monkeypatch
     assert response.context["older"] is None
 
 
-def test_a_task_that_answers_a_video_in_doubt_goes_to_it(client, listing, token, ada):
+def test_a_task_that_matches_an_unconfirmed_video_is_adopted_by_it(client, listing, token, ada):
     """Though no search would decide it: an admin does, by one click."""
     generation = in_doubt(member=ada, minutes=600)
     task_id = listing.add(generation, after=7200)
@@ -238,7 +238,7 @@ def test_a_task_that_answers_a_video_in_doubt_goes_to_it(client, listing, token,
     assert Generation.objects.count() == 1
 
 
-def test_of_two_such_tasks_the_second_becomes_a_video_of_its_own(client, listing, token, ada):
+def test_the_second_of_two_matching_tasks_becomes_a_new_video(client, listing, token, ada):
     generation = in_doubt(member=ada)
     tasks = [listing.add(generation, after=seconds) for seconds in (1, 2)]
     client.force_login(an_admin())
@@ -247,7 +247,7 @@ def test_of_two_such_tasks_the_second_becomes_a_video_of_its_own(client, listing
     assert Generation.objects.count() == 2
 
 
-def test_takes_in_doubt_get_as_many_tasks_and_two_members_none(client, listing, token, ada):
+def test_unconfirmed_takes_get_matching_tasks_and_two_members_get_none(client, listing, token, ada):
     first, second = in_doubt(member=ada), in_doubt(member=ada)
     tasks = [listing.add(first, after=seconds) for seconds in (1, 2)]
     client.force_login(an_admin())
@@ -260,7 +260,7 @@ def test_takes_in_doubt_get_as_many_tasks_and_two_members_none(client, listing, 
     assert Generation.objects.get(task_id=task) not in (first, second, mine, theirs)
 
 
-def test_nothing_secret_of_a_task_is_on_the_page_or_stored(client, listing, token, ada):
+def test_no_secret_of_a_task_is_shown_or_stored(client, listing, token, ada):
     generation = in_doubt(member=ada)
     address = callback(generation, "a-secret-key")
     task_id = listing.add(generation, request={"callback_url": address}, response=a_video())
@@ -286,7 +286,7 @@ def test_tokens_of_one_account_show_a_task_once(client, listing, stub, token):
         ((500, {"error": {"code": "api_error", "message": "oh"}}), "cannot be listed at the moment (oh)"),
     ],
 )
-def test_a_provider_that_lists_nothing_is_told_with_the_way_out(client, listing, failure, words):
+def test_a_provider_without_a_listing_is_explained(client, listing, failure, words):
     listing.failure = failure
     client.force_login(an_admin())
     page = shown(client)
@@ -296,14 +296,14 @@ def test_a_provider_that_lists_nothing_is_told_with_the_way_out(client, listing,
 
 
 @pytest.mark.parametrize("keys", [[], [""], ["x"], ["1:"], [":a"], ["99999:a"], ["9" * 30 + ":a"], ["1:unknown"]])
-def test_what_names_no_task_adopts_nothing(client, listing, token, keys):
+def test_an_invalid_task_adopts_nothing(client, listing, token, keys):
     client.force_login(an_admin())
     assert client.post(reverse("missing-adoptions"), {"task": keys}).status_code == 302
     assert not Generation.objects.exists()
 
 
 @pytest.mark.parametrize("before", ["", "x", "-1", "0", "9" * 18, "1"])
-def test_any_page_number_is_a_page(client, listing, before):
+def test_any_page_number_is_accepted(client, listing, before):
     client.force_login(an_admin())
     assert client.get(reverse("missing"), {"before": before}).status_code == 200
 
@@ -315,7 +315,7 @@ def test_a_paused_token_is_not_asked(client, listing, stub, token):
     assert not stub.posts
 
 
-def test_the_listing_is_not_waited_for_long(client, listing, stub, token, monkeypatch):
+def test_the_page_waits_only_briefly_for_the_listing(client, listing, stub, token, monkeypatch):
     monkeypatch.setattr(missing_tasks, "LISTING_SECONDS", 0.2)
     stub.seconds = 3
     client.force_login(an_admin())

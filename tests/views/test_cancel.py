@@ -17,7 +17,7 @@ ON_THE_WALL = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
 # ── Requests that answered 500 ──────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_card_that_was_thrown_away_meanwhile_leaves_the_page(client, ada, monkeypatch):
+def test_canceling_a_video_trashed_meanwhile_removes_its_card(client, ada, monkeypatch):
     generation = a_generation(ada)
     monkeypatch.setattr(Generation, "cancel", thrown_away_meanwhile)
     answer = client.post(f"/generations/{generation.uuid}/cancellation/", headers=ON_THE_WALL)
@@ -47,7 +47,7 @@ def test_a_cancel_that_comes_too_late_says_so(client, ada):
     assert "cannot be stopped" in client.get(f"/generations/{generation.uuid}/").content.decode()
 
 
-def test_a_cancel_pressed_twice_says_nothing(client, ada):
+def test_a_repeated_cancel_shows_no_message(client, ada):
     generation = a_generation(ada)
     for _ in range(2):
         answer = client.post(f"/generations/{generation.uuid}/cancellation/", headers=ON_THE_WALL)

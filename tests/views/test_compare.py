@@ -28,13 +28,13 @@ def page(client, *clips, **query) -> str:
     return client.get("/compare/", {"v": [str(getattr(clip, "uuid", clip)) for clip in clips]} | query).content.decode()
 
 
-def test_clips_stand_in_the_order_they_were_asked_for(client, three):
+def test_videos_are_compared_in_the_requested_order(client, three):
     html = page(client, three[2], three[0])
     assert html.count("<video ") == 2
     assert html.index("wave 3") < html.index("wave 1")
 
 
-def test_takes_of_a_request_stand_side_by_side(client, ada):
+def test_takes_of_a_request_are_compared(client, ada):
     first = a_generation(ada, takes=3, prompt="three takes")
     rows = list(first.submission.generations.order_by("take"))
     for row in rows[:2]:
@@ -50,7 +50,7 @@ def test_takes_of_a_request_stand_side_by_side(client, ada):
     assert "Nothing to compare" in client.get("/compare/?takes_of=x").content.decode()
 
 
-def test_too_few_too_many_and_missing_ones_are_said_in_words(client, ada, three):
+def test_too_few_too_many_or_missing_videos_are_explained(client, ada, three):
     assert "Select two to four videos" in page(client)
     assert "Only one video is left" in page(client, three[0])
     assert "Only one video is left" in page(client, three[0], three[0])
@@ -86,7 +86,7 @@ def test_pick_this_reject_the_others_and_undo(client, ada, three):
     assert choices(*three) == ["", "picked", ""]
 
 
-def test_without_script_a_press_leads_back_to_the_page(client, three):
+def test_without_javascript_a_choice_redirects_to_the_page(client, three):
     back = f"http://testserver/compare/?v={three[0].uuid}&v={three[1].uuid}"
     answer = client.post(f"/generations/{three[0].uuid}/choice/", {"choice": "rejected"}, headers={"referer": back})
     assert answer.status_code == 302
@@ -96,7 +96,7 @@ def test_without_script_a_press_leads_back_to_the_page(client, three):
     assert answer.url == three[0].get_absolute_url()
 
 
-def test_odd_choices_are_refused(client, ada, three):
+def test_invalid_choices_are_refused(client, ada, three):
     address = f"/generations/{three[0].uuid}/choice/"
     assert client.post(address, {"choice": "adored"}).status_code == 400
     assert client.get(address).status_code == 405
@@ -107,7 +107,7 @@ def test_odd_choices_are_refused(client, ada, three):
     assert client.post(address, {"choice": "picked"}).status_code == 404
 
 
-def test_others_learn_of_a_choice(client, ada, three):
+def test_other_open_pages_receive_a_choice(client, ada, three):
     html = page(client, *three[:2])
     since = {name: html.split(f'data-{name}="')[1].split('"')[0] for name in ("since", "known", "newest")}
     ask = {"v": [str(clip.uuid) for clip in three[:2]]} | since
@@ -122,7 +122,7 @@ def test_others_learn_of_a_choice(client, ada, three):
     assert "moved to the trash meanwhile" in client.get("/compare/news/", ask).content.decode()
 
 
-def test_a_hidden_tab_is_told_numbers_only(client, ada, django_assert_max_num_queries):
+def test_a_hidden_tab_receives_only_counts(client, ada, django_assert_max_num_queries):
     clip = a_generation(ada)
     seen = int(time.time()) - 60
     with django_assert_max_num_queries(6):

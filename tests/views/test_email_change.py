@@ -35,7 +35,7 @@ def address_of(member) -> str:
     ("given", "words"), [("", "Enter your present password"), ("wrong", "not your present password")]
 )
 @pytest.mark.parametrize("email", [NEW, ""])
-def test_another_address_takes_the_present_password(client, ada, mails, given, words, email):
+def test_a_new_address_needs_the_current_password(client, ada, mails, given, words, email):
     answer = change(client, email, given)
     assert answer.status_code == 422
     assert words in answer.content.decode()
@@ -44,7 +44,7 @@ def test_another_address_takes_the_present_password(client, ada, mails, given, w
     assert not mails and not AuditEntry.objects.exists()
 
 
-def test_the_first_address_takes_the_present_password_too(client):
+def test_the_first_address_needs_the_current_password(client):
     ben = a_member("ben", password=PASSWORD)
     client.force_login(ben)
     assert change(client, password="").status_code == 422
@@ -52,14 +52,14 @@ def test_the_first_address_takes_the_present_password_too(client):
     assert address_of(ben) == NEW
 
 
-def test_the_rest_of_a_profile_takes_no_password(client, ada, mails):
+def test_other_profile_fields_need_no_password(client, ada, mails):
     assert change(client, OLD, "").status_code == 302
     ada.refresh_from_db()
     assert (ada.email, ada.first_name, ada.email_changed_at) == (OLD, "Ada", None)
     assert not mails
 
 
-def test_a_changed_address_is_told_to_the_old_one_and_noted(client, ada, mails):
+def test_a_changed_address_notifies_the_old_one_and_is_audited(client, ada, mails):
     assert change(client).status_code == 302
     assert address_of(ada) == NEW
     assert [one.to for one in mails] == [[OLD]]
@@ -70,14 +70,14 @@ def test_a_changed_address_is_told_to_the_old_one_and_noted(client, ada, mails):
     assert noted.text == f"ada changed their e-mail address from {OLD} to {NEW}."
 
 
-def test_a_removed_address_is_told_to_the_old_one(client, ada, mails):
+def test_a_removed_address_is_notified(client, ada, mails):
     assert change(client, "").status_code == 302
     assert address_of(ada) == ""
     assert [one.to for one in mails] == [[OLD]]
     assert "no longer has an e-mail address" in mails[0].body
 
 
-def test_wrong_present_passwords_are_counted_here_too(client, ada):
+def test_wrong_current_passwords_are_counted(client, ada):
     for _ in range(5):
         assert change(client, password="wrong").status_code == 422
     assert change(client).status_code == 429
@@ -86,7 +86,7 @@ def test_wrong_present_passwords_are_counted_here_too(client, ada):
 
 
 @pytest.mark.parametrize("asked", ["ada", NEW])
-def test_a_new_address_receives_no_reset_for_a_day(client, ada, mails, asked):
+def test_a_new_address_receives_no_password_link_for_a_day(client, ada, mails, asked):
     change(client)
     mails.clear()
     mail_new_password(asked)

@@ -64,18 +64,18 @@ def test_a_search_finds_every_word_in_any_script_and_knows_no_operators(wall, qu
     assert [row.prompt for row in Generation.objects.for_gallery().search(query)] == found
 
 
-def test_an_empty_search_asks_for_nothing(wall):
+def test_an_empty_search_does_not_filter(wall):
     assert Generation.objects.for_gallery().search("  ").count() == 6
 
 
 @pytest.mark.parametrize(
     ("query", "partial"), [("fox", False), ("狐狸", True), ("ab fox", False), ("a b", True), ("", False)]
 )
-def test_only_short_words_are_looked_for_in_the_newest(query, partial):
+def test_a_search_of_short_words_alone_scans_the_newest_videos(query, partial):
     assert search.is_partial(query) is partial
 
 
-def test_short_words_are_looked_for_in_the_newest_only(wall, monkeypatch):
+def test_short_words_match_only_the_newest_videos(wall, monkeypatch):
     monkeypatch.setattr(search, "NEWEST", 2)
     assert [row.prompt for row in Generation.objects.for_gallery().search("a")] == ["Ω ab", ODD]
 
@@ -92,7 +92,7 @@ def test_a_changed_and_a_purged_prompt_leave_the_index(wall):
 
 # PostgreSQL keeps its index by itself.
 @pytest.mark.embedded
-def test_the_triggers_come_back_when_a_migration_made_the_table_anew():
+def test_the_triggers_are_restored_after_a_migration_recreates_the_table():
     with connection.cursor() as cursor:
         for name in search.TRIGGERS:
             cursor.execute(f"DROP TRIGGER {name}")
@@ -108,7 +108,7 @@ def test_pages_of_a_search_follow_their_cursor(wall):
     assert list(found.after(rows[1].pk)[:2]) == [rows[2], rows[3]]
 
 
-def test_each_filter_narrows_the_wall():
+def test_each_filter_narrows_the_gallery():
     ada, ben = a_member("ada"), a_member("ben")
     plain = a_generation(ada, prompt="plain")
     framed = a_generation(ben, prompt="framed", start_image_url="https://example.com/a.jpg", aspect_ratio="1:1")
@@ -139,7 +139,7 @@ def test_each_filter_narrows_the_wall():
         assert set(Generation.objects.for_gallery(ada, filters)) == expected, filters
 
 
-def test_filters_stand_in_the_address_and_what_cannot_be_read_asks_for_nothing(client):
+def test_filters_are_in_the_query_string_and_invalid_ones_are_ignored(client):
     ada = a_member("ada")
     client.force_login(ada)
     a_generation(ada, prompt="A heron")
@@ -155,7 +155,7 @@ def test_filters_stand_in_the_address_and_what_cannot_be_read_asks_for_nothing(c
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "9999-12-31"])
-def test_a_year_without_videos_is_refused_in_every_door(client, day, settings):
+def test_invalid_years_are_ignored_everywhere(client, day, settings):
     settings.TIME_ZONE = "Europe/Berlin"
     ada = a_member("ada")
     client.force_login(ada)
@@ -174,7 +174,7 @@ def test_no_filter_breaks_the_page(client, name, value):
     assert client.get("/", {name: value.encode("utf-8", "surrogatepass").decode("latin-1")}).status_code == 200
 
 
-def test_pages_lead_to_older_and_to_newer_ones(client):
+def test_pages_link_to_older_and_newer_ones(client):
     ada = a_member("ada")
     client.force_login(ada)
     rows = [a_generation(ada, prompt=f"clip {n}") for n in range(100)]
@@ -191,7 +191,7 @@ def test_pages_lead_to_older_and_to_newer_ones(client):
 
 
 @pytest.mark.parametrize("path", ["/", "/?before=100000", "/?after=0", "/?q=astronauts"])
-def test_a_page_asks_the_database_as_often_with_many_videos_as_with_few(client, path):
+def test_the_number_of_queries_does_not_grow_with_the_videos(client, path):
     ada, ben = a_member(), a_member("ben")
     client.force_login(ada)
     parent = a_generation(ada, state="completed", archive="saved")
@@ -218,7 +218,7 @@ def test_a_page_asks_the_database_as_often_with_many_videos_as_with_few(client, 
     assert queries() == with_few <= 12
 
 
-def test_what_arrives_obeys_the_filters_of_the_page(client):
+def test_new_videos_obey_the_filters_of_the_page(client):
     ada = a_member("ada")
     client.force_login(ada)
     a_generation(ada, prompt="the first")
@@ -233,7 +233,7 @@ def test_what_arrives_obeys_the_filters_of_the_page(client):
 
 # PostgreSQL runs the same statements, and the suite's own migration tries them.
 @pytest.mark.embedded
-def test_the_search_migration_describes_what_was_made_before(transactional_db):
+def test_the_search_migration_indexes_existing_videos(transactional_db):
     row = a_generation(prompt="Ein Reiher")
     call_command("migrate", "videos", "0005", verbosity=0)
     Generation.objects.filter(pk=row.pk).update(search_text="", shape="16:9", video_width=752, video_height=1360)

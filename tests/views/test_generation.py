@@ -70,7 +70,7 @@ def saved(**facts) -> Generation:
 
 
 @pytest.mark.parametrize("number", range(PICTURES))
-def test_the_picture_at_the_playhead_is_the_one_that_is_cut(number):
+def test_the_frame_at_the_playhead_is_extracted(number):
     for at in (number / RATE, (number + 0.5) / RATE):
         _, [data] = video.extract(io.BytesIO(FILM), at)
         assert number_of(data) == number
@@ -78,12 +78,12 @@ def test_the_picture_at_the_playhead_is_the_one_that_is_cut(number):
         assert number_of(extract_frame(ContentFile(FILM), number / RATE).data) == number
 
 
-def test_the_first_and_the_last_picture_are_exact():
+def test_the_first_and_the_last_frame_are_exact():
     assert number_of(extract_frame(ContentFile(FILM), "first").data) == 0
     assert number_of(extract_frame(ContentFile(FILM), "last").data) == PICTURES - 1
 
 
-def test_what_is_no_video_is_not_cut():
+def test_no_frame_is_extracted_from_a_file_that_is_not_a_video():
     with pytest.raises(NotAVideo):
         extract_frame(ContentFile(b"no video at all"), "first")
 
@@ -112,7 +112,7 @@ def test_the_frame_rate_is_read_from_the_file(tmp_path):
     assert (facts.duration, facts.frame_rate, facts.width, facts.height) == (2.0, RATE, 128, 72)
 
 
-def test_a_cut_makes_a_frame_and_leads_to_the_form(client, member):
+def test_an_extracted_frame_is_stored_and_put_into_the_form(client, member):
     address = f"{saved().get_absolute_url()}frames/"
     answer = client.post(address, {"side": "start", "at": "1.05"}, headers={"Accept": "application/json"})
     frame = Frame.objects.get(uuid=answer.json()["frame"])
@@ -124,14 +124,14 @@ def test_a_cut_makes_a_frame_and_leads_to_the_form(client, member):
 
 
 @pytest.mark.parametrize("at", ["", "-1", "nan", "1e3", "middle", "99", "1" * 400, "0x10"])
-def test_a_time_that_is_none_is_refused_in_words(client, member, at):
+def test_an_invalid_time_is_refused_with_a_message(client, member, at):
     address = f"{saved().get_absolute_url()}frames/"
     answer = client.post(address, {"side": "start", "at": at}, headers={"Accept": "application/json"})
     assert answer.status_code == 422
     assert "time" in answer.json()["error"]
 
 
-def test_a_video_that_is_not_here_is_not_cut(client, member):
+def test_no_frame_is_extracted_from_an_unsaved_video(client, member):
     waiting, lost = a_generation(), saved()
     lost.video_file.storage.delete(lost.video_file.name)
     for generation in (waiting, lost):
@@ -142,14 +142,14 @@ def test_a_video_that_is_not_here_is_not_cut(client, member):
     assert client.get(f"{waiting.get_absolute_url()}frames/").status_code == 405
 
 
-def test_the_neighbours_follow_the_wall_it_was_opened_from(client, member):
+def test_next_and_previous_follow_the_gallery_of_origin(client, member):
     first, _, third = saved(prompt="A fox"), saved(prompt="A stork"), saved(prompt="A fox again")
     page = client.get(f"{first.get_absolute_url()}?q=fox").content.decode()
     assert f'href="{third.get_absolute_url()}?q=fox" rel="prev"' in page
     assert 'rel="next"' not in page
 
 
-def test_the_dialog_gets_what_stands_on_the_page(client, member):
+def test_the_dialog_has_the_content_of_the_page(client, member):
     generation = saved()
     piece = client.get(generation.get_absolute_url(), headers=DIALOG).content.decode()
     assert f'id="video-{generation.uuid}"' in piece
@@ -162,7 +162,7 @@ def test_the_dialog_gets_what_stands_on_the_page(client, member):
     assert client.get(generation.get_absolute_url()).status_code == 404
 
 
-def test_a_chain_says_what_cannot_be_played(client, member):
+def test_a_chain_names_videos_that_cannot_be_played(client, member):
     first = saved()
     middle = a_generation()
     last = saved(prompt="And on")
@@ -173,7 +173,7 @@ def test_a_chain_says_what_cannot_be_played(client, member):
     assert context["chain_lacks"] == 1
 
 
-def test_many_branches_cost_no_more_queries(client, member, django_assert_max_num_queries):
+def test_the_number_of_queries_does_not_grow_with_the_branches(client, member, django_assert_max_num_queries):
     parent = saved()
     for _ in range(30):
         Generation.objects.filter(pk=saved().pk).update(parent=parent)
@@ -182,6 +182,6 @@ def test_many_branches_cost_no_more_queries(client, member, django_assert_max_nu
         client.get(parent.get_absolute_url())
 
 
-def test_what_does_not_exist_is_not_found(client, member):
+def test_unknown_videos_are_not_found(client, member):
     assert client.get(f"/generations/{uuid.uuid4()}/").status_code == 404
     assert client.post(f"/generations/{uuid.uuid4()}/frames/").status_code == 404

@@ -38,7 +38,7 @@ def test_health_needs_no_database(client, django_assert_num_queries):
         assert client.get("/healthz").json() == {"ok": True}
 
 
-def test_health_proves_whose_it_is(client, settings):
+def test_health_proves_the_installation_s_identity(client, settings):
     proof = client.get("/healthz?nonce=abc").json()["proof"]
     assert proof == self_test.proof(b"abc")
     settings.SECRET_KEY = "another installation's"
@@ -46,11 +46,11 @@ def test_health_proves_whose_it_is(client, settings):
 
 
 @pytest.mark.parametrize("nonce", ["", "%00", "%ff%fe", "x" * 5000, "%F0%9F%A6%8A"])
-def test_health_answers_whatever_the_nonce(client, nonce):
+def test_health_answers_any_nonce(client, nonce):
     assert client.get(f"/healthz?nonce={nonce}").status_code == 200
 
 
-def test_ready_says_what_is_missing(client):
+def test_readiness_names_failures(client):
     answer = client.get("/readyz")
     assert answer.status_code == 503
     assert set(answer.json()["problems"]) == {"worker", "media worker"}
@@ -61,7 +61,7 @@ def test_ready_says_what_is_missing(client):
     assert client.get("/readyz").status_code == 503
 
 
-def test_a_machine_without_workers_is_ready_by_those_of_others(client, workers, settings, tmp_path):
+def test_a_machine_without_workers_is_ready_if_others_have_some(client, workers, settings, tmp_path):
     settings.DATA_DIR = tmp_path / "a web server of its own"
     assert not Heartbeat.objects.here("lumaweb").exists()
     assert client.get("/readyz").status_code == 200
@@ -86,7 +86,7 @@ def test_a_database_that_is_not_migrated_is_not_ready(client, workers, monkeypat
     assert client.get("/readyz").status_code == 200
 
 
-def test_a_table_that_is_missing_is_told_without_its_name(client, workers):
+def test_a_missing_table_is_reported_without_its_name(client, workers):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE videos_heartbeat RENAME TO gone")
     try:
@@ -98,7 +98,7 @@ def test_a_table_that_is_missing_is_told_without_its_name(client, workers):
             cursor.execute("ALTER TABLE gone RENAME TO videos_heartbeat")
 
 
-def test_ready_counts_whole_days_of_silence(client, workers):
+def test_readiness_reports_whole_days_without_a_heartbeat(client, workers):
     Heartbeat.objects.update(at=timezone.now() - timezone.timedelta(days=1, seconds=5))
     silence = int(re.search(r"for (\d+) s", client.get("/readyz").json()["problems"]["worker"])[1])
     assert 86405 <= silence < 86500
@@ -114,7 +114,7 @@ def stored_in(settings):
     yield stored_in
 
 
-def test_a_storage_that_cannot_be_written_is_not_ready_and_its_place_is_not_told(client, workers, stored_in, tmp_path):
+def test_an_unwritable_storage_is_not_ready_and_its_path_is_hidden(client, workers, stored_in, tmp_path):
     (tmp_path / "a-file").write_text("in the place of a folder")
     stored_in(BACKEND="django.core.files.storage.FileSystemStorage", OPTIONS={"location": tmp_path / "a-file"})
     answer = client.get("/readyz")
@@ -135,7 +135,7 @@ class HangingStorage(FileSystemStorage):
         raise OSError("let go")
 
 
-def test_a_storage_that_hangs_does_not_hang_the_answer(client, workers, stored_in):
+def test_a_hanging_storage_does_not_delay_the_response(client, workers, stored_in):
     stored_in(BACKEND="tests.views.test_health.HangingStorage")
     for _ in range(2):
         began = time.monotonic()
@@ -146,7 +146,7 @@ def test_a_storage_that_hangs_does_not_hang_the_answer(client, workers, stored_i
     LET_GO.set()
 
 
-def test_the_storage_is_written_once_for_many_who_ask(client, workers, stored_in, tmp_path):
+def test_concurrent_requests_share_one_write_of_the_probe(client, workers, stored_in, tmp_path):
     stored_in(BACKEND="tests.views.test_health.CountingStorage", OPTIONS={"location": tmp_path})
     for _ in range(3):
         assert client.get("/readyz").status_code == 200
@@ -164,7 +164,7 @@ class CountingStorage(FileSystemStorage):
         return super()._save(name, content)
 
 
-def test_one_thread_asks_however_many_wait():
+def test_concurrent_requests_share_one_thread():
     hangs = threading.Event()
     asked = []
 
@@ -182,7 +182,7 @@ def test_one_thread_asks_however_many_wait():
     assert call.result(20) == b"x"
 
 
-def test_what_asking_raises_is_raised_to_who_asked():
+def test_an_error_of_the_probe_is_raised_to_every_caller():
     def ask() -> None:
         raise ValueError("no")
 
@@ -190,7 +190,7 @@ def test_what_asking_raises_is_raised_to_who_asked():
         SingleFlight(ask).result(5)
 
 
-def test_a_bad_answer_is_not_kept():
+def test_a_failure_is_not_cached():
     answers = iter([0, 0, 1, 2])
     call = SingleFlight(lambda: next(answers), max_age=100, is_cacheable=bool)
     assert [call.result(5) for _ in range(4)] == [0, 0, 1, 1]
@@ -198,7 +198,7 @@ def test_a_bad_answer_is_not_kept():
     assert call.result(5) == 2
 
 
-def test_the_probe_leaves_what_is_in_the_storage_alone(client, workers):
+def test_the_probe_does_not_touch_stored_files(client, workers):
     name = default_storage.save("probe/ready", ContentFile(b"somebody's"))
     try:
         assert client.get("/readyz").status_code == 200

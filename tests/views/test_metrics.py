@@ -59,7 +59,7 @@ def read(text: str) -> dict[tuple, float]:
 # ── The door ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_without_a_token_set_there_is_no_such_page(client, settings):
+def test_without_a_metrics_token_the_page_does_not_exist(client, settings):
     settings.METRICS_TOKEN = ""
     for said in ("", "Bearer ", f"Bearer {TOKEN}"):
         answer = client.get("/metrics", headers={"Authorization": said})
@@ -68,25 +68,25 @@ def test_without_a_token_set_there_is_no_such_page(client, settings):
 
 
 @pytest.mark.parametrize("said", ["", "Bearer", "Bearer ", TOKEN, f"Basic {TOKEN}", f"Bearer {TOKEN[:-1]}", "Bearer ü"])
-def test_who_does_not_say_the_token_reads_nothing(client, said):
+def test_requests_without_the_token_are_refused(client, said):
     answer = client.get("/metrics", headers={"Authorization": said} if said else {})
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, "Bearer")
     assert b"lumaweb_" not in answer.content and TOKEN not in answer.content.decode()
 
 
-def test_an_admin_without_the_token_reads_nothing_either():
+def test_an_admin_without_the_token_is_refused():
     assert Team().client("admin").get("/metrics").status_code == 401
 
 
 @pytest.mark.parametrize("value", ["tiny", "x" * 19, "with space with space with", "x" * 201])
-def test_a_token_that_could_be_guessed_stops_the_start_and_is_not_told(monkeypatch, value):
+def test_a_weak_metrics_token_stops_the_start_and_is_not_shown(monkeypatch, value):
     monkeypatch.setenv("LUMAWEB_METRICS_TOKEN", value)
     with pytest.raises(ImproperlyConfigured) as stopped:
         environment.bearer_token("LUMAWEB_METRICS_TOKEN")
     assert "LUMAWEB_METRICS_TOKEN" in str(stopped.value) and value not in str(stopped.value)
 
 
-def test_the_numbers_hold_no_name_and_no_secret():
+def test_metrics_hold_no_names_and_no_secrets():
     team = Team()
     team.token.name = "Ada's private account"
     team.token.save()
@@ -115,13 +115,13 @@ def test_generations_are_counted_by_state():
         assert now["lumaweb_generations", state] == Generation.objects.filter(state=state).count(), state
 
 
-def test_what_was_never_counted_is_not_told_instead_of_told_wrong():
+def test_metrics_without_data_are_omitted():
     Team()
     now = scraped()
     assert ("lumaweb_generations", "queued") in now and ("lumaweb_generations", "completed") not in now
 
 
-def test_what_waits_is_counted_and_its_age_told():
+def test_queued_videos_are_counted_with_their_age():
     first, held = a_generation(), a_generation()
     a_generation()
     Generation.objects.filter(pk=first.pk).update(created_at=timezone.now() - timedelta(seconds=100))
@@ -133,7 +133,7 @@ def test_what_waits_is_counted_and_its_age_told():
     assert scraped()["lumaweb_waiting_oldest_seconds",] == 0
 
 
-def test_a_video_that_is_not_saved_is_told_with_its_age():
+def test_unsaved_videos_are_counted_with_their_age():
     a_token()
     generation = a_generation()
     generation.claim()
@@ -143,7 +143,7 @@ def test_a_video_that_is_not_saved_is_told_with_its_age():
     assert now["lumaweb_unsaved",] == 1 and 300 <= now["lumaweb_unsaved_oldest_seconds",] < 400
 
 
-def test_each_token_has_one_condition_and_is_named_by_its_number(settings):
+def test_each_token_has_one_state_and_is_labelled_by_its_id(settings):
     tokens = {word: a_token(max_in_flight=7) for word in ("ok", "limited", "used_up", "invalid", "paused")}
     tokens["limited"].back_off("busy", seconds=60)
     tokens["used_up"].disable("used_up", "spent")
@@ -160,14 +160,14 @@ def test_each_token_has_one_condition_and_is_named_by_its_number(settings):
     assert scraped()["lumaweb_token_condition", "unreadable", str(tokens["ok"].pk)] == 1
 
 
-def test_a_rest_that_is_over_is_no_rest():
+def test_an_expired_pause_is_not_reported():
     token = a_token()
     token.back_off("busy", seconds=-1)
     token.refresh_from_db()
     assert status.condition_of(token, timezone.now()) == "ok"
 
 
-def test_the_heartbeat_s_age_is_the_youngest_of_all_machines(settings, tmp_path):
+def test_the_heartbeat_s_age_is_the_newest_of_all_machines(settings, tmp_path):
     assert ("lumaweb_heartbeat_age_seconds", "lumaweb") not in scraped()
     Heartbeat.stamp("lumaweb")
     Heartbeat.objects.update(at=timezone.now() - timedelta(seconds=90))
@@ -180,7 +180,7 @@ def test_the_heartbeat_s_age_is_the_youngest_of_all_machines(settings, tmp_path)
     assert now["lumaweb_heartbeat_age_seconds", "lumaweb"] < 60 and now["lumaweb_machines_alive", "lumaweb"] == 1
 
 
-def test_the_queue_s_length_is_told_by_cluster():
+def test_the_queue_s_length_is_reported_by_cluster():
     before = scraped()
     queue.enqueue_heartbeats(3)
     now = scraped()
@@ -191,7 +191,7 @@ def test_the_queue_s_length_is_told_by_cluster():
 # ── What is measured ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_callbacks_are_measured_by_what_they_were_answered_and_by_verdict(client):
+def test_callbacks_are_measured_by_status_and_verdict(client):
     team = Team()
     path = reverse("callback", args=[team.at_work.uuid, team.callback_key])
     told = '{"success": true, "task_id": "task-9", "video_url": "https://example.com/v.mp4"}'
@@ -211,7 +211,7 @@ def test_callbacks_are_measured_by_what_they_were_answered_and_by_verdict(client
     assert now["lumaweb_callback_seconds_sum", "204"] > 0
 
 
-def test_the_provider_s_answers_are_measured_by_their_outcome():
+def test_the_provider_s_answers_are_measured_by_outcome():
     provider = StubProvider()
     a_token(base_url=provider.url)
     a_generation()
@@ -226,14 +226,14 @@ def test_the_provider_s_answers_are_measured_by_their_outcome():
     assert now["lumaweb_provider_post_seconds_count", "not_sent"] >= 1
 
 
-def test_nothing_is_measured_while_nobody_may_ask(settings, client):
+def test_nothing_is_measured_without_a_metrics_token(settings, client):
     settings.METRICS_TOKEN = ""
     client.post(reverse("callback", args=["9b2f0e0c-0000-4000-8000-000000000000", "k" * 43]), "{", "application/json")
     histogram.write()
     assert not Histogram.objects.exists()
 
 
-def test_what_several_processes_measure_is_added_up():
+def test_measurements_of_all_processes_are_summed():
     """Each with numbers of its own, as processes have; all write at the same moment."""
     several = [histogram.Counted() for _ in range(4)]
 
@@ -257,7 +257,7 @@ def test_what_several_processes_measure_is_added_up():
         assert now["lumaweb_provider_post_seconds_bucket", "0.025", outcome] == 20
 
 
-def test_the_bounds_hold_what_is_just_as_long():
+def test_bucket_bounds_are_inclusive():
     counted = histogram.Counted()
     for seconds in (0.005, 0.0051, 30.0, 31.0):
         counted.observe("post", "accepted", seconds)
@@ -267,13 +267,13 @@ def test_the_bounds_hold_what_is_just_as_long():
     assert row.buckets()[-1] == ("+Inf", 4) and row.buckets()[0] == ("0.005", 1)
 
 
-def test_the_bare_minimum_is_answered_by_an_empty_installation():
+def test_an_empty_installation_has_the_basic_metrics():
     now = scraped()
     assert [key for key in now if key[0] == "lumaweb_info"]
     assert now["lumaweb_held",] == 0
 
 
-def test_one_scrape_knows_what_every_process_of_an_installation_did(tmp_path):
+def test_one_scrape_covers_every_process_of_an_installation(tmp_path):
     """The post was a worker's, the callback one web server's; the scrape may be the other's."""
     site = Installation(tmp_path / "site", LUMAWEB_METRICS_TOKEN=TOKEN)
     try:

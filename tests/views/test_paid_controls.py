@@ -35,7 +35,7 @@ def paid_buttons_of(form: str) -> list[str]:
     ]
 
 
-def test_there_are_buttons_for_every_address_that_costs():
+def test_every_paid_url_has_buttons():
     addresses = {
         attribute("formaction", button) or attribute("action", form)
         for form in FORMS.values()
@@ -45,18 +45,18 @@ def test_there_are_buttons_for_every_address_that_costs():
 
 
 @pytest.mark.parametrize("name", FORMS)
-def test_exactly_the_buttons_that_cost_are_marked(name):
+def test_exactly_the_paid_buttons_are_marked(name):
     marked = [button for button in buttons_of(FORMS[name]) if re.search(r"\bdata-paid\b", button)]
     assert marked == paid_buttons_of(FORMS[name])
 
 
-def test_the_buttons_of_the_form_s_parts_are_marked_too():
+def test_the_paid_buttons_in_fragments_of_the_form_are_marked():
     part = (TEMPLATES / "studio" / "_already_requested.html").read_text()
     assert [button for button in buttons_of(part) if "data-paid" not in button] == []
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["/", "/usage/", "/trash/", "/collections/", "/team/"])
-def test_every_page_of_a_member_brings_the_script(client, path):
+def test_every_page_of_a_member_loads_the_script(client, path):
     client.force_login(a_member())
     assert "js/paid-controls" in client.get(path, follow=True).content.decode()

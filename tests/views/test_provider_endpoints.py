@@ -68,7 +68,7 @@ def test_a_callback_is_recorded_with_every_field(client, claimed):
     assert (generation.result_prompt, generation.via) == ("Astronauts", "callback")
 
 
-def test_a_callback_twice_is_known(client, claimed):
+def test_a_repeated_callback_is_answered_204(client, claimed):
     _, path = claimed
     assert post(client, path, a_body()).status_code == 204
     assert post(client, path, a_body()).status_code == 204
@@ -78,7 +78,7 @@ def test_a_callback_twice_is_known(client, claimed):
 # With Redis the call is put there after the commit.
 @pytest.mark.embedded
 @pytest.mark.parametrize("breaks", [False, True])
-def test_the_call_to_save_it_is_committed_along_with_the_news_or_not_at_all(client, claimed, monkeypatch, breaks):
+def test_the_save_job_is_committed_with_the_result_or_not_at_all(client, claimed, monkeypatch, breaks):
     generation, path = claimed
     generation.record(running(), "answer")
     before = OrmQ.objects.count()
@@ -94,7 +94,7 @@ def test_the_call_to_save_it_is_committed_along_with_the_news_or_not_at_all(clie
     assert (generation.state, called) == (("processing", 0) if breaks else ("completed", 1))
 
 
-def test_what_is_unknown_is_answered_alike(client, claimed):
+def test_unknown_callbacks_are_answered_alike(client, claimed):
     generation, path = claimed
     wrong_key = reverse("callback", args=[generation.uuid, "k" * 43])
     wrong_row = reverse("callback", args=["00000000-0000-4000-8000-000000000000", "k" * 43])
@@ -148,7 +148,7 @@ def test_other_methods_are_405(client, claimed, method):
     assert getattr(client, method)(path).status_code == 405
 
 
-def test_the_contract_s_own_example_completes_it(client, claimed):
+def test_the_contract_s_example_completes_the_generation(client, claimed):
     generation, path = claimed
     example = GOLDEN / "callback_completed.json"
     body = json.loads(example.read_text())
@@ -158,7 +158,7 @@ def test_the_contract_s_own_example_completes_it(client, claimed):
     assert generation.video_url == body["video_url"]
 
 
-def test_a_frame_is_open_while_its_work_may_need_it(client):
+def test_a_frame_is_public_while_its_generation_may_need_it(client):
     token = a_token(base_url="http://127.0.0.1:8801")
     member = a_generation().member
     name = default_storage.save("frames/x.jpg", ContentFile(b"\xff\xd8jpeg"))
@@ -211,7 +211,7 @@ class InChunks(io.BytesIO):
 
 
 @pytest.mark.parametrize(("size", "broken", "status"), [(10, False, 204), (70_000, False, 413), (10, True, 400)])
-def test_a_callback_in_chunks_is_read_to_its_end(client, size, broken, status):
+def test_a_chunked_callback_is_read_to_its_end(client, size, broken, status):
     a_token(base_url="http://127.0.0.1:8801")
     generation = a_generation()
     path = "/" + generation.claim().callback_url.split("/", 3)[3]
@@ -226,7 +226,7 @@ def test_a_callback_in_chunks_is_read_to_its_end(client, size, broken, status):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_callback_in_chunks_through_the_real_web_server(tmp_path):
+def test_a_chunked_callback_passes_the_real_web_server(tmp_path):
     site = Installation(tmp_path / "data")
     try:
         site.start(only=("web",))
@@ -248,7 +248,7 @@ def test_a_callback_in_chunks_through_the_real_web_server(tmp_path):
         site.stop()
 
 
-def test_an_unconfirmed_row_keeps_its_frame_open_for_a_day_only(client, ada):
+def test_an_unconfirmed_row_keeps_its_frame_public_for_a_day_only(client, ada):
     a_token(base_url="http://127.0.0.1:8801")
     name = default_storage.save("frames/y.jpg", ContentFile(b"\xff\xd8jpeg"))
     frame = Frame.objects.create(sha256="1" * 64, file=name, width=4, height=4, size_bytes=6, member=ada)

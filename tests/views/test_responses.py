@@ -44,7 +44,7 @@ def test_videos_are_not_compressed_and_pages_are(client, ada):
         ("", None),
     ],
 )
-def test_a_page_is_compressed_the_best_way_its_reader_knows(client, accepted, encoding):
+def test_a_page_uses_the_best_encoding_that_the_client_accepts(client, accepted, encoding):
     client.force_login(a_member("eve"))
     plain = client.get("/trash/").content
     answer = client.get("/trash/", headers={"Accept-Encoding": accepted})
@@ -55,7 +55,7 @@ def test_a_page_is_compressed_the_best_way_its_reader_knows(client, accepted, en
     assert int(answer.get("Content-Length", len(answer.content))) == len(answer.content)
 
 
-def test_the_pages_of_a_refused_request_are_ours():
+def test_refused_requests_get_lumaweb_s_error_pages():
     a_member()
     strict = Client(enforce_csrf_checks=True)
     for answer, status, words in (

@@ -38,7 +38,7 @@ def ticked(*generations) -> dict:
     return {"v": [str(one.uuid) for one in generations]}
 
 
-def test_a_star_is_its_member_s_own(client, ada):
+def test_a_star_belongs_to_its_member(client, ada):
     clip, ben = a_saved_one(ada, "a clip"), a_member("ben")
     answer = client.post(f"/generations/{clip.uuid}/star/", {"on": "1"}, headers=HTMX)
     assert 'aria-pressed="true"' in answer.content.decode()
@@ -50,7 +50,7 @@ def test_a_star_is_its_member_s_own(client, ada):
     assert not Star.objects.exists()
 
 
-def test_a_selection_is_starred_and_where_all_have_stars_they_are_taken_off(client, ada):
+def test_a_selection_is_starred_or_unstarred_if_all_have_stars(client, ada):
     one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
     Star.put(ada, [one])
     assert "Starred 2 videos" in client.post("/selection/stars/", ticked(one, two), headers=HTMX).content.decode()
@@ -59,7 +59,7 @@ def test_a_selection_is_starred_and_where_all_have_stars_they_are_taken_off(clie
     assert not Star.objects.exists()
 
 
-def test_a_selection_goes_to_the_trash_with_one_undo_and_says_what_stayed(client, ada):
+def test_a_selection_is_trashed_with_one_undo_and_names_what_stayed(client, ada):
     mine, other = a_saved_one(ada, "mine"), a_saved_one(ada, "other")
     foreign, running = a_saved_one(a_member("ben"), "ben's"), a_generation(ada, prompt="running")
     Generation.objects.filter(pk=running.pk).update(state="processing")
@@ -72,7 +72,7 @@ def test_a_selection_goes_to_the_trash_with_one_undo_and_says_what_stayed(client
     assert Generation.objects.for_gallery().count() == 4
 
 
-def test_an_admin_may_throw_away_everybody_s(client):
+def test_an_admin_can_trash_any_video(client):
     clip = a_saved_one(a_member("ben"), "ben's")
     client.force_login(an_admin())
     client.post("/selection/trash/", ticked(clip))
@@ -81,7 +81,7 @@ def test_an_admin_may_throw_away_everybody_s(client):
 
 @pytest.mark.parametrize("path", ["stars", "collections", "trash", "restoration", "compare", "zip"])
 @pytest.mark.parametrize("values", [[], ["nonsense"], [str(uuid.uuid4())], ["\0"], ["x"] * 90])
-def test_a_selection_of_nothing_breaks_nothing(client, ada, path, values):
+def test_an_empty_selection_is_accepted(client, ada, path, values):
     a_saved_one(ada, "stays")
     for headers in ({}, HTMX):
         assert client.post(f"/selection/{path}/", {"v": values}, headers=headers).status_code in (200, 302)
@@ -110,7 +110,7 @@ def test_a_selection_is_one_archive_that_names_what_is_missing(client, ada):
     assert str(gone.uuid) in listed
 
 
-def test_the_address_of_a_comparison_names_the_videos_and_holds_no_csrf_token(client, ada):
+def test_the_url_of_a_comparison_names_the_videos_and_holds_no_csrf_token(client, ada):
     one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
     wall = client.get("/").content.decode()
     form = re.search(r'<form id="selection".*?</form>', wall, re.DOTALL)[0]
@@ -125,7 +125,7 @@ def test_the_address_of_a_comparison_names_the_videos_and_holds_no_csrf_token(cl
     assert str(one.uuid) in shown and str(two.uuid) in shown
 
 
-def test_no_form_that_is_sent_by_its_address_holds_a_csrf_token():
+def test_no_get_form_holds_a_csrf_token():
     folder = Path(settings.BASE_DIR) / "templates"
     forms = [
         form
@@ -137,7 +137,7 @@ def test_no_form_that_is_sent_by_its_address_holds_a_csrf_token():
     assert not [form for form in by_address if "csrf" in form]
 
 
-def test_two_hundred_clips_do_not_fill_the_memory(client, ada):
+def test_an_archive_of_two_hundred_videos_uses_constant_memory(client, ada):
     first = a_saved_one(ada, "clip", bytes(2 * 1024 * 1024))
     clips = [first] + [a_generation(ada, prompt=f"clip {n}") for n in range(199)]
     Generation.objects.exclude(pk=first.pk).update(state="completed", archive="saved", video_file=first.video_file.name)
@@ -151,7 +151,7 @@ def test_two_hundred_clips_do_not_fill_the_memory(client, ada):
     assert peak < 16 * 1024**2
 
 
-def test_collections_are_made_filled_renamed_and_deleted(client, ada):
+def test_collections_are_created_filled_renamed_and_deleted(client, ada):
     clip, other = a_saved_one(ada, "clip"), a_saved_one(ada, "other")
     client.post("/selection/collections/", ticked(clip) | {"into": "", "name": "  Client   A "}, headers=HTMX)
     shelf = Collection.objects.get(name="Client A")
@@ -176,7 +176,7 @@ def test_collections_are_made_filled_renamed_and_deleted(client, ada):
     assert Generation.objects.filter(pk=clip.pk).exists()
 
 
-def test_a_clip_s_own_list_of_collections(client, ada):
+def test_the_collections_of_a_video_are_listed(client, ada):
     clip = a_saved_one(ada, "clip")
     one, _ = Collection.objects.named("One", ada)
     two, _ = Collection.objects.named("Two", ada)
@@ -191,7 +191,7 @@ def test_a_clip_s_own_list_of_collections(client, ada):
     assert "Three" in client.get(f"/generations/{clip.uuid}/menu/").content.decode()
 
 
-def test_what_two_do_to_a_clip_s_collections_at_once_both_stays(client, ada):
+def test_concurrent_changes_to_a_video_s_collections_are_both_kept(client, ada):
     clip = a_saved_one(ada, "clip")
     one, two, three = (Collection.objects.named(name, ada)[0] for name in ("One", "Two", "Three"))
     one.add([clip], ada)
@@ -205,9 +205,7 @@ def test_what_two_do_to_a_clip_s_collections_at_once_both_stays(client, ada):
     assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
 
 
-def test_the_collections_show_their_newest_and_cost_the_same_however_many_there_are(
-    client, ada, django_assert_num_queries
-):
+def test_collections_show_their_newest_videos_with_a_constant_number_of_queries(client, ada, django_assert_num_queries):
     clips = [a_saved_one(ada, f"clip {n}") for n in range(6)]
     thrown_away, unsaved = a_saved_one(ada, "thrown away"), a_generation(ada)
     thrown_away.trash(ada)
@@ -226,7 +224,7 @@ def test_the_collections_show_their_newest_and_cost_the_same_however_many_there_
     assert empty.generations.count() == 0
 
 
-def test_a_member_makes_a_bounded_number_of_collections_wherever_they_are_made(client, ada, monkeypatch):
+def test_the_number_of_collections_of_a_member_is_limited_everywhere(client, ada, monkeypatch):
     monkeypatch.setattr(collections, "COLLECTIONS_AT_MOST", 2)
     clip = a_saved_one(ada, "clip")
     for name in ("One", "Two"):
@@ -245,7 +243,7 @@ def test_a_member_makes_a_bounded_number_of_collections_wherever_they_are_made(c
     assert Collection.objects.count() == 3, "each member has a number of their own"
 
 
-def test_the_collections_are_paged_by_name(client, ada, monkeypatch):
+def test_collections_are_paginated_by_name(client, ada, monkeypatch):
     monkeypatch.setattr(collection_views, "PAGE", 2)
     for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
         Collection.objects.named(name, ada)
@@ -259,7 +257,7 @@ def test_the_collections_are_paged_by_name(client, ada, monkeypatch):
     assert client.get("/collections/?after=nonsense").status_code == 200
 
 
-def test_what_cannot_be_a_name_is_refused_in_words(client, ada):
+def test_an_invalid_collection_name_is_refused_with_a_message(client, ada):
     for name in ("", "   ", "\0"):
         assert (
             "Give the collection a name" in client.post("/collections/", {"name": name}, follow=True).content.decode()
@@ -273,7 +271,7 @@ def a_row(member, state: str) -> Generation:
     return generation
 
 
-def test_what_failed_or_was_canceled_is_retried_at_once_and_the_rest_is_said(client, ada):
+def test_failed_and_canceled_videos_are_retried_and_the_rest_is_named(client, ada):
     ben = a_member("ben")
     rows = [a_row(ada, state) for state in ("failed", "canceled", "unconfirmed", "completed", "processing")]
     answer = client.post("/selection/retries/", ticked(*rows, a_row(ben, "failed")), headers=HTMX)
@@ -287,20 +285,20 @@ def test_what_failed_or_was_canceled_is_retried_at_once_and_the_rest_is_said(cli
     assert all(f'id="generation-{row.uuid}"' in answer.content.decode() for row in again)
 
 
-def test_a_second_press_retries_nothing_again(client, ada):
+def test_a_repeated_retry_creates_nothing(client, ada):
     row = a_row(ada, "failed")
     for _ in range(2):
         client.post("/selection/retries/", ticked(row), headers=HTMX)
     assert row.retries.count() == 1
 
 
-def test_without_script_the_page_says_what_was_retried(client, ada):
+def test_without_javascript_the_page_says_what_was_retried(client, ada):
     answer = client.post("/selection/retries/", ticked(a_row(ada, "failed")), follow=True)
     assert "Retried 1 video." in answer.content.decode()
 
 
 @pytest.mark.parametrize("states", [(), ("completed", "processing")])
-def test_where_nothing_failed_nothing_is_retried(client, ada, states):
+def test_nothing_is_retried_if_nothing_failed(client, ada, states):
     answer = client.post("/selection/retries/", ticked(*(a_row(ada, state) for state in states)), headers=HTMX)
     assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"].startswith("None of these failed")
     assert not Generation.objects.filter(state="queued").exists()

@@ -20,7 +20,7 @@ def beyond_loopback(settings):
     return settings
 
 
-def test_beyond_loopback_the_first_admin_needs_the_code(client, beyond_loopback):
+def test_beyond_loopback_the_first_admin_needs_the_setup_code(client, beyond_loopback):
     assert 'name="code"' in client.get("/setup/").content.decode()
     for wrong in ("", "guess", "\u00e9"):
         assert client.post("/setup/", FIRST | {"code": wrong}).status_code == 422
@@ -28,11 +28,11 @@ def test_beyond_loopback_the_first_admin_needs_the_code(client, beyond_loopback)
     assert Member.objects.get().is_superuser
 
 
-def test_an_empty_code_opens_nothing(beyond_loopback):
+def test_an_empty_setup_code_is_refused(beyond_loopback):
     assert "code" in SetupForm(FIRST, code="").errors
 
 
-def test_every_machine_of_an_installation_has_the_same_code_and_no_other_has_it(beyond_loopback, tmp_path):
+def test_every_machine_of_one_installation_has_the_same_setup_code(beyond_loopback, tmp_path):
     code = setup_code()
     assert re.fullmatch("[0-9a-f]{8}", code)
     beyond_loopback.DATA_DIR = tmp_path

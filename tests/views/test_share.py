@@ -50,7 +50,7 @@ def signed_in(member: Member) -> Client:
 # ── Without an account ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_member_has_a_bounded_number_of_links_also_by_revoking_them(monkeypatch):
+def test_the_number_of_links_of_a_member_is_limited_including_revoked_ones(monkeypatch):
     monkeypatch.setattr(share_model, "LINKS_AT_MOST", 2)
     ada = a_member("ada")
     first, _ = a_share(by=ada), a_share(by=ada)
@@ -67,7 +67,7 @@ def test_a_member_has_a_bounded_number_of_links_also_by_revoking_them(monkeypatc
     assert Share.objects.count() == 4, "each member has a number of their own"
 
 
-def test_a_link_shows_the_video_to_somebody_without_an_account(client):
+def test_a_link_shows_the_video_to_a_guest(client):
     share = a_share()
     page = client.get(share.secret_path)
     assert page.status_code == 200
@@ -88,7 +88,7 @@ def test_the_file_is_sent_in_ranges(client):
     assert client.get(path, headers={"Range": "bytes=9-"}).status_code == 416
 
 
-def test_no_answer_sets_a_cookie_or_may_be_kept_or_found(client):
+def test_no_response_sets_a_cookie_or_may_be_cached_or_indexed(client):
     share = a_share()
     member = signed_in(a_member("ben"))
     page = client.get(share.secret_path)
@@ -105,7 +105,7 @@ def test_no_answer_sets_a_cookie_or_may_be_kept_or_found(client):
 
 
 @pytest.mark.parametrize("with_prompt", [True, False])
-def test_the_page_tells_nothing_of_the_team_and_the_prompt_only_if_allowed(client, with_prompt):
+def test_the_page_hides_the_team_and_shows_the_prompt_only_if_allowed(client, with_prompt):
     clips = a_chain()
     Member.objects.filter(username="ada").update(username="zenobia")
     for terms in ({"chain": False}, {"chain": True}):
@@ -127,7 +127,7 @@ def test_the_page_tells_nothing_of_the_team_and_the_prompt_only_if_allowed(clien
         assert len(seen) == 1, "it is the same page whoever looks"
 
 
-def test_a_chain_is_shown_in_order_and_only_its_clips_are_open(client):
+def test_a_shared_chain_is_shown_in_order_and_only_its_videos_are_public(client):
     clips = a_chain()
     sister = a_saved_one(prompt="Another branch", action="extend", parent=clips[0])
     share = a_share(clips[1], chain=True)
@@ -141,7 +141,7 @@ def test_a_chain_is_shown_in_order_and_only_its_clips_are_open(client):
         assert client.get(reverse("watch-video", args=[alone.uuid, alone.key, clip.uuid])).status_code == status
 
 
-def test_a_clip_of_a_chain_that_was_thrown_away_is_left_out(client):
+def test_a_trashed_video_is_left_out_of_a_shared_chain(client):
     clips = a_chain()
     share = a_share(clips[2], chain=True)
     assert clips[1].trash(clips[1].member)
@@ -178,7 +178,7 @@ ENDS = {
 
 @pytest.mark.parametrize("chain", [False, True], ids=["video", "chain"])
 @pytest.mark.parametrize("end", ENDS)
-def test_whatever_is_no_longer_good_is_answered_alike(client, end, chain):
+def test_expired_revoked_and_unknown_links_are_answered_alike(client, end, chain):
     clips = a_chain(2)
     share = a_share(clips[-1], chain=chain)
     paths = [share.secret_path, *media_of(client.get(share.secret_path))]
@@ -192,7 +192,7 @@ def test_whatever_is_no_longer_good_is_answered_alike(client, end, chain):
         assert not answer.cookies
 
 
-def test_a_wrong_key_opens_nothing(client):
+def test_a_wrong_key_is_refused(client):
     share, other = a_share(), a_share()
     unknown = client.get("/watch/x/y/").content
     keys = (other.key, share.key[:-1], share.key + "a", share.key.swapcase(), "é", "%00", " ", "a" * 5000)
@@ -212,7 +212,7 @@ def test_a_restored_video_can_be_watched_again(client):
     assert client.get(share.secret_path).status_code == 200
 
 
-def test_nothing_in_the_database_opens_a_link(settings):
+def test_the_database_does_not_contain_the_keys_of_links(settings):
     share = a_share()
     rows = [*Share.objects.all(), *Generation.objects.all(), *share.generation.events.all()]
     assert share.key not in json.dumps(serializers.serialize("json", rows))
@@ -222,7 +222,7 @@ def test_nothing_in_the_database_opens_a_link(settings):
     assert Share.objects.get().key != before
 
 
-def test_openings_are_counted_once_a_minute_and_only_the_good_ones(client):
+def test_only_successful_views_are_counted_once_a_minute(client):
     share = a_share()
     for _ in range(3):
         client.get(share.secret_path)
@@ -237,7 +237,7 @@ def test_openings_are_counted_once_a_minute_and_only_the_good_ones(client):
     assert Share.objects.get().watched == 2
 
 
-def test_two_who_open_it_at_once_count_as_one():
+def test_two_concurrent_views_count_as_one():
     share = a_share()
     same = Share.objects.get()
     share.was_opened()
@@ -249,7 +249,7 @@ def test_two_who_open_it_at_once_count_as_one():
 
 
 @pytest.mark.parametrize("days", DAYS)
-def test_a_member_shares_a_teammate_s_video_and_its_story_tells(days):
+def test_sharing_a_teammate_s_video_is_shown_in_its_timeline(days):
     generation = a_saved_one(prompt=PROMPT)
     ben = a_member("ben")
     path = reverse("shares-of", args=[generation.uuid])
@@ -268,7 +268,7 @@ def test_a_member_shares_a_teammate_s_video_and_its_story_tells(days):
     assert share.secret_path in page
 
 
-def test_the_panel_gets_the_new_link_at_the_top():
+def test_a_new_link_is_first_in_the_panel():
     clips = a_chain(2)
     ben = signed_in(a_member("ben"))
     path = reverse("shares-of", args=[clips[1].uuid])
@@ -284,7 +284,7 @@ def test_the_panel_gets_the_new_link_at_the_top():
 
 
 @pytest.mark.parametrize("days", [None, "", "0", "8", "-1", "365", "x"])
-def test_no_other_span_is_taken(days):
+def test_only_the_offered_durations_are_accepted(days):
     generation = a_saved_one()
     path = reverse("shares-of", args=[generation.uuid])
     for headers in ({}, PANEL):
@@ -293,7 +293,7 @@ def test_no_other_span_is_taken(days):
     assert not Share.objects.exists()
 
 
-def test_what_is_not_saved_cannot_be_shared_and_the_page_says_why():
+def test_an_unsaved_video_cannot_be_shared_and_the_page_says_why():
     generation = a_saved_one()
     ada = signed_in(generation.member)
     path = reverse("shares-of", args=[generation.uuid])
@@ -309,7 +309,7 @@ def test_what_is_not_saved_cannot_be_shared_and_the_page_says_why():
     assert not generation.events.filter(kind="shared").exists()
 
 
-def test_a_video_that_is_thrown_away_meanwhile_is_not_shared():
+def test_a_video_trashed_meanwhile_is_not_shared():
     generation = a_saved_one()
     stale = Generation.objects.get(pk=generation.pk)
     assert generation.trash(generation.member)
@@ -318,7 +318,7 @@ def test_a_video_that_is_thrown_away_meanwhile_is_not_shared():
     assert signed_in(generation.member).get(reverse("shares-of", args=[generation.uuid])).status_code == 404
 
 
-def test_who_made_a_link_and_an_admin_revoke_it_and_nobody_else():
+def test_only_the_author_and_admins_can_revoke_a_share():
     generation = a_saved_one()
     ben, root = a_member("ben"), an_admin()
     for who, may in ((ben, False), (generation.member, True), (root, True)):
@@ -342,7 +342,7 @@ def test_a_link_is_revoked_once():
     assert not late.revoke(late.shared_by)
 
 
-def test_an_admin_sees_all_links_page_by_page(django_assert_max_num_queries):
+def test_an_admin_sees_all_links_paginated(django_assert_max_num_queries):
     root = signed_in(an_admin())
     generation = a_saved_one(prompt=PROMPT)
     made = [a_share(generation, chain=bool(number % 2)) for number in range(50)]

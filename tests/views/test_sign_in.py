@@ -35,7 +35,7 @@ def is_in(client) -> bool:
     return get_user(client).is_authenticated
 
 
-def test_the_right_password_opens_and_the_session_s_key_is_a_new_one(client, ada):
+def test_the_right_password_signs_in_with_a_new_session_key(client, ada):
     client.get("/login/")
     client.session["before"] = 1
     before = client.session.session_key
@@ -45,7 +45,7 @@ def test_the_right_password_opens_and_the_session_s_key_is_a_new_one(client, ada
     assert not is_in(client)
 
 
-def test_after_five_wrong_passwords_the_right_one_is_not_looked_at(client, ada):
+def test_after_five_wrong_passwords_the_right_one_is_refused(client, ada):
     for _ in range(4):
         assert knock(client).status_code == 200
     for answer in (knock(client), knock(client, password=PASSWORD)):
@@ -56,7 +56,7 @@ def test_after_five_wrong_passwords_the_right_one_is_not_looked_at(client, ada):
     assert not is_in(client)
 
 
-def test_it_ends_after_ten_minutes_and_not_by_trying_on(client, ada):
+def test_a_lockout_ends_after_ten_minutes_and_not_earlier(client, ada):
     for _ in range(5):
         knock(client)
     AccessAttempt.objects.update(attempt_time=timezone.now() - timedelta(minutes=9))
@@ -65,28 +65,28 @@ def test_it_ends_after_ten_minutes_and_not_by_trying_on(client, ada):
     assert knock(client, password=PASSWORD).url == "/"
 
 
-def test_nobody_locks_a_colleague_out_from_elsewhere(client, ada):
+def test_a_lockout_does_not_affect_the_same_name_from_another_address(client, ada):
     for _ in range(8):
         knock(client, REMOTE_ADDR="203.0.113.7")
     assert knock(client, password=PASSWORD, REMOTE_ADDR="203.0.113.7").status_code == 429
     assert knock(client, password=PASSWORD, REMOTE_ADDR="198.51.100.3").url == "/"
 
 
-def test_a_colleague_in_the_same_office_still_comes_in(client, ada):
+def test_a_lockout_does_not_affect_another_name_from_the_same_address(client, ada):
     a_member("ben", password=PASSWORD)
     for _ in range(6):
         knock(client, "ada")
     assert knock(client, "ben", PASSWORD).url == "/"
 
 
-def test_many_names_from_one_address_are_a_storm(client, ada):
+def test_many_names_from_one_address_lock_the_address_out(client, ada):
     for number in range(MAX_FAILURES_PER_ADDRESS):
         knock(client, f"name-{number}")
     assert knock(client, password=PASSWORD).status_code == 429
     assert knock(client, password=PASSWORD, REMOTE_ADDR="198.51.100.3").url == "/"
 
 
-def test_a_success_forgets_the_failures_of_that_name(client, ada):
+def test_a_successful_sign_in_clears_the_failures_of_that_name(client, ada):
     for _ in range(4):
         knock(client)
     knock(client, password=PASSWORD)
@@ -95,13 +95,13 @@ def test_a_success_forgets_the_failures_of_that_name(client, ada):
         assert knock(client).status_code == 200
 
 
-def test_an_address_cannot_be_made_up(client, ada):
+def test_a_client_cannot_forge_its_address(client, ada):
     for number in range(5):
         knock(client, HTTP_X_FORWARDED_FOR=f"203.0.113.{number}")
     assert knock(client, password=PASSWORD, HTTP_X_FORWARDED_FOR="203.0.113.99").status_code == 429
 
 
-def test_behind_a_trusted_proxy_its_word_counts_and_the_client_s_does_not(client, ada, settings):
+def test_behind_a_trusted_proxy_only_the_proxy_s_header_counts(client, ada, settings):
     settings.TRUSTED_PROXIES = 1
     for number in range(5):
         knock(client, HTTP_X_FORWARDED_FOR=f"10.9.8.{number}, 203.0.113.7")
@@ -113,7 +113,7 @@ GARBAGE = ["", "\x00", "a" * 5000, "\ud800", "名前", "' OR 1=1 --", "<script>"
 
 
 @pytest.mark.parametrize("name", GARBAGE)
-def test_whatever_name_is_tried_is_counted_and_kept_in_a_plain_form(client, ada, name):
+def test_every_attempted_name_is_counted_and_stored_normalised(client, ada, name):
     try:
         answer = knock(client, name)
     except UnicodeEncodeError:
@@ -128,7 +128,7 @@ def stored() -> str:
     return str(list(AccessAttempt.objects.values_list()))
 
 
-def test_no_password_is_stored_with_a_failure_and_none_in_the_wrong_field_either(client, ada, caplog):
+def test_no_password_is_stored_with_a_failure_not_even_from_the_name_field(client, ada, caplog):
     for _ in range(5):
         knock(client, username="correct-horse-9", password="my other secret word")
     for secret in ("my other secret word", "correct-horse-9"):
@@ -136,14 +136,14 @@ def test_no_password_is_stored_with_a_failure_and_none_in_the_wrong_field_either
         assert secret not in caplog.text
 
 
-def test_an_address_behind_a_proxy_that_is_none_is_the_proxy_s(client, ada, settings):
+def test_an_invalid_forwarded_address_is_replaced_by_the_proxy_s(client, ada, settings):
     settings.TRUSTED_PROXIES = 1
     for said in ("unknown", "203.0.113.7:1234", "<x>", "a" * 99, "::gggg"):
         assert knock(client, HTTP_X_FORWARDED_FOR=said).status_code in (200, 429)
     assert knock(client, password=PASSWORD, HTTP_X_FORWARDED_FOR="unknown").status_code == 429
 
 
-def test_a_whole_network_of_ipv6_is_one_address(client, ada):
+def test_an_ipv6_network_counts_as_one_address(client, ada):
     for number in range(5):
         knock(client, REMOTE_ADDR=f"2001:db8:0:7::{number}")
     assert knock(client, password=PASSWORD, REMOTE_ADDR="2001:db8:0:7:ffff::9").status_code == 429
@@ -157,7 +157,7 @@ def waiting_sign_in(browser, path: str) -> dict:
     return dict(fields) | {"username": "ada", "password": PASSWORD}
 
 
-def test_a_sign_in_page_in_a_second_tab_goes_on_when_its_person_is_in(ada):
+def test_a_stale_sign_in_form_redirects_if_its_member_is_signed_in(ada):
     browser = Client(enforce_csrf_checks=True)
     first, second = waiting_sign_in(browser, "/login/"), waiting_sign_in(browser, "/login/?next=/usage/")
     assert browser.post("/login/", first).url == "/"
@@ -165,7 +165,7 @@ def test_a_sign_in_page_in_a_second_tab_goes_on_when_its_person_is_in(ada):
     assert browser.post("/login/", second | {"next": "https://evil.example.com/"}).url == "/"
 
 
-def test_a_sign_in_page_of_another_person_goes_nowhere(ada):
+def test_a_stale_sign_in_form_of_another_member_does_not_redirect(ada):
     a_member("ben", password=PASSWORD)
     browser = Client(enforce_csrf_checks=True)
     first, second = waiting_sign_in(browser, "/login/"), waiting_sign_in(browser, "/login/?next=/usage/")
@@ -179,7 +179,7 @@ def test_a_sign_in_page_of_another_person_goes_nowhere(ada):
 # ── What opens like a password ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_code_of_the_set_up_is_not_to_be_guessed(client, settings):
+def test_guesses_of_the_setup_code_are_limited(client, settings):
     settings.ON_LOOPBACK = False
     sent = {"username": "ada", "password1": PASSWORD, "password2": PASSWORD}
     for number in range(5):
@@ -192,7 +192,7 @@ def test_the_code_of_the_set_up_is_not_to_be_guessed(client, settings):
     assert client.post("/setup/", sent | {"code": setup_code()}, REMOTE_ADDR="198.51.100.3").url == "/"
 
 
-def test_wrong_invitation_links_lock_nobody_out(client, ada):
+def test_wrong_invitation_links_cause_no_lockout(client, ada):
     _, key = Invitation.objects.invite(an_admin())
     for number in range(MAX_FAILURES_PER_ADDRESS + 5):
         assert client.get(f"/invitations/guess-{number}/").status_code == 404
@@ -225,7 +225,7 @@ def test_wrong_sign_ins_do_not_lock_the_set_up(client, settings):
     assert client.post("/setup/", sent).url == "/"
 
 
-def test_a_storm_of_wrong_present_passwords_does_not_lock_the_sign_in(client, ada):
+def test_wrong_current_passwords_do_not_lock_the_sign_in(client, ada):
     sent = {"old_password": "wrong", "new_password1": "some other word", "new_password2": "some other word"}
     # All sign in first: a sign-in clears what was counted before it.
     members = [Client() for _ in range(MAX_FAILURES_PER_ADDRESS // 5 + 1)]
@@ -238,7 +238,7 @@ def test_a_storm_of_wrong_present_passwords_does_not_lock_the_sign_in(client, ad
     assert knock(client, password=PASSWORD).url == "/"
 
 
-def test_forms_of_other_sites_are_not_counted(ada):
+def test_cross_site_forms_are_not_counted(ada):
     strict = Client(enforce_csrf_checks=True)
     for number in range(MAX_FAILURES_PER_ADDRESS):
         assert knock(strict, f"name-{number}").status_code == 403
@@ -260,7 +260,7 @@ def test_an_open_session_does_not_help_to_guess_its_password(client, ada):
     assert ada.check_password(PASSWORD)
 
 
-def test_the_admin_s_pages_have_no_door_of_their_own(client, ada):
+def test_the_admin_has_no_sign_in_page_of_its_own(client, ada):
     answer = client.get("/admin/", follow=True)
     assert answer.redirect_chain[-1][0] == "/login/?next=/admin/"
     assert client.post("/admin/login/", {"username": "ada", "password": PASSWORD}).url.startswith("/login/")
@@ -272,7 +272,7 @@ def test_the_admin_s_pages_have_no_door_of_their_own(client, ada):
     assert client.get("/admin/password_change/").url == "/profile/"
 
 
-def test_somebody_deactivated_does_not_come_in(client, ada):
+def test_a_deactivated_member_cannot_sign_in(client, ada):
     Member.objects.update(is_active=False)
     assert knock(client, password=PASSWORD).status_code == 200
     assert not is_in(client)
@@ -287,13 +287,13 @@ MAIL = {
 
 
 @pytest.mark.parametrize("value", MAIL)
-def test_where_mail_goes_is_one_variable(monkeypatch, value):
+def test_mail_is_configured_by_one_variable(monkeypatch, value):
     monkeypatch.setenv("LUMAWEB_EMAIL_URL", value)
     assert environment.mail("LUMAWEB_EMAIL_URL") == MAIL[value]
 
 
 @pytest.mark.parametrize("value", ["mail.example.com", "http://mail.example.com", "smtp://:secret@", "smtp://h:port"])
-def test_an_address_that_cannot_be_read_stops_the_start_without_showing_it(monkeypatch, value):
+def test_an_invalid_email_url_stops_the_start_without_showing_it(monkeypatch, value):
     monkeypatch.setenv("LUMAWEB_EMAIL_URL", value)
     with pytest.raises(ImproperlyConfigured, match="LUMAWEB_EMAIL_URL cannot be read") as stopped:
         environment.mail("LUMAWEB_EMAIL_URL")
@@ -311,7 +311,7 @@ FROM = {
 
 
 @pytest.mark.parametrize("value", FROM)
-def test_where_mail_is_sent_it_comes_from_an_address(monkeypatch, value):
+def test_mail_needs_a_sender_address(monkeypatch, value):
     monkeypatch.setenv("LUMAWEB_EMAIL_FROM", value)
     if FROM[value]:
         assert environment.sender("LUMAWEB_EMAIL_FROM", required=True) == value
@@ -320,6 +320,6 @@ def test_where_mail_is_sent_it_comes_from_an_address(monkeypatch, value):
             environment.sender("LUMAWEB_EMAIL_FROM", required=True)
 
 
-def test_without_mail_nobody_has_to_say_whom_it_comes_from(monkeypatch):
+def test_without_mail_no_sender_address_is_needed(monkeypatch):
     monkeypatch.delenv("LUMAWEB_EMAIL_FROM", raising=False)
     assert "@" in environment.sender("LUMAWEB_EMAIL_FROM", required=False)

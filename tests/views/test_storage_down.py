@@ -48,9 +48,7 @@ def request_one(client, **headers):
     [(locked, "locked for too long"), (full, "the disk is full"), (read_only, "cannot be written to")],
     ids=["locked", "full", "read only"],
 )  # fmt: skip
-def test_a_form_that_cannot_be_stored_comes_back_in_a_sentence_with_what_was_typed(
-    client, ada, impatient, broken, words
-):
+def test_a_form_that_cannot_be_stored_is_shown_again_with_a_message(client, ada, impatient, broken, words):
     a_token()
     with broken():
         answer = client.post(
@@ -66,7 +64,7 @@ def test_a_form_that_cannot_be_stored_comes_back_in_a_sentence_with_what_was_typ
 
 
 @pytest.mark.embedded
-def test_the_repeated_form_makes_the_video_once_storage_works(client, ada, impatient):
+def test_a_resubmitted_form_creates_the_video_once_storage_works(client, ada, impatient):
     a_token()
     with locked():
         page = request_one(client).content.decode()
@@ -79,7 +77,7 @@ def test_the_repeated_form_makes_the_video_once_storage_works(client, ada, impat
 
 
 @pytest.mark.embedded
-def test_with_htmx_the_form_stays_and_a_sentence_is_answered(client, ada, impatient):
+def test_with_htmx_the_form_stays_and_a_message_is_shown(client, ada, impatient):
     a_token()
     with locked():
         answer = request_one(client, **{"HX-Request": "true"})
@@ -89,7 +87,7 @@ def test_with_htmx_the_form_stays_and_a_sentence_is_answered(client, ada, impati
 
 
 @pytest.mark.embedded
-def test_a_script_is_answered_in_json(client, ada, impatient):
+def test_a_script_gets_json(client, ada, impatient):
     a_token()
     with locked():
         answer = request_one(client, Accept="application/json")
@@ -98,7 +96,7 @@ def test_a_script_is_answered_in_json(client, ada, impatient):
 
 @pytest.mark.embedded
 @pytest.mark.parametrize("action", ["retries", "trash", "cancellation", "star", "choice"])
-def test_every_other_form_is_answered_in_a_sentence(client, ada, impatient, action):
+def test_every_other_form_is_answered_with_a_message(client, ada, impatient, action):
     a_token()
     generation = a_generation(ada)
     Generation.objects.update(state="failed" if action in ("retries", "trash") else "queued")
@@ -121,7 +119,7 @@ def test_no_password_is_written_into_the_page(client, transactional_db, impatien
     assert "correct-horse-9" not in answer.content.decode()
 
 
-def test_a_page_that_cannot_be_read_says_so_and_links_to_itself(client, ada, monkeypatch):
+def test_a_page_that_cannot_be_read_says_so_and_links_to_a_retry(client, ada, monkeypatch):
     def away(*args, **more):
         raise OperationalError("server closed the connection") from Away()
 
@@ -132,7 +130,7 @@ def test_a_page_that_cannot_be_read_says_so_and_links_to_itself(client, ada, mon
     assert 'href="/?q=fox"' in answer.content.decode()
 
 
-def test_an_error_of_ours_stays_a_500(client, ada, monkeypatch):
+def test_an_internal_error_is_still_a_500(client, ada, monkeypatch):
     monkeypatch.setattr("videos.views.studio._page", lambda *args, **more: 1 / 0)
     assert client.get("/").status_code == 500
 
@@ -186,7 +184,7 @@ def of_postgresql(state: str | None) -> Away:
         (None, None),
     ],
 )  # fmt: skip
-def test_a_problem_of_the_storage_is_told_from_every_other_error(error, problem):
+def test_storage_errors_are_distinguished_from_other_errors(error, problem):
     assert storage_problem(error) is problem
 
 
@@ -214,7 +212,7 @@ def wait_for(condition, seconds: float = 15) -> None:
 
 
 @pytest.mark.embedded
-def test_a_callback_that_cannot_be_stored_is_answered_503_and_its_task_looked_up_afterwards(client, claimed, impatient):
+def test_a_callback_that_cannot_be_stored_is_answered_503_and_looked_up_later(client, claimed, impatient):
     _, path = claimed
     with locked():
         answer = call_back(client, path, task_id="task-1", state="completed", video_url="https://cdn.example.com/v.mp4")
@@ -260,7 +258,7 @@ def test_the_memory_for_missed_callbacks_is_bounded(claimed, monkeypatch):
 
 
 @pytest.mark.embedded
-def test_a_callback_waits_for_the_lock_no_longer_than_its_provider_does(client, claimed, monkeypatch):
+def test_a_callback_waits_for_the_lock_no_longer_than_the_provider_waits(client, claimed, monkeypatch):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 60)
     monkeypatch.setattr("videos.views.provider_endpoints.CALLBACK_WAIT", 0.2)
     began = time.monotonic()

@@ -36,13 +36,13 @@ def sent(file, takes: list[int]) -> bytes:
 
 
 @pytest.mark.parametrize("takes", [[500], [1], [499, 0, 7], [3, 0, 0, 256], [100, 400]])
-def test_what_a_socket_takes_in_bits_arrives_whole(takes):
+def test_a_response_sent_in_small_writes_arrives_complete(takes):
     size = 3000
     assert sent(FileSlice(io.BytesIO(CONTENT), 100, size), takes) == CONTENT[100:3100]
     assert sent(GeneratedFile(pieces(30, 1, 900, 2069), size), takes) == CONTENT[:3000]
 
 
-def test_a_part_ends_where_it_should_and_closes_its_file():
+def test_a_range_ends_where_it_should_and_closes_its_file():
     file = io.BytesIO(CONTENT)
     part = FileSlice(file, 10, 5)
     assert (part.read(), part.read()) == (CONTENT[10:15], b"")
@@ -51,13 +51,13 @@ def test_a_part_ends_where_it_should_and_closes_its_file():
 
 
 @pytest.mark.parametrize("short", [FileSlice(io.BytesIO(CONTENT[:50]), 0, 60), GeneratedFile(pieces(30, 20), 60)])
-def test_a_source_that_ends_too_soon_ends_the_answer(short):
+def test_a_source_that_ends_early_ends_the_response(short):
     with pytest.raises(OSError, match="10 bytes are missing"):
         while short.read(20):
             pass
 
 
-def test_an_archive_that_nobody_wants_any_more_lets_go_of_its_file():
+def test_an_abandoned_archive_closes_its_file():
     closed = []
 
     def reading():
@@ -72,7 +72,7 @@ def test_an_archive_that_nobody_wants_any_more_lets_go_of_its_file():
     assert closed == [True]
 
 
-def test_what_comes_from_a_bucket_holds_a_few_threads_only():
+def test_responses_from_a_bucket_use_a_limited_number_of_threads():
     headers = {"Content-Type": "video/mp4"}
     open_ones = [
         stream(FileSlice(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True) for _ in range(MAX_BUCKET_STREAMS)

@@ -65,7 +65,7 @@ def test_a_double_click_makes_one_submission(client, ada, headers):
     assert Submission.objects.count() == 1
 
 
-def test_an_unchecked_box_of_our_form_is_off_and_a_script_gets_the_default(client, ada):
+def test_an_unchecked_box_is_off_and_a_script_gets_the_default(client, ada):
     client.post("/generations/", asked(form="1"))
     client.post("/generations/", asked())
     assert list(Generation.objects.order_by("pk").values_list("enhancement", flat=True)) == [False, True]
@@ -102,7 +102,7 @@ BAD = {
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_is_answered_in_words_keeps_what_was_typed_and_creates_nothing(client, ada, case, headers):
+def test_invalid_input_is_explained_kept_and_creates_nothing(client, ada, case, headers):
     fields, words = BAD[case]
     answer = client.post(
         "/generations/",
@@ -152,7 +152,7 @@ def a_bomb() -> bytes:
 
 
 @pytest.mark.parametrize("case", [*BAD_PICTURES, "bomb", "50 MB"])
-def test_an_upload_that_is_no_usable_picture_is_refused_in_words(client, ada, token, case):
+def test_an_unusable_upload_is_refused_with_a_message(client, ada, token, case):
     data = {"bomb": a_bomb, "50 MB": lambda: bytes(50 * 1024 * 1024)}.get(case, lambda: BAD_PICTURES[case])()
     answer = client.post("/generations/", asked(start_image=upload(data)))
     assert answer.status_code == 422
@@ -164,7 +164,7 @@ def test_an_upload_that_is_no_usable_picture_is_refused_in_words(client, ada, to
 @pytest.mark.parametrize(
     ("kind", "mode"), [("PNG", "RGBA"), ("PNG", "P"), ("JPEG", "L"), ("JPEG", "CMYK"), ("WEBP", "RGB")]
 )
-def test_a_picture_is_encoded_anew(client, ada, token, kind, mode):
+def test_an_uploaded_picture_is_reencoded(client, ada, token, kind, mode):
     data = a_picture(kind=kind, mode=mode)
     client.post("/generations/", asked(start_image=upload(data + b"<script>polyglot</script>")))
     frame = Generation.objects.get().start_frame
@@ -210,7 +210,7 @@ def completed(token, **settings) -> Generation:
     return generation
 
 
-def test_an_extension_knows_its_parent_by_id_and_by_link(client, ada, token):
+def test_an_extension_finds_its_parent_by_id_and_by_link(client, ada, token):
     parent = completed(token)
     client.post("/generations/", asked(action="extend", video_id=parent.video_id))
     client.post("/generations/", asked(action="extend", video_url=parent.video_url, again="1"))
@@ -225,7 +225,7 @@ def test_a_foreign_video_is_extended_without_a_parent(client, ada, token):
     assert Generation.objects.get().parent is None
 
 
-def test_the_extend_page_is_set_up(client, ada, token):
+def test_the_extend_page_fills_the_form(client, ada, token):
     parent = completed(token)
     for headers in ({}, HTMX | {"HX-Target": "video-form"}):
         text = client.get(f"/generations/{parent.uuid}/extend/", headers=headers).content.decode()
@@ -233,7 +233,7 @@ def test_the_extend_page_is_set_up(client, ada, token):
         assert ("<html" in text) == (not headers)
 
 
-def test_an_extension_is_named_in_the_ways_that_can_work(token):
+def test_an_extension_refers_to_its_source_only_in_ways_that_can_work(token):
     """Id, then link, then our copy; an id means nothing to another account."""
     parent = completed(token)
     child = a_generation(parent.member, action="extend", source_video_id=parent.video_id, parent=parent)
@@ -247,7 +247,7 @@ def test_an_extension_is_named_in_the_ways_that_can_work(token):
     assert [way for _, way, _ in child.sources(far)] == ["link"]
 
 
-def test_everything_is_behind_sign_in(client, token):
+def test_every_page_needs_a_sign_in(client, token):
     generation = completed(token)
     paths = [
         "/",
@@ -284,7 +284,7 @@ def test_a_retry_is_a_new_generation(client, ada, token):
     assert generation.retries.get().prompt == generation.prompt
 
 
-def test_the_poll_tells_changes_once(client, ada, token):
+def test_the_poll_reports_changes_once(client, ada, token):
     generation = a_generation(ada)
     answer = client.get("/live/", {"since": "0", "newest": "0", "top": "1"})
     assert f"generation-{generation.uuid}" in answer.content.decode()
@@ -308,12 +308,12 @@ def test_an_idle_poll_is_one_query_besides_session_and_member(client, ada, djang
     "query",
     ["since=x", "since=1e400", "since=nan", "known=a:b 1:2:3 ::", "newest=99999999999999999999", "only=x"],
 )
-def test_a_garbled_poll_is_no_error(client, ada, query):
+def test_an_invalid_poll_is_no_error(client, ada, query):
     a_generation(ada)
     assert client.get(f"/live/?{query}").status_code in (200, 204)
 
 
-def test_away_from_the_top_news_is_a_pill(client, ada):
+def test_below_the_top_new_videos_are_announced_by_a_pill(client, ada):
     for _ in range(3):
         a_generation(ada)
     text = client.get("/live/", {"since": "0", "newest": "0", "top": "0"}).content.decode()
@@ -321,7 +321,7 @@ def test_away_from_the_top_news_is_a_pill(client, ada):
     assert 'class="card' not in text
 
 
-def test_pages_follow_by_cursor(client, ada, django_assert_max_num_queries):
+def test_pages_are_linked_by_cursor(client, ada, django_assert_max_num_queries):
     for number in range(60):
         a_generation(ada, prompt=f"number {number}")
     first = client.get("/").content.decode()
@@ -333,7 +333,7 @@ def test_pages_follow_by_cursor(client, ada, django_assert_max_num_queries):
     assert client.get("/?before=garbage").status_code == 200
 
 
-def test_the_first_visit_makes_the_admin_once(client):
+def test_the_setup_page_creates_the_admin_once(client):
     assert client.get("/", follow=True).redirect_chain[-1][0] == "/setup/"
     mismatch = {"username": "ada", "password1": "correct-horse-9", "password2": "other"}
     assert client.post("/setup/", mismatch).status_code == 422
@@ -367,7 +367,7 @@ def test_generations_are_read_only_in_the_admin(client, token):
     assert client.get("/admin/videos/generation/add/").status_code == 403
 
 
-def test_a_flood_of_changes_is_told_in_several_polls(client, ada):
+def test_a_flood_of_changes_is_reported_over_several_polls(client, ada):
     """More rows than one answer carries, all within the look-back: each poll goes on where the last ended."""
     member = a_member("ben")
     start = timezone.now() - timezone.timedelta(seconds=10)
@@ -386,7 +386,7 @@ def test_a_flood_of_changes_is_told_in_several_polls(client, ada):
     assert client.get("/live/", ask).status_code == 204
 
 
-def test_after_a_change_of_many_at_once_an_open_page_comes_to_rest(client):
+def test_polls_settle_after_a_change_of_many_videos(client):
     ada = a_member("ada")
     client.force_login(ada)
     rows = [a_generation(ada, takes=4) for _ in range(100)]

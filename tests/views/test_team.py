@@ -50,7 +50,7 @@ def invited(admin, **about) -> tuple[Invitation, str]:
 # ── Invitations ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_invitation_is_shown_once_and_lets_one_person_in(client, admin):
+def test_an_invitation_is_shown_once_and_admits_one_person(client, admin):
     answer = client.post("/team/invitations/", {"email": "cleo@example.com"})
     link = link_in(answer)
     assert "no-store" in answer["Cache-Control"]
@@ -67,14 +67,14 @@ def test_an_invitation_is_shown_once_and_lets_one_person_in(client, admin):
     assert not Member.objects.filter(username="second").exists()
 
 
-def test_an_invited_admin_is_one(client):
+def test_an_invited_admin_becomes_an_admin(client):
     _, link = invited(an_admin(), as_admin=True)
     client.post(link, COMING)
     cleo = Member.objects.get(username="cleo")
     assert cleo.is_superuser and cleo.is_staff
 
 
-def test_the_key_is_stored_nowhere(client, admin):
+def test_the_invitation_key_is_not_stored(client, admin):
     invitation, link = invited(admin)
     key = link.split("/")[2]
     stored = [str(value) for value in Invitation.objects.filter(pk=invitation.pk).values_list()[0]]
@@ -93,7 +93,7 @@ GONE = {
 
 
 @pytest.mark.parametrize("why", GONE)
-def test_a_link_that_is_no_longer_good_says_so_and_no_more(client, why):
+def test_an_invalid_invitation_reveals_nothing(client, why):
     invitation, link = invited(an_admin(), email="cleo@example.com")
     GONE[why](invitation)
     for answer in (client.get(link), client.post(link, COMING)):
@@ -104,7 +104,7 @@ def test_a_link_that_is_no_longer_good_says_so_and_no_more(client, why):
     assert not Member.objects.filter(username="cleo").exists()
 
 
-def test_two_people_with_one_link_make_one_member(client):
+def test_two_people_with_one_invitation_create_one_member(client):
     invitation, _ = invited(an_admin())
     together, outcomes = threading.Barrier(8), []
 
@@ -134,7 +134,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_coming_in_with_something_wrong_loses_nothing(client, wrong):
+def test_an_invalid_registration_keeps_the_invitation(client, wrong):
     invitation, link = invited(an_admin())
     answer = client.post(link, COMING | WRONG[wrong])
     assert answer.status_code == 422
@@ -143,7 +143,7 @@ def test_coming_in_with_something_wrong_loses_nothing(client, wrong):
     assert Invitation.objects.good().filter(pk=invitation.pk).exists()
 
 
-def test_a_name_that_somebody_takes_at_the_last_moment_loses_nothing(client):
+def test_a_name_taken_meanwhile_keeps_the_invitation(client):
     invitation, _ = invited(an_admin())
     form = ComingInForm(COMING, invitation=invitation)
     assert form.is_valid()
@@ -153,14 +153,14 @@ def test_a_name_that_somebody_takes_at_the_last_moment_loses_nothing(client):
     assert Invitation.objects.good().filter(pk=invitation.pk).exists()
 
 
-def test_an_invitation_is_mailed_where_mail_is_set_up(client, admin, mails):
+def test_an_invitation_is_mailed_if_mail_is_configured(client, admin, mails):
     answer = client.post("/team/invitations/", {"email": "cleo@example.com"})
     assert mails[0].to == ["cleo@example.com"]
     assert link_in(answer) in mails[0].body
     assert Invitation.objects.get().mailed_at
 
 
-def test_a_mail_server_that_is_away_costs_nothing_but_the_mail(client, admin, settings):
+def test_an_unreachable_mail_server_loses_only_the_mail(client, admin, settings):
     settings.CAN_MAIL = settings.CAN_MAIL_LINKS = True
     settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", 9, 1
@@ -191,7 +191,7 @@ def test_signing_out_everywhere_leaves_only_this_browser(client):
     assert is_in(here) and not is_in(there)
 
 
-def test_another_password_signs_out_the_others(client):
+def test_a_new_password_signs_out_other_sessions(client):
     ada = a_member(password="the old long word")
     here, there = signed_in(type(client), ada), signed_in(type(client), ada)
     sent = {"old_password": "the old long word", "new_password1": PASSWORD, "new_password2": PASSWORD}
@@ -203,7 +203,7 @@ def test_another_password_signs_out_the_others(client):
     assert ada.check_password(PASSWORD)
 
 
-def test_somebody_deactivated_is_out_at_once_and_their_videos_stay(client, admin):
+def test_a_deactivated_member_is_signed_out_at_once_and_their_videos_stay(client, admin):
     ada = a_member()
     video = a_generation(ada)
     there = signed_in(type(client), ada)
@@ -226,7 +226,7 @@ def test_an_admin_who_is_deactivated_leaves_no_open_invitation(client, admin):
     assert client.get(link).status_code == 404
 
 
-def test_an_admin_makes_a_link_to_a_new_password(client, admin):
+def test_an_admin_creates_a_password_link(client, admin):
     ada = a_member(password="the old long word")
     there = signed_in(type(client), ada)
     link = link_in(client.post(f"/team/{ada.pk}/password/"))
@@ -242,7 +242,7 @@ def test_an_admin_makes_a_link_to_a_new_password(client, admin):
     assert "not good any more" in type(client)().get(link, follow=True).content.decode()
 
 
-def test_a_link_to_a_new_password_dies_with_the_deactivation(client, admin):
+def test_a_deactivation_invalidates_password_links(client, admin):
     ada = a_member(password="the old long word")
     link = link_in(client.post(f"/team/{ada.pk}/password/"))
     begun, fresh = type(client)(), type(client)()
@@ -258,7 +258,7 @@ def test_a_link_to_a_new_password_dies_with_the_deactivation(client, admin):
     assert "New password again" in fresh.get(again, follow=True).content.decode()
 
 
-def test_signing_out_everywhere_ends_a_link_to_a_new_password(client):
+def test_signing_out_everywhere_invalidates_password_links(client):
     ada = a_member(password="the old long word")
     browser = signed_in(type(client), ada)
     link = path_to_new_password(Member.objects.get())
@@ -267,7 +267,7 @@ def test_signing_out_everywhere_ends_a_link_to_a_new_password(client):
     assert "not good any more" in client.get(link, follow=True).content.decode()
 
 
-def test_a_forgotten_password_is_answered_the_same_whoever_asks(client, mails):
+def test_password_resets_are_answered_the_same_for_every_name(client, mails):
     ada = a_member("ada", email="ada@example.com", password=PASSWORD)
     a_member("ben", email="ben@example.com", is_active=False, password=PASSWORD)
     asked = ("ada", "ADA@example.com", "nobody", "ben", "ben@example.com")
@@ -282,7 +282,7 @@ def test_a_forgotten_password_is_answered_the_same_whoever_asks(client, mails):
     assert "New password again" in type(client)().get(link, follow=True).content.decode()
 
 
-def test_mail_waits_in_front_of_no_submission(client, mails):
+def test_mail_does_not_delay_submissions(client, mails):
     a_member(email="ada@example.com")
     before = queue.queue_sizes()
     client.post("/password/", {"email": "ada"})
@@ -291,7 +291,7 @@ def test_mail_waits_in_front_of_no_submission(client, mails):
     assert after[queue.MEDIA_CLUSTER] == before[queue.MEDIA_CLUSTER] + 1
 
 
-def test_a_flood_of_password_resets_fills_no_queue_and_closes_no_other_door(client, mails):
+def test_password_resets_are_limited_and_do_not_block_other_requests(client, mails):
     a_member(password=PASSWORD, email="ada@example.com")
     before = sum(queue.queue_sizes().values())
     answers = [
@@ -304,7 +304,7 @@ def test_a_flood_of_password_resets_fills_no_queue_and_closes_no_other_door(clie
     assert client.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 302
 
 
-def test_a_name_is_asked_for_five_times_from_one_address_whether_it_exists_or_not(client, mails):
+def test_password_resets_of_a_name_are_limited_whether_it_exists_or_not(client, mails):
     a_member(email="ada@example.com")
     for name in ("ada", "nobody"):
         answers = [client.post("/password/", {"email": name}).status_code for _ in range(7)]
@@ -332,7 +332,7 @@ def test_a_worker_ignores_the_origin_that_an_old_web_process_queued(mails, setti
     assert "evil" not in mails[0].body
 
 
-def test_without_an_address_that_members_use_no_links_are_mailed(client, admin, mails, settings):
+def test_without_a_site_url_no_links_are_mailed(client, admin, mails, settings):
     settings.SITE_URL, settings.CAN_MAIL_LINKS = "", False
     ada = a_member("ada", email="ada@example.com")
     assert link_in(client.post("/team/invitations/", {"email": "cleo@example.com"}))
@@ -344,7 +344,7 @@ def test_without_an_address_that_members_use_no_links_are_mailed(client, admin, 
     assert not mails
 
 
-def test_a_new_password_by_a_link_is_told_at_the_sign_in(client):
+def test_the_sign_in_page_confirms_a_new_password(client):
     member = a_member(password="the old long word")
     page = client.get(path_to_new_password(member), follow=True)
     sent = {"new_password1": PASSWORD, "new_password2": PASSWORD}
@@ -352,7 +352,7 @@ def test_a_new_password_by_a_link_is_told_at_the_sign_in(client):
     assert "Your password is changed. Sign in with it." in page.content.decode()
 
 
-def test_without_mail_the_way_to_a_new_password_is_told(client):
+def test_without_mail_the_sign_in_page_refers_to_an_admin(client):
     a_member("ada", email="ada@example.com", password=PASSWORD)
     assert "Ask your admin" in client.get("/password/").content.decode()
     assert client.post("/password/", {"email": "ada"}).status_code == 422
@@ -362,7 +362,7 @@ def test_without_mail_the_way_to_a_new_password_is_told(client):
 # ── Roles ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_admin_makes_another_and_takes_it_back(client, admin):
+def test_an_admin_promotes_and_demotes_a_member(client, admin):
     ada = a_member()
     client.post(f"/team/{ada.pk}/role/", {"role": "admin"})
     ada.refresh_from_db()
@@ -377,7 +377,7 @@ def test_an_admin_makes_another_and_takes_it_back(client, admin):
 
 
 @pytest.mark.parametrize(("path", "sent"), [("role", {"role": "member"}), ("activity", {"active": "0"})])
-def test_the_last_admin_stays_one(client, admin, path, sent):
+def test_the_last_admin_cannot_be_demoted(client, admin, path, sent):
     an_admin("out").set_active(admin, active=False)
     answer = client.post(f"/team/{admin.pk}/{path}/", sent, follow=True)
     assert "Nobody else is an admin" in answer.content.decode()
@@ -385,7 +385,7 @@ def test_the_last_admin_stays_one(client, admin, path, sent):
     assert admin.is_superuser and admin.is_active
 
 
-def test_two_admins_against_each_other_leave_one():
+def test_two_admins_who_demote_each_other_leave_one():
     one, two = an_admin("one"), an_admin("two")
     together, outcomes = threading.Barrier(2), []
 
@@ -407,7 +407,7 @@ MANAGED = ("role", "activity", "limit", "email", "password")
 
 
 @pytest.mark.parametrize("what", MANAGED)
-def test_a_member_manages_nobody(client, what):
+def test_members_cannot_manage_the_team(client, what):
     admin, ada = an_admin(), a_member()
     client.force_login(ada)
     for pk in (admin.pk, ada.pk):
@@ -440,14 +440,14 @@ def test_an_admin_gives_a_member_a_limit(client, admin, kind, typed, stored):
 
 
 @pytest.mark.parametrize("sent", [{"kind": "own"}, {"kind": "own", "limit": "-1"}, {"kind": "mine"}, {}])
-def test_a_wrong_limit_gets_a_sentence(client, admin, sent):
+def test_an_invalid_limit_is_refused_with_a_message(client, admin, sent):
     ada = a_member()
     assert client.post(f"/team/{ada.pk}/limit/", sent).status_code == 422
     ada.refresh_from_db()
     assert not ada.own_limit and not AuditEntry.objects.exists()
 
 
-def test_the_team_s_page_says_who_is_here_and_what_they_used(client):
+def test_the_team_page_lists_members_and_their_use(client):
     ada, ben = a_member("ada"), a_member("ben", is_active=False)
     Pricing.objects.create(pk=1, member_limit=20_000)
     Balance.objects.create(month=month_of(), member=ada, reserved=1000, spent=2500)
@@ -458,7 +458,7 @@ def test_the_team_s_page_says_who_is_here_and_what_they_used(client):
     assert "Manage" not in text and "Invite" not in text
 
 
-def test_the_team_s_page_costs_the_same_however_many_there_are(client, admin, django_assert_max_num_queries):
+def test_the_team_page_makes_a_constant_number_of_queries(client, admin, django_assert_max_num_queries):
     client.get("/team/")
     for number in range(30):
         a_member(f"member-{number}")
@@ -466,7 +466,7 @@ def test_the_team_s_page_costs_the_same_however_many_there_are(client, admin, dj
         client.get("/team/")
 
 
-def test_when_somebody_was_last_here_is_written_once_a_minute(client):
+def test_the_last_visit_is_stored_once_a_minute(client):
     ada = a_member()
     client.force_login(ada)
     client.get("/team/")
@@ -485,7 +485,7 @@ def test_when_somebody_was_last_here_is_written_once_a_minute(client):
     assert ada.last_seen_at > first - timedelta(minutes=1)
 
 
-def test_a_profile_is_one_s_own(client):
+def test_members_edit_only_their_own_profile(client):
     ada = a_member()
     client.force_login(ada)
     sent = {"first_name": " Ada  M. ", "last_name": "L", "avatar_hue": "3", "theme": "light"}
@@ -498,7 +498,7 @@ def test_a_profile_is_one_s_own(client):
 
 
 @pytest.mark.parametrize("wrong", [{"email": "no address"}, {"avatar_hue": "99"}, {"theme": "pink"}])
-def test_a_wrong_profile_changes_nothing(client, wrong):
+def test_an_invalid_profile_changes_nothing(client, wrong):
     ada = a_member()
     client.force_login(ada)
     assert client.post("/profile/", {"first_name": "Ada"} | wrong).status_code == 422
@@ -518,7 +518,7 @@ def test_the_account_menu_keeps_one_choice_at_a_time(client):
     assert client.post("/profile/choices/", {"theme": "pink"}).status_code == 422
 
 
-def test_every_change_is_told_and_paged(client, admin):
+def test_the_audit_trail_lists_every_change_paginated(client, admin):
     for number in range(60):
         AuditEntry.objects.record(admin, f"Change {number}.")
     text = client.get("/team/changes/").content.decode()
@@ -529,6 +529,6 @@ def test_every_change_is_told_and_paged(client, admin):
     assert client.get("/team/changes/?before=%00x").status_code == 200
 
 
-def test_nobody_reaches_the_team(client):
+def test_the_team_page_needs_a_sign_in(client):
     an_admin()
     assert client.get("/team/").url.startswith("/login/")

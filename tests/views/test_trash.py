@@ -73,7 +73,7 @@ def events(generation) -> list[str]:
         ("canceled", True, "canceled"),
     ],
 )
-def test_what_is_at_the_provider_cannot_be_thrown_away(state, possible, then):
+def test_a_running_video_cannot_be_trashed(state, possible, then):
     generation = in_state(state)
     member = generation.member
     assert generation.can_be_trashed == possible
@@ -91,7 +91,7 @@ def test_what_is_at_the_provider_cannot_be_thrown_away(state, possible, then):
     assert not generation.purge(member), "only what is in the trash can be deleted for good"
 
 
-def test_what_was_queued_is_never_sent_after_it_was_thrown_away():
+def test_a_queued_video_is_never_sent_after_it_was_trashed():
     generation = in_state("queued")
     generation.trash(generation.member)
     assert not generation.claim()
@@ -99,7 +99,7 @@ def test_what_was_queued_is_never_sent_after_it_was_thrown_away():
     assert not generation.claim()
 
 
-def test_a_copy_that_is_old_does_not_trash_what_was_sent_meanwhile():
+def test_a_stale_instance_does_not_trash_a_video_sent_meanwhile():
     generation = in_state("queued")
     old = Generation.objects.get(pk=generation.pk)
     assert generation.claim()
@@ -136,7 +136,7 @@ def test_only_its_author_or_an_admin_may(client, path):
     assert generation.events.last().member.username == "root"
 
 
-def test_without_javascript_a_note_offers_to_undo(client, ada):
+def test_without_javascript_a_message_offers_undo(client, ada):
     generation = a_saved_one(ada)
     text = client.post(f"/generations/{generation.uuid}/trash/", follow=True).content.decode()
     assert f'id="generation-{generation.uuid}"' not in text
@@ -146,7 +146,7 @@ def test_without_javascript_a_note_offers_to_undo(client, ada):
     assert f'id="generation-{generation.uuid}"' in text
 
 
-def test_with_htmx_the_card_goes_and_a_toast_offers_to_undo(client, ada):
+def test_with_htmx_the_card_is_removed_and_a_toast_offers_undo(client, ada):
     generation = a_saved_one(ada)
     text = client.post(f"/generations/{generation.uuid}/trash/", headers=HTMX).content.decode()
     assert f'<li id="generation-{generation.uuid}" data-own hx-swap-oob="delete">' in text
@@ -165,7 +165,7 @@ def test_from_its_own_page_htmx_goes_to_the_studio(client, ada):
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "htmx"])
-def test_what_was_sent_says_that_it_cannot_be_stopped(client, ada, headers):
+def test_trashing_a_sent_video_says_that_it_cannot_be_stopped(client, ada, headers):
     generation = in_state("processing")
     assert f"/generations/{generation.uuid}/trash/" not in client.get("/").content.decode()
     assert "What was sent cannot be stopped" in client.get(f"/generations/{generation.uuid}/").content.decode()
@@ -181,7 +181,7 @@ def poll(client, generation, since, **extra) -> str:
     return client.get("/live/", ask).content.decode()
 
 
-def test_every_open_page_loses_the_card_and_gets_it_back(client, ada):
+def test_every_open_page_removes_and_restores_the_card(client, ada):
     generation = a_saved_one(a_member("ben"))
     since = timezone.now()
     generation.trash(generation.member)
@@ -195,7 +195,7 @@ def test_every_open_page_loses_the_card_and_gets_it_back(client, ada):
     assert 'class="video-page"' in poll(client, generation, since, only=generation.uuid)
 
 
-def test_what_is_restored_comes_back_only_to_walls_that_ask_for_it(client, ada):
+def test_a_restored_video_returns_only_to_galleries_whose_filters_match(client, ada):
     generation = a_saved_one(ada)
     Generation.objects.filter(pk=generation.pk).update(prompt="an owl", search_text="an owl")
     generation.refresh_from_db()
@@ -208,7 +208,7 @@ def test_what_is_restored_comes_back_only_to_walls_that_ask_for_it(client, ada):
 
 
 @pytest.mark.parametrize(("meanwhile", "words"), [("purge", "deleted for good already"), ("restore", "restored")])
-def test_a_second_press_of_delete_says_what_became_of_it(client, ada, meanwhile, words):
+def test_a_repeated_delete_explains_what_happened(client, ada, meanwhile, words):
     generation = a_saved_one(ada)
     generation.trash(ada)
     getattr(generation, meanwhile)(ada)
@@ -217,7 +217,7 @@ def test_a_second_press_of_delete_says_what_became_of_it(client, ada, meanwhile,
     assert f'id="generation-{generation.uuid}"' in answer.content.decode(), "its card leaves the page of the trash"
 
 
-def test_its_page_says_what_became_of_it(client, ada):
+def test_the_page_of_a_trashed_video_explains_what_happened(client, ada):
     generation = a_saved_one(ada)
     path, prompt = f"/generations/{generation.uuid}/", generation.prompt
     generation.trash(ada)
@@ -234,7 +234,7 @@ def test_its_page_says_what_became_of_it(client, ada):
 
 
 @pytest.mark.parametrize("what", ["video", "poster", "thumbnail"])
-def test_media_in_the_trash_are_for_its_author_and_admins_and_then_for_nobody(client, what):
+def test_media_in_the_trash_are_served_only_to_the_author_and_admins(client, what):
     generation = a_saved_one(a_member("ada"))
     path = f"/generations/{generation.uuid}/{what}"
     people = {"ada": generation.member, "ben": a_member("ben"), "root": an_admin()}
@@ -255,7 +255,7 @@ def test_media_in_the_trash_are_for_its_author_and_admins_and_then_for_nobody(cl
     assert seen_by() == []
 
 
-def test_the_trash_shows_one_s_own_and_an_admin_all(client, ada):
+def test_the_trash_shows_a_member_s_own_videos_and_an_admin_all(client, ada):
     mine, theirs = a_saved_one(ada, prompt="A fox"), a_saved_one(a_member("ben"), prompt="A whale")
     assert "The trash is empty" in client.get("/trash/").content.decode()
     mine.trash(ada)
@@ -269,7 +269,7 @@ def test_the_trash_shows_one_s_own_and_an_admin_all(client, ada):
     assert text.index("A whale") < text.index("A fox"), "the latest first"
 
 
-def test_the_trash_is_turned_page_by_page(client, ada, django_assert_max_num_queries):
+def test_the_trash_is_paginated(client, ada, django_assert_max_num_queries):
     for number in range(60):
         generation = a_generation(ada, prompt=f"number {number}")
         generation.trash(ada)
@@ -283,7 +283,7 @@ def test_the_trash_is_turned_page_by_page(client, ada, django_assert_max_num_que
 
 
 @pytest.mark.parametrize("headers", [{}, ON_TRASH], ids=["page", "htmx"])
-def test_delete_for_good_on_the_page_of_the_trash(client, ada, headers):
+def test_videos_are_deleted_permanently_on_the_trash_page(client, ada, headers):
     generation = a_saved_one(ada)
     generation.trash(ada)
     stored = files_of(generation)
@@ -357,7 +357,7 @@ def test_a_frame_stays_while_another_video_has_it(ada):
     assert not default_storage.exists(name)
 
 
-def test_a_crash_between_the_commit_and_the_files_leaves_none_for_ever(ada):
+def test_files_left_by_a_crash_after_the_commit_are_removed_later(ada):
     generation = a_saved_one(ada, start_frame=a_frame(ada))
     stored = [*files_of(generation), generation.start_frame.file.name]
     long_in_the_trash(generation)
@@ -369,7 +369,7 @@ def test_a_crash_between_the_commit_and_the_files_leaves_none_for_ever(ada):
     assert not OrphanedFile.objects.exists()
 
 
-def test_a_file_that_cannot_be_removed_does_not_keep_the_others(ada):
+def test_a_file_that_cannot_be_removed_does_not_block_others(ada):
     blocked = "frames/blocked"
     default_storage.save(f"{blocked}/inside", ContentFile(b"x"))  # a folder in the place of a file
     OrphanedFile.objects.create(file=blocked)
@@ -380,7 +380,7 @@ def test_a_file_that_cannot_be_removed_does_not_keep_the_others(ada):
     assert [orphan.file.name for orphan in OrphanedFile.objects.all()] == [blocked]
 
 
-def test_what_is_being_extended_is_not_deleted_until_that_is_done(client, ada):
+def test_a_video_is_not_deleted_while_it_is_extended(client, ada):
     generation = a_saved_one(ada)
     child = a_generation(ada, action="extend", parent=generation, source_video_id=generation.video_id)
     long_in_the_trash(generation)
@@ -395,7 +395,7 @@ def test_what_is_being_extended_is_not_deleted_until_that_is_done(client, ada):
     assert generation.purged_at
 
 
-def test_lineage_shows_what_was_deleted(client, ada):
+def test_the_tree_shows_deleted_videos(client, ada):
     first = a_saved_one(ada, prompt="the first")
     second = a_saved_one(ada, prompt="the second", parent=first, action="extend", depth=1)
     third = a_saved_one(ada, prompt="the third", parent=second, action="extend", depth=2)
@@ -412,7 +412,7 @@ def test_lineage_shows_what_was_deleted(client, ada):
     assert "Extended from a video that was deleted" in client.get("/").content.decode()
 
 
-def test_a_video_that_comes_after_the_purge_is_told_and_not_kept(ada):
+def test_a_video_that_arrives_after_the_purge_is_noted_and_not_saved(ada):
     generation = in_state("failed")
     generation.trash(ada)
     generation.purge()
@@ -423,7 +423,7 @@ def test_a_video_that_comes_after_the_purge_is_told_and_not_kept(ada):
     assert generation not in Generation.objects.worth_saving()
 
 
-def test_a_save_under_way_does_not_bring_back_what_was_purged(ada):
+def test_a_running_save_does_not_restore_a_purged_video(ada):
     a_token()
     generation = a_generation(ada)
     generation.claim()
@@ -438,7 +438,7 @@ def test_a_save_under_way_does_not_bring_back_what_was_purged(ada):
     assert (saving.archive, saving.video_file.name) == ("", "")
 
 
-def test_the_provider_s_words_go_with_the_prompt_they_may_quote(ada):
+def test_a_purge_removes_the_provider_s_texts(ada):
     a_token()
     generation = a_generation(ada)
     generation.claim()
@@ -451,7 +451,7 @@ def test_the_provider_s_words_go_with_the_prompt_they_may_quote(ada):
     assert (generation.error_code, generation.error_message) == ("forbidden", "")
 
 
-def test_the_words_about_another_way_to_name_its_source_go_too(ada):
+def test_a_purge_removes_notes_about_the_source(ada):
     a_token()
     generation = a_generation(ada)
     claim = generation.claim()
@@ -462,7 +462,7 @@ def test_the_words_about_another_way_to_name_its_source_go_too(ada):
     assert not Event.objects.filter(text__contains="secret").exists()
 
 
-def test_an_admin_who_adopts_its_task_takes_it_out_of_the_trash(ada):
+def test_adopting_a_trashed_video_s_task_restores_the_video(ada):
     token = a_token()
     generation = a_generation(ada)
     generation.claim()
