@@ -141,7 +141,7 @@ def test_nothing_that_opens_from_the_form_has_an_axe_violation(site, shown, sign
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_no_page_for_want_of_script_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+def test_no_page_without_javascript_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     for name, path in {"clips": "/clips/?side=end", "earlier prompts": "/prompts/"}.items():
@@ -155,7 +155,7 @@ def test_no_page_for_want_of_script_has_an_axe_violation(site, shown, sign_in, s
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_no_closed_door_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+def test_no_error_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
     page = sign_in(site, "ben", color_scheme=scheme, viewport=viewport)
     found = {}
     assert page.goto(f"{site.url}/nowhere/at/all/").status == 404
@@ -202,7 +202,7 @@ def test_the_first_page_of_a_new_installation_has_no_axe_violation(new_site, bro
 
 
 @pytest.mark.parametrize(("scheme", "viewport"), EVERYWHERE)
-def test_no_story_and_no_comparison_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+def test_no_timeline_and_no_comparison_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     for name in ("child", "refused"):

@@ -60,7 +60,7 @@ def test_a_token_is_added_tested_paused_and_given_a_new_secret(site, sign_in):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_the_pages_of_the_tokens_are_for_everyone(site, sign_in, scheme, viewport):
+def test_the_token_pages_have_no_axe_violation(site, sign_in, scheme, viewport):
     pk = site.python(
         "from videos.models import ApiToken\ntoken = ApiToken.objects.first()\n"
         "token.end_back_off(None) or token.note(None, 'looked at')\nprint(token.pk)"
@@ -72,6 +72,6 @@ def test_the_pages_of_the_tokens_are_for_everyone(site, sign_in, scheme, viewpor
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
 
 
-def test_a_member_is_told_that_these_pages_are_for_admins(site, sign_in):
+def test_a_member_reads_that_the_token_pages_are_for_admins(site, sign_in):
     page = sign_in(site, "ben")
     assert page.goto(f"{site.url}/admin/videos/apitoken/").status == 403

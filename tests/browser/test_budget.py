@@ -21,7 +21,7 @@ def takes(page, number: int) -> None:
     page.locator(f'label:has(input[name="count"][value="{number}"])').click()
 
 
-def test_the_line_follows_the_form_and_the_limit_is_said_before_and_after(site, sign_in):
+def test_the_cost_follows_the_form_and_the_limit_is_shown_before_and_after(site, sign_in):
     page = sign_in(site, "ben")
     cost = page.locator("#cost")
     expect(cost).to_contain_text("1 credit of 3 left")
@@ -45,7 +45,7 @@ def test_the_line_follows_the_form_and_the_limit_is_said_before_and_after(site, 
     expect(cost).to_contain_text("1 credit of 2 left")
 
 
-def test_a_member_is_shown_what_a_colleague_has_made(site, sign_in):
+def test_a_member_sees_an_equal_video_of_a_colleague(site, sign_in):
     site.python("from videos.models import Pricing\nPricing.objects.update(member_limit=None)")
     prompt = "Paper boats on a tide of ink"
     visitor = site.visitor("ben")
@@ -75,7 +75,7 @@ def test_a_member_is_shown_what_a_colleague_has_made(site, sign_in):
     expect(page.locator(".video-page")).to_contain_text(prompt)
 
 
-def test_an_admin_sets_a_limit_and_a_member_meets_it(site, sign_in):
+def test_an_admin_sets_a_limit_and_a_member_reaches_it(site, sign_in):
     admin, member = sign_in(site, "ada"), sign_in(site, "cleo", viewport={"width": 390, "height": 844})
     admin.goto(f"{site.url}/team/budget/")
     admin.get_by_label("A new video").fill("2.5")

@@ -88,7 +88,7 @@ def scrub(page, to: float) -> None:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_all_play_in_step(site, clips, sign_in, count):
+def test_compared_videos_play_in_sync(site, clips, sign_in, count):
     page = sign_in(site, "ada")
     # Whatever else the machine does only makes them drift more: what can be done is shown by the best of three.
     worst = []
@@ -119,7 +119,7 @@ def drifts(page, url: str, count: int) -> list[float]:
     return [max(drift), max(again), max(slower, default=0)]
 
 
-def test_scrubbing_and_single_pictures_keep_them_together(site, clips, sign_in):
+def test_scrubbing_and_single_frames_keep_videos_in_sync(site, clips, sign_in):
     page = sign_in(site, "ada")
     page.goto(address(site, *clips[:3]))
     lengths(page)
@@ -143,7 +143,7 @@ def test_scrubbing_and_single_pictures_keep_them_together(site, clips, sign_in):
 
 
 @pytest.mark.alone
-def test_the_shorter_one_holds_its_last_picture(site, clips, sign_in):
+def test_a_shorter_video_holds_its_last_frame(site, clips, sign_in):
     page = sign_in(site, "ada")
     page.goto(address(site, clips[0], clips[3]))
     short, long = lengths(page)
@@ -168,7 +168,7 @@ def test_the_shorter_one_holds_its_last_picture(site, clips, sign_in):
 
 
 @pytest.mark.alone
-def test_loop_begins_again_together_and_sound_comes_from_one(site, clips, sign_in):
+def test_a_loop_restarts_all_videos_together_and_one_plays_sound(site, clips, sign_in):
     page = sign_in(site, "ada")
     page.goto(address(site, *clips[:2]))
     length = max(lengths(page))

@@ -21,7 +21,7 @@ FETCHED = """() => performance.getEntriesByType("resource")
     .filter(({ name, transferSize }) => name.includes("/static/") && transferSize).length"""
 
 
-def test_a_context_is_used_again_without_what_the_test_before_left(site, contexts):
+def test_a_reused_context_keeps_nothing_of_the_previous_test(site, contexts):
     with contexts.use(site.url) as context:
         first, page, other = context, context.new_page(), context.new_page()
         page.goto(f"{site.url}/robots.txt")
@@ -51,7 +51,7 @@ def test_a_context_with_other_options_is_another(site, contexts, options):
         assert context is not plain
 
 
-def test_a_first_visit_fetches_what_later_ones_have(site, sign_in):
+def test_a_first_visit_fetches_files_that_later_ones_have_cached(site, sign_in):
     sign_in(site, "ada")
     sign_in(site, "ben").goto(f"{site.url}/team/")
     assert sign_in(site, "ada", first_visit=True).evaluate(FETCHED) > 10
@@ -69,7 +69,7 @@ def test_the_cache_stays_with_the_context(site, contexts, sign_in):
         assert page.evaluate(FETCHED) < first / 4
 
 
-def test_who_was_signed_out_by_the_test_before_is_signed_in_again(site, sign_in):
+def test_a_member_whom_an_earlier_test_signed_out_is_signed_in_again(site, sign_in):
     page = sign_in(site, "ben")
     page.get_by_role("button", name="Account of ben").click()
     page.get_by_role("button", name="Log out").click()

@@ -41,7 +41,7 @@ def count(site) -> int:
     return int(site.python("from videos.models import Generation\nprint(Generation.objects.count())"))
 
 
-def test_a_draft_survives_a_reload_with_its_pictures(site, sign_in):
+def test_a_draft_survives_a_reload_with_its_frames(site, sign_in):
     page = sign_in(site, "ada")
     mode(page, "Frames")
     prompt(page).fill("Half a thought")
@@ -61,7 +61,7 @@ def test_a_draft_survives_a_reload_with_its_pictures(site, sign_in):
     expect(page.locator(".cost-asked")).to_have_text("3 videos")
 
 
-def test_a_draft_is_one_member_s_and_ends_with_the_session(site, sign_in):
+def test_a_draft_belongs_to_one_member_and_ends_with_the_session(site, sign_in):
     page = sign_in(site, "ada")
     prompt(page).fill("Nobody else's business")
     page.wait_for_timeout(400)
@@ -80,7 +80,7 @@ def test_a_draft_is_one_member_s_and_ends_with_the_session(site, sign_in):
     assert not [draft for draft in drafts if "Ben's own" in draft]
 
 
-def test_an_extension_being_written_survives_a_reload(site, shown, sign_in):
+def test_a_draft_of_an_extension_survives_a_reload(site, shown, sign_in):
     page = sign_in(site, "ada")
     page.goto(f"{site.url}/generations/{shown['ready']}/extend/")
     prompt(page).fill("And then the heron flies")
@@ -95,7 +95,7 @@ def test_an_extension_being_written_survives_a_reload(site, shown, sign_in):
     expect(prompt(page)).to_have_value("And then the heron flies")
 
 
-def test_what_was_sent_is_there_to_go_on_from_but_for_the_video_it_extended(site, shown, sign_in):
+def test_after_a_submission_the_form_keeps_all_but_the_extended_video(site, shown, sign_in):
     page = sign_in(site, "ada")
     page.goto(f"{site.url}/generations/{shown['ready']}/extend/")
     prompt(page).fill("It dives")
@@ -106,7 +106,7 @@ def test_what_was_sent_is_there_to_go_on_from_but_for_the_video_it_extended(site
     expect(page.locator(".source")).to_have_count(0)
 
 
-def test_what_a_card_puts_into_the_form_can_be_undone(site, shown, sign_in):
+def test_filling_the_form_from_a_card_can_be_undone(site, shown, sign_in):
     page = sign_in(site, "ada")
     prompt(page).fill("My draft")
     page.get_by_role("radio", name="21:9").check(force=True)
@@ -128,7 +128,7 @@ def test_what_a_card_puts_into_the_form_can_be_undone(site, shown, sign_in):
     expect(page.get_by_role("radio", name="Text")).to_be_checked()
 
 
-def test_a_form_the_server_set_up_goes_before_the_draft_and_can_be_undone(site, shown, sign_in):
+def test_a_form_filled_by_the_server_replaces_the_draft_and_can_be_undone(site, shown, sign_in):
     page = sign_in(site, "ada")
     prompt(page).fill("My draft")
     page.wait_for_timeout(400)
@@ -138,7 +138,7 @@ def test_a_form_the_server_set_up_goes_before_the_draft_and_can_be_undone(site, 
     expect(prompt(page)).to_have_value("My draft")
 
 
-def test_the_arrows_walk_through_earlier_prompts_and_back(site, sign_in):
+def test_the_arrow_keys_walk_through_earlier_prompts_and_back(site, sign_in):
     site.add_member("cleo")
     visitor = site.visitor("cleo")
     for words in ("one", "two", "three"):
@@ -167,7 +167,7 @@ def test_the_arrows_walk_through_earlier_prompts_and_back(site, sign_in):
     expect(page.get_by_role("link", name="Earlier prompts")).to_be_focused()
 
 
-def test_several_prompts_are_counted_live_and_all_their_cards_come(site, sign_in):
+def test_multiple_prompts_are_counted_live_and_all_their_cards_appear(site, sign_in):
     page = sign_in(site, "ada")
     before = count(site)
     cost = page.locator(".cost-asked")
@@ -191,7 +191,7 @@ def test_several_prompts_are_counted_live_and_all_their_cards_come(site, sign_in
     expect(switch(page)).to_be_checked()
 
 
-def test_the_code_follows_what_is_typed(site, sign_in):
+def test_the_code_follows_the_form(site, sign_in):
     page = sign_in(site, "ada")
     prompt(page).fill("A fox")
     button = page.locator("#video-form").get_by_role("button", name="Code")
@@ -213,7 +213,7 @@ def test_the_code_follows_what_is_typed(site, sign_in):
     expect(button).to_be_focused()
 
 
-def test_without_script_the_code_earlier_prompts_and_clips_are_pages(site, shown, sign_in):
+def test_without_javascript_the_code_earlier_prompts_and_the_frame_picker_are_pages(site, shown, sign_in):
     page = sign_in(site, "ada", java_script_enabled=False)
     prompt(page).fill("By hand")
     page.locator("#video-form").get_by_role("button", name="Code").click()
@@ -224,7 +224,7 @@ def test_without_script_the_code_earlier_prompts_and_clips_are_pages(site, shown
     expect(prompt(page)).to_have_value("A heron over still water")
 
 
-def test_pictures_go_up_at_once_swap_and_are_removed(site, sign_in):
+def test_frames_are_uploaded_at_once_swapped_and_removed(site, sign_in):
     page = sign_in(site, "ada")
     mode(page, "Frames")
     upload(page, "start", "teal")
@@ -248,7 +248,7 @@ def test_pictures_go_up_at_once_swap_and_are_removed(site, sign_in):
     expect(page.locator("frame-tile[data-filled]")).to_have_count(1)
 
 
-def test_an_upload_that_failed_can_be_tried_again(site, sign_in):
+def test_a_failed_upload_can_be_retried(site, sign_in):
     page = sign_in(site, "ada")
     mode(page, "Frames")
     page.route("**/uploads/", lambda route: route.abort())
@@ -270,7 +270,7 @@ PASTE = """async tile => {
 }"""
 
 
-def test_a_picture_is_pasted_onto_the_tile_under_the_pointer_and_never_while_typing(site, sign_in):
+def test_a_frame_is_pasted_onto_the_tile_under_the_pointer_and_never_while_typing(site, sign_in):
     page = sign_in(site, "ada")
     mode(page, "Frames")
     tile = page.locator("frame-tile").nth(1)
@@ -285,7 +285,7 @@ def test_a_picture_is_pasted_onto_the_tile_under_the_pointer_and_never_while_typ
     expect(kept(page, "start")).to_have_value("")
 
 
-def test_a_picture_comes_from_a_clip_of_the_gallery(site, shown, sign_in):
+def test_a_frame_is_taken_from_a_video_of_the_gallery(site, shown, sign_in):
     page = sign_in(site, "ada")
     prompt(page).fill("My draft")
     mode(page, "Frames")
@@ -313,7 +313,7 @@ def test_a_picture_comes_from_a_clip_of_the_gallery(site, shown, sign_in):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_the_panel_is_for_everyone_in_each_mode(site, sign_in, scheme, viewport):
+def test_the_form_has_no_axe_violation_in_any_mode(site, sign_in, scheme, viewport):
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     page.goto(f"{site.url}/#new")
     page.reload()
@@ -330,7 +330,7 @@ def test_the_panel_is_for_everyone_in_each_mode(site, sign_in, scheme, viewport)
 
 
 @pytest.mark.parametrize("name", ["Text", "Frames", "Extend"])
-def test_the_panel_does_not_overflow_on_the_smallest_phone(site, sign_in, name):
+def test_the_form_does_not_overflow_on_the_smallest_phone(site, sign_in, name):
     page = sign_in(site, "ada", viewport={"width": 360, "height": 700})
     page.goto(f"{site.url}/#new")
     page.reload()

@@ -85,7 +85,7 @@ COPY = """async colour => {
 }"""
 
 
-def test_a_picture_dropped_on_a_tile_goes_up_and_is_shown_there(page, tmp_path):
+def test_a_picture_dropped_on_a_tile_is_uploaded_and_shown_there(page, tmp_path):
     teal = file(tmp_path, "teal.png", a_frame("teal")["buffer"])
     drop(page, "end", teal, "over")
     expect(tile(page, "end")).to_have_attribute("data-over", "")
@@ -104,7 +104,7 @@ def test_a_picture_dropped_on_a_tile_goes_up_and_is_shown_there(page, tmp_path):
     assert colour(page, "end") == like(128, 0, 0)
 
 
-def test_an_upload_that_meets_a_busy_studio_is_sent_again(page, tmp_path):
+def test_an_upload_to_a_busy_server_is_retried(page, tmp_path):
     answers = [503, 503]
 
     def busy(route) -> None:
@@ -122,7 +122,7 @@ def test_an_upload_that_meets_a_busy_studio_is_sent_again(page, tmp_path):
     expect(problem(page, "start")).to_have_text("")
 
 
-def test_an_upload_that_meets_a_busy_studio_again_and_again_says_so_and_can_be_sent_once_more(page, tmp_path):
+def test_an_upload_to_a_server_that_stays_busy_fails_with_a_retry_button(page, tmp_path):
     asked = []
 
     def busy(route) -> None:
@@ -140,7 +140,7 @@ def test_an_upload_that_meets_a_busy_studio_again_and_again_says_so_and_can_be_s
     expect(kept(page, "start")).to_have_value(UUID)
 
 
-def test_a_link_dropped_on_a_tile_stands_in_its_field(page):
+def test_a_link_dropped_on_a_tile_fills_its_field(page):
     tile(page, "start").evaluate(
         """tile => {
             const data = new DataTransfer();
@@ -164,7 +164,7 @@ def test_a_picture_is_pasted_onto_the_tile_under_the_pointer(site, sign_in):
     assert colour(page, "end") == like(0, 0, 128)
 
 
-def test_nothing_is_pasted_while_somebody_types_nor_without_a_tile_under_the_pointer(site, sign_in):
+def test_nothing_is_pasted_while_typing_or_without_a_tile_under_the_pointer(site, sign_in):
     page = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
     frames(page)
     sent: list[str] = []
@@ -187,7 +187,7 @@ def test_nothing_is_pasted_while_somebody_types_nor_without_a_tile_under_the_poi
     assert sent == []
 
 
-def test_swap_exchanges_pictures_and_links_from_the_keyboard_too(page):
+def test_swap_exchanges_frames_and_links_also_from_the_keyboard(page):
     page.locator('input[name="start_image"]').set_input_files(a_frame("teal"))
     expect(kept(page, "start")).to_have_value(UUID)
     link(page, "end").fill("https://pictures.example/shore.jpg")
@@ -215,7 +215,7 @@ def test_swap_exchanges_pictures_and_links_from_the_keyboard_too(page):
     ],
     ids=["words", "a film", "too large", "broken"],
 )  # fmt: skip
-def test_what_is_no_picture_or_too_large_is_said_and_the_prompt_is_kept(page, tmp_path, name, content, words):
+def test_an_unusable_file_is_explained_and_the_prompt_is_kept(page, tmp_path, name, content, words):
     prompt(page).fill("Half a thought")
     page.locator('input[name="start_image"]').set_input_files(a_frame("teal"))
     expect(kept(page, "start")).to_have_value(UUID)
@@ -237,7 +237,7 @@ def test_what_is_no_picture_or_too_large_is_said_and_the_prompt_is_kept(page, tm
     expect(problem(page, "end")).to_be_empty()
 
 
-def test_earlier_prompts_are_one_s_own_and_what_was_typed_comes_back(site, sign_in):
+def test_earlier_prompts_are_the_member_s_own_and_the_typed_text_comes_back(site, sign_in):
     site.add_member("dora")
     site.visitor("ben").submit(prompt="Nobody else's words")
     for words in ("A pier in fog", "A pier at noon", "A pier in fog"):
@@ -263,7 +263,7 @@ def test_earlier_prompts_are_one_s_own_and_what_was_typed_comes_back(site, sign_
     expect(page.locator("#announcer")).to_have_text("What you typed.")
 
 
-def test_earlier_prompts_that_cannot_be_fetched_are_said_and_the_prompt_is_kept(site, sign_in):
+def test_a_failure_to_load_earlier_prompts_is_shown_and_the_prompt_is_kept(site, sign_in):
     page = sign_in(site, "ada")
     page.route("**/prompts/", lambda route: route.abort())
     prompt(page).fill("Half a thought")
@@ -272,7 +272,7 @@ def test_earlier_prompts_that_cannot_be_fetched_are_said_and_the_prompt_is_kept(
     expect(prompt(page)).to_have_value("Half a thought")
 
 
-def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(site, shown, sign_in):
+def test_escape_closes_a_dialog_and_returns_the_focus(site, shown, sign_in):
     page = sign_in(site, "ada")
     frames(page)
     link_of = card(page, shown["ready"]).locator(".card-link")
@@ -305,7 +305,7 @@ def test_escape_closes_what_is_open_and_the_focus_is_where_it_was(site, shown, s
     expect(link_of).to_be_focused()
 
 
-def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(site, shown, sign_in):
+def test_a_click_before_the_script_has_loaded_still_opens_the_frame_picker(site, shown, sign_in):
     page = sign_in(site, "ada")
     on_the_way = []
     page.route(re.compile(r"/video-picker[^/]*\.js$"), lambda route: on_the_way.append(route))
@@ -320,7 +320,7 @@ def test_a_click_that_is_quicker_than_the_code_for_it_still_opens_the_clips(site
     expect(page).to_have_url(f"{site.url}/")
 
 
-def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(site, sign_in):
+def test_the_list_of_shortcuts_opened_from_the_account_menu_returns_the_focus(site, sign_in):
     page = sign_in(site, "ada")
     account = page.get_by_role("button", name="Account of ada")
     page.mouse.move(5, 5)
@@ -336,7 +336,7 @@ def test_the_list_of_keys_opened_from_the_account_gives_the_focus_back(site, sig
     expect(account).to_be_focused()
 
 
-def test_escape_closes_one_thing_at_a_time(site, shown, sign_in):
+def test_escape_closes_one_layer_at_a_time(site, shown, sign_in):
     page = sign_in(site, "ada", viewport={"width": 390, "height": 844})
     new = page.get_by_role("link", name="New video")
     new.click()
@@ -367,7 +367,7 @@ def test_escape_closes_one_thing_at_a_time(site, shown, sign_in):
     expect(new).to_be_focused()
 
 
-def test_what_was_dropped_is_what_the_video_begins_with(page, tmp_path, site):
+def test_a_video_begins_with_the_dropped_frame(page, tmp_path, site):
     drop(page, "start", file(tmp_path, "teal.png", a_frame("teal")["buffer"]))
     expect(kept(page, "start")).to_have_value(UUID)
     frame = kept(page, "start").input_value()

@@ -18,7 +18,7 @@ def full_site(tmp_path_factory):
     site.stop()
 
 
-def test_the_wall_follows_what_is_typed_and_back_undoes_it(full_site, sign_in):
+def test_the_gallery_follows_the_search_and_back_undoes_it(full_site, sign_in):
     page = sign_in(full_site, "ada")
     box = page.get_by_role("searchbox", name="Search videos")
     box.press_sequentially("fox cross", delay=30)
@@ -34,7 +34,7 @@ def test_the_wall_follows_what_is_typed_and_back_undoes_it(full_site, sign_in):
     expect(page.get_by_role("searchbox", name="Search videos")).to_have_value("")
 
 
-def test_the_first_video_brings_the_filters(tmp_path, sign_in):
+def test_the_filters_appear_with_the_first_video(tmp_path, sign_in):
     site = Installation(tmp_path / "new").start()
     try:
         page = sign_in(site, "ada")
@@ -49,7 +49,7 @@ def test_the_first_video_brings_the_filters(tmp_path, sign_in):
         site.stop()
 
 
-def test_filters_are_links_that_add_up_and_an_empty_result_says_how_to_widen_it(full_site, sign_in):
+def test_filters_are_links_that_combine_and_an_empty_result_offers_to_widen_it(full_site, sign_in):
     page = sign_in(full_site, "ada")
     page.get_by_role("button", name="Ratio").click()
     page.get_by_role("link", name="9:16").click()
@@ -66,7 +66,7 @@ def test_filters_are_links_that_add_up_and_an_empty_result_says_how_to_widen_it(
     expect(page).to_have_url(f"{full_site.url}/")
 
 
-def test_back_from_a_page_finds_the_card_that_was_left(full_site, sign_in):
+def test_back_returns_to_the_card_that_was_opened(full_site, sign_in):
     page = sign_in(full_site, "ada")
     while page.locator(".card").count() < 140:
         shown = page.locator(".card").count()
@@ -84,7 +84,7 @@ def test_back_from_a_page_finds_the_card_that_was_left(full_site, sign_in):
     expect(page.get_by_role("link", name="Newer videos")).to_be_attached()
 
 
-def test_pages_are_reached_by_links_without_script(full_site, sign_in):
+def test_without_javascript_pages_are_reached_by_links(full_site, sign_in):
     page = sign_in(full_site, "ada", java_script_enabled=False)
     first = page.locator(".card").first.get_attribute("id")
     page.get_by_role("link", name="Older videos").click()
@@ -97,7 +97,7 @@ def test_pages_are_reached_by_links_without_script(full_site, sign_in):
     expect(page.locator(".card").first).to_contain_text("A fox")
 
 
-def test_what_a_teammate_makes_obeys_the_filters_of_the_page(full_site, sign_in):
+def test_a_teammate_s_new_video_obeys_the_filters_of_the_page(full_site, sign_in):
     ada = sign_in(full_site, "ada")
     ada.goto(f"{full_site.url}/?q=heron")
     expect(ada.get_by_role("heading", name="No video matches")).to_be_visible()

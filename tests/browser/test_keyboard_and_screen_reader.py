@@ -50,7 +50,7 @@ def test_the_main_job_by_keyboard_alone(site, sign_in):
     expect(page.locator(".card", has_text="And on").first).to_be_visible()
 
 
-def test_a_screen_reader_is_told_the_main_job(site, sign_in):
+def test_a_screen_reader_announces_the_main_job(site, sign_in):
     page = sign_in(site, "ben")
     tree = page.locator("body").aria_snapshot()
     for line in (

@@ -32,7 +32,7 @@ def menu(page: Page, name: str):
     return page.locator(f"#filter-{name.lower()}")
 
 
-def test_a_member_is_found_by_part_of_the_name_and_taken_with_enter(studio, sign_in):
+def test_a_member_is_found_by_part_of_the_name_and_chosen_with_enter(studio, sign_in):
     page = sign_in(studio, "ada")
     members = menu(page, "Member")
     field = members.get_by_role("searchbox", name="Find a member")
@@ -72,7 +72,7 @@ def test_a_short_menu_has_no_field(studio, sign_in):
     expect(page.locator("#filter-ratio input")).to_have_count(0)
 
 
-def test_a_collection_is_found_without_its_accent_and_takes_what_is_ticked(studio, sign_in):
+def test_a_collection_is_found_without_its_accent_and_receives_the_selection(studio, sign_in):
     page = sign_in(studio, "ada")
     page.locator(".card").hover()
     page.locator(".card").get_by_role("checkbox", name="Select").click()
@@ -96,7 +96,7 @@ def test_a_collection_is_found_without_its_accent_and_takes_what_is_ticked(studi
     expect(film.locator(".collections-menu summary small", has_text="2")).to_be_visible()
 
 
-def test_somebody_is_found_on_the_team_page(studio, sign_in):
+def test_a_member_is_found_on_the_team_page(studio, sign_in):
     page = sign_in(studio, "ada")
     page.goto(f"{studio.url}/team/")
     field = page.get_by_role("searchbox", name="Find a member")
@@ -108,7 +108,7 @@ def test_somebody_is_found_on_the_team_page(studio, sign_in):
     expect(page.get_by_role("heading", name="Zoë Number 7", level=1)).to_be_visible()
 
 
-def test_a_collection_is_found_on_the_page_of_all(studio, sign_in):
+def test_a_collection_is_found_on_the_collections_page(studio, sign_in):
     page = sign_in(studio, "ada")
     page.goto(f"{studio.url}/collections/")
     expect(page.locator(".collection-card:visible")).to_have_count(30)
@@ -120,7 +120,7 @@ def test_a_collection_is_found_on_the_page_of_all(studio, sign_in):
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
-def test_everybody_can_use_them(studio, sign_in, size, theme):
+def test_the_filtered_lists_have_no_axe_violation(studio, sign_in, size, theme):
     page = sign_in(studio, "ada", viewport=size, color_scheme=theme)
     members = menu(page, "Member")
     expect(members.get_by_role("searchbox")).to_be_visible()

@@ -170,7 +170,7 @@ def test_the_guide_s_examples_with_two_members(site, sign_in):
             assert str(value) in shown or ben.locator(f'[data-copy="{value}"]').count(), name
 
 
-def test_a_result_is_recorded_and_seen_by_the_others_within_five_seconds(site, sign_in):
+def test_a_result_is_recorded_and_seen_by_teammates_within_five_seconds(site, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     uuid = generate(ada, "Paper boats on a tide of ink")
     expect(card(ben, uuid)).to_have_attribute("data-state", "completed", timeout=30_000)
@@ -181,7 +181,7 @@ def test_a_result_is_recorded_and_seen_by_the_others_within_five_seconds(site, s
     assert seen - float(recorded) < 5.5
 
 
-def test_without_callbacks_results_are_asked_for(polling_site, sign_in):
+def test_without_callbacks_results_are_polled(polling_site, sign_in):
     ada = sign_in(polling_site, "ada")
     uuid = generate(ada)
     ready(ada, uuid)
@@ -209,7 +209,7 @@ def test_without_a_public_address_frames_are_uploaded_to_the_provider(polling_si
     assert int(uploads) == 2
 
 
-def test_a_provider_that_takes_no_uploads_leaves_the_links(polling_site, sign_in):
+def test_without_uploads_frames_can_still_be_given_as_links(polling_site, sign_in):
     polling_site.python(
         "from videos.models import ApiToken\n"
         "ApiToken.objects.get().refuse_uploads('api.example/files/upload answered 404.')"
@@ -267,7 +267,7 @@ def test_an_extension_falls_back_from_id_to_link_to_our_copy(site):
      ("[drop]", "completed", ""), ("[error]", "completed", ""), ("[early]", "completed", ""),
      ("[twice]", "completed", ""), ("[lost]", "completed", "")],
 )  # fmt: skip
-def test_what_goes_wrong_at_the_provider_is_told_or_mended(site, mark, state, words):
+def test_failures_at_the_provider_are_shown_or_recovered(site, mark, state, words):
     visitor = site.visitor()
     uuid = visitor.submit(prompt=f"A lighthouse {mark}")
     assert visitor.wait_for(uuid, "completed", "failed", seconds=60) == state
@@ -287,7 +287,7 @@ def test_a_failure_is_retried_from_its_card(site, sign_in):
     ready(ada, press(ada, "Generate"))
 
 
-def test_a_card_that_comes_twice_is_as_alive_as_before(site, sign_in):
+def test_a_card_that_arrives_twice_still_works(site, sign_in):
     """A quick refusal comes with the poll as a new card, where the form's own answer has put one already."""
     ada = sign_in(site, "ada")
     uuid = generate(ada, "A choir [refuse]")
@@ -310,7 +310,7 @@ def test_a_card_that_comes_twice_is_as_alive_as_before(site, sign_in):
     assert ada.url == f"{site.url}/"
 
 
-def test_bad_input_in_the_browser_keeps_what_was_typed(site, sign_in):
+def test_invalid_input_keeps_the_form_s_fields(site, sign_in):
     ada = sign_in(site, "ada")
     count = len(cards(ada))
     ada.get_by_text("Frames", exact=True).first.click()
@@ -323,7 +323,7 @@ def test_bad_input_in_the_browser_keeps_what_was_typed(site, sign_in):
     assert len(cards(ada)) == count + 1
 
 
-def test_a_double_click_makes_one_video(site, sign_in):
+def test_a_double_click_creates_one_video(site, sign_in):
     ada = sign_in(site, "ada")
     before = int(site.python("from videos.models import Generation\nprint(Generation.objects.count())"))
     ada.get_by_label("Prompt", exact=True).fill("Only once, please")
@@ -335,7 +335,7 @@ def test_a_double_click_makes_one_video(site, sign_in):
 
 
 @pytest.mark.parametrize("width", [360, 390, 1024, 1440, 2560])
-def test_nothing_overflows(site, sign_in, width):
+def test_the_studio_does_not_overflow(site, sign_in, width):
     page = sign_in(site, "ada", viewport={"width": width, "height": 800})
     uuid = (cards(page) or [site.visitor().submit(prompt="A very long word: " + "w" * 300)])[0]
     for path in ("/", f"/generations/{uuid}/", f"/generations/{uuid}/reuse/"):
@@ -369,7 +369,7 @@ def test_the_main_job_works_without_javascript(site, sign_in):
     expect(page.locator(".card", has_text="And on, without any script").first).to_be_visible()
 
 
-def test_signing_out_closes_the_room(site, sign_in):
+def test_signing_out_closes_open_pages(site, sign_in):
     page = sign_in(site, "ben")
     page.get_by_role("button", name="Account of ben").click()
     page.get_by_role("button", name="Log out").click()

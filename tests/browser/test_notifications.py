@@ -119,7 +119,7 @@ def in_flight(page: Page, words: str) -> None:
     expect(page.locator("#in-flight")).to_have_text(words)
 
 
-def test_the_title_counts_what_became_ready_since_one_looked_away(closed, sign_in):
+def test_the_title_counts_videos_that_finished_while_the_tab_was_hidden(closed, sign_in):
     ada, ben = enter(closed, sign_in, "ada"), enter(closed, sign_in, "ben")
     titles = ada.title(), ben.title()
     mine = [closed.visitor().submit(prompt=f"Ada's {number}") for number in (1, 2)]
@@ -139,7 +139,7 @@ def test_the_title_counts_what_became_ready_since_one_looked_away(closed, sign_i
         expect(ada.locator(f"#generation-{uuid}")).to_have_attribute("data-state", "completed")
 
 
-def test_it_counts_anew_each_time_one_looks_away(closed, sign_in):
+def test_the_count_restarts_each_time_the_tab_is_hidden(closed, sign_in):
     ada = enter(closed, sign_in, "ada")
     visitor = closed.visitor()
     tokens(closed, enabled=True)
@@ -152,7 +152,7 @@ def test_it_counts_anew_each_time_one_looks_away(closed, sign_in):
     expect(ada).to_have_title("(1) Lumaweb", timeout=PATIENCE)
 
 
-def test_a_notification_comes_when_one_s_own_queue_is_empty_to_those_who_want_it(closed, sign_in):
+def test_a_notification_is_shown_once_the_member_s_own_queue_is_empty_if_enabled(closed, sign_in):
     ada = enter(closed, sign_in, "ada", permissions=["notifications"])
     ben = enter(closed, sign_in, "ben", permissions=["notifications"])
     assert ada.evaluate("window.asked") == 0, "nobody is asked unasked"
@@ -189,7 +189,7 @@ def test_a_notification_comes_when_one_s_own_queue_is_empty_to_those_who_want_it
 
 
 @pytest.mark.parametrize(("answer", "words"), [("denied", "blocks notifications"), ("default", "Not allowed yet")])
-def test_a_browser_that_refuses_is_explained_and_the_switch_stays_off(site, sign_in, answer, words):
+def test_a_refusal_of_the_browser_is_explained_and_the_switch_stays_off(site, sign_in, answer, words):
     page = enter(site, sign_in, "ada", answer)
     page.get_by_role("button", name="Account of ada").click()
     expect(page.locator("[data-notify-hint]")).to_be_hidden()
@@ -199,7 +199,7 @@ def test_a_browser_that_refuses_is_explained_and_the_switch_stays_off(site, sign
     expect(switch(page)).not_to_be_checked()
 
 
-def test_switched_off_again_no_notification_is_kept(site, sign_in):
+def test_switching_off_stops_notifications(site, sign_in):
     page = enter(site, sign_in, "ada", permissions=["notifications"])
     page.get_by_role("button", name="Account of ada").click()
     press_switch(page)
@@ -213,7 +213,7 @@ def test_switched_off_again_no_notification_is_kept(site, sign_in):
     expect(switch(page)).not_to_be_checked()
 
 
-def test_the_header_says_how_many_are_in_flight_mine_and_all(closed, sign_in):
+def test_the_header_counts_the_member_s_and_all_running_videos(closed, sign_in):
     ada, ben = sign_in(closed, "ada"), sign_in(closed, "ben")
     for page in (ada, ben):
         expect(page.locator("#in-flight")).to_be_hidden()

@@ -41,7 +41,7 @@ def asked_by(page: Page) -> list[str]:
     return asked
 
 
-def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_us(bucket_site, clip, s3, sign_in):
+def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_lumaweb(bucket_site, clip, s3, sign_in):
     page = sign_in(bucket_site, "ada")
     asked = asked_by(page)
     page.goto(f"{bucket_site.url}/generations/{clip}/")
@@ -58,7 +58,7 @@ def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_us(bu
     expect(page.locator(f'img[src^="/uploads/"], img[src*="{bucket_site.url}/uploads/"]').first).to_be_visible()
 
 
-def test_a_card_plays_on_the_wall_and_its_picture_is_shown(bucket_site, clip, sign_in):
+def test_a_card_in_the_gallery_plays_and_shows_its_poster(bucket_site, clip, sign_in):
     page = sign_in(bucket_site, "ada")
     card = page.locator(f"#generation-{clip}")
     page.wait_for_function("id => document.querySelector(`#generation-${id} img`)?.naturalWidth > 0", arg=clip)
@@ -66,7 +66,7 @@ def test_a_card_plays_on_the_wall_and_its_picture_is_shown(bucket_site, clip, si
     page.wait_for_function("id => document.querySelector(`#generation-${id} video`)?.currentTime > 0.1", arg=clip)
 
 
-def test_a_download_has_its_name(bucket_site, clip, sign_in, tmp_path):
+def test_a_download_from_the_bucket_has_its_name(bucket_site, clip, sign_in, tmp_path):
     page = sign_in(bucket_site, "ada")
     page.goto(f"{bucket_site.url}/generations/{clip}/")
     with page.expect_download() as download:
@@ -76,7 +76,7 @@ def test_a_download_has_its_name(bucket_site, clip, sign_in, tmp_path):
     assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
 
 
-def test_somebody_without_an_account_watches_from_the_bucket_too(bucket_site, clip, browser):
+def test_a_guest_watches_from_the_bucket(bucket_site, clip, browser):
     path = bucket_site.python(
         "from videos.models import Generation, Share\n"
         f"row = Generation.objects.select_related('member').get(uuid={clip!r})\n"
@@ -120,7 +120,7 @@ def long_clip(bucket_site, tmp_path_factory) -> str:
     return uuid
 
 
-def test_who_pauses_for_longer_than_a_link_is_good_gets_a_new_one_at_the_same_place(bucket_site, long_clip, sign_in):
+def test_a_video_paused_beyond_its_link_s_expiry_continues_from_a_new_link(bucket_site, long_clip, sign_in):
     page = sign_in(bucket_site, "ada")
     page.goto(f"{bucket_site.url}/generations/{long_clip}/")
     video = "document.querySelector('video')"

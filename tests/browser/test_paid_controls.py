@@ -118,7 +118,7 @@ def test_a_held_key_requests_one_video(site, sign_in, how):
 
 
 @pytest.mark.parametrize("how", ["control and enter", "enter on the button", "space on the button", "enter in a field"])
-def test_a_second_press_of_the_same_is_stopped_by_the_server_and_leads_to_the_first(site, sign_in, how):
+def test_a_repeated_request_is_stopped_by_the_server_and_links_to_the_first(site, sign_in, how):
     """The press after a held one counts again, and it is the server that knows the request."""
     page = sign_in(site, "ada")
     tabs = len(page.context.pages)
@@ -140,7 +140,7 @@ def test_a_second_press_of_the_same_is_stopped_by_the_server_and_leads_to_the_fi
     assert (len(sent), made(page, site, words), len(page.context.pages)) == (2, 1, tabs)
 
 
-def test_make_another_held_makes_one_more(site, sign_in):
+def test_a_held_make_another_creates_one_video(site, sign_in):
     page = sign_in(site, "ada")
     words = "A second one on purpose"
     prompt(page).fill(words)
@@ -156,7 +156,7 @@ def test_make_another_held_makes_one_more(site, sign_in):
     assert (len(sent), made(page, site, words)) == (1, 2)
 
 
-def test_a_button_that_an_answer_brings_can_be_pressed_at_once(site, sign_in):
+def test_a_button_from_a_response_can_be_pressed_at_once(site, sign_in):
     page = sign_in(site, "ada")
     words = "Pressed before htmx has settled"
     prompt(page).fill(words)
@@ -175,7 +175,7 @@ def test_a_button_that_an_answer_brings_can_be_pressed_at_once(site, sign_in):
     assert (len(sent), made(page, site, words)) == (2, 2)
 
 
-def test_a_double_click_that_the_answer_comes_between_is_one_press(site, sign_in):
+def test_a_double_click_across_a_response_is_one_press(site, sign_in):
     page = sign_in(site, "ada")
     sent = paid(page)
     words = "By a double click"
@@ -190,7 +190,7 @@ def test_a_double_click_that_the_answer_comes_between_is_one_press(site, sign_in
     assert (len(sent), made(page, site, words)) == (1, 1)
 
 
-def test_a_double_tap_is_one_press(site, sign_in):
+def test_a_double_tap_requests_one_video(site, sign_in):
     """On a tablet: the form stays where it is, so the second tap meets the button once more."""
     page = sign_in(site, "ben", has_touch=True)
     # The clock of the events is ours: a busy machine would make two presses of a double tap, and an idle one a triple
@@ -209,7 +209,7 @@ def test_a_double_tap_is_one_press(site, sign_in):
     assert made(page, site, words) == 1
 
 
-def test_a_held_key_on_the_phone_s_sheet_requests_one_video(site, sign_in):
+def test_a_held_key_in_the_phone_s_sheet_requests_one_video(site, sign_in):
     page = sign_in(site, "ada", viewport=PHONE)
     page.get_by_role("link", name="New video").click()
     words = "From the sheet"
@@ -220,7 +220,7 @@ def test_a_held_key_on_the_phone_s_sheet_requests_one_video(site, sign_in):
     assert (len(sent), made(page, site, words)) == (1, 1)
 
 
-def test_a_held_enter_still_breaks_lines_in_the_prompt(site, sign_in):
+def test_a_held_enter_still_inserts_line_breaks_in_the_prompt(site, sign_in):
     page = sign_in(site, "ada")
     sent = paid(page)
     prompt(page).fill("One line")
@@ -274,7 +274,7 @@ def alone(page: Page, site: Installation, uuid: str) -> Locator:
 
 @pytest.mark.parametrize("key", ["Enter", "Space"])
 @pytest.mark.parametrize("place", PLACES)
-def test_a_held_retry_makes_one(site, sign_in, place, key):
+def test_a_held_retry_creates_one_video(site, sign_in, place, key):
     visitor = site.visitor()
     words = f"On {place} by {key}"
     uuid = visitor.submit(prompt=words)
@@ -288,7 +288,7 @@ def test_a_held_retry_makes_one(site, sign_in, place, key):
     assert (len(sent), made(page, site, words)) == (1, 2)
 
 
-def test_two_tabs_of_a_member_make_one_and_two_members_make_two(site, sign_in):
+def test_two_tabs_of_a_member_create_one_video_and_two_members_two(site, sign_in):
     first, colleague = sign_in(site, "ada"), sign_in(site, "ben")
     second = first.context.new_page()
     second.goto(site.url)
@@ -306,7 +306,7 @@ def test_two_tabs_of_a_member_make_one_and_two_members_make_two(site, sign_in):
     assert made(colleague, site, words) == 2
 
 
-def test_without_javascript_the_page_asks_and_make_another_makes_one(site, sign_in):
+def test_without_javascript_the_page_asks_and_make_another_creates_one_video(site, sign_in):
     page = sign_in(site, "ada", java_script_enabled=False)
     words = "Without a script"
     for _ in range(2):
@@ -332,7 +332,7 @@ def test_without_javascript_a_held_key_requests_one_video(site, sign_in):
     assert made(page, site, words) == 1
 
 
-def test_a_held_retry_of_a_selection_retries_each_once_and_everybody_sees_it(site, sign_in):
+def test_a_held_retry_of_a_selection_retries_each_once_and_teammates_see_it(site, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     words = "Two bridges that fell"
     prompt(ada).fill(words)

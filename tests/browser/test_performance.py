@@ -34,7 +34,7 @@ def fetched(page, url: str) -> list[dict]:
     return page.evaluate(FETCHED)
 
 
-def test_the_first_load_is_small_and_kept_for_ever(full_site, sign_in):
+def test_the_first_load_is_small_and_its_files_are_cached(full_site, sign_in):
     page = sign_in(full_site, "ada")
     # As on a first visit: signing in has already loaded some of it.
     page.context.new_cdp_session(page).send("Network.clearBrowserCache")
@@ -68,7 +68,7 @@ SHIFTS = """() => {
 
 @pytest.mark.alone  # older videos have to arrive before one has scrolled to them
 @pytest.mark.parametrize("width", [390, 1440])
-def test_nothing_shifts_while_it_loads_and_scrolls(full_site, sign_in, width):
+def test_the_layout_does_not_shift_while_loading_and_scrolling(full_site, sign_in, width):
     page = sign_in(full_site, "ada", first_visit=True, viewport={"width": width, "height": 900})
     page.mouse.move(0, 0)  # off the cards: a card that is pointed at plays
     page.goto(full_site.url, wait_until="networkidle")
@@ -105,7 +105,7 @@ def test_posters_are_small(full_site, sign_in):
     assert max(sizes) <= 20_000
 
 
-def test_a_thousand_cards_cost_steady_memory_and_one_video(full_site, sign_in):
+def test_a_thousand_cards_use_steady_memory_and_load_one_video(full_site, sign_in):
     page = sign_in(full_site, "ada", first_visit=True)
     page.goto(full_site.url, wait_until="networkidle")
     session = page.context.new_cdp_session(page)

@@ -26,7 +26,7 @@ def tick(page, *numbers, **options) -> None:
         card.get_by_role("checkbox", name="Select").click(**options)
 
 
-def test_a_star_shows_at_once_stays_and_is_one_s_own(site, sign_in):
+def test_a_star_shows_at_once_persists_and_is_the_member_s_own(site, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     card = ada.locator(".card:has(.select)").nth(2)
     card.hover()
@@ -41,7 +41,7 @@ def test_a_star_shows_at_once_stays_and_is_one_s_own(site, sign_in):
     expect(ben.locator(f"#{uuid} .star-button")).to_have_attribute("aria-pressed", "false")
 
 
-def test_a_range_is_ticked_with_shift_and_cleared(site, sign_in):
+def test_a_range_is_selected_with_shift_and_cleared(site, sign_in):
     page = sign_in(site, "ada")
     expect(page.locator("#selection")).to_be_hidden()
     tick(page, 1)
@@ -58,7 +58,7 @@ def test_a_range_is_ticked_with_shift_and_cleared(site, sign_in):
     expect(page.locator("#selection")).to_be_hidden()
 
 
-def test_ticks_outlive_a_swap_of_their_card(site, sign_in):
+def test_a_selection_survives_a_swap_of_its_card(site, sign_in):
     page = sign_in(site, "ada")
     tick(page, 0, 1)
     uuid = page.locator(".card:has(.select)").first.get_attribute("id").removeprefix("generation-")
@@ -71,7 +71,7 @@ def test_ticks_outlive_a_swap_of_their_card(site, sign_in):
     expect(page.locator(f"#generation-{uuid} .select")).to_be_checked()
 
 
-def test_a_selection_is_compared_at_an_address_that_can_be_shared(site, sign_in):
+def test_a_selection_is_compared_at_a_url_that_can_be_shared(site, sign_in):
     page = sign_in(site, "ada")
     uuids = [page.locator(".card:has(.select)").nth(n).get_attribute("id")[-36:] for n in (0, 1)]
     tick(page, 0, 1)
@@ -90,7 +90,7 @@ def test_a_selection_is_downloaded_as_one_archive(site, sign_in, tmp_path):
         assert archive.testzip() is None
 
 
-def test_a_selection_goes_to_the_trash_for_everybody_and_comes_back_by_one_undo(site, sign_in):
+def test_a_selection_is_trashed_for_everyone_and_restored_by_one_undo(site, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     uuids = [ada.locator(".card:has(.select)").nth(n).get_attribute("id") for n in (0, 1)]
     tick(ada, 0, 1)
@@ -105,7 +105,7 @@ def test_a_selection_goes_to_the_trash_for_everybody_and_comes_back_by_one_undo(
         expect(ben.locator(f"#{uuid}")).to_be_visible(timeout=8_000)
 
 
-def test_a_selection_goes_into_a_new_collection_which_filters_the_wall(site, sign_in):
+def test_a_selection_is_added_to_a_new_collection_that_filters_the_gallery(site, sign_in):
     page = sign_in(site, "ada")
     tick(page, 0, 2)
     page.get_by_role("button", name="Add to collection").click()
@@ -122,7 +122,7 @@ def test_a_selection_goes_into_a_new_collection_which_filters_the_wall(site, sig
     expect(page.locator(".card")).to_have_count(1)
 
 
-def test_a_card_s_menu_knows_its_collections(site, sign_in):
+def test_a_card_s_menu_shows_its_collections(site, sign_in):
     page = sign_in(site, "ada")
     card = page.locator(".card:has(.select)").nth(4)
     card.hover()
@@ -138,7 +138,7 @@ def test_a_card_s_menu_knows_its_collections(site, sign_in):
     expect(card.get_by_role("link", name="More")).to_be_focused()
 
 
-def test_a_card_s_menu_stays_where_it_is_while_news_swaps_its_card(site, sign_in):
+def test_a_card_s_menu_stays_open_while_a_poll_swaps_its_card(site, sign_in):
     page = sign_in(site, "ada")
     card = page.locator(".card:has(.select)").nth(4)
     uuid = card.get_attribute("id").removeprefix("generation-")
@@ -159,7 +159,7 @@ def test_a_card_s_menu_stays_where_it_is_while_news_swaps_its_card(site, sign_in
     expect(page.locator(f"#generation-{uuid}").get_by_role("link", name="More")).to_be_focused()
 
 
-def test_a_card_s_menu_goes_with_its_card(site, sign_in):
+def test_a_card_s_menu_closes_with_its_card(site, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     card = ben.locator(".card:has(.select)").nth(4)
     uuid = card.get_attribute("id")
@@ -174,7 +174,7 @@ def test_a_card_s_menu_goes_with_its_card(site, sign_in):
     expect(ben.locator(f"#{uuid}")).to_be_visible(timeout=8_000)
 
 
-def test_a_selection_works_without_script(site, sign_in):
+def test_a_selection_works_without_javascript(site, sign_in):
     page = sign_in(site, "ben", java_script_enabled=False)
     for number in (0, 1):
         card = page.locator(".card:has(.select)").nth(number)

@@ -125,7 +125,7 @@ def test_a_chain_plays_through_on_the_watch_page(site, clips, sign_in, stranger)
     expect(guest.get_by_role("button", name="Play 3 clips")).to_be_focused()
 
 
-def test_without_scripts_links_are_made_and_clips_stand_below_each_other(site, clips, sign_in, stranger):
+def test_without_javascript_links_are_created_and_videos_are_listed(site, clips, sign_in, stranger):
     member = sign_in(site, "ada", java_script_enabled=False)
     member.goto(f"{site.url}/generations/{clips[2]}/")
     member.get_by_role("button", name="Share").click()
@@ -146,7 +146,7 @@ def test_without_scripts_links_are_made_and_clips_stand_below_each_other(site, c
     assert guest.goto(link).status == 404
 
 
-def test_the_link_is_copied_and_the_panel_works_over_the_wall(site, clips, sign_in):
+def test_the_link_is_copied_and_the_panel_works_in_the_dialog(site, clips, sign_in):
     page = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
     page.locator(f"#generation-{clips[0]} .card-link").click(position={"x": 60, "y": 60})
     dialog = page.locator("#video-dialog")
@@ -164,7 +164,7 @@ def test_the_link_is_copied_and_the_panel_works_over_the_wall(site, clips, sign_
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_everyone_can_use_it(site, clips, links, sign_in, stranger, scheme, viewport):
+def test_sharing_has_no_axe_violation(site, clips, links, sign_in, stranger, scheme, viewport):
     found = {}
     options = {"color_scheme": scheme, "viewport": viewport}
     guest = stranger(**options)
@@ -183,7 +183,7 @@ def test_everyone_can_use_it(site, clips, links, sign_in, stranger, scheme, view
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1440, 2560])
-def test_no_page_of_it_is_wider_than_its_window(site, clips, links, sign_in, stranger, width):
+def test_no_page_of_sharing_is_wider_than_its_window(site, clips, links, sign_in, stranger, width):
     options = {"viewport": {"width": width, "height": 800}}
     guest, member = stranger(**options), sign_in(site, "ada", **options)
     pages = [(guest, link) for link in links.values()]

@@ -96,7 +96,7 @@ def writes(page: Page) -> list[str]:
     return sent
 
 
-def test_a_slash_leads_to_the_search_and_selects_what_stands_there(site, page):
+def test_slash_focuses_the_search_and_selects_its_text(site, page):
     search = page.get_by_role("searchbox", name="Search videos")
     page.keyboard.press("/")
     expect(search).to_be_focused()
@@ -109,7 +109,7 @@ def test_a_slash_leads_to_the_search_and_selects_what_stands_there(site, page):
     expect(search).to_have_value("rain")
 
 
-def test_g_leads_to_the_prompt_and_writes_nothing_into_it(site, page):
+def test_g_focuses_the_prompt_and_types_nothing(site, page):
     page.keyboard.press("g")
     expect(prompt(page)).to_be_focused()
     expect(prompt(page)).to_have_value("")
@@ -124,14 +124,14 @@ def test_g_opens_the_sheet_of_a_phone(site, sign_in):
     expect(prompt(page)).to_be_focused()
 
 
-def test_the_very_first_key_of_a_visit_counts(site, sign_in):
+def test_the_first_key_of_a_visit_works(site, sign_in):
     page = sign_in(site, "ada", first_visit=True)
     page.goto(site.url)
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
 
 
-def test_left_and_right_go_by_the_order_of_the_wall(site, page):
+def test_left_and_right_follow_the_order_of_the_gallery(site, page):
     cards = page.locator(".card")
     page.keyboard.press("ArrowRight")
     expect(cards.first.locator(".card-link")).to_be_focused()
@@ -145,7 +145,7 @@ def test_left_and_right_go_by_the_order_of_the_wall(site, page):
     expect(cards.first.locator(".card-link")).to_be_focused()
 
 
-def test_up_and_down_go_to_the_nearest_card_of_the_next_row(site, page):
+def test_up_and_down_focus_the_nearest_card_of_the_next_row(site, page):
     boxes = page.locator(".card").evaluate_all(BOXES)
     tops = sorted({round(box["top"]) for box in boxes})
     assert len(tops) > 2, "the wall has rows"
@@ -162,7 +162,7 @@ def test_up_and_down_go_to_the_nearest_card_of_the_next_row(site, page):
     assert next(box["top"] for box in boxes if box["id"] == focused) == pytest.approx(here["top"], abs=24)
 
 
-def test_space_plays_and_stops_the_card_and_leaves_the_page_where_it_is(site, page):
+def test_space_plays_and_stops_the_card_without_scrolling(site, page):
     card = at(page, 0)
     playing = card.locator("video-preview video")
     # The focus alone has it play as well: here the key stops it first.
@@ -205,7 +205,7 @@ def test_x_selects_and_escape_clears(site, page):
     expect(page.locator(".card .select:checked")).to_have_count(0)
 
 
-def test_f_stars_and_takes_the_star_off_for_good(site, page):
+def test_f_adds_and_removes_the_star(site, page):
     star = at(page, 3).locator(".star-button")
     for pressed in ("true", "false"):
         at(page, 3)
@@ -218,7 +218,7 @@ def test_f_stars_and_takes_the_star_off_for_good(site, page):
         expect(star).to_have_attribute("aria-pressed", pressed)
 
 
-def test_i_shows_the_facts_and_folds_them(site, page):
+def test_i_shows_and_hides_the_details(site, page):
     uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
     page.keyboard.press("i")
     facts = page.locator(f"#video-dialog #facts-{uuid} dl")
@@ -230,7 +230,7 @@ def test_i_shows_the_facts_and_folds_them(site, page):
     expect(facts).to_be_visible()
 
 
-def test_e_sets_the_form_up_to_extend_the_card(site, page):
+def test_e_fills_the_form_to_extend_the_card(site, page):
     card = at(page, 2)
     page.keyboard.press("e")
     expect(page.locator("#video-form .source")).to_contain_text(words(card))
@@ -271,7 +271,7 @@ def test_delete_moves_the_card_to_the_trash_and_undo_brings_it_back(site, page):
     expect(page.locator(".card").nth(2)).to_have_attribute("id", uuid)
 
 
-def test_a_question_mark_lists_every_key_and_no_other_acts_meanwhile(site, page):
+def test_a_question_mark_lists_all_shortcuts_and_disables_the_others(site, page):
     card = at(page, 0)
     page.keyboard.press("?")
     listed = page.get_by_role("dialog", name="Keyboard shortcuts")
@@ -290,7 +290,7 @@ def test_a_question_mark_lists_every_key_and_no_other_acts_meanwhile(site, page)
     expect(card.locator(".card-link")).to_be_focused()
 
 
-def test_the_card_under_the_pointer_is_meant_where_none_has_the_focus(site, page):
+def test_shortcuts_act_on_the_card_under_the_pointer_without_a_focused_card(site, page):
     card = page.locator(".card").nth(2)
     card.hover()
     page.keyboard.press("x")
@@ -303,7 +303,7 @@ def test_the_card_under_the_pointer_is_meant_where_none_has_the_focus(site, page
 
 
 @pytest.mark.parametrize("place", ["the prompt", "the search", "a link's field"])
-def test_no_key_acts_while_somebody_types(site, page, place):
+def test_no_shortcut_acts_while_typing(site, page, place):
     field = prompt(page)
     if place == "the search":
         field = page.get_by_role("searchbox", name="Search videos")
@@ -333,7 +333,7 @@ def test_no_key_acts_while_somebody_types(site, page, place):
     assert (sent, pressed(page)) == ([], [])
 
 
-def test_a_key_held_with_control_alt_or_meta_is_the_browser_s(site, page):
+def test_keys_with_control_alt_or_meta_are_left_to_the_browser(site, page):
     card = at(page, 0)
     watch(page)
     for held in ("Control", "Alt", "Meta"):

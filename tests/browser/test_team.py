@@ -50,7 +50,7 @@ def manage(page: Page, site, username: str) -> None:
 
 
 @BOTH
-def test_who_is_invited_comes_in_by_the_link_and_nobody_after_them(site, sign_in, guest, javascript):
+def test_an_invitation_link_admits_one_person(site, sign_in, guest, javascript):
     name = f"cleo-{'js' if javascript else 'plain'}"
     link = invite(sign_in(site, "ada", java_script_enabled=javascript), site)
     page, told = guest(java_script_enabled=javascript), []
@@ -69,7 +69,7 @@ def test_who_is_invited_comes_in_by_the_link_and_nobody_after_them(site, sign_in
     assert key not in site.log.read_text()
 
 
-def test_a_revoked_invitation_opens_nothing(site, sign_in, guest):
+def test_a_revoked_invitation_is_refused(site, sign_in, guest):
     ada = sign_in(site, "ada")
     link = invite(ada, site)
     ada.get_by_role("button", name="Revoke the invitation of somebody").first.click()
@@ -79,7 +79,7 @@ def test_a_revoked_invitation_opens_nothing(site, sign_in, guest):
 
 
 @BOTH
-def test_who_forgot_the_password_chooses_another_by_an_admin_s_link(site, sign_in, guest, somebody, javascript):
+def test_a_member_sets_a_new_password_with_an_admin_s_link(site, sign_in, guest, somebody, javascript):
     name = somebody(f"dora-{'js' if javascript else 'plain'}")
     ada = sign_in(site, "ada", java_script_enabled=javascript)
     manage(ada, site, name)
@@ -96,7 +96,7 @@ def test_who_forgot_the_password_chooses_another_by_an_admin_s_link(site, sign_i
     page.wait_for_url(f"{site.url}/")
 
 
-def test_who_is_deactivated_is_led_out_of_an_open_studio(site, sign_in, somebody):
+def test_a_deactivated_member_is_redirected_from_an_open_studio(site, sign_in, somebody):
     name = somebody("emil")
     emil, ada = sign_in(site, name), sign_in(site, "ada")
     expect(emil.get_by_role("button", name="Account of emil")).to_be_visible()
@@ -134,7 +134,7 @@ def test_signing_out_everywhere_else_leaves_this_browser(site, sign_in, somebody
     expect(there.get_by_role("button", name="Sign in")).to_be_visible()
 
 
-def test_the_theme_goes_with_the_member_to_another_browser(site, sign_in, somebody):
+def test_the_theme_follows_the_member_to_another_browser(site, sign_in, somebody):
     name = somebody("hana")
     here = sign_in(site, name, color_scheme="dark")
     here.get_by_role("button", name="Account of hana").click()
@@ -148,7 +148,7 @@ def test_the_theme_goes_with_the_member_to_another_browser(site, sign_in, somebo
     expect(there.get_by_role("group", name="Theme").get_by_role("radio", name="Light")).to_be_checked()
 
 
-def test_too_many_wrong_passwords_are_told_in_words(site, guest):
+def test_too_many_wrong_passwords_are_explained(site, guest):
     # A name that no other test uses: failed attempts are counted by client address, which all tests share.
     page = guest()
     page.goto(f"{site.url}/login/")

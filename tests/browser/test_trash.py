@@ -21,7 +21,7 @@ def order(page, three) -> list[str]:
     return [uuid for uuid in cards(page) if uuid in three]
 
 
-def test_trash_and_undo_while_a_teammate_looks_on(site, three, sign_in):
+def test_trash_and_undo_are_seen_by_a_teammate(site, three, sign_in):
     ben, ada = sign_in(site, "ben"), sign_in(site, "ada")
     middle = three[1]
     for page in (ben, ada):
@@ -70,7 +70,7 @@ def test_the_undo_is_offered_for_ten_seconds_and_the_trash_for_thirty_days(site,
     assert order(ben, three) == three
 
 
-def test_a_teammate_s_page_of_it_says_that_it_is_gone(site, three, sign_in):
+def test_a_teammate_s_page_says_that_the_video_was_trashed(site, three, sign_in):
     ben, ada = sign_in(site, "ben"), sign_in(site, "ada")
     path = f"{site.url}/generations/{three[2]}/"
     for page in (ben, ada):
@@ -84,7 +84,7 @@ def test_a_teammate_s_page_of_it_says_that_it_is_gone(site, three, sign_in):
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "without-js"])
-def test_delete_for_good_asks_first(site, sign_in, javascript):
+def test_permanent_deletion_asks_first(site, sign_in, javascript):
     visitor = site.visitor("ben")
     uuid = visitor.submit(prompt=f"A sandcastle {javascript}")
     visitor.wait_until_saved(uuid)

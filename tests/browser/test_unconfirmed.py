@@ -12,7 +12,7 @@ def two(polling_site, sign_in) -> tuple[Page, Page]:
     return sign_in(polling_site, "ada"), sign_in(polling_site, "ben")
 
 
-def test_a_lost_answer_is_found_by_itself_and_the_video_appears_for_both(polling_site, two):
+def test_a_lost_answer_is_found_automatically_and_the_video_appears_for_both(polling_site, two):
     ada, ben = two
     uuid = generate(ada, "A kite over dunes [drop]")
     ready(ada, uuid)

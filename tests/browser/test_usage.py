@@ -37,7 +37,7 @@ def site(tmp_path_factory):
     site.stop()
 
 
-def test_a_month_is_read_at_a_glance_and_in_tables(site, sign_in):
+def test_a_month_is_shown_in_plots_and_tables(site, sign_in):
     page = sign_in(site, "ben")
     page.get_by_role("button", name="Account of ben").click()
     page.get_by_role("link", name="Usage").click()
@@ -66,7 +66,7 @@ def test_a_month_is_read_at_a_glance_and_in_tables(site, sign_in):
     expect(page.locator("table").first.locator("tbody tr")).to_have_count(7)
 
 
-def test_the_file_is_downloaded(site, sign_in, tmp_path):
+def test_the_usage_csv_is_downloaded(site, sign_in, tmp_path):
     page = sign_in(site, "ada")
     page.goto(f"{site.url}/usage/")
     with page.expect_download() as waiting:

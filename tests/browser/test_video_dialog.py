@@ -27,7 +27,7 @@ def clips(site) -> list[str]:
     return made
 
 
-def test_the_dialog_has_an_address_and_gives_the_focus_back(site, clips, sign_in):
+def test_the_dialog_has_a_url_and_returns_the_focus(site, clips, sign_in):
     page = sign_in(site, "ada")
     dialog = page.locator("#video-dialog")
     link = page.locator(f"#generation-{clips[0]} .card-link")
@@ -57,7 +57,7 @@ def test_the_dialog_has_an_address_and_gives_the_focus_back(site, clips, sign_in
     expect(page.locator(f"article#generation-{clips[0]}")).to_be_visible()
 
 
-def test_a_modified_click_leads_to_the_page(site, clips, sign_in):
+def test_a_modified_click_opens_the_page(site, clips, sign_in):
     page = sign_in(site, "ada")
     with page.context.expect_page() as opened:
         page.locator(f"#generation-{clips[0]} .card-link").click(modifiers=["Control"])
@@ -65,7 +65,7 @@ def test_a_modified_click_leads_to_the_page(site, clips, sign_in):
     expect(page.locator("#video-dialog")).to_be_hidden()
 
 
-def test_pictures_are_stepped_through_one_by_one(site, clips, sign_in):
+def test_frames_are_stepped_through_one_by_one(site, clips, sign_in):
     page = sign_in(site, "ada")
     page.goto(f"{site.url}/generations/{clips[0]}/")
     picture = page.locator(".player-position")

@@ -88,7 +88,7 @@ SEEN = """async at => {
 }"""
 
 
-def test_the_picture_in_sight_is_the_one_that_is_cut(site, film, sign_in):
+def test_the_extracted_frame_is_the_visible_one(site, film, sign_in):
     ada = sign_in(site, "ada")
     ada.goto(f"{site.url}/generations/{film}/")
     expect(ada.locator("video-player:defined")).to_be_visible()
@@ -113,7 +113,7 @@ def test_the_picture_in_sight_is_the_one_that_is_cut(site, film, sign_in):
     assert len({shown for shown, _, _ in seen.values()}) >= 6
 
 
-def test_use_this_picture_closes_the_dialog_and_fills_the_form(site, film, sign_in):
+def test_use_this_frame_closes_the_dialog_and_fills_the_form(site, film, sign_in):
     ada = sign_in(site, "ada")
     dialog = opened(ada, film)
     at_rest(ada)
@@ -129,7 +129,7 @@ def test_use_this_picture_closes_the_dialog_and_fills_the_form(site, film, sign_
         assert picture.size == (128, 72)
 
 
-def test_without_javascript_the_pictures_can_be_used_all_the_same(site, film, sign_in):
+def test_without_javascript_frames_can_be_used(site, film, sign_in):
     ada = sign_in(site, "ada", java_script_enabled=False)
     card(ada, film).locator(".card-link").click()
     expect(ada.locator(f"article#generation-{film}")).to_be_visible()
@@ -139,7 +139,7 @@ def test_without_javascript_the_pictures_can_be_used_all_the_same(site, film, si
     assert number_of(ada.request.get(f"{site.url}/uploads/{frame}/").body()) == 59
 
 
-def test_a_teammate_s_news_comes_without_touching_what_is_watched(site, film, sign_in):
+def test_a_teammate_s_changes_do_not_interrupt_a_playing_video(site, film, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     dialog = opened(ada, film)
     at_rest(ada)
@@ -157,7 +157,7 @@ def test_a_teammate_s_news_comes_without_touching_what_is_watched(site, film, si
     assert dialog.locator("video-player video").evaluate("video => video.readyState") > 1
 
 
-def test_thrown_away_from_the_dialog_it_can_be_taken_back(site, film, line, sign_in):
+def test_a_video_trashed_from_the_dialog_can_be_restored(site, film, line, sign_in):
     ben, ada = sign_in(site, "ben"), sign_in(site, "ada")
     last = line[-1]
     watching = opened(ada, last)
@@ -172,7 +172,7 @@ def test_thrown_away_from_the_dialog_it_can_be_taken_back(site, film, line, sign
     expect(card(ben, last)).to_be_visible()
 
 
-def test_messages_can_be_read_and_pressed_while_it_is_open(site, film, sign_in):
+def test_toasts_can_be_read_and_pressed_while_the_dialog_is_open(site, film, sign_in):
     ben = sign_in(site, "ben")
     dialog = opened(ben, film)
     was = dialog.locator(".verdict [aria-pressed=true]").count()
@@ -187,7 +187,7 @@ def test_messages_can_be_read_and_pressed_while_it_is_open(site, film, sign_in):
     assert ben.locator("body > #announcer").count() == 1
 
 
-def test_arrows_follow_the_filtered_wall_and_the_last_one_asked_for_is_shown(site, line, sign_in):
+def test_arrow_keys_follow_the_filtered_gallery_and_the_last_request_wins(site, line, sign_in):
     ada = sign_in(site, "ada")
     ada.goto(f"{site.url}/?mode=extend")
     expect(ada.locator(".card").first).to_be_visible()
@@ -210,7 +210,7 @@ def test_arrows_follow_the_filtered_wall_and_the_last_one_asked_for_is_shown(sit
     assert "mode=extend" in ada.url
 
 
-def test_the_wall_keeps_its_place_below(site, line, sign_in):
+def test_the_gallery_keeps_its_position_below_the_dialog(site, line, sign_in):
     ada = sign_in(site, "ada", viewport={"width": 900, "height": 500})
     far = card(ada, line[0])
     far.scroll_into_view_if_needed()
@@ -233,7 +233,7 @@ def test_the_wall_keeps_its_place_below(site, line, sign_in):
     expect(dialog).to_be_hidden()
 
 
-def test_the_tree_shows_the_branches_and_leads_along(site, line, sign_in):
+def test_the_tree_shows_and_links_the_branches(site, line, sign_in):
     ada = sign_in(site, "ada")
     dialog = opened(ada, line[3])
     tree = dialog.locator(".tree")
@@ -246,7 +246,7 @@ def test_the_tree_shows_the_branches_and_leads_along(site, line, sign_in):
     expect(dialog).to_be_hidden()
 
 
-def test_the_chain_has_its_own_keys_and_leaves_what_lies_below_alone(site, line, sign_in):
+def test_the_chain_has_its_own_keys_which_do_not_reach_the_gallery(site, line, sign_in):
     ada = sign_in(site, "ada")
     dialog = opened(ada, line[2])
     dialog.get_by_role("button", name="Play from the start").click()
@@ -268,7 +268,7 @@ def test_the_chain_has_its_own_keys_and_leaves_what_lies_below_alone(site, line,
     assert ada.evaluate("[...document.querySelectorAll('.chain video')].every(video => video.paused)")
 
 
-def test_a_clip_that_is_not_here_is_left_out_and_that_is_said(site, line, sign_in):
+def test_a_missing_video_of_a_chain_is_skipped_and_named(site, line, sign_in):
     change = "from videos.models import Generation\nGeneration.objects.filter(uuid={!r}).update(archive={!r})"
     site.python(change.format(line[1], "lost"))
     ada = sign_in(site, "ada")
@@ -280,7 +280,7 @@ def test_a_clip_that_is_not_here_is_left_out_and_that_is_said(site, line, sign_i
 
 
 @pytest.mark.alone
-def test_six_changes_of_clips_take_less_than_fifty_milliseconds(site, line, sign_in):
+def test_six_cuts_of_a_chain_take_less_than_fifty_milliseconds(site, line, sign_in):
     ada = sign_in(site, "ada")
     # Whatever else the machine does only makes a gap longer: what can be done is shown by the best of three.
     worst = []
@@ -309,7 +309,7 @@ def test_ids_can_be_copied_and_links_are_short(site, film, sign_in):
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_nothing_of_it_has_an_axe_violation(site, line, sign_in, scheme, viewport):
+def test_the_dialog_has_no_axe_violation(site, line, sign_in, scheme, viewport):
     ada = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
     ada.goto(f"{site.url}/generations/{line[2]}/")

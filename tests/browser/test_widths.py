@@ -95,7 +95,7 @@ def test_a_page_fits_every_width(crowded_site, sign_in, path, there):
     assert too_wide(page) == {}
 
 
-def test_a_collection_s_wall_and_its_selection_fit_every_width(crowded_site, sign_in):
+def test_a_collection_and_its_selection_fit_every_width(crowded_site, sign_in):
     page = sign_in(crowded_site, "ada")
     page.goto(f"{crowded_site.url}/collections/")
     page.locator(".collection-link").first.click()
@@ -122,7 +122,7 @@ def test_the_page_of_a_video_fits_every_width(crowded_site, uuids, sign_in):
         assert too_wide(page) == {}
 
 
-def test_a_video_over_the_wall_fits_every_width(crowded_site, uuids, sign_in):
+def test_a_video_in_the_dialog_fits_every_width(crowded_site, uuids, sign_in):
     page = sign_in(crowded_site, "ada")
     dialog = page.locator("#video-dialog")
     for uuid in uuids[:2]:
@@ -139,7 +139,7 @@ def test_a_video_over_the_wall_fits_every_width(crowded_site, uuids, sign_in):
         expect(dialog).to_be_hidden()
 
 
-def test_what_opens_over_the_studio_fits_every_width(crowded_site, sign_in):
+def test_menus_and_dialogs_of_the_studio_fit_every_width(crowded_site, sign_in):
     page = sign_in(crowded_site, "ada")
     page.get_by_role("button", name="Account of ada").click()
     expect(page.locator("#account")).to_be_visible()
