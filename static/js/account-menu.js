@@ -1,113 +1,107 @@
-// The account menu: dark or light, and who is told when a video is ready while they look elsewhere.
+// The account menu: the theme, and notifications when the member's queue is empty while another tab is in front.
+import { BaseElement } from "./base-element.js";
+
 const YEAR = 365 * 24 * 3600;
+const NOT_SECURE = "Notifications need an https address.";
 const BLOCKED =
   "This browser blocks notifications of this site. Allow them in the site's settings, then switch this on.";
+const NOT_ALLOWED = "Not allowed yet: the browser asks again when you switch this on.";
+const OBSERVED = {
+  childList: true,
+  attributes: true,
+  subtree: true,
+  attributeFilter: ["data-mine", "data-ready"],
+};
 
-class AccountMenu extends HTMLElement {
-  #listening;
+class AccountMenu extends BaseElement {
   #title = document.title;
-  #mine = 0;
-  // The server swaps the pill with the numbers: its successor is a new element in the same place.
-  #pill = new MutationObserver(() => this.#counted());
+  #inFlight = 0;
+  // The server replaces the pill with the counts, so its parent is observed.
+  #pill = new MutationObserver(() => this.#handleCounts());
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.addEventListener("change", this, { signal });
-    document.addEventListener("visibilitychange", () => this.#turned(), { signal });
+  connect(signal) {
+    this.addEventListener("change", ({ target }) => this.#handleChange(target), { signal });
+    document.addEventListener("visibilitychange", () => this.#handleVisibility(), { signal });
     const pill = document.getElementById("in-flight");
-    this.#mine = Number(pill?.dataset.mine ?? 0);
-    if (pill)
-      this.#pill.observe(pill.parentElement, {
-        childList: true,
-        attributes: true,
-        subtree: true,
-        attributeFilter: ["data-mine", "data-ready"],
-      });
-    this.#state();
+    this.#inFlight = Number(pill?.dataset.mine ?? 0);
+    if (pill) this.#pill.observe(pill.parentElement, OBSERVED);
+    this.#updateSwitch();
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  disconnect() {
     this.#pill.disconnect();
   }
 
-  handleEvent({ target }) {
-    if (target.name === "theme") this.#theme(target.value);
-    if (target.name === "notify") this.#notify(target);
+  #handleChange(field) {
+    if (field.name === "theme") this.#setTheme(field.value);
+    if (field.name === "notify") this.#setNotify(field);
   }
 
-  // What was chosen is the member's, in every browser.
-  #keep(name, value) {
-    const choice = new FormData(this.parentElement.querySelector("form"));
-    choice.set(name, value);
-    fetch("/profile/choices/", { method: "POST", body: choice, keepalive: true }).catch(() => {});
+  // The choice belongs to the member and applies in every browser.
+  #save(name, value) {
+    const body = new FormData(this.parentElement.querySelector("form"));
+    body.set(name, value);
+    fetch("/profile/choices/", { method: "POST", body, keepalive: true }).catch(() => {});
   }
 
-  // Also in a cookie, so that the sign-in page is no flash of another light.
-  #theme(value) {
-    this.#keep("theme", value);
+  // The cookie gives the sign-in page the same theme.
+  #setTheme(theme) {
+    this.#save("theme", theme);
     const secure = location.protocol === "https:" ? "; Secure" : "";
-    document.cookie = `theme=${value}; Path=/; Max-Age=${value ? YEAR : 0}; SameSite=Lax${secure}`;
-    if (value) document.documentElement.dataset.theme = value;
+    document.cookie = `theme=${theme}; Path=/; Max-Age=${theme ? YEAR : 0}; SameSite=Lax${secure}`;
+    if (theme) document.documentElement.dataset.theme = theme;
     else delete document.documentElement.dataset.theme;
   }
 
-  // Asked for at the click and never before.
-  async #notify(box) {
+  // The browser asks the member at this click and never before.
+  async #setNotify(box) {
     if (box.checked && window.Notification) await Notification.requestPermission();
-    const wanted = box.checked && window.Notification?.permission === "granted";
-    this.toggleAttribute("data-notify", wanted);
-    this.#keep("notify", wanted ? "on" : "");
-    const refused = box.checked && !this.#wanted;
-    this.#state(refused);
+    const isAllowed = box.checked && window.Notification?.permission === "granted";
+    this.toggleAttribute("data-notify", isAllowed);
+    this.#save("notify", isAllowed ? "on" : "");
+    this.#updateSwitch(box.checked && !this.#notifies);
   }
 
-  get #wanted() {
+  get #notifies() {
     return window.Notification?.permission === "granted" && "notify" in this.dataset;
   }
 
-  #state(refused = false) {
-    const box = this.querySelector("[name=notify]"),
-      words = this.querySelector("[data-notify-hint]");
+  #updateSwitch(isRefused = false) {
+    const box = this.querySelector("[name=notify]");
+    const hint = this.querySelector("[data-notify-hint]");
     if (!box) return;
-    box.checked = this.#wanted;
+    box.checked = this.#notifies;
     if (!window.Notification || !isSecureContext) {
       box.disabled = true;
-      words.textContent = "Notifications need an https address.";
-    } else if (refused || Notification.permission === "denied") {
-      words.textContent =
-        Notification.permission === "denied"
-          ? BLOCKED
-          : "Not allowed yet: the browser asks again when you switch this on.";
-    }
-    words.hidden = !words.textContent || box.checked;
+      hint.textContent = NOT_SECURE;
+    } else if (Notification.permission === "denied") hint.textContent = BLOCKED;
+    else if (isRefused) hint.textContent = NOT_ALLOWED;
+    hint.hidden = !hint.textContent || box.checked;
   }
 
-  #turned() {
+  #handleVisibility() {
     if (document.hidden) this.#title = document.title;
     else document.title = this.#title;
   }
 
-  #counted() {
+  #handleCounts() {
     const pill = document.getElementById("in-flight");
     if (!pill) return;
-    const before = this.#mine;
-    this.#mine = Number(pill.dataset.mine);
+    const before = this.#inFlight;
+    this.#inFlight = Number(pill.dataset.mine);
     if (!document.hidden) return;
     const ready = Number(pill.dataset.ready ?? 0);
     document.title = ready ? `(${ready}) Lumaweb` : this.#title;
-    if (before && !this.#mine && this.#wanted) this.#tell(ready);
+    if (before && !this.#inFlight && this.#notifies) this.#notify(ready);
   }
 
-  #tell(ready) {
-    const body = ready
-      ? `${ready === 1 ? "1 video is" : `${ready} videos are`} ready.`
-      : "Nothing of yours is in the making any more.";
-    const note = new Notification("Your queue is empty", { body, tag: "lumaweb-queue" });
-    note.addEventListener("click", () => {
+  #notify(ready) {
+    const videos = ready === 1 ? "1 video is" : `${ready} videos are`;
+    const body = ready ? `${videos} ready.` : "Nothing of yours is in the making any more.";
+    const notification = new Notification("Your queue is empty", { body, tag: "lumaweb-queue" });
+    notification.addEventListener("click", () => {
       window.focus();
-      note.close();
+      notification.close();
     });
   }
 }

@@ -1,28 +1,27 @@
-// A chain of clips from its first to its last: two screens, of which one plays while the other has the next one ready.
-// The next one is asked to play shortly before the end of the one in sight: as long before as it took the last time
-// until it was seen. So there is no still picture between two, and hardly one is lost.
-const FIRST_EARLY = 100,
-  MOST_EARLY = 150; // ms
-const PATIENCE = 400; // ms after which the next one is shown, seen or not
+// Plays a chain of videos without a gap. Of two video elements one plays while the other holds the next video. The next
+// one starts shortly before the end of the present one: by as much as the last start took to show its first frame.
+import { BaseElement } from "./base-element.js";
 
-class ChainPlayer extends HTMLElement {
-  #listening;
-  #clips = [];
-  #at = 0;
-  #watch = 0;
-  #early = FIRST_EARLY;
-  #turning = false; // the next one is asked to play and not seen yet
+const FIRST_LEAD_MS = 100;
+const MAX_LEAD_MS = 150;
+const SHOW_AFTER_MS = 400; // shows the next video, whether its first frame has come or not
+const SKIP_AFTER_MS = 1500; // skips a video that cannot be played
 
-  // What was measured: for each change of clips the ms from the end of one to the first picture of the next.
+class ChainPlayer extends BaseElement {
+  #shots = [];
+  #index = 0;
+  #animationFrame = 0;
+  #lead = FIRST_LEAD_MS;
+  #isSwitching = false; // the next video has been started and is not seen yet
+
+  // Measured: milliseconds from the end of each video to the first frame of the next.
   gaps = [];
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.#clips = [...this.querySelectorAll("[data-src]")];
-    for (const clip of this.#clips) clip.style.setProperty("flex-grow", clip.dataset.seconds);
-    this.addEventListener("click", (event) => this.#clicked(event), { signal });
-    this.dialog.addEventListener("keydown", (event) => this.#pressed(event), { signal });
+  connect(signal) {
+    this.#shots = [...this.querySelectorAll("[data-src]")];
+    for (const shot of this.#shots) shot.style.setProperty("flex-grow", shot.dataset.seconds);
+    this.addEventListener("click", (event) => this.#handleClick(event), { signal });
+    this.dialog.addEventListener("keydown", (event) => this.#handleKey(event), { signal });
     this.dialog.addEventListener("close", () => this.stop(), { signal });
     const screens = [0, 1].map(() =>
       Object.assign(document.createElement("video"), { playsInline: true, preload: "none", ariaHidden: "true" }),
@@ -30,16 +29,15 @@ class ChainPlayer extends HTMLElement {
     screens[0].dataset.on = "";
     this.querySelector(".chain-stage").replaceChildren(...screens);
     for (const video of this.querySelectorAll("video")) {
-      video.addEventListener("ended", () => video === this.shown && this.#end(), { signal });
-      video.addEventListener("error", () => video === this.shown && video.src && this.#broken(), { signal });
+      video.addEventListener("ended", () => video === this.shown && this.#handleEnd(), { signal });
+      video.addEventListener("error", () => video === this.shown && video.src && this.#handleError(), { signal });
       for (const kind of ["play", "pause"])
-        video.addEventListener(kind, () => video === this.shown && this.#state(), { signal });
+        video.addEventListener(kind, () => video === this.shown && this.#updateButton(), { signal });
     }
     this.#centre();
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  disconnect() {
     this.stop();
   }
 
@@ -53,10 +51,10 @@ class ChainPlayer extends HTMLElement {
     return this.querySelector("video:not([data-on])");
   }
   get #next() {
-    return this.#clips[this.#at + 1] ?? (this.querySelector("[name=repeat]").checked ? this.#clips[0] : undefined);
+    return this.#shots[this.#index + 1] ?? (this.querySelector("[name=repeat]").checked ? this.#shots[0] : undefined);
   }
 
-  // In a long tree the clip of this page is what is looked for.
+  // Scrolls the tree of a long chain to the video of this page.
   #centre() {
     const tree = this.closest("section")?.querySelector(".tree");
     const here = tree?.querySelector("[aria-current]");
@@ -67,20 +65,20 @@ class ChainPlayer extends HTMLElement {
         (tree.clientWidth - here.clientWidth) / 2;
   }
 
-  #clicked({ target }) {
+  #handleClick({ target }) {
     if (target.closest("[data-start]")) this.open();
     else if (target.closest("[data-stop]")) this.dialog.close();
     else if (target.closest("video, [data-pause]")) this.#toggle();
-    else if (target.closest("[data-src]")) this.play(this.#clips.indexOf(target.closest("[data-src]")));
+    else if (target.closest("[data-src]")) this.play(this.#shots.indexOf(target.closest("[data-src]")));
   }
 
-  // Keys mean the chain while it is open, and nothing of what lies below.
-  #pressed(event) {
+  // While the player is open, keys must not reach the page below.
+  #handleKey(event) {
     event.stopPropagation();
     const { key, target } = event;
     if (key === " " && !target.closest("button, input")) this.#toggle();
-    else if (key === "ArrowRight" && this.#clips[this.#at + 1]) this.play(this.#at + 1);
-    else if (key === "ArrowLeft") this.play(Math.max(0, this.#at - 1));
+    else if (key === "ArrowRight" && this.#shots[this.#index + 1]) this.play(this.#index + 1);
+    else if (key === "ArrowLeft") this.play(Math.max(0, this.#index - 1));
     else return;
     event.preventDefault();
   }
@@ -93,8 +91,8 @@ class ChainPlayer extends HTMLElement {
   }
 
   stop() {
-    cancelAnimationFrame(this.#watch);
-    this.#turning = false;
+    cancelAnimationFrame(this.#animationFrame);
+    this.#isSwitching = false;
     for (const video of this.querySelectorAll("video")) {
       video.pause();
       video.removeAttribute("src");
@@ -103,15 +101,15 @@ class ChainPlayer extends HTMLElement {
   }
 
   play(number) {
-    cancelAnimationFrame(this.#watch);
-    this.#turning = false;
-    this.#at = number;
-    this.shown.poster = this.#clips[number].dataset.poster;
-    this.shown.src = this.#clips[number].dataset.src;
-    this.#ready();
-    this.#mark();
-    this.shown.play().catch(() => this.#state());
-    this.#look();
+    cancelAnimationFrame(this.#animationFrame);
+    this.#isSwitching = false;
+    this.#index = number;
+    this.shown.poster = this.#shots[number].dataset.poster;
+    this.shown.src = this.#shots[number].dataset.src;
+    this.#preload();
+    this.#showIndex();
+    this.shown.play().catch(() => this.#updateButton());
+    this.#watchTime();
   }
 
   #toggle() {
@@ -120,8 +118,8 @@ class ChainPlayer extends HTMLElement {
     else this.shown.play();
   }
 
-  // The next one is fetched whole and has its first picture decoded before it is needed.
-  #ready() {
+  // Fetches the next video and decodes its first frame before it is needed.
+  #preload() {
     const next = this.#next;
     if (!next || this.waiting.getAttribute("src") === next.dataset.src) return;
     this.waiting.removeAttribute("poster");
@@ -129,62 +127,62 @@ class ChainPlayer extends HTMLElement {
     this.waiting.load();
   }
 
-  #look() {
-    this.#watch = requestAnimationFrame(() => this.#look());
+  #watchTime() {
+    this.#animationFrame = requestAnimationFrame(() => this.#watchTime());
     const { currentTime, duration, paused } = this.shown;
-    if (!paused && duration && currentTime >= duration - this.#early / 1000 && this.#next) this.#turn();
-    if (!this.#turning) this.#clips[this.#at].style.setProperty("--progress", duration ? currentTime / duration : 0);
+    if (!paused && duration && currentTime >= duration - this.#lead / 1000 && this.#next) this.#switch();
+    if (!this.#isSwitching)
+      this.#shots[this.#index].style.setProperty("--progress", duration ? currentTime / duration : 0);
   }
 
-  #end() {
-    if (this.#next) this.#turn();
-    else this.#clips[this.#at].style.setProperty("--progress", 1);
+  #handleEnd() {
+    if (this.#next) this.#switch();
+    else this.#shots[this.#index].style.setProperty("--progress", 1);
   }
 
-  #turn() {
-    if (this.#turning) return;
-    this.#ready();
-    this.#turning = true;
-    const from = this.shown,
-      to = this.waiting;
-    const asked = performance.now();
-    const end = asked + Math.max(0, from.duration - from.currentTime) * 1000;
-    const late = setTimeout(() => show(performance.now()), PATIENCE);
+  #switch() {
+    if (this.#isSwitching) return;
+    this.#preload();
+    this.#isSwitching = true;
+    const { shown: from, waiting: to } = this;
+    const startedAt = performance.now();
+    const end = startedAt + Math.max(0, from.duration - from.currentTime) * 1000;
+    const timer = setTimeout(() => show(performance.now()), SHOW_AFTER_MS);
     const show = (now) => {
-      clearTimeout(late);
-      if (!this.#turning || to.hasAttribute("data-on")) return;
+      clearTimeout(timer);
+      if (!this.#isSwitching || to.hasAttribute("data-on")) return;
       from.removeAttribute("data-on");
       to.dataset.on = "";
       from.pause();
       this.gaps.push(now - end);
-      this.#early = Math.min(MOST_EARLY, (this.#early + now - asked) / 2);
-      this.#turning = false;
-      this.#at = this.#clips.indexOf(this.#next);
-      this.#ready();
-      this.#mark();
-      if (to.error) this.#broken();
+      this.#lead = Math.min(MAX_LEAD_MS, (this.#lead + now - startedAt) / 2);
+      this.#isSwitching = false;
+      this.#index = this.#shots.indexOf(this.#next);
+      this.#preload();
+      this.#showIndex();
+      if (to.error) this.#handleError();
     };
     to.requestVideoFrameCallback?.(show);
     to.play().catch(() => {});
   }
 
-  #broken() {
-    this.querySelector(".chain-place").textContent = `Clip ${this.#at + 1} cannot be played`;
-    if (this.#clips[this.#at + 1]) setTimeout(() => this.dialog.open && this.play(this.#at + 1), 1500);
+  #handleError() {
+    this.querySelector(".chain-place").textContent = `Clip ${this.#index + 1} cannot be played`;
+    if (this.#shots[this.#index + 1]) setTimeout(() => this.dialog.open && this.play(this.#index + 1), SKIP_AFTER_MS);
   }
 
-  #mark() {
-    this.#clips.forEach((clip, number) => {
-      clip.style.setProperty("--progress", number < this.#at ? 1 : 0);
-      clip.toggleAttribute("data-now", number === this.#at);
-      clip.querySelector("button").setAttribute("aria-current", String(number === this.#at));
-    });
-    this.querySelector(".chain-place").textContent = `${this.#at + 1} of ${this.#clips.length}`;
-    this.querySelector(".chain-prompt").textContent = this.#clips[this.#at].querySelector("button").title;
-    this.#state();
+  #showIndex() {
+    for (const [number, shot] of this.#shots.entries()) {
+      shot.style.setProperty("--progress", number < this.#index ? 1 : 0);
+      shot.toggleAttribute("data-now", number === this.#index);
+      shot.querySelector("button").setAttribute("aria-current", String(number === this.#index));
+    }
+    this.querySelector(".chain-place").textContent = `${this.#index + 1} of ${this.#shots.length}`;
+    this.querySelector(".chain-prompt").textContent = this.#shots[this.#index].querySelector("button").title;
+    this.#updateButton();
   }
 
-  #state() {
+  #updateButton() {
     this.querySelector("[data-pause] use").setAttribute("href", this.shown.paused ? "#i-play" : "#i-pause");
   }
 }

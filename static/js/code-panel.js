@@ -1,27 +1,22 @@
-// The request as code, beside the form, following what is typed for as long as it is open.
-const ID = "request-code";
+// The request as code, in a panel beside the form that follows what is typed.
+import { BaseElement } from "./base-element.js";
 
-class CodePanel extends HTMLElement {
-  #listening;
+const ID = "request-code";
+const DELAY_MS = 250;
+
+class CodePanel extends BaseElement {
   #panel = null;
   #timer;
-  #asking = null;
+  #request = null;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
+  connect(signal) {
     const form = this.closest("form");
-    this.addEventListener("click", (event) => this.#clicked(event), { signal });
-    for (const kind of ["input", "change", "frame"]) form.addEventListener(kind, () => this.#soon(), { signal });
-    document.addEventListener(
-      "keydown",
-      (event) => event.key === "Escape" && this.#panel?.matches(":popover-open") && this.#close(event),
-      { signal },
-    );
+    this.addEventListener("click", (event) => this.#toggle(event), { signal });
+    for (const type of ["input", "change", "frame"]) form.addEventListener(type, () => this.#updateSoon(), { signal });
+    document.addEventListener("keydown", (event) => this.#handleKey(event), { signal });
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  disconnect() {
     clearTimeout(this.#timer);
     this.#panel?.remove();
     this.#panel = null;
@@ -31,67 +26,70 @@ class CodePanel extends HTMLElement {
     return this.querySelector("button");
   }
 
-  async #clicked(event) {
+  get #isOpen() {
+    return Boolean(this.#panel?.matches(":popover-open"));
+  }
+
+  #handleKey(event) {
+    if (event.key !== "Escape" || !this.#isOpen) return;
     event.preventDefault();
-    if (this.#panel?.matches(":popover-open")) return this.#close();
-    if (!this.#panel) {
-      this.#panel = Object.assign(document.createElement("section"), {
-        id: ID,
-        className: "code beside",
-        popover: "manual",
-        role: "dialog",
-      });
-      this.#panel.setAttribute("aria-labelledby", `${ID}-head`);
-      this.#panel.addEventListener("click", ({ target }) => target.closest("[data-close]") && this.#close());
-      document.body.append(this.#panel);
-    }
-    if (!(await this.#write())) return;
+    this.#close();
+  }
+
+  async #toggle(event) {
+    event.preventDefault();
+    if (this.#isOpen) return this.#close();
+    if (!this.#panel) this.#build();
+    if (!(await this.#update())) return;
     this.#panel.showPopover();
     this.#panel.querySelector("[data-close]").focus();
   }
 
-  #close(event) {
-    event?.preventDefault();
+  #build() {
+    this.#panel = Object.assign(document.createElement("section"), {
+      id: ID,
+      className: "code beside",
+      popover: "manual",
+      role: "dialog",
+    });
+    this.#panel.setAttribute("aria-labelledby", `${ID}-head`);
+    this.#panel.addEventListener("click", ({ target }) => target.closest("[data-close]") && this.#close());
+    document.body.append(this.#panel);
+  }
+
+  #close() {
     this.#panel.hidePopover();
     this.#button.focus();
   }
 
-  #soon() {
-    if (!this.#panel?.matches(":popover-open")) return;
+  #updateSoon() {
+    if (!this.#isOpen) return;
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#write(), 250);
+    this.#timer = setTimeout(() => this.#update(), DELAY_MS);
   }
 
-  async #write() {
-    const data = new FormData(this.closest("form"));
-    for (const [name, value] of [...data]) if (value instanceof File) data.delete(name);
+  // Returns whether the panel shows the code of the present form.
+  async #update() {
+    const body = new FormData(this.closest("form"));
+    for (const [name, value] of [...body]) if (value instanceof File) body.delete(name);
     const language = this.#panel.querySelector(":checked")?.value;
-    if (language) data.set(`${ID}-language`, language);
-    this.#asking?.abort();
-    this.#asking = new AbortController();
+    if (language) body.set(`${ID}-language`, language);
+    this.#request?.abort();
+    this.#request = new AbortController();
+    const { signal } = this.#request;
     try {
-      const answer = await fetch(this.#button.formAction, {
-        method: "POST",
-        body: data,
-        signal: this.#asking.signal,
-        headers: { "HX-Request": "true", "HX-Target": ID },
-      });
-      if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error(answer.status);
-      this.#fill(await answer.text());
+      const headers = { "HX-Request": "true", "HX-Target": ID };
+      const response = await fetch(this.#button.formAction, { method: "POST", body, signal, headers });
+      if (!response.ok || response.headers.has("HX-Redirect")) throw new Error(response.status);
+      this.#fill(await response.text());
       return true;
     } catch (error) {
-      if (error.name === "AbortError") return false;
-      this.dispatchEvent(
-        new CustomEvent("toast", {
-          bubbles: true,
-          detail: { text: "The code could not be written. Try again in a moment.", level: "error" },
-        }),
-      );
+      if (error.name !== "AbortError") this.showError("The code could not be written. Try again in a moment.");
       return false;
     }
   }
 
-  // Only what changed is replaced, so that the focus, the place in the code and the copy buttons stay.
+  // Replaces only what changed, which keeps the focus, the scroll position and the copy buttons.
   #fill(markup) {
     const fresh = new DOMParser().parseFromString(markup, "text/html");
     if (!this.#panel.childElementCount)

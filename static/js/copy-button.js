@@ -1,33 +1,28 @@
-// Copies what its button names in data-copy, or the text of the element data-copy-from points to.
-class CopyButton extends HTMLElement {
-  connectedCallback() {
-    this.addEventListener("click", this);
+// Copies the text of its button's data-copy, or of the element that data-copy-from selects.
+import { BaseElement } from "./base-element.js";
+
+const CONFIRMATION_MS = 1600;
+
+class CopyButton extends BaseElement {
+  connect(signal) {
+    this.addEventListener("click", ({ target }) => this.#copy(target.closest("button")), { signal });
   }
 
-  disconnectedCallback() {
-    this.removeEventListener("click", this);
-  }
-
-  async handleEvent({ target }) {
-    const button = target.closest("button");
+  async #copy(button) {
     if (!button) return;
     const { copy, copyFrom } = button.dataset;
-    const text = copy ?? document.querySelector(copyFrom).textContent;
     try {
-      await navigator.clipboard.writeText(text);
+      await navigator.clipboard.writeText(copy ?? document.querySelector(copyFrom).textContent);
     } catch {
-      // No permission, or no secure context: then it is selected, ready for Ctrl+C.
-      const words = copyFrom ? document.querySelector(copyFrom) : this.parentElement.querySelector("code");
-      getSelection().selectAllChildren(words);
-      return this.#say("toast", { text: "Selected: press Ctrl+C to copy." });
+      // Without permission or a secure context: select the text, so that the member can copy it.
+      const source = copyFrom ? document.querySelector(copyFrom) : this.parentElement.querySelector("code");
+      getSelection().selectAllChildren(source);
+      return this.toast("Selected: press Ctrl+C to copy.");
     }
-    button.querySelector("use")?.setAttribute("href", "#i-check");
-    setTimeout(() => button.querySelector("use")?.setAttribute("href", "#i-copy"), 1600);
-    this.#say("announce", "Copied");
-  }
-
-  #say(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+    const icon = button.querySelector("use");
+    icon?.setAttribute("href", "#i-check");
+    setTimeout(() => icon?.setAttribute("href", "#i-copy"), CONFIRMATION_MS);
+    this.announce("Copied");
   }
 }
 

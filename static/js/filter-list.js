@@ -1,26 +1,21 @@
-// Narrows a list that grew long by what is typed. A short one needs no field, and without this code there is none.
-const LONG = 12;
-const plain = (words) => words.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+// Adds a search field to a long list, and shows the items that contain every word typed there.
+import { BaseElement } from "./base-element.js";
 
-class FilterList extends HTMLElement {
+const LONG = 12; // items
+const normalize = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+
+class FilterList extends BaseElement {
   #field;
-  #nothing;
-  #listening;
+  #empty;
 
-  connectedCallback() {
+  connect(signal) {
     if (this.#items.length <= LONG) return;
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.#build();
-    this.#field.addEventListener("input", () => this.#narrow(), { signal });
-    this.addEventListener("keydown", (event) => this.#pressed(event), { signal });
+    if (!this.#field) this.#build();
+    this.#field.addEventListener("input", () => this.#handleInput(), { signal });
+    this.addEventListener("keydown", (event) => this.#handleKey(event), { signal });
     const popover = this.closest("[popover]");
-    popover?.addEventListener("toggle", ({ newState }) => this.#begin(newState === "open"), { signal });
-    this.#begin(popover?.matches(":popover-open"));
-  }
-
-  disconnectedCallback() {
-    this.#listening?.abort();
+    popover?.addEventListener("toggle", ({ newState }) => this.#reset(newState === "open"), { signal });
+    this.#reset(popover?.matches(":popover-open"));
   }
 
   get #items() {
@@ -34,7 +29,6 @@ class FilterList extends HTMLElement {
   }
 
   #build() {
-    if (this.#field) return;
     const label = this.getAttribute("label");
     this.#field = Object.assign(document.createElement("input"), {
       type: "search",
@@ -45,48 +39,50 @@ class FilterList extends HTMLElement {
       spellcheck: false,
       dir: "auto",
     });
-    this.#nothing = Object.assign(document.createElement("p"), {
+    this.#empty = Object.assign(document.createElement("p"), {
       className: "hint",
       textContent: "Nothing by that name.",
       hidden: true,
     });
     this.prepend(this.#field);
-    this.append(this.#nothing);
+    this.append(this.#empty);
   }
 
-  // The whole list again; on a touch screen the keyboard would cover it, so there it comes when the field is touched.
-  #begin(open) {
+  #reset(isOpen) {
     this.#field.value = "";
-    this.#narrow({ quietly: true });
-    if (!open) return;
+    this.#filter();
+    if (!isOpen) return;
     this.style.minInlineSize = `${this.offsetWidth}px`;
+    // On a touch screen the keyboard would cover the list.
     if (matchMedia("(pointer: fine)").matches) this.#field.focus();
   }
 
-  #narrow({ quietly = false } = {}) {
-    const words = plain(this.#field.value).split(/\s+/);
-    for (const item of this.#items) {
-      const text = plain((item.querySelector("[data-find]") ?? item).textContent);
-      item.hidden = !words.every((word) => text.includes(word));
-    }
-    const { length } = this.#shown;
-    this.#nothing.hidden = length > 0;
-    if (!quietly)
-      this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: `${length} of ${this.#items.length}` }));
+  #handleInput() {
+    this.#filter();
+    this.announce(`${this.#shown.length} of ${this.#items.length}`);
   }
 
-  #pressed(event) {
-    const items = this.#shown
+  #filter() {
+    const words = normalize(this.#field.value).split(/\s+/);
+    for (const item of this.#items) {
+      const text = normalize((item.querySelector("[data-find]") ?? item).textContent);
+      item.hidden = !words.every((word) => text.includes(word));
+    }
+    this.#empty.hidden = this.#shown.length > 0;
+  }
+
+  #handleKey(event) {
+    const controls = this.#shown
       .map((item) => (item.matches("a, button") ? item : item.querySelector("a, button, input")))
       .filter(Boolean);
     if (event.key === "Enter" && event.target === this.#field) {
-      // It is no field of the form around it: Enter takes the first that is left.
+      // Enter must not submit the form around the list: it takes the first item that is left.
       event.preventDefault();
-      if (this.#field.value.trim()) items[0]?.click();
+      if (this.#field.value.trim()) controls[0]?.click();
     } else if (["ArrowDown", "ArrowUp"].includes(event.key)) {
       event.preventDefault();
-      const place = items.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1);
-      (items[place] ?? this.#field).focus();
+      const next = controls.indexOf(document.activeElement) + (event.key === "ArrowDown" ? 1 : -1);
+      (controls[next] ?? this.#field).focus();
     }
   }
 }

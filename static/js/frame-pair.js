@@ -1,29 +1,24 @@
-// The two tiles together: they can swap, and a pasted picture goes to the one under the pointer.
-class FramePair extends HTMLElement {
-  #listening;
+// The start and the end frame: they can be swapped, and a pasted image goes to the one under the pointer.
+import { BaseElement } from "./base-element.js";
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
+const TEXT_FIELDS = "textarea, input:not([type=file], [type=radio], [type=checkbox])";
+
+class FramePair extends BaseElement {
+  connect(signal) {
     this.querySelector(".swap").addEventListener("click", () => this.swap(), { signal });
-    document.addEventListener("paste", (event) => this.#pasted(event), { signal });
-  }
-
-  disconnectedCallback() {
-    this.#listening.abort();
+    document.addEventListener("paste", (event) => this.#handlePaste(event), { signal });
   }
 
   swap() {
     const [first, second] = this.querySelectorAll("frame-tile");
     [first.content, second.content] = [second.content, first.content];
-    this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: "Start and end are swapped." }));
+    this.announce("Start and end are swapped.");
   }
 
-  #pasted(event) {
-    const typing = document.activeElement?.matches("textarea, input:not([type=file], [type=radio], [type=checkbox])");
+  #handlePaste(event) {
     const tile = this.querySelector("frame-tile:hover");
     const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
-    if (typing || !tile || !file || tile.file?.disabled) return;
+    if (document.activeElement?.matches(TEXT_FIELDS) || !tile || !file || tile.file?.disabled) return;
     event.preventDefault();
     tile.take(file);
   }

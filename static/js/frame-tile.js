@@ -1,33 +1,37 @@
-// A picture's tile: drop, paste onto it, or choose; shown at once from memory and sent ahead of the form.
-// Should the form be sent first, or the upload fail, the file itself goes with the form.
-const KINDS = ["image/jpeg", "image/png", "image/webp"];
-// Uploads that are resent while the server is busy, before the form shows an error.
+// A start or end frame: an image that is chosen, dropped or pasted. It is shown at once and uploaded before the form is
+// sent. If the form is sent first, or the upload fails, the form carries the file.
+import { BaseElement } from "./base-element.js";
+
+// Uploads that are sent again while the server is busy, before the form shows an error.
 const RETRIES = 5;
-// Rounded up: a file just beyond the limit must not read as one that keeps it.
-const mega = (bytes) => `${Math.ceil((bytes / 1048576) * 10) / 10} MB`;
+const MEGABYTE = 1024 * 1024;
+// Rounded up: a file just above the limit must not look as if it kept to it.
+const megabytes = new Intl.NumberFormat("en", {
+  style: "unit",
+  unit: "megabyte",
+  maximumFractionDigits: 1,
+  roundingMode: "ceil",
+});
+const formatSize = (bytes) => megabytes.format(bytes / MEGABYTE);
 
-class FrameTile extends HTMLElement {
-  #listening;
-  #shown = "";
-  #upload = null;
-  #retry = 0;
+class FrameTile extends BaseElement {
+  #imageUrl = "";
+  #request = null;
+  #retryTimer;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
+  connect(signal) {
     this.addEventListener("change", () => this.take(this.file.files[0]), { signal });
-    this.addEventListener("dragover", (event) => this.#over(event), { signal });
+    this.addEventListener("dragover", (event) => this.#handleDragOver(event), { signal });
     this.addEventListener("dragleave", () => this.removeAttribute("data-over"), { signal });
-    this.addEventListener("drop", (event) => this.#drop(event), { signal });
-    this.clearer.addEventListener("click", () => this.clear(), { signal });
-    // Somebody may have been quicker than this code.
+    this.addEventListener("drop", (event) => this.#handleDrop(event), { signal });
+    this.clearButton.addEventListener("click", () => this.clear(), { signal });
+    // This script loads late: a file may have been chosen before.
     this.take(this.file.files[0]);
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  disconnect() {
     this.#stop();
-    URL.revokeObjectURL(this.#shown);
+    URL.revokeObjectURL(this.#imageUrl);
   }
 
   get file() {
@@ -36,20 +40,20 @@ class FrameTile extends HTMLElement {
   get kept() {
     return this.querySelector("[type=hidden]");
   }
-  get clearer() {
+  get clearButton() {
     return this.querySelector(".tile-clear");
   }
   get link() {
     return this.parentElement.querySelector("[type=url]");
   }
 
-  #over(event) {
+  #handleDragOver(event) {
     event.preventDefault();
     if (this.file.disabled) event.dataTransfer.dropEffect = "none";
     else this.dataset.over = "";
   }
 
-  #drop(event) {
+  #handleDrop(event) {
     event.preventDefault();
     this.removeAttribute("data-over");
     if (this.file.disabled) return;
@@ -59,7 +63,7 @@ class FrameTile extends HTMLElement {
       .split("\n")
       .filter((line) => /^https?:/.test(line));
     if (file || !link) return this.take(file);
-    // Dragged over from another page: then it is a link.
+    // Dragged from another page: the provider fetches the link.
     this.clear();
     this.link.value = link.trim();
     this.link.dispatchEvent(new Event("input", { bubbles: true }));
@@ -67,93 +71,96 @@ class FrameTile extends HTMLElement {
 
   take(file) {
     if (!file) return this.show();
-    const wrong = this.#wrong(file);
-    this.#complain(wrong);
+    const error = this.#validate(file);
+    this.#showError(error);
     this.#stop();
-    const files = new DataTransfer();
-    if (!wrong) files.items.add(file);
-    this.file.files = files.files;
-    if (!wrong) this.kept.value = "";
+    const transfer = new DataTransfer();
+    if (!error) transfer.items.add(file);
+    this.file.files = transfer.files;
+    if (!error) this.kept.value = "";
     this.show();
-    if (!wrong) this.#send(file);
+    if (!error) this.#upload(file);
   }
 
-  #wrong(file) {
-    const most = Number(this.dataset.max);
-    if (!KINDS.includes(file.type)) return "This file is no picture. Choose a JPEG, PNG or WebP.";
-    if (file.size > most) return `This picture has ${mega(file.size)}; the most is ${mega(most)}.`;
+  // Returns what is wrong with the file, or nothing.
+  #validate(file) {
+    const maxBytes = Number(this.dataset.maxBytes);
+    if (!this.file.accept.split(",").includes(file.type)) return "This file is no picture. Choose a JPEG, PNG or WebP.";
+    if (file.size > maxBytes) return `This picture has ${formatSize(file.size)}; the most is ${formatSize(maxBytes)}.`;
     return "";
   }
 
-  // Only XMLHttpRequest tells how much of an upload is done.
-  #send(file, tries = 0) {
-    const upload = new XMLHttpRequest();
+  // Only XMLHttpRequest reports the progress of an upload.
+  #upload(file, tries = 0) {
+    const request = new XMLHttpRequest();
     const bar = this.querySelector("progress");
     const data = new FormData();
     data.set("csrfmiddlewaretoken", this.file.form.elements.csrfmiddlewaretoken.value);
     data.set("image", file);
-    upload.upload.addEventListener("progress", ({ loaded, total }) => {
+    request.upload.addEventListener("progress", ({ loaded, total }) => {
       bar.value = loaded / total;
     });
-    upload.addEventListener("loadend", () => this.#upload === upload && this.#sent(upload, file, tries));
-    upload.open("POST", this.dataset.uploads);
-    upload.setRequestHeader("Accept", "application/json");
-    upload.responseType = "json";
-    this.#upload = upload;
+    request.addEventListener("loadend", () => this.#request === request && this.#handleUpload(request, file, tries));
+    request.open("POST", this.dataset.uploads);
+    request.setRequestHeader("Accept", "application/json");
+    request.responseType = "json";
+    this.#request = request;
     this.dataset.uploading = "";
     bar.value = 0;
     bar.hidden = false;
-    upload.send(data);
+    request.send(data);
   }
 
-  #sent(upload, file, tries) {
-    const { status, response } = upload;
-    const wait = Number(upload.getResponseHeader("Retry-After"));
+  #handleUpload(request, file, tries) {
+    const { status, response } = request;
+    const wait = Number(request.getResponseHeader("Retry-After"));
     this.#stop();
     if (status === 503 && wait && tries < RETRIES) {
       this.dataset.uploading = "";
-      this.#retry = setTimeout(() => this.#send(file, tries + 1), wait * 1000);
+      this.#retryTimer = setTimeout(() => this.#upload(file, tries + 1), wait * 1000);
       return;
     }
     if (status === 200 && response?.frame) {
       this.kept.value = response.frame;
       this.file.value = "";
-      this.#tell("announce", "The picture is uploaded.");
+      this.announce("The picture is uploaded.");
       this.dispatchEvent(new Event("frame", { bubbles: true }));
     } else if (status === 422) {
-      this.file.value = "";
-      this.show();
-      this.#complain(response?.error ?? "This picture cannot be used. Choose another.");
+      this.#reject(response?.error ?? "This picture cannot be used. Choose another.");
     } else if (status === 413) {
-      this.file.value = "";
-      this.show();
-      this.#complain("This picture is too large to be sent. Choose a smaller one.");
+      this.#reject("This picture is too large to be sent. Choose a smaller one.");
     } else {
-      this.#complain(
+      this.#showError(
         response?.error ??
           "The picture did not get through. Check the connection; or just go on: it is sent again with the form.",
-        true,
+        { canRetry: true },
       );
     }
   }
 
+  #reject(error) {
+    this.file.value = "";
+    this.show();
+    this.#showError(error);
+  }
+
   #stop() {
-    const upload = this.#upload;
-    this.#upload = null;
-    upload?.abort();
-    clearTimeout(this.#retry);
+    const request = this.#request;
+    this.#request = null;
+    request?.abort();
+    clearTimeout(this.#retryTimer);
     this.removeAttribute("data-uploading");
     this.querySelector("progress").hidden = true;
   }
 
-  #complain(words, again) {
+  #showError(text, { canRetry = false } = {}) {
     const place = this.parentElement.querySelector("[id$=-problem]");
     place.replaceChildren();
-    this.file.setAttribute("aria-invalid", String(Boolean(words)));
-    if (!words) return;
-    const line = Object.assign(document.createElement("p"), { className: "error", textContent: words });
+    this.file.setAttribute("aria-invalid", String(Boolean(text)));
+    if (!text) return;
+    const line = Object.assign(document.createElement("p"), { className: "error", textContent: text });
     place.append(line);
-    if (again) {
+    if (canRetry) {
       const button = Object.assign(document.createElement("button"), {
         type: "button",
         className: "link",
@@ -162,23 +169,19 @@ class FrameTile extends HTMLElement {
       button.addEventListener("click", () => this.take(this.file.files[0]));
       place.append(button);
     }
-    this.#tell("announce", words);
-  }
-
-  #tell(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
+    this.announce(text);
   }
 
   clear() {
     this.#stop();
     this.file.value = "";
     this.kept.value = "";
-    this.#complain("");
+    this.#showError("");
     this.show();
     this.file.focus();
   }
 
-  // What the tile holds can be taken out and put into the other one.
+  // Read and set by the pair to swap its two tiles.
   get content() {
     return { file: this.file.files[0], kept: this.kept.value, link: this.link.value };
   }
@@ -188,33 +191,33 @@ class FrameTile extends HTMLElement {
     this.file.value = "";
     this.kept.value = kept;
     this.link.value = link;
-    this.#complain("");
+    this.#showError("");
     if (file) this.take(file);
     else this.show();
   }
 
-  // The picture as it is now: the file in memory, or the one that is kept on the server.
+  // Shows the image: the chosen file, or the one that the server keeps.
   show() {
     const [file] = this.file.files;
     let picture = "";
     if (file) picture = URL.createObjectURL(file);
     else if (this.kept.value) picture = `${this.dataset.uploads}${this.kept.value}/`;
-    if (this.#shown !== picture) URL.revokeObjectURL(this.#shown);
-    this.#shown = picture;
+    if (this.#imageUrl !== picture) URL.revokeObjectURL(this.#imageUrl);
+    this.#imageUrl = picture;
     this.querySelector("img")?.remove();
     if (picture) {
       const image = Object.assign(document.createElement("img"), { src: picture, alt: "" });
-      // A draft may name a picture that nobody used for so long that it was removed.
+      // A draft may name an image that the server has removed because nobody used it.
       image.addEventListener("error", () => {
         if (!image.isConnected || this.file.files.length) return;
         this.kept.value = "";
         this.show();
-        this.#complain("This picture is no longer here. Choose it again.");
+        this.#showError("This picture is no longer here. Choose it again.");
       });
       this.prepend(image);
     }
     this.toggleAttribute("data-filled", Boolean(picture));
-    this.clearer.hidden = !picture;
+    this.clearButton.hidden = !picture;
     this.dispatchEvent(new Event("frame", { bubbles: true }));
   }
 }

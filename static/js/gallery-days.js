@@ -1,146 +1,152 @@
-// The days of the feed. Whatever arrives for a day that is already here joins it; nothing is shown twice.
-// Older ones are fetched long before the end is in sight, so that nothing that is looked at moves.
-const AHEAD = "3000px",
-  PAGE = 48;
+// The days of the gallery. Cards that arrive for a day that is already here join it, each once.
+// Older videos are fetched long before the end of the page is in sight, so that it does not jump.
+import { BaseElement } from "./base-element.js";
 
-class GalleryDays extends HTMLElement {
-  #listening;
-  #timer;
-  #watching = new MutationObserver(() => this.#join());
-  #ahead = new IntersectionObserver((entries) => this.#near(entries), { rootMargin: AHEAD });
+const FETCH_AHEAD = "3000px";
+const HEADER_PX = 72;
+const SCROLL_DELAY_MS = 200;
+// Links of a card that lead to another page; the others open the dialog or act in place.
+const LEAVING_LINK = ".card a[href]:not(.card-link, .card-prompt a, [data-use], [data-menu])";
+const order = ({ dataset }) => Number(dataset.pk);
+const isPlaying = (card) => card.querySelector("video-preview")?.isPlaying;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    for (const day of this.querySelectorAll(".day")) day.dataset.joined = "";
-    this.#watching.observe(this, { childList: true });
-    this.#look();
-    addEventListener(
-      "scroll",
-      () => {
-        clearTimeout(this.#timer);
-        this.#timer = setTimeout(() => this.#note(), 200);
-      },
-      { signal, passive: true },
-    );
-    // Left by a link to another page, the address says from which card. Most links of a card open over the wall.
+class GalleryDays extends BaseElement {
+  #scrollTimer;
+  #additions = new MutationObserver(() => this.#merge());
+  #end = new IntersectionObserver((entries) => this.#handleEnd(entries), { rootMargin: FETCH_AHEAD });
+
+  connect(signal) {
+    for (const day of this.#days) day.dataset.joined = "";
+    this.#additions.observe(this, { childList: true });
+    this.#observeEnd();
+    addEventListener("scroll", () => this.#handleScroll(), { signal, passive: true });
     this.addEventListener(
       "click",
-      ({ target }) =>
-        target.closest(".card a[href]:not(.card-link, .card-prompt a, [data-use], [data-menu])") &&
-        this.#note(target.closest(".card").id),
+      ({ target }) => target.closest(LEAVING_LINK) && this.#savePlace(target.closest(".card").id),
       { signal, capture: true },
     );
     if (location.hash.startsWith("#generation-")) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
-    this.#watching.disconnect();
-    this.#ahead.disconnect();
-    clearTimeout(this.#timer);
+  disconnect() {
+    this.#additions.disconnect();
+    this.#end.disconnect();
+    clearTimeout(this.#scrollTimer);
   }
 
-  #look() {
+  get #days() {
+    return [...this.querySelectorAll(".day")];
+  }
+
+  get #cards() {
+    return [...this.querySelectorAll(".card")];
+  }
+
+  #observeEnd() {
     const older = this.querySelector("#older");
-    if (older) this.#ahead.observe(older);
+    if (older) this.#end.observe(older);
   }
 
-  #near(entries) {
+  #handleEnd(entries) {
     for (const { isIntersecting, target } of entries)
       if (isIntersecting && target.isConnected) window.htmx.trigger(target.querySelector("a"), "near");
   }
 
-  // The address follows what is looked at, down to its card: Back and reload begin there. Nothing else keeps it.
-  #note(id = "") {
+  #handleScroll() {
+    clearTimeout(this.#scrollTimer);
+    this.#scrollTimer = setTimeout(() => this.#savePlace(), SCROLL_DELAY_MS);
+  }
+
+  // The address names the page of the topmost visible card, so that Back and reload return to it.
+  #savePlace(cardId = "") {
     if (location.pathname !== "/") return;
-    const cards = [...this.querySelectorAll(".card")];
-    const top = cards.findIndex((card) => card.getBoundingClientRect().bottom > 72);
+    const gallery = this.closest("live-updates").dataset;
+    const cards = this.#cards;
+    const top = cards.findIndex((card) => card.getBoundingClientRect().bottom > HEADER_PX);
+    const isBeyondPage = top >= Number(gallery.pageSize);
     const address = new URL(location);
-    if (top >= PAGE) {
+    if (isBeyondPage) {
       address.searchParams.delete("after");
       address.searchParams.set("before", cards[top - 1].dataset.pk);
-    } else if ("firstPage" in this.closest("live-updates").dataset) address.searchParams.delete("before");
-    address.hash = id || (top >= PAGE ? cards[top].id : "");
-    // The browser remembers a place on the page as it is now; a page that begins elsewhere has its own.
-    history.scrollRestoration = top >= PAGE || id ? "manual" : "auto";
+    } else if ("firstPage" in gallery) address.searchParams.delete("before");
+    address.hash = cardId || (isBeyondPage ? cards[top].id : "");
+    // The browser restores an offset in this page, which means nothing in a page that starts elsewhere.
+    history.scrollRestoration = isBeyondPage || cardId ? "manual" : "auto";
     if (address.href !== location.href) history.replaceState(history.state, "", address);
   }
 
-  // New cards come before those of their day, older ones after.
-  #join() {
-    this.#look();
+  #merge() {
+    this.#observeEnd();
     for (const day of this.querySelectorAll(".day[data-restored]")) this.#restore(day);
-    for (const day of this.querySelectorAll(".day:not([data-joined])")) {
-      const known = [...this.querySelectorAll(".day[data-joined]")];
-      const here = known.find(({ id }) => id === day.id);
-      const newer = !known.length || day.compareDocumentPosition(known[0]) & Node.DOCUMENT_POSITION_FOLLOWING;
-      const cards = [...day.querySelectorAll(".card")].filter((card) => !this.#isTwin(card));
-      if (newer) this.#welcome(cards);
-      if (here) {
-        const wall = here.querySelector(".grid");
-        if (newer) wall.prepend(...cards);
-        else wall.append(...cards);
-        day.remove();
-        // They left the piece that htmx is about to bring to life.
-        for (const card of cards) window.htmx.process(card);
-      } else if (cards.length) day.dataset.joined = "";
-      else day.remove();
-    }
+    for (const day of this.querySelectorAll(".day:not([data-joined])")) this.#join(day);
   }
 
-  // Back from the trash: each goes where it was. What belongs to an earlier or a later page stays away.
+  // New cards come before those of their day, older ones after.
+  #join(day) {
+    const joined = [...this.querySelectorAll(".day[data-joined]")];
+    const isNewer = !joined.length || day.compareDocumentPosition(joined[0]) & Node.DOCUMENT_POSITION_FOLLOWING;
+    const cards = [...day.querySelectorAll(".card")].filter((card) => !this.#mergeDuplicate(card));
+    if (isNewer) this.#announceAuthors(cards);
+    const existing = joined.find(({ id }) => id === day.id);
+    if (existing) {
+      const grid = existing.querySelector(".grid");
+      if (isNewer) grid.prepend(...cards);
+      else grid.append(...cards);
+      day.remove();
+      // htmx processes the fragment that they have just left.
+      for (const card of cards) window.htmx.process(card);
+    } else if (cards.length) day.dataset.joined = "";
+    else day.remove();
+  }
+
+  // Returns cards from the trash to their places. Those of an earlier or a later page stay away.
   #restore(day) {
     day.remove();
     delete day.dataset.restored;
     for (const card of [...day.querySelectorAll(".card")]) {
-      const order = ({ dataset }) => Number(dataset.pk);
-      const known = [...this.querySelectorAll(".card")].map(order);
-      const isOlder = document.getElementById("older") && order(card) < Math.min(...known);
-      const isNewer = document.querySelector(".newer") && order(card) > Math.max(...known);
+      const shown = this.#cards.map(order);
+      const isOlder = document.getElementById("older") && order(card) < Math.min(...shown);
+      const isNewer = document.querySelector(".newer") && order(card) > Math.max(...shown);
       if (isOlder || isNewer) continue;
-      const twin = document.getElementById(card.id);
-      if (twin) {
-        if (!twin.querySelector("video-preview")?.isPlaying) twin.replaceWith(card);
+      const existing = document.getElementById(card.id);
+      if (existing) {
+        if (!isPlaying(existing)) existing.replaceWith(card);
       } else {
-        const wall = this.#wallLike(day);
-        wall.insertBefore(card, [...wall.children].find((other) => order(other) < order(card)) ?? null);
+        const grid = this.#gridOf(day);
+        grid.insertBefore(card, [...grid.children].find((other) => order(other) < order(card)) ?? null);
       }
       window.htmx.process(card);
     }
   }
 
-  #wallLike(day) {
-    const here = [...this.querySelectorAll(".day")].find(({ id }) => id === day.id);
-    if (here) return here.querySelector(".grid");
-    const fresh = day.cloneNode(true);
-    fresh.querySelector(".grid").replaceChildren();
-    fresh.dataset.joined = "";
-    const later = [...this.querySelectorAll(".day, #older")].find(({ id }) => id === "older" || id < day.id);
-    this.insertBefore(fresh, later ?? null);
-    return fresh.querySelector(".grid");
+  // The grid of the same day, which is added where it is missing.
+  #gridOf(day) {
+    const existing = this.#days.find(({ id }) => id === day.id);
+    if (existing) return existing.querySelector(".grid");
+    const added = day.cloneNode(true);
+    const grid = added.querySelector(".grid");
+    grid.replaceChildren();
+    added.dataset.joined = "";
+    const next = [...this.querySelectorAll(".day, #older")].find(({ id }) => id === "older" || id < day.id);
+    this.insertBefore(added, next ?? null);
+    return grid;
   }
 
-  // The answer to one's own form and the next poll may both bring a card: the later version stays.
-  #isTwin(card) {
-    const twin = [...document.querySelectorAll(`[id="${card.id}"]`)].find((other) => other !== card);
-    if (!twin) return false;
-    if (
-      Number(card.dataset.version) > Number(twin.dataset.version) &&
-      !twin.querySelector("video-preview")?.isPlaying
-    ) {
-      this.dispatchEvent(new CustomEvent("card:changing", { bubbles: true, detail: [twin, card] }));
-      twin.replaceWith(card);
+  // The answer to the member's own form and the next poll may both bring a card: keep the later version.
+  #mergeDuplicate(card) {
+    const existing = [...document.querySelectorAll(`[id="${card.id}"]`)].find((other) => other !== card);
+    if (!existing) return false;
+    if (Number(card.dataset.version) > Number(existing.dataset.version) && !isPlaying(existing)) {
+      this.emit("card:changing", [existing, card]);
+      existing.replaceWith(card);
       window.htmx.process(card);
     } else card.remove();
     return true;
   }
 
-  #welcome(cards) {
+  #announceAuthors(cards) {
     const authors = new Set(cards.map(({ dataset }) => dataset.by).filter((by) => by !== "you"));
-    if (!authors.size) return;
-    const words = `A new video by ${[...authors].join(", ")}`;
-    this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: words }));
+    if (authors.size) this.announce(`A new video by ${[...authors].join(", ")}`);
   }
 }
 

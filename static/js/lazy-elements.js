@@ -1,63 +1,72 @@
-// Elements that most visits never see bring their code when they are seen for the first time.
-const CODE = {
-  "video-picker": () => import("./video-picker.js"),
-  "copy-button": () => import("./copy-button.js"),
+// Loads the scripts that most visits do not need: with the first sight of their element, the first click on it, or the
+// first key or movement of the pointer.
+const SCRIPTS = {
   "chain-player": () => import("./chain-player.js"),
-  "video-player": () => import("./video-player.js"),
+  "copy-button": () => import("./copy-button.js"),
   "filter-list": () => import("./filter-list.js"),
   "frame-pair": () => import("./frame-pair.js"),
   "frame-tile": () => import("./frame-tile.js"),
   "selection-bar": () => import("./selection-bar.js"),
+  "video-picker": () => import("./video-picker.js"),
+  "video-player": () => import("./video-player.js"),
 };
-const NAMES = Object.keys(CODE).join();
+const NAMES = Object.keys(SCRIPTS).join();
 
-// What is not displayed takes no place and meets no viewport: it stays asleep until it is shown.
-const seeing = new IntersectionObserver((entries) => {
+// An element without display is never seen: elements that wait here must be hidden by visibility.
+const sight = new IntersectionObserver((entries) => {
   for (const { isIntersecting, target } of entries) {
     if (!isIntersecting) continue;
-    seeing.unobserve(target);
-    CODE[target.localName]();
+    sight.unobserve(target);
+    SCRIPTS[target.localName]();
   }
 });
 
-function attend(root) {
-  for (const element of root.querySelectorAll(NAMES)) if (!element.matches(":defined")) seeing.observe(element);
+function observe(root) {
+  for (const element of root.querySelectorAll(NAMES)) if (!element.matches(":defined")) sight.observe(element);
 }
 
 new MutationObserver((changes) => {
   for (const { addedNodes } of changes)
-    for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) attend(node.parentNode ?? node);
+    for (const node of addedNodes) if (node.nodeType === Node.ELEMENT_NODE) observe(node.parentNode ?? node);
 }).observe(document.body, { childList: true, subtree: true });
-attend(document);
+observe(document);
 
-// The keys, the search, and the dialog over the wall, come with the first sign of somebody being there. What was quicker than they
-// happens once more: a key is pressed, a card or a button is clicked, a step in the history is told.
-const FIRST = ["keydown", "pointermove"];
-const SLEEPING = "video-dialog:not(:defined)";
-const search = () => import("./search-box.js");
-const dialog = () => document.querySelector(SLEEPING) && import("./video-dialog.js");
-const plain = (event) => !(event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey);
+// An event that came before its script is dispatched again once the script is loaded.
+const FIRST_SIGNS = ["keydown", "pointermove"];
+const UNDEFINED_DIALOG = "video-dialog:not(:defined)";
+const loadSearch = () => import("./search-box.js");
+const loadDialog = () => document.querySelector(UNDEFINED_DIALOG) && import("./video-dialog.js");
+const isPlain = (event) => !(event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey);
+let loadMenu = () => import("./card-menu.js");
 
-async function someone(event) {
-  for (const sign of FIRST) removeEventListener(sign, someone);
-  await Promise.all([import("./keyboard-shortcuts.js"), search(), dialog()]);
-  if (event.type === "keydown" && plain(event)) event.target.dispatchEvent(new KeyboardEvent("keydown", event));
+async function handleFirstSign(event) {
+  for (const type of FIRST_SIGNS) removeEventListener(type, handleFirstSign);
+  await Promise.all([import("./keyboard-shortcuts.js"), loadSearch(), loadDialog()]);
+  if (event.type === "keydown" && isPlain(event)) event.target.dispatchEvent(new KeyboardEvent("keydown", event));
 }
 
-for (const sign of FIRST) addEventListener(sign, someone);
+function loaderFor(control) {
+  const element = control?.closest("video-picker:not(:defined), copy-button:not(:defined)");
+  if (element) return SCRIPTS[element.localName];
+  if (control?.matches(".card-link, .card-prompt a") && document.querySelector(UNDEFINED_DIALOG)) return loadDialog;
+  return control?.closest("[data-menu]") && document.getElementById("card-menu") ? loadMenu : null;
+}
+
+for (const type of FIRST_SIGNS) addEventListener(type, handleFirstSign);
+
 addEventListener("click", async (event) => {
-  if (!plain(event) || event.shiftKey) return;
-  const pressed = event.target.closest("a, button");
-  const asleep = pressed?.closest("video-picker:not(:defined), copy-button:not(:defined)");
-  const card = pressed?.matches(".card-link, .card-prompt a") && document.querySelector(SLEEPING);
-  if (!asleep && !card) return;
+  if (!isPlain(event) || event.shiftKey) return;
+  const control = event.target.closest("a, button");
+  const load = loaderFor(control);
+  if (!load) return;
   event.preventDefault();
-  await (asleep ? CODE[asleep.localName]() : dialog());
-  pressed.click();
+  await load();
+  if (load === loadMenu) loadMenu = null;
+  control.click();
 });
+
 addEventListener("popstate", async (event) => {
-  const asleep = document.querySelector(`${SLEEPING}, search-box:not(:defined)`);
-  if (!asleep) return;
-  await Promise.all([search(), dialog()]);
+  if (!document.querySelector(`${UNDEFINED_DIALOG}, search-box:not(:defined)`)) return;
+  await Promise.all([loadSearch(), loadDialog()]);
   dispatchEvent(new PopStateEvent("popstate", event));
 });

@@ -1,36 +1,29 @@
-// Loaded where videos come from a bucket, by links that are good for minutes. A browser goes on asking by the link it was
-// led to first; whoever pauses for longer is led there anew, to the same place in the same video.
-const life = Number(document.querySelector("meta[name=link-seconds]").content) * 1000;
-const begun = new WeakMap(); // by the clock, which goes on while a computer sleeps
-const opened = Date.now();
+// Renews links into an object storage, which are valid for minutes. A browser keeps using the link that it was redirected
+// to; after a longer pause this reloads the video, which gets a new link, at the same position.
+const lifetime = Number(document.querySelector("meta[name=link-seconds]").content) * 1000;
+// Unlike performance.now(), Date.now() advances while the computer sleeps.
+const loadedAt = new WeakMap();
+const openedAt = Date.now();
 
-function renew(video) {
-  const at = video.currentTime,
-    plays = !video.paused;
-  video.addEventListener(
-    "loadedmetadata",
-    () => {
-      video.currentTime = at;
-    },
-    { once: true },
-  );
+function reload(video) {
+  const { currentTime, paused } = video;
+  const restore = () => {
+    video.currentTime = currentTime;
+  };
+  video.addEventListener("loadedmetadata", restore, { once: true });
   video.load();
-  if (plays) video.play().catch(() => {});
+  if (!paused) video.play().catch(() => {});
 }
 
-function isHere({ buffered, duration }) {
+function isComplete({ buffered, duration }) {
   return buffered.length === 1 && buffered.start(0) < 0.1 && buffered.end(0) > duration - 0.1;
 }
 
-document.addEventListener("loadstart", ({ target }) => begun.set(target, Date.now()), { capture: true });
-for (const kind of ["play", "seeking", "waiting", "error"]) {
-  document.addEventListener(
-    kind,
-    ({ target }) => {
-      if (!(target instanceof HTMLVideoElement) || !target.hasAttribute("src") || isHere(target)) return;
-      // A browser may have been led there by an answer it kept, which it does for half of a link's life.
-      if (Date.now() - (begun.get(target) ?? opened) > life / 2) renew(target);
-    },
-    { capture: true },
-  );
+function refresh({ target }) {
+  if (!(target instanceof HTMLVideoElement) || !target.hasAttribute("src") || isComplete(target)) return;
+  // The browser may have used a redirect from its cache, where it stays for half of the link's life.
+  if (Date.now() - (loadedAt.get(target) ?? openedAt) > lifetime / 2) reload(target);
 }
+
+document.addEventListener("loadstart", ({ target }) => loadedAt.set(target, Date.now()), { capture: true });
+for (const type of ["play", "seeking", "waiting", "error"]) document.addEventListener(type, refresh, { capture: true });

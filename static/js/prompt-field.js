@@ -1,91 +1,81 @@
-// The prompt: grows with its text, counts near its limit. Ideas fill it. Ctrl or Cmd and Enter: paid-controls.js.
-// Alt and the arrows up and down walk through what one asked for before; so does a list.
-class PromptField extends HTMLElement {
-  #listening;
-  #earlier = null;
+// The prompt: grows with its text and counts characters near the limit, or prompts when there may be several.
+// Alt+↑ and Alt+↓ step through the member's earlier prompts; a link lists them. Ctrl+Enter: see paid-controls.js.
+import { BaseElement } from "./base-element.js";
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.addEventListener("input", () => this.#measure(), { signal });
-    this.closest("form").addEventListener("change", () => this.#measure(), { signal });
-    this.addEventListener("keydown", (event) => this.#pressed(event), { signal });
-    this.addEventListener("click", (event) => this.#clicked(event), { signal });
-    this.#measure();
-  }
+const COUNT_FROM = 0.8; // of the limit
+// Rows for browsers without field-sizing.
+const MIN_ROWS = 4;
+const MAX_ROWS = 16;
+const COLUMNS = 42;
+const number = new Intl.NumberFormat("en");
 
-  disconnectedCallback() {
-    this.#listening.abort();
+class PromptField extends BaseElement {
+  #history = null;
+
+  connect(signal) {
+    this.addEventListener("input", () => this.#update(), { signal });
+    this.closest("form").addEventListener("change", () => this.#update(), { signal });
+    this.addEventListener("keydown", (event) => this.#handleKey(event), { signal });
+    this.addEventListener("click", (event) => this.#handleClick(event), { signal });
+    this.#update();
   }
 
   get text() {
     return this.querySelector("textarea");
   }
+
   get menu() {
     return this.querySelector("[popover]");
   }
 
-  #pressed(event) {
-    const { key, altKey } = event;
-    if (altKey && (key === "ArrowUp" || key === "ArrowDown") && event.target === this.text) {
+  #handleKey(event) {
+    const { altKey, key, target } = event;
+    if (key !== "ArrowUp" && key !== "ArrowDown") return;
+    const isUp = key === "ArrowUp";
+    if (altKey && target === this.text) {
       event.preventDefault();
-      this.#use((earlier) => earlier.walk(key === "ArrowUp" ? 1 : -1));
-    } else if (event.target.matches(".prompt-option") && (key === "ArrowUp" || key === "ArrowDown")) {
+      this.#withHistory((history) => history.step(isUp ? 1 : -1));
+    } else if (target.matches(".prompt-option")) {
       event.preventDefault();
-      const item = event.target.parentElement;
-      (key === "ArrowUp" ? item.previousElementSibling : item.nextElementSibling)?.querySelector("a")?.focus();
+      const item = target.parentElement;
+      (isUp ? item.previousElementSibling : item.nextElementSibling)?.querySelector("a")?.focus();
     }
   }
 
-  async #use(step) {
-    this.#earlier ??= import("./prompt-history.js").then(({ PromptHistory }) => new PromptHistory(this));
-    return step(await this.#earlier);
-  }
-
-  #clicked(event) {
-    const link = event.target.closest(".prompt-history-link");
+  #handleClick(event) {
     if (event.target.closest(".prompt-option")) this.menu.hidePopover();
+    const link = event.target.closest(".prompt-history-link");
     if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    this.#use((earlier) => earlier.open(link));
+    this.#withHistory((history) => history.open(link));
   }
 
-  #measure() {
-    const { text } = this;
-    const most = Number(this.dataset.maxLength);
-    const count = this.querySelector(".count");
+  async #withHistory(use) {
+    this.#history ??= import("./prompt-history.js").then(({ PromptHistory }) => new PromptHistory(this));
+    return use(await this.#history);
+  }
+
+  #update() {
+    const { value } = this.text;
     const several = this.closest("form").elements.several?.checked;
-    const lines = several ? text.value.split("\n").filter((line) => line.trim()) : [text.value];
-    // Nothing is cut off: what is too long stays and is counted, so that it can be shortened by its writer.
-    const length = Math.max(0, ...lines.map((line) => [...line].length));
-    count.hidden = !several && length < most * 0.8;
-    if (length > most) count.textContent = `${(length - most).toLocaleString()} too many`;
-    else count.textContent = several ? `${lines.length} of 50` : `${(most - length).toLocaleString()} left`;
-    count.toggleAttribute("data-over", length > most || lines.length > 50);
+    this.#count(several ? value.split("\n").filter((line) => line.trim()) : [value], several);
     if (CSS.supports("field-sizing", "content")) return;
-    const rows = text.value.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / 42), 0);
-    text.rows = Math.min(16, Math.max(4, rows));
-  }
-}
-
-class PromptIdea extends HTMLElement {
-  connectedCallback() {
-    this.addEventListener("click", this);
+    const rows = value.split("\n").reduce((sum, line) => sum + Math.ceil((line.length + 1) / COLUMNS), 0);
+    this.text.rows = Math.min(MAX_ROWS, Math.max(MIN_ROWS, rows));
   }
 
-  disconnectedCallback() {
-    this.removeEventListener("click", this);
-  }
-
-  handleEvent() {
-    const prompt = document.getElementById("prompt");
-    prompt.value = this.textContent.trim();
-    prompt.dispatchEvent(new Event("input", { bubbles: true }));
-    const panel = prompt.closest("video-form");
-    if (panel?.open) panel.open(this.firstElementChild);
-    else prompt.focus();
+  // A text that is too long is never cut, so that its writer can decide what to drop.
+  #count(prompts, several) {
+    const maxLength = Number(this.dataset.maxLength);
+    const maxPrompts = Number(this.dataset.maxPrompts);
+    const length = Math.max(0, ...prompts.map((prompt) => [...prompt].length));
+    const count = this.querySelector(".count");
+    count.hidden = !several && length < maxLength * COUNT_FROM;
+    count.toggleAttribute("data-over", length > maxLength || prompts.length > maxPrompts);
+    if (length > maxLength) count.textContent = `${number.format(length - maxLength)} too many`;
+    else if (several) count.textContent = `${prompts.length} of ${maxPrompts}`;
+    else count.textContent = `${number.format(maxLength - length)} left`;
   }
 }
 
 customElements.define("prompt-field", PromptField);
-customElements.define("prompt-idea", PromptIdea);

@@ -1,44 +1,44 @@
-// What one asked for before, for the prompt: step by step through it, or as a list. Comes at its first use.
+// The member's earlier prompts, for the prompt field: one by one, or as a list. Loaded when first used.
+import { stylesheetsLoaded } from "./stylesheets.js";
+
 export class PromptHistory {
   #field;
   #prompts = null;
-  #place = -1;
-  #typed = "";
+  #position = -1; // -1: the member's own text
+  #draft = "";
 
   constructor(field) {
     this.#field = field;
     field.addEventListener("input", () => {
-      this.#place = -1;
+      this.#position = -1;
     });
   }
 
   async #load() {
-    const answer = await fetch(this.#field.dataset.historyUrl, { headers: { "HX-Request": "true" } });
-    if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error("no prompts");
+    const response = await fetch(this.#field.dataset.historyUrl, { headers: { "HX-Request": "true" } });
+    if (!response.ok || response.headers.has("HX-Redirect")) throw new Error("no prompts");
     const list = this.#field.querySelector(".prompt-history-list");
-    list.innerHTML = await answer.text();
+    list.innerHTML = await response.text();
+    await stylesheetsLoaded(list);
     this.#prompts = [...list.querySelectorAll("a")].map(({ textContent }) => textContent);
   }
 
-  async walk(step) {
+  async step(by) {
     const { text } = this.#field;
-    if (this.#place < 0) this.#typed = text.value;
+    if (this.#position < 0) this.#draft = text.value;
     try {
       if (!this.#prompts) await this.#load();
     } catch {
-      return this.#say("toast", {
-        text: "Your earlier prompts could not be fetched. Try again in a moment.",
-        level: "error",
-      });
+      return this.#field.showError("Your earlier prompts could not be fetched. Try again in a moment.");
     }
-    // What is in the field already is no step.
-    const prompts = this.#prompts.filter((prompt) => prompt !== this.#typed);
-    if (this.#place < 0 && (step < 0 || !prompts.length)) return;
-    const place = Math.min(this.#place + step, prompts.length - 1);
-    text.value = place < 0 ? this.#typed : prompts[place];
+    const prompts = this.#prompts.filter((prompt) => prompt !== this.#draft);
+    if (this.#position < 0 && (by < 0 || !prompts.length)) return;
+    const position = Math.min(this.#position + by, prompts.length - 1);
+    text.value = position < 0 ? this.#draft : prompts[position];
     text.dispatchEvent(new Event("input", { bubbles: true }));
-    this.#place = place;
-    this.#say("announce", place < 0 ? "What you typed." : `Earlier prompt ${place + 1} of ${prompts.length}.`);
+    this.#position = position;
+    const place = position < 0 ? "What you typed." : `Earlier prompt ${position + 1} of ${prompts.length}.`;
+    this.#field.announce(place);
   }
 
   async open(link) {
@@ -54,9 +54,5 @@ export class PromptHistory {
     menu.style.width = `${width}px`;
     menu.style.top = `${Math.min(link.getBoundingClientRect().bottom + 6, innerHeight - menu.offsetHeight - 8)}px`;
     menu.querySelector("a")?.focus();
-  }
-
-  #say(name, detail) {
-    this.#field.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   }
 }

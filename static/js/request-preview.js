@@ -1,35 +1,32 @@
-// The small screen below the form: it shows the words as they are typed, and the pictures, the first turning into the last.
-const WORDS_AT_MOST = 140;
+// A preview of the request below the form: the aspect ratio, the frames dissolving into each other, and the prompt.
+import { BaseElement } from "./base-element.js";
 
-class RequestPreview extends HTMLElement {
-  #listening;
+const MAX_PROMPT_LENGTH = 140;
 
-  connectedCallback() {
+class RequestPreview extends BaseElement {
+  connect(signal) {
     const form = this.closest("form");
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    for (const kind of ["input", "change", "frame"]) form.addEventListener(kind, () => this.#show(form), { signal });
-    // The tiles take what is in them when they come alive themselves, in no certain order.
+    for (const type of ["input", "change", "frame"]) form.addEventListener(type, () => this.#show(form), { signal });
+    // The frame tiles are upgraded in the same task, in no certain order.
     queueMicrotask(() => this.#show(form));
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  #show(form) {
+    const text = form.elements.prompt.value.trim();
+    const prompt = form.elements.several.checked ? text.split("\n")[0] : text;
+    const isLong = prompt.length > MAX_PROMPT_LENGTH;
+    this.querySelector(".preview-prompt").textContent = isLong ? `${prompt.slice(0, MAX_PROMPT_LENGTH)}…` : prompt;
+    const isFramed = form.elements.mode.value === "frames";
+    this.#showFrames(isFramed ? [...form.querySelectorAll("frame-tile img")].map(({ src }) => src) : []);
   }
 
-  #show(form) {
-    // Of several prompts, the first.
-    const words = form.elements.prompt.value.trim().split(form.elements.several.checked ? "\n" : "\0")[0];
-    this.querySelector(".preview-prompt").textContent =
-      words.length > WORDS_AT_MOST ? `${words.slice(0, WORDS_AT_MOST)}…` : words;
-    const framed = form.elements.mode.value === "frames";
-    const pictures = framed ? [...form.querySelectorAll("frame-tile img")].map(({ src }) => src) : [];
+  #showFrames(frames) {
     const screen = this.querySelector(".preview-screen");
-    const shown = [...screen.querySelectorAll("img")].map(({ src }) => src);
-    if (pictures.join() === shown.join()) return;
-    for (const old of screen.querySelectorAll("img")) old.remove();
-    screen.prepend(...pictures.map((src) => Object.assign(document.createElement("img"), { src, alt: "" })));
-    screen.toggleAttribute("data-dissolve", pictures.length > 1);
+    const shown = [...screen.querySelectorAll("img")];
+    if (frames.join() === shown.map(({ src }) => src).join()) return;
+    for (const image of shown) image.remove();
+    screen.prepend(...frames.map((src) => Object.assign(document.createElement("img"), { src, alt: "" })));
+    screen.toggleAttribute("data-dissolve", frames.length > 1);
   }
 }
 

@@ -1,72 +1,71 @@
-// The search in the header. On the studio the wall follows what is typed; elsewhere, and without script, Enter leads there.
-const PATIENCE = 250;
+// The search in the header. In the studio the gallery follows what is typed; elsewhere Enter leads to the studio.
+import { BaseElement } from "./base-element.js";
 
-class SearchBox extends HTMLElement {
-  #listening;
+const DELAY_MS = 250;
+const hasGallery = () => Boolean(document.getElementById("gallery"));
+
+class SearchBox extends BaseElement {
   #timer;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.addEventListener("input", () => this.#soon(), { signal });
-    this.addEventListener("submit", (event) => this.#sent(event), { signal });
-    addEventListener("popstate", () => this.#moved(), { signal });
-    // This code comes with the first key, whose letter is there before it.
-    if (this.#words.value.trim() !== this.#asked) this.#soon();
+  connect(signal) {
+    this.addEventListener("input", () => this.#searchSoon(), { signal });
+    this.addEventListener("submit", (event) => this.#handleSubmit(event), { signal });
+    addEventListener("popstate", () => this.#handlePopState(), { signal });
+    // This script loads with the first key, which may have typed a letter already.
+    if (this.#field.value.trim() !== this.#shownQuery) this.#searchSoon();
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  disconnect() {
     clearTimeout(this.#timer);
   }
 
-  get #asked() {
+  get #shownQuery() {
     return new URLSearchParams(location.search).get("q") ?? "";
   }
 
-  get #words() {
+  get #field() {
     return this.querySelector("input[type=search]");
   }
 
   get #address() {
-    const asked = new URLSearchParams(new FormData(this.querySelector("form")));
-    for (const [name, value] of [...asked]) if (!value.trim()) asked.delete(name);
-    return asked.size ? `/?${asked}` : "/";
+    const query = new URLSearchParams(new FormData(this.querySelector("form")));
+    for (const [name, value] of [...query]) if (!value.trim()) query.delete(name);
+    return query.size ? `/?${query}` : "/";
   }
 
-  #soon() {
+  #searchSoon() {
     clearTimeout(this.#timer);
-    if (document.getElementById("gallery")) this.#timer = setTimeout(() => this.#show(), PATIENCE);
+    if (hasGallery()) this.#timer = setTimeout(() => this.#search(), DELAY_MS);
   }
 
-  #sent(event) {
-    if (!document.getElementById("gallery")) return;
+  #handleSubmit(event) {
+    if (!hasGallery()) return;
     event.preventDefault();
     clearTimeout(this.#timer);
-    this.#show();
+    this.#search();
   }
 
-  async #show() {
+  async #search() {
     const address = this.#address;
     if (address === location.pathname + location.search) return;
-    // The first letter is a step that Back undoes; the others are the same step.
+    // The first letter adds an entry to the history; the others replace it.
     history[history.state?.searching ? "replaceState" : "pushState"]({ searching: true }, "", address);
-    await this.#fetch(address);
+    await this.#load(address);
     const count = document.querySelectorAll("#days .card").length;
-    const words = count ? `${count}${document.getElementById("older") ? " or more" : ""} videos` : "No video matches";
-    this.dispatchEvent(new CustomEvent("announce", { bubbles: true, detail: words }));
+    const more = document.getElementById("older") ? " or more" : "";
+    this.announce(count ? `${count}${more} videos` : "No video matches");
   }
 
-  async #fetch(address) {
+  async #load(address) {
     await window.htmx.ajax("GET", address, { target: "#gallery", swap: "outerHTML", source: this });
   }
 
-  // Back from what was searched: the wall follows the address.
-  #moved() {
-    if (!document.getElementById("gallery") || location.pathname !== "/") return;
-    if (this.#asked === this.#words.value.trim()) return;
-    this.#words.value = this.#asked;
-    this.#fetch(location.pathname + location.search);
+  // Back from a search.
+  #handlePopState() {
+    if (!hasGallery() || location.pathname !== "/") return;
+    if (this.#shownQuery === this.#field.value.trim()) return;
+    this.#field.value = this.#shownQuery;
+    this.#load(location.pathname + location.search);
   }
 }
 

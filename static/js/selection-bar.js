@@ -1,101 +1,101 @@
-// What is ticked on the wall, and the bar that acts on it. Ticks outlive the swaps of their cards.
-const AT_MOST = 200;
+// The bar that acts on the selected videos of the gallery. The selection outlives the swaps of its cards.
+import { BaseElement } from "./base-element.js";
 
-class SelectionBar extends HTMLElement {
-  #listening;
-  #ticked = new Set();
-  #last = null;
-  #shift = false;
+const MAX_COMPARED = 4;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
+class SelectionBar extends BaseElement {
+  #selected = new Set(); // uuids
+  #last = null; // the checkbox that was changed last: one end of a range
+  #isShift = false;
+
+  connect(signal) {
     const form = this.closest("form");
-    document.addEventListener("click", (event) => this.#clicked(event), { signal, capture: true });
-    document.addEventListener("change", (event) => event.target.matches(".select") && this.#changed(event.target), {
+    document.addEventListener("click", (event) => this.#handleClick(event), { signal, capture: true });
+    document.addEventListener("change", ({ target }) => target.matches(".select") && this.#handleChange(target), {
       signal,
     });
     document.addEventListener("htmx:afterSettle", () => this.#restore(), { signal });
     document.addEventListener("htmx:oobAfterSwap", () => this.#restore(), { signal });
-    // It comes with the first tick, and without having seen it.
+    form.addEventListener("reset", () => this.#clear(), { signal });
+    form.addEventListener("submit", (event) => this.#handleSubmit(event, form), { signal });
+    // This script loads after the first selection.
     for (const box of this.#boxes.filter(({ checked }) => checked)) {
-      this.#ticked.add(box.value);
+      this.#selected.add(box.value);
       this.#last = box;
     }
-    form.addEventListener("reset", () => this.#clear(), { signal });
-    form.addEventListener("submit", (event) => this.#sent(event, form), { signal });
-    this.#show();
-  }
-
-  disconnectedCallback() {
-    this.#listening.abort();
+    this.#update();
   }
 
   get #boxes() {
     return [...document.querySelectorAll(".select")];
   }
 
-  #clicked(event) {
-    this.#shift = event.shiftKey;
-    const card = event.target.closest(".card-link")?.closest(".card");
-    const box = card?.querySelector(".select");
-    // On a wall where something is ticked, Ctrl (or Cmd) and Shift tick; elsewhere they open tabs and windows as ever.
-    if (!box || !this.#ticked.size || !(event.ctrlKey || event.metaKey || event.shiftKey)) return;
+  get #max() {
+    return Number(this.dataset.max);
+  }
+
+  get #text() {
+    const { size } = this.#selected;
+    return size > this.#max ? `${size} selected: ${this.#max} at most` : `${size} selected`;
+  }
+
+  // While something is selected, a click on a card with Ctrl, Cmd or Shift selects it too.
+  #handleClick(event) {
+    this.#isShift = event.shiftKey;
+    const box = event.target.closest(".card-link")?.closest(".card").querySelector(".select");
+    if (!box || !this.#selected.size || !(event.ctrlKey || event.metaKey || event.shiftKey)) return;
     event.preventDefault();
     event.stopPropagation();
     box.checked = event.shiftKey || !box.checked;
-    this.#changed(box);
+    this.#handleChange(box);
   }
 
-  #changed(box) {
-    const boxes = this.#boxes;
-    const from = boxes.indexOf(this.#last);
-    const range =
-      this.#shift && from >= 0
-        ? boxes.slice(Math.min(from, boxes.indexOf(box)), Math.max(from, boxes.indexOf(box)) + 1)
-        : [box];
-    for (const one of range) {
-      one.checked = box.checked;
-      this.#ticked[box.checked ? "add" : "delete"](one.value);
+  #handleChange(box) {
+    for (const other of this.#rangeTo(box)) {
+      other.checked = box.checked;
+      if (box.checked) this.#selected.add(other.value);
+      else this.#selected.delete(other.value);
     }
     this.#last = box;
-    this.#shift = false;
-    this.#show();
-    this.#say("announce", this.#words);
+    this.#isShift = false;
+    this.#update();
+    this.announce(this.#text);
   }
 
-  get #words() {
-    return this.#ticked.size > AT_MOST
-      ? `${this.#ticked.size} selected: ${AT_MOST} at most`
-      : `${this.#ticked.size} selected`;
+  #rangeTo(box) {
+    const boxes = this.#boxes;
+    const from = boxes.indexOf(this.#last);
+    if (!this.#isShift || from < 0) return [box];
+    const to = boxes.indexOf(box);
+    return boxes.slice(Math.min(from, to), Math.max(from, to) + 1);
   }
 
   #restore() {
-    for (const box of this.#boxes) if (this.#ticked.has(box.value)) box.checked = true;
-    // What has left the wall is not acted on any more.
-    const here = new Set(this.#boxes.map(({ value }) => value));
-    for (const value of this.#ticked) if (!here.has(value)) this.#ticked.delete(value);
-    this.#show();
+    const boxes = this.#boxes;
+    for (const box of boxes) if (this.#selected.has(box.value)) box.checked = true;
+    const present = new Set(boxes.map(({ value }) => value));
+    for (const value of this.#selected) if (!present.has(value)) this.#selected.delete(value);
+    this.#update();
   }
 
   #clear() {
     for (const box of this.#boxes) box.checked = false;
-    this.#ticked.clear();
-    this.#show();
-    this.#say("announce", "Nothing is selected");
+    this.#selected.clear();
+    this.#update();
+    this.announce("Nothing is selected");
   }
 
-  #show() {
-    this.querySelector(".selection-count").textContent = this.#words;
-    const count = this.#ticked.size;
-    for (const button of this.querySelectorAll("button:not([type=reset])")) button.disabled = count > AT_MOST;
-    const few = this.querySelector("[data-compare]");
-    few.disabled = count < 2 || count > 4;
-    few.title = few.disabled ? "Two to four videos can be compared" : "";
+  #update() {
+    this.querySelector(".selection-count").textContent = this.#text;
+    const { size } = this.#selected;
+    for (const button of this.querySelectorAll("button:not([type=reset])")) button.disabled = size > this.#max;
+    const compare = this.querySelector("[data-compare]");
+    compare.disabled = size < 2 || size > MAX_COMPARED;
+    compare.title = compare.disabled ? "Two to four videos can be compared" : "";
   }
 
-  // A download and another page are the browser's; the rest is done in place.
-  async #sent(event, form) {
+  // Downloads and buttons that lead to another page are left to the browser.
+  async #handleSubmit(event, form) {
     const button = event.submitter;
     if (!button || "download" in button.dataset || "page" in button.dataset) return;
     event.preventDefault();
@@ -103,10 +103,6 @@ class SelectionBar extends HTMLElement {
     this.querySelector("[popover]:popover-open")?.hidePopover();
     await window.htmx.ajax("POST", button.formAction, { source: form, values, swap: "none" });
     this.#clear();
-  }
-
-  #say(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   }
 }
 

@@ -1,16 +1,14 @@
-// What was thrown away. When one leaves the trash, the focus goes on to its neighbour instead of getting lost.
-class TrashList extends HTMLElement {
-  connectedCallback() {
-    this.addEventListener("htmx:oobBeforeSwap", this);
+// The videos in the trash. When the focused one leaves, the focus moves to its neighbour.
+import { BaseElement } from "./base-element.js";
+
+class TrashList extends BaseElement {
+  connect(signal) {
+    this.addEventListener("htmx:oobBeforeSwap", ({ target }) => this.#moveFocus(target), { signal });
   }
 
-  disconnectedCallback() {
-    this.removeEventListener("htmx:oobBeforeSwap", this);
-  }
-
-  handleEvent({ target }) {
-    if (!target.contains(document.activeElement)) return;
-    const next = target.nextElementSibling ?? target.previousElementSibling;
+  #moveFocus(item) {
+    if (!item.contains(document.activeElement)) return;
+    const next = item.nextElementSibling ?? item.previousElementSibling;
     (next?.querySelector("button") ?? document.getElementById("main")).focus({ preventScroll: true });
   }
 }

@@ -1,222 +1,228 @@
-// Several films, one transport. The longest film is the clock; the others follow it, and hold their last picture.
-const FRAME_RATE = 24,
-  NEAR = 0.008,
-  FAR = 0.25,
-  NUDGE = 2,
-  MOST = 0.25;
+// Plays several videos in step. The longest one is the clock; the others follow it and hold their last frame.
+import { BaseElement } from "./base-element.js";
 
-class VideoCompare extends HTMLElement {
-  #listening;
-  #films;
-  #playing = false;
-  #waiting = false;
-  #resume = false;
+const DEFAULT_FRAME_RATE = 24;
+// Seconds between a video and the clock: below the first nothing is corrected, above the second the video seeks.
+const TOLERANCE = 0.008;
+const SEEK_BEYOND = 0.25;
+// Between them the playback rate changes: by this much for a second of distance, and at most by this much.
+const RATE_PER_SECOND = 4;
+const MAX_RATE_CHANGE = 0.25;
+
+class VideoCompare extends BaseElement {
+  #videos;
+  #isPlaying = false;
+  #isWaiting = false;
+  #resumesAfterScrub = false;
   #wanted = new Map();
   #speed = 1;
-  #frame;
+  #animationFrame;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.#films = [...this.querySelectorAll("video")];
-    for (const film of this.#films) {
-      film.controls = false;
-      film.muted = true;
-      film.tabIndex = -1;
-      film.addEventListener("loadedmetadata", () => this.#measure(), { signal });
-      film.addEventListener("seeked", () => this.#settle(film), { signal });
-      film.addEventListener("ended", () => film === this.#clock && this.#playing && this.#ended(), { signal });
-      film.addEventListener("click", () => this.toggle(), { signal });
+  connect(signal) {
+    this.#videos = [...this.querySelectorAll("video")];
+    for (const video of this.#videos) {
+      video.controls = false;
+      video.muted = true;
+      video.tabIndex = -1;
+      video.addEventListener("loadedmetadata", () => this.#measure(), { signal });
+      video.addEventListener("seeked", () => this.#settle(video), { signal });
+      video.addEventListener("ended", () => video === this.#clock && this.#isPlaying && this.#handleEnd(), { signal });
+      video.addEventListener("click", () => this.toggle(), { signal });
     }
-    this.addEventListener("click", (event) => this.#pressed(event.target), { signal });
+    this.addEventListener("click", (event) => this.#handleClick(event.target), { signal });
     this.addEventListener("input", ({ target }) => target.matches(".scrub") && this.#scrub(Number(target.value)), {
       signal,
     });
-    this.addEventListener("change", ({ target }) => this.#changed(target), { signal });
+    this.addEventListener("change", ({ target }) => this.#handleChange(target), { signal });
     this.#measure();
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  disconnect() {
     this.pause();
   }
 
   get isPlaying() {
-    return this.#playing;
+    return this.#isPlaying;
   }
 
   get #clock() {
-    return this.#films.reduce((one, other) => ((other.duration || 0) > (one.duration || 0) ? other : one));
+    return this.#videos.reduce((one, other) => ((other.duration || 0) > (one.duration || 0) ? other : one));
   }
 
   get #length() {
     return this.#clock.duration || 0;
   }
 
-  // The end of a film is its last picture, not the nothing after it.
-  #within(film, time) {
-    return Math.max(0, Math.min(time, (film.duration || 0) - 0.5 / this.#rate(film)));
+  // Ends half a frame before the end, so that the last frame stays in sight.
+  #clamp(video, time) {
+    return Math.max(0, Math.min(time, (video.duration || 0) - 0.5 / this.#rate(video)));
   }
 
-  #rate(film) {
-    return Number(film.dataset.rate) || FRAME_RATE;
+  #rate(video) {
+    return Number(video.dataset.rate) || DEFAULT_FRAME_RATE;
   }
 
   #measure() {
     this.querySelector(".scrub").max = this.#length || 1;
-    this.#show();
+    this.#showTime();
   }
 
-  #pressed(target) {
+  #handleClick(target) {
     const button = target.closest("button");
     if (!button) return;
     if ("play" in button.dataset) this.toggle();
     if ("back" in button.dataset) this.step(-1);
     if ("forward" in button.dataset) this.step(1);
-    if ("sound" in button.dataset) this.#listen(button);
+    if ("sound" in button.dataset) this.#toggleSound(button);
   }
 
-  #changed(target) {
+  #handleChange(target) {
     if (target.name === "speed") {
       this.#speed = Number(target.value);
-      for (const film of this.#films) film.playbackRate = this.#speed;
+      for (const video of this.#videos) video.playbackRate = this.#speed;
     }
-    if (target.matches(".scrub") && this.#resume) {
-      this.#resume = false;
+    if (target.matches(".scrub") && this.#resumesAfterScrub) {
+      this.#resumesAfterScrub = false;
       this.play();
     }
   }
 
-  // Sound comes from one film or from none.
-  #listen(button) {
-    const on = button.getAttribute("aria-pressed") !== "true";
+  // At most one video has sound.
+  #toggleSound(button) {
+    const isOn = button.getAttribute("aria-pressed") !== "true";
     for (const lane of this.querySelectorAll(".lane")) {
-      const own = on && lane.contains(button);
-      lane.querySelector("video").muted = !own;
-      lane.querySelector("[data-sound]").setAttribute("aria-pressed", String(own));
+      const isOwn = isOn && lane.contains(button);
+      lane.querySelector("video").muted = !isOwn;
+      lane.querySelector("[data-sound]").setAttribute("aria-pressed", String(isOwn));
     }
   }
 
   toggle() {
-    return this.#playing ? this.pause() : this.play();
+    return this.#isPlaying ? this.pause() : this.play();
   }
 
   async play() {
     if (!this.#length) return;
-    this.#playing = true;
-    this.#button();
-    if (this.#clock.ended || this.#clock.currentTime >= this.#within(this.#clock, Infinity)) await this.seek(0);
+    this.#isPlaying = true;
+    this.#updateButton();
+    if (this.#clock.ended || this.#clock.currentTime >= this.#clamp(this.#clock, Infinity)) await this.seek(0);
     else await this.seek(this.#clock.currentTime);
-    if (!this.#playing) return;
-    for (const film of this.#films) film.playbackRate = this.#speed;
-    await Promise.all(this.#films.filter((film) => this.#goesOn(film)).map((film) => film.play().catch(() => {})));
-    cancelAnimationFrame(this.#frame);
+    if (!this.#isPlaying) return;
+    for (const video of this.#videos) video.playbackRate = this.#speed;
+    await Promise.all(
+      this.#videos.filter((video) => this.#hasMore(video)).map((video) => video.play().catch(() => {})),
+    );
+    cancelAnimationFrame(this.#animationFrame);
     this.#follow();
   }
 
   pause() {
-    this.#playing = this.#waiting = false;
-    cancelAnimationFrame(this.#frame);
-    for (const film of this.#films) film.pause();
-    this.#button();
+    this.#isPlaying = this.#isWaiting = false;
+    cancelAnimationFrame(this.#animationFrame);
+    for (const video of this.#videos) video.pause();
+    this.#updateButton();
     if (this.isConnected && this.#length) this.seek(this.#clock.currentTime);
   }
 
   step(by) {
-    if (this.#playing) this.pause();
-    const rate = Math.max(...this.#films.map((film) => this.#rate(film)));
-    const picture = Math.floor((this.#wanted.get(this.#clock) ?? this.#clock.currentTime) * rate + 0.01) + by;
-    return this.seek(Math.min(Math.max(0, (picture + 0.5) / rate), this.#length));
+    if (this.#isPlaying) this.pause();
+    const rate = Math.max(...this.#videos.map((video) => this.#rate(video)));
+    const frame = Math.floor((this.#wanted.get(this.#clock) ?? this.#clock.currentTime) * rate + 0.01) + by;
+    return this.seek(Math.min(Math.max(0, (frame + 0.5) / rate), this.#length));
   }
 
   #scrub(time) {
-    if (this.#playing) {
+    if (this.#isPlaying) {
       this.pause();
-      this.#resume = true;
+      this.#resumesAfterScrub = true;
     }
     this.seek(time);
   }
 
-  // A film that still seeks goes on to the latest place asked for when it has arrived.
+  // A video that is still seeking continues to the latest of the wanted times.
   seek(time) {
-    const arrivals = this.#films.map(
-      (film) =>
+    const arrivals = this.#videos.map(
+      (video) =>
         new Promise((resolve) => {
-          const place = this.#within(film, time);
-          if (!film.seeking && Math.abs(film.currentTime - place) < 0.0005) return resolve();
-          film.addEventListener("seeked", () => resolve(), { once: true, signal: this.#listening.signal });
-          if (film.seeking) this.#wanted.set(film, place);
-          else film.currentTime = place;
+          const target = this.#clamp(video, time);
+          if (!video.seeking && Math.abs(video.currentTime - target) < 0.0005) return resolve();
+          video.addEventListener("seeked", () => resolve(), { once: true, signal: this.signal });
+          if (video.seeking) this.#wanted.set(video, target);
+          else video.currentTime = target;
         }),
     );
-    this.#show(time);
+    this.#showTime(time);
     return Promise.all(arrivals);
   }
 
-  #settle(film) {
-    if (!this.#wanted.has(film)) return;
-    film.currentTime = this.#wanted.get(film);
-    this.#wanted.delete(film);
+  #settle(video) {
+    if (!this.#wanted.has(video)) return;
+    video.currentTime = this.#wanted.get(video);
+    this.#wanted.delete(video);
   }
 
-  #goesOn(film) {
-    return this.#clock === film || this.#clock.currentTime < this.#within(film, Infinity);
+  #hasMore(video) {
+    return this.#clock === video || this.#clock.currentTime < this.#clamp(video, Infinity);
   }
 
-  #isStalled(film) {
-    return this.#goesOn(film) && !film.ended && film.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && !film.seeking;
+  #isStalled(video) {
+    return (
+      this.#hasMore(video) && !video.ended && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA && !video.seeking
+    );
   }
 
   // While one video buffers, all of them wait.
-  #wait(late) {
-    this.#waiting = late;
-    for (const film of this.#films.filter(({ readyState }) => readyState >= HTMLMediaElement.HAVE_FUTURE_DATA)) {
-      if (late) film.pause();
-      else if (this.#goesOn(film)) film.play().catch(() => {});
+  #setWaiting(isLate) {
+    this.#isWaiting = isLate;
+    for (const video of this.#videos.filter(({ readyState }) => readyState >= HTMLMediaElement.HAVE_FUTURE_DATA)) {
+      if (isLate) video.pause();
+      else if (this.#hasMore(video)) video.play().catch(() => {});
     }
   }
 
-  // Each picture: who is a little ahead goes a little slower; who is far off is put right at once.
+  // Runs with every frame of the screen.
   #follow() {
     const clock = this.#clock;
-    const late = this.#films.some((film) => this.#isStalled(film));
-    if (late !== this.#waiting) this.#wait(late);
-    if (!late) for (const film of this.#films) if (film !== clock) this.#steer(film, clock.currentTime);
-    this.#show();
-    if (this.#playing) this.#frame = requestAnimationFrame(() => this.#follow());
+    const isLate = this.#videos.some((video) => this.#isStalled(video));
+    if (isLate !== this.#isWaiting) this.#setWaiting(isLate);
+    if (!isLate) for (const video of this.#videos) if (video !== clock) this.#steer(video, clock.currentTime);
+    this.#showTime();
+    if (this.#isPlaying) this.#animationFrame = requestAnimationFrame(() => this.#follow());
   }
 
-  #steer(film, time) {
-    if (film.seeking || film.ended || !this.#goesOn(film)) return;
-    if (film.paused) film.play().catch(() => {});
-    const ahead = film.currentTime - time;
-    if (Math.abs(ahead) > FAR) film.currentTime = time;
-    else
-      film.playbackRate =
-        this.#speed * (Math.abs(ahead) < NEAR ? 1 : 1 - Math.max(-MOST, Math.min(MOST, ahead * NUDGE * 2)));
+  #steer(video, time) {
+    if (video.seeking || video.ended || !this.#hasMore(video)) return;
+    if (video.paused) video.play().catch(() => {});
+    const ahead = video.currentTime - time;
+    const distance = Math.abs(ahead);
+    if (distance > SEEK_BEYOND) video.currentTime = time;
+    else {
+      const change = Math.max(-MAX_RATE_CHANGE, Math.min(MAX_RATE_CHANGE, ahead * RATE_PER_SECOND));
+      video.playbackRate = this.#speed * (distance < TOLERANCE ? 1 : 1 - change);
+    }
   }
 
-  async #ended() {
+  async #handleEnd() {
     if (!this.querySelector("[name=repeat]").checked) return this.pause();
     await this.seek(0);
-    if (this.#playing) this.play();
+    if (this.#isPlaying) this.play();
   }
 
-  #button() {
+  #updateButton() {
     const button = this.querySelector("[data-play]");
-    const word = this.#playing ? "Pause" : "Play";
-    button.setAttribute("aria-label", word);
-    button.title = `${word} (Space)`;
-    button.querySelector("use").setAttribute("href", this.#playing ? "#i-pause" : "#i-play");
+    const label = this.#isPlaying ? "Pause" : "Play";
+    button.setAttribute("aria-label", label);
+    button.title = `${label} (Space)`;
+    button.querySelector("use").setAttribute("href", this.#isPlaying ? "#i-pause" : "#i-play");
   }
 
-  #show(time = this.#clock.currentTime) {
+  #showTime(time = this.#clock.currentTime) {
     const scrub = this.querySelector(".scrub");
-    if (!scrub.matches(":active") || !this.#playing) scrub.value = time;
-    const words = `${time.toFixed(2)} of ${this.#length.toFixed(2)} s`;
-    scrub.setAttribute("aria-valuetext", words);
+    if (!scrub.matches(":active") || !this.#isPlaying) scrub.value = time;
+    const text = `${time.toFixed(2)} of ${this.#length.toFixed(2)} s`;
+    scrub.setAttribute("aria-valuetext", text);
     const output = this.querySelector("[data-time]");
-    if (output.textContent !== words) output.textContent = words;
+    if (output.textContent !== text) output.textContent = text;
   }
 }
 

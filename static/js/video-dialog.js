@@ -1,182 +1,159 @@
-// A video over the wall it was opened from. The address is the video's own: Back closes it, a reload shows its page.
-const HTMX = { "HX-Request": "true", "HX-Target": "video-dialog-body" };
+// Shows a video in a dialog over the gallery, under the address of the video's own page: Back closes the dialog, and a
+// reload shows the page.
+import { BaseElement } from "./base-element.js";
+import { stylesheetsLoaded } from "./stylesheets.js";
 
-class VideoDialog extends HTMLElement {
-  #listening;
-  #asking = null;
-  #opener = null;
-  #wall = "";
-  #title = document.title;
-  #pushed = false; // whether Back leads to the wall
+const HEADERS = { "HX-Request": "true", "HX-Target": "video-dialog-body" };
+const REDUCED = "(prefers-reduced-motion: reduce), (prefers-reduced-data: reduce)";
+const hasModifier = ({ button, ctrlKey, metaKey, shiftKey, altKey }) =>
+  button || ctrlKey || metaKey || shiftKey || altKey;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    document.addEventListener("click", (event) => this.#clicked(event), { signal });
+class VideoDialog extends BaseElement {
+  #request = null;
+  #openerId = null;
+  #galleryUrl = "";
+  #galleryTitle = document.title;
+  #isPushed = false; // whether Back leads to the gallery
+
+  connect(signal) {
+    document.addEventListener("click", (event) => this.#handleClick(event), { signal });
     // The form is about to take the focus, which nothing outside an open dialog can have.
-    document.addEventListener("form:filled", () => this.dialog.open && this.close(false), { signal });
-    document.addEventListener("htmx:afterRequest", (event) => this.#answered(event), { signal });
-    addEventListener("popstate", () => this.#moved(), { signal });
-    this.dialog.addEventListener(
-      "cancel",
-      (event) => {
-        if (event.target === this.dialog) {
-          event.preventDefault();
-          this.close();
-        }
-      },
-      { signal },
-    );
-    // A press beside it is one on the backdrop, which belongs to the dialog itself.
-    this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.close(), { signal });
-  }
-
-  disconnectedCallback() {
-    this.#listening.abort();
+    document.addEventListener("form:filled", () => this.dialog.open && this.close({ focus: false }), { signal });
+    document.addEventListener("htmx:afterRequest", (event) => this.#handleResponse(event), { signal });
+    addEventListener("popstate", () => this.#handlePopState(), { signal });
+    this.dialog.addEventListener("cancel", (event) => this.#handleCancel(event), { signal });
+    // A click on the backdrop is a click on the dialog itself.
+    this.dialog.addEventListener("click", ({ target }) => target === this.dialog && this.close(), { signal });
   }
 
   get dialog() {
     return this.querySelector("dialog");
   }
+
   get body() {
     return this.querySelector("#video-dialog-body");
   }
 
-  #clicked(event) {
-    if (event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey)
-      return;
+  #handleCancel(event) {
+    if (event.target !== this.dialog) return;
+    event.preventDefault();
+    this.close();
+  }
+
+  #handleClick(event) {
+    if (event.defaultPrevented || hasModifier(event)) return;
     if (event.target.closest("[data-close-video]")) return this.close();
     const link = event.target.closest("a[href]");
-    const within = this.dialog.open && link?.matches(".video-nav a, .strip-video");
-    if (!within && !link?.matches(".card-link, .card-prompt a")) return;
+    const isInside = this.dialog.open && link?.matches(".video-nav a, .strip-video");
+    if (!isInside && !link?.matches(".card-link, .card-prompt a")) return;
     event.preventDefault();
-    if (within) {
-      history.replaceState(history.state, "", link.href);
-      this.#show(link.href, link.rel);
-    } else this.#open(link);
+    if (!isInside) return this.#open(link);
+    history.replaceState(history.state, "", link.href);
+    this.#load(link.href, link.rel);
   }
 
   #open(link) {
-    this.#opener = link.closest(".card").id;
-    this.#wall = location.href;
-    this.#title = document.title;
+    this.#openerId = link.closest(".card").id;
+    this.#galleryUrl = location.href;
+    this.#galleryTitle = document.title;
     history.pushState({ video: true }, "", link.href);
-    this.#pushed = true;
-    this.#show(link.href);
+    this.#isPushed = true;
+    this.#load(link.href);
   }
 
-  // Of several that are asked for quickly one after the other only the last is shown.
-  async #show(address, way = "") {
-    this.#asking?.abort();
-    this.#asking = new AbortController();
-    const { signal } = this.#asking;
+  // Of several quick requests only the last one is shown. `direction`: the link's rel, "prev" or "next".
+  async #load(address, direction = "") {
+    this.#request?.abort();
+    this.#request = new AbortController();
+    const { signal } = this.#request;
     this.dialog.setAttribute("aria-busy", "true");
     try {
-      const answer = await fetch(address, { headers: { ...HTMX, "HX-Current-URL": location.href }, signal });
-      // Signed out meanwhile, gone, or broken: the page itself says so best.
-      if (!answer.ok || answer.redirected || answer.headers.has("HX-Redirect")) return location.assign(address);
-      const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-      await this.#dress(fresh);
-      if (signal.aborted) return;
-      this.#put(
-        [...fresh.body.childNodes].map((node) => document.importNode(node, true)),
-        way,
-      );
+      const response = await fetch(address, { headers: { ...HEADERS, "HX-Current-URL": location.href }, signal });
+      // Signed out, gone or broken: the page says so.
+      if (!response.ok || response.redirected || response.headers.has("HX-Redirect")) return location.assign(address);
+      const fresh = new DOMParser().parseFromString(await response.text(), "text/html");
+      await this.#loadStyles(fresh);
+      if (!signal.aborted) this.#show(fresh, direction);
     } catch (error) {
       if (error.name === "AbortError") return;
-      this.#say("toast", {
-        text: "The video could not be fetched. Check the connection and try again.",
-        level: "error",
-      });
+      this.showError("The video could not be fetched. Check the connection and try again.");
       if (!this.dialog.open) this.close();
     } finally {
       if (!signal.aborted) this.dialog.removeAttribute("aria-busy");
     }
   }
 
-  // Its styles come with it, once, and before it is seen.
-  #dress(fresh) {
-    const links = [...fresh.querySelectorAll("link[rel=stylesheet]")];
-    return Promise.all(
-      links.map((link) => {
-        link.remove();
-        if (document.head.querySelector(`link[href="${link.getAttribute("href")}"]`)) return null;
-        return new Promise((done) => {
-          link.addEventListener("load", done);
-          link.addEventListener("error", done);
-          document.head.append(document.adoptNode(link));
-        });
-      }),
-    );
+  // Moves the stylesheets to the head, each once, and waits for them.
+  #loadStyles(fresh) {
+    for (const link of fresh.querySelectorAll("link[rel=stylesheet]")) {
+      link.remove();
+      const isKnown = document.head.querySelector(`link[href="${link.getAttribute("href")}"]`);
+      if (!isKnown) document.head.append(document.adoptNode(link));
+    }
+    return stylesheetsLoaded(document.head);
   }
 
-  #put(nodes, way) {
-    this.body.replaceChildren(...nodes);
+  #show(fresh, direction) {
+    this.body.replaceChildren(...[...fresh.body.childNodes].map((node) => document.importNode(node, true)));
     window.htmx.process(this.body);
-    const film = this.body.querySelector(".video-page");
-    const words = film?.querySelector("h1")?.textContent.trim() || "Video";
-    document.title = `${words.slice(0, 60)} · Lumaweb`;
-    this.dialog.setAttribute("aria-label", words.slice(0, 120));
-    // What happens to it meanwhile is asked for along with the news of the wall.
-    const feed = document.querySelector("live-updates");
-    if (film && feed) feed.dataset.watch = film.id.replace("video-", "");
-    if (!this.dialog.open) {
-      // Nothing outside an open dialog is heard or can be pressed: messages come along.
-      this.dialog.append(...document.querySelectorAll("#announcer, #toasts"));
-      this.dialog.showModal();
-    } else if (!this.dialog.contains(document.activeElement) || document.activeElement === this.dialog) {
-      (
-        this.body.querySelector(way && `.video-nav [rel="${way}"]`) ?? this.dialog.querySelector("[data-close-video]")
-      ).focus();
-    }
+    const page = this.body.querySelector(".video-page");
+    const title = page?.querySelector("h1")?.textContent.trim() || "Video";
+    document.title = `${title.slice(0, 60)} · Lumaweb`;
+    this.dialog.setAttribute("aria-label", title.slice(0, 120));
+    // The gallery's poll asks for news of this video too.
+    const updates = document.querySelector("live-updates");
+    if (page && updates) updates.dataset.watch = page.id.replace("video-", "");
+    this.#showDialog(direction);
     this.dialog.scrollTop = 0;
-    if (way) this.#say("announce", words.slice(0, 120));
-    // It was opened to be watched.
-    if (!matchMedia("(prefers-reduced-motion: reduce), (prefers-reduced-data: reduce)").matches)
-      film
+    if (direction) this.announce(title.slice(0, 120));
+    if (!matchMedia(REDUCED).matches)
+      page
         ?.querySelector("video-player video")
         ?.play()
         .catch(() => {});
   }
 
-  // Back takes the step of the opening back; where there was none, the wall's address is put in its place.
-  close(back = true) {
-    this.#hide(back);
-    if (this.#pushed) {
-      this.#pushed = false;
-      history.back();
-    } else history.replaceState(null, "", this.#wall || "/");
-  }
-
-  #moved() {
-    if (location.pathname.startsWith("/generations/") && history.state?.video) {
-      this.#pushed = true;
-      this.#show(location.href);
-    } else {
-      this.#pushed = false;
-      this.#hide();
+  #showDialog(direction) {
+    if (!this.dialog.open) {
+      // Nothing outside an open modal dialog is read out or can be clicked.
+      this.dialog.append(...document.querySelectorAll("#announcer, #toasts"));
+      this.dialog.showModal();
+    } else if (!this.dialog.contains(document.activeElement) || document.activeElement === this.dialog) {
+      const link = direction && this.body.querySelector(`.video-nav [rel="${direction}"]`);
+      (link || this.dialog.querySelector("[data-close-video]")).focus();
     }
   }
 
-  #hide(back = true) {
-    this.#asking?.abort();
+  // Goes back in the history, or puts the gallery's address in place if the page was loaded with the video's.
+  close({ focus = true } = {}) {
+    this.#hide(focus);
+    if (this.#isPushed) {
+      this.#isPushed = false;
+      history.back();
+    } else history.replaceState(null, "", this.#galleryUrl || "/");
+  }
+
+  #handlePopState() {
+    this.#isPushed = location.pathname.startsWith("/generations/") && Boolean(history.state?.video);
+    if (this.#isPushed) this.#load(location.href);
+    else this.#hide();
+  }
+
+  #hide(focus = true) {
+    this.#request?.abort();
     if (!this.dialog.open) return;
     document.body.append(...this.dialog.querySelectorAll("#announcer, #toasts"));
     this.dialog.close();
     this.body.replaceChildren();
-    document.title = this.#title;
+    document.title = this.#galleryTitle;
     delete document.querySelector("live-updates")?.dataset.watch;
-    const card = back && document.querySelector(`#${this.#opener} :is(.card-link, .card-prompt a)`);
-    if (card) card.focus({ preventScroll: true });
+    if (!focus) return;
+    document.querySelector(`#${this.#openerId} :is(.card-link, .card-prompt a)`)?.focus({ preventScroll: true });
   }
 
-  // Thrown away from here: there is nothing left to look at.
-  #answered({ detail, target }) {
+  // The video has been moved to the trash.
+  #handleResponse({ detail, target }) {
     if (detail.successful && target.action?.endsWith("/trash/") && this.body.contains(target)) this.close();
-  }
-
-  #say(name, detail) {
-    this.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
   }
 }
 

@@ -1,29 +1,39 @@
-// Choosing a frame from the team's videos: the link's page, in a dialog. What is chosen is put into the form by its panel.
-class VideoPicker extends HTMLElement {
-  #listening;
+// Chooses a frame from the team's videos: shows the page that its link leads to in a dialog.
+import { BaseElement } from "./base-element.js";
+import { stylesheetsLoaded } from "./stylesheets.js";
+
+class VideoPicker extends BaseElement {
   #dialog = null;
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.addEventListener("click", (event) => this.#clicked(event), { signal });
+  connect(signal) {
+    this.addEventListener("click", (event) => this.#handleClick(event), { signal });
     document.addEventListener("form:filled", () => this.#dialog?.close(), { signal });
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
+  disconnect() {
     this.#dialog?.remove();
   }
 
-  async #clicked(event) {
+  async #handleClick(event) {
     const link = event.target.closest("a");
     if (!link || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     this.#dialog?.remove();
+    this.#dialog = this.#build(link);
+    try {
+      const response = await fetch(link.href, { headers: { "HX-Request": "true" } });
+      if (!response.ok || response.headers.has("HX-Redirect")) throw new Error(response.status);
+      this.#dialog.innerHTML = await response.text();
+    } catch {
+      return location.assign(link.href);
+    }
+    await this.#show(this.#dialog);
+  }
+
+  #build(link) {
     const dialog = Object.assign(document.createElement("dialog"), { className: "video-picker-dialog" });
-    this.#dialog = dialog;
     dialog.setAttribute("aria-labelledby", "video-picker-head");
-    // A click beside it, on the veil, is a click on the dialog itself.
+    // A click on the backdrop is a click on the dialog itself.
     dialog.addEventListener(
       "click",
       ({ target }) => (target === dialog || target.closest("[data-close]")) && dialog.close(),
@@ -32,21 +42,12 @@ class VideoPicker extends HTMLElement {
       dialog.remove();
       link.focus();
     });
-    try {
-      const answer = await fetch(link.href, { headers: { "HX-Request": "true" } });
-      if (!answer.ok || answer.headers.has("HX-Redirect")) throw new Error(answer.status);
-      dialog.innerHTML = await answer.text();
-    } catch {
-      return location.assign(link.href);
-    }
+    return dialog;
+  }
+
+  async #show(dialog) {
     document.body.append(dialog);
-    // Shown once its own style is here, which the markup asked for.
-    const style = dialog.querySelector("link");
-    if (style && !style.sheet)
-      await new Promise((done) => {
-        style.addEventListener("load", done, { once: true });
-        style.addEventListener("error", done, { once: true });
-      });
+    await stylesheetsLoaded(dialog);
     window.htmx.process(dialog);
     dialog.showModal();
     dialog.querySelector("[type=search]")?.focus();

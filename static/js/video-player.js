@@ -1,32 +1,31 @@
-// The player of a video: how fast, over and over or once, and picture by picture. The browser's own controls do the rest.
-// Which picture is in sight the browser says itself, with every picture it presents; the clock alone is not that exact.
-const clock = (seconds) =>
+// Adds speed, repeat and single frames to the browser's own video controls.
+// The shown frame comes from requestVideoFrameCallback: currentTime is not that exact.
+import { BaseElement } from "./base-element.js";
+
+// 75.5 → "1:15.50"
+const formatTime = (seconds) =>
   `${Math.floor(seconds / 60)}:${((Math.floor(seconds * 100 + 0.01) / 100) % 60).toFixed(2).padStart(5, "0")}`;
 
-class VideoPlayer extends HTMLElement {
-  #listening;
-  #watching;
-  #shown = null; // seconds: the time of the picture in sight
-  #aim = null; // the picture a step leads to, for as long as it is on its way
+class VideoPlayer extends BaseElement {
+  #frameCallback;
+  #shownTime = null; // seconds: the time of the frame in sight
+  #targetFrame = null; // the frame that a step is seeking
 
-  connectedCallback() {
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    this.addEventListener("change", ({ target }) => this.#changed(target), { signal });
-    this.addEventListener("click", (event) => this.#clicked(event), { signal });
+  connect(signal) {
+    this.addEventListener("change", ({ target }) => this.#handleChange(target), { signal });
+    this.addEventListener("click", (event) => this.#handleClick(event), { signal });
     for (const kind of ["timeupdate", "seeked", "loadedmetadata"])
-      this.video.addEventListener(kind, () => this.#tell(), { signal });
-    for (const kind of ["play", "pause"]) this.video.addEventListener(kind, () => this.#state(), { signal });
-    // Read in a document of no window, as fragments are, it has looked for its source in vain.
+      this.video.addEventListener(kind, () => this.#updatePosition(), { signal });
+    for (const kind of ["play", "pause"]) this.video.addEventListener(kind, () => this.#updateButton(), { signal });
+    // A fragment is parsed in a document without a window, where a video finds no source.
     if (this.video.networkState === HTMLMediaElement.NETWORK_NO_SOURCE) this.video.load();
-    this.#watch();
-    this.#tell();
-    this.#state();
+    this.#watchFrames();
+    this.#updatePosition();
+    this.#updateButton();
   }
 
-  disconnectedCallback() {
-    this.#listening.abort();
-    this.video.cancelVideoFrameCallback?.(this.#watching);
+  disconnect() {
+    this.video.cancelVideoFrameCallback?.(this.#frameCallback);
   }
 
   get video() {
@@ -35,28 +34,28 @@ class VideoPlayer extends HTMLElement {
   get rate() {
     return Number(this.dataset.rate) || 24;
   }
-  get last() {
+  get lastFrame() {
     return Math.max(0, Math.round((this.video.duration || 0) * this.rate) - 1);
   }
-  get picture() {
-    return Math.min(this.last, Math.floor((this.#shown ?? this.video.currentTime) * this.rate + 0.01));
+  get frame() {
+    return Math.min(this.lastFrame, Math.floor((this.#shownTime ?? this.video.currentTime) * this.rate + 0.01));
   }
 
-  #watch() {
-    this.#watching = this.video.requestVideoFrameCallback?.((_now, { mediaTime }) => {
-      this.#shown = mediaTime;
-      this.#aim = null;
-      this.#tell();
-      this.#watch();
+  #watchFrames() {
+    this.#frameCallback = this.video.requestVideoFrameCallback?.((_now, { mediaTime }) => {
+      this.#shownTime = mediaTime;
+      this.#targetFrame = null;
+      this.#updatePosition();
+      this.#watchFrames();
     });
   }
 
-  #changed(target) {
+  #handleChange(target) {
     if (target.name === "speed") this.video.playbackRate = Number(target.value);
     if (target.name === "repeat") this.video.loop = target.checked;
   }
 
-  #clicked({ target }) {
+  #handleClick({ target }) {
     const button = target.closest("[data-step], [data-play]");
     if (!button) return;
     if (button.dataset.step) this.step(Number(button.dataset.step));
@@ -64,20 +63,20 @@ class VideoPlayer extends HTMLElement {
     else this.video.pause();
   }
 
-  // The middle of a picture's time is surely that picture, whichever way a player rounds.
+  // Seeks the middle of the frame's time, which no rounding moves to another frame.
   step(by) {
     this.video.pause();
-    this.#aim = Math.min(this.last, Math.max(0, (this.#aim ?? this.picture) + by));
-    this.video.currentTime = (this.#aim + 0.5) / this.rate;
+    this.#targetFrame = Math.min(this.lastFrame, Math.max(0, (this.#targetFrame ?? this.frame) + by));
+    this.video.currentTime = (this.#targetFrame + 0.5) / this.rate;
   }
 
-  #tell() {
-    const shown = this.#shown ?? this.video.currentTime;
-    this.querySelector(".player-position").textContent = `${clock(shown)} · ${this.picture + 1}`;
+  #updatePosition() {
+    const shown = this.#shownTime ?? this.video.currentTime;
+    this.querySelector(".player-position").textContent = `${formatTime(shown)} · ${this.frame + 1}`;
     for (const at of this.querySelectorAll("[data-playhead]")) at.value = shown.toFixed(6);
   }
 
-  #state() {
+  #updateButton() {
     this.querySelector("[data-play] use").setAttribute("href", this.video.paused ? "#i-play" : "#i-pause");
   }
 }

@@ -1,25 +1,23 @@
-// A poster that plays its film, muted, while somebody looks at it: after 150 ms of hover or focus, or at a tap.
-const PATIENCE = 150;
+// A poster that plays its video, muted, while the member hovers over or focuses its card, or after a tap.
+import { BaseElement } from "./base-element.js";
+
+const DELAY_MS = 150;
 let playing = null;
 
-class VideoPreview extends HTMLElement {
-  #listening;
+class VideoPreview extends BaseElement {
   #timer;
 
-  connectedCallback() {
+  connect(signal) {
     const card = this.closest(".card");
     if (!card) return;
-    this.#listening = new AbortController();
-    const { signal } = this.#listening;
-    card.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this.#soon(), { signal });
+    card.addEventListener("pointerenter", (event) => event.pointerType !== "touch" && this.#playSoon(), { signal });
     card.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.stop(), { signal });
-    card.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && this.#soon(), { signal });
+    card.addEventListener("focusin", (event) => event.target.matches(":focus-visible") && this.#playSoon(), { signal });
     card.addEventListener("focusout", (event) => card.contains(event.relatedTarget) || this.stop(), { signal });
-    card.addEventListener("click", (event) => this.#tap(event), { signal });
+    card.addEventListener("click", (event) => this.#handleClick(event), { signal });
   }
 
-  disconnectedCallback() {
-    this.#listening?.abort();
+  disconnect() {
     this.stop();
   }
 
@@ -27,13 +25,13 @@ class VideoPreview extends HTMLElement {
     return playing === this;
   }
 
-  #soon() {
+  #playSoon() {
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.play(), PATIENCE);
+    this.#timer = setTimeout(() => this.play(), DELAY_MS);
   }
 
-  // On touch the first tap plays, the next one opens the page.
-  #tap(event) {
+  // On a touch screen the first tap plays the video, the next one opens its page.
+  #handleClick(event) {
     if (event.pointerType !== "touch" || this.isPlaying || !event.target.closest(".card-link")) return;
     event.preventDefault();
     this.play();
@@ -43,23 +41,16 @@ class VideoPreview extends HTMLElement {
     if (this.isPlaying || matchMedia("(prefers-reduced-data: reduce)").matches) return;
     playing?.stop();
     playing = this;
-    const video = document.createElement("video");
-    Object.assign(video, {
+    const video = Object.assign(document.createElement("video"), {
       muted: true,
       loop: true,
       playsInline: true,
       preload: "none",
       src: this.dataset.src,
       tabIndex: -1,
+      ariaHidden: "true",
     });
-    video.setAttribute("aria-hidden", "true");
-    video.addEventListener(
-      "playing",
-      () => {
-        video.dataset.on = "";
-      },
-      { once: true },
-    );
+    video.addEventListener("playing", () => video.toggleAttribute("data-on", true), { once: true });
     this.append(video);
     video.play().catch((error) => error.name !== "AbortError" && this.stop());
   }
@@ -69,7 +60,7 @@ class VideoPreview extends HTMLElement {
     const video = this.querySelector("video");
     if (video) {
       video.pause();
-      // Without its source the browser also lets go of the connection.
+      // Without a source the browser also closes the connection.
       video.removeAttribute("src");
       video.load();
       video.remove();
@@ -79,44 +70,5 @@ class VideoPreview extends HTMLElement {
     document.dispatchEvent(new CustomEvent("preview:stopped"));
   }
 }
-
-// One menu serves all cards: it is filled when it is opened. Without it the button leads to the video's page.
-let opener = null;
-
-// It stands at the button that opened it, or has taken that one's place: news swaps cards while the menu is open.
-function standAt(address) {
-  if (opener) opener.style.anchorName = "";
-  opener = document.querySelector(`[data-menu="${address}"]`);
-  if (opener) opener.style.anchorName = "--card-menu";
-  return Boolean(opener);
-}
-
-// What had the focus may have been swapped since, in the menu or on the wall; then the browser gives it to nobody.
-function giveBackFocus() {
-  const { activeElement } = document;
-  if (activeElement === document.body || activeElement?.closest("#card-menu")) opener?.focus({ preventScroll: true });
-}
-
-document.addEventListener("click", async (event) => {
-  const address = event.target.closest("[data-menu]")?.dataset.menu;
-  const menu = document.getElementById("card-menu");
-  if (!address || !menu || event.ctrlKey || event.metaKey) return;
-  event.preventDefault();
-  menu.replaceChildren();
-  await window.htmx.ajax("GET", address, { target: menu, swap: "innerHTML" });
-  if (!standAt(address)) return;
-  menu.showPopover({ source: opener });
-  menu.addEventListener("beforetoggle", ({ newState }) => newState === "closed" && setTimeout(giveBackFocus), {
-    once: true,
-  });
-  menu.querySelector("a, button")?.focus({ preventScroll: true });
-});
-document.addEventListener("htmx:oobAfterSwap", () => {
-  const menu = document.getElementById("card-menu");
-  if (menu?.matches(":popover-open") && !opener.isConnected && !standAt(opener.dataset.menu)) menu.hidePopover();
-});
-document.addEventListener("click", ({ target }) => {
-  if (target.closest("#card-menu .menu-item:not(summary)")) document.getElementById("card-menu").hidePopover();
-});
 
 customElements.define("video-preview", VideoPreview);

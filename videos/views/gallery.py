@@ -21,6 +21,7 @@ from ..models.state import LONGEST_TRANSACTION
 from .params import parse_int
 
 PAGE = 48
+MAX_SELECTED = 200
 # Changes told in one poll, and kept in mind between two: "1234567:12" each, in a request line of 4,000 bytes.
 MOST_CHANGES = 150
 WINDOW = 5000
@@ -84,6 +85,8 @@ def page_of(request: HttpRequest) -> dict:
         "older_url": address("before", generations[-1].pk) if older and generations else "",
         "top_url": f"{reverse('studio')}?{query}" if query else reverse("studio"),
         "is_first_page": is_first_page,
+        "page_size": PAGE,
+        "max_selected": MAX_SELECTED,
         "filters": filters,
         "filter_form": form,
         "filter_query": query,

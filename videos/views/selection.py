@@ -20,7 +20,7 @@ from ..media.storage import file_sizes
 from ..models import Collection, Generation, OverBudget, Star, State, Submission, TooManyCollections
 from . import delivery, streams
 from .context import counts_for
-from .gallery import in_days, usual_seconds
+from .gallery import MAX_SELECTED, in_days, usual_seconds
 from .generation import may_change
 from .navigation import previous_path
 from .params import parse_uuid, parse_uuids
@@ -28,7 +28,6 @@ from .studio import submitted
 
 logger = logging.getLogger(__name__)
 
-AT_MOST = 200
 NOTHING_TO_RETRY = "None of these failed or was canceled, so there is nothing to retry."
 NOT_IN_IT = "not-included.txt"
 # Keeps the address of the comparison, 40 characters a video, within what web servers accept.
@@ -41,7 +40,7 @@ def _ticked(request: HttpRequest) -> list[Generation]:
 
 
 def _named(request: HttpRequest) -> list[UUID]:
-    return parse_uuids(request.POST.getlist("v")[:AT_MOST])
+    return parse_uuids(request.POST.getlist("v")[:MAX_SELECTED])
 
 
 def _many(count: int) -> str:

@@ -1,0 +1,62 @@
+// Fills the form from a video, for controls with data-use: its settings, its prompt, a frame of it, or to extend it.
+// Loaded when first used.
+const MESSAGES = {
+  prompt: "The prompt is in the form.",
+  start: "Used as the start picture.",
+  end: "Used as the end picture.",
+  extend: "The form is set up to extend it.",
+};
+
+export async function useVideo(videoForm, control, body, submitter) {
+  const before = videoForm.values;
+  const { use } = control.dataset;
+  const isFrame = use === "start" || use === "end";
+  if (!(await fill(videoForm, control, body, submitter))) return;
+  document.dispatchEvent(new CustomEvent("form:filled"));
+  videoForm.save();
+  videoForm.focusField(isFrame ? videoForm.form.elements[`${use}_image`] : undefined);
+  const message = MESSAGES[use] ?? "All its settings are in the form.";
+  videoForm.toast(message, { undo: () => videoForm.restore(before) });
+}
+
+// Returns whether it worked; says so if not.
+function fill(videoForm, control, body, submitter) {
+  const { use } = control.dataset;
+  if (use === "start" || use === "end") return fillFrame(videoForm, control, body, submitter);
+  if (!control.matches(".prompt-option")) return fillFromServer(videoForm, use, control.href);
+  videoForm.fill({ prompt: control.textContent });
+  return true;
+}
+
+async function fillFrame(videoForm, form, body, submitter) {
+  const side = form.dataset.use;
+  const isExtension = side === "end" && videoForm.values.mode === "extend";
+  const result = await extractFrame(videoForm, form.action, body, submitter);
+  if (!result) return false;
+  const mode = isExtension ? "extend" : "frames";
+  videoForm.fill({ [`${side}_frame`]: result.frame, [`${side}_image_url`]: "", mode });
+  return true;
+}
+
+async function fillFromServer(videoForm, use, url) {
+  const form = await videoForm.fetchForm(url);
+  if (!form) videoForm.showError("That did not work: the video may be gone. Reload the page.");
+  else if (use === "prompt") videoForm.fill({ prompt: form.elements.prompt.value });
+  else videoForm.replaceForm(form);
+  return Boolean(form);
+}
+
+async function extractFrame(videoForm, url, body, submitter) {
+  submitter?.setAttribute("aria-busy", "true");
+  try {
+    const response = await fetch(url, { method: "POST", body, headers: { Accept: "application/json" } });
+    const result = await response.json();
+    if (response.ok) return result;
+    videoForm.showError(result.error);
+  } catch {
+    videoForm.showError("The picture could not be taken from the video. Try again in a moment.");
+  } finally {
+    submitter?.removeAttribute("aria-busy");
+  }
+  return null;
+}
