@@ -1,5 +1,6 @@
 // The request as code, in a panel beside the form that follows what is typed.
 import { BaseElement } from "./base-element.js";
+import { stylesheetsLoaded } from "./stylesheets.js";
 
 const ID = "request-code";
 const DELAY_MS = 250;
@@ -48,7 +49,7 @@ class CodePanel extends BaseElement {
   #build() {
     this.#panel = Object.assign(document.createElement("section"), {
       id: ID,
-      className: "code beside",
+      className: "dialog code beside",
       popover: "manual",
       role: "dialog",
     });
@@ -82,6 +83,7 @@ class CodePanel extends BaseElement {
       const response = await fetch(this.#button.formAction, { method: "POST", body, signal, headers });
       if (!response.ok || response.headers.has("HX-Redirect")) throw new Error(response.status);
       this.#fill(await response.text());
+      await stylesheetsLoaded(this.#panel);
       return true;
     } catch (error) {
       if (error.name !== "AbortError") this.showError("The code could not be written. Try again in a moment.");

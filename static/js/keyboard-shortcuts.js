@@ -103,7 +103,7 @@ class KeyboardShortcuts extends BaseElement {
 
   #showHelp() {
     for (const menu of document.querySelectorAll(":popover-open")) menu.hidePopover();
-    this.querySelector("link").disabled = false;
+    for (const link of this.querySelectorAll("link")) link.disabled = false;
     stylesheetsLoaded(this).then(() => this.#dialog.open || this.#dialog.showModal());
     return true;
   }

@@ -31,7 +31,7 @@ class VideoPicker extends BaseElement {
   }
 
   #build(link) {
-    const dialog = Object.assign(document.createElement("dialog"), { className: "video-picker-dialog" });
+    const dialog = Object.assign(document.createElement("dialog"), { className: "dialog video-picker-dialog" });
     dialog.setAttribute("aria-labelledby", "video-picker-head");
     // A click on the backdrop is a click on the dialog itself.
     dialog.addEventListener(

@@ -1,0 +1,28 @@
+"""Rules for stylesheets and scripts that the linter cannot check."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+STATIC = Path(__file__).resolve().parent.parent / "static"
+STYLESHEETS = sorted((STATIC / "css").glob("*.css"))
+SCRIPTS = sorted((STATIC / "js").glob("*.js"))
+COLOUR = re.compile(r"#[0-9a-f]{3,8}\b(?![^{]*\{)|\b(?:rgb|hsl|oklch|oklab)a?\(\s*[\d.]", re.IGNORECASE)
+# Django's admin has variables of its own, which are set here.
+WITH_COLOURS = {"tokens.css", "admin.css"}
+
+
+@pytest.mark.parametrize("path", STYLESHEETS, ids=lambda path: path.name)
+def test_raw_colours_stand_in_the_tokens(path):
+    declarations = re.findall(r"[\w-]+:\s*([^;{}]+);", path.read_text())
+    found = [value for value in declarations if COLOUR.search(value)]
+    assert path.name in WITH_COLOURS or not found
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_is_short_and_defines_at_most_its_own_element(path):
+    text = path.read_text()
+    assert len(text.splitlines()) < 400
+    assert re.findall(r'customElements\.define\("([\w-]+)"', text) in ([], [path.stem])
+    assert "extends HTMLElement" not in text or path.name == "base-element.js"
