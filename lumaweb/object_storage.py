@@ -43,11 +43,25 @@ class StorageUnavailable(ConnectionError):
     """The object storage does not answer at the moment."""
 
 
+def _client_config(bucket: Bucket, timeouts: dict[str, Any]) -> Config:
+    return Config(
+        region_name=bucket.region,
+        signature_version="s3v4",
+        s3={"addressing_style": bucket.addressing},
+        # Services other than AWS refuse or corrupt the newer checksums. TLS protects the data too.
+        request_checksum_calculation="when_required",
+        response_checksum_validation="when_required",
+        max_pool_connections=MAX_PARALLEL,
+        **timeouts,
+    )
+
+
 class BucketStorage(S3Storage):
     """A private bucket. All errors are OSErrors, as for a disk: also FileNotFoundError, PermissionError."""
 
     def __init__(self, bucket: Bucket, access_key: str, secret_key: str) -> None:
-        self.bucket_settings = bucket
+        self._bucket_settings = bucket
+        self.link_seconds = bucket.link_seconds
         super().__init__(
             bucket_name=bucket.name,
             access_key=access_key or None,
@@ -63,19 +77,7 @@ class BucketStorage(S3Storage):
             transfer_config=TransferConfig(
                 multipart_threshold=PART_SIZE, multipart_chunksize=PART_SIZE, use_threads=False
             ),
-            client_config=self._config(JOB_TIMEOUTS),
-        )
-
-    def _config(self, timeouts: dict[str, Any]) -> Config:
-        return Config(
-            region_name=self.bucket_settings.region,
-            signature_version="s3v4",
-            s3={"addressing_style": self.bucket_settings.addressing},
-            # Services other than AWS refuse or corrupt the newer checksums. TLS protects the data too.
-            request_checksum_calculation="when_required",
-            response_checksum_validation="when_required",
-            max_pool_connections=MAX_PARALLEL,
-            **timeouts,
+            client_config=_client_config(bucket, JOB_TIMEOUTS),
         )
 
     # Creating a client takes at least 50 ms and looks up the keys. All threads may share a client, unlike the resources
@@ -83,7 +85,8 @@ class BucketStorage(S3Storage):
 
     def _client(self, timeouts: dict[str, Any], endpoint: str) -> Any:
         with _CREATING_CLIENT, _os_errors("the bucket"):
-            return self._session.client("s3", endpoint_url=endpoint, config=self._config(timeouts))
+            config = _client_config(self._bucket_settings, timeouts)
+            return self._session.client("s3", endpoint_url=endpoint, config=config)
 
     @cached_property
     def _session(self) -> Session:
@@ -91,15 +94,15 @@ class BucketStorage(S3Storage):
 
     @cached_property
     def _job_client(self) -> Any:
-        return self._client(JOB_TIMEOUTS, self.bucket_settings.endpoint)
+        return self._client(JOB_TIMEOUTS, self._bucket_settings.endpoint)
 
     @cached_property
     def _page_client(self) -> Any:
-        return self._client(PAGE_TIMEOUTS, self.bucket_settings.endpoint)
+        return self._client(PAGE_TIMEOUTS, self._bucket_settings.endpoint)
 
     @cached_property
     def _link_client(self) -> Any:
-        return self._client(PAGE_TIMEOUTS, self.bucket_settings.links)
+        return self._client(PAGE_TIMEOUTS, self._bucket_settings.links)
 
     def _object(self, name: str) -> dict[str, str]:
         return {"Bucket": self.bucket_name, "Key": self._normalize_name(clean_name(name))}
@@ -163,10 +166,6 @@ class BucketStorage(S3Storage):
         raise ValueError("This file is not accessible via a URL.")
 
     # ── Only for a bucket ─────────────────────────────────────────────────────────────────────────────────────────
-
-    @property
-    def link_seconds(self) -> int:
-        return self.bucket_settings.link_seconds
 
     def link(self, name: str, *, method: str = "GET", content_type: str, disposition: str) -> str:
         """Return a signed link to an existing file, for one method and `link_seconds`. Raises OSError."""
