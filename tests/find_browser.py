@@ -1,4 +1,4 @@
-"""Print the path of a Chromium that runs, for the browser tests; install what they need of the machine.
+"""Print the path of a Chromium that runs, for the browser tests; install the packages they need.
 
 That is a Chromium, the libraries that Playwright's driver is linked with, and ps. LUMAWEB_TEST_BROWSER names a browser;
 else the usual names on PATH and Playwright's own are tried. What is missing comes by apt-get (as root, or by sudo

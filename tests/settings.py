@@ -1,4 +1,4 @@
-"""Settings of the tests: those of the product, with a password hasher that takes no time.
+"""The product's settings with a fast password hasher.
 
 PBKDF2 is slow on purpose, and hundreds of tests set a password or sign in. `tests/support/test_settings.py` tests the
 hasher of the product.

@@ -1,4 +1,4 @@
-"""What an admin removes at once after a flood: collections and links, also over several pages."""
+"""Bulk pages of the admin: delete the collections and revoke the links of one member."""
 
 import pytest
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME

@@ -1,4 +1,4 @@
-"""API tokens in the hands of admins: added, tested, paused, given a new secret, and every change written down."""
+"""API tokens in the admin: add, check, pause, replace the secret, rotate the keys; and the audit trail."""
 
 import os
 import re

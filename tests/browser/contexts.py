@@ -1,4 +1,4 @@
-"""Browser contexts that tests use one after the other, with the cache that a member's browser has after a first visit.
+"""Reuse browser contexts between tests, with the cache that a member's browser has after a first visit.
 
 A new context begins with an empty cache and a new renderer process: a fifth of a second of Chromium's processor time
 and as much of the web server's in each of hundreds of tests. A context goes to the next test without pages, cookies and

@@ -1,4 +1,4 @@
-"""Everyone can use it: no axe violation on any page, in both themes, on a desk and on a phone."""
+"""No page has an axe violation, in either theme, on a desktop and on a phone."""
 
 import re
 

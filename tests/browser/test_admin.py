@@ -1,4 +1,4 @@
-"""An admin's hands on the API tokens, in the browser."""
+"""Admins manage API tokens in the browser."""
 
 import re
 

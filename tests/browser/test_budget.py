@@ -1,4 +1,4 @@
-"""What a video takes, said before the button is pressed; and what the team has made already."""
+"""The form shows its cost before the submission, and equal videos of the team."""
 
 import pytest
 from playwright.sync_api import expect

@@ -1,4 +1,4 @@
-"""Clips side by side: one transport, in step to the frame; picked and rejected under everybody's eyes."""
+"""Compare videos side by side: synchronised playback, pick and reject."""
 
 import io
 

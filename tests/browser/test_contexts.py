@@ -1,4 +1,4 @@
-"""A browser context that goes from test to test keeps its cache, and nothing else."""
+"""A reused browser context keeps its cache and nothing else."""
 
 import re
 

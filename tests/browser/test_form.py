@@ -1,4 +1,4 @@
-"""The form at work: its draft, what is put into it and taken back, several prompts, its code, its pictures."""
+"""The form: draft, undo, multiple prompts, code and frames."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Pictures for the form: dropped, pasted, swapped, refused in words; earlier prompts; what Escape leaves behind."""
+"""Frames in the form: drop, paste, swap and errors; earlier prompts; what Escape closes."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""The wall: searched as one types, filtered in the address, endless, and found again where it was left."""
+"""The gallery: search while typing, filters in the URL, infinite scroll, and the scroll position after Back."""
 
 import re
 

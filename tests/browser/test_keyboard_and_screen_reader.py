@@ -1,4 +1,4 @@
-"""The main job by keyboard alone, and as a screen reader is told of it."""
+"""The main job by keyboard alone, and as a screen reader announces it."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A team of thirty with thirty collections: the menus and the page that list them can be narrowed."""
+"""Long lists of members and collections can be filtered."""
 
 import re
 

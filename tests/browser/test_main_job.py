@@ -1,4 +1,4 @@
-"""The main job on the guide's own examples: a member makes a video in the browser, a teammate extends it."""
+"""The main job with the guide's examples: a member creates a video, a teammate extends it."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Who looks elsewhere is told: by the tab's title, by a notification for those who want it, by the numbers on top."""
+"""Finished videos are announced by the tab's title, by notifications and by counts in the header."""
 
 import pytest
 from playwright.sync_api import Page, expect

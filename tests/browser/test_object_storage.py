@@ -1,4 +1,4 @@
-"""Videos in a bucket, in a browser: they play and seek from links that are good for minutes, under the same policy."""
+"""Videos in a bucket play and seek from expiring links, under the same content security policy."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""A held key, a double click or an input method pays once, on every control that costs; so do two tabs."""
+"""A held key, a double click, an input method or a second tab pays once, on every paid control."""
 
 import re
 from collections.abc import Callable, Iterator

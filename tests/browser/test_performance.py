@@ -1,4 +1,4 @@
-"""What the studio may cost: bytes, requests, shifts, memory, and never a page wider than its window."""
+"""Limits of the studio: bytes, requests, layout shifts, memory and page width."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Stars, ticks and the bar that acts on them; what one member does and what the others see."""
+"""Stars, the selection and its actions, as the member and teammates see them."""
 
 import re
 import zipfile

@@ -1,4 +1,4 @@
-"""A link goes to somebody without an account: they watch, in a browser of their own, until it is revoked."""
+"""A guest watches a shared video in a separate browser until the link is revoked."""
 
 import re
 from collections.abc import Callable

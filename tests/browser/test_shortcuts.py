@@ -1,4 +1,4 @@
-"""Every key does what the list of keys says, on the card in question, and none does anything while somebody types."""
+"""Every shortcut acts on the current card as documented, and none acts while typing."""
 
 import re
 

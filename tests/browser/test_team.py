@@ -1,4 +1,4 @@
-"""The team in real browsers: invited, signed in, managed, shut out; with scripts and without."""
+"""Invite, sign in, manage and deactivate members, with and without JavaScript."""
 
 from collections.abc import Callable
 from functools import partial

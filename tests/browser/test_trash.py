@@ -1,4 +1,4 @@
-"""Two members and a trash can: throw away, think again, and what the other sees of it meanwhile."""
+"""Trash, undo and permanent deletion, as two members see them."""
 
 import pytest
 from playwright.sync_api import expect

@@ -1,4 +1,4 @@
-"""A video whose answer got lost, without callbacks: found by itself, or chosen by one click, and seen by everybody."""
+"""Without callbacks, a video whose answer was lost is found automatically or adopted by one click."""
 
 import httpx
 import pytest

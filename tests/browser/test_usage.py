@@ -1,4 +1,4 @@
-"""The usage page, as people see it: figures, bars, tables, other days; on a desk and on a phone."""
+"""The usage page: figures, plots, tables and date ranges, on a desktop and on a phone."""
 
 import csv
 import io

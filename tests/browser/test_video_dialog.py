@@ -1,4 +1,4 @@
-"""A video over the wall and on its page: opened, stepped through, left, and played on from its first ancestor."""
+"""A video in the dialog and on its page: URL, focus, single frames and playback of a chain."""
 
 import re
 

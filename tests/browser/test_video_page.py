@@ -1,4 +1,4 @@
-"""A video over the wall, with others in the room: its news, its messages, its pictures, its tree, its chain."""
+"""The video dialog while teammates work: changes, toasts, extracted frames, tree and chain."""
 
 import base64
 import io

@@ -1,4 +1,4 @@
-"""Every page in narrow and in wide windows: nothing is wider than the window, and no control lies beyond its edge."""
+"""No page is wider than its window, and no control lies outside it, on narrow and wide windows."""
 
 import pytest
 from playwright.sync_api import Page, expect

@@ -1,4 +1,4 @@
-"""What is in deploy/, really run: the proxies in front of an installation, the units, the image's steps, the files."""
+"""Run the files in deploy/: the proxies in front of an installation, Compose, the units and upgrades."""
 
 import http.client
 import os

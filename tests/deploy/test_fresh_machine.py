@@ -1,4 +1,4 @@
-"""Both commands of the README on a bare Debian 12: its own Python 3.11.2 with venv, make, and nothing else.
+"""Both commands of the README on a bare Debian 12 with its own Python 3.11.2, venv and make.
 
 One machine stands for all of it: what a user runs there at first, what they are told to install, and what root does.
 """

@@ -1,4 +1,4 @@
-"""deploy/Dockerfile built by a real builder, its container run as Compose would, and the units run by a real systemd.
+"""Build deploy/Dockerfile, run its container as Compose would, and run the units in a real systemd.
 
 There is no Docker engine and no registry of images needed: the base image is Debian from its packages, the builder is
 buildah, and a container is what a container is made of, namespaces and a root that cannot be written to.

@@ -1,4 +1,4 @@
-"""The set-up of a machine that lacks something: what it installs, and the sentence where it cannot."""
+"""Set-up on a machine that lacks packages: what is installed, and the message if it cannot be."""
 
 import os
 import re

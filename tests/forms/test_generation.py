@@ -1,4 +1,4 @@
-"""The form over HTTP: what is put into it, several prompts at once, its code, and frames ahead of it."""
+"""The form over HTTP: prefilled fields, multiple prompts, code and uploaded frames."""
 
 import re
 import uuid

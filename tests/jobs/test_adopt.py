@@ -1,4 +1,4 @@
-"""Adopt tasks that the provider made and no row has."""
+"""Adopt tasks of the provider that no row has."""
 
 import uuid
 

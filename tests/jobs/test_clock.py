@@ -1,4 +1,4 @@
-"""A clock that somebody sets: jumps of hours neither fail what runs nor stop the look-ups."""
+"""Clock jumps of hours neither fail running tasks nor stop look-ups."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Frames without a public address: uploaded with the claimed token, before anything that costs."""
+"""Without a public URL, frames are uploaded with the claimed token before the paid request."""
 
 import io
 import threading

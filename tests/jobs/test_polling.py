@@ -1,4 +1,4 @@
-"""Looking up what is due: one row, one token or one provider that does not work delays no other."""
+"""Look up due tasks: a failing row, token or provider does not delay others."""
 
 import time
 from datetime import timedelta

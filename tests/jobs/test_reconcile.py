@@ -1,4 +1,4 @@
-"""Videos in doubt are searched for in the provider's listing, and adopted only where nothing else can be meant."""
+"""Search the provider's listing for unconfirmed videos, and adopt only unambiguous tasks."""
 
 import time
 import uuid

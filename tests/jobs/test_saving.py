@@ -1,4 +1,4 @@
-"""How finished videos are saved whole: by files, links, thumbnails, workers and storages that do not behave."""
+"""Save finished videos completely despite bad files, links, thumbnails, workers and storage."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""Saving again: expired links, slow downloads, and files that killed workers leave behind."""
+"""Retry saves: expired links, slow uploads and files of killed workers."""
 
 import os
 import threading

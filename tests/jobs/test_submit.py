@@ -1,4 +1,4 @@
-"""The queue's work against a provider that listens on a real socket."""
+"""Submit and poll against a stub provider on a real socket."""
 
 import threading
 import time

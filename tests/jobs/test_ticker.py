@@ -1,4 +1,4 @@
-"""The ticker: what it does every few seconds, whatever one step of it meets."""
+"""The ticker runs its steps every few seconds, whatever fails."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Answers that the database does not take at once: kept in memory, in the spool and in the log."""
+"""Keep answers that the database does not accept in memory, in the spool and in the log."""
 
 import asyncio
 import json

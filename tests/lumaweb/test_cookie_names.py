@@ -1,4 +1,4 @@
-"""Cookies of installations that share a host: browsers keep no ports apart."""
+"""Cookie names of installations that share a host: browsers do not separate cookies by port."""
 
 import httpx
 import pytest

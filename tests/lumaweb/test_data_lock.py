@@ -1,4 +1,4 @@
-"""One installation on one data directory; a start changes nothing before it has the directory and the ports."""
+"""One installation per data directory; a start changes nothing before it holds the directory and the ports."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""What is logged: lines or objects, with the numbers of requests and generations, and without secrets."""
+"""Logs as lines or JSON, with request and generation ids and without secrets."""
 
 import asyncio
 import io

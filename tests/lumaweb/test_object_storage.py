@@ -1,4 +1,4 @@
-"""Media in object storage, against a server that speaks S3, checks every signature and lets links expire."""
+"""Media in object storage, against an S3 server that checks signatures and expires links."""
 
 import hashlib
 import io

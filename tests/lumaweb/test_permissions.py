@@ -1,4 +1,4 @@
-"""Who can read the files of an installation, seen in the files that real processes leave behind."""
+"""File permissions of an installation, checked on the files of real processes."""
 
 import os
 import stat

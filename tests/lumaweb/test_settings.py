@@ -1,4 +1,4 @@
-"""Settings: what environment variables mean, and which values stop the start."""
+"""Settings from environment variables, and values that stop the start."""
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured

@@ -1,4 +1,4 @@
-"""LUMAWEB_SITE_URL: the address that members use, and what follows from it."""
+"""LUMAWEB_SITE_URL, the URL that members use, and the settings derived from it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""How writers wait for SQLite's one lock."""
+"""Writers wait for SQLite's write lock."""
 
 import threading
 import time

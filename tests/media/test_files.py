@@ -1,4 +1,4 @@
-"""Media files on the disk."""
+"""Media files on disk."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Before the team pays for the same request a second time, it is shown the clip it has."""
+"""Show an equal video before the team pays for it again."""
 
 import importlib
 import re

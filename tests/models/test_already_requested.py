@@ -1,4 +1,4 @@
-"""One intention is one payment: an equal request while the first is under way, or seconds after it, creates nothing."""
+"""An equal request during the first one, or seconds after it, creates nothing."""
 
 import io
 import re

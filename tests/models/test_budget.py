@@ -1,4 +1,4 @@
-"""What videos cost: set aside with the submission, settled with the video, given back when none comes of it."""
+"""Costs are reserved at submission, settled with the video, and refunded without one."""
 
 import contextlib
 import threading

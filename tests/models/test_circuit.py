@@ -1,4 +1,4 @@
-"""What a token's answers allow: slow start, pauses with probes, a limit that adapts, and counts that hold."""
+"""Circuit breaker of a token: slow start, pauses with probes, an adaptive limit and exact counts."""
 
 import threading
 import time

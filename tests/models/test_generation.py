@@ -1,4 +1,4 @@
-"""The life of a generation: every state against everything that can happen to it."""
+"""The life of a generation: every event in every state."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Random histories of claims, answers, callbacks, sweeps and kills against what a provider would have been paid for.
+"""Random histories of claims, answers, callbacks, sweeps and kills, compared with what a provider would charge.
 
 The oracle knows nothing of states: it remembers for each POST whether the provider accepted it and what we can know
 of that, and allows a new one only where all earlier ones surely were not.

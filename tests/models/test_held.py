@@ -1,4 +1,4 @@
-"""Rows that a restore holds back, so that nothing is sent twice."""
+"""Hold rows after a restore, so that nothing is sent twice."""
 
 import pytest
 from django.urls import reverse

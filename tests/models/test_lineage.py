@@ -1,4 +1,4 @@
-"""The tree a clip belongs to, and the story of one."""
+"""The tree and the timeline of a video."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Several machines on one database and one queue."""
+"""Heartbeats of several machines on one database and one queue."""
 
 from datetime import timedelta
 

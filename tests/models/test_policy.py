@@ -1,4 +1,4 @@
-"""The one table: every row of it through a real drain, and what members and admins read of it."""
+"""The rules for errors, each through a real drain, and the texts for members and admins."""
 
 import json
 import uuid

@@ -1,4 +1,4 @@
-"""Every kind of answer to a POST, by status, code and mode: what becomes of the row and the token, and what is said."""
+"""Every answer to a POST by status, code and mode: the outcome for row and token, and the message."""
 
 import json
 from datetime import timedelta

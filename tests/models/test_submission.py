@@ -1,4 +1,4 @@
-"""Submissions: what counts as the same one."""
+"""What makes two submissions the same."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Whose task it is: the answer outranks a look-up, and both outrank a callback, whatever came first."""
+"""Which task belongs to a row: the answer outranks a look-up, and both outrank a callback."""
 
 import pytest
 from django.db.models import Q

@@ -1,4 +1,4 @@
-"""Backup and restore, with real data directories and the commands an admin runs."""
+"""Backup and restore with real data directories and the commands of an admin."""
 
 import hashlib
 import io

@@ -1,4 +1,4 @@
-"""The doctor: each thing that can be broken is broken for real, and what is said of it is asserted."""
+"""The doctor reports each fault, which the test causes for real."""
 
 import io
 import json

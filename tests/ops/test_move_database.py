@@ -1,4 +1,4 @@
-"""The move from SQLite to PostgreSQL, on real servers and by the command."""
+"""Move from SQLite to a real PostgreSQL with the command."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""verify_media: missing, changed and orphaned files."""
+"""verify_media reports missing, changed and orphaned files."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""The provider's listing: how a page is asked for and read, and how a provider without one is told."""
+"""The provider's listing: requests, pages, and providers without one."""
 
 import json
 from datetime import UTC, datetime, timedelta

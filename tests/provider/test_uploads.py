@@ -1,4 +1,4 @@
-"""Pictures handed to the provider: both forms of the contract, and every way in which they can be refused."""
+"""Upload frames to the provider: both endpoints of the contract and every refusal."""
 
 import asyncio
 import json

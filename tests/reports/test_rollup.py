@@ -1,4 +1,4 @@
-"""The sums counted ahead are those of the rows: after every step of random histories, and at every moment between."""
+"""Roll-ups equal the rows, after every step of random histories and under concurrent writes."""
 
 import logging
 import threading

@@ -1,4 +1,4 @@
-"""What was made, by whom, for how much: every figure against a count by hand."""
+"""The usage page: every figure is compared with a count by hand."""
 
 import csv
 import io

@@ -1,4 +1,4 @@
-"""Garbage of any shape at every address: nothing answers 500, garbage makes nothing, and nothing is lost.
+"""Garbage at every URL: nothing answers 500, creates a row or loses one.
 
 An ordinary run throws the same few cases each time; `make fuzz` throws LUMAWEB_FUZZ_CASES others.
 """

@@ -1,4 +1,4 @@
-"""What browsers and proxies are told, on every page; and what is not believed of what they say."""
+"""Security headers on every page, and forwarded headers that are not trusted."""
 
 import http.client
 import re

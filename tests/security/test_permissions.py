@@ -1,4 +1,4 @@
-"""Who may do what: every address, by every method, as everybody. An address that is in no table is a failure.
+"""Who may do what: every URL, by every method, in every role. A URL without a rule fails.
 
 The words of the tables; but for `done`, nothing at all may be written:
     login, staff    led to the sign-in, or to the admin's

@@ -1,4 +1,4 @@
-"""No secret where it does not belong: everything is run, and what it left behind is searched for the secrets."""
+"""Exercise the whole installation and search everything it leaves behind for secrets."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The supervisor over real processes: each test runs one as a program, with small children."""
+"""The supervisor with real processes: each test runs one as a program with small children."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""Small files that exhaust memory, processor time or a parser."""
+"""Make small files that exhaust memory, processor time or a parser."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""A page that breaks, for the tests of what is told about it."""
+"""URLs with a page that raises an error."""
 
 from django.contrib.auth.decorators import login_not_required
 from django.urls import path

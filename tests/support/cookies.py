@@ -1,4 +1,4 @@
-"""The cookies of an installation in another process, whose signing key, and so whose names, a test does not know."""
+"""Find the cookies of an installation whose signing key, and so whose cookie names, the test does not know."""
 
 import httpx
 

@@ -1,4 +1,4 @@
-"""Ways in which a database stops taking anything, done to the real one."""
+"""Make the real database refuse writes."""
 
 import sqlite3
 from collections.abc import Iterator

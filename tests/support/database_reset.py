@@ -1,4 +1,4 @@
-"""Empty the database after each test that commits, in a fraction of the time that Django's `flush` takes.
+"""Empty the database after each test that commits, in a fraction of the time of Django's `flush`.
 
 `flush` deletes the content types and permissions too and sends `post_migrate`, whose receivers make them again; on
 PostgreSQL it truncates every table, which makes new files. Here those rows stay, and the others are deleted.

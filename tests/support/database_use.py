@@ -1,4 +1,4 @@
-"""Which tests use the database or the queue: those that `make test-servers` repeats beside PostgreSQL and Redis.
+"""Find the tests that use the database or the queue, which `make test-servers` repeats.
 
 A test uses them if it asks pytest-django for the database, without which no connection can be opened, or if its code or
 its fixtures can start a process, which opens connections of its own.

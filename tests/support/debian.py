@@ -1,4 +1,4 @@
-"""A Debian 12 in a folder, made by debootstrap, for the tests that want a machine of their own. It takes root."""
+"""Make a Debian 12 in a folder with debootstrap, as root, for tests that need a separate machine."""
 
 import fcntl
 import os

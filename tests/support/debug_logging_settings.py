@@ -1,4 +1,4 @@
-"""The settings of an installation whose every logger says everything, for tests/security/test_secrets.py."""
+"""Settings whose loggers all log at DEBUG, for tests/security/test_secrets.py."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import LOGGING

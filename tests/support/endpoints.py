@@ -1,4 +1,4 @@
-"""Every address of the installation, and a team whose rows these addresses can be about."""
+"""List every URL of the installation, and create a team whose rows these URLs can name."""
 
 import re
 from collections.abc import Iterator

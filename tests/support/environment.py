@@ -1,4 +1,4 @@
-"""The environment of the tests, loaded by pytest before anything reads the settings (`-p tests.support.environment`).
+"""Set the environment of the tests before the settings are read (`-p tests.support.environment`).
 
 Every process of a test run has a data directory of its own, so that no installation's is touched, and beside the
 servers of `tests.support.servers` a database and a queue of its own. All are in one folder, which the first process

@@ -1,4 +1,4 @@
-"""Real rows for tests, each made the way the product makes it."""
+"""Create rows the way the product does."""
 
 import uuid
 

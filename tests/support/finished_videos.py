@@ -1,4 +1,4 @@
-"""Videos that the stub provider has finished, saved or not."""
+"""Create videos that the stub provider has finished."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""How many examples a property test tries: a quarter in every run, all of them with `--hypothesis-profile=full`."""
+"""Run a quarter of the examples by default, and all of them with `--hypothesis-profile=full`."""
 
 from hypothesis import settings
 

@@ -1,4 +1,4 @@
-"""A whole installation for tests: real web server, real django-q2 clusters, real ticker, real sandbox provider."""
+"""Run an installation: web server, django-q2 clusters, ticker and sandbox provider."""
 
 import json
 import os

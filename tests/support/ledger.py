@@ -1,4 +1,4 @@
-"""The ledger counted anew from the rows, by the plain meaning of each state: what the kept sums must always be."""
+"""Compute the ledger from the rows, to compare it with the stored sums."""
 
 from collections import Counter
 

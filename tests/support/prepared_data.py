@@ -1,4 +1,4 @@
-"""A migrated database and collected static files, made once in a test run and copied by every test that needs them.
+"""Prepare a migrated database and collected static files once in a test run, and copy them.
 
 Migrating and collecting take 6 s of CPU time, and a test run needs them some fifty times: in each process of pytest
 and in each installation that a test starts. Without `FOLDER` in the environment (`make bench`, `make chaos`,

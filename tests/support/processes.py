@@ -1,4 +1,4 @@
-"""Wait for processes and look at them."""
+"""Wait for conditions and inspect processes."""
 
 import subprocess
 import time

@@ -1,4 +1,4 @@
-"""The listing of a stub provider, and videos in doubt that are searched for in it."""
+"""A listing of the stub provider, and unconfirmed videos to search for in it."""
 
 import uuid
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Run Python inside the product's Django, for `Installation.python`: many times after one start.
+"""Run Python inside the product's Django many times after one start, for `Installation.python`.
 
 Standard input brings one JSON string of code a line, standard output one JSON object for each. The code runs in a child
 that is forked for it, so that no connection, cache or import of one call is met by the next.

@@ -1,4 +1,4 @@
-"""An object storage for tests: rclone's S3 server over a folder. It checks every signature and lets links expire.
+"""Run rclone's S3 server over a folder. It checks signatures and expires links.
 
 It stands behind a relay of ours, which keeps its port while it is dead, and mends the one point in which it is no S3:
 a range it answers with the right bytes and the right Content-Range, but with 200, and no browser can seek in that.

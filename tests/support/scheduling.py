@@ -1,4 +1,4 @@
-"""The order and the pieces in which the workers of pytest-xdist take the tests.
+"""Order the tests and divide them among the workers of pytest-xdist.
 
 Tests that take long begin, so that no worker is left alone with one at the end. Half of the workers begin with the
 browser's tests, which keep the processors busy, the others with the rest, which mostly waits. Each worker keeps to its

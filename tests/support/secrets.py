@@ -1,4 +1,4 @@
-"""The secrets of an installation, and a search for them."""
+"""List the secrets of an installation and search for them."""
 
 from django.conf import settings as installation
 

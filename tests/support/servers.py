@@ -1,4 +1,4 @@
-"""Run a command beside a real PostgreSQL and a real Redis: `python -m tests.support.servers make test-servers`.
+"""Run a command beside a real PostgreSQL and Redis: `python -m tests.support.servers make test-servers`.
 
 Both are started on loopback in a folder of their own, and stopped when the command ends. It finds them in
 LUMAWEB_TESTS_POSTGRES and LUMAWEB_TESTS_REDIS, without a database: whoever wants one asks `a_database()`, and whoever

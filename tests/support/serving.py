@@ -1,4 +1,4 @@
-"""Start the small HTTP servers that tests talk to."""
+"""Start small HTTP servers."""
 
 import socketserver
 import threading

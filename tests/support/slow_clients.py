@@ -1,4 +1,4 @@
-"""Clients that hold a connection without sending the rest of a request or reading the response."""
+"""Open connections that do not send the rest of a request or do not read the response."""
 
 import socket
 import ssl

@@ -1,4 +1,4 @@
-"""A provider in a few lines, on a real socket: what it answers is the test's own business."""
+"""A provider on a real socket, whose answers the test sets."""
 
 import itertools
 import json

@@ -1,4 +1,4 @@
-"""The database after a test that commits is what Django's own flush would leave."""
+"""After a test that commits, the database is as Django's flush would leave it."""
 
 import pytest
 from django.contrib.auth.models import Group, Permission

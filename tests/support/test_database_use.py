@@ -1,4 +1,4 @@
-"""What `make test-servers` repeats beside PostgreSQL and Redis."""
+"""Which tests `make test-servers` repeats beside PostgreSQL and Redis."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Lines of Python run inside an installation as if each call started a process of its own."""
+"""Python in an installation runs as if each call started a separate process."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the settings of the tests leave out of the product's."""
+"""The settings that the tests replace still hold in the product."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The settings of an installation whose database takes no care, for tests/ops/test_doctor.py."""
+"""Settings with an unsafe SQLite configuration, for tests/ops/test_doctor.py."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import DATABASES

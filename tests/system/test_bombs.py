@@ -1,4 +1,4 @@
-"""Bombs through the doors of a whole installation: the real upload, and a provider's video.
+"""Decompression bombs against a whole installation: by upload and as a provider's video.
 
 `make test ARGS="-s tests/system/test_bombs.py"` prints the memory of all its processes at its highest, above idle.
 """

@@ -1,4 +1,4 @@
-"""A whole installation whose database is locked by another process, from outside."""
+"""A whole installation whose database another process locks."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Ten seconds without the provider, seen from outside: a whole installation, its sandbox, and twelve queued videos."""
+"""Ten seconds without the provider: a whole installation, its sandbox and twelve queued videos."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Two machines with one PostgreSQL, one Redis and one bucket; one of everything is killed under load, then one machine.
+"""Two machines with one PostgreSQL, Redis and bucket: kill each process under load, then a machine.
 
 The provider's ledger says afterwards what was paid for, and the bucket what was kept.
 """

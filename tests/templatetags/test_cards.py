@@ -1,4 +1,4 @@
-"""A card is rendered once for all who see the same, and shows what it would show if it were rendered anew."""
+"""Cards are cached for all viewers who see the same, and equal a fresh rendering."""
 
 import re
 

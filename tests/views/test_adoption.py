@@ -1,4 +1,4 @@
-"""What is offered of the provider's tasks, to whom, and what becomes of one click; and the page of missing videos."""
+"""Tasks offered for unconfirmed videos, their adoption, and the page of missing videos."""
 
 import threading
 

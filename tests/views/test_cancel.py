@@ -1,4 +1,4 @@
-"""Canceling a video."""
+"""Cancel a video."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Clips side by side, picked and rejected; what a tab that nobody sees is told."""
+"""Compare videos, pick and reject; polls of hidden tabs."""
 
 import time
 import uuid

@@ -1,4 +1,4 @@
-"""Changing an e-mail address: the password, the notices, and the delay before a reset link can be mailed to it."""
+"""Change an e-mail address: the password, notifications, and the delay for password links."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Finding videos again: search, filters, pages."""
+"""The gallery: search, filters and pages."""
 
 from datetime import timedelta
 from itertools import product

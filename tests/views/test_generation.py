@@ -1,4 +1,4 @@
-"""A video's page: pictures cut from it, its neighbours on the wall, its chain, and the dialog over the wall."""
+"""The page of a video: extracted frames, next and previous, chain and dialog."""
 
 import io
 import uuid

@@ -1,4 +1,4 @@
-"""What load balancers ask: is it up, is it ready, and how it answers when something hangs."""
+"""Health and readiness, also when something hangs."""
 
 import re
 import threading

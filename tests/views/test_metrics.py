@@ -1,4 +1,4 @@
-"""What Prometheus reads, and that nobody else does."""
+"""Metrics for Prometheus, readable with the token only."""
 
 import threading
 import time

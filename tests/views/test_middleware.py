@@ -1,4 +1,4 @@
-"""Middleware: redirects after a sign-in, requests without a usable address or session, and polls."""
+"""Middleware: redirects after a sign-in, requests without a usable URL or session, and polls."""
 
 import pytest
 from django.conf import settings as installation

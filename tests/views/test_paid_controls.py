@@ -1,4 +1,4 @@
-"""Every control that costs is marked as such: `paid-controls.js` knows them by `data-paid` and by nothing else."""
+"""Every paid control has `data-paid`, by which `paid-controls.js` finds it."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What stands open without sign-in: callbacks, frames for the provider, health."""
+"""Public endpoints for the provider: callbacks and frames."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""How pages, files and errors are sent: compression and error pages."""
+"""Compression and error pages."""
 
 import gzip
 

@@ -1,4 +1,4 @@
-"""Stars, collections, and what is done to several videos at once."""
+"""Stars, collections and actions on several videos."""
 
 import io
 import json

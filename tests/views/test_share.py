@@ -1,4 +1,4 @@
-"""Links for people without an account: what they open, for how long, and what they never tell."""
+"""Links for guests: what they open, for how long, and what they do not reveal."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""The one door: who may come in, and how often they may try."""
+"""Sign-in: who may sign in, and how many attempts are allowed."""
 
 import re
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What members and the provider are answered while nothing can be stored."""
+"""Responses to members and to the provider while nothing can be stored."""
 
 import errno
 import json

@@ -1,4 +1,4 @@
-"""Response files, read as the web server reads them: forward, and again what the socket did not accept."""
+"""Response files as the web server reads them: forward, and again for what the socket did not accept."""
 
 import io
 import threading

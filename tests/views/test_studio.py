@@ -1,4 +1,4 @@
-"""The studio over HTTP: what a form makes, what is refused in words, what a poll tells."""
+"""The studio over HTTP: submissions, refusals and polls."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""Who comes in, how, and who may change that."""
+"""Invitations, passwords and the management of members."""
 
 import re
 import threading

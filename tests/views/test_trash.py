@@ -1,4 +1,4 @@
-"""The trash: thirty days to change one's mind, then a tombstone and nothing else."""
+"""The trash: restore for thirty days, then keep only a tombstone."""
 
 import uuid
 

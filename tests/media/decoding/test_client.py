@@ -1,4 +1,4 @@
-"""The decoding process as the product sees it: its limits, its environment, its slots, and how it ends."""
+"""The decoder process: its limits, environment, slots and exit."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Whether a file is whole, for every place in which it can be cut and everything else a link can lead to."""
+"""Whether a file is complete, wherever it is cut and whatever else a link returns."""
 
 import struct
 

@@ -1,4 +1,4 @@
-"""Decoding of pictures: what is refused by its header, and what becomes of the rest. In this process."""
+"""Decode pictures in this process: refused by the header, or decoded."""
 
 import io
 import struct

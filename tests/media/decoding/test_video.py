@@ -1,4 +1,4 @@
-"""Decoding of videos: what is refused before a picture is decoded, and what is read. In this process."""
+"""Decode videos in this process: refused before a frame is decoded, or read."""
 
 import io
 import json
