@@ -17,8 +17,8 @@ from django.urls import Resolver404, ResolverMatch, resolve
 
 from .. import provider
 from ..models import Frame, Generation, TemporaryLink, UploadedFrame
-from ..models.frame import digest
 from ..models.generation.task_ids import CALLBACK
+from ..models.secret_keys import hash_key
 from ..models.state import State
 
 # A task of a claim was created within these bounds of it, by the provider's clock.
@@ -53,7 +53,7 @@ def callback_address(link: str) -> CallbackAddress | None:
     match = _match(link)
     if not match or match.url_name != "callback":
         return None
-    return CallbackAddress(match.kwargs["uuid"], digest(match.kwargs["key"]))
+    return CallbackAddress(match.kwargs["uuid"], hash_key(match.kwargs["key"]))
 
 
 def is_temporary(link: str) -> bool:
@@ -189,7 +189,7 @@ def _links_by_generation(generations: list[Generation]) -> dict[int, dict[int | 
 def _key_hash(link: str) -> str:
     """The hash of the key in an address of ours; a text that no set of links holds for any other."""
     match = _match(link)
-    return digest(match.kwargs["key"]) if match and match.url_name in ("frame", "clip") else "-"
+    return hash_key(match.kwargs["key"]) if match and match.url_name in ("frame", "clip") else "-"
 
 
 def _match(link: str) -> ResolverMatch | None:

@@ -7,6 +7,7 @@ from django.db.models import Count, OuterRef, Q, Subquery, Value
 from django.db.models.functions import Lower
 from django.urls import reverse
 
+from ..keyset import rows_after
 from .generation import Generation
 from .member import Member
 
@@ -20,11 +21,11 @@ class TooManyCollections(Exception):
 
 class CollectionQuerySet(models.QuerySet["Collection"]):
     def in_order(self) -> Self:
-        return self.order_by(Lower("name"))
+        return self.alias(lower_name=Lower("name")).order_by("lower_name")
 
     def after(self, collection: "Collection") -> Self:
         """Select the collections that follow this one by name."""
-        return self.annotate(place=Lower("name")).filter(place__gt=Lower(Value(collection.name)))
+        return rows_after(self.in_order(), Lower(Value(collection.name)))
 
     def with_sizes(self) -> Self:
         """Annotate `size`, the number of videos that are not in the trash. Reads every item of every collection."""
@@ -43,7 +44,7 @@ class CollectionQuerySet(models.QuerySet["Collection"]):
         """Return the collection with this name, and whether it was created now. Raises TooManyCollections."""
         name = " ".join(name.split())
         # Compare as the constraint does: `iexact` uses UPPER on PostgreSQL, which disagrees with LOWER on some letters.
-        alike = self.annotate(small=Lower("name")).filter(small=Lower(Value(name)))
+        alike = self.alias(lower_name=Lower("name")).filter(lower_name=Lower(Value(name)))
         if found := alike.first():
             return found, False
         if self.filter(created_by=member).count() >= COLLECTIONS_AT_MOST:

@@ -1,5 +1,3 @@
-import hashlib
-import secrets
 import uuid
 from datetime import datetime, timedelta
 from typing import Self
@@ -11,6 +9,7 @@ from django.utils import timezone
 
 from .member import Member
 from .orphaned_file import OrphanedFile
+from .secret_keys import hash_key, new_key
 from .state import State
 
 # How long after the end of a task the provider may still read its frames.
@@ -21,11 +20,6 @@ UNCONFIRMED_AT_MOST = timedelta(hours=24)
 UNUSED_AT_MOST = timedelta(days=7)
 # New frames of one member within a day: each stays in the storage for a week, used or not.
 UPLOADS_A_DAY = 300
-
-
-def digest(key: str) -> str:
-    """Return the SHA-256 of a secret key in hex, which is stored instead of the key."""
-    return hashlib.sha256(key.encode()).hexdigest()
 
 
 class FrameQuerySet(models.QuerySet["Frame"]):
@@ -89,7 +83,7 @@ class TemporaryLinkQuerySet(models.QuerySet["TemporaryLink"]):
         unconfirmed = Q(generation__state=State.UNCONFIRMED, created_at__gt=now - UNCONFIRMED_AT_MOST)
         just_done = Q(generation__finished_at__gt=now - READ_AFTER_THE_END)
         needed = in_progress | unconfirmed | just_done
-        return self.filter(needed, key_hash=digest(key)).select_related("frame", "clip").first()
+        return self.filter(needed, key_hash=hash_key(key)).select_related("frame", "clip").first()
 
 
 class TemporaryLink(models.Model):
@@ -119,7 +113,7 @@ class TemporaryLink(models.Model):
         cls, public_url: str, generation: models.Model, *, frame: Frame | None = None, clip: models.Model | None = None
     ) -> str:
         """Create a link and return its URL. Only the key's hash is stored, so each claim has its own link."""
-        key = secrets.token_urlsafe(32)
+        key = new_key()
         clip_id = clip.pk if clip else None
-        cls.objects.create(key_hash=digest(key), generation_id=generation.pk, frame=frame, clip_id=clip_id)
+        cls.objects.create(key_hash=hash_key(key), generation_id=generation.pk, frame=frame, clip_id=clip_id)
         return f"{public_url}/frames/{key}.jpg" if frame else f"{public_url}/clips/{key}.mp4"

@@ -1,4 +1,3 @@
-import secrets
 import uuid
 from datetime import timedelta
 from typing import Self
@@ -7,8 +6,8 @@ from django.db import models, transaction
 from django.utils import timezone
 
 from .audit import AuditEntry
-from .frame import digest
 from .member import Member
+from .secret_keys import hash_key, new_key
 
 GOOD_FOR = timedelta(days=7)
 
@@ -16,13 +15,13 @@ GOOD_FOR = timedelta(days=7)
 class InvitationQuerySet(models.QuerySet["Invitation"]):
     def invite(self, by: Member, *, email: str = "", as_admin: bool = False) -> tuple["Invitation", str]:
         """Create an invitation; return it with its link's key, of which only the hash is stored."""
-        key = secrets.token_urlsafe(32)
+        key = new_key()
         with transaction.atomic():
             invitation = self.create(
                 invited_by=by,
                 email=email,
                 as_admin=as_admin,
-                key_hash=digest(key),
+                key_hash=hash_key(key),
                 expires_at=timezone.now() + GOOD_FOR,
             )
             AuditEntry.objects.record(by, f"Invited {email or 'somebody'}{' as an admin' if as_admin else ''}.")
@@ -41,7 +40,7 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
         return self.unused().filter(invited_by__is_active=True, invited_by__is_superuser=True)
 
     def opened_by(self, key: str) -> "Invitation | None":
-        return self.good().filter(key_hash=digest(key)).select_related("invited_by").first()
+        return self.good().filter(key_hash=hash_key(key)).select_related("invited_by").first()
 
 
 class Invitation(models.Model):

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST, require_safe
 
 from ..forms import ShareForm
+from ..keyset import read_page, rows_after
 from ..models import Generation, Share, TooManyLinks
 from ..models.lineage import path_to
 from ..models.share import watchable
@@ -185,12 +186,11 @@ def all_shares(request: HttpRequest) -> HttpResponse:
     rows = Share.objects.live()
     # The last one of the page before, be it revoked since.
     if last := Share.objects.filter(uuid=parse_uuid(request.GET.get("before", ""))).first():
-        rows = rows.filter(pk__lt=last.pk)
-    links = list(rows[: PAGE + 1])
-    more, links = len(links) > PAGE, links[:PAGE]
+        rows = rows_after(rows, last.pk)
+    page = read_page(rows, PAGE)
     context = _site(request) | {
-        "links": links,
+        "links": page.rows,
         "first_url": reverse("shares") if last else "",
-        "next_url": f"{reverse('shares')}?before={links[-1].uuid}" if more else "",
+        "next_url": f"{reverse('shares')}?before={page.rows[-1].uuid}" if page.has_more else "",
     }
     return render(request, "shares/all.html", context)

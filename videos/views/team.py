@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from .. import mail
 from ..forms import InviteForm, LimitForm
+from ..keyset import read_page, rows_after
 from ..models import AuditEntry, Invitation, Member, Pricing
 from ..models.budget import Usage
 from .navigation import site_origin
@@ -160,7 +161,7 @@ def changes(request: HttpRequest) -> HttpResponse:
     rows = AuditEntry.objects.select_related("by")
     before = parse_int(request.GET.get("before"))
     if before:
-        rows = rows.filter(pk__lt=before)
-    page = list(rows[: CHANGES + 1])
-    older = page[CHANGES - 1].pk if len(page) > CHANGES else None
-    return render(request, "team/audit.html", {"changes": page[:CHANGES], "older": older, "first": not before})
+        rows = rows_after(rows, before)
+    page = read_page(rows, CHANGES)
+    older = page.rows[-1].pk if page.has_more else None
+    return render(request, "team/audit.html", {"changes": page.rows, "older": older, "first": not before})

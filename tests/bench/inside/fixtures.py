@@ -10,7 +10,7 @@ from django_q.tasks import async_task
 
 from videos.jobs.queue import enqueue_drain
 from videos.models import ApiToken, Event, Generation, Member, Submission
-from videos.models.frame import digest
+from videos.models.secret_keys import hash_key
 
 TOKEN_NAME = "bench"
 BATCH_SIZE = 500
@@ -46,7 +46,7 @@ def create_processing(number: int, base_url: str) -> None:
                 state="processing",
                 uuid=uuid.UUID(int=row),
                 task_id=f"task-{row}",
-                callback_key_hash=digest(f"key-{row}"),
+                callback_key_hash=hash_key(f"key-{row}"),
                 submitted_at=now,
                 accepted_at=now,
                 ask_at=now,

@@ -8,6 +8,7 @@ from django.db import connection, models, transaction
 from django.db.models import Case, Count, Exists, F, Max, OuterRef, Q, Value, When
 from django.utils import timezone
 
+from ...keyset import rows_after
 from .. import search
 from ..member import Member
 from ..stars import Star
@@ -118,16 +119,11 @@ class GenerationQuerySet(TaskSearchQuerySet[Row]):
 
     def before(self, pk: int) -> Self:
         """Select rows older than the row with this primary key."""
-        return self.filter(**{f"{self._key}__lt": pk})
+        return rows_after(self, pk)
 
     def after(self, pk: int) -> Self:
         """Select rows newer than the row with this primary key, oldest first."""
-        return self.filter(**{f"{self._key}__gt": pk}).reverse()
-
-    @property
-    def _key(self) -> str:
-        """The primary key; in a search the index's row id, so that SQLite seeks in the index."""
-        return "index__pk" if "-index__pk" in self.query.order_by else "pk"
+        return rows_after(self.reverse(), pk)
 
     def in_flight(self) -> Self:
         return self.filter(Unfinished("state"), state__in=OPEN, trashed_at__isnull=True)

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ... import provider
-from ..frame import digest
+from ..secret_keys import hash_key
 from ..state import AT_THE_PROVIDER, EVERY, State
 from .result_facts import failure_facts, media_facts, video_facts
 from .task_ids import ANSWER, CALLBACK, LOOK_UP, OnSuccess, TaskIds, Verdict
@@ -24,7 +24,7 @@ class Results(TaskIds):
 
     def opens_with(self, key: str) -> bool:
         """Whether this is the key of the callback URL that the last claim sent."""
-        return bool(self.callback_key_hash) and secrets.compare_digest(self.callback_key_hash, digest(key))
+        return bool(self.callback_key_hash) and secrets.compare_digest(self.callback_key_hash, hash_key(key))
 
     def record(self, result: provider.Result, via: str, on_success: OnSuccess = None) -> Verdict:
         """Record a result from an answer, a callback or a look-up ("sweep"): the only way in for results.

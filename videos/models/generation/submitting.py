@@ -1,6 +1,5 @@
 """Claiming a queued row and building its request. `post_errors` handles the errors of the POST."""
 
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +12,8 @@ from django.utils import timezone
 
 from ... import provider
 from ..event import Event
-from ..frame import Frame, TemporaryLink, digest
+from ..frame import Frame, TemporaryLink
+from ..secret_keys import hash_key, new_key
 from ..state import ANY, WAITING_AT_MOST, Archive, State, is_due
 from ..token import ApiToken
 from .fields import GenerationFields
@@ -49,7 +49,7 @@ class Submitting(Uploading):
         has a new key in its callback URL, of which only the hash is stored.
         """
         now = now or timezone.now()
-        key = secrets.token_urlsafe(32)
+        key = new_key()
         with transaction.atomic(durable=True):
             ready = is_waiting() & is_due("not_before", now, WAITING_AT_MOST)
             try:
@@ -73,7 +73,7 @@ class Submitting(Uploading):
                 "submitted_at": now,
                 "uploading": self.has_frames and not token.public_url,
                 "attempts": self.attempts + 1,
-                "callback_key_hash": digest(key),
+                "callback_key_hash": hash_key(key),
                 "error_code": "",
                 "error_message": "",
                 "error_status": None,
