@@ -71,3 +71,19 @@ def test_an_empty_list_of_media_hosts_keeps_the_defaults(tmp_path):
         print_settings(tmp_path, "settings.MEDIA_HOSTS", **env) for env in ({}, {"LUMAWEB_MEDIA_HOSTS": ""})
     )
     assert unset.stdout == empty.stdout != "[]\n"
+
+
+def test_the_settings_create_no_folder_and_a_process_creates_the_data_directory(tmp_path):
+    folder = tmp_path / "parent" / "data"
+    done = print_settings(folder, "settings.DATA_DIR", **KEYS)
+    assert (done.stdout.strip(), folder.parent.exists()) == (str(folder), False), done.stderr
+    started = "__import__('django').setup()"
+    assert print_settings(folder, started, DJANGO_SETTINGS_MODULE="lumaweb.settings", **KEYS).returncode == 0
+    assert [path.name for path in folder.iterdir()] == ["uploads"]
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder / "uploads")} == {0o750}
+
+
+def test_a_data_directory_that_cannot_be_created_is_refused_with_a_message(tmp_path):
+    (tmp_path / "file").touch()
+    done = print_settings(tmp_path / "file" / "data", "1")
+    assert f"ImproperlyConfigured: The folder {tmp_path / 'file' / 'data'} cannot be created" in done.stderr
