@@ -160,8 +160,8 @@ def test_a_video_made_outside_lumaweb_is_adopted_from_the_sandbox(tmp_path):
     sandbox = Sandbox(tmp_path, scale=0.25)
     try:
         a_token(base_url=sandbox.url)
-        task_id = sandbox.make("a heron at dusk", aspect_ratio="1:1", **{"async": True}).json()["task_id"]
-        sandbox.finished(task_id)
+        task_id = sandbox.request_video("a heron at dusk", aspect_ratio="1:1", **{"async": True}).json()["task_id"]
+        sandbox.wait_for_response(task_id)
         generation = adoption.adopt(task_id, an_admin()).generation
         tasks.archive(generation.pk)
         generation.refresh_from_db()

@@ -721,8 +721,8 @@ def sandbox(tmp_path_factory):
 )
 def test_a_file_served_incomplete_twice_is_saved_at_the_third_attempt(sandbox, mark, code):
     a_token(base_url=sandbox.url)
-    task_id = sandbox.submitted(f"[{mark}] a lake")
-    sandbox.finished(task_id)
+    task_id = sandbox.submit(f"[{mark}] a lake")
+    sandbox.wait_for_response(task_id)
     generation = adoption.adopt(task_id, an_admin()).generation
     for tries in (1, 2):
         attempt(generation)
@@ -743,7 +743,7 @@ def test_a_broken_link_of_the_provider_is_replaced_at_once(sandbox, mark):
 
 def finished_by_callback(sandbox, prompt: str) -> Generation:
     """With the link of the first news, as the answer to a held POST has it: a look-up would give another."""
-    answer = sandbox.make(prompt).json()
+    answer = sandbox.request_video(prompt).json()
     generation = a_generation(prompt=prompt)
     generation.claim()
     generation.record(running(answer["task_id"]), "answer")
@@ -754,8 +754,8 @@ def finished_by_callback(sandbox, prompt: str) -> Generation:
 @pytest.mark.parametrize("mark", ["slow_thumbnail", "no_thumbnail"])
 def test_a_missing_thumbnail_does_not_delay_the_video(sandbox, mark):
     a_token(base_url=sandbox.url)
-    task_id = sandbox.submitted(f"[{mark}] a lake")
-    sandbox.finished(task_id)
+    task_id = sandbox.submit(f"[{mark}] a lake")
+    sandbox.wait_for_response(task_id)
     generation = adoption.adopt(task_id, an_admin()).generation
     began = time.monotonic()
     assert attempt(generation).archive == "saved"

@@ -1,8 +1,8 @@
-"""One sandbox and one receiver of callbacks for each module of tests."""
+"""One sandbox and one callback receiver for each test module."""
 
 import pytest
 
-from .process import Listener, Sandbox
+from .process import CallbackReceiver, Sandbox
 
 
 @pytest.fixture(scope="module")
@@ -13,8 +13,8 @@ def sandbox(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def listener():
-    listening = Listener()
-    yield listening
-    listening.shutdown()
-    listening.server_close()
+def receiver():
+    receiver = CallbackReceiver()
+    yield receiver
+    receiver.shutdown()
+    receiver.server_close()

@@ -1,4 +1,4 @@
-"""What a platform token reads at the sandbox: balances, and what was charged."""
+"""What a platform token reads at the sandbox: balances and charges."""
 
 import pytest
 
@@ -8,7 +8,7 @@ def get(sandbox, path, token):
 
 
 @pytest.mark.parametrize("path", ["/api/v1/applications/", "/api/v1/usage/apis/"])
-def test_the_account_is_for_platform_tokens_and_the_api_for_the_others(sandbox, path):
+def test_platform_tokens_read_billing_and_other_tokens_use_the_api(sandbox, path):
     for token in ("sandbox", "wrong", "platform-"):
         assert get(sandbox, path, token).json()["error"]["code"] == "invalid_token"
         assert get(sandbox, path, token).status_code == 401
@@ -24,9 +24,9 @@ def test_only_success_is_charged_and_the_balance_shrinks(sandbox):
 
     before, spent = balance()
     assert spent == 0
-    good, bad = (sandbox.submitted(prompt, "sandbox-payer") for prompt in ("a lake", "[fail]"))
+    good, bad = (sandbox.submit(prompt, "sandbox-payer") for prompt in ("a lake", "[fail]"))
     for task_id in (good, bad):
-        sandbox.wait_until_finished(task_id, "sandbox-payer")
+        sandbox.wait_for_task(task_id, "sandbox-payer")
     usage = get(sandbox, "/api/v1/usage/apis/", "platform-sandbox-payer").json()
     charged = {item["trace_id"]: item["deducted_amount"] for item in usage["items"]}
     traces = [sandbox.task(task_id, "sandbox-payer")["trace_id"] for task_id in (good, bad)]
@@ -40,6 +40,6 @@ def test_only_success_is_charged_and_the_balance_shrinks(sandbox):
     assert get(sandbox, "/api/v1/usage/apis/?limit=x", "platform-payer").status_code == 400
 
 
-def test_an_account_that_is_used_up_has_nothing_left(sandbox):
+def test_an_account_that_is_used_up_has_no_balance(sandbox):
     (item,) = get(sandbox, "/api/v1/applications/", "platform-used-up").json()["items"]
     assert item["remaining_amount"] == 0

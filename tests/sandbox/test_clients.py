@@ -1,4 +1,4 @@
-"""The provider's own clients against the sandbox, unmodified: its SDK and its command line client."""
+"""The provider's unmodified SDK and command line client against the sandbox."""
 
 import json
 import os
@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from .process import ROOT, Listener, Sandbox, photo, wait_for
+from .process import ROOT, CallbackReceiver, Sandbox, photo, wait_for
 
 pytestmark = pytest.mark.clients
 CLIENTS = ROOT / ".venv/clients/bin"
@@ -25,16 +25,16 @@ print(json.dumps({"id": task.id, "frame": frame, "urls": task.urls(), "task": do
 
 @pytest.fixture(scope="module")
 def sandbox(tmp_path_factory):
-    running = Sandbox(tmp_path_factory.mktemp("clients"), seconds=0.8)  # [slow] is longer than one pause of the SDK
+    running = Sandbox(tmp_path_factory.mktemp("clients"), seconds=0.8)  # [slow] takes longer than one pause of the SDK
     yield running
     running.stop()
 
 
 def run(sandbox, program, *words):
-    """Run a program of the clients' environment; what it prints."""
+    """Run a program of the clients' environment; return what it prints."""
     assert (CLIENTS / program).exists(), "the clients are not installed: make test-deploy"
     env = os.environ | {"ACEDATACLOUD_API_BASE_URL": sandbox.url, "ACEDATACLOUD_API_TOKEN": "sandbox"}
-    env["COLUMNS"] = "400"  # narrower, and the command line client breaks the lines of its JSON
+    env["COLUMNS"] = "400"  # in a narrower one the command line client wraps its JSON
     done = subprocess.run([CLIENTS / program, *words], env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
@@ -43,13 +43,13 @@ def run(sandbox, program, *words):
 def test_the_sdk_with_a_start_frame_and_a_callback_address_ends_with_the_video(sandbox, tmp_path):
     picture = tmp_path / "frame.jpg"
     picture.write_bytes(photo((320, 180), 1))
-    listener = Listener()
+    receiver = CallbackReceiver()
     try:
-        said = json.loads(run(sandbox, "python", "-c", SDK, sandbox.url, str(picture), f"{listener.url}/sdk"))
-        (called,) = wait_for(lambda: listener.bodies("/sdk"))
+        said = json.loads(run(sandbox, "python", "-c", SDK, sandbox.url, str(picture), f"{receiver.url}/sdk"))
+        (called,) = wait_for(lambda: receiver.bodies("/sdk"))
     finally:
-        listener.shutdown()
-        listener.server_close()
+        receiver.shutdown()
+        receiver.server_close()
     assert said["task"]["request"]["start_image_url"] == said["frame"] not in said["urls"]
     assert said["urls"][0] == called["video_url"] and said["id"] == called["task_id"]
     assert sandbox.http.get(said["urls"][0]).content[4:8] == b"ftyp"

@@ -1,4 +1,4 @@
-"""Faults of the sandbox's answers, tasks and look-ups, by mark and by chance."""
+"""Faults of the sandbox's responses, tasks and look-ups, on request and by chance."""
 
 import re
 import subprocess
@@ -15,11 +15,11 @@ from .process import ROOT, Sandbox, wait_for
 JSON, HTML = "application/json", "text/html"
 
 
-@pytest.mark.parametrize(("mark", "lost_how"), [("hang", httpx.ReadTimeout), ("drop", httpx.RemoteProtocolError)])
-def test_a_lost_answer_still_makes_the_video(sandbox, listener, mark, lost_how):
-    with pytest.raises(lost_how):
-        sandbox.post("/luma/videos", {"prompt": f"[{mark}]", "callback_url": f"{listener.url}/{mark}"}, timeout=0.6)
-    (body,) = wait_for(lambda: listener.bodies(f"/{mark}"))
+@pytest.mark.parametrize(("mark", "error"), [("hang", httpx.ReadTimeout), ("drop", httpx.RemoteProtocolError)])
+def test_a_lost_response_does_not_stop_the_video(sandbox, receiver, mark, error):
+    with pytest.raises(error):
+        sandbox.post("/luma/videos", {"prompt": f"[{mark}]", "callback_url": f"{receiver.url}/{mark}"}, timeout=0.6)
+    (body,) = wait_for(lambda: receiver.bodies(f"/{mark}"))
     assert body["success"] is True
     line = next(line for line in sandbox.ledger() if line["task_id"] == body["task_id"])
     assert line["accepted"] is True and line["answered"] == 0
@@ -52,8 +52,8 @@ def test_a_lost_answer_still_makes_the_video(sandbox, listener, mark, lost_how):
         ("answer 308", 308, None, False),
     ],
 )
-def test_an_answer_of_every_kind_and_whether_a_task_runs_behind_it(sandbox, mark, status, code, accepted):
-    answer = sandbox.make(f"[{mark}] x", **{"async": True})
+def test_each_canned_response_and_whether_its_task_runs(sandbox, mark, status, code, accepted):
+    answer = sandbox.request_video(f"[{mark}] x", **{"async": True})
     assert answer.status_code == status
     assert answer.headers["content-type"] == (JSON if code else HTML)
     assert ("retry-after" in answer.headers) == (mark in ("limit", "unavailable"))
@@ -61,89 +61,89 @@ def test_an_answer_of_every_kind_and_whether_a_task_runs_behind_it(sandbox, mark
     (record,) = (line for line in sandbox.ledger() if line["prompt"] == f"[{mark}] x")
     assert record["accepted"] is accepted and record["answered"] == status and record["faults"] == [mark]
     if accepted:
-        assert sandbox.finished(record["task_id"])["success"] is True
+        assert sandbox.wait_for_response(record["task_id"])["success"] is True
     if code:
         assert answer.json()["error"]["code"] == code and answer.json()["trace_id"]
         names_task = mark in ("named_error", "gateway_timeout")
         assert answer.json().get("task_id") == (record["task_id"] if names_task else None) == record["named"]
 
 
-def test_an_answer_without_a_task(sandbox):
-    answer = sandbox.make("[no_task]", **{"async": True})
+def test_a_response_without_a_task(sandbox):
+    answer = sandbox.request_video("[no_task]", **{"async": True})
     assert answer.status_code == 200 and set(answer.json()) == {"success", "trace_id"}
     assert sandbox.ledger()[-1]["accepted"] is True and sandbox.ledger()[-1]["named"] is None
 
 
-def test_a_task_that_ends_badly(sandbox):
-    failing = sandbox.make("please [fail]")
+def test_a_task_that_fails_or_is_canceled(sandbox):
+    failing = sandbox.request_video("please [fail]")
     assert failing.status_code == 500 and failing.json()["success"] is False
     assert failing.json()["error"]["code"] == "api_error" and failing.json()["trace_id"]
-    task_id = sandbox.submitted("[cancel]")
-    response = sandbox.finished(task_id)
+    task_id = sandbox.submit("[cancel]")
+    response = sandbox.wait_for_response(task_id)
     assert set(response) == {"task_id", "state"}
     assert response["state"].lower() in ("failed", "failure", "error", "cancelled", "canceled", "rejected")
 
 
 def test_two_requests_are_answered_with_one_task_id(sandbox):
-    first = sandbox.submitted("one", token="sandbox-twins")
-    second = sandbox.submitted("two [equal_id]", token="sandbox-twins")
+    first = sandbox.submit("one", token="sandbox-twins")
+    second = sandbox.submit("two [equal_id]", token="sandbox-twins")
     assert first == second
     records = [line for line in sandbox.ledger() if line["prompt"] in ("one", "two [equal_id]")]
     assert [line["named"] for line in records] == [first, first]
     assert records[0]["task_id"] == first != records[1]["task_id"]
 
 
-def test_transient_errors_are_bare_strings_while_the_task_runs(sandbox, listener):
-    task_id = sandbox.submitted("[transient] [slow]", callback_url=f"{listener.url}/transient")
+def test_transient_errors_are_plain_strings_while_the_task_runs(sandbox, receiver):
+    task_id = sandbox.submit("[transient] [slow]", callback_url=f"{receiver.url}/transient")
     running = sandbox.task(task_id)
     assert running["response"]["success"] is False and isinstance(running["response"]["error"], str)
     assert "finished_at" not in running and "state" not in running["response"]
-    assert sandbox.finished(task_id)["success"] is True
-    first, last = wait_for(lambda: (bodies := listener.bodies("/transient"))[1:] and bodies)
+    assert sandbox.wait_for_response(task_id)["success"] is True
+    first, last = wait_for(lambda: (bodies := receiver.bodies("/transient"))[1:] and bodies)
     assert isinstance(first["error"], str) and last["video_url"]
 
 
 def test_a_bare_task_has_no_response_an_empty_one_or_null_while_it_runs(sandbox):
-    task_id = sandbox.submitted("[bare] [slow]")
+    task_id = sandbox.submit("[bare] [slow]")
     seen = {str(sandbox.task(task_id).get("response", "absent")) for _ in range(40)}
     assert seen == {"absent", "{}", "None"}
-    assert sandbox.finished(task_id)["state"] == "completed"
+    assert sandbox.wait_for_response(task_id)["state"] == "completed"
 
 
-def test_a_sparse_result_is_its_video_with_floats_for_sizes(sandbox):
-    response = sandbox.finished(sandbox.submitted("[sparse]"))
+def test_a_sparse_result_has_only_the_video_and_float_sizes(sandbox):
+    response = sandbox.wait_for_response(sandbox.submit("[sparse]"))
     assert set(response) == {"task_id", "video_id", "prompt", "video_url", "video_width", "video_height"}
     assert isinstance(response["video_width"], float)
 
 
-def test_a_poisoned_task_spoils_the_look_ups_that_name_it_five_times(sandbox):
-    good, bad = sandbox.submitted("good"), sandbox.submitted("[poison]")
+def test_a_poisoned_task_makes_five_of_its_look_ups_fail(sandbox):
+    good, bad = sandbox.submit("good"), sandbox.submit("[poison]")
     for payload in [{"id": bad}, *[{"ids": [good, bad]}] * 4]:
         assert sandbox.post("/luma/tasks", payload).status_code == 500
         assert sandbox.task(good)["id"] == good
     assert sandbox.look_up(ids=[good, bad])["count"] == 2
 
 
-def test_faults_come_by_chance_too(tmp_path):
-    unlucky = Sandbox(tmp_path, faults="limit=1,lookup=1")
+def test_faults_happen_by_chance(tmp_path):
+    faulty = Sandbox(tmp_path, faults="limit=1,lookup=1")
     try:
-        assert unlucky.make().status_code == 429
-        assert unlucky.post("/luma/tasks", {"action": "retrieve", "id": "x"}).status_code == 500
+        assert faulty.request_video().status_code == 429
+        assert faulty.post("/luma/tasks", {"action": "retrieve", "id": "x"}).status_code == 500
     finally:
-        unlucky.stop()
+        faulty.stop()
 
 
-def test_by_chance_an_answer_in_doubt_hides_a_task_half_of_the_time(tmp_path):
-    unlucky = Sandbox(tmp_path, faults="conflict=1")
+def test_by_chance_half_of_the_ambiguous_responses_have_a_task(tmp_path):
+    faulty = Sandbox(tmp_path, faults="conflict=1")
     try:
         for _ in range(24):
-            assert unlucky.make("[fail]", **{"async": True}).status_code == 409
-        assert {line["accepted"] for line in unlucky.ledger()} == {True, False}
+            assert faulty.request_video("[fail]", **{"async": True}).status_code == 409
+        assert {line["accepted"] for line in faulty.ledger()} == {True, False}
     finally:
-        unlucky.stop()
+        faulty.stop()
 
 
-def test_every_fault_and_setting_is_in_the_help_and_on_the_page_about_the_sandbox():
+def test_every_fault_and_setting_is_in_the_help_and_in_the_manual():
     command = [sys.executable, "-m", "videos.sandbox", "--help"]
     help_text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     page = (ROOT / "docs/contributor/sandbox.md").read_text()

@@ -10,9 +10,9 @@ from .process import Sandbox, wait_for
 SEEN_KEYS = {"_id", "id", "api_id", "application_id", "credential_id", "user_id", "created_at", "started_at"}
 
 
-def test_a_running_task_says_so_and_a_finished_one_brings_the_result(sandbox):
+def test_a_running_task_is_processing_and_a_finished_one_has_its_result(sandbox):
     request = {"prompt": "[slow] mine", "async": True, "aspect_ratio": "1:1", "callback_url": "http://127.0.0.1:9/"}
-    task_id = sandbox.submitted(token="sandbox-team", **request)
+    task_id = sandbox.submit(token="sandbox-team", **request)
     running = sandbox.task(task_id, "sandbox-team")
     assert running["request"] == request and "finished_at" not in running and "elapsed" not in running
     assert running["response"] == {"task_id": task_id, "state": "processing"}
@@ -24,15 +24,15 @@ def test_a_running_task_says_so_and_a_finished_one_brings_the_result(sandbox):
     assert done["trace_id"] == running["trace_id"]
 
 
-def test_a_task_is_read_with_a_token_of_its_account_only(sandbox):
-    task_id = sandbox.submitted(token="sandbox-team")
+def test_a_task_is_readable_only_with_a_token_of_its_account(sandbox):
+    task_id = sandbox.submit(token="sandbox-team")
     assert sandbox.task(task_id) == {}
     assert sandbox.look_up(action="retrieve_batch", ids=[task_id]) == {"items": [], "count": 0}
     assert sandbox.task(task_id, "sandbox-team")["id"] == task_id
 
 
-def test_task_id_stands_for_id_and_action_may_be_left_out(sandbox):
-    task_id = sandbox.submitted()
+def test_task_id_is_an_alias_of_id_and_action_is_optional(sandbox):
+    task_id = sandbox.submit()
     for payload in (
         {"action": "retrieve", "task_id": task_id},
         {"task_id": task_id},
@@ -47,22 +47,22 @@ def test_task_id_stands_for_id_and_action_may_be_left_out(sandbox):
 
 
 def test_data_has_a_state_for_the_command_line_client(sandbox):
-    good, bad = sandbox.submitted(), sandbox.submitted("[fail]")
-    assert sandbox.task(sandbox.submitted("[slow]"))["data"]["state"] == "processing"
-    sandbox.finished(good), sandbox.finished(bad)
+    good, bad = sandbox.submit(), sandbox.submit("[fail]")
+    assert sandbox.task(sandbox.submit("[slow]"))["data"]["state"] == "processing"
+    sandbox.wait_for_response(good), sandbox.wait_for_response(bad)
     assert sandbox.task(good)["data"]["state"] == "completed" and sandbox.task(good)["data"]["video_url"]
     assert sandbox.task(bad)["data"]["state"] == "failed"
 
 
-def test_a_batch_names_what_exists_and_counts_it(sandbox):
-    ids = [sandbox.submitted(f"batch {number}") for number in range(2)]
+def test_a_batch_has_the_existing_tasks_and_their_number(sandbox):
+    ids = [sandbox.submit(f"batch {number}") for number in range(2)]
     answer = sandbox.look_up(action="retrieve_batch", ids=[*ids, "unknown", ids[0]])
     assert [item["id"] for item in answer["items"]] == ids and answer["count"] == 2
 
 
 def test_a_batch_without_ids_lists_the_tasks_of_the_account_newest_first(sandbox):
-    ids = [sandbox.submitted(f"[fail] {number}", "sandbox-lister") for number in range(5)]
-    sandbox.submitted("somebody else's", "sandbox-other")
+    ids = [sandbox.submit(f"[fail] {number}", "sandbox-lister") for number in range(5)]
+    sandbox.submit("another account's", "sandbox-other")
     listed = sandbox.look_up("sandbox-lister", action="retrieve_batch", ids=None)
     assert [item["id"] for item in listed["items"]] == ids[::-1] and listed["count"] == 5
     assert [item["request"]["prompt"] for item in listed["items"]] == [f"[fail] {number}" for number in (4, 3, 2, 1, 0)]
@@ -71,8 +71,8 @@ def test_a_batch_without_ids_lists_the_tasks_of_the_account_newest_first(sandbox
     assert sandbox.look_up("sandbox-lister", action="retrieve_batch", offset=5) == {"items": [], "count": 5}
 
 
-def test_a_list_is_narrowed_to_when_tasks_were_created(sandbox):
-    ids = [sandbox.submitted(f"[fail] {number}", "sandbox-dated") for number in range(4)]
+def test_a_list_can_be_limited_by_creation_time(sandbox):
+    ids = [sandbox.submit(f"[fail] {number}", "sandbox-dated") for number in range(4)]
     created = [sandbox.task(task_id, "sandbox-dated")["created_at"] for task_id in ids]
 
     def between(**bounds):
@@ -86,14 +86,14 @@ def test_a_list_is_narrowed_to_when_tasks_were_created(sandbox):
 
 
 @pytest.mark.parametrize("wrong", [{"limit": -1}, {"offset": "many"}, {"created_at_min": True}, {"created_at_max": []}])
-def test_a_list_with_a_wrong_bound_is_refused(sandbox, wrong):
+def test_a_list_with_a_wrong_bound_is_rejected(sandbox, wrong):
     answer = sandbox.post("/luma/tasks", {"action": "retrieve_batch", **wrong})
     assert answer.status_code == 400 and next(iter(wrong)) in answer.json()["error"]["message"]
 
 
 def test_deletion_removes_a_task_and_its_video_but_not_the_record(sandbox):
-    task_id = sandbox.submitted()
-    link = sandbox.finished(task_id)["video_url"]
+    task_id = sandbox.submit()
+    link = sandbox.wait_for_response(task_id)["video_url"]
     assert sandbox.post("/luma/tasks", {"action": "delete", "id": task_id}, "sandbox-other").status_code == 404
     assert sandbox.look_up(action="delete", id=task_id) == {"id": task_id, "deleted": True}
     assert sandbox.task(task_id) == {} and sandbox.http.get(link).status_code == 404
@@ -106,10 +106,10 @@ def test_an_unknown_action_is_not_implemented(sandbox):
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "api_not_implemented")
 
 
-def test_a_ledger_of_an_earlier_version_is_taken_over(tmp_path):
+def test_a_ledger_of_an_earlier_version_is_upgraded(tmp_path):
     first = Sandbox(tmp_path)
-    task_id = first.submitted()
-    first.finished(task_id)
+    task_id = first.submit()
+    first.wait_for_response(task_id)
     first.stop()
     database = sqlite3.connect(tmp_path / "sandbox/ledger.sqlite3")
     with database:

@@ -1,4 +1,4 @@
-"""File upload at the sandbox: both forms of the endpoint, and who may use what was uploaded."""
+"""File upload at the sandbox: both endpoints, and the accounts that may use a file."""
 
 import io
 import sqlite3
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from .process import ALIKE, Sandbox, difference, fitted, photo
+from .process import ENCODING_DIFFERENCE, Sandbox, difference, photo, resized
 
 FORMS = [("/files/upload", "url"), ("/api/v1/files/", "file_url")]
 DAY = 24 * 3600
@@ -29,14 +29,14 @@ def test_an_uploaded_picture_becomes_the_start_frame_of_its_account(sandbox, pat
     assert (answer.json().get("success") is True) == (key == "url")
     until = datetime.fromisoformat(answer.json()["expires_at"]).timestamp()
     assert until == pytest.approx(time.time() + 7 * DAY, abs=60)
-    made = sandbox.make("a river", start_image_url=answer.json()[key], aspect_ratio="16:9").json()
+    made = sandbox.request_video("a river", start_image_url=answer.json()[key], aspect_ratio="16:9").json()
     first = sandbox.frames(made["video_url"])[0]
-    assert difference(first, fitted(picture, first.shape)) < ALIKE
+    assert difference(first, resized(picture, first.shape)) < ENCODING_DIFFERENCE
 
 
-def test_an_uploaded_picture_is_of_no_use_to_another_account(sandbox):
+def test_another_account_cannot_use_an_uploaded_picture(sandbox):
     link = upload(sandbox, photo((64, 64), 6), token="sandbox-owner").json()["url"]
-    answer = sandbox.make("a river", start_image_url=link)
+    answer = sandbox.request_video("a river", start_image_url=link)
     assert answer.status_code == 400
     assert "could not fetch start_image_url: the file belongs to another account" in answer.json()["error"]["message"]
     for token, status in (("sandbox-owner", 200), ("sandbox-owner:second-key", 200), ("sandbox", 403), ("", 401)):
@@ -46,11 +46,11 @@ def test_an_uploaded_picture_is_of_no_use_to_another_account(sandbox):
 
 
 @pytest.mark.parametrize(("token", "status"), [("", 401), ("wrong", 401), ("sandbox-limited", 429)])
-def test_an_upload_needs_a_token_that_is_served(sandbox, token, status):
+def test_an_upload_needs_a_valid_token(sandbox, token, status):
     assert upload(sandbox, photo((64, 64), 1), token=token).status_code == status
 
 
-def test_an_upload_that_is_no_picture_or_too_large_is_refused(sandbox):
+def test_an_upload_that_is_not_a_picture_or_too_large_is_rejected(sandbox):
     noise = np.random.default_rng(1).integers(0, 255, (3100, 2900, 3), np.uint8)
     large = io.BytesIO()
     Image.fromarray(noise).save(large, "PNG", compress_level=0)
@@ -74,10 +74,10 @@ def test_uploads_survive_a_restart_and_end_when_they_expire(tmp_path):
     second = Sandbox(tmp_path)
     try:
         link = f"{second.url}/files/{name}"
-        assert second.make("a lake", start_image_url=link).json()["success"] is True
+        assert second.request_video("a lake", start_image_url=link).json()["success"] is True
         with sqlite3.connect(tmp_path / "sandbox/ledger.sqlite3") as database:
             database.execute("UPDATE files SET expires_at = ?", (time.time(),))
         database.close()
-        assert "has expired" in second.make("a lake", start_image_url=link).json()["error"]["message"]
+        assert "has expired" in second.request_video("a lake", start_image_url=link).json()["error"]["message"]
     finally:
         second.stop()
