@@ -96,6 +96,13 @@ def seed(installation: Installation) -> dict[str, str]:
     for name in ("ben", "joana"):
         installation.add_member(name)
     people = {name: installation.visitor(name) for name in ("ada", "ben", "joana")}
+    # The newest are on top in the gallery, so failures and the long prompt come first.
+    refused = people["ada"].submit(prompt="A crowd scene with a famous face [refuse]")
+    unknown = people["ben"].submit(prompt="A clock without hands [drop] [lost]")
+    long = people["joana"].submit(prompt=LONG_PROMPT)
+    people["ada"].wait_for(refused, "failed")
+    people["ada"].wait_for(unknown, "unconfirmed", "processing", "completed")
+    people["ada"].wait_until_saved(long, seconds=60)
     videos = [people[who].submit(prompt=prompt, aspect_ratio=ratio) for who, prompt, ratio in PROMPTS]
     for uuid in videos:
         people["ada"].wait_until_saved(uuid, seconds=120)
@@ -105,13 +112,7 @@ def seed(installation: Installation) -> dict[str, str]:
         parent = people["ada"].submit(action="extend", video_id=installation.python(code), prompt=prompt)
         people["ada"].wait_until_saved(parent, seconds=60)
     takes = people["ada"].submit(prompt="A heron lifts off from still water", count="3")
-    refused = people["ada"].submit(prompt="A crowd scene with a famous face [refuse]")
-    unknown = people["ben"].submit(prompt="A clock without hands [drop] [lost]")
     people["ada"].wait_until_saved(takes, seconds=60)
-    people["ada"].wait_for(refused, "failed")
-    people["ada"].wait_for(unknown, "unconfirmed", "processing", "completed")
-    long = people["joana"].submit(prompt=LONG_PROMPT)
-    people["ada"].wait_until_saved(long, seconds=60)
     installation.python(STARS_AND_COLLECTIONS)
     return {"chain": parent, "takes": takes, "failed": refused, "long": long, "portrait": videos[1]}
 
@@ -275,7 +276,8 @@ class Camera:
         page.wait_for_load_state("networkidle")
         if act:
             act(page)
-        page.wait_for_timeout(350)
+        # A player shows a spinner until it has loaded the first frame.
+        page.wait_for_timeout(2000 if page.locator("video[src]").count() else 350)
         with Image.open(io.BytesIO(page.screenshot())) as picture:
             picture.convert("RGB").save(self.target / f"{name}.jpg", quality=JPEG_QUALITY, optimize=True)
         self.taken += 1
