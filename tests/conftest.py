@@ -48,13 +48,13 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session", autouse=True)
 def static_files():
-    """The pages name static files by their hashed names, which are made as `make run` makes them."""
+    """Copy the collected static files: pages refer to them by hashed names."""
     prepared_data.copy_static_files(settings.STATIC_ROOT)
 
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
-    """Put a migrated database where Django would make one of its own."""
+    """Put a migrated database where Django would create one."""
     database = settings.DATABASES["default"]
     if servers.there():
         # As Django makes the name, to which pytest-django has added the worker's.
@@ -66,13 +66,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix):
 
 @pytest.fixture(scope="session")
 def django_db_keepdb():
-    """Have Django use the database that is there. It ends with the folder, or the server, of this test run."""
+    """Have Django use the existing database, which ends with this run's folder or server."""
     return True
 
 
 @pytest.fixture(autouse=True)
 def turn(request, worker_id, tmp_path_factory):
-    """A test that looks at milliseconds has the machine to itself: those of the other processes wait meanwhile."""
+    """Run a test marked `alone` while no other process runs a test."""
     if worker_id == "master":
         yield
         return
@@ -89,7 +89,7 @@ def turn(request, worker_id, tmp_path_factory):
 
 @connection_created.connect
 def without_waiting_for_the_disk(connection, **kwargs):
-    """Power cuts are not what the tests are about; the whole installations they start do wait."""
+    """Skip fsync: only the installations that tests start need to survive power cuts."""
     if connection.vendor == "sqlite":
         connection.cursor().execute("PRAGMA synchronous=OFF")
 

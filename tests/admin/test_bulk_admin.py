@@ -15,7 +15,7 @@ COLLECTIONS, LINKS = "admin:videos_collection_changelist", "admin:videos_share_c
 
 @pytest.fixture
 def flood() -> Member:
-    """What one member made too much of, more than a page of it; a colleague made one of each."""
+    """Create more than a page of collections and links of one member, and one of each of a colleague."""
     eve, ada, clip = a_member("eve"), a_member("ada"), a_saved_one(prompt="clip")
     for number in range(120):
         Collection.objects.named(f"flood {number}", eve)
@@ -27,7 +27,7 @@ def flood() -> Member:
 
 
 def selected(action: str, first) -> dict:
-    """All that a filtered list has, on whatever page."""
+    """Return the primary keys of all pages of a filtered list."""
     return {"action": action, "select_across": "1", "index": "0", ACTION_CHECKBOX_NAME: [first.pk]}
 
 

@@ -32,7 +32,7 @@ NEW = "a-new-secret-with-1234"
 
 
 def trail(token) -> list[str]:
-    """What is written of it, without the name that each entry begins with."""
+    """Return the audit entries of a token without its name, with which each begins."""
     texts = token.changes.order_by("pk").values_list("text", flat=True)
     return [text.removeprefix(f"API token “{token.name}”: ") for text in texts]
 
@@ -196,7 +196,7 @@ def a_lock_is_waited_for() -> bool:
 
 
 def test_requests_for_the_remaining_provider_are_not_held(client, admin):
-    """Two providers served at once, as the tables of an earlier version may have it: one of them is saved."""
+    """Tables of an earlier version may have two active providers; saving one of them pauses the other."""
     a_token(base_url="http://127.0.0.1:8")
     of_the_other = a_generation(admin)
     token = a_token(priority=1)
@@ -419,7 +419,7 @@ def test_one_secret_that_cannot_be_decrypted_stops_the_rotation(settings):
 
 @pytest.fixture
 def keys(settings, tmp_path, monkeypatch):
-    """An installation whose keys are in its data directory."""
+    """Keep the encryption keys in the data directory, and return their file."""
     settings.DATA_DIR, settings.ENCRYPTION_KEYS, settings.ENCRYPTION_KEYS_GIVEN = tmp_path, [ONE], False
     file = tmp_path / "encryption-keys"
     file.write_text(ONE)
@@ -438,7 +438,7 @@ def test_rotation_creates_a_new_key_and_removes_the_old_one(keys, settings):
 
 @pytest.mark.parametrize("step", [1, 2])
 def test_an_interrupted_rotation_leaves_keys_that_decrypt_every_secret(keys, settings, monkeypatch, step):
-    """The power goes before the first, or before the last of the two writes."""
+    """The process dies before the first or before the last of the two writes."""
     a_token("first")
     writes = []
 
@@ -505,7 +505,7 @@ def test_a_start_with_the_right_keys_prints_nothing(settings):
 
 
 def closed_token(settings, **fields) -> ApiToken:
-    """One that was stored with a key that is gone."""
+    """Return a token that was stored with a lost key."""
     settings.ENCRYPTION_KEYS = [ONE]
     token = a_token("a-secret-of-ours-1234", **fields)
     settings.ENCRYPTION_KEYS = [TWO]

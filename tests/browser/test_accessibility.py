@@ -91,7 +91,7 @@ POST = """([path, fields]) => {
 
 
 def post(page, path: str, **fields: str) -> int:
-    """Leave the page by a form; the status of what is shown now."""
+    """Submit a form that leaves the page, and return the status of the next page."""
     with page.expect_navigation() as navigation:
         page.evaluate(POST, [path, fields])
     return navigation.value.status
@@ -99,7 +99,7 @@ def post(page, path: str, **fields: str) -> int:
 
 @pytest.fixture(scope="module")
 def new_site(tmp_path_factory):
-    """An installation that was only just started: nobody has an account."""
+    """Start a new installation without any account."""
     new_site = Installation(
         tmp_path_factory.mktemp("unmanned"), LUMAWEB_ADMIN_USERNAME="", LUMAWEB_ADMIN_PASSWORD=""
     ).start(only=("web",))

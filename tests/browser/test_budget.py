@@ -8,7 +8,7 @@ from ..support.installation import Installation
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    """Everybody has three credits a month."""
+    """Start an installation where every member has three credits a month."""
     site = Installation(tmp_path_factory.mktemp("purse")).start()
     site.add_member("ben")
     site.add_member("cleo")

@@ -44,7 +44,7 @@ def eight_seconds() -> bytes:
 
 @pytest.fixture(scope="module")
 def clips(site) -> list[str]:
-    """Four finished videos, the last one longer than the others."""
+    """Create four finished videos, the last one longer than the others."""
     visitor = site.visitor("ben")
     made = [visitor.submit(prompt=f"A buoy at sea, wave {number}") for number in (1, 2, 3)]
     for uuid in made:
@@ -100,7 +100,7 @@ def test_compared_videos_play_in_sync(site, clips, sign_in, count):
 
 
 def drifts(page, url: str, count: int) -> list[float]:
-    """The most they are apart (s): while they play, after scrubbing, and at half speed."""
+    """Return the largest drift (s) while playing, after scrubbing and at half speed."""
     page.goto(url)
     length = min(lengths(page))
     page.get_by_role("button", name="Play", exact=True).click()

@@ -46,7 +46,7 @@ def problem(page: Page, side: str):
 
 
 def colour(page: Page, side: str):
-    """The ground of the picture that is kept for this side, near enough for a JPEG."""
+    """Return the background colour of this side's uploaded frame, within the error of a JPEG."""
     content = page.request.get(
         f"{page.url.split('/?')[0].rstrip('/')}/uploads/{kept(page, side).input_value()}/"
     ).body()
@@ -59,7 +59,7 @@ def like(*colour: int):
 
 
 def drop(page: Page, side: str, path: str, kind: str = "drop") -> None:
-    """Drag a file in from outside, as the browser itself reports it."""
+    """Drag a file from outside the browser onto a tile."""
     box = tile(page, side).bounding_box()
     where = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
     data = {"items": [], "files": [str(path)], "dragOperationsMask": 1}

@@ -21,7 +21,7 @@ FIELDS = (
 
 
 def a_frame(color: str, size=(480, 270)) -> dict:
-    """A picture to upload: a disc on a plain ground."""
+    """Return a picture to upload: a disc on a plain ground."""
     image = Image.new("RGB", size, color)
     ImageDraw.Draw(image).ellipse((180, 75, 300, 195), fill="white")
     out = io.BytesIO()
@@ -30,7 +30,7 @@ def a_frame(color: str, size=(480, 270)) -> dict:
 
 
 def generate(page: Page, prompt: str = PROMPT, start: dict | None = None, end: dict | None = None) -> str:
-    """Fill the form and press Generate; the new card's uuid."""
+    """Fill the form, press Generate and return the UUID of the new card."""
     page.get_by_text("Frames" if start or end else "Text", exact=True).first.click()
     page.get_by_label("Prompt", exact=True).fill(prompt)
     page.get_by_role("radio", name="16:9").check(force=True)
@@ -60,7 +60,7 @@ def card(page: Page, uuid: str) -> Locator:
 
 
 def ready(page: Page, uuid: str) -> None:
-    """The card shows the saved video's poster, without anybody reloading."""
+    """Wait until the card shows the saved video's poster, without a reload."""
     expect(card(page, uuid)).to_have_attribute("data-state", "completed", timeout=40_000)
     expect(card(page, uuid).locator("video-preview img")).to_be_visible(timeout=20_000)
 
@@ -105,7 +105,7 @@ def first_and_last(content: bytes) -> tuple[Image.Image, Image.Image]:
 
 
 def difference(one: Image.Image, two: Image.Image) -> float:
-    """Mean difference of two pictures, 0 to 255."""
+    """Return the mean difference of two pictures, 0 to 255."""
     size = (64, 36)
     a, b = (list(image.convert("RGB").resize(size).get_flattened_data()) for image in (one, two))
     return sum(abs(x - y) for p, q in zip(a, b, strict=True) for x, y in zip(p, q, strict=True)) / len(a) / 3
@@ -288,7 +288,7 @@ def test_a_failure_is_retried_from_its_card(site, sign_in):
 
 
 def test_a_card_that_arrives_twice_still_works(site, sign_in):
-    """A quick refusal comes with the poll as a new card, where the form's own answer has put one already."""
+    """A quick refusal arrives with the poll as a new card after the form's response has added the same card."""
     ada = sign_in(site, "ada")
     uuid = generate(ada, "A choir [refuse]")
     expect(card(ada, uuid)).to_have_attribute("data-state", "failed")

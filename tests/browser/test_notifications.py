@@ -43,7 +43,7 @@ BROWSER = """answer => {
 
 @pytest.fixture(scope="module")
 def browser(browser_type):
-    """One that can show notifications."""
+    """Start a browser that can show notifications."""
     with launched(browser_type, find_whole()) as browser:
         yield browser
 
@@ -64,7 +64,7 @@ def site(tmp_path_factory):
 
 @pytest.fixture
 def closed(site):
-    """What is asked for waits until `opened`; nothing is in flight before and after."""
+    """Keep videos queued until `opened`; no video runs before or after the test."""
     tokens(site, enabled=False)
     yield site
     tokens(site, enabled=True)
@@ -83,7 +83,7 @@ def hold(site, uuid: str, until: str) -> None:
 
 
 def enter(site, sign_in, username: str, answer: str = "", **options) -> Page:
-    """Sign in with a browser that tells what it is asked; `answer` instead of its own to the wish to notify."""
+    """Sign in with a browser that records permission requests; `answer` replaces its own answer."""
     page = sign_in(site, username, **options)
     page.add_init_script(f"({BROWSER})({answer!r})")
     page.reload()
@@ -103,12 +103,12 @@ def switch(page: Page):
 
 
 def kept(page: Page):
-    """What is switched here is answered by the server, so that no reload overtakes it."""
+    """Wait until the server has stored the switch, so that a reload does not overtake it."""
     return page.expect_response("**/profile/choices/", timeout=PATIENCE)
 
 
 def press_switch(page: Page) -> None:
-    """Switch it on, and wait for the browser's answer; it is kept by then."""
+    """Switch notifications on, and wait until the browser has answered and the server has stored it."""
     with kept(page):
         switch(page).click()
     page.wait_for_function("() => window.answered")

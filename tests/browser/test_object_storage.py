@@ -35,7 +35,7 @@ def clip(bucket_site) -> str:
 
 
 def asked_by(page: Page) -> list[str]:
-    """The addresses this page asks for from now on."""
+    """Record the URLs that the page requests from now on."""
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     return asked
@@ -97,7 +97,7 @@ def test_a_guest_watches_from_the_bucket(bucket_site, clip, browser):
 
 @pytest.fixture(scope="module")
 def long_clip(bucket_site, tmp_path_factory) -> str:
-    """A video of which a browser never has all before it is played: noise, which nothing makes small."""
+    """Create a video of noise that is too large for a browser to buffer completely."""
     path = tmp_path_factory.mktemp("film") / "noise.mp4"
     noise = np.random.default_rng(7)
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
@@ -128,7 +128,7 @@ def test_a_video_paused_beyond_its_link_s_expiry_continues_from_a_new_link(bucke
     asked = asked_by(page)
 
     def ask_for(seconds: float) -> int:
-        """Go to a place in it; how often we were asked for the video over that."""
+        """Seek, and return how many requests for the video that took."""
         before = len(asked)
         page.evaluate(f"{video}.currentTime = {seconds}")
         page.wait_for_function(

@@ -24,7 +24,7 @@ def site(tmp_path_factory) -> Iterator[Installation]:
 
 
 def paid(page: Page) -> list[str]:
-    """The requests that cost, from now on."""
+    """Record the paid requests from now on."""
     sent: list[str] = []
     page.on(
         "request",
@@ -38,7 +38,7 @@ def paid(page: Page) -> list[str]:
 
 
 def made(page: Page, site: Installation, words: str) -> int:
-    """How many videos with this prompt there are, as the server says it."""
+    """Return the server's count of videos with this prompt."""
     page.goto(site.url)
     return page.locator(".card", has_text=words).count()
 
@@ -48,13 +48,13 @@ def prompt(page: Page) -> Locator:
 
 
 def quiet(page: Page) -> None:
-    """What a key has begun is sent and answered: the next repeat would be a request of its own."""
+    """Wait until the request of a key press is answered: the next repeat would send a request of its own."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.wait_for_function("() => !document.querySelector('.htmx-request')")
 
 
 def hold(page: Page, key: str) -> None:
-    """Press the key and hold it: the browser gets a keydown that repeats."""
+    """Hold the key, so that the browser gets repeated keydown events."""
     for _ in range(REPEATS):
         page.keyboard.down(key)
         quiet(page)
@@ -119,7 +119,7 @@ def test_a_held_key_requests_one_video(site, sign_in, how):
 
 @pytest.mark.parametrize("how", ["control and enter", "enter on the button", "space on the button", "enter in a field"])
 def test_a_repeated_request_is_stopped_by_the_server_and_links_to_the_first(site, sign_in, how):
-    """The press after a held one counts again, and it is the server that knows the request."""
+    """A new press after a held key counts, and the server recognises the equal request."""
     page = sign_in(site, "ada")
     tabs = len(page.context.pages)
     words = f"Twice by {how}"
@@ -191,7 +191,7 @@ def test_a_double_click_across_a_response_is_one_press(site, sign_in):
 
 
 def test_a_double_tap_requests_one_video(site, sign_in):
-    """On a tablet: the form stays where it is, so the second tap meets the button once more."""
+    """On a tablet the form stays in place, so the second tap hits the button again."""
     page = sign_in(site, "ben", has_touch=True)
     # The clock of the events is ours: a busy machine would make two presses of a double tap, and an idle one a triple
     # tap of all three. Most touch screens count every tap as the first.

@@ -13,7 +13,7 @@ WIDTHS = (360, 390, 768, 1024, 1440, 1920, 2560)
 
 @pytest.fixture(scope="module")
 def full_site(tmp_path_factory):
-    """Enough videos for many pages of the gallery."""
+    """Start an installation with enough videos for many pages of the gallery."""
     site = Installation(tmp_path_factory.mktemp("full")).start()
     site.add_member("ben")
     add_videos(site, 1000)

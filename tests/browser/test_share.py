@@ -16,7 +16,7 @@ CLIPS = ("A harbour before the rain", "The first drops fall", "A boat comes home
 
 @pytest.fixture(scope="module")
 def clips(site) -> list[str]:
-    """A clip of ben's, its extension, and an extension of that."""
+    """Create a video of Ben's, its extension, and an extension of that."""
     visitor = site.visitor("ben")
     made = [visitor.submit(prompt=CLIPS[0])]
     for prompt in CLIPS[1:]:
@@ -29,7 +29,7 @@ def clips(site) -> list[str]:
 
 @pytest.fixture
 def stranger(site, open_page) -> Callable[..., Page]:
-    """A page of somebody who has no account, in a context of their own; its errors fail the test."""
+    """Return a function that opens a guest's page in a separate context; page errors fail the test."""
     return partial(open_page, site, "a stranger")
 
 
@@ -42,7 +42,7 @@ def open_panel(page: Page, site, uuid: str):
 
 
 def make(panel, *, chain: bool = False, with_prompt: bool = False) -> str:
-    """Make a link in the panel; its address."""
+    """Create a link in the panel and return its URL."""
     if chain:
         panel.get_by_label("The chain up to here").check()
     panel.get_by_label("Show the prompt, too").set_checked(with_prompt)
@@ -63,7 +63,7 @@ for row, chain, words in ((first, False, True), (first, False, False), (last, Tr
 
 @pytest.fixture(scope="module")
 def links(site, clips) -> dict[str, str]:
-    """What there is for a stranger to see, by what it is."""
+    """Return the shared links, by what they share."""
     made = site.python(MAKE.format(uuids=(clips[0], clips[2]))).split()
     addresses = dict(zip(("with words", "without words", "chain"), made, strict=True))
     return {name: site.url + path for name, path in (addresses | {"gone": "/watch/nothing/here/"}).items()}

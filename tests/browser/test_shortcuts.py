@@ -52,13 +52,13 @@ def page(site, sign_in) -> Page:
 
 
 def awake(page: Page) -> None:
-    """The keys come with the first sign of somebody being there; the pointer then rests on no card."""
+    """Load the shortcuts, which come with the first user event, and move the pointer off the cards."""
     page.mouse.move(5, 5)
     page.wait_for_function("() => customElements.get('keyboard-shortcuts')")
 
 
 def at(page: Page, number: int) -> Locator:
-    """The card in question: its link has the focus."""
+    """Focus the link of a card and return the card."""
     card = page.locator(".card").nth(number)
     card.locator(".card-link").focus()
     return card
@@ -73,12 +73,12 @@ def prompt(page: Page) -> Locator:
 
 
 def settled(page: Page) -> None:
-    """Whatever a key would have begun has begun by now: it acts as it is pressed."""
+    """Wait until anything that a key press began has begun."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def watch(page: Page) -> None:
-    """Write down what is pressed from now on, by whom ever: the keys press what is on the page."""
+    """Record all clicks from now on, including those that shortcuts dispatch."""
     page.evaluate(
         "() => { window.pressed = [];"
         " addEventListener('click', ({target}) => window.pressed.push(target.outerHTML.slice(0, 120)), true); }"
@@ -90,7 +90,7 @@ def pressed(page: Page) -> list[str]:
 
 
 def writes(page: Page) -> list[str]:
-    """What is sent from now on to change something."""
+    """Record the requests from now on that change something."""
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
     return sent

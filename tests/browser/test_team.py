@@ -15,13 +15,13 @@ BOTH = pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "wit
 
 @pytest.fixture
 def guest(site, open_page) -> Callable[..., Page]:
-    """A page of somebody who is not signed in, in a context of their own."""
+    """Return a function that opens a page without a session, in a separate context."""
     return partial(open_page, site, "a guest")
 
 
 @pytest.fixture
 def somebody(site):
-    """A member of this test's own, by name; the other tests' stay as they are."""
+    """Return a function that creates a member for this test only."""
 
     def somebody(username: str) -> str:
         site.add_member(username)

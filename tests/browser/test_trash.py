@@ -9,7 +9,7 @@ from .test_main_job import card, cards
 
 @pytest.fixture(scope="package")
 def three(site) -> list[str]:
-    """Three finished videos of ben's, the newest first, as the wall has them."""
+    """Create three finished videos of Ben's; return them newest first, as in the gallery."""
     visitor = site.visitor("ben")
     made = [visitor.submit(prompt=f"A lighthouse, wave {number}") for number in (1, 2, 3)]
     for uuid in made:

@@ -25,7 +25,7 @@ def test_a_lost_answer_is_found_automatically_and_the_video_appears_for_both(pol
 
 
 def test_one_click_adopts_a_task_and_the_video_appears_for_both(polling_site, two):
-    """Another program with the same account has made the same request: which task is whose, only a person may say."""
+    """Another program with the same account made the same request, so only a person can tell the tasks apart."""
     ada, ben = two
     prompt = "Two kites over dunes [drop]"
     with pytest.raises(httpx.TransportError):

@@ -14,7 +14,7 @@ GAP = 50  # ms between two clips of a chain
 
 @pytest.fixture(scope="module")
 def clips(site) -> list[str]:
-    """A clip, its extension, and an extension of that."""
+    """Create a video, its extension, and an extension of that."""
     visitor = site.visitor()
     made = [visitor.submit(prompt="A lighthouse in the fog")]
     for prompt in ("The lamp turns", "A ship answers"):

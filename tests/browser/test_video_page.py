@@ -48,7 +48,7 @@ for number in range({count}):
 
 @pytest.fixture(scope="module")
 def film(site) -> str:
-    """Ben's video whose pictures are numbered by their colours."""
+    """Create a video of Ben's whose frames are numbered by colour."""
     visitor = site.visitor("ben")
     uuid = visitor.submit(prompt="Numbered colours")
     visitor.wait_until_saved(uuid)
@@ -58,14 +58,14 @@ def film(site) -> str:
 
 @pytest.fixture(scope="module")
 def line(site, film) -> list[str]:
-    """The film and six that go on from it, one from the other; and two more from the film itself."""
+    """Create six videos that extend each other from `film`, and two more extensions of `film`."""
     made = site.python(MAKE.format(source=film, count=6, in_line=True)).split()
     site.python(MAKE.format(source=film, count=2, in_line=False))
     return [film, *made]
 
 
 def opened(page, uuid):
-    """The dialog over the wall, at rest."""
+    """Open the dialog of a video in the gallery and wait for it."""
     link = card(page, uuid).locator(".card-link")
     link.focus()
     page.keyboard.press("Enter")

@@ -37,7 +37,7 @@ def too_wide(page: Page) -> dict[int, list]:
 
 @pytest.fixture(scope="module")
 def crowded_site(tmp_path_factory):
-    """Words that cannot be broken, two scripts, a failure, collections with long names, something in the trash."""
+    """Start an installation with unbreakable words, two scripts, a failure, long names and a trashed video."""
     crowded_site = Installation(tmp_path_factory.mktemp("stuffed")).start()
     try:
         crowded_site.add_member("ben")
@@ -66,7 +66,7 @@ def stuff(site: Installation) -> None:
 
 @pytest.fixture(scope="module")
 def uuids(crowded_site) -> list[str]:
-    """The videos with the longest words."""
+    """Return the videos with the longest words."""
     return crowded_site.python(
         "from videos.models import Generation\n"
         "print(*Generation.objects.filter(search_text='endless').order_by('-pk').values_list('uuid', flat=True))"

@@ -45,7 +45,7 @@ KEY = "theKEYthatOPENSitSELF0123456789"
 
 
 def certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost, signed by itself: its file and that of its key."""
+    """Create a self-signed certificate for localhost; return its file and that of its key."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     signed = (
@@ -71,7 +71,7 @@ def certificate(folder: Path) -> tuple[Path, Path]:
 
 
 def replaced(text: str, *pairs: tuple[str, str]) -> str:
-    """The text with these replaced; each has to be in it, so that no test runs another file than it says."""
+    """Return the text with all of these replaced; each must occur, so that no test runs an unchanged file."""
     for old, new in pairs:
         assert old in text, f"{old!r} is not in the file any more"
         text = text.replace(old, new)
@@ -79,7 +79,7 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
 
 
 class Front:
-    """A proxy in front of an installation, from our own file; only places of this test are put into it."""
+    """A proxy in front of an installation, from the file in deploy/ with this test's paths and ports."""
 
     name = ""
     accel_prefix = "/protected-media/"
@@ -117,11 +117,11 @@ class Front:
             self.process.wait(20)
 
     def logs(self) -> str:
-        """All that it has written down."""
+        """Return everything that the proxy has logged."""
         return "\n".join(path.read_text(errors="replace") for path in sorted(self.folder.glob("*.log")))
 
     def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, dict, bytes]:
-        """One request with its path exactly as given; status, headers in lower case, body."""
+        """Send one request with this exact path; return status, headers in lower case and body."""
         # With 1.3 the server begins to talk before it answers, and a look at the socket would say nothing.
         tls = ssl.create_default_context(cafile=str(self.public))
         tls.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -209,7 +209,7 @@ class Caddy(Front):
 
 
 class Guest(Visitor):
-    """A member who comes through the proxy, over TLS."""
+    """A member who uses the proxy over TLS."""
 
     def __init__(self, front: Front, username: str = "ada") -> None:
         self.http = httpx.Client(
@@ -435,7 +435,7 @@ def test_slow_clients_do_not_delay_others(site):
 
 @servers
 def test_two_large_frames_pass(site):
-    """What is too large for a frame is said by the form, in words, and not by the proxy."""
+    """The form explains a frame that is too large; the proxy must let it through."""
     picture = b"\xff\xd8\xff" + b"x" * (20 * 1024 * 1024 - 3)
     answer = site.ada.post(
         "/generations/",
@@ -473,7 +473,7 @@ SECRET_ADDRESSES = (
 
 
 def test_the_proxy_redacts_the_same_paths_as_lumaweb():
-    """A new one has to be told to the proxies too, whose files name the same beginnings."""
+    """A new secret path must be added to the proxies' files too."""
     from lumaweb.logs import SECRET_PATHS, redact
 
     beginnings = set(re.findall(r"[a-z]+(?=/\[|\||\))", SECRET_PATHS.pattern)) - {"luma"}
@@ -500,7 +500,7 @@ def test_the_proxy_logs_no_secret_path(site):
 
 @servers
 def test_clients_cannot_forge_their_address(site):
-    """Last of the proxies' tests, as this address is kept out by it."""
+    """The last test of the proxies, as it locks this client address out."""
     statuses = []
     for number in range(7):
         page = site.front.ask("GET", "/login/")
@@ -548,7 +548,7 @@ def test_a_proxy_without_lumaweb_answers_with_a_message_and_logs_no_key(kind, tm
 
 
 def known_to_the_settings() -> set[str]:
-    """Every variable the settings read, from their own text."""
+    """Return the names of all variables that the settings' source reads."""
     settings = (ROOT / "lumaweb/settings.py").read_text()
     environment = (ROOT / "lumaweb/environment.py").read_text()
     names = set(re.findall(r"environment\.[\w.]+\(\s*[\"']([A-Z_0-9]+)[\"']", settings))
@@ -643,7 +643,7 @@ def test_services_wait_for_the_migration():
 
 
 def in_bytes(size: str) -> int:
-    """A size as systemd and Compose write it."""
+    """Parse a size as systemd and Compose write it."""
     number, unit = re.fullmatch(r"(\d+)([mMgG])", size).groups()
     return int(number) * 1024 ** (2 if unit in "mM" else 3)
 
@@ -684,7 +684,7 @@ def test_the_database_and_the_queue_are_not_reachable_from_outside():
 
 
 def test_no_file_of_compose_scales_sqlite():
-    """Several of a part share a database that can be shared; the file with SQLite has one of each."""
+    """Only services with a shared database may be scaled; the file with SQLite has one of each."""
     one, several = composed("compose.yaml")["services"], composed("compose.scale.yaml")["services"]
     assert set(one) == {"migrate", "lumaweb", "caddy"}
     for name in ("migrate", "web", "worker", "ticker"):
@@ -705,7 +705,7 @@ UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 @servers
 def test_systemd_can_read_every_unit(tmp_path):
-    """Only the folder of the program is another: the one they name is not here."""
+    """Only the folder of the program is replaced, which does not exist here."""
     files = []
     for unit in UNITS:
         files.append(tmp_path / unit.name)
@@ -724,7 +724,7 @@ def test_systemd_can_read_every_unit(tmp_path):
 @servers
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.name)
 def test_every_unit_is_sandboxed(unit):
-    """systemd's own measure goes from 10 (open) to 0; its services of the system begin at about 9."""
+    """`systemd-analyze security` rates from 10 (exposed) to 0; system services begin at about 9."""
     done = subprocess.run(
         [program("systemd-analyze"), "security", "--offline=true", "--threshold=20", "--no-pager", str(unit)],
         capture_output=True, text=True, timeout=60,
@@ -771,7 +771,7 @@ def test_concurrent_migrations_create_the_tables_once(tmp_path):
 
 
 def test_a_version_can_be_rolled_back_and_deployed_again(tmp_path):
-    """The way back that deploy/README.md names: the newest migrations undone and done again, with rows there."""
+    """Follow deploy/README.md: undo the newest migrations and apply them again, with rows in the tables."""
     installation = Installation(tmp_path / "data")
     installation.manage("migrate", "-v0")
     installation.add_member("grace")

@@ -38,7 +38,7 @@ def not_in_a_clone(folder: str, names: list[str]) -> set[str]:
 
 
 class Machine:
-    """A bare Debian on this machine's network, with a user `newcomer` who has the sources in `lumaweb`."""
+    """A bare Debian on this machine's network, with the sources in `lumaweb` of the user `newcomer`."""
 
     def __init__(self, root: Path, logs: Path) -> None:
         self.root, self.logs = root, logs
@@ -63,7 +63,7 @@ class Machine:
         return Service(self, data)
 
     def processes(self) -> dict[int, str]:
-        """Number and command line of all that runs in there."""
+        """Return id and command line of all processes inside."""
         own, found = self.root.stat(), {}
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):  # it has ended meanwhile
@@ -72,7 +72,7 @@ class Machine:
         return found
 
     def end(self) -> None:
-        """Leave no process behind, whatever the test ended with."""
+        """Kill all processes inside, however the test ended."""
         while running := self.processes():
             for pid in running:
                 with suppress(ProcessLookupError):
@@ -81,7 +81,7 @@ class Machine:
 
 
 class Service:
-    """`make run` by the user, until it is stopped by SIGTERM."""
+    """`make run` by the user, until SIGTERM stops it."""
 
     def __init__(self, machine: Machine, data: str) -> None:
         self.machine, self.port = machine, a_free_port()
@@ -170,7 +170,7 @@ def test_both_commands_of_the_readme_work_on_a_bare_debian(machine):
 
 
 def manage(machine: Machine, data: str, *words: str) -> str:
-    """Run a management command as the user; its output."""
+    """Run a management command as the user and return its output."""
     env = {"LUMAWEB_DATA_DIR": f"{HOME}/{data}"}
     ran = machine.run("newcomer", ".venv/bin/python", "manage.py", *words, seconds=120, **env)
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -85,7 +85,7 @@ def image(tmp_path_factory) -> Iterator[Image]:
 
 
 class Space:
-    """A process that is the first one in namespaces of its own, with a network that ends in itself."""
+    """The first process of new namespaces, with an isolated network."""
 
     def __init__(self, script: str, *words: object, log: Path) -> None:
         self.log = log
@@ -103,7 +103,7 @@ class Space:
 
     @cached_property
     def first(self) -> int:
-        """The number its first process has outside."""
+        """Return the id of the first process, as seen from outside."""
 
         def children() -> list[str]:
             assert self.process.poll() is None, self.log.read_text()
@@ -114,14 +114,14 @@ class Space:
         return int(children()[0])
 
     def run(self, root: Path, *words: object, seconds: float = 60) -> subprocess.CompletedProcess:
-        """Run a program of its own in there."""
+        """Run a program inside."""
         return subprocess.run(
             [program("nsenter"), "-t", str(self.first), "-m", "-p", "-n", "chroot", str(root), *map(str, words)],
             capture_output=True, text=True, timeout=seconds,
         )  # fmt: skip
 
     def processes(self) -> list[tuple[int, str, str]]:
-        """All of its processes but the first: number (outside), state, command."""
+        """Return all processes but the first: id (outside), state and command."""
         there = done("ps", "-eo", "pid=,pidns=,stat=,args=").splitlines()
         mine = os.readlink(f"/proc/{self.first}/ns/pid").strip("pid:[]")
         rows = [line.split(None, 3) for line in there]
@@ -166,7 +166,7 @@ class Container(Space):
         )
 
     def is_healthy(self, *env: str) -> bool:
-        """What its own health check says."""
+        """Run the image's own health check."""
         kind, *command = self.image.config["Healthcheck"]["Test"]
         assert kind == "CMD"
         return self.run(self.image.root, "env", "-i", *self.image.config["Env"], *env, *command).returncode == 0

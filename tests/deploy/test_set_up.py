@@ -16,7 +16,7 @@ LACKS_A_LIBRARY = (
 
 
 class Machine:
-    """A PATH with nothing on it but programs of this test; its apt-get notes what it is told."""
+    """A PATH with only this test's programs; its apt-get records its arguments."""
 
     def __init__(self, folder: Path) -> None:
         self.bin, self.packages, self.log = folder / "bin", folder / "packages", folder / "apt.log"
@@ -33,7 +33,7 @@ class Machine:
         path.chmod(0o755)
 
     def lacks(self, library: str) -> None:
-        """Have Playwright's driver not start for want of this library."""
+        """Make Playwright's driver fail for want of this library."""
         self.program(self.node, f'echo "{LACKS_A_LIBRARY.format(self.node, library)}" >&2; exit 127')
 
     def has_node(self) -> None:
@@ -47,7 +47,7 @@ class Machine:
         self.program(self.bin / "ps", "exit 0")
 
     def can_install(self, *packages: str) -> None:
-        """Let apt-get install these, and fail at any other."""
+        """Let apt-get install these packages and fail for any other."""
         offered = self.packages.parent / "offered"
         offered.mkdir()
         for package, path in (
@@ -82,7 +82,7 @@ class Machine:
 
 @pytest.fixture
 def bare(tmp_path, monkeypatch) -> Machine:
-    """A machine without a browser, a library and ps, where we are root."""
+    """Return a machine without a browser, a library and ps, as root."""
     machine = Machine(tmp_path)
     monkeypatch.setenv("PATH", str(machine.bin))
     monkeypatch.setenv("PLAYWRIGHT_NODEJS_PATH", str(machine.node))

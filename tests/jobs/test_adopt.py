@@ -106,7 +106,7 @@ def test_an_unknown_task_an_unreachable_provider_and_a_missing_token_are_disting
 
 @pytest.mark.parametrize("state", ["unconfirmed", "dismissed", "held", "canceled"])
 def test_a_task_submitted_for_an_existing_row_is_adopted_by_that_row(stub, token, state):
-    """The provider's echo of our callback address tells whose it is: no second row, and nothing left to be sent."""
+    """The echoed callback URL identifies the row: no second row is created and nothing remains to be sent."""
     generation = a_generation()
     if state in ("held", "canceled"):
         Generation.objects.hold_after_restore()

@@ -20,7 +20,7 @@ JUMPS = [timedelta(hours=hours) for hours in (-30, -3, 3, 30)]
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The clock on the wall, which a test sets, and the one that nobody can set."""
+    """Return the wall clock, which a test sets, and the monotonic clock."""
 
     class Clock:
         ahead = timedelta(0)

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def provider():
-    """Start as many providers as a test wants."""
+    """Return a function that starts a stub provider."""
     started = []
 
     def start() -> StubProvider:
@@ -42,7 +42,7 @@ def stub(provider):
 
 
 def runs(token: ApiToken, task_id: str, via: str = "answer") -> Generation:
-    """A row whose task runs at the provider and is due to be looked up."""
+    """Create a row whose task runs at the provider and is due for a look-up."""
     ApiToken.objects.exclude(pk=token.pk).update(enabled=False)
     generation = a_generation()
     assert generation.claim()
@@ -205,7 +205,7 @@ def test_a_forged_callback_s_video_is_replaced_by_the_look_up_of_the_true_task(s
     "lie", [None, running("lie"), failure("lie"), a_result("lie")], ids=lambda lie: lie and lie.status
 )
 def test_a_task_whose_request_names_another_row_is_moved_to_that_row(stub, token, settings, lie):
-    """The provider named the task of the first request in both answers, and the second answer came first."""
+    """The provider named the first request's task in both answers, and the second answer came first."""
     settings.PUBLIC_URL = "https://films.example.com"
     first, second = a_generation(), a_generation()
     address = first.claim().callback_url
@@ -225,7 +225,7 @@ def test_a_task_whose_request_names_another_row_is_moved_to_that_row(stub, token
 
 
 def test_a_callback_does_not_take_a_task_from_another_row(stub, token):
-    """Anybody may have sent it, and the look-up decides whose task it is."""
+    """The callback may be forged; the look-up decides whose task it is."""
     first, second = runs(token, "shared"), a_generation()
     second.claim()
     second.record(running("shared"), "answer")
@@ -236,7 +236,7 @@ def test_a_callback_does_not_take_a_task_from_another_row(stub, token):
 
 
 def in_doubt(token: ApiToken, prompt: str) -> Generation:
-    """A row that was sent with this token and got no answer."""
+    """Create a row that was sent with this token and got no answer."""
     generation = a_generation(prompt=prompt)
     assert generation.claim()
     generation.refuse(an_error("no_answer", Sent.MAYBE))
@@ -246,7 +246,7 @@ def in_doubt(token: ApiToken, prompt: str) -> Generation:
 
 @pytest.mark.parametrize("via", ["answer", "sweep"])
 def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(stub, token, settings, via):
-    """Without a callback address: the answer to one request named the task of another, which got no answer."""
+    """Without a callback URL, the answer to one request named the task of another, which got no answer."""
     settings.PUBLIC_URL = ""
     silent = in_doubt(token, "a heron over reeds")
     given = runs(token, "of the heron", via)

@@ -59,7 +59,7 @@ def test_a_failed_task_fails_the_video_with_a_message(listing):
 
 
 def test_a_video_whose_connection_was_cut_is_found_by_the_ticker(stub, token, listing):
-    """From the press of the button on: the POST is taken, its answer is lost, and nobody does anything."""
+    """The POST is accepted and its answer lost; nobody has to act."""
     answer = listing.answer
 
     def take_and_cut(path, body):
@@ -234,7 +234,7 @@ def test_a_task_without_an_echo_is_offered_by_its_prompt(listing):
 
 
 def claimed_with_callback(settings, stub, **extra) -> tuple[Generation, str]:
-    """A video in doubt, and the callback address of its claim."""
+    """Return an unconfirmed video and the callback URL of its claim."""
     settings.PUBLIC_URL = "https://films.example.com"
     generation = a_generation(**extra)
     claim = generation.claim()
@@ -244,7 +244,7 @@ def claimed_with_callback(settings, stub, **extra) -> tuple[Generation, str]:
 
 
 def test_the_callback_address_of_the_claim_decides_alone(listing, stub, settings):
-    """Though the request looks different, the time is wrong, and an equal one is there too."""
+    """The request looks different, the time is wrong, and an equal task exists."""
     generation, address = claimed_with_callback(settings, stub)
     mine = listing.add(generation, after=400, request={"callback_url": address, "prompt": "rewritten"})
     listing.add(generation, after=2)
@@ -528,7 +528,7 @@ def test_a_hanging_listing_ends_within_the_search_s_deadline(stub, token, monkey
 
 
 def test_an_unexpectedly_empty_listing_is_not_trusted(listing):
-    """It takes the ids that were not given for an empty list of ids."""
+    """This provider treats missing ids as an empty list of ids."""
     other = a_generation(prompt="other")
     other.claim()
     other.record(running("known"), "answer")

@@ -39,7 +39,7 @@ HTML = b"<!DOCTYPE html><title>Sign in</title>"
 
 
 class Cdn(ThreadingHTTPServer):
-    """Serves what a test puts under a path: bytes, or a function that answers the handler itself; remembers GETs."""
+    """Serve bytes, or a function that answers the handler, by path; record GET requests."""
 
     daemon_threads = True
 
@@ -101,7 +101,7 @@ def finished(link: str, **result) -> Generation:
 
 
 def attempt(generation: Generation) -> Generation:
-    """Save it now, whenever it is due."""
+    """Save the video now, even if it is not due."""
     Generation.objects.filter(pk=generation.pk, archive="remote").update(archive_at=timezone.now())
     tasks.archive(generation.pk)
     generation.refresh_from_db()
@@ -109,7 +109,7 @@ def attempt(generation: Generation) -> Generation:
 
 
 def gives(stub, link: str) -> None:
-    """Have the provider give this link when the task is looked up."""
+    """Make look-ups of the task return this link."""
     stub.answer = lambda path, body: (
         200,
         {"id": body["id"], "finished_at": 2.0, "response": {"success": True, "state": "completed", "video_url": link}},
@@ -125,12 +125,12 @@ def redirects_to(place: str) -> Callable:
 
 
 def cuts(data: bytes) -> Callable:
-    """Announce more than comes, and hang up."""
+    """Announce more bytes than are sent, then close the connection."""
     return lambda handler: handler.answer(200, data, Content_Length=str(2 * len(data)))
 
 
 def drips(data: bytes) -> Callable:
-    """One byte every quarter of a second: no single step of it takes long."""
+    """Send one byte every quarter of a second, so that no single read takes long."""
 
     def drip(handler) -> None:
         handler.send_response(200)
@@ -252,7 +252,7 @@ def test_a_fresh_link_that_also_fails_is_explained(stub, cdn, token):
 
 
 def test_an_old_callback_is_kept_when_the_provider_no_longer_knows_its_task(stub, cdn, token):
-    """Its task may be cleaned up after 24 hours; before that, what the provider does not know was never there."""
+    """Providers may delete tasks after 24 hours; an unknown younger task never existed."""
     for hours, state in ((23, "unconfirmed"), (25, "completed")):
         generation = a_generation()
         generation.claim()
@@ -312,7 +312,7 @@ def test_a_good_thumbnail_is_used(cdn, token, film):
 
 
 def in_a_worker(generation: Generation, dies: str = "") -> int:
-    """Save it in a process of its own, as a worker of this one does; answer how that ended."""
+    """Save the video in a separate process, like a worker of this one; return how that ended."""
 
     def work() -> None:
         connections.close_all()
@@ -355,7 +355,7 @@ def test_a_file_that_kills_its_worker_twice_is_set_aside_and_others_are_saved(cl
 
 
 def test_a_file_saved_beside_one_that_kills_workers_is_not_set_aside(cdn, token, film):
-    """Both workers end together, twice if both were tried together again: suspects are saved one at a time."""
+    """Both workers die together, and would again if both were retried together: suspects are saved one at a time."""
     cdn.at |= {"/poison.mp4": film, "/v.mp4": film}
     poison, beside = finished(f"{cdn.url}/poison.mp4"), finished(f"{cdn.url}/v.mp4")
     for generation in (poison, beside):
@@ -383,7 +383,7 @@ def test_one_killed_worker_is_reported_and_the_next_attempt_saves_the_video(cdn,
 
 
 def test_a_restart_of_all_workers_counts_against_no_file(cdn, token, film):
-    """Whoever started the worker has gone with it; but a file that was being read may have ended all of them."""
+    """The parent of the worker is gone too; yet a file that was being decoded may have ended all of them."""
     cdn.at["/v.mp4"] = film
     for mark, deaths in (("", 0), (READING, 1)):
         generation = finished(f"{cdn.url}/v.mp4")
@@ -435,7 +435,7 @@ def test_an_attempt_counts_when_it_begins(cdn, token, film):
 
 
 class QueueTimeout(SystemExit):
-    """What the queue raises in a worker whose time is over."""
+    """The exception that the queue raises in a worker that exceeds its time."""
 
 
 def test_a_save_that_the_queue_times_out_waits_longer_each_time(cdn, token, film, monkeypatch):
@@ -571,7 +571,7 @@ def test_an_internal_error_is_reported_as_one_and_retried(cdn, token, film, monk
 
 
 def saved_incomplete(cdn, film: bytes, monkeypatch) -> Generation:
-    """As an earlier version saved it: half a file whose first picture can be seen, with a valid hash."""
+    """Save half a file, as an earlier version did: its first frame can be decoded and its hash is valid."""
     cdn.at["/v.mp4"] = film[: len(film) * 3 // 4]
     with monkeypatch.context() as earlier:
         earlier.setattr(saved_videos.decoding, "read_video", read_unchecked)
@@ -742,7 +742,7 @@ def test_a_broken_link_of_the_provider_is_replaced_at_once(sandbox, mark):
 
 
 def finished_by_callback(sandbox, prompt: str) -> Generation:
-    """With the link of the first news, as the answer to a held POST has it: a look-up would give another."""
+    """Finish a video with the link of its first result; a look-up would return another."""
     answer = sandbox.request_video(prompt).json()
     generation = a_generation(prompt=prompt)
     generation.claim()

@@ -239,7 +239,7 @@ def test_nothing_is_claimed_once_the_workers_stop(stub, token, settings):
 
 
 def test_a_locked_database_loses_no_answer(stub, token):
-    """While the POST is under way, somebody holds the write lock for longer than one try waits."""
+    """During the POST, another connection holds the write lock for longer than one attempt waits."""
     stub.seconds = 0.3
     generation = a_generation()
 
@@ -263,7 +263,7 @@ def test_a_locked_database_loses_no_answer(stub, token):
 
 
 def test_a_callback_about_an_unknown_task_is_dropped(stub, token):
-    """It beat the answer, so nothing could gainsay it; its link leads nowhere and the provider knows no such task."""
+    """It came before the answer, its link is dead, and the provider does not know its task."""
     generation = a_generation()
     generation.claim()
     generation.record(a_result("forged", video_url=f"{stub.url}/nothing.mp4"), "callback")
@@ -358,7 +358,7 @@ def test_a_token_that_cannot_be_decrypted_is_disabled(stub, token):
 
 
 def test_an_unknown_outcome_outranks_the_error_code(stub, token):
-    """A code that would send it again does not, where the request may have arrived."""
+    """A code that normally resends does not if the request may have arrived."""
     generation = a_generation()
     generation.claim()
     generation.refuse(an_error("too_many_requests", Sent.MAYBE))

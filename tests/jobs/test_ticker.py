@@ -40,7 +40,7 @@ CODE = {
 
 @pytest.fixture
 def steps(monkeypatch):
-    """The names of the steps that were run, in their order."""
+    """Record the names of the steps in the order of their runs."""
     taken = []
     for name, (place, function) in CODE.items():
         monkeypatch.setattr(place, function, lambda *args, name=name, **options: taken.append(name))
@@ -55,7 +55,7 @@ def steps(monkeypatch):
 
 @pytest.fixture
 def broken(monkeypatch):
-    """Have a step fail, with an error that tells too much."""
+    """Make a step fail with an error that contains a secret."""
 
     def broken(name: str, error: Exception | None = None) -> None:
         def fail(*args, **options):

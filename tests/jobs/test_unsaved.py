@@ -32,7 +32,7 @@ def room(settings, tmp_path):
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Nobody waits 20 s for the write lock, and the spool is used at once."""
+    """Shorten the wait for the write lock, and use the spool at once."""
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
     monkeypatch.setattr(outcome_recorder, "SPOOL_AFTER", 0.05)
     monkeypatch.setattr(outcome_recorder, "MAX_PAUSE", 0.2)
@@ -49,7 +49,7 @@ def wait_for(condition, seconds: float = 20) -> None:
 
 
 class Drain(threading.Thread):
-    """A drain in a thread of its own, with what it raised."""
+    """Run a drain in a thread, and keep what it raised."""
 
     error: BaseException | None = None
 
@@ -64,7 +64,7 @@ class Drain(threading.Thread):
 
 @pytest.fixture
 def locked_out(stub, token, impatient):
-    """A drain whose POSTs have just been accepted, and a lock that keeps it from writing that down."""
+    """Run a drain whose POSTs were accepted, while a lock keeps it from recording the answers."""
     held, answered = [], []
 
     def answer(path, body):

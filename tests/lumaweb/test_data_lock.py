@@ -41,7 +41,7 @@ def refused(done: subprocess.CompletedProcess, words: str) -> None:
 
 @contextmanager
 def serving(site: Installation, *parts: str, log: Path, **env: str) -> Iterator[subprocess.Popen]:
-    """Run parts of `serve` from the time they are ready."""
+    """Run processes of `serve` from the time they are ready."""
     with log.open("w") as said:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--only", *parts],
@@ -61,7 +61,7 @@ def serving(site: Installation, *parts: str, log: Path, **env: str) -> Iterator[
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Iterator[Installation]:
-    """A whole installation that runs."""
+    """Start a whole installation."""
     site = Installation(tmp_path_factory.mktemp("locked"))
     try:
         yield site.start()
@@ -192,7 +192,7 @@ def test_make_run_takes_the_port_before_it_migrates(tmp_path):
 
 
 def test_no_other_process_can_listen_on_a_reserved_port(tmp_path):
-    """The ports are kept while the tables are made, also from a Lumaweb with another data directory."""
+    """The ports are reserved during the migration, also against a Lumaweb with another data directory."""
     site = Installation(tmp_path / "data")
     lock = site.folder / "migrating"
     site.folder.mkdir()

@@ -30,7 +30,7 @@ MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
 
 @contextmanager
 def listening(*names: str, level: int = logging.INFO):
-    """What these loggers write as JSON; parsed when it is over."""
+    """Capture what these loggers write as JSON; parse it at the end of the block."""
     stream, said = io.StringIO(), []
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JsonFormatter("web"))

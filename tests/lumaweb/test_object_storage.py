@@ -60,7 +60,7 @@ def s3(server):
 
 @pytest.fixture(autouse=True)
 def bucket(s3, settings, tmp_path, monkeypatch):
-    """A part of the bucket for each test, as the installation's storage; the folder beside it is empty."""
+    """Store media under a separate prefix of the bucket for each test, beside an empty media folder."""
     # What one test has learnt of a dead server is no news to the next.
     monkeypatch.setattr(delivery, "_away_until", 0.0)
     settings.DATA_DIR = tmp_path
@@ -79,7 +79,7 @@ def storage_at(bucket: environment.Bucket, **keys) -> dict:
 
 
 def stored_in(s3, bucket) -> dict[str, bytes]:
-    """What is in this test's part of the bucket, past every door."""
+    """Return the objects under this test's prefix, read directly from the server."""
     part = s3.folder / BUCKET / bucket.prefix
     return {path.relative_to(part).as_posix(): path.read_bytes() for path in part.rglob("*") if path.is_file()}
 
@@ -92,7 +92,7 @@ def ada(client):
 
 
 def finished(stub, mp4: bytes, **asked) -> Generation:
-    """Made by the provider, and not saved yet."""
+    """Create a video that the provider has finished and that is not saved yet."""
     path = f"/{uuid.uuid4()}.mp4"
     stub.files[path] = mp4
     generation = a_generation(**asked)
@@ -743,7 +743,7 @@ def test_a_backup_holds_what_is_in_the_bucket_and_is_restored_into_another(s3, t
 
 @pytest.fixture
 def in_the_folder(settings, stub, token, mp4):
-    """Four videos in the folder, and the bucket set since."""
+    """Save four videos in the folder, then configure the bucket."""
     of_the_bucket = settings.STORAGES
     settings.STORAGES = of_the_bucket | {"default": of_the_bucket["folder"]}
     rows = [saved(stub, mp4 + bytes([number])) for number in range(4)]

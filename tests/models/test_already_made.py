@@ -24,7 +24,7 @@ FORM = {
 
 
 def made(by=None, **settings) -> Generation:
-    """A finished clip of Ben's."""
+    """Create a finished video of Ben's."""
     if settings.get("action") != "extend":
         settings = {"prompt": FORM["prompt"]} | settings
     a_token(f"sandbox-{uuid.uuid4()}")

@@ -267,7 +267,7 @@ def test_a_request_of_a_finished_row_has_the_fingerprint_of_its_fields(ada):
 
 
 def posted_at_once(posts: list[tuple[Member, dict]]) -> list[int]:
-    """The statuses of these POSTs, each in a thread and connection of its own."""
+    """Return the statuses of concurrent POSTs, each in a separate thread and connection."""
     together = threading.Barrier(len(posts))
     statuses: list[int] = []
     errors: list[BaseException] = []

@@ -198,7 +198,7 @@ def test_the_message_names_the_remaining_credits_and_who_can_raise_the_limit():
 
 
 def admitted(members: list[Member]) -> int:
-    """How many of them get a video, all asking at the same moment, each in a thread and connection of its own."""
+    """Return how many of these concurrent submissions, each in a separate thread and connection, are accepted."""
     together = threading.Barrier(len(members))
     outcomes, errors = [], []
 

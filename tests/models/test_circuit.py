@@ -38,7 +38,7 @@ def now_of(token: ApiToken) -> ApiToken:
 
 
 def allowed(token: ApiToken) -> int:
-    """How many POSTs may be under way, as the token and the database agree."""
+    """Return how many POSTs may run, on which token and database agree."""
     token, now = now_of(token), timezone.now()
     at_once = token.posts_at_once(now)
     ApiToken.objects.filter(pk=token.pk).update(sending=at_once)
@@ -58,7 +58,7 @@ def posts_of(stub: StubProvider) -> list[dict]:
 
 
 def pause_of(token: ApiToken) -> float:
-    """For how many seconds more it is paused."""
+    """Return the remaining seconds of the token's pause."""
     return (now_of(token).limited_until - timezone.now()).total_seconds()
 
 
@@ -500,7 +500,7 @@ def in_thread(function):
 
 
 def test_counts_are_right_under_concurrent_drains_and_all_answers(stub):
-    """No limit is exceeded at any moment, and in the end the counts are those of the rows."""
+    """No limit is exceeded at any moment, and the final counts equal the rows."""
     tokens = [a_token(f"sandbox-{number}", base_url=stub.url, max_in_flight=6, ramp=4) for number in range(2)]
     kinds = [
         (200, {"task_id": None}),

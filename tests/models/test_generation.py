@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 
 def in_state(state: str, *, task_id: str = "task-1") -> Generation:
-    """A generation brought into a state by the steps that lead there."""
+    """Bring a generation into a state by real transitions."""
     token = ApiToken.objects.first() or a_token()
     generation = a_generation()
     member = generation.member

@@ -75,7 +75,7 @@ STEPS = st.one_of(
 
 @dataclass
 class Post:
-    """One POST as the provider knows it. `copy` is the row as its sender holds it, however old that is by now."""
+    """One POST as the provider knows it. `copy` is the sender's instance of the row, possibly stale."""
 
     copy: Generation
     fate: str
@@ -107,7 +107,7 @@ class History:
         self.ask(takes=4)
 
     def happens(self, step: tuple) -> None:
-        """Take one step, where there is something to take it with, and look at everything after it."""
+        """Take one step, if it applies, and check the invariants after it."""
         name, *given_to_it = step
         if not {"hear_at_last": self.under_way, "call_back": self.accepted(), "mislead": self.accepted()}.get(
             name, True
@@ -187,7 +187,7 @@ class History:
         post.copy.refuse(error)
 
     def tick(self, asks: bool) -> None:
-        """Long after: even what is still under way may be given up as interrupted."""
+        """Let so much time pass that even a running POST may be given up as interrupted."""
         Generation.objects.filter(state="submitting").update(submitted_at=timezone.now() - timedelta(minutes=10))
         sweep.sweep()
         assert not Generation.objects.filter(state="submitting").exists()
@@ -204,7 +204,7 @@ class History:
     # ── The provider ────────────────────────────────────────────────────────────────────────────────────
 
     def call_back(self, which: int, old_copy: bool) -> None:
-        """At any time: before the answer, late, twice; to a process that may have read the row long ago."""
+        """Deliver a callback before the answer, late or twice, to a process with a possibly stale row."""
         self.deliver(self.pick(self.accepted(), which), old_copy)
 
     def mislead(self, which: int, other: int, video: bool) -> None:
@@ -246,7 +246,7 @@ class History:
             assert self.owner(row.task_id).copy.pk == row.pk
 
     def ends(self) -> None:
-        """At last all callbacks come: whatever happened before, no video is lost."""
+        """Deliver all callbacks: no video may be lost."""
         for post in self.accepted():
             self.deliver(post, old_copy=False)
             row = Generation.objects.get(pk=post.copy.pk)
@@ -262,7 +262,7 @@ class History:
         return rows[which % len(rows)]
 
     def those_now(self, state: str, sensible: bool) -> list[Generation]:
-        """Copies of rows that are in this state now; of any row where there are none, or nobody is sensible."""
+        """Return instances of rows in this state; of any row if there are none, or sometimes at random."""
         pks = set(Generation.objects.filter(state=state).values_list("pk", flat=True)) if sensible else set()
         return [copy for copy in self.copies if copy.pk in pks] or self.copies
 

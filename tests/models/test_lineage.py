@@ -17,7 +17,7 @@ LINES = {"": "   ", "past": "│  ", "fork": "├─ ", "end": "└─ "}
 
 
 def grown(shape: dict[str, str]) -> dict[str, Generation]:
-    """Clips by name, each with its parent's name ("" for none)."""
+    """Create videos by name, each with its parent's name ("" for none)."""
     clips = {}
     for name, parent in shape.items():
         clips[name] = a_generation(prompt=name, parent=clips.get(parent), action="extend" if parent else "generate")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def on(settings, tmp_path):
-    """Be on the machine of this name from here on."""
+    """Return a function that changes this machine's name."""
 
     def on(name: str) -> None:
         settings.DATA_DIR = tmp_path / name
@@ -50,7 +50,7 @@ def test_the_newest_stamp_of_a_cluster_comes_first(on):
 
 
 def asked() -> int:
-    """How many requests for a heartbeat wait in the queue."""
+    """Return how many requests for a heartbeat are queued."""
     return get_broker("lumaweb").queue_size()
 
 

@@ -91,7 +91,7 @@ def too_late(stub):
 
 
 def interrupted(stub):
-    """The drain that had claimed it died; the sweep finds the row."""
+    """Let the sweep find the row of a drain that died."""
     generation = a_generation()
     generation.claim()
     Generation.objects.update(submitted_at=timezone.now() - timezone.timedelta(minutes=5))
@@ -100,7 +100,7 @@ def interrupted(stub):
 
 
 def storage_down(stub):
-    """The database failed between the claim and the request."""
+    """Let the database fail between the claim and the request."""
     generation = a_generation()
     generation.claim()
     generation.refuse(an_error("storage_down", provider.Sent.NEVER))

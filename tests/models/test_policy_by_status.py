@@ -121,7 +121,7 @@ def named(case) -> str:
 
 
 def what_follows(generation: Generation, callback_sent: bool) -> None:
-    """What is said of a row in doubt follows what is being done about it."""
+    """Return the message of an unconfirmed row, which depends on what is done about it."""
 
     def text(**facts) -> str:
         Generation.objects.filter(pk=generation.pk).update(**facts)

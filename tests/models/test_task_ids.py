@@ -28,7 +28,7 @@ def again(row: Generation) -> Generation:
 
 
 def callback(row: Generation, result: Result) -> Verdict:
-    """As the view does it: with few of the columns."""
+    """Record a callback with few columns loaded, as the view does."""
     return Generation.objects.only(*Generation.CALLBACK_FIELDS).get(pk=row.pk).record(result, "callback")
 
 
@@ -131,7 +131,7 @@ def test_a_video_of_another_task_is_no_success_when_the_true_one_failed(row):
 
 
 def test_an_unknown_true_task_does_not_remove_a_video(row):
-    """The provider may have named the wrong one in its answer: what is here is kept."""
+    """The provider may have named the wrong task in its answer: the existing video is kept."""
     callback(row, a_result("other", **LIE))
     row.record(running("true"), "answer")
     again(row).schedule_next_poll()

@@ -49,7 +49,7 @@ def run(installation: Installation, *words: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """An installation with members, videos, frames, and work in every state. Nothing of it runs."""
+    """Fill an installation, which does not run, with members, videos, frames and work in every state."""
     installation = Installation(tmp_path_factory.mktemp("home"))
     installation.migrate()
     installation.python(FILL)
@@ -301,7 +301,7 @@ def test_a_dump_that_cannot_be_loaded_rolls_the_media_back(archive, tmp_path, ps
 
 
 def test_an_interrupted_backup_removes_its_folder(home, tmp_path):
-    """By SIGTERM, as a service manager does; while it waits for a file that never comes."""
+    """SIGTERM arrives, as from a service manager, while the backup waits for a file."""
     name = home.python(f"{PEOPLE}\nprint(film('slow').video_file.name)")
     path = home.folder / "media" / name
     whole = path.read_bytes()
@@ -344,7 +344,7 @@ def unpack(archive, staged) -> None:
 
 
 def rebuilt(archive, tmp_path, change) -> str:
-    """A copy of the archive whose members `change` may put in another order, drop, add or alter."""
+    """Copy the archive; `change` may reorder, drop, add or alter its members."""
     with tarfile.open(archive) as tar:
         parts = [(entry, tar.extractfile(entry).read()) for entry in tar]
     target = tmp_path / "rebuilt.tar"
@@ -368,7 +368,7 @@ def with_manifest(change):
 
 
 def a_member_named(name: str, kind: bytes = tarfile.REGTYPE, linkname: str = "", data: bytes = b"evil"):
-    """Add a member that the manifest promises too: the hash alone must not be what saves us."""
+    """Add a member that the manifest lists too, so that the hash alone does not refuse it."""
 
     def apply(parts):
         entry = tarfile.TarInfo(name)

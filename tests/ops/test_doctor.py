@@ -47,7 +47,7 @@ MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
 
 
 def said_by(check, *args) -> str:
-    """Everything it finds, as it is printed."""
+    """Return all findings of a check, as printed."""
     return "\n".join(f"{finding.level}: {finding.message} {finding.fix}".strip() for finding in check(*args))
 
 
@@ -181,7 +181,7 @@ def test_pending_or_newer_migrations_are_reported():
 
 
 class ForgetfulStorage(FileSystemStorage):
-    """Says it has written, and has written something else."""
+    """A storage that stores something else than it was given."""
 
     def _save(self, name, content):
         content.file = io.BytesIO(bytes(content.size))
@@ -189,7 +189,7 @@ class ForgetfulStorage(FileSystemStorage):
 
 
 class ClingingStorage(FileSystemStorage):
-    """Does not let go of anything."""
+    """A storage that does not delete."""
 
     def delete(self, name):
         pass
@@ -267,7 +267,7 @@ def test_videos_that_wait_too_long_are_reported_with_the_reason():
 
 
 class Refusing(StubProvider):
-    """Knows one token."""
+    """A provider that knows one token."""
 
     def answer(self, path, body):
         assert path == "/luma/tasks", "a look-up is free; nothing else is asked"
@@ -310,7 +310,7 @@ def test_a_token_that_cannot_be_decrypted_is_reported(settings):
 
 
 class Front(ThreadingHTTPServer):
-    """A proxy before the real server, on a real socket, that `meddles` as a badly set one does."""
+    """A proxy on a real socket in front of the server, which changes requests like a misconfigured one."""
 
     daemon_threads = True
 
@@ -328,7 +328,7 @@ class Front(ThreadingHTTPServer):
         self.server_close()
 
     def meddle(self, method: str, path: str, body: bytes) -> bytes | tuple[int, dict, bytes]:
-        """The body to pass on, or the answer to give instead."""
+        """Return the body to pass on, or the response to send instead."""
         return body
 
     def dress(self, headers: dict) -> dict:
@@ -448,7 +448,7 @@ def test_a_missing_public_url_is_reported_with_its_consequences(settings):
 
 @pytest.fixture
 def authority(tmp_path, monkeypatch):
-    """Make certificates this machine trusts; a function of the days one is good for."""
+    """Return a function that creates a trusted certificate valid for some days."""
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tests")])
 
     def made(subject: x509.Name, days: float, public, extension) -> x509.Certificate:
@@ -639,7 +639,7 @@ def test_offline_makes_no_connection(live_server, settings):
 
 
 def doctored(env: dict, *words: str) -> tuple[int, str]:
-    """The command, as a program; its exit status and what it printed."""
+    """Run the command as a program; return its exit status and output."""
     done = subprocess.run(
         [sys.executable, "manage.py", "doctor", *words], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120
     )

@@ -61,7 +61,7 @@ def run(site: Installation, *words: str) -> subprocess.CompletedProcess:
 
 @pytest.fixture
 def old(tmp_path) -> Installation:
-    """An installation on SQLite with 400 videos in all states, some of which wait."""
+    """Start an installation on SQLite with 400 videos in all states, some of them queued."""
     site = Installation(tmp_path / "site", **servers.SECRETS | {"DATABASE_URL": "", "REDIS_URL": ""})
     site.folder.mkdir()
     site.migrate()

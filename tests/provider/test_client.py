@@ -46,7 +46,7 @@ def golden(name):
 
 
 def answered(call, status=200, body=b"{}", *, headers=None, base_url="https://api.example", token="secret"):
-    """Let one call of the client meet one canned answer; return its outcome and the request seen."""
+    """Return the outcome of one call that gets one canned response, and the request it sent."""
     seen = []
 
     def wire(request):
@@ -424,7 +424,7 @@ def test_a_task_that_was_not_requested_is_ignored():
 
 
 def batches(answer):
-    """Look 50 tasks up at a provider that answers each batch of ids with `answer(ids)`: status and body."""
+    """Look up 50 tasks at a provider that answers each batch with `answer(ids)`: status and body."""
     ids = [f"task-{number}" for number in range(50)]
     calls = []
 

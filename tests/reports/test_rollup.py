@@ -36,14 +36,14 @@ def today() -> date:
 
 
 def asked(member: Member, days_ago: int = 0, **extra) -> Generation:
-    """A generation that was asked for on another day: nothing in the product makes one, so nobody has seen it yet."""
+    """Create a generation submitted on another day, which nothing in the product can do."""
     row = a_generation(member, **extra)
     Generation.objects.filter(submission=row.submission).update(created_at=timezone.now() - timedelta(days=days_ago))
     return Generation.objects.get(pk=row.pk)
 
 
 def counted_by_hand(within: DateRange) -> tuple:
-    """Everything the page tells, row by row, by the plain meaning of each word."""
+    """Count everything that the page shows from the rows."""
     sums: dict[tuple, Counter] = {}
     failed: Counter = Counter()
     latest: dict[str, int] = {}
@@ -64,7 +64,7 @@ def counted_by_hand(within: DateRange) -> tuple:
 
 
 def told(within: DateRange) -> tuple:
-    """The same as the models tell it."""
+    """Return the same figures from the models."""
     found = report(within)
     kinds = {"day": found.days, "member": found.members, "token": found.tokens}
     sums = {
@@ -93,20 +93,20 @@ def is_exact() -> None:
 
 
 def an_hour_passes() -> None:
-    """Everything that was is an hour older, the mark as well; the days stay what they are."""
+    """Make all rows and the mark one hour older, within the same days."""
     an_hour = timedelta(hours=1)
     Generation.objects.update(changed_at=F("changed_at") - an_hour)
     RollUpMark.objects.update(at=F("at") - an_hour)
 
 
 def is_rolled_up() -> bool:
-    """Whether nothing has to be counted from the rows."""
+    """Return True if nothing has to be counted from the rows."""
     mark = RollUpMark.current()
     return bool(mark and mark.since == BEGINNING and not mark.changed_days(date(2001, 1, 1), date(2999, 1, 1)))
 
 
 class NeverMended(logging.Handler):
-    """Fails whoever finds a sum that is not what its rows say: mending is for clocks that lie, and none do here."""
+    """Fail if a pass corrects a sum: only wrong clocks need corrections, and none are wrong here."""
 
     def emit(self, record: logging.LogRecord) -> None:
         raise AssertionError(record.getMessage())
@@ -136,7 +136,7 @@ ZONES = ("UTC", "Asia/Tokyo", "America/Los_Angeles", "Pacific/Chatham")
 
 
 class History:
-    """A studio of two members and two tokens, over some days."""
+    """Two members and two tokens over some days."""
 
     def __init__(self) -> None:
         for model in (RollUp, RollUpMark, Event, Generation, Submission, ApiToken, Balance):
@@ -241,7 +241,7 @@ class History:
         roll_up(seconds=0, chunk_size=PIECE)
 
     def lost_pass(self, which: int, _) -> None:
-        """Killed after it had counted a day, and before the mark was moved."""
+        """Kill a pass after it counted a day and before it moved the mark."""
         if (mark := RollUpMark.current()) and mark.since:
             day = today() - timedelta(days=which % DAYS)
             mark.replace(
@@ -251,11 +251,11 @@ class History:
             )
 
     def look_away(self, *_) -> None:
-        """A second pass has read the mark, and its process sleeps."""
+        """Let a second pass read the mark and then pause."""
         self.seen = RollUpMark.current()
 
     def late_pass(self, *_) -> None:
-        """And goes on with what it had read, whatever happened meanwhile."""
+        """Let the paused pass continue with what it had read."""
         if self.seen and self.seen.zone == timezone.get_current_timezone_name():
             rollup_pass._recount_changed_days(self.seen, 0)
             rollup_pass._count_older_days(self.seen, 0, PIECE)
@@ -457,7 +457,7 @@ def test_the_page_makes_a_constant_number_of_queries(client, ada, django_assert_
 
 @pytest.mark.django_db(transaction=True)
 def test_under_concurrent_writes_the_sums_always_equal_the_rows():
-    """Writers, passes and readers in threads: each reader holds what it reads against a full count of its moment."""
+    """Writers, passes and readers run in threads; each reader compares its figures with a full count."""
     members = [a_member(f"member{number}") for number in range(3)]
     for number in range(60):
         asked(members[number % 3], number % DAYS)

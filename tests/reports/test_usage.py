@@ -51,7 +51,7 @@ def words(answer) -> str:
 
 
 def test_the_totals_equal_the_rows(ada, ben):
-    """A recount row by row, of what random days brought."""
+    """Recount random days row by row."""
     chance = random.Random(7)
     tokens = [a_token("one"), a_token("two"), None]
     expected: Counter = Counter()

@@ -34,7 +34,7 @@ CSRF = "a" * 32
 
 
 def cases(share: float, otherwise: int):
-    """How many cases a test gets: its share of what was asked for, or a few that are always the same."""
+    """Return the number of examples: a share of the requested number, or a few fixed ones."""
     return settings(
         max_examples=round(CASES * share) if CASES else example_count(otherwise),
         derandomize=not CASES,
@@ -115,7 +115,7 @@ def part(name: str, value: bytes, filename: str | None, kind: str) -> bytes:
 
 @st.composite
 def multiparts(draw) -> tuple[bytes, str]:
-    """Files where words belong and the reverse, the same field twice, and a body that may be cut or corrupted."""
+    """Generate files for text fields and the reverse, repeated fields, and cut or corrupt bodies."""
     count = draw(st.integers(0, 5))
     body = b""
     for _ in range(count):
@@ -171,7 +171,7 @@ WITH_WORDS = [address for address in OWN if address.parameters]
 
 
 def methods_for(address):
-    """Mostly the method that does something there."""
+    """Choose mostly the method that the URL handles."""
     rule = RULES.get(address.name, {}).get(("POST", "admin"))
     first, second = ("GET", "POST") if rule == "405" else ("POST", "GET")
     return st.sampled_from([first] * 10 + [second, "HEAD", "PUT", "DELETE"])
@@ -197,14 +197,14 @@ def team() -> Team:
 
 
 class Rows:
-    """All rows of the product as they are now."""
+    """All rows of the product at one moment."""
 
     def __init__(self) -> None:
         models = [model for model in apps.get_app_config("videos").get_models() if model._meta.managed]
         self.of = {model: {row["pk"]: row for row in model.objects.values("pk", *fields_of(model))} for model in models}
 
     def lost_since(self, before: "Rows", by: Member | None) -> list[str]:
-        """What somebody who is no admin took away, or changed of others."""
+        """Return what a member removed, or changed of others."""
         lost = []
         for model, rows in before.of.items():
             now = self.of[model]
@@ -227,7 +227,7 @@ def fields_of(model) -> list[str]:
 
 
 def throw(client: Client, method: str, path: str, body: tuple[bytes, str], query: str, extra: dict):
-    """Send a request as it is; the answer, what it wrote, and the rows as they were then. It is undone at the end."""
+    """Send a request; return the response, its writes and the rows after it, then roll back."""
     # As every page of ours sends it: what checks it reads the form before a view does.
     client.handler.enforce_csrf_checks = True
     client.cookies[installation.CSRF_COOKIE_NAME] = CSRF
@@ -252,7 +252,7 @@ def throw(client: Client, method: str, path: str, body: tuple[bytes, str], query
 
 
 def a_body_for(address, team):
-    """Pure garbage; or, where there is a form, the form as it should be with garbage among its fields."""
+    """Generate pure garbage, or a valid form with garbage in its fields."""
     right = [(name, one) for name, value in BODIES.get(address.name, lambda _: {})(team).items()
              for one in (value if isinstance(value, list) else [value])]  # fmt: skip
     if not right:

@@ -38,7 +38,7 @@ INLINE = re.compile(
 
 
 def is_strict(answer) -> None:
-    """Fail unless this answer has the whole policy and the headers that go with it."""
+    """Fail unless the response has the whole policy and its companion headers."""
     assert set(answer["Content-Security-Policy"].split("; ")) == POLICY
     assert answer["X-Content-Type-Options"] == "nosniff"
     assert answer["X-Frame-Options"] == "DENY"
@@ -180,7 +180,7 @@ def test_without_tls_forwarded_headers_are_ignored(tmp_path, env):
 
 
 def test_behind_tls_the_middleware_redirects_and_sets_headers(settings, client):
-    """The settings that are read at each request, as they are behind TLS."""
+    """These settings are read at each request, as they are behind TLS."""
     a_member()
     settings.SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     settings.SESSION_COOKIE_SECURE = settings.CSRF_COOKIE_SECURE = True
@@ -227,7 +227,7 @@ def site(tmp_path_factory):
 
 
 def asked(site: Installation, path: str, headers: dict[str, str], method: str = "GET") -> tuple[int, dict, bytes]:
-    """What the server answers to just these headers; without the date."""
+    """Return the server's response to exactly these headers, without the date."""
     connection = http.client.HTTPConnection("127.0.0.1", site.port, timeout=20)
     try:
         connection.request(method, path, headers=headers)

@@ -171,7 +171,7 @@ def rows_of(table: str) -> dict[str, list[str]]:
 
 
 def the_rules() -> dict[str, dict[tuple[str, str], str]]:
-    """By the name of an address: the word for each method and person."""
+    """Return the expected result for each method and role, by URL name."""
     rules = {}
     for name, words in rows_of(TEAM).items():
         cases = [(method, who) for method in ("GET", "POST") for who in PEOPLE]
@@ -219,7 +219,7 @@ def team(team_of_all_tests, db) -> Team:
 
 
 def ask(client: Client, method: str, address: Address, team: Team, path: str = ""):
-    """The answer, read to its end, and what was written to the database. Nothing of it stays."""
+    """Return the complete response and its writes, then roll back."""
     data = BODIES.get(address.name, lambda _: {})(team)
     options = {}
     if method == "POST":
@@ -237,7 +237,7 @@ def ask(client: Client, method: str, address: Address, team: Team, path: str = "
 
 
 def word_for(answer, written: list[str]) -> set[str]:
-    """All words of the tables that this answer deserves."""
+    """Return all results of the rules that this response matches."""
     status, place = answer.status_code, answer.headers.get("Location", "")
     words = {str(status)}
     to_a_sign_in = {"/login/?": "login", "/admin/login/?": "staff"}
@@ -355,7 +355,7 @@ RIGHTS = ("is_superuser", "is_staff", "is_active", "own_limit", "monthly_limit")
 
 
 def test_no_member_can_grant_themselves_a_right(team):
-    """By no form a member may send, whatever else stands in it."""
+    """No form that a member may send accepts such a field."""
     wanted = {"is_superuser": "on", "is_staff": "on", "is_active": "on", "own_limit": "on", "role": "admin"}
     wanted |= {"kind": "none", "limit": "", "monthly_limit": "", "per_generate": "0", "as_admin": "on"}
     client = team.client("colleague")

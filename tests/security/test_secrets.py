@@ -146,7 +146,7 @@ def test_the_queue_holds_only_primary_keys_and_cluster_names(django_capture_on_c
 
 
 def a_report(team: Team, request, kind: str) -> str:
-    """What Django would show or send of an error in the middle of sending a request to the provider."""
+    """Return Django's error report for a failure while a request is sent to the provider."""
     try:
         claim = team.queued.claim()
         secret, headers = claim.token.secret, {"authorization": f"Bearer {claim.token.secret}"}
@@ -211,7 +211,7 @@ BREAK = (
 
 @dataclass
 class Run:
-    """What a whole run left behind, and the secrets it had."""
+    """What a whole run left behind, and its secrets."""
 
     secrets: dict[str, str] = field(default_factory=dict)
     logs: str = ""
@@ -224,7 +224,7 @@ class Run:
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Run:
-    """Everything there is: pictures, extensions by our own copy, faults of every kind, deletions, errors."""
+    """Use everything: frames, extensions, faults of every kind, deletions and errors."""
     run = Run()
     given = {"secret key": f"{MARKER}-secret-key", "encryption key": Fernet.generate_key().decode()}
     token = f"sandbox-{MARKER}-token"
@@ -267,7 +267,7 @@ def sessions_of(**visitors: Visitor) -> dict[str, str]:
 
 
 def everything_once(ada: Visitor, ben: Visitor) -> dict[str, str]:
-    """Use all of it; the keys it showed to those who asked for them."""
+    """Use every feature; return the keys it showed to authorised members."""
     picture = io.BytesIO()
     Image.new("RGB", (64, 36), "teal").save(picture, "PNG")
     files = {"start_image": ("a.png", picture.getvalue(), "image/png")}
@@ -298,7 +298,7 @@ def everything_once(ada: Visitor, ben: Visitor) -> dict[str, str]:
 
 
 def come_in(ada: Visitor, invitation: str, new_password: str) -> None:
-    """Open both links as a stranger does, and accept the one."""
+    """Open both links without a session, and accept the invitation."""
     for path, fields in ((invitation, {"username": "cleo"}), (new_password, {})):
         with httpx.Client(base_url=ada.http.base_url, trust_env=False, follow_redirects=True, timeout=20) as http:
             page = http.get(path)
@@ -315,7 +315,7 @@ def video_id_of(visitor: Visitor, uuid: str) -> str:
 
 
 def what_the_provider_was_sent(site: Installation) -> dict[str, str]:
-    """The keys in the addresses the sandbox was given: of callbacks and of frames."""
+    """Return the keys in the URLs that the sandbox received: callbacks and frames."""
     done = subprocess.run(
         [sys.executable, "-m", "videos.sandbox", "--ledger"],
         cwd=ROOT, env=site.env, capture_output=True, text=True, timeout=60, check=True,
@@ -329,7 +329,7 @@ def what_the_provider_was_sent(site: Installation) -> dict[str, str]:
 
 
 def pages_of(**visitors: Visitor) -> dict[str, str]:
-    """Every page that links lead to from the studio and from the admin, as each of them."""
+    """Return every page linked from the studio and the admin, as seen by each visitor."""
     pages = {}
     for name, visitor in visitors.items():
         ahead, seen = ["/", "/trash/", "/collections/", "/admin/", "/clips/", "/prompts/"], set()
@@ -348,7 +348,7 @@ def pages_of(**visitors: Visitor) -> dict[str, str]:
 
 
 def command_lines_of(site: Installation) -> list[str]:
-    """Of all processes that were started for this installation, as everybody on the machine can read them."""
+    """Return the command lines of all processes of this installation, which any user can read."""
     lines = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -360,7 +360,7 @@ def command_lines_of(site: Installation) -> list[str]:
 
 
 def broken_pages(site: Installation, secrets: dict[str, str]) -> str:
-    """The answers to addresses with keys, none of which can be looked up any more."""
+    """Return the responses to URLs with keys while nothing can be looked up."""
     keys = [secret for name, secret in secrets.items() if name.startswith("address")]
     pages = ""
     with httpx.Client(base_url=site.url, trust_env=False, timeout=20) as http:
@@ -377,7 +377,7 @@ def broken_pages(site: Installation, secrets: dict[str, str]) -> str:
 
 
 def rows_of(site: Installation) -> str:
-    """All that is stored but the sessions, as the database has it."""
+    """Return all stored rows but the sessions."""
     if url := site.env.get("DATABASE_URL"):
         program = servers.programs_of_postgres() / "pg_dump"
         words = [program, "--data-only", "--exclude-table-data=django_session", url]

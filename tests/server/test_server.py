@@ -42,7 +42,7 @@ def web(server):
 
 
 def seconds_for(web: Studio, times: int = 5) -> list[float]:
-    """How long a page, a health check and a callback take, each asked for on a connection of its own."""
+    """Return how long a page, a health check and a callback take, each on a separate connection."""
     took = []
     for _ in range(times):
         for method, path, status in (("GET", "/", 200), ("GET", "/healthz", 200), ("POST", CALLBACK, 404)):
@@ -54,7 +54,7 @@ def seconds_for(web: Studio, times: int = 5) -> list[float]:
 
 
 def answer_to(server: Installation, *sent: bytes, read_all: bool = True) -> tuple[int, bytes]:
-    """The status and the body that these bytes are answered with."""
+    """Return status and body of the response to these bytes."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=20) as line:
         for piece in sent:
             line.sendall(piece)
@@ -105,7 +105,7 @@ def test_a_slow_download_is_complete(server, web):
 
 
 def test_one_fast_reader_does_not_delay_others():
-    """The socket takes all that is sent: after its turn a connection waits for the next one."""
+    """A socket that accepts everything must still yield to other connections."""
     sent = []
 
     class Socket:
@@ -140,7 +140,7 @@ def test_one_fast_reader_does_not_delay_others():
 
 @pytest.mark.parametrize("idle", [True, False])
 def test_the_oldest_connection_is_closed_to_accept_a_new_one(monkeypatch, idle):
-    """Downloads that are not read are no idle connections, and take their places all the same."""
+    """Stalled downloads are not idle connections, but occupy places too."""
     closed, accepted = [], []
 
     class Connection:
@@ -214,7 +214,7 @@ def test_head_is_answered_without_a_body(server, web, path):
 
 @pytest.mark.parametrize("path", ["/generations/{}/video", "/live/?since=9999999999&known=&newest=999999&top=1"])
 def test_an_answer_without_a_body_keeps_the_connection(server, web, path):
-    """Every open page polls: it would connect anew each time."""
+    """Every open page polls, and would reconnect each time."""
     line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     for _ in range(2):
         known = {"If-None-Match": f'"{"0" * 64}"', "HX-Request": "true"}
@@ -309,7 +309,7 @@ def test_a_body_at_its_path_s_limit_reaches_the_application(server, web, path, w
 
 
 def test_a_client_that_sends_too_much_still_reads_the_response(server, web):
-    """A connection that is closed with bytes unread is reset, and the answer with it."""
+    """Closing a connection with unread bytes resets it, and the client would lose the response."""
     line = http.client.HTTPConnection("127.0.0.1", server.port, timeout=20)
     line.request("POST", "/login/", body=b"x" * (45 * MB))
     assert line.getresponse().status == 413
@@ -328,7 +328,7 @@ def test_a_body_that_cannot_be_stored_is_refused_with_a_message(server, web):
 
 
 def test_large_bodies_are_refused_while_too_many_are_in_progress(monkeypatch):
-    """Whoever invents a session cookie may send as much as a member: all together are bounded."""
+    """A forged session cookie allows bodies as large as a member's: their sum is limited."""
     monkeypatch.setattr(parser, "MAX_TOTAL_BODY_BYTES", 5 * MB)
     cookie = f"Cookie: {settings.SESSION_COOKIE_NAME}=x"
     head = f"POST /uploads/ HTTP/1.1\r\nHost: x\r\n{cookie}\r\nContent-Length: {4 * MB}\r\n\r\n".encode()
@@ -354,7 +354,7 @@ def test_large_bodies_are_refused_while_too_many_are_in_progress(monkeypatch):
 
 
 def test_a_large_body_is_buffered_beside_the_uploads(server, web):
-    """Not in the system's temporary folder, which may be memory. The files have no names, so nothing stays behind."""
+    """Not in the system's temporary folder, which may be memory; unnamed files leave nothing behind."""
     uploads = str(server.folder / "uploads") + "/"
     master = ProcessTree(server.process.pid).program("web")
 

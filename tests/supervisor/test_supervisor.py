@@ -51,7 +51,7 @@ timing = Timing(stop_timeout=1.0, last_stop_timeout=0.5, first_restart_delay=0.0
 
 
 class Running:
-    """A supervisor at work and what it has said so far."""
+    """A running supervisor and its output so far."""
 
     def __init__(self, code: str, log: Path) -> None:
         self.log = log

@@ -23,14 +23,14 @@ exec chroot "$root" setpriv --reuid "$user" --regid "$user" --init-groups env -i
 
 
 def done(*command: object, seconds: float = 300, **how) -> str:
-    """Run a command; what it prints. Its own words where it fails."""
+    """Run a command and return its output; raise its error output on failure."""
     ran = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds, **how)
     assert ran.returncode == 0, f"{' '.join(map(str, command))[:200]}\n{ran.stdout[-2000:]}\n{ran.stderr[-3000:]}"
     return ran.stdout
 
 
 def program(name: str) -> str:
-    """Where a program is; a sentence where it is not, as nothing here is left out silently."""
+    """Return the path of a program; fail with a message without it, as nothing here is skipped silently."""
     found = shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert found, f"{name} is not installed, and this test runs it: .ci/servers installs it"
     return found
@@ -55,7 +55,7 @@ def make(folder: Path, *packages: str) -> None:
 
 @contextmanager
 def _base() -> Iterator[Path]:
-    """A Debian with little more than Python, kept for some days where a cache may be; nobody may change it."""
+    """Return a Debian with little more than Python, cached for some days; do not change it."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "lumaweb-tests")
     try:
         cache.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ def _bootstrap(folder: Path) -> None:
 
 
 def _reach_packages(folder: Path) -> None:
-    """Let it have packages the way this machine has them."""
+    """Configure the package sources of this machine."""
     for place in ("etc/hosts", "etc/resolv.conf", "etc/pip.conf", "etc/ssl/certs/ca-certificates.crt"):
         if Path("/", place).exists():
             shutil.copy(Path("/", place), folder / place)

@@ -37,7 +37,7 @@ NOBODY = "a" * 43  # a key that opens nothing
 
 @dataclass(frozen=True)
 class Address:
-    """One pattern of the URL configuration; name is its own with its namespace, or the route where it has none."""
+    """One pattern of the URL configuration, named with its namespace, or by its route if it has no name."""
 
     name: str
     route: str
@@ -141,14 +141,14 @@ def a_file(name: str, content: bytes = b"\xff\xd8jpeg") -> str:
 
 @contextmanager
 def watching() -> Iterator[CaptureQueriesContext]:
-    """Capture what the database is asked. Its log has room for some thousand queries; a full one would show none."""
+    """Capture the queries. Django's log keeps some thousand; a full one would show none."""
     connection.queries_log.clear()
     with CaptureQueriesContext(connection) as queries:
         yield queries
 
 
 def writes(queries: CaptureQueriesContext) -> list[str]:
-    """What was written to the database, but for sessions, counts of visits and wrong passwords, and "last seen"."""
+    """Return the writes to the database, but for sessions, view counts, failed attempts and `last seen`."""
     said = (query["sql"] for query in queries.captured_queries)
     return [sql for sql in said if re.match("(INSERT|UPDATE|DELETE)", sql) and not QUIET.match(sql)]
 
@@ -190,7 +190,7 @@ ABOUT = {
 
 
 def path_of(address: Address, team: Team) -> str:
-    """An address that is about a real row of the team's."""
+    """Return a URL for a real row of the team's."""
     if not address.is_of_the_admin:
         known = ABOUT.get(address.name, _about("saved"))(team)
         return reverse(address.name, kwargs={name: known[name] for name in address.parameters})

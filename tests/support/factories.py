@@ -18,7 +18,7 @@ def an_admin(username: str = "root") -> Member:
 
 
 def a_token(secret: str = "sandbox", base_url: str = "http://127.0.0.1:9", **extra) -> ApiToken:
-    """Not the first token of a new installation: with room for much, and its provider answers clearly."""
+    """Create a token that has room for many videos and a recent clear answer, unlike a new one."""
     extra = {"max_in_flight": 100, "clear_at": timezone.now(), "ramp": 1000} | extra
     token = ApiToken(name="test", base_url=base_url, **extra)
     token.secret = secret
@@ -34,7 +34,7 @@ def a_generation(member: Member | None = None, *, takes: int = 1, **settings) ->
 
 
 def a_result(task_id: str = "task-1", **fields) -> provider.Result:
-    """A finished video, as the contract's example has it."""
+    """Return a finished video as in the contract's example."""
     facts = {
         "status": provider.Status.COMPLETED,
         "video_id": "video-1",

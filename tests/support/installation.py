@@ -58,7 +58,7 @@ class Installation:
         self._one_by_one = threading.Lock()
 
     def manage(self, *words: str) -> str:
-        """Run a management command; its output."""
+        """Run a management command and return its output."""
         done = subprocess.run(
             [sys.executable, "manage.py", *words],
             cwd=ROOT,
@@ -71,7 +71,7 @@ class Installation:
         return done.stdout
 
     def python(self, code: str) -> str:
-        """Run lines of Python inside the product's Django; what they print."""
+        """Run Python inside the product's Django and return its output."""
         if self.process is None or self.process.poll() is not None:
             # The keys of the data directory, which the settings read, may change before the next call.
             return self.manage("shell", "--no-imports", "-v0", "-c", code).strip()
@@ -81,7 +81,7 @@ class Installation:
             return self._lines.run(code)
 
     def migrate(self) -> None:
-        """Migrate the database. A test run copies the prepared one where there is none yet."""
+        """Migrate the database; a test run copies the prepared one if there is none yet."""
         file, database = self.folder / "lumaweb.sqlite3", self.env.get("DATABASE_URL")
         self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         if prepared_data.expected() and not database and not file.exists():
@@ -92,7 +92,7 @@ class Installation:
             self.manage("migrate", "-v0")
 
     def collect_static_files(self) -> None:
-        """Collect the static files. A test run copies the prepared ones where there are none yet."""
+        """Collect the static files; a test run copies the prepared ones if there are none yet."""
         folder = self.folder / "static"
         if prepared_data.expected() and not folder.exists():
             prepared_data.copy_static_files(folder)
@@ -100,7 +100,7 @@ class Installation:
             self.manage("collectstatic", "--noinput", "-v0")
 
     def start(self, only: tuple[str, ...] = ()) -> "Installation":
-        """Start all of it, or these parts of `serve` only, and wait until it is ready."""
+        """Start all processes, or these parts of `serve`, and wait until they are ready."""
         if not self.is_prepared:
             self.migrate()
             self.collect_static_files()
@@ -145,7 +145,7 @@ class Installation:
 
 
 class PythonLines:
-    """A process of `tests.support.python_runner`, which ends when nobody refers to this object any more."""
+    """A process of `tests.support.python_runner`, which ends with the last reference to this object."""
 
     def __init__(self, env: dict[str, str]) -> None:
         self.env = env.copy()
@@ -183,7 +183,7 @@ def _end(process: subprocess.Popen) -> None:
 
 
 class Visitor:
-    """A member with a plain HTTP client: what the studio does without JavaScript."""
+    """A member with a plain HTTP client, who uses the studio without JavaScript."""
 
     def __init__(self, url: str, username: str) -> None:
         self.http = httpx.Client(
@@ -198,7 +198,7 @@ class Visitor:
         return self.http.post(path, data=fields | {"csrfmiddlewaretoken": token}, files=files)
 
     def submit(self, files=None, **fields) -> str:
-        """Ask for a video as htmx does; the new generation's uuid."""
+        """Submit a video as htmx does and return the UUID of the new generation."""
         self.http.headers["HX-Request"] = "true"
         try:
             answer = self.post("/generations/", files=files, **fields)

@@ -9,7 +9,7 @@ SENT = {"submitting", "processing", "unconfirmed", "completed"}
 
 
 def counted() -> tuple[dict, dict]:
-    """What is set aside, and what is spent: by (month, member), the member None for the team."""
+    """Return reserved and spent amounts by (month, member); the member is None for the team."""
     held, spent = Counter(), Counter()
     for row in Generation.objects.exclude(amount=0):
         for owner in (None, row.member_id):

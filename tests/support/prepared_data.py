@@ -22,7 +22,7 @@ TEMPLATE = "lumaweb_prepared"  # the PostgreSQL database that others are copied 
 
 
 def expected() -> bool:
-    """Whether this is a test run, which prepares once and copies."""
+    """Return True in a test run, which prepares once and copies."""
     return FOLDER in os.environ
 
 

@@ -12,7 +12,7 @@ def wait_until(condition, what=lambda: "", seconds: float = 8.0) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it still runs; a zombie nobody has waited for does not."""
+    """Return True if the process runs; a zombie does not."""
     done = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return bool(done.stdout.strip()) and not done.stdout.strip().startswith("Z")
 

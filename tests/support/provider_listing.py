@@ -15,7 +15,7 @@ from .stub_provider import StubProvider
 
 
 class Listing:
-    """What the provider has: tasks of one account, and how it lists them."""
+    """The tasks of one account, and how the provider lists them."""
 
     def __init__(self, stub: StubProvider) -> None:
         self.tasks: list[dict] = []
@@ -26,7 +26,7 @@ class Listing:
         stub.answer = self.answer
 
     def add(self, generation: Generation | None = None, *, after: float = 2, **task) -> str:
-        """A task that was created so many seconds after this video's claim, with its very request."""
+        """Add a task created `after` seconds after this video's claim, with its exact request."""
         task_id = task.pop("id", "") or str(uuid.uuid4())
         claimed = generation.submitted_at if generation else timezone.now()
         echo = request_of(generation) if generation else {"action": "generate", "prompt": "somebody else's"}
@@ -55,7 +55,7 @@ class Listing:
 
 
 def request_of(generation: Generation) -> dict:
-    """What the provider echoes of this video's request, without a callback."""
+    """Return the provider's echo of this video's request, without a callback."""
     names = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
     echo = {name: getattr(generation, name) for name in names} | {"async": True}
     for name in ("start_image_url", "end_image_url"):
@@ -72,7 +72,7 @@ def a_video(**extra) -> dict:
 
 
 def in_doubt(minutes: float = 0, **settings) -> Generation:
-    """A video whose answer was cut off so many minutes after its claim."""
+    """Create a video whose answer was cut off `minutes` after its claim."""
     # The second doubt in a row pauses a token.
     ApiToken.objects.update(health="ok", limited_until=None, doubts=0)
     generation = a_generation(**settings)
@@ -85,7 +85,7 @@ def in_doubt(minutes: float = 0, **settings) -> Generation:
 
 
 def search(*generations: Generation) -> None:
-    """Search now, and read the rows again."""
+    """Search now and refresh the rows."""
     Generation.objects.filter(ask_at__isnull=False, state="unconfirmed").update(ask_at=timezone.now())
     reconcile.reconcile()
     for generation in generations:

@@ -23,7 +23,7 @@ def main() -> None:
 
 
 def run(code: str) -> dict:
-    """Run the code in a child process; what it printed, and the traceback of what it raised."""
+    """Run the code in a child process; return its output and traceback."""
     read, write = os.pipe()
     child = os.fork()
     if not child:

@@ -45,7 +45,7 @@ class S3Server:
 
     @property
     def env(self) -> dict[str, str]:
-        """What an installation has to be told."""
+        """Return the environment of an installation that uses this server."""
         return {
             "LUMAWEB_S3_BUCKET": BUCKET,
             "LUMAWEB_S3_ENDPOINT": self.url,
@@ -79,7 +79,7 @@ class S3Server:
         raise AssertionError(f"the S3 server does not listen after 30 s:\n{said}")
 
     def stop(self) -> None:
-        """End it as a machine ends that fails: at once, whatever it was answering."""
+        """Kill the server at once, like a failing machine."""
         if self.process:
             self.process.kill()
             self.process.wait(10)
@@ -90,7 +90,7 @@ class S3Server:
         self.relay.server_close()
 
     def passed(self, size: int) -> None:
-        """Count bytes towards its death."""
+        """Count the bytes until the server dies."""
         if self.dies_after is not None:
             self.dies_after -= size
             if self.dies_after < 0:
@@ -103,7 +103,7 @@ class _RelayServer(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request, client_address) -> None:
-        """Nothing to say: players hang up when they have enough."""
+        """Ignore clients that hang up."""
 
 
 class _Relay(BaseHTTPRequestHandler):

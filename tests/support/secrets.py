@@ -6,7 +6,7 @@ from .endpoints import Team
 
 
 def secrets_of(team: Team) -> dict[str, str]:
-    """Everything in this process that opens something."""
+    """Return all secrets of this process."""
     return {
         "token": team.token.secret,
         "secret key": installation.SECRET_KEY,

@@ -31,7 +31,7 @@ QUEUES = 10_000
 
 
 def there() -> bool:
-    """Whether this is a run beside the servers."""
+    """Return True if this run uses the servers."""
     return POSTGRES in os.environ
 
 
@@ -41,7 +41,7 @@ def administration() -> psycopg.Connection:
 
 
 def a_database() -> str:
-    """The URL of a new, empty database."""
+    """Return the URL of a new, empty database."""
     name = f"lumaweb_{uuid.uuid4().hex[:12]}"
     with administration() as connection:
         connection.execute(f"CREATE DATABASE {name}")
@@ -49,7 +49,7 @@ def a_database() -> str:
 
 
 def is_empty(database_url: str) -> bool:
-    """Whether it is a database on the PostgreSQL of this run, and has no table."""
+    """Return True for a database without tables on this run's PostgreSQL."""
     if not (there() and database_url.startswith(os.environ[POSTGRES])):
         return False
     with psycopg.connect(database_url) as connection:
@@ -57,7 +57,7 @@ def is_empty(database_url: str) -> bool:
 
 
 def a_queue() -> str:
-    """The URL of a Redis database that nobody else uses."""
+    """Return the URL of an unused Redis database."""
     with redis.Redis.from_url(f"{os.environ[REDIS]}/0") as counter:
         number = int(counter.incr("queues"))
     assert number < QUEUES, "more queues than tests/support/servers.py provides for"
@@ -65,7 +65,7 @@ def a_queue() -> str:
 
 
 def both() -> dict[str, str]:
-    """The environment of an installation with a database and a queue of its own."""
+    """Return the environment of an installation with its own database and queue."""
     return SECRETS | {"DATABASE_URL": a_database(), "REDIS_URL": a_queue()}
 
 
@@ -76,7 +76,7 @@ def a_free_port() -> int:
 
 
 def programs_of_postgres() -> Path:
-    """The folder of initdb and postgres, the newest there is."""
+    """Return the folder of the newest initdb and postgres."""
     folders = Path("/usr/lib/postgresql").glob("*/bin/initdb")
     if newest := max(folders, key=lambda path: float(path.parts[-3]), default=None):
         return newest.parent
@@ -87,7 +87,7 @@ def programs_of_postgres() -> Path:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[str]:
-    """A PostgreSQL of its own; the URL without a database."""
+    """Run a PostgreSQL; yield its URL without a database."""
     programs, port = programs_of_postgres(), a_free_port()
     # It refuses to run as root.
     user = "postgres" if os.geteuid() == 0 else None
@@ -114,7 +114,7 @@ def postgres(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def redis_server(folder: Path) -> Iterator[str]:
-    """A Redis of its own; the URL without the number of a database."""
+    """Run a Redis; yield its URL without a database number."""
     program = shutil.which("redis-server")
     if not program:
         raise SystemExit("There is no redis-server here. `.ci/servers` installs it, on Debian and Ubuntu.")
@@ -155,7 +155,7 @@ def _end(server: subprocess.Popen, how: signal.Signals) -> None:
 
 @contextmanager
 def running() -> Iterator[dict[str, str]]:
-    """Both servers, and what an environment needs to name them."""
+    """Run both servers; yield the environment that names them."""
     with tempfile.TemporaryDirectory(prefix="lumaweb-servers-") as scratch:
         os.chmod(scratch, 0o755)  # PostgreSQL runs as somebody else
         with postgres(Path(scratch, "postgres")) as database, redis_server(Path(scratch, "redis")) as queue:

@@ -13,7 +13,7 @@ from .serving import serve
 
 @dataclass(frozen=True)
 class Upload:
-    """One multipart POST: what came, and the link that the provider gives for it."""
+    """One multipart POST, and the link that the provider returns."""
 
     path: str
     token: str
@@ -49,7 +49,7 @@ class StubProvider(ThreadingHTTPServer):
         return 200, {"task_id": str(uuid.uuid4())}
 
     def answer_upload(self, path: str, url: str) -> tuple[int, dict] | None:
-        """Answer to an uploaded file, for which `url` is a fresh link; None: hang up."""
+        """Return the answer to an uploaded file, with `url` as its link; None closes the connection."""
         expires = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 7 * 86400))
         return 200, {"success": True, "url": url, "expires_at": expires}
 
@@ -106,4 +106,4 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, *args) -> None:
-        """Tests need no access log."""
+        """Write no access log."""

@@ -49,7 +49,7 @@ VIDEOS = {
 
 
 class Luma(StubProvider):
-    """Answers every request at once with the finished video that the prompt names."""
+    """Answer every request at once with the finished video that the prompt names."""
 
     def answer(self, path: str, body: dict) -> tuple[int, dict]:
         if body.get("action") == "retrieve":
@@ -86,7 +86,7 @@ def ada(site):
 
 
 class Memory:
-    """The memory of all processes of an installation, sampled for as long as it is entered; bytes of PSS."""
+    """Sample the memory (PSS, bytes) of all processes of an installation during the block."""
 
     def __init__(self, site: Installation) -> None:
         self.root = site.process.pid
@@ -154,7 +154,7 @@ def test_ten_large_concurrent_uploads_stay_within_a_gigabyte_and_pages_stay_fast
     assert 18 * MB < len(photo) < 20 * MB
 
     def until_it_is_kept(number: int) -> int:
-        """As a member does: asked to come again, they do."""
+        """Retry while the server asks for it, as a browser does."""
         visitor = site.visitor()
         # Of its own, so that none is known already.
         mine = bombs.png_with(photo, bombs.chunk(b"teSt", bytes([number])))

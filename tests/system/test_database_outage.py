@@ -53,7 +53,7 @@ def spooled(site: Installation) -> list[Path]:
 
 
 def accepted(site: Installation) -> int:
-    """How many tasks the provider has made."""
+    """Return how many tasks the provider has created."""
     done = subprocess.run(
         [sys.executable, "-m", "videos.sandbox", "--ledger"],
         cwd=ROOT,

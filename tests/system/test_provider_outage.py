@@ -68,7 +68,7 @@ def outcome(site: Installation, prefix: str) -> dict:
 
 @pytest.mark.parametrize("mode", AWAY)
 def test_a_ten_second_outage_leaves_at_most_three_unconfirmed_and_none_failed(site, mode):
-    """The token has just been used and is in good health, so that it would send many at once."""
+    """The token was used a moment before and is healthy, so it may send many at once."""
     ada = site.visitor()
     warm = ada.submit(prompt=f"before {mode}")
     ada.wait_for(warm, "completed", seconds=90)

@@ -32,7 +32,7 @@ SETTLED_WITHIN = 200.0  # a download's lease and a silent POST's patience are a 
 
 
 class Balancer:
-    """The one address of both machines: each connection goes to the next one that listens."""
+    """Forward each connection to the next machine that listens."""
 
     def __init__(self, ports: list[int]) -> None:
         self.ports = ports
@@ -82,7 +82,7 @@ class Balancer:
 
 
 class Member:
-    """Somebody who asks for videos, and sends what was not answered again, as a browser's retry does."""
+    """Submit videos, and resend what was not answered, as a browser's retry does."""
 
     def __init__(self, url: str, seed: int) -> None:
         self.luck = random.Random(seed)
@@ -123,7 +123,7 @@ class Member:
 
 @pytest.fixture
 def provider(tmp_path):
-    """The sandbox on a machine of its own: its port."""
+    """Run the sandbox as a separate machine; yield its port."""
     port = a_free_port()
     env = os.environ | {
         "LUMAWEB_DATA_DIR": str(tmp_path / "provider"), "SANDBOX_PORT": str(port), "SANDBOX_SCALE": "0.05",
@@ -146,7 +146,7 @@ def bucket(tmp_path):
 
 @pytest.fixture
 def machines(tmp_path, provider, bucket):
-    """Two machines and their one address."""
+    """Run two machines behind one balancer."""
     shared = servers.both() | bucket.env | {
         "LUMAWEB_LUMA_BASE_URL": f"http://127.0.0.1:{provider}", "SANDBOX_PORT": str(provider),
         "LUMAWEB_LUMA_TOKEN": "sandbox-studio",
@@ -169,7 +169,7 @@ def machines(tmp_path, provider, bucket):
 
 
 def kill_the_machine(machine: Installation) -> None:
-    """All its processes at once, as when the power fails: nobody is told and nothing is tidied up."""
+    """Kill all its processes at once, like a power failure."""
     root = machine.process.pid
     tree = [root, *ProcessTree(root).descendants(root)]
     for how in (signal.SIGSTOP, signal.SIGKILL):

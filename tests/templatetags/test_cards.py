@@ -30,7 +30,7 @@ def no_cards():
 
 
 def both(generation: Generation, viewer: Member, **context) -> tuple[str, str]:
-    """The card rendered anew and the kept one, the masks of the token against forgery taken off."""
+    """Return the rendered and the cached card, without the masks of the CSRF tokens."""
     request = RequestFactory().get("/")
     request.user = viewer
     row = Generation.objects.for_gallery(viewer).get(pk=generation.pk)

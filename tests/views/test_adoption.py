@@ -36,7 +36,7 @@ def ada():
 
 
 def offered(listing: Listing, ada, count: int = 2) -> tuple[Generation, list[str]]:
-    """A video in doubt of Ada's with so many tasks to choose from."""
+    """Return an unconfirmed video of Ada's and the tasks offered for it."""
     generation = in_doubt(member=ada)
     tasks = [listing.add(generation, after=seconds + 1, response=a_video()) for seconds in range(count)]
     search(generation)
@@ -227,7 +227,7 @@ def test_older_tasks_are_on_the_next_page(client, listing, token, monkeypatch):
 
 
 def test_a_task_that_matches_an_unconfirmed_video_is_adopted_by_it(client, listing, token, ada):
-    """Though no search would decide it: an admin does, by one click."""
+    """No search would decide it; an admin's click does."""
     generation = in_doubt(member=ada, minutes=600)
     task_id = listing.add(generation, after=7200)
     client.force_login(an_admin())

@@ -26,7 +26,7 @@ def test_canceling_a_video_trashed_meanwhile_removes_its_card(client, ada, monke
 
 
 def thrown_away_meanwhile(generation, member) -> bool:
-    """What another window does between the look-up and the cancel."""
+    """Trash the video from another window between the look-up and the cancel."""
     now = timezone.now()
     Generation.objects.filter(pk=generation.pk).update(state=State.CANCELED, finished_at=now, trashed_at=now)
     return False

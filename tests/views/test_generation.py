@@ -23,12 +23,12 @@ DIALOG = {"HX-Request": "true", "HX-Target": "video-dialog-body"}
 
 
 def colour(number: int) -> tuple[int, int, int]:
-    """A colour for each number, far enough from every other to survive the coding."""
+    """Return a colour for each number that survives encoding."""
     return 40 + number % 4 * 60, 40 + number // 4 % 4 * 60, 40 + number // 16 * 60
 
 
 def numbered_colours() -> bytes:
-    """A film of which every picture is known by its colour, with few key frames and pictures out of order."""
+    """Return a video whose frames are numbered by colour, with few key frames and reordered frames."""
     out = io.BytesIO()
     with av.open(out, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=RATE, options={"g": "25", "bf": "2", "crf": "10"})

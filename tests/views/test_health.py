@@ -128,7 +128,7 @@ LET_GO = threading.Event()
 
 
 class HangingStorage(FileSystemStorage):
-    """As a network's disk that has gone: nothing is refused, and nothing happens."""
+    """A storage that hangs, like a lost network disk."""
 
     def _save(self, name, content):
         LET_GO.wait(20)

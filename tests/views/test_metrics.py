@@ -34,14 +34,14 @@ TOKEN = "marked-MARKED-marked-MARKED-marked"
 
 @pytest.fixture(autouse=True)
 def measuring(settings):
-    """Measure, and write what was measured only when the test says so."""
+    """Measure, and write the measurements only when the test says so."""
     settings.METRICS_TOKEN, settings.METRICS_EVERY = TOKEN, 0
     histogram.write()
     Histogram.objects.all().delete()
 
 
 def scraped() -> dict[tuple, float]:
-    """Every number, by its name and the values of its labels, these in the order of their names."""
+    """Return every value by metric name and label values, in the order of the label names."""
     answer = Client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status_code == 200, answer.content
     assert answer.headers["Content-Type"].startswith("text/plain; version=")
@@ -234,7 +234,7 @@ def test_nothing_is_measured_without_a_metrics_token(settings, client):
 
 
 def test_measurements_of_all_processes_are_summed():
-    """Each with numbers of its own, as processes have; all write at the same moment."""
+    """All processes write their values at the same moment."""
     several = [histogram.Counted() for _ in range(4)]
 
     def work(counted: histogram.Counted) -> None:
@@ -274,7 +274,7 @@ def test_an_empty_installation_has_the_basic_metrics():
 
 
 def test_one_scrape_covers_every_process_of_an_installation(tmp_path):
-    """The post was a worker's, the callback one web server's; the scrape may be the other's."""
+    """A worker sent the POST, one web process took the callback, and another may answer the scrape."""
     site = Installation(tmp_path / "site", LUMAWEB_METRICS_TOKEN=TOKEN)
     try:
         site.start()

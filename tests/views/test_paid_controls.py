@@ -27,7 +27,7 @@ def buttons_of(form: str) -> list[str]:
 
 
 def paid_buttons_of(form: str) -> list[str]:
-    """The buttons that submit to an address that costs: the form's, or the button's own."""
+    """Return the buttons that submit to a paid URL, the form's or the button's own."""
     return [
         button
         for button in buttons_of(form)

@@ -27,7 +27,7 @@ GOLDEN = Path(__file__).resolve().parents[1] / "payloads"
 
 @pytest.fixture
 def claimed():
-    """A generation under way, and the path its provider calls back to."""
+    """Return a running generation and the path of its callback."""
     a_token(base_url="http://127.0.0.1:8801")
     generation = a_generation()
     claim = generation.claim()
@@ -200,7 +200,7 @@ def test_secret_paths_are_redacted(line, secret):
 
 
 class InChunks(io.BytesIO):
-    """What a web server hands over for a body in chunks: it ends by itself, or breaks."""
+    """The input stream of a chunked request, which ends or breaks."""
 
     broken = False
 

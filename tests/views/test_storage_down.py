@@ -22,7 +22,7 @@ PROMPT = "A red fox\nruns <b>over</b> the snow"
 
 @pytest.fixture
 def impatient(monkeypatch):
-    """Nobody waits 20 s for the write lock."""
+    """Shorten the wait for the write lock."""
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.2)
     connection.close()
     yield
@@ -136,7 +136,7 @@ def test_an_internal_error_is_still_a_500(client, ada, monkeypatch):
 
 
 class Away(Exception):
-    """What psycopg raises when its server is gone; it need not be installed for this."""
+    """The error of psycopg without its server; psycopg need not be installed."""
 
     sqlstate = None
 

@@ -18,7 +18,7 @@ def pieces(*sizes: int):
 
 
 def sent(file, takes: list[int]) -> bytes:
-    """What arrives where a socket takes so many bytes at a time, as waitress sends it."""
+    """Return what arrives through a socket that accepts so many bytes at a time, as waitress sends it."""
     file.seek(0, io.SEEK_END)
     remain = file.tell()
     file.seek(0)

@@ -138,7 +138,7 @@ BAD_PICTURES = {
 
 
 def a_bomb() -> bytes:
-    """A PNG of a few bytes that says it has 60000×60000 pixels."""
+    """Return a PNG of a few bytes whose header claims 60000×60000 pixels."""
     import struct
     import zlib
 
@@ -234,7 +234,7 @@ def test_the_extend_page_fills_the_form(client, ada, token):
 
 
 def test_an_extension_refers_to_its_source_only_in_ways_that_can_work(token):
-    """Id, then link, then our copy; an id means nothing to another account."""
+    """By id, then link, then our copy; another account does not know the id."""
     parent = completed(token)
     child = a_generation(parent.member, action="extend", source_video_id=parent.video_id, parent=parent)
     assert [way for _, way, _ in child.sources(token)] == ["id", "link"]
@@ -368,7 +368,7 @@ def test_generations_are_read_only_in_the_admin(client, token):
 
 
 def test_a_flood_of_changes_is_reported_over_several_polls(client, ada):
-    """More rows than one answer carries, all within the look-back: each poll goes on where the last ended."""
+    """More rows than one response carries: each poll continues where the last ended."""
     member = a_member("ben")
     start = timezone.now() - timezone.timedelta(seconds=10)
     rows = [a_generation(member) for _ in range(450)]

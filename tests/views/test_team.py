@@ -28,7 +28,7 @@ COMING = {"username": "cleo", "first_name": "Cleo", "last_name": "", "password1"
 
 
 def work_off() -> None:
-    """What a worker does with the queue, whichever broker keeps it."""
+    """Run the queued jobs, like a worker, with any broker."""
     for cluster in (queue.SUBMIT_CLUSTER, queue.MEDIA_CLUSTER):
         broker = get_broker(cluster)
         while batch := broker.dequeue():

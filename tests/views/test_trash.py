@@ -27,7 +27,7 @@ def a_frame(member, name="frame") -> Frame:
 
 
 def a_saved_one(member=None, **settings) -> Generation:
-    """A finished generation with its three files in our storage."""
+    """Create a finished generation with its three stored files."""
     ApiToken.objects.first() or a_token()
     generation = a_generation(member, **settings)
     generation.claim()

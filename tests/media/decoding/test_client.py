@@ -45,7 +45,7 @@ def film(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def started(monkeypatch):
-    """Every decoding process that is started, with the environment and the limits that the kernel has of it."""
+    """Record every decoder process with its environment and its limits in the kernel."""
     found = []
 
     def popen(*args, **options):
@@ -64,7 +64,7 @@ def started(monkeypatch):
 
 
 def code_in_place_of_the_decoder(monkeypatch, code: str) -> None:
-    """Have these lines run as the decoding process."""
+    """Run these lines as the decoder process."""
     monkeypatch.setattr(
         client.subprocess, "Popen", lambda argv, **options: POPEN([sys.executable, "-c", code], **options)
     )

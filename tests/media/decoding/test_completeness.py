@@ -33,7 +33,7 @@ def films(tmp_path_factory) -> dict[str, bytes]:
 
 @pytest.fixture
 def judge(tmp_path):
-    """Say of some bytes: None if they are a whole video, else the exception."""
+    """Return a function that checks bytes: None for a complete video, else the exception."""
 
     def judge(data: bytes) -> NotAVideo | None:
         path = tmp_path / "judged.mp4"
@@ -49,7 +49,7 @@ def judge(tmp_path):
 
 
 def boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str, int, int]]:
-    """Type, first byte and last byte + 1 of each box of a well-formed file, read by code of our own."""
+    """Return type, start and end of each box of a well-formed file, by an independent parser."""
     found, end = [], len(data) if end is None else end
     while start < end:
         size, kind = struct.unpack_from(">I4s", data, start)
@@ -61,7 +61,7 @@ def boxes(data: bytes, start: int = 0, end: int | None = None) -> list[tuple[str
 
 
 def place_of(data: bytes, *path: str) -> tuple[int, int]:
-    """Where the contents of a box within boxes start and end."""
+    """Return start and end of the contents of a nested box."""
     start, end = 0, len(data)
     for kind in path:
         start, end = next((at + 8, to) for name, at, to in boxes(data, start, end) if name == kind)
@@ -155,7 +155,7 @@ def test_a_video_with_a_late_start_or_an_edit_list_is_complete(films, judge):
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_video_is_incomplete_wherever_it_is_cut(films, judge, layout):
-    """At each edge of each box, within its header and in its middle; between two fragments nothing tells."""
+    """Cut at each edge of each box, within its header and in its middle; a cut between fragments cannot be noticed."""
     film = films[layout]
     cuts = set()
     for kind, start, end in boxes(film):
@@ -179,7 +179,7 @@ def test_a_cut_index_is_distinguished_from_cut_frames(films, judge):
 
 
 def test_a_video_whose_end_is_zeros_is_incomplete(films, judge):
-    """As a download leaves it that makes room for all of the file before it comes."""
+    """A download that allocates the whole file first leaves this."""
     film = films["index in front"]
     half = len(film) // 2
     assert isinstance(judge(film[:half] + bytes(len(film) - half)), Incomplete)
@@ -259,7 +259,7 @@ def test_sound_alone_is_no_video(tmp_path, judge):
 
 
 def test_a_corrupt_index_raises_no_other_error(films, judge):
-    """Sizes, counts and times of all kinds, set to what they never are."""
+    """Set sizes, counts and times to impossible values."""
     film = films["index in front"]
     start, end = place_of(film, "moov")
     for at in range(start - 8, end - 4, 13):

@@ -37,7 +37,7 @@ def decoded(data: bytes) -> Image.Image:
 
 
 def with_scans(count: int) -> bytes:
-    """A progressive JPEG whose last scan is repeated until there are so many."""
+    """Return a progressive JPEG whose last scan is repeated."""
     data = encoded(noise(), "JPEG", progressive=True)
     last = data.rindex(b"\xff\xda")
     missing = count - headers.read_header(data).scans
@@ -49,7 +49,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def with_chunks(png: bytes, *chunks: bytes) -> bytes:
-    """A PNG with these chunks behind its header."""
+    """Return a PNG with these chunks after its header."""
     return png[:33] + b"".join(chunks) + png[33:]
 
 

@@ -47,7 +47,7 @@ def test_a_refused_video_is_explained(films, make, words):
 
 
 def test_a_frame_that_grows_within_a_video_is_not_decoded():
-    """The header and the first picture are small; the bound is the decoder's own, too."""
+    """The header and the first frame are small; the decoder has its own limit."""
     small, large = bombs.grey_video(64, 48, frames=2), bombs.grey_video(4112, 4096, frames=2)
     assert video.extract(io.BytesIO(small), "last")[0] == {"width": 64, "height": 48}
     growing = bombs.grey_video(64, 48, frames=2, then=(4112, 4096))
