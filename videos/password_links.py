@@ -1,4 +1,4 @@
-"""The tokens in links to a new password."""
+"""The tokens in password links."""
 
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 
@@ -6,14 +6,14 @@ from .models import Member
 
 
 class PasswordLinkTokens(PasswordResetTokenGenerator):
-    """Make tokens that end with the password, the e-mail address, a deactivation, or a sign-out everywhere."""
+    """Create tokens that expire on a change of password or address, a deactivation, or a sign-out everywhere."""
 
     def check_token(self, user: Member | None, token: str | None) -> bool:
-        """Return whether this token opens this account, which has to be active."""
+        """Return whether this token is valid for this account and the account is active."""
         return bool(user and user.is_active) and super().check_token(user, token)
 
     def _make_hash_value(self, user: Member, timestamp: int) -> str:
-        # A deactivation counts `sign_ins` up, so its links stay dead after the account is activated again.
+        # A deactivation increments `sign_ins`, so that older links stay invalid after a reactivation.
         return f"{super()._make_hash_value(user, timestamp)}{user.sign_ins}"
 
 

@@ -1,7 +1,7 @@
-"""Prove that an address leads to this very installation, without a video: `manage.py doctor` asks, the doors answer.
+"""Prove that a URL leads to this installation, without a video: `manage.py doctor` asks, the endpoints answer.
 
-Only who has the secret key can ask for the rehearsal of a callback, and only who has it can give the proof; both are
-good for a minute or two, and open nothing.
+The key of a self-test and the proof both derive from the installation's secret key. A key is valid for two minutes and
+gives access to nothing.
 """
 
 from uuid import UUID
@@ -9,24 +9,25 @@ from uuid import UUID
 from django.core.signing import BadSignature, TimestampSigner
 from django.utils.crypto import salted_hmac
 
-GOOD_FOR = 120  # seconds
+MAX_AGE = 120  # seconds
 
 
 def key_for(uuid: UUID) -> str:
-    """What stands in a callback's address in the place of its key."""
+    """Return a key for the URL of a callback that is a self-test."""
     return _signer().sign(str(uuid)).partition(":")[2]
 
 
 def opens(uuid: UUID, key: str) -> bool:
+    """Return whether this is a valid key of a self-test."""
     try:
-        return _signer().unsign(f"{uuid}:{key}", max_age=GOOD_FOR) == str(uuid)
+        return _signer().unsign(f"{uuid}:{key}", max_age=MAX_AGE) == str(uuid)
     except BadSignature:
         return False
 
 
-def proof(said: bytes) -> str:
-    """What only this installation can answer to these bytes."""
-    return salted_hmac("videos.self_test.proof", said, algorithm="sha256").hexdigest()
+def proof(challenge: bytes) -> str:
+    """Return the answer to a challenge that only this installation can compute."""
+    return salted_hmac("videos.self_test.proof", challenge, algorithm="sha256").hexdigest()
 
 
 def _signer() -> TimestampSigner:

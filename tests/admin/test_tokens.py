@@ -240,9 +240,9 @@ def test_changes_by_the_system_are_audited_once():
     token.reenable()
     token.reenable()
     assert trail(token) == [
-        "taken out. The provider refuses it.",
-        "taken out. The balance is used up.",
-        "mended, it is used again.",
+        "disabled. The provider refuses it.",
+        "disabled. The balance is used up.",
+        "enabled again.",
     ]
     assert {change.by for change in token.changes.all()} == {None}
 
@@ -266,8 +266,8 @@ def test_marking_a_token_as_healthy_is_audited_only_if_it_changes_something(clie
     client.post("/admin/videos/apitoken/", chosen)
     assert [trail(token) for token in (well, out, rests)] == [
         [],
-        ["mended, it is used again."],
-        ["its rest was ended."],
+        ["enabled again."],
+        ["its pause was ended."],
     ]
     assert {change.by for change in AuditEntry.objects.all()} == {admin}
     assert set(ApiToken.objects.values_list("health", "limited_until", "last_error")) == {("ok", None, "")}
@@ -278,7 +278,7 @@ def test_a_token_check_is_audited_without_the_secret_that_the_provider_echoes(cl
     token = a_token("a-secret-of-ours-1234", base_url=stub.url)
     page = client.post(f"/admin/videos/apitoken/{token.pk}/test/", follow=True).content.decode()
     assert "a-secret-of-ours" not in page + "".join(trail(token))
-    assert [words.partition(".")[0] for words in trail(token)] == ["taken out", "tested"]
+    assert [words.partition(".")[0] for words in trail(token)] == ["disabled", "tested"]
     assert [change.by for change in token.changes.order_by("pk")] == [None, admin]
 
 
@@ -545,7 +545,7 @@ def test_a_token_disabled_for_a_missing_key_is_used_again_once_the_key_is_back(s
     check_keys()
     token.refresh_from_db(), refused.refresh_from_db()
     assert (token.health, refused.health) == ("ok", "invalid")
-    assert trail(token)[-1] == "mended, it is used again."
+    assert trail(token)[-1] == "enabled again."
 
 
 def test_a_start_with_the_token_in_its_environment_restores_a_lost_secret(settings):

@@ -78,7 +78,7 @@ class Invitation(models.Model):
             member.is_superuser = member.is_staff = self.as_admin
             member.save()
             Invitation.objects.filter(pk=self.pk).update(accepted_by=member)
-            AuditEntry.objects.record(member, f"Came in, invited by {self.invited_by.username}.", about=member)
+            AuditEntry.objects.record(member, f"Joined, invited by {self.invited_by.username}.", about=member)
         return True
 
     def revoke(self, by: Member) -> bool:

@@ -131,7 +131,7 @@ class Member(AbstractUser):
             if not active:
                 self.sign_out_everywhere()
                 self.invitations.filter(accepted_at=None, revoked_at=None).update(revoked_at=timezone.now())
-            self._record(by, "was let in again" if active else "was deactivated")
+            self._record(by, "was activated" if active else "was deactivated")
         return True
 
     def set_limit(self, by: "Member", *, own: bool, limit: int | None) -> bool:

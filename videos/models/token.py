@@ -321,7 +321,7 @@ class ApiToken(Circuit):
             same = ApiToken.objects.filter(pk=self.pk, encrypted=self.encrypted)
             changed = same.exclude(health=health).update(health=health, limited_until=None, last_error=reason)
             if changed:
-                self.note(None, f"taken out. {reason}")
+                self.note(None, f"disabled. {reason}")
             else:
                 same.update(last_error=reason)
 
@@ -331,7 +331,7 @@ class ApiToken(Circuit):
             out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
             reenabled = bool(out.update(health=Health.OK, limited_until=None, last_error=""))
             if reenabled:
-                self.note(by, "mended, it is used again")
+                self.note(by, "enabled again")
         return reenabled
 
     def end_back_off(self, by: Member | None) -> bool:
@@ -340,7 +340,7 @@ class ApiToken(Circuit):
             paused = ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED)
             ended = bool(paused.update(**AS_NEW))
             if ended:
-                self.note(by, "its rest was ended")
+                self.note(by, "its pause was ended")
         return ended
 
     def rotate(self, secret: str, by: Member | None) -> None:

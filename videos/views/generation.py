@@ -41,7 +41,7 @@ def detail_context(generation: Generation, member) -> dict:
         "takes": generation.submission.generations.filter(trashed_at__isnull=True).order_by("take"),
         "code": provider.examples(as_example(generation)),
         "usual": usual_seconds(),
-        "may_change": generation.member_id == member.pk or member.is_superuser,
+        "may_change": generation.may_be_changed_by(member),
     }
 
 
@@ -93,7 +93,7 @@ def page(request: HttpRequest, uuid: UUID) -> HttpResponse:
     generation = get_object_or_404(rows.with_stars_of(request.user), uuid=uuid)
     in_dialog = request.htmx.target == "video-dialog-body"
     if generation.trashed_at:
-        context = {"generation": generation, "may_restore": may_change(request, generation)}
+        context = {"generation": generation, "may_restore": generation.may_be_changed_by(request.user)}
         # The dialog swaps what it is given, so for it this is no error.
         template, status = ("generation/_gone.html", 200) if in_dialog else ("generation/gone.html", 404)
         return render(request, template, context, status=status)
@@ -110,7 +110,7 @@ def menu(request: HttpRequest, uuid: UUID) -> HttpResponse:
     context = shelves_of(generation) | {
         "generation": generation,
         "frames_possible": not frames_impossible(),
-        "may_change": may_change(request, generation),
+        "may_change": generation.may_be_changed_by(request.user),
         "link": request.build_absolute_uri(generation.get_absolute_url()),
     }
     return render(request, "gallery/_card_menu.html", context)
@@ -133,15 +133,11 @@ def cuts(request: HttpRequest, uuid: UUID) -> HttpResponse:
     return redirect(f"{reverse('studio')}?mode=frames&{side}_frame={frame.uuid}#new")
 
 
-def may_change(request: HttpRequest, generation: Generation) -> bool:
-    return generation.member_id == request.user.pk or request.user.is_superuser
-
-
 def _own(request: HttpRequest, uuid: UUID, *, even_trashed: bool = False) -> Generation:
     """A generation this member may act on: their own, or any for an admin."""
     rows = Generation.objects.select_related("member", "parent") if even_trashed else Generation.objects.for_gallery()
     generation = get_object_or_404(rows, uuid=uuid)
-    if not may_change(request, generation):
+    if not generation.may_be_changed_by(request.user):
         raise PermissionDenied("Only its author or an admin may do this.")
     return generation
 

@@ -21,7 +21,6 @@ from ..models import Collection, Generation, OverBudget, Star, State, Submission
 from . import delivery, streams
 from .context import counts_for
 from .gallery import MAX_SELECTED, in_days, usual_seconds
-from .generation import may_change
 from .navigation import previous_path
 from .params import parse_uuid, parse_uuids
 from .studio import submitted
@@ -100,8 +99,8 @@ def _collection(text: str) -> Collection | None:
 def trash(request: HttpRequest) -> HttpResponse:
     """Move to the trash what this member may; say what stays, and why."""
     rows = _ticked(request)
-    moved = [row for row in rows if may_change(request, row) and row.trash(request.user)]
-    foreign = sum(not may_change(request, row) for row in rows)
+    moved = [row for row in rows if row.may_be_changed_by(request.user) and row.trash(request.user)]
+    foreign = sum(not row.may_be_changed_by(request.user) for row in rows)
     words = f"Moved {_many(len(moved))} to the trash."
     if foreign:
         words += f" {_many(foreign)} of others can be moved by their author or an admin only."
@@ -118,7 +117,7 @@ def retries(request: HttpRequest) -> HttpResponse:
     """
     rows = _ticked(request)
     chosen = [row for row in reversed(rows) if row.state in (State.FAILED, State.CANCELED)]
-    own = [row for row in chosen if may_change(request, row)]
+    own = [row for row in chosen if row.may_be_changed_by(request.user)]
     again, made, left = [], 0, ""
     try:
         for row in own:
@@ -142,7 +141,7 @@ def retries(request: HttpRequest) -> HttpResponse:
 @require_POST
 def restoration(request: HttpRequest) -> HttpResponse:
     """Undo: take them out of the trash again."""
-    rows = [row for row in Generation.objects.filter(uuid__in=_named(request)) if may_change(request, row)]
+    rows = [row for row in Generation.objects.filter(uuid__in=_named(request)) if row.may_be_changed_by(request.user)]
     back = [row.pk for row in rows if row.restore(request.user)]
     shown = list(Generation.objects.for_gallery(request.user).filter(pk__in=back))
     if not request.htmx:

@@ -7,7 +7,7 @@ from ..models import Event, Generation, Pool, State
 from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for, ready_since
 from .gallery import PAGE, Since, in_days, usual_seconds
-from .generation import detail_context, may_change
+from .generation import detail_context
 from .params import parse_uuid
 
 
@@ -73,10 +73,10 @@ def updates(request: HttpRequest) -> HttpResponse:
         "usual": usual_seconds(),
     }
     if only and context["gone"]:
-        context |= {"gone": [], "thrown_away": news[0], "may_restore": may_change(request, news[0])}
+        context |= {"gone": [], "thrown_away": news[0], "may_restore": news[0].may_be_changed_by(request.user)}
     watched = only or parse_uuid(request.GET.get("watch", ""))
     if not only and (lost := next((row for row in news if row.trashed_at and row.uuid == watched), None)):
-        context |= {"thrown_away": lost, "may_restore": may_change(request, lost), "in_dialog": True}
+        context |= {"thrown_away": lost, "may_restore": lost.may_be_changed_by(request.user), "in_dialog": True}
     if detail := next((row for row in shown if row.uuid == watched), None):
         context |= detail_context(detail, request.user) | {"detail": detail, "in_dialog": not only}
     return render(request, "gallery/_updates.html", context)

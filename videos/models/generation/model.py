@@ -6,6 +6,7 @@ from django.urls import reverse
 
 from .. import policy
 from ..budget import RESERVED, SPENT, Pricing
+from ..member import Member
 from ..state import OPEN, Archive, State
 from .explanation import Explanation, explain
 from .polling import Polling
@@ -61,6 +62,10 @@ class Generation(Submitting, PostErrors, Polling, TaskSearch, Saving, Trashing):
 
     def get_absolute_url(self) -> str:
         return reverse("generation", args=[self.uuid])
+
+    def may_be_changed_by(self, member: Member) -> bool:
+        """Whether this member may cancel, retry, trash or otherwise change the video: its author, or an admin."""
+        return self.member_id == member.pk or member.is_superuser
 
     @property
     def is_open(self) -> bool:
