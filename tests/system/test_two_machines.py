@@ -194,7 +194,7 @@ from tests.chaos.audit import compare, read_ledger
 folder = Path({folder!r})
 killed = {{UUID(uuid): times for uuid, times in json.loads({killed!r}).items()}}
 found = compare(read_ledger(folder), folder / "sandbox" / "media", killed)
-print(json.dumps({{"broken": found.broken, "outcomes": found.outcomes, "unconfirmed": found.unconfirmed}}))
+print(json.dumps({{"broken": found.violations, "outcomes": found.outcomes, "unconfirmed": found.unconfirmed}}))
 """
 
 AT_WORK = """
