@@ -102,29 +102,29 @@ class Circuit(models.Model):
     last_used_at: models.DateTimeField
     in_flight = models.PositiveIntegerField(default=0, editable=False)
     sending = models.PositiveIntegerField(
-        default=0, db_default=0, editable=False, help_text="POSTs that are not answered yet."
+        default=0, db_default=0, editable=False, help_text="POSTs without an answer yet."
     )
     health = models.CharField(max_length=10, choices=Health, default=Health.OK, editable=False)
     limited_until = models.DateTimeField(null=True, blank=True, editable=False)
     last_error = models.CharField(max_length=300, blank=True, editable=False)
     probe = models.CharField(max_length=8, choices=Probe, default=Probe.NONE, db_default="", blank=True, editable=False)
     pauses = models.PositiveIntegerField(
-        default=0, db_default=0, editable=False, help_text="In a row; each is twice as long as the one before."
+        default=0, db_default=0, editable=False, help_text="Pauses in a row; each is twice as long as the one before."
     )
     doubts = models.PositiveIntegerField(
         default=0, db_default=0, editable=False, help_text="Ambiguous answers in a row."
     )
     refusals = models.PositiveIntegerField(
-        default=0, db_default=0, editable=False, help_text="Rows in a row that were refused without a known reason."
+        default=0, db_default=0, editable=False, help_text="Videos in a row that were refused without a known reason."
     )
     refused_row = models.BigIntegerField(null=True, editable=False)
-    clear_at = models.DateTimeField(null=True, editable=False, help_text="Of the latest clear answer.")
-    accepted_at = models.DateTimeField(null=True, editable=False, help_text="Of the latest request that was accepted.")
+    clear_at = models.DateTimeField(null=True, editable=False, help_text="When the latest clear answer came.")
+    accepted_at = models.DateTimeField(null=True, editable=False, help_text="When the latest request was accepted.")
     ramp = models.PositiveIntegerField(
-        default=COLD, db_default=COLD, editable=False, help_text="POSTs at once while clear answers are fresh."
+        default=COLD, db_default=COLD, editable=False, help_text="Concurrent POSTs while clear answers are fresh."
     )
     effective_limit = models.PositiveIntegerField(
-        null=True, editable=False, help_text="Videos at the same time, as far as the provider lets them be made."
+        null=True, editable=False, help_text="Concurrent videos that the provider allows, as far as is known."
     )
     limit_changed_at = models.DateTimeField(null=True, editable=False)
 

@@ -39,7 +39,7 @@ class FoundTask(models.Model):
     """
 
     token = models.ForeignKey(ApiToken, on_delete=models.CASCADE, related_name="found_tasks")
-    provider = models.CharField(max_length=300, help_text="The address of the API that listed it.")
+    provider = models.CharField(max_length=300, help_text="The base URL of the provider that listed it.")
     task_id = models.CharField(max_length=200)
     prompt = models.TextField(blank=True)
     status = models.CharField(max_length=10, blank=True)

@@ -61,7 +61,9 @@ class Frame(models.Model):
     """An uploaded picture, re-encoded. width, height: in pixels."""
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
-    sha256 = models.CharField(max_length=64, unique=True, help_text="Of the bytes as they were uploaded.")
+    sha256 = models.CharField(
+        max_length=64, unique=True, help_text="Of the uploaded bytes, before they were re-encoded."
+    )
     file = models.FileField(upload_to="frames/", blank=True)
     width = models.PositiveIntegerField()
     height = models.PositiveIntegerField()

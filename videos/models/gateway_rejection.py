@@ -9,7 +9,7 @@ class GatewayRejection(models.Model):
 
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="gateway_rejections")
     token = models.ForeignKey("videos.ApiToken", on_delete=models.CASCADE, related_name="gateway_rejections")
-    at = models.DateTimeField(help_text="The first time.")
+    at = models.DateTimeField(help_text="When it was first rejected.")
 
     class Meta:
         db_table = "videos_bounce"

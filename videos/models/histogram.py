@@ -24,9 +24,9 @@ class Histogram(models.Model):
     """The durations of one kind of event; `counts` has one number for each of BOUNDS, and one for longer ones."""
 
     name = models.CharField(max_length=20)
-    label = models.CharField(max_length=50, help_text="Which kind of it, its parts set apart by slashes.")
+    label = models.CharField(max_length=50, help_text="The label values, separated by slashes.")
     counts = models.JSONField()
-    seconds = models.FloatField(default=0, help_text="How long all of it took together.")
+    seconds = models.FloatField(default=0, help_text="The sum of all durations.")
 
     class Meta:
         db_table = "videos_meter"
@@ -102,7 +102,7 @@ class Counted:
             self.write()
         except DatabaseError as error:
             # Others report a database that is unavailable.
-            logger.info("what was measured is written later: %s", error.__class__.__name__)
+            logger.info("histograms are written later: %s", error.__class__.__name__)
         finally:
             connections.close_all()
 

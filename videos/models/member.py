@@ -30,19 +30,19 @@ class Member(AbstractUser):
 
     avatar_hue = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(HUES - 1)])
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
-    notify = models.BooleanField(default=False, help_text="Wants to be told when their queue is empty.")
+    notify = models.BooleanField(default=False, help_text="Whether to notify them when their queue is empty.")
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     email_changed_at = models.DateTimeField(
-        null=True, editable=False, help_text="When they changed their address; null once an admin confirmed it."
+        null=True, editable=False, help_text="When they changed their address; null after an admin has confirmed it."
     )
     sign_ins = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Counted up to end every session that began before."
+        default=0, editable=False, help_text="Incremented to end all earlier sessions."
     )
 
     # How much they may use in a month, in thousandths of a credit.
-    own_limit = models.BooleanField(default=False, help_text="An exception from the limit for everybody.")
+    own_limit = models.BooleanField(default=False, help_text="Whether they have an exception from the general limit.")
     monthly_limit = models.PositiveBigIntegerField(
-        null=True, blank=True, help_text="Of the exception; empty: no limit."
+        null=True, blank=True, help_text="The limit of the exception; empty: no limit."
     )
 
     @property

@@ -71,7 +71,9 @@ class RollUpMark(models.Model):
     at = models.DateTimeField()
     marks = models.JSONField(default=dict)
     number = models.PositiveBigIntegerField(default=0)
-    looked_through = models.DateField(null=True, help_text="The first day of what was last held against the rows.")
+    looked_through = models.DateField(
+        null=True, help_text="The first day of the part that was last verified against the rows."
+    )
 
     def __str__(self) -> str:
         return f"Since {self.since}, as of {self.at:%Y-%m-%d %H:%M:%S}"

@@ -68,13 +68,13 @@ class Share(models.Model):
 
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="shares")
-    chain = models.BooleanField(default=False, help_text="With the clips it goes on from, played one after another.")
+    chain = models.BooleanField(default=False, help_text="Whether to play its ancestors by extension, too.")
     with_prompt = models.BooleanField(default=False)
     shared_by = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="shares")
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True)
-    watched = models.PositiveIntegerField(default=0, help_text="How often its page was opened.")
+    watched = models.PositiveIntegerField(default=0, help_text="The number of counted visits.")
     watched_at = models.DateTimeField(null=True)
 
     objects = ShareQuerySet.as_manager()

@@ -128,7 +128,9 @@ class Submission(models.Model):
     """One press of the button: one to four takes of the same request."""
 
     member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="submissions")
-    key = models.UUIDField(default=uuid.uuid4, help_text="From the form: sent twice, it makes one submission.")
+    key = models.UUIDField(
+        default=uuid.uuid4, help_text="From the form, so that a form sent twice creates one submission."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = SubmissionQuerySet.as_manager()

@@ -28,11 +28,11 @@ class GenerationFields(models.Model):
     uuid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     submission = models.ForeignKey("videos.Submission", on_delete=models.PROTECT, related_name="generations")
     take = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(4)])
-    takes = models.PositiveSmallIntegerField(default=1, help_text="How many takes its submission has.")
+    takes = models.PositiveSmallIntegerField(default=1, help_text="The number of takes of the submission.")
     member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="generations")
     token = models.ForeignKey(ApiToken, null=True, on_delete=models.PROTECT, related_name="generations")
     parent = models.ForeignKey("videos.Generation", null=True, on_delete=models.PROTECT, related_name="children")
-    depth = models.PositiveIntegerField(default=0, help_text="How many extensions lie behind it.")
+    depth = models.PositiveIntegerField(default=0, help_text="The number of ancestors by extension.")
     retry_of = models.ForeignKey("videos.Generation", null=True, on_delete=models.PROTECT, related_name="retries")
 
     # The request.
@@ -54,9 +54,11 @@ class GenerationFields(models.Model):
         default="",
         db_default="",
         editable=False,
-        help_text="The provider in charge when it was asked for: no other may charge for it. Empty: any may.",
+        help_text="The provider it was requested of, by its base URL: no other may charge for it. Empty: any may.",
     )
-    source_step = models.PositiveSmallIntegerField(default=0, help_text="How many ways to name the source failed.")
+    source_step = models.PositiveSmallIntegerField(
+        default=0, help_text="The first way to name the source video that has not failed; see `sources`."
+    )
 
     # Progress.
     state = models.CharField(max_length=12, choices=State, default=State.QUEUED)
@@ -64,17 +66,24 @@ class GenerationFields(models.Model):
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     changed_at = models.DateTimeField(default=timezone.now, editable=False)
     not_before = models.DateTimeField(default=timezone.now, editable=False)
-    held_at = models.DateTimeField(null=True, help_text="Restored as unsent: not sent until an admin releases it.")
+    held_at = models.DateTimeField(
+        null=True, help_text="When it was held. A held video is not sent until an admin releases it."
+    )
     attempts = models.PositiveIntegerField(default=0)
     submitted_at = models.DateTimeField(null=True)
     uploading = models.BooleanField(
-        default=False, db_default=False, editable=False, help_text="Claimed, and its frames are uploaded first."
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Whether it is claimed and its frames are being uploaded.",
     )
     accepted_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
     callback_key_hash = models.CharField(max_length=64, blank=True)
-    callback_sent = models.BooleanField(null=True, help_text="Whether the provider was told where to call back.")
-    ask_at = models.DateTimeField(null=True, help_text="When to look the task up, if no news came before.")
+    callback_sent = models.BooleanField(null=True, help_text="Whether the request had a callback URL.")
+    ask_at = models.DateTimeField(
+        null=True, help_text="When to look the task up, or search for it, unless a result comes first."
+    )
     asked = models.PositiveIntegerField(default=0)
     search_outcome = models.CharField(
         max_length=12,
@@ -83,14 +92,18 @@ class GenerationFields(models.Model):
         db_default="",
         blank=True,
         editable=False,
-        help_text="In doubt: what the latest search at the provider has brought.",
+        help_text="The outcome of the latest search for its task at the provider.",
     )
-    via = models.CharField(max_length=10, blank=True, help_text="Which messenger brought the end.")
+    via = models.CharField(max_length=10, blank=True, help_text="How the final result came: answer, callback or sweep.")
 
     # The provider's report.
     task_id = models.CharField(max_length=200, blank=True)
     task_via = models.CharField(
-        max_length=10, blank=True, default="", db_default="", help_text="The most trusted messenger of the task id."
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The most trusted source of the task id: answer, sweep or callback.",
     )
     video_id = models.CharField(max_length=200, blank=True)
     video_url = models.CharField(max_length=4000, blank=True)
@@ -109,16 +122,24 @@ class GenerationFields(models.Model):
 
     # The copy in Lumaweb's storage.
     archive = models.CharField(max_length=8, choices=Archive, default=Archive.NONE, blank=True)
-    archive_at = models.DateTimeField(null=True, help_text="When to try (again) to save it.")
-    archive_attempts = models.PositiveIntegerField(default=0, help_text="Begun since it was last saved, or given up.")
+    archive_at = models.DateTimeField(
+        null=True, help_text="When the next attempt to save it is due, or when the current worker's lease ends."
+    )
+    archive_attempts = models.PositiveIntegerField(
+        default=0, help_text="Attempts begun since it was last saved or given up."
+    )
     archive_worker = models.CharField(
-        max_length=100, blank=True, default="", db_default="", editable=False, help_text="Which worker saves it now."
+        max_length=100, blank=True, default="", db_default="", editable=False, help_text="The worker that is saving it."
     )
     archive_deaths = models.PositiveSmallIntegerField(
-        default=0, db_default=0, editable=False, help_text="How many workers died while they saved it."
+        default=0, db_default=0, editable=False, help_text="The number of workers that died while saving it."
     )
     archive_error = models.CharField(
-        max_length=40, blank=True, default="", db_default="", help_text="What the last attempt to save it ended with."
+        max_length=40,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The cause of the last failed attempt to save it.",
     )
     archive_message = models.CharField(max_length=500, blank=True, default="", db_default="")
     video_file = models.FileField(upload_to="videos/", blank=True, max_length=200)
@@ -127,19 +148,21 @@ class GenerationFields(models.Model):
     sha256 = models.CharField(max_length=64, blank=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     duration = models.FloatField(null=True, help_text="Seconds.")
-    frame_rate = models.FloatField(null=True, help_text="Pictures a second.")
+    frame_rate = models.FloatField(null=True, help_text="Frames per second.")
 
     # Search and review.
-    shape = models.CharField(max_length=10, default="16:9", help_text="The aspect ratio it has, or will have.")
+    shape = models.CharField(
+        max_length=10, default="16:9", help_text="The aspect ratio of the video, or the requested one."
+    )
     search_text = models.TextField(blank=True, help_text="The prompt, folded for search.")
     choice = models.CharField(max_length=8, choices=Choice, default=Choice.NONE, blank=True)
 
     # The price at submission, in thousandths of a credit. The state tells whether the amount is reserved, spent or
     # returned.
     amount = models.PositiveBigIntegerField(default=0)
-    month = models.DateField(null=True, help_text="The month whose budget it belongs to, by its first day.")
-    claimed_on = models.DateField(null=True, help_text="The day of its token's limit that it counts for.")
-    fingerprint = models.CharField(max_length=64, blank=True, help_text="The same for the same request.")
+    month = models.DateField(null=True, help_text="The first day of the month whose budget it counts for.")
+    claimed_on = models.DateField(null=True, help_text="The day whose token limit it counts for.")
+    fingerprint = models.CharField(max_length=64, blank=True, help_text="Equal for equal requests.")
 
     trashed_at = models.DateTimeField(null=True)
     trashed_by = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="+")
