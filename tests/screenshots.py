@@ -167,13 +167,13 @@ def submit_equal_request(page: Page) -> None:
 
 def exceed_budget(page: Page) -> None:
     open_form(page)
-    page.get_by_label("Several prompts at once").check()
+    page.get_by_label("Multiple prompts").check()
     page.get_by_role("textbox", name="Prompt").fill("\n".join(f"A heron, shot {number}" for number in range(1, 13)))
 
 
 def invite(page: Page) -> None:
-    page.get_by_label("E-mail address").fill("mika@example.com")
-    page.get_by_role("button", name="Make an invitation").click()
+    page.get_by_label("Email address").fill("mika@example.com")
+    page.get_by_role("button", name="Create invitation").click()
     page.locator("#secret-link").wait_for()
 
 

@@ -42,6 +42,7 @@ FLOORS = [
     {"urls"},
     {"views", "admin", "management"},
     {"forms"},
+    {"creation", "frames", "limits"},
     {"tasks"},
     {"jobs"},
     {"reports"},

@@ -14,6 +14,11 @@ class Page(Generic[Row]):
     rows: list[Row]
     has_more: bool
 
+    @property
+    def last(self) -> Row | None:
+        """The row that the next page follows; None on the last page."""
+        return self.rows[-1] if self.has_more and self.rows else None
+
 
 def read_page(rows: QuerySet[Row], size: int) -> Page[Row]:
     """Read up to `size` rows, and whether more follow, in one query."""

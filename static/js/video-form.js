@@ -284,7 +284,7 @@ class VideoForm extends BaseElement {
     const line = this.form.querySelector(".cost-asked");
     line.textContent = pluralize(videos, "video");
     if (prompts > 1 && takes > 1) line.textContent += `: ${pluralize(prompts, "prompt")} × ${pluralize(takes, "take")}`;
-    if (videos > maxVideos) line.textContent += `, ${maxVideos} are the most`;
+    if (videos > maxVideos) line.textContent += `, the limit is ${maxVideos}`;
     line.toggleAttribute("data-over", videos > maxVideos);
   }
 

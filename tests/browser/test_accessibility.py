@@ -117,8 +117,8 @@ def test_nothing_that_opens_from_the_form_has_an_axe_violation(site, shown, sign
     form.get_by_label("Prompt", exact=True).fill("A heron")
     form.locator(".bar label").get_by_text("Frames", exact=True).click()
     found = {}
-    page.get_by_role("link", name="Choose start picture from the gallery").click()
-    clips = page.get_by_role("dialog", name="Choose the start picture")
+    page.get_by_role("link", name="Choose start frame from the gallery").click()
+    clips = page.get_by_role("dialog", name="Choose the start frame")
     expect(clips.locator(".video-picker-item").first).to_be_visible()
     found["clips"] = violations(page)
     clips.get_by_role("searchbox").fill("nothing is called this")
@@ -159,11 +159,11 @@ def test_no_error_page_has_an_axe_violation(site, shown, sign_in, scheme, viewpo
     page = sign_in(site, "ben", color_scheme=scheme, viewport=viewport)
     found = {}
     assert page.goto(f"{site.url}/nowhere/at/all/").status == 404
-    expect(page.get_by_role("heading", name="Nothing here")).to_be_visible()
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     found["404"] = violations(page)
     page.goto(site.url)
     assert post(page, f"/generations/{shown['ready']}/trash/") == 403
-    expect(page.get_by_role("heading", name="That door is closed")).to_be_visible()
+    expect(page.get_by_role("heading", name="No access")).to_be_visible()
     found["403"] = violations(page)
     page.goto(site.url)
     assert post(page, f"/generations/{shown['ready']}/star/", csrfmiddlewaretoken="stale") == 403
@@ -192,8 +192,8 @@ def test_the_first_page_of_a_new_installation_has_no_axe_violation(new_site, bro
         found = {"setup": violations(page)}
         page.get_by_label("Username").fill("ada")
         page.get_by_label("Password", exact=True).fill("one")
-        page.get_by_label("Password again").fill("another")
-        page.get_by_role("button", name="Create the account").click()
+        page.get_by_label("Confirm password").fill("another")
+        page.get_by_role("button", name="Create account").click()
         expect(page.locator("[aria-invalid=true]").first).to_be_visible()
         found["setup, mistaken"] = violations(page)
         assert {name: ones for name, ones in found.items() if ones} == {}

@@ -128,7 +128,7 @@ def test_scrubbing_and_single_frames_keep_videos_in_sync(site, clips, sign_in):
         at_rest(page)
         assert max(abs(place - to) for place in places(page)) < 0.002
     before = places(page)[0]
-    page.get_by_role("button", name="One picture on").click()
+    page.get_by_role("button", name="Next frame").click()
     at_rest(page)
     rate = page.locator(".lane video").first.evaluate("film => Number(film.dataset.rate)")
     assert rate

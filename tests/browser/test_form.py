@@ -21,7 +21,7 @@ def mode(page: Page, name: str) -> None:
 
 
 def switch(page: Page):
-    return page.get_by_label("Several prompts at once")
+    return page.get_by_label("Multiple prompts")
 
 
 def undo(page: Page) -> None:
@@ -91,7 +91,7 @@ def test_a_draft_of_an_extension_survives_a_reload(site, shown, sign_in):
     expect(page.locator(".source")).to_contain_text("A heron over still water")
     expect(page.get_by_role("radio", name="Extend")).to_be_checked()
     page.get_by_role("link", name="Extend something else").click()
-    expect(page.get_by_label("Video id")).to_be_visible()
+    expect(page.get_by_label("Video ID")).to_be_visible()
     expect(prompt(page)).to_have_value("And then the heron flies")
 
 
@@ -184,9 +184,9 @@ def test_multiple_prompts_are_counted_live_and_all_their_cards_appear(site, sign
     page.wait_for_timeout(800)
     assert count(site) == before + 6
     prompt(page).fill("\n".join(["A fox"] * 51))
-    expect(cost).to_contain_text("100 are the most")
+    expect(cost).to_contain_text("the limit is 100")
     page.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).click()
-    expect(page.locator("#prompt-error")).to_contain_text("50 are the most")
+    expect(page.locator("#prompt-error")).to_contain_text("the limit is 50")
     expect(prompt(page)).to_be_focused()
     expect(switch(page)).to_be_checked()
 
@@ -230,10 +230,10 @@ def test_frames_are_uploaded_at_once_swapped_and_removed(site, sign_in):
     upload(page, "start", "teal")
     upload(page, "end", "maroon")
     first, last = kept(page, "start").input_value(), kept(page, "end").input_value()
-    page.get_by_role("button", name="Swap the two pictures").click()
+    page.get_by_role("button", name="Swap frames").click()
     expect(kept(page, "start")).to_have_value(last)
     expect(kept(page, "end")).to_have_value(first)
-    page.get_by_role("button", name="Remove start picture").click()
+    page.get_by_role("button", name="Remove start frame").click()
     expect(kept(page, "start")).to_have_value("")
     expect(page.locator("frame-tile[data-filled]")).to_have_count(1)
     assert page.locator('input[name="end_image"]').evaluate("input => input.files.length") == 0
@@ -289,9 +289,9 @@ def test_a_frame_is_taken_from_a_video_of_the_gallery(site, shown, sign_in):
     page = sign_in(site, "ada")
     prompt(page).fill("My draft")
     mode(page, "Frames")
-    opener = page.get_by_role("link", name="Choose end picture from the gallery")
+    opener = page.get_by_role("link", name="Choose end frame from the gallery")
     opener.click()
-    dialog = page.get_by_role("dialog", name="Choose the end picture")
+    dialog = page.get_by_role("dialog", name="Choose the end frame")
     expect(dialog.get_by_role("searchbox")).to_be_focused()
     dialog.get_by_role("searchbox").fill("heron")
     expect(dialog.locator(".video-picker-item").first).to_contain_text("heron")
@@ -303,7 +303,7 @@ def test_a_frame_is_taken_from_a_video_of_the_gallery(site, shown, sign_in):
     expect(dialog).to_have_count(0)
     expect(opener).to_be_focused()
     opener.click()
-    dialog.get_by_role("button", name="Last picture").first.click()
+    dialog.get_by_role("button", name="Last frame").first.click()
     expect(dialog).to_have_count(0)
     expect(kept(page, "end")).to_have_value(re.compile("[0-9a-f-]{36}"))
     expect(prompt(page)).to_have_value("My draft")

@@ -38,7 +38,7 @@ def kept(page: Page, side: str):
 
 
 def link(page: Page, side: str):
-    return page.get_by_label(f"Link to {side} picture")
+    return page.get_by_label(f"Link to {side} frame")
 
 
 def problem(page: Page, side: str):
@@ -192,7 +192,7 @@ def test_swap_exchanges_frames_and_links_also_from_the_keyboard(page):
     expect(kept(page, "start")).to_have_value(UUID)
     link(page, "end").fill("https://pictures.example/shore.jpg")
     first = kept(page, "start").input_value()
-    swap = page.get_by_role("button", name="Swap the two pictures")
+    swap = page.get_by_role("button", name="Swap frames")
     swap.focus()
     page.keyboard.press("Enter")
     expect(kept(page, "end")).to_have_value(first)
@@ -279,7 +279,7 @@ def test_escape_closes_a_dialog_and_returns_the_focus(site, shown, sign_in):
     more = card(page, shown["ready"]).get_by_role("link", name="More")
     account = page.get_by_role("button", name="Account of ada")
     earlier = page.get_by_role("link", name="Earlier prompts")
-    clips = page.get_by_role("link", name="Choose start picture from the gallery")
+    clips = page.get_by_role("link", name="Choose start frame from the gallery")
     code = page.locator("#video-form").get_by_role("button", name="Code")
     ways = {
         "video": (link_of, page.locator("#video-dialog")),
@@ -311,11 +311,11 @@ def test_a_click_before_the_script_has_loaded_still_opens_the_frame_picker(site,
     page.route(re.compile(r"/video-picker[^/]*\.js$"), lambda route: on_the_way.append(route))
     with page.expect_request(re.compile(r"/video-picker[^/]*\.js$")):
         frames(page)
-    page.get_by_role("link", name="Choose start picture from the gallery").click()
+    page.get_by_role("link", name="Choose start frame from the gallery").click()
     assert page.evaluate("() => customElements.get('video-picker') === undefined")
     for route in on_the_way:
         route.continue_()
-    clips = page.get_by_role("dialog", name="Choose the start picture")
+    clips = page.get_by_role("dialog", name="Choose the start frame")
     expect(clips.locator(".video-picker-item").first).to_be_visible()
     expect(page).to_have_url(f"{site.url}/")
 
@@ -349,7 +349,7 @@ def test_escape_closes_one_layer_at_a_time(site, shown, sign_in):
             page.get_by_role("dialog", name="Earlier prompts"),
         ),
         "clips": (
-            page.get_by_role("link", name="Choose start picture from the gallery"),
+            page.get_by_role("link", name="Choose start frame from the gallery"),
             page.locator("dialog.video-picker-dialog"),
         ),
         "code": (page.locator("#video-form").get_by_role("button", name="Code"), page.locator("#request-code")),

@@ -39,11 +39,11 @@ def test_the_filters_appear_with_the_first_video(tmp_path, sign_in):
     try:
         page = sign_in(site, "ada")
         filters = page.get_by_role("navigation", name="Filters")
-        expect(page.get_by_role("heading", name="The room is ready")).to_be_visible()
+        expect(page.get_by_role("heading", name="No videos yet")).to_be_visible()
         expect(filters).to_be_hidden()
         site.visitor().submit(prompt="The first of all")
         expect(page.locator(".card")).to_have_count(1)
-        expect(page.get_by_role("heading", name="The room is ready")).to_be_hidden()
+        expect(page.get_by_role("heading", name="No videos yet")).to_be_hidden()
         expect(filters.get_by_role("link", name="Mine")).to_be_visible()
     finally:
         site.stop()
@@ -59,7 +59,7 @@ def test_filters_are_links_that_combine_and_an_empty_result_offers_to_widen_it(f
     page.wait_for_url(re.compile("member=ada"))
     assert set(page.locator(".card").evaluate_all("cards => cards.map(card => card.dataset.by)")) == {"you"}
     page.get_by_role("link", name="Failed").click()
-    expect(page.get_by_role("heading", name="No video matches")).to_be_visible()
+    expect(page.get_by_role("heading", name="No videos match")).to_be_visible()
     page.get_by_role("link", name="without failed").click()
     expect(page.locator(".card").first).to_be_visible()
     page.get_by_role("link", name="Clear").click()
@@ -100,9 +100,9 @@ def test_without_javascript_pages_are_reached_by_links(full_site, sign_in):
 def test_a_teammate_s_new_video_obeys_the_filters_of_the_page(full_site, sign_in):
     ada = sign_in(full_site, "ada")
     ada.goto(f"{full_site.url}/?q=heron")
-    expect(ada.get_by_role("heading", name="No video matches")).to_be_visible()
+    expect(ada.get_by_role("heading", name="No videos match")).to_be_visible()
     ben = full_site.visitor("ben")
     fox, heron = ben.submit(prompt="A fox [slow]"), ben.submit(prompt="A heron [slow]")
     expect(ada.locator(f"#generation-{heron}")).to_be_visible(timeout=8_000)
     expect(ada.locator(f"#generation-{fox}")).to_have_count(0)
-    expect(ada.get_by_role("heading", name="No video matches")).to_be_hidden()
+    expect(ada.get_by_role("heading", name="No videos match")).to_be_hidden()

@@ -219,7 +219,7 @@ def test_without_uploads_frames_can_still_be_given_as_links(polling_site, sign_i
         ada.get_by_text("Frames", exact=True).first.click()
         expect(ada.locator("#video-form")).to_contain_text("api.example/files/upload answered 404. Use a link instead.")
         expect(ada.locator("#video-form input[type=file]:enabled")).to_have_count(0)
-        expect(ada.get_by_label("Link to start picture")).to_be_enabled()
+        expect(ada.get_by_label("Link to start frame")).to_be_enabled()
     finally:
         polling_site.python("from videos.models import ApiToken\nApiToken.objects.get().accept_uploads()")
 
@@ -316,7 +316,7 @@ def test_invalid_input_keeps_the_form_s_fields(site, sign_in):
     ada.get_by_text("Frames", exact=True).first.click()
     ada.locator('input[type="file"][name="start_image"]').set_input_files(a_frame("teal"))
     ada.locator("#video-form").get_by_role("button", name=re.compile("^Generate")).click()
-    expect(ada.locator("#video-form")).to_contain_text("Say what the video should show.")
+    expect(ada.locator("#video-form")).to_contain_text("Describe what the video should show.")
     expect(ada.locator('#video-form input[name="start_frame"]')).to_have_value(re.compile("[0-9a-f-]{36}"))
     ada.get_by_label("Prompt", exact=True).fill("Now with words")
     press(ada, "Generate")

@@ -99,7 +99,7 @@ def notes(page: Page) -> list[tuple[str, str]]:
 
 
 def switch(page: Page):
-    return page.get_by_label("Tell me when my queue is empty")
+    return page.get_by_label("Notify me when my videos are done")
 
 
 def kept(page: Page):

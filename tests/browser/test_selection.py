@@ -109,7 +109,7 @@ def test_a_selection_is_added_to_a_new_collection_that_filters_the_gallery(site,
     page = sign_in(site, "ada")
     tick(page, 0, 2)
     page.get_by_role("button", name="Add to collection").click()
-    page.get_by_label("Name of a new collection").fill("Client A")
+    page.get_by_label("New collection").fill("Client A")
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator(".toast")).to_contain_text("Added 2 videos to Client A.")
     page.goto(f"{site.url}/collections/")

@@ -37,17 +37,17 @@ def open_panel(page: Page, site, uuid: str):
     page.goto(f"{site.url}/generations/{uuid}/")
     page.get_by_role("button", name="Share").click()
     panel = page.locator("#share")
-    expect(panel.get_by_role("button", name="Make a link")).to_be_visible()
+    expect(panel.get_by_role("button", name="Create link")).to_be_visible()
     return panel
 
 
 def make(panel, *, chain: bool = False, with_prompt: bool = False) -> str:
     """Create a link in the panel and return its URL."""
     if chain:
-        panel.get_by_label("The chain up to here").check()
-    panel.get_by_label("Show the prompt, too").set_checked(with_prompt)
+        panel.get_by_label("The chain up to this video").check()
+    panel.get_by_label("Show the prompt").set_checked(with_prompt)
     before = panel.locator(".share").count()
-    panel.get_by_role("button", name="Make a link").click()
+    panel.get_by_role("button", name="Create link").click()
     expect(panel.locator(".share")).to_have_count(before + 1)
     expect(panel.locator(".share").first).to_have_attribute("data-made", "")
     return panel.locator(".share").first.locator("code").inner_text()
@@ -103,9 +103,9 @@ def test_a_video_is_shared_watched_without_an_account_and_revoked(site, clips, s
     member.get_by_role("button", name="Share").click()
     expect(panel.locator(".share").first).to_contain_text("opened once")
     panel.get_by_role("button", name="Revoke").first.click()
-    expect(panel).to_contain_text("opens nothing any more")
+    expect(panel).to_contain_text("no longer opens anything")
     assert guest.goto(link).status == 404
-    expect(guest.get_by_role("heading", name="This link is no longer good")).to_be_visible()
+    expect(guest.get_by_role("heading", name="This link is no longer valid")).to_be_visible()
     assert guest.request.get(f"{link}{clips[1]}/video").status == 404
     assert link.rstrip("/").rpartition("/")[2] not in site.log.read_text()
 
@@ -118,21 +118,21 @@ def test_a_chain_plays_through_on_the_watch_page(site, clips, sign_in, stranger)
     for words in CLIPS:
         expect(guest.get_by_text(words)).to_be_visible()
     expect(guest.locator(".guest-videos video").first).to_be_hidden()
-    guest.get_by_role("button", name="Play 3 clips").click()
+    guest.get_by_role("button", name="Play 3 videos").click()
     for place in ("1 of 3", "2 of 3", "3 of 3"):
         expect(guest.locator(".chain-place")).to_have_text(place, timeout=30_000)
     guest.get_by_role("button", name="Stop and close").click()
-    expect(guest.get_by_role("button", name="Play 3 clips")).to_be_focused()
+    expect(guest.get_by_role("button", name="Play 3 videos")).to_be_focused()
 
 
 def test_without_javascript_links_are_created_and_videos_are_listed(site, clips, sign_in, stranger):
     member = sign_in(site, "ada", java_script_enabled=False)
     member.goto(f"{site.url}/generations/{clips[2]}/")
     member.get_by_role("button", name="Share").click()
-    member.get_by_role("link", name="Make a link, or see the links there are").click()
-    member.get_by_label("The chain up to here").check()
+    member.get_by_role("link", name="Create a link, or see existing links").click()
+    member.get_by_label("The chain up to this video").check()
     member.get_by_label("1 day").check()
-    member.get_by_role("button", name="Make a link").click()
+    member.get_by_role("button", name="Create link").click()
     member.wait_for_url(re.compile("#link-"))
     link = member.locator(".share").first.locator("code").inner_text()
     guest = stranger(java_script_enabled=False)
@@ -142,7 +142,7 @@ def test_without_javascript_links_are_created_and_videos_are_listed(site, clips,
         expect(guest.locator(".guest-videos video").nth(number)).to_be_visible()
     expect(guest.locator("chain-player")).to_be_hidden()
     member.get_by_role("button", name="Revoke").first.click()
-    expect(member.get_by_text("opens nothing any more")).to_be_visible()
+    expect(member.get_by_text("no longer opens anything")).to_be_visible()
     assert guest.goto(link).status == 404
 
 
@@ -152,8 +152,8 @@ def test_the_link_is_copied_and_the_panel_works_in_the_dialog(site, clips, sign_
     dialog = page.locator("#video-dialog")
     dialog.get_by_role("button", name="Share").click()
     panel = dialog.locator("#share")
-    expect(panel.get_by_role("button", name="Make a link")).to_be_visible()
-    expect(panel.get_by_label("The chain up to here")).to_have_count(0)
+    expect(panel.get_by_role("button", name="Create link")).to_be_visible()
+    expect(panel.get_by_label("The chain up to this video")).to_have_count(0)
     link = make(panel)
     panel.get_by_role("button", name="Copy link").first.click()
     page.wait_for_function("async link => await navigator.clipboard.readText() === link", arg=link)

@@ -309,7 +309,7 @@ def test_no_shortcut_acts_while_typing(site, page, place):
         field = page.get_by_role("searchbox", name="Search videos")
     elif place == "a link's field":
         page.locator("#video-form .bar label").get_by_text("Frames", exact=True).click()
-        field = page.get_by_label("Link to start picture")
+        field = page.get_by_label("Link to start frame")
     # Its keys would mean the card under the pointer.
     card = page.locator(".card").nth(1)
     count = page.locator(".card").count()

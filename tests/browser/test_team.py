@@ -32,15 +32,15 @@ def somebody(site):
 
 def invite(page: Page, site) -> str:
     page.goto(f"{site.url}/team/")
-    page.get_by_role("button", name="Make an invitation").click()
+    page.get_by_role("button", name="Create invitation").click()
     return page.locator("#secret-link").inner_text()
 
 
 def come_in(page: Page, username: str) -> None:
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_label("Password again").fill(PASSWORD)
-    page.get_by_role("button", name="Come in").click()
+    page.get_by_label("Confirm password").fill(PASSWORD)
+    page.get_by_role("button", name="Create account").click()
 
 
 def manage(page: Page, site, username: str) -> None:
@@ -65,14 +65,14 @@ def test_an_invitation_link_admits_one_person(site, sign_in, guest, javascript):
     assert len(told) > 3 and not [address for address in told if key in address], "the link was told to a server"
     late = guest(java_script_enabled=javascript)
     late.goto(link)
-    expect(late.get_by_role("heading", name="This link is not good any more")).to_be_visible()
+    expect(late.get_by_role("heading", name="This link is no longer valid")).to_be_visible()
     assert key not in site.log.read_text()
 
 
 def test_a_revoked_invitation_is_refused(site, sign_in, guest):
     ada = sign_in(site, "ada")
     link = invite(ada, site)
-    ada.get_by_role("button", name="Revoke the invitation of somebody").first.click()
+    ada.get_by_role("button", name="Revoke the invitation of unnamed").first.click()
     expect(ada.locator(".notes")).to_contain_text("Revoked")
     page = guest()
     assert page.goto(link).status == 404
@@ -83,13 +83,13 @@ def test_a_member_sets_a_new_password_with_an_admin_s_link(site, sign_in, guest,
     name = somebody(f"dora-{'js' if javascript else 'plain'}")
     ada = sign_in(site, "ada", java_script_enabled=javascript)
     manage(ada, site, name)
-    ada.get_by_role("button", name="Make a link to a new password").click()
+    ada.get_by_role("button", name="Create a password link").click()
     page = guest(java_script_enabled=javascript)
     page.goto(ada.locator("#secret-link").inner_text())
     page.get_by_label("New password", exact=True).fill("another-horse-7")
     page.get_by_label("New password again").fill("another-horse-7")
-    page.get_by_role("button", name="Save the password").click()
-    expect(page.locator(".notes")).to_contain_text("Your password is changed")
+    page.get_by_role("button", name="Save password").click()
+    expect(page.locator(".notes")).to_contain_text("Password changed")
     page.get_by_label("Username").fill(name)
     page.get_by_label("Password").fill("another-horse-7")
     page.get_by_role("button", name="Sign in").click()
@@ -102,7 +102,7 @@ def test_a_deactivated_member_is_redirected_from_an_open_studio(site, sign_in, s
     expect(emil.get_by_role("button", name="Account of emil")).to_be_visible()
     manage(ada, site, name)
     ada.get_by_role("button", name="Deactivate").click()
-    expect(ada.get_by_role("button", name="Let in again")).to_be_visible()
+    expect(ada.get_by_role("button", name="Reactivate")).to_be_visible()
     # The page that is open asks for news by itself, and is sent to the sign-in.
     emil.wait_for_url(f"{site.url}/login/**", timeout=15_000)
 
@@ -111,13 +111,13 @@ def test_an_admin_makes_a_member_an_admin_and_gives_them_a_limit(site, sign_in, 
     name = somebody("finn")
     ada = sign_in(site, "ada", viewport=NARROW)
     manage(ada, site, name)
-    ada.get_by_label("A limit of their own").check()
-    ada.get_by_label("How much a month").fill("12.5")
+    ada.get_by_label("Custom limit").check()
+    ada.get_by_label("Credits a month").fill("12.5")
     ada.get_by_role("button", name="Save").click()
     expect(ada.locator(".notes")).to_contain_text("Saved")
     expect(ada.get_by_text("0 of 12.5 credits")).to_be_visible()
-    ada.get_by_role("button", name="Make an admin").click()
-    expect(ada.get_by_role("button", name="Make a member")).to_be_visible()
+    ada.get_by_role("button", name="Change to admin").click()
+    expect(ada.get_by_role("button", name="Change to member")).to_be_visible()
     finn = sign_in(site, name)
     finn.goto(f"{site.url}/team/changes/")
     expect(finn.get_by_text("finn is an admin now.")).to_be_visible()
@@ -173,10 +173,10 @@ def test_the_team_s_pages_have_no_axe_violation(site, sign_in, guest, scheme, vi
         found[name] = violations(page)
     manage(page, site, "ben")
     found["member"] = violations(page)
-    page.get_by_label("A limit of their own").check()
-    page.get_by_label("How much a month").fill("")
+    page.get_by_label("Custom limit").check()
+    page.get_by_label("Credits a month").fill("")
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Say how much a month.")).to_be_visible()
+    expect(page.get_by_text("Enter the monthly limit.")).to_be_visible()
     found["wrong limit"] = violations(page)
     stranger = guest(color_scheme=scheme, viewport=viewport)
     for name, address in {

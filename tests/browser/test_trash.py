@@ -92,19 +92,19 @@ def test_permanent_deletion_asks_first(site, sign_in, javascript):
     ben = sign_in(site, "ben", java_script_enabled=javascript)
     ben.goto(f"{site.url}/trash/")
     thrown = card(ben, uuid)
-    opener = thrown.get_by_role("button", name="Delete for good").first
+    opener = thrown.get_by_role("button", name="Delete permanently").first
     opener.click()
     sure = ben.get_by_role("alertdialog")
     expect(sure).to_contain_text("A sandcastle")
-    expect(sure.get_by_role("button", name="Keep it")).to_be_focused()
+    expect(sure.get_by_role("button", name="Cancel")).to_be_focused()
     ben.keyboard.press("Escape")
     expect(sure).to_be_hidden()
     expect(opener).to_be_focused()
     opener.click()
-    sure.get_by_role("button", name="Delete for good").click()
+    sure.get_by_role("button", name="Delete permanently").click()
     expect(card(ben, uuid)).to_have_count(0)
     assert visitor.http.get(f"/generations/{uuid}/video").status_code == 404
-    assert "Deleted for good" in visitor.http.get(f"/generations/{uuid}/").text
+    assert "Deleted permanently" in visitor.http.get(f"/generations/{uuid}/").text
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
@@ -119,7 +119,7 @@ def test_the_trash_has_no_axe_violation(site, three, sign_in, scheme, viewport):
     page.goto(f"{site.url}/trash/")
     expect(card(page, three[0])).to_be_visible()
     found["trash"] = violations(page)
-    page.get_by_role("button", name="Delete for good").first.click()
+    page.get_by_role("button", name="Delete permanently").first.click()
     found["sure"] = violations(page)
     page.goto(f"{site.url}/generations/{three[0]}/")
     found["gone"] = violations(page)

@@ -41,7 +41,7 @@ def test_a_month_is_shown_in_plots_and_tables(site, sign_in):
     page = sign_in(site, "ben")
     page.get_by_role("button", name="Account of ben").click()
     page.get_by_role("link", name="Usage").click()
-    expect(page.get_by_text("Nothing was asked for in these days")).to_be_visible()
+    expect(page.get_by_text("No videos were requested on these days")).to_be_visible()
     add_videos(site, 60)
     site.python(SPREAD)
     page.reload()

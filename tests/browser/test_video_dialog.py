@@ -72,9 +72,9 @@ def test_frames_are_stepped_through_one_by_one(site, clips, sign_in):
     expect(picture).to_have_text(re.compile("· 1$"))
     page.wait_for_load_state("networkidle")
     for number in (2, 3, 4):
-        page.get_by_role("button", name="One picture on").click()
+        page.get_by_role("button", name="Next frame").click()
         expect(picture).to_have_text(re.compile(f"· {number}$"))
-    page.get_by_role("button", name="One picture back").click()
+    page.get_by_role("button", name="Previous frame").click()
     expect(picture).to_have_text(re.compile("· 3$"))
 
 

@@ -118,7 +118,7 @@ def test_use_this_frame_closes_the_dialog_and_fills_the_form(site, film, sign_in
     dialog = opened(ada, film)
     at_rest(ada)
     for _ in range(3):
-        dialog.get_by_role("button", name="One picture on").click()
+        dialog.get_by_role("button", name="Next frame").click()
     dialog.get_by_role("button", name="as start frame").click()
     expect(dialog).to_be_hidden()
     expect(ada).to_have_url(re.compile(f"^{site.url}/(#.*)?$"))
@@ -133,7 +133,7 @@ def test_without_javascript_frames_can_be_used(site, film, sign_in):
     ada = sign_in(site, "ada", java_script_enabled=False)
     card(ada, film).locator(".card-link").click()
     expect(ada.locator(f"article#generation-{film}")).to_be_visible()
-    ada.get_by_role("button", name=re.compile("its last picture.*as start frame")).click()
+    ada.get_by_role("button", name=re.compile("its last frame.*as start frame")).click()
     assert re.search(r"/\?mode=frames&start_frame=[0-9a-f-]{36}", ada.url)
     frame = re.search(r"start_frame=([0-9a-f-]{36})", ada.url).group(1)
     assert number_of(ada.request.get(f"{site.url}/uploads/{frame}/").body()) == 59
@@ -152,7 +152,7 @@ def test_a_teammate_s_changes_do_not_interrupt_a_playing_video(site, film, sign_
     assert abs(ada.evaluate("document.querySelector('video-player video').currentTime") - 1.1) < 0.05
     expect(dialog.locator(f"#facts-{film} dl")).to_be_hidden()
     # The player is alive: it has only been carried over.
-    dialog.get_by_role("button", name="One picture on").click()
+    dialog.get_by_role("button", name="Next frame").click()
     expect(dialog.locator(".player-position")).to_have_text(re.compile("· 35$"))
     assert dialog.locator("video-player video").evaluate("video => video.readyState") > 1
 
@@ -275,7 +275,7 @@ def test_a_missing_video_of_a_chain_is_skipped_and_named(site, line, sign_in):
     ada.goto(f"{site.url}/generations/{line[2]}/")
     ada.get_by_role("button", name="Play from the start").click()
     expect(ada.locator(".chain-place")).to_have_text("1 of 2")
-    expect(ada.locator(".chain-lacks")).to_have_text("1 of 3 clips is not saved here and left out")
+    expect(ada.locator(".chain-lacks")).to_have_text("1 of 3 videos is not saved and skipped")
     site.python(change.format(line[1], "saved"))
 
 
@@ -300,7 +300,7 @@ def test_six_cuts_of_a_chain_take_less_than_fifty_milliseconds(site, line, sign_
 def test_ids_can_be_copied_and_links_are_short(site, film, sign_in):
     ada = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
     ada.goto(f"{site.url}/generations/{film}/")
-    ada.get_by_role("button", name="Copy the task id").click()
+    ada.get_by_role("button", name="Copy the task ID").click()
     assert re.fullmatch("[0-9a-f-]{36}", ada.evaluate("navigator.clipboard.readText()"))
     expect(ada.locator(".facts").get_by_role("link", name="Open at the provider").first).to_be_visible()
     for link in ada.locator(".facts .away a").all():
@@ -314,7 +314,7 @@ def test_the_dialog_has_no_axe_violation(site, line, sign_in, scheme, viewport):
     found = {}
     ada.goto(f"{site.url}/generations/{line[2]}/")
     found["page"] = violations(ada)
-    ada.get_by_role("button", name="More ways to use it").click()
+    ada.get_by_role("button", name="More ways to reuse").click()
     found["menu"] = violations(ada)
     ada.goto(site.url)
     opened(ada, line[2])

@@ -9,7 +9,7 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.utils import timezone
 
-from videos.forms import cut_frame
+from videos import frames
 from videos.jobs import sweep
 from videos.media.decoding import client as decoding
 from videos.media.decoding import slots
@@ -89,7 +89,7 @@ def test_earlier_prompts_are_the_member_s_own_unique_and_newest_first(client, ad
     assert "<html" in client.get("/prompts/").content.decode()
 
 
-# ── Several prompts at once ───────────────────────────────────────────────────────────────────────────────────
+# ── Multiple prompts ────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_each_line_is_a_prompt_with_its_takes_and_all_cards_are_returned(client, ada):
@@ -122,10 +122,10 @@ def test_lines_are_one_prompt_unless_multiple_prompts_is_on(client, ada):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"prompt": " \n \n"}, "Say what the video should show."),
-        ({"prompt": "\n".join(["a fox"] * 51)}, "These are 51 prompts; 50 are the most"),
+        ({"prompt": " \n \n"}, "Describe what the video should show."),
+        ({"prompt": "\n".join(["a fox"] * 51)}, "These are 51 prompts; the limit is 50"),
         ({"prompt": "a fox\n" + "x" * 5001}, "Prompt 2 has 5,001 characters"),
-        ({"prompt": "\n".join(["a fox"] * 26), "count": "4"}, "are 104 videos; 100 are the most"),
+        ({"prompt": "\n".join(["a fox"] * 26), "count": "4"}, "are 104 videos; the limit is 100"),
         ({"prompt": "a fox\na\x07b"}, "control characters"),
     ],
 )
@@ -237,8 +237,8 @@ def test_a_frame_is_not_extracted_while_the_decoder_is_busy(client, ada, token, 
     video = completed(token)
     video.video_file.save("v.mp4", ContentFile(b"it is not even looked at"), save=False)
     video.saved(video_file=video.video_file.name)
-    with slots.all_of_them(settings.DATA_DIR, 0):
-        assert cut_frame(Generation.objects.get(), "first", ada) == (None, slots.BUSY)
+    with slots.all_of_them(settings.DATA_DIR, 0), pytest.raises(frames.FrameError, match=re.escape(slots.BUSY)):
+        frames.extract(Generation.objects.get(), "first", ada)
 
 
 def test_without_a_public_url_uploads_that_the_provider_refuses_are_not_accepted(client, ada):
@@ -271,7 +271,8 @@ def test_daily_uploads_of_a_member_are_limited(client, ada, token, monkeypatch):
     assert words in send(100).json()["error"]
     whole = {"prompt": "A fox", "mode": "frames", "end_image": upload(a_picture((110, 40)))}
     assert words in client.post("/generations/", whole).content.decode()
-    assert words in cut_frame(Generation(archive="saved", video_file="videos/one.mp4"), "first", ada)[1]
+    with pytest.raises(frames.FrameError, match=words):
+        frames.extract(Generation(archive="saved", video_file="videos/one.mp4"), "first", ada)
     assert send(80).status_code == 200, "one that is here already can be used again"
     Frame.objects.update(created_at=timezone.now() - timezone.timedelta(days=2))
     assert send(100).status_code == 200
@@ -291,7 +292,7 @@ def test_the_file_of_a_frame_unused_for_a_week_is_deleted(client, ada, token):
     assert not OrphanedFile.objects.exists()
     answer = client.post("/generations/", asked(mode="frames", start_frame=str(unused.uuid)))
     assert answer.status_code == 422
-    assert "no longer here" in answer.content.decode()
+    assert "no longer available" in answer.content.decode()
     # The same picture may come again, and finds its row.
     assert a_frame(client)["frame"] == str(unused.uuid)
     assert client.get(f"/uploads/{unused.uuid}/").status_code == 200

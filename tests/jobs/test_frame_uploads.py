@@ -12,7 +12,7 @@ from django.utils import timezone
 from PIL import Image
 
 from videos import provider
-from videos.forms import frames_impossible
+from videos.frames import why_unavailable
 from videos.jobs import frame_uploads, submit, sweep
 from videos.models import ApiToken, Frame, Generation, UploadedFrame
 from videos.models.token import UPLOADS_REFUSED_FOR
@@ -144,16 +144,16 @@ def test_a_refused_upload_fails_the_row_unsent_and_the_next_form_says_why(client
 
 def test_a_refusal_expires_and_ends_with_a_new_secret(stub, token):
     token.refuse_uploads("api.example/files/upload answered 404.")
-    assert frames_impossible()
+    assert why_unavailable()
     ApiToken.objects.update(uploads_refused_at=timezone.now() - UPLOADS_REFUSED_FOR)
-    assert not frames_impossible()
+    assert not why_unavailable()
     a_generation(start_frame=a_frame())
     submit.drain()
     token.refresh_from_db()
     assert (token.uploads_refused_at, token.uploads_refusal) == (None, "")
     token.refuse_uploads("no")
     token.rotate("sandbox-new", None)
-    assert not frames_impossible()
+    assert not why_unavailable()
 
 
 def test_a_token_that_accepts_frames_is_preferred(stub, token):
@@ -196,7 +196,7 @@ def test_a_frame_that_is_too_large_fails_with_a_message_and_does_not_block_other
     submit.drain()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "upload_too_large")
-    assert not frames_impossible()
+    assert not why_unavailable()
 
 
 def test_a_missing_frame_file_fails_the_row_with_a_message(stub, token):

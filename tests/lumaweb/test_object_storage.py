@@ -62,7 +62,7 @@ def s3(server):
 def bucket(s3, settings, tmp_path, monkeypatch):
     """Store media under a separate prefix of the bucket for each test, beside an empty media folder."""
     # What one test has learnt of a dead server is no news to the next.
-    monkeypatch.setattr(delivery, "_away_until", 0.0)
+    monkeypatch.setattr(delivery, "_unavailable_until", 0.0)
     settings.DATA_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.BUCKET = environment.Bucket(BUCKET, s3.url, s3.url, "us-east-1", "path", uuid.uuid4().hex, 600)
@@ -502,10 +502,10 @@ def test_frames_and_source_videos_are_served_to_the_provider_without_a_redirect(
         TemporaryLink.create_for("http://us", wanted, **what).rpartition("/")[2]
         for what in ({"frame": frame}, {"clip": generation})
     ]
-    picture = Client().get(reverse("frame", args=[keys[0].removesuffix(".jpg")]))
+    picture = Client().get(reverse("provider-frame", args=[keys[0].removesuffix(".jpg")]))
     assert (picture.status_code, picture.content, picture["Content-Type"]) == (200, b"\xff\xd8 a frame", "image/jpeg")
     assert picture["Cache-Control"] == "private, no-store"
-    path = reverse("clip", args=[keys[1].removesuffix(".mp4")])
+    path = reverse("provider-video", args=[keys[1].removesuffix(".mp4")])
     whole = Client().get(path)
     assert (whole.status_code, b"".join(whole.streaming_content)) == (200, mp4)
     part = Client().get(path, headers={"Range": "bytes=5-9"})
@@ -691,13 +691,13 @@ def test_pages_work_without_the_bucket_and_files_say_why_they_do_not(client, ada
     answer = client.post("/selection/zip/", {"v": [str(generation.uuid)]}, follow=True)
     assert "Nothing is lost" in answer.content.decode()
     cut = client.post(f"/generations/{generation.uuid}/frames/", {"at": "0"}, headers={"Accept": "application/json"})
-    assert cut.status_code == 422 and "could not be cut" in cut.json()["error"]
+    assert cut.status_code == 422 and "could not be taken" in cut.json()["error"]
     assert SECRET_KEY not in caplog.text and "X-Amz-Signature" not in caplog.text
 
 
 def test_the_bucket_is_tried_again_after_a_pause(client, ada, stub, token, mp4, s3, bucket, monkeypatch):
     generation = saved(stub, mp4)
-    monkeypatch.setattr(delivery, "REST", 0.2)
+    monkeypatch.setattr(delivery, "BACK_OFF_SECONDS", 0.2)
     path = reverse("video", args=[generation.uuid])
     s3.stop()
     assert client.get(path).status_code == 503

@@ -11,7 +11,7 @@ from django.utils import timezone
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from videos.forms import TermsForm
+from videos.forms import PricingForm
 from videos.jobs import submit, sweep
 from videos.models import ApiToken, AuditEntry, Balance, Generation, Member, OverBudget, Pool, Pricing, Submission
 from videos.models.amounts import month_of, shown
@@ -430,7 +430,7 @@ def test_an_invalid_amount_is_refused_with_a_message(client, wrong):
     ("typed", "stored"), [("1", 1000), ("0.5", 500), ("0.001", 1), ("1000000", 1_000_000_000), ("0", 0)]
 )
 def test_amounts_are_parsed_and_formatted_without_loss(typed, stored):
-    form = TermsForm({"per_generate": typed, "per_extend": "1", "currency": "credits"})
+    form = PricingForm({"per_generate": typed, "per_extend": "1", "currency": "credits"})
     assert form.is_valid(), form.errors
     assert form.cleaned_data["per_generate"] == stored
     assert shown(stored).replace(",", "") == typed

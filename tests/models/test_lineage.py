@@ -107,10 +107,9 @@ def test_the_timeline_shows_the_duration_of_each_step_and_the_source_of_the_resu
         setattr(generation, field, now + timedelta(seconds=after))
     generation.state, generation.archive, generation.via = "completed", "saved", "callback"
     events = timeline_of(generation)
-    took = [getattr(event, "took", None) for event in events]
-    assert took == [None, "3 s later", "1 s later", "1 min 16 s later", "2 s later"]
+    assert [entry.delay for entry in events] == ["", "3 s later", "1 s later", "1 min 16 s later", "2 s later"]
     assert summary_of(generation, events) == (
-        "Waited 3 s, at the provider 1 min 16 s, saved here after 2 s. The news came by callback."
+        "Waited 3 s, 1 min 16 s at the provider, saved after 2 s. The result arrived by callback."
     )
 
 

@@ -269,7 +269,7 @@ def test_a_queued_card_says_why_it_waits(client, case):
     client.force_login(ada)
     for path in ("/", f"/generations/{generation.uuid}/"):
         text = client.get(path).content.decode()
-        assert (f"Waits: {words}" in text) if words else "waits for its turn" in text
+        assert (f"Waiting: {words}" in text) if words else "waiting for its turn" in text
     assert bool(Pool.current().wait) != ApiToken.objects.with_room().exists(), "both must tell the same"
 
 
@@ -279,7 +279,7 @@ def test_an_admin_sees_instructions_instead_of_ask_an_admin(client):
     client.force_login(an_admin())
     for path in ("/", f"/generations/{generation.uuid}/"):
         text = client.get(path).content.decode()
-        assert "Waits: the balance of every API token is used up. Top it up, then mark the token as healthy" in text
+        assert "Waiting: the balance of every API token is used up. Top it up, then mark the token as healthy" in text
         assert "Ask an admin" not in text
 
 
@@ -305,7 +305,7 @@ def test_an_open_page_learns_that_the_reason_changed(client, stub):
     assert client.get("/live/", ask).status_code == 204
     token.reenable()
     text = client.get("/live/", ask).content.decode()
-    assert "waits for its turn" in text
+    assert "waiting for its turn" in text
     assert 'data-waits=""' in text
 
 
@@ -319,14 +319,14 @@ def test_only_admins_see_a_banner_when_tokens_need_attention(client):
     for name in ("one", "two", "three"):
         ApiToken.objects.filter(pk=a_token(f"sandbox-{name}", health="used_up").pk).update(name=name)
     client.force_login(a_member("ada"))
-    assert "Look at the tokens" not in client.get("/").content.decode()
+    assert "Open API tokens" not in client.get("/").content.decode()
     client.force_login(an_admin())
     text = client.get("/").content.decode()
-    assert text.count("Look at the tokens") == 1
+    assert text.count("Open API tokens") == 1
     assert "“one” is used up." in text
     assert "1 more needs you too." in text
     ApiToken.objects.update(health="ok")
-    assert "Look at the tokens" not in client.get("/").content.decode()
+    assert "Open API tokens" not in client.get("/").content.decode()
 
 
 # ── The pool in the admin ─────────────────────────────────────────────────────────────────────────────────────

@@ -178,7 +178,7 @@ def test_only_admins_see_tokens_on_the_usage_page(client, ada):
 
 def test_an_empty_page_says_what_it_will_show(client, ada):
     client.force_login(ada)
-    assert "Nothing was asked for in these days" in words(client.get("/usage/"))
+    assert "No videos were requested on these days" in words(client.get("/usage/"))
 
 
 BAD = [
@@ -197,7 +197,7 @@ def test_invalid_days_are_refused_with_a_message(client, ada, sent):
     client.force_login(ada)
     answer = client.get("/usage/", sent)
     assert answer.status_code == 422
-    assert "These are the latest 30 days." in words(answer)
+    assert "Showing the latest 30 days." in words(answer)
     assert client.get("/usage/usage.csv", sent).status_code == 422
 
 

@@ -19,7 +19,7 @@ from django.urls import reverse
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from videos.forms.generation import UNUSABLE
+from videos.forms.fields import CONTROL_CHARACTERS
 from videos.models import ApiToken, Frame, Generation, Member, Pricing, State, Submission
 
 from ..support.endpoints import BODIES, NOBODY, Team, addresses, path_of, watching, writes
@@ -290,7 +290,7 @@ def test_garbage_from_a_member_creates_nothing_and_loses_nothing(team, data, que
         # What was made was asked for: a prompt of letters that can be read, and an answer that says so.
         assert not made or (address.name == "generations" and answer.status_code in (200, 302)), address.name
         for pk in made:
-            assert not UNUSABLE.search(after.of[Generation][pk]["prompt"])
+            assert not CONTROL_CHARACTERS.search(after.of[Generation][pk]["prompt"])
 
 
 @cases(0.16, 120)

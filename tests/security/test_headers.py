@@ -290,9 +290,9 @@ def test_files_have_fixed_content_types_and_nosniff():
         (author, reverse("video", args=[uuid]) + "?download=1", "video/mp4", "attachment; filename="),
         (author, reverse("thumbnail", args=[uuid]), "image/jpeg", "inline"),
         (author, reverse("poster", args=[uuid]), "image/webp", "inline"),
-        (author, reverse("upload", args=[team.frame.uuid]), "image/jpeg", "inline"),
-        (nobody, reverse("frame", args=[team.frame_key]), "image/jpeg", "inline"),
-        (nobody, reverse("clip", args=[team.clip_key]), "video/mp4", "inline"),
+        (author, reverse("frame", args=[team.frame.uuid]), "image/jpeg", "inline"),
+        (nobody, reverse("provider-frame", args=[team.frame_key]), "image/jpeg", "inline"),
+        (nobody, reverse("provider-video", args=[team.clip_key]), "video/mp4", "inline"),
     ]
     for client, path, content_type, disposition in cases:
         answer = client.get(path)

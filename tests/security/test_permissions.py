@@ -33,7 +33,7 @@ PEOPLE = ("nobody", "colleague", "author", "admin")
 TEAM = """
 name                   GET:  nobody colleague author admin   POST: nobody colleague author admin
 studio                       login  seen      seen   seen          login  405       405    405
-live                         login  seen      seen   seen          login  405       405    405
+updates                      login  seen      seen   seen          login  405       405    405
 login                        seen   302       302    302           seen   302       302    302
 logout                       login  405       405    405           login  same      same   same
 admin-password               login  302       302    302           login  302       302    302
@@ -54,13 +54,13 @@ saving                       login  405       405    405           login  403   
 move-to-trash                login  405       405    405           login  403       done   done
 restoration                  login  405       405    405           login  403       done   done
 deletion                     login  405       405    405           login  403       done   done
-cuts                         login  405       405    405           login  same      same   same
+extract-frame                login  405       405    405           login  same      same   same
 menu                         login  seen      seen   seen          login  405       405    405
 star                         login  405       405    405           login  done      done   done
 collections-of               login  405       405    405           login  done      done   done
 choice                       login  405       405    405           login  done      done   done
 compare                      login  seen      seen   seen          login  405       405    405
-compare-news                 login  seen      seen   seen          login  405       405    405
+compare-updates              login  seen      seen   seen          login  405       405    405
 collections                  login  seen      seen   seen          login  done      done   done
 collection-renaming          login  405       405    405           login  done      done   done
 collection-removal           login  405       405    405           login  403       done   done
@@ -74,15 +74,15 @@ selection-zip                login  405       405    405           login  seen  
 trash                        login  seen      seen   seen          login  405       405    405
 code                         login  405       405    405           login  seen      seen   seen
 prompts                      login  seen      seen   seen          login  405       405    405
-clips                        login  seen      seen   seen          login  405       405    405
-uploads                      login  405       405    405           login  422       422    422
-upload                       login  seen      seen   seen          login  405       405    405
+video-picker                 login  seen      seen   seen          login  405       405    405
+upload-frame                 login  405       405    405           login  422       422    422
+frame                        login  seen      seen   seen          login  405       405    405
 callback                     405    405       405    405           done   done      done   done
-frame                        seen   seen      seen   seen          405    405       405    405
-clip                         seen   seen      seen   seen          405    405       405    405
-watch                        seen   seen      seen   seen          405    405       405    405
-watch-video                  seen   seen      seen   seen          405    405       405    405
-watch-poster                 seen   seen      seen   seen          405    405       405    405
+provider-frame               seen   seen      seen   seen          405    405       405    405
+provider-video               seen   seen      seen   seen          405    405       405    405
+guest                        seen   seen      seen   seen          405    405       405    405
+guest-video                  seen   seen      seen   seen          405    405       405    405
+guest-poster                 seen   seen      seen   seen          405    405       405    405
 shares-of                    login  seen      seen   seen          login  done      done   done
 share-revocation             login  405       405    405           login  403       done   done
 shares                       login  403       403    seen          login  405       405    405
@@ -91,11 +91,11 @@ password_reset               seen   seen      seen   seen          422    422   
 password_reset_done          seen   seen      seen   seen          405    405       405    405
 password_reset_confirm       302    302       302    302           302    302       302    302
 profile                      login  seen      seen   seen          login  done      done   done
-choices                      login  405       405    405           login  done      done   done
+preferences                  login  405       405    405           login  done      done   done
 password                     login  405       405    405           login  422       422    422
-sign-outs                    login  405       405    405           login  done      done   done
+sign-out-elsewhere           login  405       405    405           login  done      done   done
 team                         login  seen      seen   seen          login  405       405    405
-changes                      login  403       403    seen          login  405       405    405
+audit-log                    login  403       403    seen          login  405       405    405
 invitations                  login  405       405    405           login  403       403    done
 invitation-revocation        login  405       405    405           login  403       403    done
 member                       login  403       403    seen          login  405       405    405
@@ -108,7 +108,7 @@ healthz                      seen   seen      seen   seen          405    405   
 readyz                       503    503       503    503           405    405       405    405
 metrics                      404    404       404    404           405    405       405    405
 robots                       seen   seen      seen   seen          405    405       405    405
-terms                        login  403       403    seen          login  403       403    422
+pricing                      login  403       403    seen          login  403       403    422
 missing                      login  403       403    seen          login  405       405    405
 missing-adoptions            login  405       405    405           login  403       403    same
 usage                        login  seen      seen   seen          login  405       405    405

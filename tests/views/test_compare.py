@@ -45,26 +45,26 @@ def test_takes_of_a_request_are_compared(client, ada):
     html = client.get(f"/compare/?takes_of={rows[2].uuid}").content.decode()
     assert html.count("<video ") == 2
     assert "Compare the takes" in html
-    assert "One of the videos is not saved here (yet)" in html
+    assert "One of the videos is not saved yet" in html
     assert "Nothing to compare" in client.get(f"/compare/?takes_of={uuid.uuid4()}").content.decode()
     assert "Nothing to compare" in client.get("/compare/?takes_of=x").content.decode()
 
 
 def test_too_few_too_many_or_missing_videos_are_explained(client, ada, three):
-    assert "Select two to four videos" in page(client)
+    assert "Select two to four finished videos" in page(client)
     assert "Only one video is left" in page(client, three[0])
     assert "Only one video is left" in page(client, three[0], three[0])
     html = page(client, three[0], three[1], uuid.uuid4(), "nonsense")
-    assert "2 of the videos are not here any more" in html
+    assert "2 of the videos are not available" in html
     assert html.count("<video ") == 2
     three[1].trash(ada)
-    assert "One of the videos is not here any more" in page(client, *three)
+    assert "One of the videos is not available" in page(client, *three)
     more = [a_saved_one(ada, "one more") for _ in range(4)]
     html = page(client, *more, three[0])
     assert html.count("<video ") == 4
     assert "the first 4 of 5" in html
     waiting = a_generation(ada, prompt="still waiting")
-    assert "not saved here (yet)" in page(client, three[0], three[2], waiting)
+    assert "not saved yet" in page(client, three[0], three[2], waiting)
 
 
 def test_pick_this_reject_the_others_and_undo(client, ada, three):

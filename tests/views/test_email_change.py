@@ -24,7 +24,7 @@ def ada(client):
 
 
 def change(client, email=NEW, password=PASSWORD):
-    return client.post("/profile/", {"first_name": "Ada", "email": email, "present_password": password})
+    return client.post("/profile/", {"first_name": "Ada", "email": email, "current_password": password})
 
 
 def address_of(member) -> str:
@@ -32,7 +32,7 @@ def address_of(member) -> str:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"), [("", "Enter your present password"), ("wrong", "not your present password")]
+    ("given", "words"), [("", "Enter your current password"), ("wrong", "not your current password")]
 )
 @pytest.mark.parametrize("email", [NEW, ""])
 def test_a_new_address_needs_the_current_password(client, ada, mails, given, words, email):
@@ -63,7 +63,7 @@ def test_a_changed_address_notifies_the_old_one_and_is_audited(client, ada, mail
     assert change(client).status_code == 302
     assert address_of(ada) == NEW
     assert [one.to for one in mails] == [[OLD]]
-    assert "now has another e-mail address" in mails[0].body
+    assert "has a new email address" in mails[0].body
     assert NEW not in mails[0].body and "http" not in mails[0].body
     noted = AuditEntry.objects.get()
     assert (noted.by, noted.about) == (ada, ada)
@@ -74,7 +74,7 @@ def test_a_removed_address_is_notified(client, ada, mails):
     assert change(client, "").status_code == 302
     assert address_of(ada) == ""
     assert [one.to for one in mails] == [[OLD]]
-    assert "no longer has an e-mail address" in mails[0].body
+    assert "no longer has an email address" in mails[0].body
 
 
 def test_wrong_current_passwords_are_counted(client, ada):
@@ -116,7 +116,7 @@ def test_an_admin_confirms_only_the_address_they_saw(client, ada, mails):
     change(client, "somebody@example.org")
     client.force_login(an_admin())
     answer = client.post(f"/team/{ada.pk}/email/", {"email": NEW}, follow=True)
-    assert "does not wait for a confirmation" in answer.content.decode()
+    assert "no longer needs a confirmation" in answer.content.decode()
     mails.clear()
     mail_new_password("ada")
     assert not mails

@@ -151,7 +151,7 @@ def test_filters_are_in_the_query_string_and_invalid_ones_are_ignored(client):
     assert "A heron" in body
     assert '?q=heron&amp;mode=text&amp;state=making"' in body
     assert "stranger-9" not in body
-    assert "No video matches" in client.get("/", {"q": "heron", "state": "failed"}).content.decode()
+    assert "No videos match" in client.get("/", {"q": "heron", "state": "failed"}).content.decode()
 
 
 @pytest.mark.parametrize("day", ["0001-01-01", "1999-12-31", "9999-12-31"])

@@ -64,7 +64,7 @@ def test_a_selection_is_trashed_with_one_undo_and_names_what_stayed(client, ada)
     foreign, running = a_saved_one(a_member("ben"), "ben's"), a_generation(ada, prompt="running")
     Generation.objects.filter(pk=running.pk).update(state="processing")
     answer = client.post("/selection/trash/", ticked(mine, other, foreign, running), headers=HTMX).content.decode()
-    assert "Moved 2 videos to the trash. 1 video of others can be moved by their author or an admin only." in answer
+    assert "Moved 2 videos to the trash. 1 video can only be moved by their author or an admin." in answer
     assert "1 video cannot be stopped any more." in answer
     assert set(Generation.objects.for_gallery()) == {foreign, running}
     back = client.post("/selection/restoration/", ticked(mine, other, foreign), headers=HTMX).content.decode()
@@ -244,7 +244,7 @@ def test_the_number_of_collections_of_a_member_is_limited_everywhere(client, ada
 
 
 def test_collections_are_paginated_by_name(client, ada, monkeypatch):
-    monkeypatch.setattr(collection_views, "PAGE", 2)
+    monkeypatch.setattr(collection_views, "PAGE_SIZE", 2)
     for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
         Collection.objects.named(name, ada)
     pages, address = [], "/collections/"
@@ -260,7 +260,8 @@ def test_collections_are_paginated_by_name(client, ada, monkeypatch):
 def test_an_invalid_collection_name_is_refused_with_a_message(client, ada):
     for name in ("", "   ", "\0"):
         assert (
-            "Give the collection a name" in client.post("/collections/", {"name": name}, follow=True).content.decode()
+            "Enter a name for the collection"
+            in client.post("/collections/", {"name": name}, follow=True).content.decode()
         )
     assert not Collection.objects.exists()
 
@@ -277,8 +278,8 @@ def test_failed_and_canceled_videos_are_retried_and_the_rest_is_named(client, ad
     answer = client.post("/selection/retries/", ticked(*rows, a_row(ben, "failed")), headers=HTMX)
     words = json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
     assert words == (
-        "Retried 2 videos. 1 video of others can be retried by their author or an admin only. "
-        "1 video in doubt may be charged twice: retry each on its own card."
+        "Retried 2 videos. 1 video can only be retried by their author or an admin. "
+        "1 unconfirmed video may be charged twice: retry each on its card."
     )
     again = Generation.objects.filter(retry_of__isnull=False).order_by("pk")
     assert [(row.retry_of, row.state, row.member) for row in again] == [(row, "queued", ada) for row in rows[:2]]
@@ -300,5 +301,5 @@ def test_without_javascript_the_page_says_what_was_retried(client, ada):
 @pytest.mark.parametrize("states", [(), ("completed", "processing")])
 def test_nothing_is_retried_if_nothing_failed(client, ada, states):
     answer = client.post("/selection/retries/", ticked(*(a_row(ada, state) for state in states)), headers=HTMX)
-    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"].startswith("None of these failed")
+    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"].startswith("None of the selected videos failed")
     assert not Generation.objects.filter(state="queued").exists()

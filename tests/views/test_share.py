@@ -80,7 +80,7 @@ def test_a_link_shows_the_video_to_a_guest(client):
 
 def test_the_file_is_sent_in_ranges(client):
     share = a_share()
-    path = reverse("watch-video", args=[share.uuid, share.key, share.generation.uuid])
+    path = reverse("guest-video", args=[share.uuid, share.key, share.generation.uuid])
     answer = client.get(path, headers={"Range": "bytes=1-2"})
     assert answer.status_code == 206
     assert answer["Content-Range"] == "bytes 1-2/4"
@@ -134,11 +134,11 @@ def test_a_shared_chain_is_shown_in_order_and_only_its_videos_are_public(client)
     text = client.get(share.secret_path).content.decode()
     assert re.findall(r'data-src="[^"]+/([0-9a-f-]{36})/video"', text) == [str(clip.uuid) for clip in clips[:2]]
     for clip, status in ((clips[0], 200), (clips[1], 200), (clips[2], 404), (sister, 404)):
-        for name in ("watch-video", "watch-poster"):
+        for name in ("guest-video", "guest-poster"):
             assert client.get(reverse(name, args=[share.uuid, share.key, clip.uuid])).status_code == status
     alone = a_share(clips[1])
     for clip, status in ((clips[0], 404), (clips[1], 200)):
-        assert client.get(reverse("watch-video", args=[alone.uuid, alone.key, clip.uuid])).status_code == status
+        assert client.get(reverse("guest-video", args=[alone.uuid, alone.key, clip.uuid])).status_code == status
 
 
 def test_a_trashed_video_is_left_out_of_a_shared_chain(client):
@@ -147,7 +147,7 @@ def test_a_trashed_video_is_left_out_of_a_shared_chain(client):
     assert clips[1].trash(clips[1].member)
     text = client.get(share.secret_path).content.decode()
     assert re.findall(r'data-src="[^"]+/([0-9a-f-]{36})/video"', text) == [str(clips[0].uuid), str(clips[2].uuid)]
-    assert client.get(reverse("watch-video", args=[share.uuid, share.key, clips[1].uuid])).status_code == 404
+    assert client.get(reverse("guest-video", args=[share.uuid, share.key, clips[1].uuid])).status_code == 404
 
 
 def expire(share: Share) -> None:
@@ -183,7 +183,7 @@ def test_expired_revoked_and_unknown_links_are_answered_alike(client, end, chain
     share = a_share(clips[-1], chain=chain)
     paths = [share.secret_path, *media_of(client.get(share.secret_path))]
     unknown = client.get("/watch/00000000-0000-4000-8000-000000000000/" + "a" * 32 + "/")
-    assert unknown.status_code == 404 and b"no longer good" in unknown.content
+    assert unknown.status_code == 404 and b"no longer valid" in unknown.content
     ENDS[end](share)
     for path in paths:
         answer = client.get(path)
@@ -280,7 +280,7 @@ def test_a_new_link_is_first_in_the_panel():
     assert "<html" not in text and re.findall('id="link-([0-9a-f-]{36})"', text)[0] == str(made.uuid)
     assert "data-made" in text
     panel = ben.get(path, headers={"HX-Request": "true", "HX-Target": "share-body"}).content.decode()
-    assert "<html" not in panel and "2 clips" in panel
+    assert "<html" not in panel and "2 videos" in panel
 
 
 @pytest.mark.parametrize("days", [None, "", "0", "8", "-1", "365", "x"])
@@ -297,14 +297,14 @@ def test_an_unsaved_video_cannot_be_shared_and_the_page_says_why():
     generation = a_saved_one()
     ada = signed_in(generation.member)
     path = reverse("shares-of", args=[generation.uuid])
-    for archive, words in (("remote", "still being saved"), ("lost", "is not saved here")):
+    for archive, words in (("remote", "still being saved"), ("lost", "is not saved,")):
         Generation.objects.filter(pk=generation.pk).update(archive=archive)
         page = ada.get(path).content.decode()
         assert words in page and 'name="days"' not in page
         answer = ada.post(path, {"days": 7})
         assert answer.status_code == 422 and words in answer.content.decode()
     waiting = a_generation(generation.member)
-    assert b"still being made" in ada.get(reverse("shares-of", args=[waiting.uuid])).content
+    assert b"still in progress" in ada.get(reverse("shares-of", args=[waiting.uuid])).content
     assert not Share.objects.exists()
     assert not generation.events.filter(kind="shared").exists()
 

@@ -254,7 +254,7 @@ def test_an_open_session_does_not_help_to_guess_its_password(client, ada):
     for number in range(5):
         assert client.post("/profile/password/", sent | {"old_password": f"guess-{number}"}).status_code == 422
     answer = client.post("/profile/password/", sent | {"old_password": PASSWORD})
-    assert answer.status_code == 429 and "Nothing was done" in answer.content.decode()
+    assert answer.status_code == 429 and "Nothing was changed" in answer.content.decode()
     assert "guess" not in stored() and "some other word" not in stored()
     ada.refresh_from_db()
     assert ada.check_password(PASSWORD)

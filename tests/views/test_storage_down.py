@@ -123,7 +123,7 @@ def test_a_page_that_cannot_be_read_says_so_and_links_to_a_retry(client, ada, mo
     def away(*args, **more):
         raise OperationalError("server closed the connection") from Away()
 
-    monkeypatch.setattr("videos.views.studio._page", away)
+    monkeypatch.setattr("videos.views.studio._studio_page", away)
     answer = client.get("/?q=fox")
     assert answer.status_code == 503
     assert "the database does not answer" in answer.content.decode()
@@ -131,7 +131,7 @@ def test_a_page_that_cannot_be_read_says_so_and_links_to_a_retry(client, ada, mo
 
 
 def test_an_internal_error_is_still_a_500(client, ada, monkeypatch):
-    monkeypatch.setattr("videos.views.studio._page", lambda *args, **more: 1 / 0)
+    monkeypatch.setattr("videos.views.studio._studio_page", lambda *args, **more: 1 / 0)
     assert client.get("/").status_code == 500
 
 
@@ -197,7 +197,7 @@ def claimed(transactional_db):
     generation = a_generation()
     claim = generation.claim()
     yield generation, "/" + claim.callback_url.split("/", 3)[3]
-    missed_callbacks._notes.clear()
+    missed_callbacks._waiting.clear()
 
 
 def call_back(client, path, **body):
@@ -239,7 +239,7 @@ def test_a_known_task_whose_callback_was_missed_is_looked_up_at_once(client, cla
 def test_a_missed_callback_with_a_wrong_key_changes_nothing(client, claimed, impatient, monkeypatch):
     _, path = claimed
     monkeypatch.setattr(
-        "videos.views.provider_endpoints._take_callback",
+        "videos.views.provider_endpoints._record_callback",
         lambda *args: (_ for _ in ()).throw(caused(OperationalError, of_sqlite(5))),
     )
     wrong = path.rsplit("/", 2)[0] + "/guessed/"
@@ -253,7 +253,7 @@ def test_the_memory_for_missed_callbacks_is_bounded(claimed, monkeypatch):
     monkeypatch.setattr("threading.Thread.start", lambda self: None)
     notes = MissedCallbacks()
     for number in range(LIMIT + 10):
-        notes.note(Missed(generation.uuid, f"key {number}", "task"))
+        notes.add(Missed(generation.uuid, f"key {number}", "task"))
     assert len(notes) == LIMIT
 
 

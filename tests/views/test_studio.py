@@ -72,19 +72,19 @@ def test_an_unchecked_box_is_off_and_a_script_gets_the_default(client, ada):
 
 
 BAD = {
-    "empty prompt": ({"prompt": ""}, "Say what the video should show."),
-    "blank prompt": ({"prompt": " \n\t "}, "Say what the video should show."),
+    "empty prompt": ({"prompt": ""}, "Describe what the video should show."),
+    "blank prompt": ({"prompt": " \n\t "}, "Describe what the video should show."),
     "20,000 characters": ({"prompt": "x" * 20_000}, "20,000 characters"),
     "control characters": ({"prompt": "a\x07b"}, "control characters"),
     "NUL": ({"prompt": "a\x00b"}, "Null characters"),
     "unknown ratio": ({"aspect_ratio": "5:4"}, "Choose one of"),
-    "timeout 0": ({"timeout": "0"}, "from 30 to 3600"),
-    "timeout -1": ({"timeout": "-1"}, "from 30 to 3600"),
-    "timeout text": ({"timeout": "soon"}, "from 30 to 3600"),
-    "timeout 10^9": ({"timeout": "1000000000"}, "from 30 to 3600"),
-    "timeout in Arabic digits": ({"timeout": "٣٠٠"}, "from 30 to 3600"),
-    "five takes": ({"count": "5"}, "one to four"),
-    "no takes": ({"count": "0"}, "one to four"),
+    "timeout 0": ({"timeout": "0"}, "from 30 to 3,600"),
+    "timeout -1": ({"timeout": "-1"}, "from 30 to 3,600"),
+    "timeout text": ({"timeout": "soon"}, "from 30 to 3,600"),
+    "timeout 10^9": ({"timeout": "1000000000"}, "from 30 to 3,600"),
+    "timeout in Arabic digits": ({"timeout": "٣٠٠"}, "from 30 to 3,600"),
+    "five takes": ({"count": "5"}, "1 to 4 takes"),
+    "no takes": ({"count": "0"}, "1 to 4 takes"),
     "unknown action": ({"action": "destroy"}, "either generate or extend"),
     "ftp link": ({"start_image_url": "ftp://example.com/a.jpg"}, ""),
     "javascript link": ({"start_image_url": "javascript:alert(1)"}, ""),
@@ -94,7 +94,7 @@ BAD = {
     "private network": ({"end_image_url": "http://192.168.1.1/a.jpg"}, "private"),
     "metadata service": ({"end_image_url": "http://169.254.169.254/latest"}, "private"),
     "a very long link": ({"end_image_url": "https://example.com/" + "a" * 3000}, "longer than"),
-    "extend nothing": ({"action": "extend"}, "which video to extend"),
+    "extend nothing": ({"action": "extend"}, "ID of the video to extend"),
     "extend a private link": ({"action": "extend", "video_url": "http://10.0.0.1/v.mp4"}, "private"),
     "extend an id with spaces": ({"action": "extend", "video_id": "a b"}, "no spaces"),
 }
@@ -390,7 +390,7 @@ def test_polls_settle_after_a_change_of_many_videos(client):
     ada = a_member("ada")
     client.force_login(ada)
     rows = [a_generation(ada, takes=4) for _ in range(100)]
-    page = client.get("/").context["live"]
+    page = client.get("/").context["poll"]
     assert Generation.objects.hold() == 400
     told = set()
     for _ in range(8):
@@ -398,7 +398,7 @@ def test_polls_settle_after_a_change_of_many_videos(client):
         if answer.status_code == 204:
             break
         told |= {card.pk for card in answer.context["changed"]}
-        page = answer.context["live"]
+        page = answer.context["poll"]
     assert answer.status_code == 204, "it is told the same again and again"
     assert len(told) == 400
     new = a_generation(ada)

@@ -12,7 +12,7 @@ from django.utils.module_loading import import_string
 from django_q.brokers import get_broker
 from django_q.signing import SignedPackage
 
-from videos.forms import ComingInForm
+from videos.forms import AcceptInvitationForm
 from videos.jobs import queue
 from videos.mail import path_to_new_password
 from videos.models import AuditEntry, Balance, Generation, Invitation, Member, Pricing
@@ -56,7 +56,7 @@ def test_an_invitation_is_shown_once_and_admits_one_person(client, admin):
     assert "no-store" in answer["Cache-Control"]
     assert link not in client.get("/team/").content.decode()
     client.logout()
-    assert "Come in" in client.get(link).content.decode()
+    assert "Create your account" in client.get(link).content.decode()
     assert client.post(link, COMING).url == "/"
     cleo = Member.objects.get(username="cleo")
     assert (cleo.email, cleo.is_superuser, cleo.is_staff) == ("cleo@example.com", False, False)
@@ -98,7 +98,7 @@ def test_an_invalid_invitation_reveals_nothing(client, why):
     GONE[why](invitation)
     for answer in (client.get(link), client.post(link, COMING)):
         assert answer.status_code == 404
-        assert "not good any more" in answer.content.decode()
+        assert "no longer valid" in answer.content.decode()
         assert "cleo@example.com" not in answer.content.decode()
         assert answer["Referrer-Policy"] == "no-referrer"
     assert not Member.objects.filter(username="cleo").exists()
@@ -145,7 +145,7 @@ def test_an_invalid_registration_keeps_the_invitation(client, wrong):
 
 def test_a_name_taken_meanwhile_keeps_the_invitation(client):
     invitation, _ = invited(an_admin())
-    form = ComingInForm(COMING, invitation=invitation)
+    form = AcceptInvitationForm(COMING, invitation=invitation)
     assert form.is_valid()
     a_member("cleo")
     assert form.save() is None
@@ -166,7 +166,7 @@ def test_an_unreachable_mail_server_loses_only_the_mail(client, admin, settings)
     settings.EMAIL_HOST, settings.EMAIL_PORT, settings.EMAIL_TIMEOUT = "127.0.0.1", 9, 1
     answer = client.post("/team/invitations/", {"email": "cleo@example.com"})
     assert link_in(answer)
-    assert "Send this link" in answer.content.decode()
+    assert "Share this link" in answer.content.decode()
     assert Invitation.objects.get().mailed_at is None
 
 
@@ -232,14 +232,14 @@ def test_an_admin_creates_a_password_link(client, admin):
     link = link_in(client.post(f"/team/{ada.pk}/password/"))
     guest = type(client)()
     page = guest.get(link, follow=True)
-    assert "A new password" in page.content.decode()
+    assert "Choose a new password" in page.content.decode()
     assert link.split("/")[3] not in page.redirect_chain[-1][0], "the key does not stay in the address"
     sent = {"new_password1": PASSWORD, "new_password2": PASSWORD}
     assert guest.post(page.redirect_chain[-1][0], sent).url == "/login/"
     ada.refresh_from_db()
     assert ada.check_password(PASSWORD)
     assert not is_in(there)
-    assert "not good any more" in type(client)().get(link, follow=True).content.decode()
+    assert "no longer valid" in type(client)().get(link, follow=True).content.decode()
 
 
 def test_a_deactivation_invalidates_password_links(client, admin):
@@ -248,9 +248,9 @@ def test_a_deactivation_invalidates_password_links(client, admin):
     begun, fresh = type(client)(), type(client)()
     form = begun.get(link, follow=True).redirect_chain[-1][0]
     client.post(f"/team/{ada.pk}/activity/", {"active": "0"})
-    assert "not good any more" in fresh.get(link, follow=True).content.decode()
+    assert "no longer valid" in fresh.get(link, follow=True).content.decode()
     client.post(f"/team/{ada.pk}/activity/", {"active": "1"})
-    assert "not good any more" in fresh.get(link, follow=True).content.decode(), "it does not come back"
+    assert "no longer valid" in fresh.get(link, follow=True).content.decode(), "it does not come back"
     begun.post(form, {"new_password1": PASSWORD, "new_password2": PASSWORD})
     ada.refresh_from_db()
     assert ada.check_password("the old long word")
@@ -264,7 +264,7 @@ def test_signing_out_everywhere_invalidates_password_links(client):
     link = path_to_new_password(Member.objects.get())
     assert "New password again" in type(client)().get(link, follow=True).content.decode()
     browser.post("/profile/sign-outs/")
-    assert "not good any more" in client.get(link, follow=True).content.decode()
+    assert "no longer valid" in client.get(link, follow=True).content.decode()
 
 
 def test_password_resets_are_answered_the_same_for_every_name(client, mails):
@@ -298,7 +298,7 @@ def test_password_resets_are_limited_and_do_not_block_other_requests(client, mai
         client.post("/password/", {"email": f"nobody-{number}"}) for number in range(MAX_FAILURES_PER_ADDRESS + 5)
     ]
     assert [answer.status_code for answer in answers] == [302] * MAX_FAILURES_PER_ADDRESS + [429] * 5
-    assert "Too many links were requested from here." in answers[-1].content.decode()
+    assert "Too many links were requested from your network." in answers[-1].content.decode()
     assert sum(queue.queue_sizes().values()) - before == MAX_FAILURES_PER_ADDRESS
     assert client.post("/password/", {"email": "ada"}, REMOTE_ADDR="198.51.100.7").status_code == 302
     assert client.post("/login/", {"username": "ada", "password": PASSWORD}).status_code == 302
@@ -338,7 +338,7 @@ def test_without_a_site_url_no_links_are_mailed(client, admin, mails, settings):
     assert link_in(client.post("/team/invitations/", {"email": "cleo@example.com"}))
     assert link_in(client.post(f"/team/{ada.pk}/password/"))
     guest = type(client)()
-    assert "Ask your admin" in guest.get("/password/").content.decode()
+    assert "Ask an admin" in guest.get("/password/").content.decode()
     assert guest.post("/password/", {"email": "ada"}).status_code == 422
     mail_new_password("ada")
     assert not mails
@@ -349,12 +349,12 @@ def test_the_sign_in_page_confirms_a_new_password(client):
     page = client.get(path_to_new_password(member), follow=True)
     sent = {"new_password1": PASSWORD, "new_password2": PASSWORD}
     page = client.post(page.redirect_chain[-1][0], sent, follow=True)
-    assert "Your password is changed. Sign in with it." in page.content.decode()
+    assert "Password changed. Sign in with the new one." in page.content.decode()
 
 
 def test_without_mail_the_sign_in_page_refers_to_an_admin(client):
     a_member("ada", email="ada@example.com", password=PASSWORD)
-    assert "Ask your admin" in client.get("/password/").content.decode()
+    assert "Ask an admin" in client.get("/password/").content.decode()
     assert client.post("/password/", {"email": "ada"}).status_code == 422
     assert not mail.outbox
 
@@ -380,7 +380,7 @@ def test_an_admin_promotes_and_demotes_a_member(client, admin):
 def test_the_last_admin_cannot_be_demoted(client, admin, path, sent):
     an_admin("out").set_active(admin, active=False)
     answer = client.post(f"/team/{admin.pk}/{path}/", sent, follow=True)
-    assert "Nobody else is an admin" in answer.content.decode()
+    assert "This is the only admin" in answer.content.decode()
     admin.refresh_from_db()
     assert admin.is_superuser and admin.is_active
 

@@ -168,9 +168,11 @@ def test_from_its_own_page_htmx_goes_to_the_studio(client, ada):
 def test_trashing_a_sent_video_says_that_it_cannot_be_stopped(client, ada, headers):
     generation = in_state("processing")
     assert f"/generations/{generation.uuid}/trash/" not in client.get("/").content.decode()
-    assert "What was sent cannot be stopped" in client.get(f"/generations/{generation.uuid}/").content.decode()
+    assert (
+        "This video was sent and cannot be stopped" in client.get(f"/generations/{generation.uuid}/").content.decode()
+    )
     answer = client.post(f"/generations/{generation.uuid}/trash/", headers=headers, follow=not headers)
-    assert "what was sent cannot be stopped" in answer.content.decode() + answer.headers.get("HX-Trigger", "")
+    assert "was sent already and cannot be stopped" in answer.content.decode() + answer.headers.get("HX-Trigger", "")
 
 
 # ── What the others see ───────────────────────────────────────────────────────────────────────────────────────
@@ -207,7 +209,7 @@ def test_a_restored_video_returns_only_to_galleries_whose_filters_match(client, 
         assert "data-restored" not in poll(client, generation, since, **filters), filters
 
 
-@pytest.mark.parametrize(("meanwhile", "words"), [("purge", "deleted for good already"), ("restore", "restored")])
+@pytest.mark.parametrize(("meanwhile", "words"), [("purge", "deleted permanently already"), ("restore", "restored")])
 def test_a_repeated_delete_explains_what_happened(client, ada, meanwhile, words):
     generation = a_saved_one(ada)
     generation.trash(ada)
@@ -225,7 +227,7 @@ def test_the_page_of_a_trashed_video_explains_what_happened(client, ada):
     assert (answer.status_code, b"In the trash" in answer.content, b"Restore" in answer.content) == (404, True, True)
     generation.purge(ada)
     answer = client.get(path)
-    assert (answer.status_code, b"Deleted for good" in answer.content, b"Restore" in answer.content) == (
+    assert (answer.status_code, b"Deleted permanently" in answer.content, b"Restore" in answer.content) == (
         404,
         True,
         False,
@@ -288,7 +290,7 @@ def test_videos_are_deleted_permanently_on_the_trash_page(client, ada, headers):
     generation.trash(ada)
     stored = files_of(generation)
     text = client.get("/trash/").content.decode()
-    assert "Delete this video for good?" in text
+    assert "Delete this video permanently?" in text
     client.post(f"/generations/{generation.uuid}/deletion/", headers=headers)
     generation.refresh_from_db()
     assert generation.purged_at
@@ -388,7 +390,7 @@ def test_a_video_is_not_deleted_while_it_is_extended(client, ada):
     generation.refresh_from_db()
     assert not generation.purged_at
     text = client.post(f"/generations/{generation.uuid}/deletion/", follow=True).content.decode()
-    assert "An extension of it is being made" in text
+    assert "An extension of this video is in progress" in text
     child.cancel(ada)
     sweep.sweep()
     generation.refresh_from_db()
@@ -409,7 +411,7 @@ def test_the_tree_shows_deleted_videos(client, ada):
         text = client.get(f"/generations/{row.uuid}/").content.decode()
         assert "Deleted" in text
         assert f"/generations/{second.uuid}/" not in text
-    assert "Extended from a video that was deleted" in client.get("/").content.decode()
+    assert "Extended from a deleted video" in client.get("/").content.decode()
 
 
 def test_a_video_that_arrives_after_the_purge_is_noted_and_not_saved(ada):

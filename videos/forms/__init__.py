@@ -1,29 +1,26 @@
-"""What a member asked for."""
+"""Forms: they validate what members submit, and write no files."""
 
-from .account import ChoicesForm, ComingInForm, ForgottenForm, ProfileForm
+from .account import AcceptInvitationForm, PasswordResetForm, PreferencesForm, ProfileForm
 from .gallery import FilterForm
-from .generation import GenerationForm, cut_frame, frames_impossible, keep_frame
-from .money import TermsForm
+from .generation import GenerationForm
+from .money import PricingForm
 from .setup import SetupForm
 from .share import ShareForm
 from .team import InviteForm, LimitForm
 from .usage import RangeForm, presets
 
 __all__ = [
-    "ChoicesForm",
-    "ComingInForm",
+    "AcceptInvitationForm",
     "FilterForm",
-    "ForgottenForm",
     "GenerationForm",
     "InviteForm",
     "LimitForm",
+    "PasswordResetForm",
+    "PreferencesForm",
+    "PricingForm",
     "ProfileForm",
     "RangeForm",
     "SetupForm",
     "ShareForm",
-    "TermsForm",
-    "cut_frame",
-    "frames_impossible",
-    "keep_frame",
     "presets",
 ]

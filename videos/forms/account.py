@@ -1,6 +1,6 @@
-"""What somebody says about themselves, and how they come in."""
+"""A member's profile, preferences and password, and the form behind an invitation."""
 
-import unicodedata
+from typing import Any
 
 from django import forms
 from django.contrib.auth.forms import BaseUserCreationForm
@@ -8,70 +8,76 @@ from django.db import IntegrityError
 
 from ..models import Invitation, Member, Theme
 from ..models.member import HUES
+from .fields import single_line
 
-TAKEN = "Somebody of the team has this name. Choose another one."
+NAME_TAKEN = "This username is taken. Choose another one."
 HUE_NAMES = ("Violet", "Green", "Red", "Blue", "Magenta", "Olive", "Cyan", "Brown")
+REQUIRED_MESSAGES = {
+    "username": "Choose a username.",
+    "password1": "Choose a password.",
+    "password2": "Enter the password again.",
+}
 
 
-def _words(value: str) -> str:
-    """A name in one line, without what cannot be shown."""
-    kept = "".join(letter for letter in unicodedata.normalize("NFC", value) if letter.isprintable())
-    return " ".join(kept.split())
+def set_required_messages(form: forms.BaseForm) -> None:
+    """Say what is missing where a new account's form has an empty field."""
+    for name, message in REQUIRED_MESSAGES.items():
+        form.fields[name].error_messages["required"] = message
 
 
 class ProfileForm(forms.ModelForm):
     first_name = forms.CharField(label="First name", required=False, max_length=150)
     last_name = forms.CharField(label="Last name", required=False, max_length=150)
-    email = forms.EmailField(label="E-mail address", required=False, max_length=254)
-    present_password = forms.CharField(required=False, strip=False, max_length=4096, widget=forms.PasswordInput)
+    email = forms.EmailField(label="Email address", required=False, max_length=254)
+    current_password = forms.CharField(required=False, strip=False, max_length=4096, widget=forms.PasswordInput)
     avatar_hue = forms.TypedChoiceField(
-        label="Avatar colour",
+        label="Avatar color",
         required=False,
         coerce=int,
         empty_value=None,
         choices=[(str(number), name) for number, name in zip(range(HUES), HUE_NAMES, strict=True)],
     )
     theme = forms.ChoiceField(label="Theme", required=False, choices=Theme.choices)
-    notify = forms.BooleanField(label="Tell me when my queue is empty", required=False)
+    notify = forms.BooleanField(required=False)
 
     class Meta:
         model = Member
         fields = ("first_name", "last_name", "email", "avatar_hue", "theme", "notify")
 
     def clean_first_name(self) -> str:
-        return _words(self.cleaned_data["first_name"])
+        return single_line(self.cleaned_data["first_name"])
 
     def clean_last_name(self) -> str:
-        return _words(self.cleaned_data["last_name"])
+        return single_line(self.cleaned_data["last_name"])
 
     @property
     def changes_email(self) -> bool:
         return "email" in self.changed_data
 
     @property
-    def wrong_password(self) -> bool:
-        """Whether a present password was given and is not theirs."""
-        return self.has_error("present_password", "wrong")
+    def has_wrong_password(self) -> bool:
+        return self.has_error("current_password", "wrong")
 
-    def clean(self) -> dict:
-        # A new address can receive a new password, so changing it takes what changing the password takes.
+    def clean(self) -> dict[str, Any] | None:
+        # A new address can receive a link to a new password, so changing it takes the current password too.
         if self.changes_email and not self.has_error("email"):
-            given = self.cleaned_data.get("present_password", "")
+            given = self.cleaned_data.get("current_password", "")
             if not given:
-                self.add_error("present_password", "Enter your present password to change the e-mail address.")
+                self.add_error("current_password", "Enter your current password to change the email address.")
             elif not self.instance.check_password(given):
-                error = forms.ValidationError("This is not your present password.", code="wrong")
-                self.add_error("present_password", error)
+                error = forms.ValidationError("This is not your current password.", code="wrong")
+                self.add_error("current_password", error)
         return super().clean()
 
     def save(self, commit: bool = True) -> Member:
-        """Save what the form shows, and only that: the rest of the row goes on meanwhile."""
-        self.instance.save(update_fields=[name for name in self.Meta.fields if name != "email"])
-        return self.instance
+        """Save only the fields that the form shows: other columns of the row change meanwhile."""
+        member: Member = self.instance
+        member.save(update_fields=[name for name in self._meta.fields or () if name != "email"])
+        return member
 
 
-class ChoicesForm(forms.Form):
-    """One switch of the account menu: `theme` or `notify`, whichever was sent."""
+class PreferencesForm(forms.Form):
+    """The switches of the account menu, `theme` and `notify`; only those that were sent change."""
 
     theme = forms.ChoiceField(required=False, choices=Theme.choices)
     notify = forms.BooleanField(required=False)
@@ -82,8 +88,8 @@ class ChoicesForm(forms.Form):
             Member.objects.filter(pk=member.pk).update(**chosen)
 
 
-class ComingInForm(BaseUserCreationForm):
-    """Whoever was invited chooses a name and a password."""
+class AcceptInvitationForm(BaseUserCreationForm):
+    """The username, name and password of an invited member."""
 
     first_name = forms.CharField(required=False, max_length=150)
     last_name = forms.CharField(required=False, max_length=150)
@@ -92,44 +98,39 @@ class ComingInForm(BaseUserCreationForm):
         model = Member
         fields = ("username", "first_name", "last_name")
 
-    def __init__(self, *args, invitation: Invitation, **kwargs) -> None:
+    def __init__(self, *args: Any, invitation: Invitation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.invitation = invitation
-        for name, words in (
-            ("username", "Choose a name to sign in with."),
-            ("password1", "Choose a password."),
-            ("password2", "Type the password once more."),
-        ):
-            self.fields[name].error_messages["required"] = words
+        set_required_messages(self)
 
     def clean_username(self) -> str:
-        username = self.cleaned_data["username"]
+        username: str = self.cleaned_data["username"]
         if Member.objects.filter(username__iexact=username).exists():
-            raise forms.ValidationError(TAKEN)
+            raise forms.ValidationError(NAME_TAKEN)
         return username
 
     def clean_first_name(self) -> str:
-        return _words(self.cleaned_data["first_name"])
+        return single_line(self.cleaned_data["first_name"])
 
     def clean_last_name(self) -> str:
-        return _words(self.cleaned_data["last_name"])
+        return single_line(self.cleaned_data["last_name"])
 
     def save(self, commit: bool = True) -> Member | None:
-        """Make the member; None when the link was used or revoked meanwhile, or the name taken: see `errors`."""
-        member = super().save(commit=False)
+        """Create the member; None if the link was used or revoked meanwhile, or the username taken: see `errors`."""
+        member: Member = super().save(commit=False)
         member.email = self.invitation.email
         try:
             return member if self.invitation.accept(member) else None
         except IntegrityError:
-            self.add_error("username", TAKEN)
+            self.add_error("username", NAME_TAKEN)
             return None
 
 
-class ForgottenForm(forms.Form):
-    """By name or address: whoever forgot the password may know only one of them."""
+class PasswordResetForm(forms.Form):
+    """The username or the address of a member who forgot the password."""
 
     email = forms.CharField(
-        label="Username or e-mail address",
+        label="Username or email address",
         max_length=254,
-        error_messages={"required": "Say who you are: your username, or your e-mail address."},
+        error_messages={"required": "Enter your username or email address."},
     )

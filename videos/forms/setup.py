@@ -1,6 +1,7 @@
-"""The first admin."""
+"""The account of the first admin."""
 
 import secrets
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -9,10 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from ..models import Lease, Member
+from .account import set_required_messages
 
 
 class SetupForm(BaseUserCreationForm):
-    """The first admin."""
+    """The first admin's username and password; beyond loopback also the one-time code."""
 
     code = forms.CharField(required=False, strip=True)
 
@@ -20,29 +22,24 @@ class SetupForm(BaseUserCreationForm):
         model = Member
         fields = ("username",)
 
-    def __init__(self, *args, code: str = "", **kwargs) -> None:
+    def __init__(self, *args: Any, code: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.expected_code = code
-        for name, words in (
-            ("username", "Choose a name to sign in with."),
-            ("password1", "Choose a password."),
-            ("password2", "Type the password once more."),
-        ):
-            self.fields[name].error_messages["required"] = words
+        set_required_messages(self)
 
     def clean_code(self) -> str:
-        code = self.cleaned_data["code"]
-        right = bool(self.expected_code) and secrets.compare_digest(code.encode(), self.expected_code.encode())
-        if not right and not settings.ON_LOOPBACK:
-            raise forms.ValidationError("This is not the code that was printed when Lumaweb started.")
+        code: str = self.cleaned_data["code"]
+        is_right = bool(self.expected_code) and secrets.compare_digest(code.encode(), self.expected_code.encode())
+        if not is_right and not settings.ON_LOOPBACK:
+            raise forms.ValidationError("This is not the code that Lumaweb printed when it started.")
         return code
 
     def save(self, commit: bool = True) -> Member | None:
-        """Make the first member an admin; None when somebody else was faster."""
-        member = super().save(commit=False)
+        """Create the first member as an admin; None if another request did so first."""
+        member: Member = super().save(commit=False)
         member.is_staff = member.is_superuser = True
         with transaction.atomic():
-            # Whoever holds this row first is the winner: the other sees a member when its turn comes.
+            # The row lock decides between two requests: the second finds a member when it gets the lock.
             Lease.objects.get_or_create(name="setup", defaults={"holder": "", "until": timezone.now()})
             Lease.objects.select_for_update().get(name="setup")
             if Member.objects.exists():

@@ -1,4 +1,6 @@
-"""What an admin does about the team."""
+"""Invitations, and a member's monthly limit."""
+
+from typing import Any
 
 from django import forms
 
@@ -7,28 +9,29 @@ from .money import CreditsField
 
 
 class InviteForm(forms.Form):
-    email = forms.EmailField(label="E-mail address", required=False, max_length=254)
+    email = forms.EmailField(label="Email address", required=False, max_length=254)
     as_admin = forms.BooleanField(label="As an admin", required=False)
 
     def save_by(self, admin: Member) -> tuple[Invitation, str]:
+        """Create the invitation; return it with the key of its link."""
         return Invitation.objects.invite(admin, **self.cleaned_data)
 
 
 class LimitForm(forms.Form):
-    """A member's limit a month: everybody's, one of their own, or none."""
+    """A member's monthly limit: the team's default, a custom one, or none."""
 
-    kind = forms.ChoiceField(
-        choices=[("default", "As everybody"), ("own", "A limit of their own"), ("none", "No limit")]
-    )
+    kind = forms.ChoiceField(choices=[("default", "Team default"), ("own", "Custom limit"), ("none", "No limit")])
     limit = CreditsField(label="Credits a month", required=False)
 
-    def clean(self) -> dict:
-        data = super().clean()
-        if data.get("kind") == "own" and data.get("limit") is None and "limit" not in self.errors:
-            self.add_error("limit", "Say how much a month.")
-        return data
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        values = self.cleaned_data
+        if values.get("kind") == "own" and values.get("limit") is None and "limit" not in self.errors:
+            self.add_error("limit", "Enter the monthly limit.")
+        return values
 
     def save_by(self, admin: Member, member: Member) -> bool:
+        """Save the limit; return whether it changed."""
         kind = self.cleaned_data["kind"]
         limit = self.cleaned_data["limit"] if kind == "own" else None
         return member.set_limit(admin, own=kind != "default", limit=limit)

@@ -1,64 +1,65 @@
-"""Which days somebody wants to see."""
+"""The days of a usage report."""
 
 from datetime import date, timedelta
+from typing import Any
 
 from django import forms
 from django.utils import timezone
 
 from ..reports.periods import DateRange
 
-DAYS_AT_MOST = 10 * 366
+MAX_DAYS = 10 * 366
 
 
 def presets(today: date | None = None) -> dict[str, DateRange]:
-    """The ranges most people want, by name."""
+    """Return the common ranges by name."""
     today = today or timezone.localdate()
-    month = today.replace(day=1)
-    before = month - timedelta(days=1)
+    first_of_month = today.replace(day=1)
+    last_month_end = first_of_month - timedelta(days=1)
     return {
         "7 days": DateRange(today - timedelta(days=6), today),
         "30 days": DateRange(today - timedelta(days=29), today),
-        "This month": DateRange(month, today),
-        "Last month": DateRange(before.replace(day=1), before),
+        "This month": DateRange(first_of_month, today),
+        "Last month": DateRange(last_month_end.replace(day=1), last_month_end),
         "This year": DateRange(today.replace(month=1, day=1), today),
     }
 
 
-def when_there_may_be_videos(day: date) -> None:
-    """Refuse a day whose midnight, or that of the next, may be none that databases know."""
+def validate_year(day: date) -> None:
+    """Refuse a day whose midnight, or the next one, databases may not be able to represent."""
     if not 2000 <= day.year <= 2999:
-        raise forms.ValidationError("There were no videos in that year.")
+        raise forms.ValidationError("There are no videos in that year.")
 
 
 class RangeForm(forms.Form):
-    """Two days; without them the latest thirty."""
+    """Two days; by default the latest thirty."""
 
     since = forms.DateField(
         required=False,
-        validators=[when_there_may_be_videos],
-        error_messages={"invalid": "The first day is no date such as 2026-11-01."},
+        validators=[validate_year],
+        error_messages={"invalid": "Enter the first day as a date such as 2026-11-01."},
     )
     until = forms.DateField(
         required=False,
-        validators=[when_there_may_be_videos],
-        error_messages={"invalid": "The last day is no date such as 2026-11-30."},
+        validators=[validate_year],
+        error_messages={"invalid": "Enter the last day as a date such as 2026-11-30."},
     )
 
-    def clean(self) -> dict:
-        data = super().clean()
-        within = self._within(data)
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        within = self._range_of(self.cleaned_data)
         if within.days < 1:
-            raise forms.ValidationError("The last day comes before the first.")
-        if within.days > DAYS_AT_MOST:
+            raise forms.ValidationError("The last day is before the first.")
+        if within.days > MAX_DAYS:
             raise forms.ValidationError("That is more than ten years. Choose fewer days.")
-        return data
+        return self.cleaned_data
 
     @staticmethod
-    def _within(data: dict) -> DateRange:
-        until = data.get("until") or max(timezone.localdate(), data.get("since") or date.min)
-        return DateRange(data.get("since") or until - timedelta(days=29), until)
+    def _range_of(values: dict[str, Any]) -> DateRange:
+        until = values.get("until") or max(timezone.localdate(), values.get("since") or date.min)
+        return DateRange(values.get("since") or until - timedelta(days=29), until)
 
     @property
     def range(self) -> DateRange:
-        """What was asked for; the latest thirty days where that cannot be."""
-        return self._within(self.cleaned_data) if self.is_valid() else presets()["30 days"]
+        """The chosen range; the latest thirty days if it is invalid."""
+        return self._range_of(self.cleaned_data) if self.is_valid() else presets()["30 days"]

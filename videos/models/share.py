@@ -94,7 +94,7 @@ class Share(models.Model):
 
     @property
     def secret_path(self) -> str:
-        return reverse("watch", args=[self.uuid, self.key])
+        return reverse("guest", args=[self.uuid, self.key])
 
     def opens_with(self, key: str) -> bool:
         return constant_time_compare(key, self.key)

@@ -39,7 +39,7 @@ def card(context: template.Context, oob: bool = False) -> SafeString:
 @register.simple_tag(takes_context=True)
 def filters(context: template.Context) -> SafeString:
     """Render the row of filters: some eighty links, which seldom change."""
-    key = context["chips"].key
+    key = context["filter_bar"].cache_key
     html = caches["cards"].get(key) if key else None
     if html is None:
         html = _render("gallery/_filters.html", context)

@@ -1,3 +1,5 @@
+"""The first admin, invitations, and a member's own account."""
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, update_session_auth_hash
@@ -15,18 +17,19 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from .. import mail
-from ..forms import ChoicesForm, ComingInForm, ProfileForm, SetupForm
+from ..forms import AcceptInvitationForm, PreferencesForm, ProfileForm, SetupForm
 from ..models import Allowance, AuditEntry, Invitation, Member
+from .requests import MemberRequest
 from .throttling import CURRENT_PASSWORD, SETUP_CODE, attempt_allowed, lockout_response, record_failure
 
-YEAR = 365 * 24 * 3600
-PASSWORDS = "django.contrib.auth.backends.ModelBackend"
+THEME_COOKIE_SECONDS = 365 * 24 * 3600
+PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def setup_code() -> str:
-    """The one-time code that is printed at the start and asked for beyond loopback; "" on loopback.
+    """Return the one-time code that is printed at start and required beyond loopback; "" on loopback.
 
-    Made from the secret key, so that every machine that serves this installation asks for the same one.
+    Derived from the secret key, so that every machine of an installation requires the same code.
     """
     if settings.ON_LOOPBACK:
         return ""
@@ -39,32 +42,28 @@ def setup_code() -> str:
 @require_http_methods(["GET", "POST"])
 @transaction.non_atomic_requests
 def setup(request: HttpRequest) -> HttpResponse:
-    """Make the first admin; closed for ever once there is a member."""
+    """Create the first admin; once there is a member, redirect to the studio."""
     if Member.objects.exists():
         return redirect("studio")
     if request.method == "POST" and not attempt_allowed(request, SETUP_CODE):
         return lockout_response(request)
-    code = setup_code()
-    form = SetupForm(request.POST or None, code=code)
+    form = SetupForm(request.POST or None, code=setup_code())
     if request.method == "POST" and form.is_valid():
         member = form.save()
         if member is None:
             return redirect("login")
-        login(request, member, backend=PASSWORDS)
+        login(request, member, backend=PASSWORD_BACKEND)
         return redirect("studio")
     if "code" in form.errors:
         record_failure(request, SETUP_CODE)
     status = 422 if request.method == "POST" else 200
-    return render(request, "account/setup.html", {"form": form, "asks_code": not settings.ON_LOOPBACK}, status=status)
-
-
-# ── Coming in ─────────────────────────────────────────────────────────────────────────────────────────────────
+    return render(request, "account/setup.html", {"form": form, "needs_code": not settings.ON_LOOPBACK}, status=status)
 
 
 @login_not_required
 @never_cache
 def admin_login(request: HttpRequest) -> HttpResponse:
-    """The one sign-in for the admin pages too; whoever is signed in and not allowed there is told so."""
+    """Redirect the admin site's sign-in to ours; answer 403 to members who may not use the admin site."""
     if request.user.is_authenticated:
         raise PermissionDenied("These pages are for admins.")
     return redirect_to_login(request.GET.get("next") or reverse("admin:index"), reverse("login"))
@@ -75,92 +74,92 @@ def admin_login(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def invitation(request: HttpRequest, key: str) -> HttpResponse:
-    """Where an invitation's link leads: choose a name and a password, once."""
+    """Create an account from an invitation's link, once."""
     # Wrong keys are not counted: 256 random bits cannot be guessed, and any page could make a browser try some.
-    invited = Invitation.objects.opened_by(key)
-    if not invited:
-        return _secret(render(request, "account/invitation_gone.html", status=404))
-    form = ComingInForm(request.POST or None, invitation=invited)
+    found = Invitation.objects.opened_by(key)
+    if not found:
+        return _without_referrer(render(request, "account/invitation_gone.html", status=404))
+    form = AcceptInvitationForm(request.POST or None, invitation=found)
     if request.method == "POST" and form.is_valid():
         if member := form.save():
-            login(request, member, backend=PASSWORDS)
+            login(request, member, backend=PASSWORD_BACKEND)
             return redirect("studio")
         if not form.errors:
-            return _secret(render(request, "account/invitation_gone.html", status=404))
+            return _without_referrer(render(request, "account/invitation_gone.html", status=404))
     status = 422 if request.method == "POST" else 200
-    return _secret(render(request, "account/invitation.html", {"form": form, "invited": invited}, status=status))
+    context = {"form": form, "invitation": found}
+    return _without_referrer(render(request, "account/invitation.html", context, status=status))
 
 
-def _secret(response: HttpResponse) -> HttpResponse:
-    """The address of this page opens something: it is told to nobody and kept nowhere."""
+def _without_referrer(response: HttpResponse) -> HttpResponse:
+    """Keep the page's address, which contains a key, out of requests to other sites."""
     response.headers["Referrer-Policy"] = "no-referrer"
     return response
 
 
-# ── One's own account ─────────────────────────────────────────────────────────────────────────────────────────
-
-
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
-def profile(request: HttpRequest) -> HttpResponse:
-    """Change how the team sees somebody; another e-mail address takes the present password."""
+def profile(request: MemberRequest) -> HttpResponse:
+    """Show and save the member's profile; a new email address requires the current password."""
     form = ProfileForm(request.POST or None, instance=Member.objects.get(pk=request.user.pk))
-    whose = str(request.user.pk)
-    if request.method == "POST" and form.changes_email and not attempt_allowed(request, CURRENT_PASSWORD, whose):
+    owner = str(request.user.pk)
+    if request.method == "POST" and form.changes_email and not attempt_allowed(request, CURRENT_PASSWORD, owner):
         return lockout_response(request)
     if request.method == "POST" and form.is_valid():
         member = form.save()
         if form.changes_email and (old := member.change_email(form.cleaned_data["email"])):
             mail.send(old, "address_changed", {"member": member})
         messages.success(request, "Saved.")
-        return _with_theme(redirect("profile"), member.theme)
-    if form.wrong_password:
-        record_failure(request, CURRENT_PASSWORD, whose)
-    return _profile(request, form, PasswordChangeForm(request.user))
+        return _with_theme_cookie(redirect("profile"), member.theme)
+    if form.has_wrong_password:
+        record_failure(request, CURRENT_PASSWORD, owner)
+    return _profile_page(request, form, PasswordChangeForm(request.user))
 
 
-def _profile(request: HttpRequest, form: ProfileForm, passwords: PasswordChangeForm) -> HttpResponse:
-    context = {"form": form, "passwords": passwords, "allowance": Allowance.of(request.user)}
+def _profile_page(request: MemberRequest, form: ProfileForm, password_form: PasswordChangeForm) -> HttpResponse:
+    context = {"form": form, "password_form": password_form, "allowance": Allowance.of(request.user)}
     return render(request, "account/profile.html", context, status=422 if request.method == "POST" else 200)
 
 
-def _with_theme(response: HttpResponse, theme: str) -> HttpResponse:
-    """Also in a cookie, so that the sign-in page is no flash of another light."""
-    response.set_cookie("theme", theme, max_age=YEAR if theme else 0, samesite="Lax", secure=settings.BEHIND_TLS)
+def _with_theme_cookie(response: HttpResponse, theme: str) -> HttpResponse:
+    """Set the theme in a cookie too, so that the sign-in page has it."""
+    max_age = THEME_COOKIE_SECONDS if theme else 0
+    response.set_cookie("theme", theme, max_age=max_age, samesite="Lax", secure=settings.BEHIND_TLS)
     return response
 
 
 @require_POST
-def choices(request: HttpRequest) -> HttpResponse:
-    """Keep what was switched in the account menu."""
-    form = ChoicesForm(request.POST)
+def preferences(request: MemberRequest) -> HttpResponse:
+    """Save a switch of the account menu."""
+    form = PreferencesForm(request.POST)
     if not form.is_valid():
-        return HttpResponse("There is no such choice.", status=422, content_type="text/plain")
+        return HttpResponse("Unknown preference.", status=422, content_type="text/plain")
     form.save_for(request.user)
     return HttpResponse(status=204)
 
 
 @sensitive_post_parameters()
 @require_POST
-def password(request: HttpRequest) -> HttpResponse:
-    """Another password; every other browser has to sign in with it."""
-    if not attempt_allowed(request, CURRENT_PASSWORD, str(request.user.pk)):
+def password(request: MemberRequest) -> HttpResponse:
+    """Change the password, which signs the member out of every other browser."""
+    owner = str(request.user.pk)
+    if not attempt_allowed(request, CURRENT_PASSWORD, owner):
         return lockout_response(request)
     form = PasswordChangeForm(request.user, request.POST)
     if not form.is_valid():
         if "old_password" in form.errors:
-            record_failure(request, CURRENT_PASSWORD, str(request.user.pk))
-        return _profile(request, ProfileForm(instance=request.user), form)
+            record_failure(request, CURRENT_PASSWORD, owner)
+        return _profile_page(request, ProfileForm(instance=request.user), form)
     form.save()
     update_session_auth_hash(request, form.user)
     AuditEntry.objects.record(request.user, f"{request.user.username} has a new password.", about=request.user)
-    messages.success(request, "Your password is changed. Every other browser has to sign in again.")
+    messages.success(request, "Password changed. Every other browser has to sign in again.")
     return redirect("profile")
 
 
 @require_POST
-def sign_outs(request: HttpRequest) -> HttpResponse:
-    """Sign out everywhere but here."""
+def sign_out_elsewhere(request: MemberRequest) -> HttpResponse:
+    """End every session of the member but this one."""
     request.user.sign_out_everywhere()
     update_session_auth_hash(request, request.user)
     messages.success(request, "Signed out everywhere else.")

@@ -1,4 +1,4 @@
-"""The IP address that failed attempts are counted by."""
+"""The client's IP address."""
 
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
@@ -7,21 +7,21 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str:
-    """From where somebody asks: what the trusted proxies saw, and never what the client says of itself.
+    """Return the address that failed attempts are counted by: what the trusted proxies saw, never what the client says.
 
-    Each proxy adds the address it was reached from at the end of X-Forwarded-For, so with N of them the Nth from the
-    end is the last that nobody outside could write. Without any, only the connection counts.
+    Each proxy appends the address of its peer to X-Forwarded-For, so with N proxies the Nth from the end is the last
+    that no client could write. Without a proxy only the connection counts.
     """
     hops = settings.TRUSTED_PROXIES
-    said = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    claimed = _counted(said[-hops]) if hops and len(said) >= hops else ""
-    return claimed or _counted(request.META.get("REMOTE_ADDR", "")) or "127.0.0.1"
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    seen_by_proxy = _normalize(forwarded[-hops]) if hops and len(forwarded) >= hops else ""
+    return seen_by_proxy or _normalize(request.META.get("REMOTE_ADDR", "")) or "127.0.0.1"
 
 
-def _counted(said: str) -> str:
-    """An address as it is counted, "" for what is none; of IPv6 the network, as whoever has one has 2**64 addresses."""
+def _normalize(text: str) -> str:
+    """Return an address, of IPv6 its /64 network, as a client may have 2**64 addresses; "" if it is invalid."""
     try:
-        address: IPv4Address | IPv6Address = ip_address(said.partition("%")[0])
+        address: IPv4Address | IPv6Address = ip_address(text.partition("%")[0])
     except ValueError:
         return ""
     if isinstance(address, IPv6Address):

@@ -1,34 +1,54 @@
 """Collections: their page, and which ones a video is in."""
 
+from typing import Any
 from uuid import UUID
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from ..models import Collection, Generation, TooManyCollections
-from .generation import shelves_of
-from .params import parse_uuid, parse_uuids
+from ..forms.fields import single_line
+from ..keyset import read_page
+from ..limits import COLLECTION_NAME_LENGTH
+from ..models import Collection, Generation, Member, TooManyCollections
+from .params import find_cursor, parse_uuids
+from .requests import MemberRequest
 
-COVERS = 4
-PAGE = 96
+MAX_COVERS = 4
+PAGE_SIZE = 96
+
+
+def memberships_context(generation: Generation) -> dict[str, Any]:
+    """Return the context of `collections/_memberships.html`."""
+    return {
+        "all_collections": Collection.objects.in_order(),
+        "in_collections": set(generation.collections.values_list("pk", flat=True)),
+    }
+
+
+def collection_name(request: MemberRequest) -> str:
+    """Return the submitted name without characters that cannot be stored or shown; "" for none."""
+    return single_line(request.POST.get("name", ""))[:COLLECTION_NAME_LENGTH]
 
 
 @require_POST
-def collections_of(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Put a clip into the collections that were ticked, take it out of those that no longer are; `name` makes one.
+def collections_of(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Add a video to the checked collections and remove it from the unchecked ones; `name` creates a collection.
 
-    `was` are those that were ticked when the form was shown: what somebody else did meanwhile stays.
+    `was` names those that were checked when the form was shown: what another member did meanwhile stays.
     """
     generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
     was, wanted = (set(parse_uuids(request.POST.getlist(name))) for name in ("was", "in"))
-    for shelf in Collection.objects.filter(uuid__in=was ^ wanted):
-        (shelf.add([generation], request.user) if shelf.uuid in wanted else shelf.remove([generation]))
+    for collection in Collection.objects.filter(uuid__in=was ^ wanted):
+        if collection.uuid in wanted:
+            collection.add([generation], request.user)
+        else:
+            collection.remove([generation])
     problem = ""
-    if name := _name(request):
+    if name := collection_name(request):
         try:
             Collection.objects.named(name, request.user)[0].add([generation], request.user)
         except TooManyCollections as error:
@@ -37,69 +57,74 @@ def collections_of(request: HttpRequest, uuid: UUID) -> HttpResponse:
         if problem:
             messages.error(request, problem)
         return redirect(generation)
-    context = shelves_of(generation) | {"generation": generation, "shelves_open": True, "problem": problem}
-    return render(request, "collections/_memberships.html", context)
-
-
-def _name(request: HttpRequest) -> str:
-    """A name as it was typed, without what cannot be stored; "" for none."""
-    return " ".join("".join(letter for letter in request.POST.get("name", "") if letter.isprintable()).split())[:80]
+    context = {"generation": generation, "is_open": True, "problem": problem}
+    return render(request, "collections/_memberships.html", memberships_context(generation) | context)
 
 
 @require_http_methods(["GET", "POST"])
-def collections(request: HttpRequest) -> HttpResponse:
-    """The collections by name, pages follow by cursor; POST makes one."""
-    if request.method == "POST":
-        if not (name := _name(request)):
-            messages.error(request, "Give the collection a name.")
-            return redirect("collections")
-        try:
-            shelf, made = Collection.objects.named(name, request.user)
-        except TooManyCollections as error:
-            messages.error(request, str(error))
-            return redirect("collections")
-        messages.info(request, f"Made {shelf.name}." if made else f"There is a collection called {shelf.name} already.")
+def collections(request: MemberRequest) -> HttpResponse:
+    """List the collections by name; POST creates one. `after`: the last collection of the previous page."""
+    return _create(request) if request.method == "POST" else _list(request)
+
+
+def _create(request: MemberRequest) -> HttpResponse:
+    if not (name := collection_name(request)):
+        messages.error(request, "Enter a name for the collection.")
         return redirect("collections")
-    shelves = Collection.objects.in_order()
-    if last := Collection.objects.filter(uuid=parse_uuid(request.GET.get("after", ""))).first():
-        shelves = shelves.after(last)
-    # Their places are read for one page only.
-    pks = list(shelves.values_list("pk", flat=True)[: PAGE + 1])
-    shown = Collection.objects.filter(pk__in=pks[:PAGE]).in_order().with_sizes()
-    shown = list(shown.select_related("created_by").with_covers(COVERS))
+    try:
+        collection, created = Collection.objects.named(name, request.user)
+    except TooManyCollections as error:
+        messages.error(request, str(error))
+    else:
+        message = f"Created {collection.name}." if created else f"The collection {collection.name} exists already."
+        messages.info(request, message)
+    return redirect("collections")
+
+
+def _list(request: MemberRequest) -> HttpResponse:
+    rows = Collection.objects.in_order()
+    cursor = find_cursor(Collection.objects.all(), request.GET.get("after", ""))
+    page = read_page(rows.after(cursor) if cursor else rows, PAGE_SIZE)
+    # Sizes and covers are read for this page only.
+    pks = [collection.pk for collection in page.rows]
+    shown = Collection.objects.filter(pk__in=pks).in_order().with_sizes()
     context = {
-        "shelves": [(shelf, _covers(shelf), _may_delete(request, shelf)) for shelf in shown],
-        "first_url": reverse("collections") if last else "",
-        "next_url": f"{reverse('collections')}?after={shown[-1].uuid}" if len(pks) > PAGE and shown else "",
+        "collections": [
+            (collection, _covers(collection), _may_delete(request.user, collection))
+            for collection in shown.select_related("created_by").with_covers(MAX_COVERS)
+        ],
+        "first_url": reverse("collections") if cursor else "",
+        "next_url": f"{reverse('collections')}?after={page.last.uuid}" if page.last else "",
     }
     return render(request, "collections/collections.html", context)
 
 
-def _covers(shelf: Collection) -> list[UUID]:
-    return [uuid for place in range(COVERS) if (uuid := getattr(shelf, f"cover_{place}"))]
+def _may_delete(member: Member, collection: Collection) -> bool:
+    """Its creator and the admins may delete a collection."""
+    return collection.created_by_id == member.pk or member.is_superuser
 
 
-def _may_delete(request: HttpRequest, shelf: Collection) -> bool:
-    return request.user.is_superuser or shelf.created_by_id == request.user.pk
+def _covers(collection: Collection) -> list[UUID]:
+    return [uuid for place in range(MAX_COVERS) if (uuid := getattr(collection, f"cover_{place}"))]
 
 
 @require_POST
-def renaming(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    shelf = get_object_or_404(Collection, uuid=uuid)
-    name = _name(request)
+def renaming(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    collection = get_object_or_404(Collection, uuid=uuid)
+    name = collection_name(request)
     if not name:
-        messages.error(request, "A collection needs a name.")
-    elif not shelf.rename(name):
-        messages.error(request, f"There is a collection called {name} already.")
+        messages.error(request, "Enter a name for the collection.")
+    elif not collection.rename(name):
+        messages.error(request, f"The collection {name} exists already.")
     return redirect("collections")
 
 
 @require_POST
-def removal(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Delete a collection; its clips stay."""
-    shelf = get_object_or_404(Collection, uuid=uuid)
-    if not _may_delete(request, shelf):
-        raise PermissionDenied("Only who made it or an admin may delete a collection.")
-    shelf.delete()
-    messages.info(request, f"Deleted the collection {shelf.name}. Its videos are still in the studio.")
-    return redirect(reverse("collections"))
+def removal(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Delete a collection; its videos stay."""
+    collection = get_object_or_404(Collection, uuid=uuid)
+    if not _may_delete(request.user, collection):
+        raise PermissionDenied("Only its creator or an admin may delete a collection.")
+    collection.delete()
+    messages.info(request, f"Deleted the collection {collection.name}. Its videos are still in the gallery.")
+    return redirect("collections")

@@ -15,15 +15,15 @@ from lumaweb import logs
 from lumaweb.storage_errors import StorageProblem, storage_problem
 
 RETRY_AFTER = 5  # seconds
-LONG = 40  # characters, from which on a text is shown for copying
+LONG_TEXT = 40  # characters, from which on a submitted text is shown for copying
 # Never written into a page; the form asks for them again.
 SECRETS = ("password", "secret", "code", "token")
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Refuse the form with 403; send a member who already signed in on to `next`.
+    """Refuse the form with 403; redirect a member who already signed in to `next`.
 
-    A sign-in replaces the CSRF token, so the sign-in page of a second tab always fails the check. Going on changes
+    A sign-in replaces the CSRF token, so the sign-in page of a second tab always fails the check. Redirecting changes
     nothing, so it needs no token.
     """
     at_sign_in = request.resolver_match and request.resolver_match.url_name == "login"
@@ -36,17 +36,15 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Say so with nothing that could break as well: no session, no member, no database."""
+    """Answer 500 without a session, a member or the database, any of which may be what failed."""
     # Django calls this inside its except block, for views and middleware alike.
     if problem := storage_problem(sys.exc_info()[1]):
         return storage_unavailable(request, problem)
-    return HttpResponseServerError(render_to_string("500.html", {"number": logs.REQUEST.get()}))
+    return HttpResponseServerError(render_to_string("500.html", {"request_id": logs.REQUEST.get()}))
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """One submitted value."""
-
+class SubmittedField:
     name: str
     value: str
 
@@ -56,41 +54,43 @@ class Field:
 
     @property
     def is_text(self) -> bool:
-        """Whether somebody wrote it, and would not want to write it again."""
-        return len(self.value) > LONG or "\n" in self.value or self.name == "prompt"
+        """Whether a person wrote it and may want to copy it."""
+        return len(self.value) > LONG_TEXT or "\n" in self.value or self.name == "prompt"
 
 
 def storage_unavailable(request: HttpRequest, problem: StorageProblem) -> HttpResponse:
-    """Answer 503 in the form the request can use; a page repeats the submitted form, without passwords and files."""
-    if request.method != "POST":
-        words = f"Lumaweb cannot show this: {problem}. Videos being made go on being made. Try again in a moment."
+    """Answer 503 in the format the request expects; a page repeats the submitted form, without passwords and files."""
+    is_post = request.method == "POST"
+    if is_post:
+        message = f"Lumaweb could not save this: {problem}. Try again in a moment. No video is requested twice."
     else:
-        words = f"Lumaweb could not save this: {problem}. Try again in a moment. No video is requested twice."
+        message = f"Lumaweb cannot show this: {problem}. Videos in progress continue. Try again in a moment."
+    response: HttpResponse
     if request.headers.get("HX-Request"):
-        # The toast shows it; the form stays on the page as it is.
-        answer = HttpResponse(words, status=503, content_type="text/plain; charset=utf-8")
+        # A toast shows it; the form stays on the page.
+        response = HttpResponse(message, status=503, content_type="text/plain; charset=utf-8")
     elif "application/json" in request.headers.get("Accept", ""):
-        answer = JsonResponse({"error": words}, status=503)
+        response = JsonResponse({"error": message}, status=503)
     else:
-        fields = list(_submitted(request))
+        fields = list(_submitted_fields(request))
         context = {
-            "words": words,
+            "message": message,
             # A form that broke off while it was read can only be sent by the browser that has it.
-            "again": request.get_full_path() if request.method != "POST" or fields else "/",
-            "post": request.method == "POST",
-            "submitted": request.method == "POST" and bool(fields),
+            "retry_url": request.get_full_path() if not is_post or fields else "/",
+            "is_post": is_post,
+            "submitted": is_post and bool(fields),
             "fields": fields,
-            "files": request.method == "POST" and bool(request.FILES),
-            "csrf_token": get_token(request) if request.method == "POST" else "",
-            "number": logs.REQUEST.get(),
+            "has_files": is_post and bool(request.FILES),
+            "csrf_token": get_token(request) if is_post else "",
+            "request_id": logs.REQUEST.get(),
         }
-        answer = HttpResponse(render_to_string("503.html", context), status=503)
-    answer.headers["Retry-After"] = str(RETRY_AFTER)
-    answer.headers["Cache-Control"] = "no-store"
-    return answer
+        response = HttpResponse(render_to_string("503.html", context), status=503)
+    response.headers["Retry-After"] = str(RETRY_AFTER)
+    response.headers["Cache-Control"] = "no-store"
+    return response
 
 
-def _submitted(request: HttpRequest) -> Iterator[Field]:
+def _submitted_fields(request: HttpRequest) -> Iterator[SubmittedField]:
     for name, values in request.POST.lists():
         if name != "csrfmiddlewaretoken" and not any(secret in name for secret in SECRETS):
-            yield from (Field(name, value) for value in values)
+            yield from (SubmittedField(name, str(value)) for value in values)

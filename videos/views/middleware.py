@@ -1,7 +1,11 @@
+"""Middleware: request IDs and access log, compression, sessions, sign-in, the first visit, and private pages."""
+
 import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import brotli
 from django.conf import settings
@@ -23,77 +27,81 @@ from ..models import Member
 from .navigation import previous_path
 
 logger = logging.getLogger(__name__)
-access = logging.getLogger("lumaweb.access")
+access_logger = logging.getLogger("lumaweb.access")
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
 
 # What compresses; pictures and videos do not.
-TEXT = re.compile(r"text/|application/(json|javascript|manifest\+json)\b|image/svg\+xml\b")
-BROTLI = re.compile(r"\bbr\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
-# What open tabs ask by themselves: nobody has done anything, and it is to cost no query more.
-POLLS = {"live", "compare-news"}
-NUMBER = re.compile("[A-Za-z0-9._-]{8,64}")
-SMALL = 200  # bytes, below which nothing is won
+COMPRESSIBLE = re.compile(r"text/|application/(json|javascript|manifest\+json)\b|image/svg\+xml\b")
+ACCEPTS_BROTLI = re.compile(r"\bbr\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
+MIN_COMPRESSED_BYTES = 200
+# Open tabs send these without anybody doing anything, so they do not count as activity and cost no extra query.
+POLLS = {"updates", "compare-updates"}
+REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
 
 class RequestMiddleware:
-    """Give each request a number, which is in the log and in the answer; and with LUMAWEB_ACCESS_LOG a line of its own.
+    """Give each request an ID for the log and the response; with LUMAWEB_ACCESS_LOG write a line about it.
 
-    A proxy that is trusted may give it; from anybody else it would only be a way to write into our log.
+    Only a trusted proxy may set the ID: anybody else could write into our log with it.
     """
 
-    def __init__(self, get_response) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        began = time.perf_counter()
-        number = _given_number(request) or uuid.uuid4().hex
-        token, about = logs.REQUEST.set(number), logs.GENERATION.set("")
+        started = time.perf_counter()
+        request_id = _proxy_request_id(request) or uuid.uuid4().hex
+        request_token, generation_token = logs.REQUEST.set(request_id), logs.GENERATION.set("")
         try:
             response = self.get_response(request)
-            response.headers["X-Request-ID"] = number
+            response.headers["X-Request-ID"] = request_id
             if settings.ACCESS_LOG:
-                _log(request, response.status_code, round((time.perf_counter() - began) * 1000, 1))
+                _log_access(request, response.status_code, round((time.perf_counter() - started) * 1000, 1))
             return response
         finally:
-            logs.REQUEST.reset(token)
-            logs.GENERATION.reset(about)
+            logs.REQUEST.reset(request_token)
+            logs.GENERATION.reset(generation_token)
 
 
-def _given_number(request: HttpRequest) -> str:
-    said = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
-    return said if NUMBER.fullmatch(said) else ""
+def _proxy_request_id(request: HttpRequest) -> str:
+    value: str = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
+    return value if REQUEST_ID.fullmatch(value) else ""
 
 
-def _log(request: HttpRequest, status: int, ms: float) -> None:
-    # Whoever was looked up already: a line of the log is worth no query.
+def _log_access(request: HttpRequest, status: int, milliseconds: float) -> None:
+    # Only a member who was loaded already: a log line is not worth a query.
     member = getattr(request, "_cached_user", None)
-    facts = {"method": request.method, "path": request.path, "status": status, "ms": ms}
+    facts: dict[str, Any] = {"method": request.method, "path": request.path, "status": status, "ms": milliseconds}
     if member is not None and member.pk:
         facts["member"] = member.pk
-    # The query is left out: there may be words in it that are being searched for.
-    access.info("%s %s %s in %s ms", request.method, request.path, status, ms, extra={"facts": facts})
+    # Without the query string, which may hold search words.
+    access_logger.info("%s %s %s in %s ms", request.method, request.path, status, milliseconds, extra={"facts": facts})
 
 
 class CompressionMiddleware(GZipMiddleware):
-    """Compress pages only: a file is streamed, in ranges and with the length a player seeks by.
+    """Compress pages only: files are sent in ranges, and with the length that players need to seek.
 
-    Brotli takes a fifth off what gzip leaves, for the same time.
+    Brotli leaves a fifth less than gzip, in the same time.
     """
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        a_part = response.streaming or response.has_header("Content-Range")
-        if a_part or response.has_header("Content-Encoding") or not TEXT.match(response.get("Content-Type", "")):
+        if not isinstance(response, HttpResponse) or response.has_header("Content-Range"):
+            return response
+        if response.has_header("Content-Encoding") or not COMPRESSIBLE.match(response.get("Content-Type", "")):
             return response
         patch_vary_headers(response, ("Accept-Encoding",))
-        if not BROTLI.search(request.headers.get("Accept-Encoding", "")) or len(response.content) < SMALL:
+        accepts_brotli = ACCEPTS_BROTLI.search(request.headers.get("Accept-Encoding", ""))
+        if not accepts_brotli or len(response.content) < MIN_COMPRESSED_BYTES:
             return super().process_response(request, response)
         response.content = brotli.compress(response.content, quality=5)
         response.headers["Content-Encoding"] = "br"
-        response.headers["Content-Length"] = len(response.content)
+        response.headers["Content-Length"] = str(len(response.content))
         return response
 
 
 class OwnSessionMiddleware(SessionMiddleware):
-    """Look up only such session keys as are made here: PostgreSQL refuses a query with a NUL in it."""
+    """Ignore session keys that Django could not have made: PostgreSQL refuses a query with a NUL in it."""
 
     def process_request(self, request: HttpRequest) -> None:
         if not re.fullmatch("[a-z0-9]{8,40}", request.COOKIES.get(settings.SESSION_COOKIE_NAME, "")):
@@ -102,49 +110,54 @@ class OwnSessionMiddleware(SessionMiddleware):
 
 
 class SignInMiddleware(LoginRequiredMiddleware):
-    """Everything is behind sign-in, except views marked with `login_not_required`."""
+    """Require a sign-in for every view that is not marked with `login_not_required`."""
 
-    def process_view(self, request: HttpRequest, view_func, args, kwargs) -> HttpResponse | None:
-        answer = super().process_view(request, view_func, args, kwargs)
-        polled = getattr(request.resolver_match, "url_name", "") in POLLS
-        if answer is None and getattr(view_func, "login_required", True) and not polled:
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
+        response: HttpResponseBase | None = super().process_view(request, view_func, args, kwargs)
+        is_poll = getattr(request.resolver_match, "url_name", "") in POLLS
+        if response is None and getattr(view_func, "login_required", True) and not is_poll:
+            member: Any = request.user
             try:
-                request.user.seen()
+                member.seen()
             except DatabaseError:
-                # Nobody is kept from a page by it.
-                logger.warning("when a member was last here could not be noted", exc_info=True)
-        return answer
+                # Not worth failing the request for.
+                logger.warning("the time a member was last seen could not be stored", exc_info=True)
+        return response
 
-    def handle_no_permission(self, request: HttpRequest, view_func) -> HttpResponse:
-        answer = super().handle_no_permission(request, view_func)
-        if request.htmx:
-            # The session ended while a fragment was asked for: the whole page goes to the sign-in, not one card.
+    def handle_no_permission(self, request: HttpRequest, view_func: Callable[..., Any]) -> Any:
+        response = super().handle_no_permission(request, view_func)
+        if getattr(request, "htmx", False):
+            # The session ended under an open page: send the whole page to the sign-in, not a fragment of it.
             back = previous_path(request) or reverse("studio")
             return HttpResponseClientRedirect(redirect_to_login(back, reverse(settings.LOGIN_URL)).url)
-        return answer
+        return response
 
 
 class FirstVisitMiddleware:
-    """While there is no member, a visitor is led to the set-up of the first admin."""
+    """Redirect visitors to the set-up page while there is no member."""
 
-    def __init__(self, get_response) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
-        self.done = False
+        self.has_members = False
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
 
-    def process_view(self, request: HttpRequest, view_func, args, kwargs) -> HttpResponse | None:
-        if self.done or getattr(request.resolver_match, "url_name", "") not in ("studio", "login"):
+    def process_view(
+        self, request: HttpRequest, view_func: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        if self.has_members or getattr(request.resolver_match, "url_name", "") not in ("studio", "login"):
             return None
-        self.done = Member.objects.exists()
-        return None if self.done else redirect("setup")
+        self.has_members = Member.objects.exists()
+        return None if self.has_members else redirect("setup")
 
 
 class PrivatePagesMiddleware:
-    """Pages of a team are no search engine's business, and no shared cache's."""
+    """Keep pages out of search engines and shared caches."""
 
-    def __init__(self, get_response) -> None:
+    def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:

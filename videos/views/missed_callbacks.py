@@ -1,4 +1,4 @@
-"""Callbacks that came while nothing could be stored: answered 503, and their tasks looked up once storage works."""
+"""Callbacks that arrive while nothing can be stored: they get 503, and their tasks are looked up once storage works."""
 
 import logging
 import os
@@ -16,13 +16,13 @@ from ..models import Generation
 
 logger = logging.getLogger(__name__)
 
-LIMIT = 1_000  # notes of one process: anybody can send callbacks while their keys cannot be checked
+LIMIT = 1_000  # for each process: anybody can send callbacks while their keys cannot be checked
 RETRY_EVERY = 2.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """What is kept of one callback; the key is checked when it can be, and its hash is what has to match."""
+    """What is kept of a callback; its key is checked once the generation can be read."""
 
     uuid: UUID
     key: str
@@ -30,25 +30,25 @@ class Missed:
 
 
 class MissedCallbacks:
-    """The notes of this process, and the thread that acts on them while there are any."""
+    """The missed callbacks of this process, and the thread that handles them while there are any."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._notes: dict[tuple[UUID, str], Missed] = {}
+        self._waiting: dict[tuple[UUID, str], Missed] = {}
         self._pid = 0  # of the process whose thread runs: a fork does not inherit it
 
     def __len__(self) -> int:
-        return len(self._notes)
+        return len(self._waiting)
 
-    def note(self, missed: Missed) -> None:
-        """Look this task up as soon as storage works; a full memory drops it, and the usual look-up finds it later."""
+    def add(self, missed: Missed) -> None:
+        """Look this task up as soon as storage works. At the limit drop it; the regular look-up finds it later."""
         with self._lock:
-            if len(self._notes) >= LIMIT:
-                logger.warning("generation %s: its missed callback is not noted, as there are too many", missed.uuid)
+            if len(self._waiting) >= LIMIT:
+                logger.warning("generation %s: too many missed callbacks, this one is dropped", missed.uuid)
                 return
-            known = self._notes.get((missed.uuid, missed.key))
+            known = self._waiting.get((missed.uuid, missed.key))
             if not known or missed.task_id:
-                self._notes[missed.uuid, missed.key] = missed
+                self._waiting[missed.uuid, missed.key] = missed
             if self._pid != os.getpid():
                 self._pid = os.getpid()
                 threading.Thread(target=self._run, name="missed-callbacks", daemon=True).start()
@@ -58,26 +58,26 @@ class MissedCallbacks:
         while True:
             pause.wait(RETRY_EVERY)
             try:
-                self.act()
+                self.handle_all()
             finally:
                 connections.close_all()  # this thread's own
             with self._lock:
-                if not self._notes:
+                if not self._waiting:
                     self._pid = 0
                     return
 
-    def act(self) -> None:
-        """Have every noted task looked up now, and keep the task ids that nobody has; stop while storage is away."""
-        for place, missed in list(self._notes.items()):
+    def handle_all(self) -> None:
+        """Schedule a look-up for every missed callback and keep task ids that are new; stop while storage fails."""
+        for key, missed in list(self._waiting.items()):
             try:
                 _look_up(missed)
             except Exception as error:
                 if storage_problem(error):
                     return
-                # Of this one: the others, and the usual look-up, go on.
-                logger.exception("generation %s: its missed callback cannot be acted on", missed.uuid)
+                # The others, and the regular look-up, continue.
+                logger.exception("generation %s: its missed callback cannot be handled", missed.uuid)
             with self._lock:
-                self._notes.pop(place, None)
+                self._waiting.pop(key, None)
 
 
 def _look_up(missed: Missed) -> None:

@@ -6,6 +6,8 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from .requests import PublicRequest
+
 
 def previous_path(request: HttpRequest) -> str:
     """Return path and query of the page that a request was made on, to redirect to; "" for none of ours.
@@ -16,27 +18,27 @@ def previous_path(request: HttpRequest) -> str:
         if not url_has_allowed_host_and_scheme(address := request.META.get("HTTP_REFERER", ""), request.get_host()):
             return ""
         parts = urlsplit(address)
-    except ValueError:  # the header is no address at all
+    except ValueError:  # the header is not an address
         return ""
     path = urlunsplit(("", "", parts.path, parts.query, ""))
     # "https://ours.example//theirs.example" has a path that leads elsewhere.
     return path if path.startswith("/") and url_has_allowed_host_and_scheme(path, None) else ""
 
 
-def current_path(request: HttpRequest) -> str:
-    """Path and query of the page an htmx request was made on; "" where it names none, or none of ours.
+def current_path(request: PublicRequest) -> str:
+    """Return path and query of the page an htmx request was made on; "" for none of ours.
 
     For choosing a fragment only, never for a redirect: any script may set the header.
     """
     try:
         return request.htmx.current_url_abs_path or ""
-    except ValueError:  # the header is no address at all
+    except ValueError:  # the header is not an address
         return ""
 
 
 def site_origin(request: HttpRequest) -> str:
-    """Return the origin of links that a page shows: the address members use; without one, this request's.
+    """Return the origin of links that a page shows: the address members use, or else this request's.
 
-    Never for mail: `mail.send_link` knows no request.
+    Never for mail: `mail.send_link` has no request.
     """
     return settings.SITE_URL or f"{request.scheme}://{request.get_host()}"

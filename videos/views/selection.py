@@ -1,185 +1,218 @@
-"""What is done to several videos at once: to those that were ticked on the wall."""
+"""Actions on the videos that are selected in the gallery."""
 
 import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
 from uuid import UUID
 
 import zipstream
 from django.contrib import messages
 from django.core.files.storage import default_storage
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import urlencode
-from django.utils.text import slugify
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
 from ..jobs.queue import enqueue_drain
+from ..limits import MAX_SELECTED
 from ..media.storage import file_sizes
 from ..models import Collection, Generation, OverBudget, Star, State, Submission, TooManyCollections
 from . import delivery, streams
+from .collections import collection_name
 from .context import counts_for
-from .gallery import MAX_SELECTED, in_days, usual_seconds
+from .gallery import in_days, usual_seconds
+from .generation import download_name
 from .navigation import previous_path
 from .params import parse_uuid, parse_uuids
+from .requests import MemberRequest
 from .studio import submitted
 
 logger = logging.getLogger(__name__)
 
-NOTHING_TO_RETRY = "None of these failed or was canceled, so there is nothing to retry."
-NOT_IN_IT = "not-included.txt"
+NOTHING_SELECTED = "No videos are selected."
+NOTHING_TO_RETRY = "None of the selected videos failed or was canceled."
+MANIFEST_NAME = "not-included.txt"
 # Keeps the address of the comparison, 40 characters a video, within what web servers accept.
-COMPARED_AT_MOST = 50
+MAX_COMPARED = 50
 
 
-def _ticked(request: HttpRequest) -> list[Generation]:
-    """The rows that were ticked, newest first; at most so many, and only such as are there."""
-    return list(Generation.objects.for_gallery(request.user).filter(uuid__in=_named(request)))
-
-
-def _named(request: HttpRequest) -> list[UUID]:
+def _selected_uuids(request: MemberRequest) -> list[UUID]:
     return parse_uuids(request.POST.getlist("v")[:MAX_SELECTED])
 
 
-def _many(count: int) -> str:
-    return "1 video" if count == 1 else f"{count} videos"
+def _selected(request: MemberRequest) -> list[Generation]:
+    """Return the selected videos, newest first; those that are not available are left out."""
+    return list(Generation.objects.for_gallery(request.user).filter(uuid__in=_selected_uuids(request)))
 
 
-def _said(request: HttpRequest, words: str, rows: list[Generation] = (), **context) -> HttpResponse:
-    """Say what was done. With htmx: a toast, and the cards as they are now."""
+def _videos(count: int, kind: str = "") -> str:
+    return f"1 {kind}video" if count == 1 else f"{count} {kind}videos"
+
+
+def _result(
+    request: MemberRequest,
+    message: str,
+    changed: Iterable[Generation] = (),
+    *,
+    gone: Iterable[Generation] = (),
+    undo: Iterable[Generation] = (),
+) -> HttpResponse:
+    """Report what was done; for htmx with a toast and the current cards."""
     if not request.htmx:
-        messages.info(request, words)
-        return redirect(previous_path(request) or "studio")
-    now = Generation.objects.for_gallery(request.user).filter(pk__in=[row.pk for row in rows])
-    context |= {"words": words, "changed": now, "usual": usual_seconds(), "counts": counts_for(request.user)}
+        messages.info(request, message)
+        return _redirect_back(request)
+    context = {
+        "message": message,
+        "changed": Generation.objects.for_gallery(request.user).filter(pk__in=[row.pk for row in changed]),
+        "gone": gone,
+        "undo": undo,
+        "usual": usual_seconds(),
+        "counts": counts_for(request.user),
+    }
     return render(request, "gallery/_selection_result.html", context)
 
 
+def _redirect_back(request: MemberRequest) -> HttpResponse:
+    return redirect(previous_path(request) or "studio")
+
+
 @require_POST
-def stars(request: HttpRequest) -> HttpResponse:
-    """Star them all; where each has a star already, take them off."""
-    rows = _ticked(request)
-    if rows and all(row.starred for row in rows):
+def stars(request: MemberRequest) -> HttpResponse:
+    """Star the selected videos; if all of them are starred, remove the stars."""
+    rows = _selected(request)
+    if not rows:
+        return _result(request, NOTHING_SELECTED)
+    if all(getattr(row, "starred", False) for row in rows):
         Star.take(request.user, rows)
-        return _said(request, f"Took the star off {_many(len(rows))}.", rows)
+        return _result(request, f"Unstarred {_videos(len(rows))}.", rows)
     Star.put(request.user, rows)
-    return _said(request, f"Starred {_many(len(rows))}." if rows else "Nothing is selected.", rows)
+    return _result(request, f"Starred {_videos(len(rows))}.", rows)
 
 
 @require_POST
-def collections(request: HttpRequest) -> HttpResponse:
-    """Put them into a collection, an old or a new one; or take them out of the one that is shown."""
-    rows = _ticked(request)
+def collections(request: MemberRequest) -> HttpResponse:
+    """Add the videos to an existing or a new collection; with `out` remove them from the one that is shown."""
+    rows = _selected(request)
     if request.POST.get("out"):
-        if shelf := _collection(request.POST.get("collection", "")):
-            shelf.remove(rows)
-            return _said(request, f"Removed {_many(len(rows))} from {shelf.name}.", gone=rows)
-        return _said(request, "This collection is not here any more.")
-    shelf = _collection(request.POST.get("into", ""))
-    name = " ".join(request.POST.get("name", "").replace("\0", "").split())[:80]
-    if not shelf and name:
-        try:
-            shelf, _ = Collection.objects.named(name, request.user)
-        except TooManyCollections as error:
-            return _said(request, str(error))
-    if not shelf:
-        return _said(request, "Give the new collection a name.")
-    added = shelf.add(rows, request.user)
-    rest = len(rows) - added
-    words = f"Added {_many(added)} to {shelf.name}."
-    return _said(request, f"{words} {_many(rest)} {'was' if rest == 1 else 'were'} in it already." if rest else words)
+        if collection := _collection(request, "collection"):
+            collection.remove(rows)
+            return _result(request, f"Removed {_videos(len(rows))} from {collection.name}.", gone=rows)
+        return _result(request, "This collection no longer exists.")
+    try:
+        target = _collection(request, "into") or _new_collection(request)
+    except TooManyCollections as error:
+        return _result(request, str(error))
+    if not target:
+        return _result(request, "Enter a name for the collection.")
+    added = target.add(rows, request.user)
+    message = f"Added {_videos(added)} to {target.name}."
+    if known := len(rows) - added:
+        message += f" {_videos(known)} {'was' if known == 1 else 'were'} in it already."
+    return _result(request, message)
 
 
-def _collection(text: str) -> Collection | None:
-    return Collection.objects.filter(uuid=parse_uuid(text)).first()
+def _collection(request: MemberRequest, field: str) -> Collection | None:
+    uuid = parse_uuid(request.POST.get(field, ""))
+    return Collection.objects.filter(uuid=uuid).first() if uuid else None
 
 
-@require_POST
-def trash(request: HttpRequest) -> HttpResponse:
-    """Move to the trash what this member may; say what stays, and why."""
-    rows = _ticked(request)
-    moved = [row for row in rows if row.may_be_changed_by(request.user) and row.trash(request.user)]
-    foreign = sum(not row.may_be_changed_by(request.user) for row in rows)
-    words = f"Moved {_many(len(moved))} to the trash."
-    if foreign:
-        words += f" {_many(foreign)} of others can be moved by their author or an admin only."
-    if busy := len(rows) - len(moved) - foreign:
-        words += f" {_many(busy)} cannot be stopped any more."
-    return _said(request, words, gone=moved, undo=moved)
+def _new_collection(request: MemberRequest) -> Collection | None:
+    """Return the collection with the submitted name, created if necessary; None without a name."""
+    name = collection_name(request)
+    return Collection.objects.named(name, request.user)[0] if name else None
 
 
 @require_POST
-def retries(request: HttpRequest) -> HttpResponse:
+def trash(request: MemberRequest) -> HttpResponse:
+    """Move the videos to the trash that this member may change, and report the others."""
+    rows = _selected(request)
+    own = [row for row in rows if row.may_be_changed_by(request.user)]
+    moved = [row for row in own if row.trash(request.user)]
+    message = f"Moved {_videos(len(moved))} to the trash."
+    if foreign := len(rows) - len(own):
+        message += f" {_videos(foreign)} can only be moved by their author or an admin."
+    if busy := len(own) - len(moved):
+        message += f" {_videos(busy)} cannot be stopped any more."
+    return _result(request, message, gone=moved, undo=moved)
+
+
+@require_POST
+def retries(request: MemberRequest) -> HttpResponse:
     """Retry the failed and canceled videos that this member may change, and report the others.
 
     An unconfirmed video may be charged twice, so it is retried only by the button on its card, which says so.
     """
-    rows = _ticked(request)
-    chosen = [row for row in reversed(rows) if row.state in (State.FAILED, State.CANCELED)]
-    own = [row for row in chosen if row.may_be_changed_by(request.user)]
-    again, made, left = [], 0, ""
-    try:
-        for row in own:
-            submission, is_new = Submission.objects.retry(row, request.user)
-            again += [submission] if submission else []
-            made += is_new
-    except OverBudget as error:
-        left += f" The others were not retried: {error}"
-    if made:
+    rows = _selected(request)
+    ended = [row for row in reversed(rows) if row.state in (State.FAILED, State.CANCELED)]
+    own = [row for row in ended if row.may_be_changed_by(request.user)]
+    submissions, created, problem = _retry_each(request, own)
+    if created:
         enqueue_drain()
-    if foreign := len(chosen) - len(own):
-        left += f" {_many(foreign)} of others can be retried by their author or an admin only."
-    if doubtful := sum(row.state == State.UNCONFIRMED for row in rows):
-        left += f" {_many(doubtful)} in doubt may be charged twice: retry each on its own card."
-    words = (f"Retried {_many(made)}." if made else "Nothing was retried." if left else NOTHING_TO_RETRY) + left
+    notes = [f"The others were not retried: {problem}"] if problem else []
+    if foreign := len(ended) - len(own):
+        notes.append(f"{_videos(foreign)} can only be retried by their author or an admin.")
+    if unconfirmed := sum(row.state == State.UNCONFIRMED for row in rows):
+        notes.append(f"{_videos(unconfirmed, 'unconfirmed ')} may be charged twice: retry each on its card.")
+    result = f"Retried {_videos(created)}." if created else "Nothing was retried." if notes else NOTHING_TO_RETRY
+    message = " ".join([result, *notes])
     if not request.htmx:
-        return _said(request, words)
-    return trigger_client_event(submitted(request, *again), "toast", {"text": words})
+        return _result(request, message)
+    return trigger_client_event(submitted(request, *submissions), "toast", {"text": message})
+
+
+def _retry_each(request: MemberRequest, rows: Iterable[Generation]) -> tuple[list[Submission], int, str]:
+    """Retry until the budget is used up; return the submissions, how many are new, and why the others were left."""
+    submissions: list[Submission] = []
+    created = 0
+    try:
+        for row in rows:
+            submission, is_new = Submission.objects.retry(row, request.user)
+            if submission:
+                submissions.append(submission)
+            created += is_new
+    except OverBudget as error:
+        return submissions, created, str(error)
+    return submissions, created, ""
 
 
 @require_POST
-def restoration(request: HttpRequest) -> HttpResponse:
-    """Undo: take them out of the trash again."""
-    rows = [row for row in Generation.objects.filter(uuid__in=_named(request)) if row.may_be_changed_by(request.user)]
-    back = [row.pk for row in rows if row.restore(request.user)]
-    shown = list(Generation.objects.for_gallery(request.user).filter(pk__in=back))
+def restoration(request: MemberRequest) -> HttpResponse:
+    """Restore the videos from the trash."""
+    rows = Generation.objects.filter(uuid__in=_selected_uuids(request))
+    restored = [row.pk for row in rows if row.may_be_changed_by(request.user) and row.restore(request.user)]
     if not request.htmx:
-        return _said(request, f"Restored {_many(len(back))}.")
+        return _result(request, f"Restored {_videos(len(restored))}.")
+    shown = list(Generation.objects.for_gallery(request.user).filter(pk__in=restored))
     context = {"restored_days": in_days(shown), "usual": usual_seconds(), "counts": counts_for(request.user)}
     return render(request, "gallery/_restored.html", context)
 
 
 @require_POST
-def compare(request: HttpRequest) -> HttpResponse:
-    """Redirect to the comparison of them: its address names the videos and nothing else that the form holds."""
-    query = urlencode([("v", uuid) for uuid in _named(request)[:COMPARED_AT_MOST]])
+def compare(request: MemberRequest) -> HttpResponse:
+    """Redirect to the comparison, whose address names the videos and nothing else of the form."""
+    query = urlencode([("v", str(uuid)) for uuid in _selected_uuids(request)[:MAX_COMPARED]])
     return redirect(f"{reverse('compare')}{'?' if query else ''}{query}")
 
 
 @require_POST
-def archive(request: HttpRequest) -> HttpResponse:
-    """Send the selected videos as one ZIP, created while it is sent and never held in memory."""
-    rows = _ticked(request)
+def archive(request: MemberRequest) -> HttpResponseBase:
+    """Send the videos as one ZIP, created while it is sent and never held in memory."""
+    rows = _selected(request)
     try:
-        sizes = file_sizes([row.video_file.name for row in rows if row.is_saved])
+        sizes = file_sizes([_file_name(row) for row in rows if row.is_saved])
     except OSError as error:
         logger.warning("no archive of %d videos: %s", len(rows), error)
-        messages.error(request, delivery.NOT_NOW)
-        return redirect(previous_path(request) or "studio")
-    saved = [row for row in rows if row.is_saved and row.video_file.name in sizes]
+        messages.error(request, delivery.UNAVAILABLE)
+        return _redirect_back(request)
+    saved = [row for row in rows if row.is_saved and _file_name(row) in sizes]
     if not saved:
-        words = "None of these is saved here, so there is nothing to download." if rows else "Nothing is selected."
-        messages.info(request, words)
-        return redirect(previous_path(request) or "studio")
-    # Videos are compressed already: stored as they are, and the length can be told before.
-    bundle = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
-    for row in saved:
-        name = f"{slugify(row.prompt[:60]) or 'video'}-{row.uuid.hex[:8]}.mp4"
-        bundle.add(_chunks(row.video_file.name), name, size=sizes[row.video_file.name])
-    if left_out := [row for row in rows if row not in saved]:
-        lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
-        bundle.add("\n".join(["Not saved here, and so not in this archive:", *lines, ""]).encode(), NOT_IN_IT)
+        messages.info(request, "None of the selected videos is saved yet." if rows else NOTHING_SELECTED)
+        return _redirect_back(request)
+    bundle = _zip_of(saved, [row for row in rows if row not in saved], sizes)
     stamp = timezone.localtime().strftime("%Y-%m-%d-%H%M")
     headers = {
         "Content-Type": "application/zip",
@@ -190,10 +223,25 @@ def archive(request: HttpRequest) -> HttpResponse:
         return streams.stream(content, headers, from_bucket=delivery.is_bucket(default_storage))
     except streams.TooManyStreams as error:
         messages.error(request, str(error))
-        return redirect(previous_path(request) or "studio")
+        return _redirect_back(request)
 
 
-def _chunks(name: str):
+def _zip_of(saved: Iterable[Generation], left_out: list[Generation], sizes: dict[str, int]) -> Any:
+    """Return a ZIP of the saved videos, uncompressed so that its length is known; a text file lists those left out."""
+    bundle = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
+    for row in saved:
+        bundle.add(_chunks(_file_name(row)), download_name(row), size=sizes[_file_name(row)])
+    if left_out:
+        lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
+        bundle.add("\n".join(["Not saved yet, so not in this archive:", *lines, ""]).encode(), MANIFEST_NAME)
+    return bundle
+
+
+def _file_name(generation: Generation) -> str:
+    return generation.video_file.name or ""
+
+
+def _chunks(name: str) -> Iterator[bytes]:
     """Yield the content of a file. If it is missing, the download ends early: its length is in the headers already."""
     with default_storage.open(name, "rb") as file:
         while chunk := file.read(streams.CHUNK_SIZE):

@@ -2,19 +2,22 @@
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from ..models import Generation, Star
+from .requests import MemberRequest
 
 
 @require_POST
-def star(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Put a member's own star on it, or take it off."""
+def star(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Add or remove the member's star; `on` is "0" to remove it."""
     generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
-    generation.starred = request.POST.get("on") != "0"
-    (Star.put if generation.starred else Star.take)(request.user, [generation])
+    starred = request.POST.get("on") != "0"
+    (Star.put if starred else Star.take)(request.user, [generation])
     if not request.htmx:
         return redirect(generation)
-    return render(request, "generation/_star.html", {"generation": generation, "page": generation.get_absolute_url()})
+    starred_row = get_object_or_404(Generation.objects.for_gallery(request.user), pk=generation.pk)
+    context = {"generation": starred_row, "page": generation.get_absolute_url()}
+    return render(request, "generation/_star.html", context)

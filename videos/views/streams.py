@@ -7,6 +7,7 @@ clients at a time, which keeps the other threads free for pages.
 import io
 import threading
 from collections.abc import Iterator
+from typing import IO
 
 from django.http import FileResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -61,7 +62,7 @@ class _ReadOnlyFile(io.RawIOBase):
 class FileSlice(_ReadOnlyFile):
     """A slice of an open file: `size` bytes from offset `first`. Closing the slice closes the file."""
 
-    def __init__(self, file, first: int, size: int) -> None:
+    def __init__(self, file: IO[bytes], first: int, size: int) -> None:
         super().__init__(size)
         self._file, self._first = file, first
 
@@ -104,14 +105,15 @@ def stream(file: _ReadOnlyFile, headers: dict[str, str], *, status: int = 200, f
     if not from_bucket:
         others = {name: value for name, value in headers.items() if name != "Content-Type"}
         # FileResponse guesses the type unless it is given apart from the other headers.
-        response = FileResponse(file, status=status, content_type=headers["Content-Type"], headers=others)
-        response.block_size = CHUNK_SIZE
-        return response
+        whole = FileResponse(file, status=status, content_type=headers["Content-Type"], headers=others)
+        whole.block_size = CHUNK_SIZE
+        return whole
     if not _bucket_streams.acquire(blocking=False):
         file.close()
         raise TooManyStreams
     length = {"Content-Length": str(file.seek(0, io.SEEK_END))}
     file.seek(0)
-    response = StreamingHttpResponse(iter(lambda: file.read(CHUNK_SIZE), b""), status=status, headers=headers | length)
-    response._resource_closers += [file.close, _bucket_streams.release]
+    chunks = iter(lambda: file.read(CHUNK_SIZE), b"")
+    response = StreamingHttpResponse(chunks, status=status, headers=headers | length)
+    response._resource_closers += [file.close, _bucket_streams.release]  # type: ignore[attr-defined]  # not in the stubs
     return response

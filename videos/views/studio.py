@@ -1,169 +1,201 @@
+"""The studio: the form and the gallery, and the submission of new videos."""
+
+from typing import Any
 from uuid import UUID, uuid4
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import reswap
 
-from .. import provider
-from ..forms import GenerationForm, frames_impossible
+from .. import frames, provider
+from ..forms import FilterForm, GenerationForm
 from ..jobs.queue import enqueue_drain
+from ..media.decoding.errors import Busy
 from ..models import AlreadyRequested, Frame, Generation, OverBudget, Pool, Submission
 from ..models.state import REQUEST
 from .context import counts_for
-from .gallery import in_days, page_of, usual_seconds
+from .gallery import gallery_context, in_days, usual_seconds
+from .requests import MemberRequest
 
-# Earlier prompts are looked for among a member's latest videos.
-PROMPTS, LATEST = 50, 500
+# Distinct earlier prompts, searched among a member's latest videos.
+MAX_PROMPTS, MAX_PROMPT_SOURCES = 50, 500
 # By the id of the element that htmx swaps.
 GALLERY_FRAGMENTS = {"older": "gallery/_older.html", "gallery": "gallery/_gallery.html"}
 
 
-def _form_context(form: GenerationForm, extending: Generation | None = None, given: str = "") -> dict:
-    """`given`: the fields that were set up and go before a draft, by name; or "all"."""
+def _form_context(form: GenerationForm, extending: Generation | None = None, preset: str = "") -> dict[str, Any]:
+    """Return the form's context; `preset` names the fields that win over a draft, or is "all"."""
     pool = Pool.current()
-    reason = frames_impossible(pool)
-    context = {
+    reason = frames.why_unavailable(pool)
+    return {
         "form": form,
         "extending": extending,
         "pool": pool,
         "frames_possible": not reason,
         "frames_reason": reason,
+        "preset": "errors" if form.is_bound else preset,
     }
-    return context | {"given": "errors" if form.is_bound else given}
 
 
-def _page(
-    request: HttpRequest,
+def _studio_page(
+    request: MemberRequest,
     form: GenerationForm,
+    *,
     extending: Generation | None = None,
-    given: str = "",
+    preset: str = "",
+    filters: QueryDict | None = None,
     status: int = 200,
-):
-    """The studio; htmx gets the slice it asked for: the form, or a page of the gallery."""
-    context = _form_context(form, extending, given)
-    if request.htmx and request.htmx.target == "video-form":
+) -> HttpResponse:
+    """Return the studio, or the part that htmx requested: the form, or a page of the gallery."""
+    context = _form_context(form, extending, preset)
+    target = request.htmx.target if request.htmx else ""
+    if target == "video-form":
         return render(request, "studio/_form.html", context, status=status)
-    context |= page_of(request) | {"panel_open": bool(given)}
-    if request.htmx and request.htmx.target in GALLERY_FRAGMENTS:
-        return render(request, GALLERY_FRAGMENTS[request.htmx.target], context)
+    context |= gallery_context(request, FilterForm(request.GET if filters is None else filters))
+    context["form_open"] = bool(preset)
+    if template := GALLERY_FRAGMENTS.get(target or ""):
+        return render(request, template, context)
     return render(request, "studio/studio.html", context, status=status)
 
 
 @require_GET
-def studio(request: HttpRequest) -> HttpResponse:
-    """The form and the wall; with frames or a prompt in the address, these are in the form."""
-    initial = {name: request.GET[name] for name in ("prompt",) if request.GET.get(name)}
+def studio(request: MemberRequest) -> HttpResponse:
+    """Show the form and the gallery; a prompt and frames in the query fill in the form."""
+    initial = {"prompt": request.GET["prompt"]} if request.GET.get("prompt") else {}
     for name in ("start_frame", "end_frame"):
         if Frame.objects.known(request.GET.get(name, "")):
             initial |= {name: request.GET[name], "mode": "frames"}
-    if initial and "mode" in request.GET:
-        # Here it is the form's; beside filters it is one of them.
-        request.GET = request.GET.copy()
-        initial.setdefault("mode", request.GET.pop("mode")[-1])
-    return _page(request, GenerationForm(member=request.user, initial=initial), given=" ".join(initial))
+    filters = request.GET.copy()
+    if initial and "mode" in filters:
+        # Beside values for the form, `mode` is the form's; otherwise it is a filter.
+        initial.setdefault("mode", filters.pop("mode")[-1])
+        filters.pop("mode", None)
+    form = GenerationForm(member=request.user, initial=initial)
+    return _studio_page(request, form, preset=" ".join(initial), filters=filters)
 
 
 @require_GET
-def extend(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """The form set up to extend this video."""
+def extend(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Show the form set up to extend this video."""
     source = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
     if not source.can_extend:
         messages.info(request, "Only a finished video can be extended.")
         return redirect(source)
     initial = {"mode": "extend", "action": "extend", "aspect_ratio": source.shape}
     initial |= {"video_id": source.video_id} if source.video_id else {"video_url": source.video_url}
-    return _page(request, GenerationForm(member=request.user, initial=initial), source, "all")
+    form = GenerationForm(member=request.user, initial=initial)
+    return _studio_page(request, form, extending=source, preset="all")
 
 
 @require_GET
-def reuse(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """The form with all that this video was asked with, or with `?what=prompt` its words only."""
+def reuse(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Show the form with the settings of this video, or with `?what=prompt` only with its prompt."""
     source = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
     if request.GET.get("what") == "prompt":
         form = GenerationForm(member=request.user, initial={"prompt": source.prompt})
-        return _page(request, form, given="prompt")
-    framed = source.start_frame_id or source.end_frame_id or source.start_image_url or source.end_image_url
+        return _studio_page(request, form, preset="prompt")
+    has_frames = source.start_frame_id or source.end_frame_id or source.start_image_url or source.end_image_url
     initial = {name: getattr(source, name) for name in REQUEST}
     initial |= {
-        "mode": "extend" if source.action == "extend" else "frames" if framed else "text",
+        "mode": "extend" if source.action == "extend" else "frames" if has_frames else "text",
         "start_frame": source.start_frame and source.start_frame.uuid,
         "end_frame": source.end_frame and source.end_frame.uuid,
         "video_id": source.source_video_id,
         "video_url": source.source_video_url,
     }
-    # What is in the trash is nobody's to read but its author's; the extension goes on from it all the same.
+    # A trashed parent is not shown; the extension starts from it all the same.
     parent = source.parent if source.parent and not source.parent.trashed_at else None
-    return _page(request, GenerationForm(member=request.user, initial=initial), parent, "all")
-
-
-def _come_back(request: HttpRequest, form: GenerationForm) -> HttpResponse:
-    """The form as it was sent, with what is wrong with it, or with the clips that were made of the same request."""
-    if request.htmx:
-        return render(request, "studio/_form.html", _form_context(form, form.parent), status=422)
-    return _page(request, form, form.parent, status=422)
+    form = GenerationForm(member=request.user, initial=initial)
+    return _studio_page(request, form, extending=parent, preset="all")
 
 
 @require_POST
-def generations(request: HttpRequest) -> HttpResponse:
+def generations(request: MemberRequest) -> HttpResponse:
     """Submit a generation or an extension."""
     form = GenerationForm(request.POST, request.FILES, member=request.user)
-    if not form.is_valid():
-        return _come_back(request, form)
+    form.is_valid()
+    _store_pictures(form)
+    if form.errors:
+        return _form_again(request, form)
     try:
-        submissions = form.save()
-    except AlreadyRequested:
-        return _come_back(request, form)
+        submissions = form.request().submit(
+            request.user,
+            confirmed=form.cleaned_data["again"],
+            # Only a person is asked about finished videos: a script that repeats a request later means it.
+            include_finished=bool(form.cleaned_data["form"]),
+        )
+    except AlreadyRequested as error:
+        form.show_equal_requests(error)
+        return _form_again(request, form)
     except OverBudget as error:
-        form.add_error(None, str(error))
-        return _come_back(request, form)
+        form.add_error(None, str(form.estimate.over_budget(error)))
+        return _form_again(request, form)
     enqueue_drain()
     if not request.htmx:
         return redirect("studio")
     return submitted(request, *submissions, submission_key=uuid4())
 
 
-def submitted(request: HttpRequest, *submissions: Submission, submission_key: UUID | str = "") -> HttpResponse:
-    """The new cards; for the form, which stays as it is, a fresh key, so that the next press is a new submission."""
+def _store_pictures(form: GenerationForm) -> None:
+    """Store the valid pictures of a form, even an invalid one, so that nobody has to choose them again."""
+    for side, picture in form.pictures.items():
+        try:
+            form.frames[side] = frames.store(picture, form.member)
+        except (frames.FrameError, Busy) as error:
+            form.add_error(f"{side}_image", str(error))
+        except OSError:
+            form.add_error(f"{side}_image", frames.NOT_STORED)
+
+
+def _form_again(request: MemberRequest, form: GenerationForm) -> HttpResponse:
+    """Return the submitted form with its errors, or with the equal requests that stopped it."""
+    if request.htmx:
+        return render(request, "studio/_form.html", _form_context(form, form.parent), status=422)
+    return _studio_page(request, form, extending=form.parent, status=422)
+
+
+def submitted(request: MemberRequest, *submissions: Submission, submission_key: UUID | str = "") -> HttpResponse:
+    """Return the new cards, and for a form that stays on the page a new key: the next press is a new submission."""
     cards = list(Generation.objects.for_gallery(request.user).filter(submission__in=submissions))
-    context = {
+    context: dict[str, Any] = {
         "created_days": in_days(cards),
         "submission_key": submission_key,
         "counts": counts_for(request.user),
         "usual": usual_seconds(),
     }
     if submission_key:
-        context["cost"] = GenerationForm(member=request.user).cost
+        context["estimate"] = GenerationForm(member=request.user).estimate
     return reswap(render(request, "studio/_submitted.html", context), "none")
 
 
 @require_POST
-def code(request: HttpRequest) -> HttpResponse:
-    """The request as code, of the form as it stands; nothing is stored or sent."""
+def code(request: MemberRequest) -> HttpResponse:
+    """Return the form's request as code; nothing is stored or sent."""
     form = GenerationForm(request.POST, member=request.user)
-    context = {"code": provider.examples(form.example()), "code_notes": _code_notes(form)}
-    context["language"] = next((value for name, value in request.POST.items() if name.endswith("-language")), "curl")
+    language = next((value for name, value in request.POST.items() if name.endswith("-language")), "curl")
+    context = {"code": provider.examples(form.example()), "code_notes": _code_notes(form), "language": language}
     if request.htmx:
         return render(request, "studio/_code.html", context | {"panel": request.htmx.target or "request-code"})
     return render(request, "studio/code.html", context)
 
 
 def _code_notes(form: GenerationForm) -> list[str]:
-    notes = [error for errors in form.errors.values() for error in errors]
+    notes = [str(error) for errors in form.errors.values() for error in errors]
     if len(form.prompts) > 1:
-        notes.append(f"This is the first of {len(form.prompts)} prompts. Each is a request of its own.")
+        notes.append(f"This is the first of {len(form.prompts)} prompts. Each is a separate request.")
     if form.cleaned_data.get("count", 1) > 1:
-        notes.append("Each take is a request of its own, with the same words.")
+        notes.append("Each take is a separate request with the same settings.")
     return notes
 
 
 @require_GET
-def prompts(request: HttpRequest) -> HttpResponse:
-    """What this member asked for before, each once, the latest first."""
+def prompts(request: MemberRequest) -> HttpResponse:
+    """List the member's earlier prompts, each once, latest first."""
     mine = Generation.objects.filter(member=request.user, trashed_at__isnull=True).exclude(prompt="")
     found: dict[str, UUID] = {}
-    for uuid, prompt in mine.order_by("-pk").values_list("uuid", "prompt")[:LATEST]:
+    for uuid, prompt in mine.order_by("-pk").values_list("uuid", "prompt")[:MAX_PROMPT_SOURCES]:
         found.setdefault(prompt, uuid)
-    context = {"prompts": [(uuid, prompt) for prompt, uuid in found.items()][:PROMPTS]}
+    context = {"prompts": [(uuid, prompt) for prompt, uuid in found.items()][:MAX_PROMPTS]}
     return render(request, "studio/_prompts.html" if request.htmx else "studio/prompts.html", context)

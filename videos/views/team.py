@@ -1,167 +1,173 @@
+"""The team: members, invitations, roles, limits, and the audit log."""
+
+from typing import Any
+from uuid import UUID
+
 from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_POST
 
 from .. import mail
 from ..forms import InviteForm, LimitForm
 from ..keyset import read_page, rows_after
 from ..models import AuditEntry, Invitation, Member, Pricing
 from ..models.budget import Usage
+from .access import admins_only
 from .navigation import site_origin
 from .params import parse_int
+from .requests import MemberRequest
 
-CHANGES = 50
-THE_LAST = "Nobody else is an admin. Make somebody one first."
-
-
-def _admins_only(request: HttpRequest) -> None:
-    if not request.user.is_superuser:
-        raise PermissionDenied("Only an admin manages the team.")
+AUDIT_PAGE_SIZE, MEMBER_ENTRIES = 50, 20
+LAST_ADMIN = "This is the only admin. Make another member an admin first."
 
 
 @require_GET
-def team(request: HttpRequest) -> HttpResponse:
-    """Who is here, when they were last seen, and how much they used this month."""
-    return _page(request, InviteForm())
+def team(request: MemberRequest) -> HttpResponse:
+    """List the members, when each was last seen, and what each used this month."""
+    return _team_page(request, InviteForm())
 
 
-def _page(request: HttpRequest, form: InviteForm, status: int = 200, **more) -> HttpResponse:
-    terms = Pricing.current()
+def _team_page(request: MemberRequest, form: InviteForm, status: int = 200, **extra: Any) -> HttpResponse:
+    pricing = Pricing.current()
     context = {
-        "rows": Usage.of(Member.objects.all(), terms),
+        "rows": Usage.of(Member.objects.all(), pricing),
         "form": form,
         "can_mail": settings.CAN_MAIL_LINKS,
-        "terms": terms,
+        "pricing": pricing,
     }
     if request.user.is_superuser:
         context["invitations"] = Invitation.objects.good().select_related("invited_by")
-    return render(request, "team/team.html", context | more, status=status)
+    return render(request, "team/team.html", context | extra, status=status)
 
 
 @require_POST
 @never_cache
-def invitations(request: HttpRequest) -> HttpResponse:
-    """Invite somebody. The link is on the page that comes and never again."""
-    _admins_only(request)
+@admins_only
+def invitations(request: MemberRequest) -> HttpResponse:
+    """Create an invitation. Only this response shows its link."""
     form = InviteForm(request.POST)
     if not form.is_valid():
-        return _page(request, form, status=422)
+        return _team_page(request, form, status=422)
     invitation, key = form.save_by(request.user)
     path = reverse("invitation", args=[key])
     mailed = bool(invitation.email) and mail.send_link(invitation.email, "invitation", path, {"invitation": invitation})
     if mailed:
         Invitation.objects.filter(pk=invitation.pk).update(mailed_at=timezone.now())
     link = site_origin(request) + path
-    return _page(request, InviteForm(), link=link, link_for=invitation.email or "them", mailed=mailed)
+    return _team_page(request, InviteForm(), link=link, link_for=invitation.email, mailed=mailed)
 
 
 @require_POST
-def revocation(request: HttpRequest, uuid) -> HttpResponse:
-    _admins_only(request)
+@admins_only
+def revocation(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Revoke an invitation."""
     revoked = get_object_or_404(Invitation, uuid=uuid).revoke(request.user)
-    messages.info(request, "Revoked: its link opens nothing any more." if revoked else "It was used or had expired.")
+    message = "Revoked. Its link no longer works." if revoked else "The invitation had been used or had expired."
+    messages.info(request, message)
     return redirect("team")
 
 
 @require_GET
-def member(request: HttpRequest, pk: int) -> HttpResponse:
-    """One member, to be managed."""
-    _admins_only(request)
-    somebody = get_object_or_404(Member, pk=pk)
-    return _member(request, somebody, LimitForm.of(somebody))
+@admins_only
+def member(request: MemberRequest, pk: int) -> HttpResponse:
+    """Show one member to an admin."""
+    subject = get_object_or_404(Member, pk=pk)
+    return _member_page(request, subject, LimitForm.of(subject))
 
 
-def _member(request: HttpRequest, somebody: Member, form: LimitForm, status: int = 200, **more) -> HttpResponse:
-    terms = Pricing.current()
+def _member_page(
+    request: MemberRequest, subject: Member, form: LimitForm, status: int = 200, **extra: Any
+) -> HttpResponse:
+    pricing = Pricing.current()
     context = {
-        "somebody": somebody,
+        "subject": subject,
         "form": form,
-        "terms": terms,
-        "price": terms.amount(terms.per_generate),
-        "row": Usage.of(Member.objects.filter(pk=somebody.pk), terms)[0],
-        "changes": somebody.changes.select_related("by")[:20],
+        "pricing": pricing,
+        "price": pricing.amount(pricing.per_generate),
+        "usage": Usage.of(Member.objects.filter(pk=subject.pk), pricing)[0],
+        "audit_entries": subject.changes.select_related("by")[:MEMBER_ENTRIES],
     }
-    return render(request, "team/member.html", context | more, status=status)
+    return render(request, "team/member.html", context | extra, status=status)
 
 
 @require_POST
-def role(request: HttpRequest, pk: int) -> HttpResponse:
-    _admins_only(request)
-    somebody = get_object_or_404(Member, pk=pk)
+@admins_only
+def role(request: MemberRequest, pk: int) -> HttpResponse:
+    """Make a member an admin, or an admin a member."""
+    subject = get_object_or_404(Member, pk=pk)
     admin = request.POST.get("role") == "admin"
-    if somebody.set_role(request.user, admin=admin):
-        messages.success(request, f"{somebody.username} is {'an admin now' if admin else 'no longer an admin'}.")
-    elif not admin and somebody.is_superuser:
-        messages.error(request, THE_LAST)
+    if subject.set_role(request.user, admin=admin):
+        messages.success(request, f"{subject.username} is {'now an admin' if admin else 'no longer an admin'}.")
+    elif not admin and subject.is_superuser:
+        messages.error(request, LAST_ADMIN)
     return redirect("member", pk) if request.user.pk != pk or admin else redirect("team")
 
 
 @require_POST
-def activity(request: HttpRequest, pk: int) -> HttpResponse:
-    """Keep somebody out, or let them in again."""
-    _admins_only(request)
-    somebody = get_object_or_404(Member, pk=pk)
+@admins_only
+def activity(request: MemberRequest, pk: int) -> HttpResponse:
+    """Deactivate a member, or activate them again."""
+    subject = get_object_or_404(Member, pk=pk)
     active = request.POST.get("active") == "1"
-    if somebody.set_active(request.user, active=active):
-        done = "may sign in again" if active else "is signed out everywhere and cannot come in; their videos stay"
-        messages.success(request, f"{somebody.username} {done}.")
-    elif not active and somebody.is_active:
-        messages.error(request, THE_LAST)
+    if subject.set_active(request.user, active=active):
+        result = "can sign in again" if active else "is signed out everywhere and cannot sign in; their videos stay"
+        messages.success(request, f"{subject.username} {result}.")
+    elif not active and subject.is_active:
+        messages.error(request, LAST_ADMIN)
     return redirect("member", pk)
 
 
 @require_POST
-def limit(request: HttpRequest, pk: int) -> HttpResponse:
-    _admins_only(request)
-    somebody = get_object_or_404(Member, pk=pk)
+@admins_only
+def limit(request: MemberRequest, pk: int) -> HttpResponse:
+    """Set a member's monthly limit."""
+    subject = get_object_or_404(Member, pk=pk)
     form = LimitForm(request.POST)
     if not form.is_valid():
-        return _member(request, somebody, form, status=422)
-    messages.success(request, "Saved." if form.save_by(request.user, somebody) else "Nothing was changed.")
+        return _member_page(request, subject, form, status=422)
+    changed = form.save_by(request.user, subject)
+    messages.success(request, "Saved." if changed else "No changes to save.")
     return redirect("member", pk)
 
 
 @require_POST
 @never_cache
-def new_password(request: HttpRequest, pk: int) -> HttpResponse:
-    """A link by which a member chooses a new password, once, within a day."""
-    _admins_only(request)
-    somebody = get_object_or_404(Member, pk=pk, is_active=True)
-    path = mail.path_to_new_password(somebody)
-    may_mail = bool(somebody.email) and not somebody.email_waits
-    mailed = may_mail and mail.send_link(somebody.email, "password", path, {"member": somebody})
-    AuditEntry.objects.record(request.user, f"Made a link to a new password for {somebody.username}.", about=somebody)
+@admins_only
+def password_link(request: MemberRequest, pk: int) -> HttpResponse:
+    """Create a link by which a member chooses a new password, valid once within a day. Only this response shows it."""
+    subject = get_object_or_404(Member, pk=pk, is_active=True)
+    path = mail.path_to_new_password(subject)
+    may_mail = bool(subject.email) and not subject.email_waits
+    mailed = may_mail and mail.send_link(subject.email, "password", path, {"member": subject})
+    AuditEntry.objects.record(request.user, f"Made a link to a new password for {subject.username}.", about=subject)
     link = site_origin(request) + path
-    return _member(request, somebody, LimitForm.of(somebody), link=link, mailed=mailed)
+    return _member_page(request, subject, LimitForm.of(subject), link=link, mailed=mailed)
 
 
 @require_POST
-def email_confirmation(request: HttpRequest, pk: int) -> HttpResponse:
-    """Let a new address receive a link to a new password at once; the form names the address the admin saw."""
-    _admins_only(request)
-    somebody = get_object_or_404(Member, pk=pk)
+@admins_only
+def email_confirmation(request: MemberRequest, pk: int) -> HttpResponse:
+    """Let a new address receive a password link at once; the form names the address that the admin saw."""
+    subject = get_object_or_404(Member, pk=pk)
     email = request.POST.get("email", "")
-    if somebody.confirm_email(request.user, email):
+    if subject.confirm_email(request.user, email):
         messages.success(request, f"{email} can receive a link to a new password.")
     else:
-        messages.error(request, "This address does not wait for a confirmation any more.")
+        messages.error(request, "This address no longer needs a confirmation.")
     return redirect("member", pk)
 
 
-@require_http_methods(["GET"])
-def changes(request: HttpRequest) -> HttpResponse:
-    """Who changed what, the latest first."""
-    _admins_only(request)
+@require_GET
+@admins_only
+def audit_log(request: MemberRequest) -> HttpResponse:
+    """List who changed what, latest first; `before` is the cursor."""
     rows = AuditEntry.objects.select_related("by")
     before = parse_int(request.GET.get("before"))
-    if before:
-        rows = rows_after(rows, before)
-    page = read_page(rows, CHANGES)
-    older = page.rows[-1].pk if page.has_more else None
-    return render(request, "team/audit.html", {"changes": page.rows, "older": older, "first": not before})
+    page = read_page(rows_after(rows, before) if before else rows, AUDIT_PAGE_SIZE)
+    context = {"audit_entries": page.rows, "older": page.last.pk if page.last else None, "first": not before}
+    return render(request, "team/audit.html", context)

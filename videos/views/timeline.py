@@ -1,15 +1,24 @@
 """A video's events in words: what happened, and how long each step took."""
 
 import itertools
+from dataclasses import dataclass
 from datetime import timedelta
 
 from ..models import Event, Generation
 
-CAME = {"answer": "with the answer itself", "callback": "by callback", "sweep": "by asking for it"}
+SOURCES = {"answer": "in the response", "callback": "by callback", "sweep": "by look-up"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An event, and how long after the previous one it happened ("" for the first, and for less than a second)."""
+
+    event: Event
+    delay: str
 
 
 def in_words(span: timedelta) -> str:
-    """A span of time, as exact as anybody wants it."""
+    """Format a duration with its two most significant units."""
     seconds = max(0, round(span.total_seconds()))
     minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if seconds < 60:
@@ -21,25 +30,24 @@ def in_words(span: timedelta) -> str:
     return f"{days} days"
 
 
-def timeline_of(generation: Generation) -> list[Event]:
-    """Its events, the second and each later one with `took`: how long after the one before it, in words."""
+def timeline_of(generation: Generation) -> list[Entry]:
     events = list(generation.events.select_related("member"))
-    for before, event in itertools.pairwise(events):
-        event.took = f"{in_words(event.at - before.at)} later" if event.at - before.at >= timedelta(seconds=1) else ""
-    return events
+    delays = [after.at - before.at for before, after in itertools.pairwise(events)]
+    labels = [f"{in_words(delay)} later" if delay >= timedelta(seconds=1) else "" for delay in delays]
+    return [Entry(event, label) for event, label in zip(events, ["", *labels], strict=False)]
 
 
-def summary_of(generation: Generation, events: list[Event]) -> str:
-    """Its way in one line: the steps with their times, and which messenger brought the end; "" while there is none."""
+def summary_of(generation: Generation, entries: list[Entry]) -> str:
+    """Return the durations of the steps, and how the result arrived, in one line; "" before there is a result."""
     if not generation.finished_at or not generation.submitted_at:
         return ""
-    made_from = generation.accepted_at or generation.submitted_at
-    saved = next((event.at for event in reversed(events) if event.kind == "saved"), None)
+    started = generation.accepted_at or generation.submitted_at
+    saved = next((entry.event.at for entry in reversed(entries) if entry.event.kind == "saved"), None)
     steps = [
         f"Waited {in_words(generation.submitted_at - generation.created_at)}",
-        f"at the provider {in_words(generation.finished_at - made_from)}",
+        f"{in_words(generation.finished_at - started)} at the provider",
     ]
     if generation.is_saved and saved:
-        steps.append(f"saved here after {in_words(saved - generation.finished_at)}")
-    came = CAME.get(generation.via)
-    return f"{', '.join(steps)}." + (f" The news came {came}." if came else "")
+        steps.append(f"saved after {in_words(saved - generation.finished_at)}")
+    source = SOURCES.get(generation.via)
+    return f"{', '.join(steps)}." + (f" The result arrived {source}." if source else "")

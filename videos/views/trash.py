@@ -1,4 +1,6 @@
-from django.http import HttpRequest, HttpResponse
+"""The trash."""
+
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET
@@ -6,23 +8,24 @@ from django.views.decorators.http import require_GET
 from ..keyset import read_page, rows_after
 from ..models import Generation
 from ..models.state import KEPT_IN_TRASH
-from .params import parse_uuid
+from .params import find_cursor
+from .requests import MemberRequest
 
-PAGE = 48
+PAGE_SIZE = 48
 
 
 @require_GET
-def trash(request: HttpRequest) -> HttpResponse:
-    """What a member threw away (an admin sees everybody's), the latest first; pages follow by cursor."""
-    rows = everything = Generation.objects.for_trash(request.user)
-    # The last one of the page before; the first page again where it has left the trash since.
-    if last := everything.filter(uuid=parse_uuid(request.GET.get("after", ""))).first():
-        rows = rows_after(rows, last.trashed_at, last.pk)
-    page = read_page(rows, PAGE)
+def trash(request: MemberRequest) -> HttpResponse:
+    """List a member's trash, or everyone's for an admin, latest first. `after`: the last video of the previous page."""
+    trashed = Generation.objects.for_trash(request.user)
+    # If that video has left the trash since, show the first page.
+    cursor = find_cursor(trashed, request.GET.get("after", ""))
+    rows = rows_after(trashed, cursor.trashed_at, cursor.pk) if cursor else trashed
+    page = read_page(rows, PAGE_SIZE)
     context = {
         "generations": page.rows,
         "days": KEPT_IN_TRASH.days,
-        "first_url": reverse("trash") if last else "",
-        "next_url": f"{reverse('trash')}?after={page.rows[-1].uuid}" if page.has_more else "",
+        "first_url": reverse("trash") if cursor else "",
+        "next_url": f"{reverse('trash')}?after={page.last.uuid}" if page.last else "",
     }
     return render(request, "trash/trash.html", context)

@@ -1,4 +1,9 @@
-from django.http import HttpRequest, HttpResponse
+"""The poll of open pages: fragments of what changed since the last one."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
@@ -6,77 +11,102 @@ from ..forms import FilterForm
 from ..models import Event, Generation, Pool, State
 from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for, ready_since
-from .gallery import PAGE, Since, in_days, usual_seconds
-from .generation import detail_context
+from .gallery import PAGE_SIZE, in_days, usual_seconds
+from .generation import generation_context
 from .params import parse_uuid
+from .poll import PollState
+from .requests import MemberRequest
 
 
-def _waiting(request: HttpRequest, rows) -> list[int] | None:
-    """The queued rows, where the reason why they wait is another than the page knows; None where it is the same.
+@require_GET
+def updates(request: MemberRequest) -> HttpResponse:
+    """Return what changed since the last poll as out-of-band fragments, or 204."""
+    if request.GET.get("hidden") == "1":
+        # A hidden tab gets numbers only, and keeps its state: visible again, it asks for everything since.
+        context = {"counts": counts_for(request.user), "ready": ready_since(request.user, request.GET.get("seen", ""))}
+        return render(request, "gallery/_in_flight.html", context | {"oob": True})
+    poll = PollState.read(request)
+    only = parse_uuid(request.GET.get("only", ""))
+    changed = Generation.objects.changed_since(poll.since)
+    pks, next_poll = poll.advance(changed.filter(uuid=only) if only else changed)
+    waiting = _waiting(request, only)
+    if not pks and waiting is None:
+        return HttpResponse(status=204)
+    rows = Generation.objects.filter(pk__in=[*pks, *(waiting or [])])
+    updated = list(rows.with_stars_of(request.user).select_related("member", "parent").order_by("-pk"))
+    if only:
+        context = _video_context(request, updated, only) | {"only": only}
+    else:
+        context = _gallery_context(request, updated, pks, poll, next_poll)
+    context |= {"counts": counts_for(request.user), "poll": next_poll.params(), "usual": usual_seconds()}
+    return render(request, "gallery/_updates.html", context)
 
-    A page says which it knows only while something is queued.
+
+def _waiting(request: MemberRequest, only: UUID | None) -> list[int] | None:
+    """Return the queued videos if the reason why they wait changed; None if the page knows it.
+
+    A page sends the reason it knows only while something is queued.
     """
     if "waits" not in request.GET:
         return None
     wait = Pool.current().wait
     if request.GET["waits"] == (wait.key if wait else ""):
         return None
-    return list(rows.filter(state=State.QUEUED).values_list("pk", flat=True)[:PAGE])
+    rows = Generation.objects.filter(uuid=only) if only else Generation.objects.for_gallery()
+    return list(rows.filter(state=State.QUEUED).values_list("pk", flat=True)[:PAGE_SIZE])
 
 
-@require_GET
-def updates(request: HttpRequest) -> HttpResponse:
-    """What changed since the page last asked: fragments that are swapped in, or 204."""
-    if request.GET.get("hidden") == "1":
-        # Nobody looks: only the numbers. Seen again, the page asks for what changed since it last was told.
-        context = {"counts": counts_for(request.user), "ready": ready_since(request.user, request.GET.get("seen", ""))}
-        return render(request, "gallery/_in_flight.html", context | {"oob": True})
-    since = Since.read(request)
-    rows = Generation.objects.changed_since(since.moment())
-    if only := parse_uuid(request.GET.get("only", "")):
-        rows = rows.filter(uuid=only)
-    told, upto = since.tell(rows)
-    waiting = _waiting(request, Generation.objects.filter(uuid=only) if only else Generation.objects.for_gallery())
-    if not told and waiting is None:
-        return HttpResponse(status=204)
-    rows = Generation.objects.filter(pk__in=[*told, *(waiting or [])])
-    news = list(rows.with_stars_of(request.user).select_related("member", "parent").order_by("-pk"))
-    returned = set(
-        Event.objects.filter(kind="restored", generation__in=told, at__gte=since.moment() - LONGEST_TRANSACTION)
-        .values_list("generation_id", flat=True)
-    )  # fmt: skip
-    newest = since.newest
-    shown = [row for row in news if not row.trashed_at]
-    at_top = request.GET.get("top") == "1" and not only
-    # Of what is new only that which the page's filters ask for.
-    wall = Generation.objects.for_gallery(request.user, FilterForm(request.GET).filters(request.user))
-    created = [row for row in shown if row.pk > newest]
-    if created:
-        created = list(wall.filter(pk__in=[row.pk for row in created]))
+def _video_context(request: MemberRequest, updated: list[Generation], only: UUID) -> dict[str, Any]:
+    """Return the changes for the page of one video."""
+    if updated and updated[0].trashed_at:
+        return {"trashed": updated[0], "may_restore": updated[0].may_be_changed_by(request.user)}
+    return _detail_context(request, updated, only, in_dialog=False)
+
+
+def _detail_context(
+    request: MemberRequest, updated: list[Generation], uuid: UUID | None, *, in_dialog: bool
+) -> dict[str, Any]:
+    """Return the context of the open video, if it is among the changed ones."""
+    detail = next((row for row in updated if row.uuid == uuid), None)
+    if not detail:
+        return {}
+    if detail.trashed_at:
+        return {"trashed": detail, "may_restore": detail.may_be_changed_by(request.user), "in_dialog": in_dialog}
+    return generation_context(detail, request.user) | {"detail": detail, "in_dialog": in_dialog}
+
+
+def _gallery_context(
+    request: MemberRequest, updated: list[Generation], pks: list[int], poll: PollState, next_poll: PollState
+) -> dict[str, Any]:
+    """Return the changes for the gallery, and set `newest` of the next poll."""
+    newest = poll.newest
+    shown = [row for row in updated if not row.trashed_at]
+    gallery = Generation.objects.for_gallery(request.user, FilterForm(request.GET).filters(request.user))
+    created = _created(gallery, [row.pk for row in shown if row.pk > newest])
+    at_top = request.GET.get("top") == "1"
     if created and at_top:
-        # All that the page lacks, also what it was only told the number of while it was not at its top.
-        created = list(wall.filter(pk__gt=newest)[: PAGE + 1])
-        at_top = len(created) <= PAGE  # more than a page of them is for the pill
-    # Behind the pill they stay counted until they are loaded; at the top they are on the page now.
-    upto.newest = max([newest, *(row.pk for row in created)]) if at_top else newest
-    # They may not be on the page, which then puts them in their place: such as its filters ask for.
-    restored = [] if only or not returned else list(wall.filter(pk__in=returned, pk__lte=newest))
-    context = {
-        "changed": [] if only else [row for row in shown if row.pk <= newest and row.pk not in returned],
+        # All that the page lacks, including those it was only told the number of before it was at its top.
+        created = list(gallery.filter(pk__gt=newest)[: PAGE_SIZE + 1])
+        at_top = len(created) <= PAGE_SIZE  # more than a page of them stays behind the pill
+    # At the top they are shown now. Behind the pill they count as new until they are loaded.
+    next_poll.newest = max([newest, *(row.pk for row in created)]) if at_top else newest
+    restored_pks = _restored_pks(poll, pks)
+    # A restored video may be missing from the page, which puts it in its place if it matches the filters.
+    restored = list(gallery.filter(pk__in=restored_pks, pk__lte=newest)) if restored_pks else []
+    return {
+        "changed": [row for row in shown if row.pk <= newest and row.pk not in restored_pks],
         "restored_days": in_days(restored),
-        "only": only,
-        "gone": [row for row in news if row.trashed_at],
+        "gone": [row for row in updated if row.trashed_at],
         "created_days": in_days(created) if at_top else [],
-        "new_count": wall.filter(pk__gt=newest).count() if created and not at_top else 0,
-        "counts": counts_for(request.user),
-        "live": upto.state(),
-        "usual": usual_seconds(),
-    }
-    if only and context["gone"]:
-        context |= {"gone": [], "thrown_away": news[0], "may_restore": news[0].may_be_changed_by(request.user)}
-    watched = only or parse_uuid(request.GET.get("watch", ""))
-    if not only and (lost := next((row for row in news if row.trashed_at and row.uuid == watched), None)):
-        context |= {"thrown_away": lost, "may_restore": lost.may_be_changed_by(request.user), "in_dialog": True}
-    if detail := next((row for row in shown if row.uuid == watched), None):
-        context |= detail_context(detail, request.user) | {"detail": detail, "in_dialog": not only}
-    return render(request, "gallery/_updates.html", context)
+        "new_count": gallery.filter(pk__gt=newest).count() if created and not at_top else 0,
+    } | _detail_context(request, updated, parse_uuid(request.GET.get("watch", "")), in_dialog=True)
+
+
+def _created(gallery: Any, pks: list[int]) -> list[Generation]:
+    """Return those of these videos that match the page's filters."""
+    return list(gallery.filter(pk__in=pks)) if pks else []
+
+
+def _restored_pks(poll: PollState, pks: list[int]) -> set[int]:
+    events = Event.objects.filter(kind="restored", generation__in=pks, at__gte=poll.since - LONGEST_TRANSACTION)
+    return set(events.values_list("generation_id", flat=True))

@@ -33,6 +33,8 @@ STATE_NAMES = {
     "canceled": "Canceled",
 }
 
+NOT_SENT = "Not sent"
+
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -44,7 +46,7 @@ def _member_names() -> dict[int, str]:
     return {pk: name if counts[name] == 1 else f"{name} ({members[pk].username})" for pk, name in names.items()}
 
 
-def _token_names(request: MemberRequest) -> dict[int | None, str] | None:
+def _token_names(request: MemberRequest) -> dict[int, str] | None:
     """Return the names of the API tokens by primary key; None for members, who must not see them."""
     return dict(ApiToken.objects.values_list("pk", "name")) if request.user.is_superuser else None
 
@@ -64,7 +66,7 @@ def usage_page(request: MemberRequest) -> HttpResponse:
         "within": within,
         "presets": [(name, preset, preset == within) for name, preset in presets().items()],
         "total": total,
-        "terms": allowance.pricing,
+        "pricing": allowance.pricing,
         "spent": allowance.pricing.amount(total.spent),
         "reserved": allowance.pricing.amount(total.reserved) if total.reserved else "",
         "left": None if allowance.left is None else allowance.pricing.amount(allowance.left),
@@ -79,7 +81,7 @@ def usage_page(request: MemberRequest) -> HttpResponse:
         "videos_summary": _videos_summary(within, periods, total),
         "credits_summary": _credits_summary(within, periods, total, allowance.pricing),
         "members": _groups(report.members, _member_names()),
-        "tokens": None if tokens is None else _groups(report.tokens, tokens),
+        "tokens": None if tokens is None else _groups(report.tokens, {**tokens, None: NOT_SENT}),
         "states": _states(total),
         "csv": f"{reverse('usage-csv')}?since={within.since:%Y-%m-%d}&until={within.until:%Y-%m-%d}",
     }
@@ -171,7 +173,7 @@ def _groups(sums: Mapping[Key, usage.Sums], names: Mapping[Key, str]) -> list[di
     most = ordered[0][1].requested if ordered else 1
     return [
         {
-            "name": names.get(key) or "Not sent",
+            "name": names.get(key) or NOT_SENT,
             "sums": one,
             "bar": round(100 * one.requested / most, 2),
             "credits": shown(one.amount),
@@ -193,7 +195,7 @@ def usage_csv(request: MemberRequest) -> HttpResponseBase:
     """Return the usage as CSV."""
     form = RangeForm(request.GET)
     if not form.is_valid():
-        message = " ".join(error for errors in form.errors.values() for error in errors)
+        message = " ".join(str(error) for errors in form.errors.values() for error in errors)
         return HttpResponse(message, status=422, content_type="text/plain; charset=utf-8")
     within = form.range
     rows = usage.as_table(within, _member_names(), _token_names(request))
@@ -209,7 +211,7 @@ def _csv_file(rows: Iterable[list[str | int | float]]) -> BinaryIO:
     csv.writer(text).writerows([_escape_formula(cell) for cell in row] for row in rows)
     text.flush()
     text.seek(0)
-    return text.detach()  # type: ignore[return-value]  # typeshed: a TextIOWrapper detaches its buffer's type
+    return text.detach()
 
 
 def _escape_formula(cell: str | int | float) -> str | int | float:

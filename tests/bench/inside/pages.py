@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 
 from videos.forms import FilterForm
 from videos.models import Generation, Member
-from videos.views.gallery import PAGE
+from videos.views.gallery import PAGE_SIZE
 
 from ...million.prompts import ABSENT, FREQUENT, RARE
 from .timing import median_ms
@@ -78,22 +78,22 @@ def _measure_rows(admin: Member, rows: int) -> dict[str, Any]:
 
     def by_index(word: str) -> Run:
         filters = FilterForm({"q": word}).filters(admin)
-        return lambda: list(gallery(admin, filters)[: PAGE + 1])
+        return lambda: list(gallery(admin, filters)[: PAGE_SIZE + 1])
 
     def by_like(word: str) -> Run:
-        return lambda: list(gallery(admin).filter(prompt__icontains=word)[: PAGE + 1])
+        return lambda: list(gallery(admin).filter(prompt__icontains=word)[: PAGE_SIZE + 1])
 
     times = SLOW_TIMES if rows > MANY_ROWS else TIMES
     return {
-        "deep_rows_by_key": _median(lambda: list(gallery(admin).before(key)[: PAGE + 1])),
-        "deep_rows_by_offset": _median(lambda: list(gallery(admin)[depth : depth + PAGE + 1]), times),
+        "deep_rows_by_key": _median(lambda: list(gallery(admin).before(key)[: PAGE_SIZE + 1])),
+        "deep_rows_by_offset": _median(lambda: list(gallery(admin)[depth : depth + PAGE_SIZE + 1]), times),
         "search_rows_by_index": {name: _median(by_index(word)) for name, word in WORDS.items()},
         "search_rows_by_like": {name: _median(by_like(word), times) for name, word in WORDS.items()},
     }
 
 
 def _depth(rows: int) -> int:
-    return min(DEEP_PAGES * PAGE, rows // 2)
+    return min(DEEP_PAGES * PAGE_SIZE, rows // 2)
 
 
 def _deep_key(admin: Member, rows: int) -> int:

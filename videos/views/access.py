@@ -1,0 +1,25 @@
+"""Restrict views to admins."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.core.exceptions import PermissionDenied
+from django.http.response import HttpResponseBase
+
+from .requests import MemberRequest
+
+P = ParamSpec("P")
+View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]
+
+
+def admins_only(view: View[P]) -> View[P]:
+    """Answer 403 to members who are not admins."""
+
+    @wraps(view)
+    def wrapper(request: MemberRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_superuser:
+            raise PermissionDenied("Only an admin may do this.")
+        return view(request, *args, **kwargs)
+
+    return wrapper

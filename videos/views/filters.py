@@ -1,0 +1,137 @@
+"""The row of filters above the gallery, as links that keep each other."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db.models.functions import Lower
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+
+from ..forms import FilterForm
+from ..models import Collection, Member
+from ..provider import ASPECT_RATIOS
+
+STATE_LABELS = {
+    "ready": "Ready",
+    "making": "In progress",
+    "failed": "Failed",
+    "unconfirmed": "Unconfirmed",
+    "canceled": "Canceled",
+}
+DATE_PRESETS = ((0, "Today"), (6, "Last 7 days"), (29, "Last 30 days"))  # days back
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """A link that sets or removes a filter."""
+
+    label: str
+    url: str
+    is_active: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """Filters that exclude each other; `clear_url` removes the active one."""
+
+    name: str
+    label: str
+    options: list[Chip]
+    active_label: str
+    clear_url: str
+
+
+class FilterBar:
+    """The chips and menus of the filters, for one reader."""
+
+    def __init__(self, form: FilterForm, member: Member) -> None:
+        self.form, self.member = form, member
+        self.studio_url = reverse("studio")  # reversed once for some eighty links
+
+    def _value(self, name: str) -> str:
+        return "" if name in self.form.errors else str(self.form.data.get(name, ""))
+
+    def _url(self, **changes: str) -> str:
+        query = self.form.query(**changes)
+        return f"{self.studio_url}?{query}" if query else self.studio_url
+
+    def _chip(self, label: str, **wanted: str) -> Chip:
+        is_active = all(self._value(name) == value for name, value in wanted.items())
+        changes = dict.fromkeys(wanted, "") if is_active and any(wanted.values()) else wanted
+        return Chip(label, self._url(**changes), is_active)
+
+    def _menu(self, name: str, label: str, choices: Iterable[tuple[str, str]]) -> Menu:
+        options = [self._chip(option, **{name: value}) for value, option in choices]
+        active_label = next((option.label for option in options if option.is_active), "")
+        return Menu(name, label, options, active_label, self._url(**{name: ""}))
+
+    @property
+    def chips(self) -> list[Chip]:
+        return [
+            self._chip("Everyone", member=""),
+            self._chip("Mine", member=self.member.username),
+            self._chip("Starred", starred="1"),
+            self._chip("Ready", state="ready"),
+            self._chip("Failed", state="failed"),
+        ]
+
+    @cached_property
+    def collection_names(self) -> list[tuple[str, str]]:
+        pairs = Collection.objects.order_by(Lower("name")).values_list("uuid", "name")
+        return [(str(uuid), name) for uuid, name in pairs]
+
+    @cached_property
+    def member_names(self) -> list[str]:
+        return list(Member.objects.order_by("username").values_list("username", flat=True))
+
+    @property
+    def cache_key(self) -> str | None:
+        """Identify everything the row shows; None if an invalid value is shown as it was entered."""
+        if self.form.errors:
+            return None
+        shown = (
+            self.studio_url,
+            self.form.query(),
+            self.member.username,
+            timezone.localdate(),
+            tuple(self.member_names),
+            tuple(self.collection_names),
+        )
+        return f"filters-{hash(shown)}"
+
+    @property
+    def menus(self) -> list[Menu]:
+        today = timezone.localdate()
+        dates = [(str(today - timedelta(days=back)), label) for back, label in DATE_PRESETS]
+        states = [(value, label) for value, label in STATE_LABELS.items() if value not in ("ready", "failed")]
+        menus = [
+            self._menu("state", "State", states),
+            self._menu("mode", "Mode", (("text", "Text"), ("frames", "Frames"), ("extend", "Extend"))),
+            self._menu("ratio", "Ratio", [(ratio, ratio) for ratio in ASPECT_RATIOS]),
+            self._menu("member", "Member", [(name, name) for name in self.member_names]),
+            self._menu("collection", "Collection", self.collection_names),
+            self._menu("choice", "Pick", (("picked", "Picked"), ("rejected", "Rejected"))),
+            self._menu("since", "Any date", dates),
+        ]
+        return [menu for menu in menus if menu.options]
+
+    @property
+    def values(self) -> list[tuple[str, str]]:
+        """The active filters, which a form for one of them has to keep."""
+        return [(name, self._value(name)) for name in self.form.fields if self._value(name)]
+
+    @property
+    def active(self) -> list[Chip]:
+        """The active filters in words, each with the link that removes it."""
+        labels = {
+            "q": f"“{self._value('q')}”",
+            "starred": "starred",
+            "state": STATE_LABELS.get(self._value("state"), "").lower(),
+            "since": f"from {self._value('since')}",
+            "until": f"until {self._value('until')}",
+            "member": f"by {self._value('member')}",
+            "collection": "in a collection",
+        }
+        return [Chip(labels.get(name, value), self._url(**{name: ""}), True) for name, value in self.values]

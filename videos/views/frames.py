@@ -1,0 +1,87 @@
+"""Frames: upload them, take them from a video, and show them to the team."""
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST, require_safe
+
+from .. import frames
+from ..forms import FilterForm
+from ..keyset import read_page
+from ..media.decoding.errors import Busy
+from ..models import Filters, Frame, Generation
+from . import delivery
+from .params import parse_int
+from .requests import MemberRequest
+
+PAGE_SIZE = 24
+BUSY_RETRY_SECONDS = 5
+
+
+@require_safe
+def frame(request: MemberRequest, uuid: UUID) -> HttpResponseBase:
+    """Return a stored frame to a member."""
+    stored = get_object_or_404(Frame.objects.exclude(file=""), uuid=uuid)
+    return delivery.picture(request, stored.file, content_type="image/jpeg")
+
+
+def _described(stored: Frame) -> JsonResponse:
+    url = reverse("frame", args=[stored.uuid])
+    return JsonResponse({"frame": stored.uuid, "url": url, "width": stored.width, "height": stored.height})
+
+
+@require_POST
+def upload_frame(request: MemberRequest) -> HttpResponse:
+    """Store a picture before the form that uses it is submitted."""
+    upload = request.FILES.get("image")
+    if upload is None:
+        return JsonResponse({"error": "Choose a picture."}, status=422)
+    if reason := frames.why_unavailable():
+        return JsonResponse({"error": reason}, status=422)
+    try:
+        return _described(frames.store(frames.check_upload(upload, request.user), request.user))
+    except frames.FrameError as error:
+        return JsonResponse({"error": str(error)}, status=422)
+    except Busy as error:
+        return JsonResponse({"error": str(error)}, status=503, headers={"Retry-After": str(BUSY_RETRY_SECONDS)})
+    except OSError:
+        return JsonResponse({"error": frames.NOT_STORED}, status=507)
+
+
+@require_POST
+def extract_frame(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Take a frame from a saved video: `at` is "first", "last" or seconds, `side` is "start" or "end"."""
+    generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
+    wants_json = "application/json" in request.headers.get("Accept", "")
+    try:
+        stored = frames.extract(generation, request.POST.get("at", ""), request.user)
+    except frames.FrameError as error:
+        if wants_json:
+            return JsonResponse({"error": str(error)}, status=422)
+        messages.error(request, str(error))
+        return redirect(generation)
+    if wants_json:
+        return _described(stored)
+    side = "end" if request.POST.get("side") == "end" else "start"
+    return redirect(f"{reverse('studio')}?mode=frames&{side}_frame={stored.uuid}#new")
+
+
+@require_GET
+def video_picker(request: MemberRequest) -> HttpResponse:
+    """List saved videos to take a frame from: `side` is the frame, `q` searches, `before` is the cursor."""
+    words = FilterForm({"q": request.GET.get("q", "")}).filters(request.user).words
+    rows = Generation.objects.for_gallery(filters=Filters(words=words)).filter(archive="saved")
+    before = parse_int(request.GET.get("before"))
+    page = read_page(rows.before(before) if before else rows, PAGE_SIZE)
+    context = {
+        "side": "end" if request.GET.get("side") == "end" else "start",
+        "words": words,
+        "videos": page.rows,
+        "older": page.last.pk if page.last else None,
+        "frames_reason": frames.why_unavailable(),
+    }
+    return render(request, "studio/_video_picker.html" if request.htmx else "studio/video_picker.html", context)
