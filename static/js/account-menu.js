@@ -97,7 +97,7 @@ class AccountMenu extends BaseElement {
 
   #notify(ready) {
     const videos = ready === 1 ? "1 video is" : `${ready} videos are`;
-    const body = ready ? `${videos} ready.` : "Nothing of yours is in the making any more.";
+    const body = ready ? `${videos} ready.` : "None of your videos is in progress.";
     const notification = new Notification("Your queue is empty", { body, tag: "lumaweb-queue" });
     notification.addEventListener("click", () => {
       window.focus();

@@ -167,7 +167,7 @@ class ChainPlayer extends BaseElement {
   }
 
   #handleError() {
-    this.querySelector(".chain-place").textContent = `Clip ${this.#index + 1} cannot be played`;
+    this.querySelector(".chain-place").textContent = `Video ${this.#index + 1} cannot be played`;
     if (this.#shots[this.#index + 1]) setTimeout(() => this.dialog.open && this.play(this.#index + 1), SKIP_AFTER_MS);
   }
 

@@ -17,7 +17,7 @@ class CopyButton extends BaseElement {
       // Without permission or a secure context: select the text, so that the member can copy it.
       const source = copyFrom ? document.querySelector(copyFrom) : this.parentElement.querySelector("code");
       getSelection().selectAllChildren(source);
-      return this.toast("Selected: press Ctrl+C to copy.");
+      return this.toast("Press Ctrl+C (⌘C) to copy.");
     }
     const icon = button.querySelector("use");
     icon?.setAttribute("href", "#i-check");

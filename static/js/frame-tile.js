@@ -212,7 +212,7 @@ class FrameTile extends BaseElement {
         if (!image.isConnected || this.file.files.length) return;
         this.kept.value = "";
         this.show();
-        this.#showError("This picture is no longer here. Choose it again.");
+        this.#showError("This picture is no longer available. Choose it again.");
       });
       this.prepend(image);
     }

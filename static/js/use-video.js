@@ -2,8 +2,8 @@
 // Loaded when first used.
 const MESSAGES = {
   prompt: "The prompt is in the form.",
-  start: "Used as the start picture.",
-  end: "Used as the end picture.",
+  start: "Used as the start frame.",
+  end: "Used as the end frame.",
   extend: "The form is set up to extend it.",
 };
 

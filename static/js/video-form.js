@@ -207,7 +207,7 @@ class VideoForm extends BaseElement {
     const isEmpty = !["prompt", "start_frame", "end_frame", "start_image_url", "end_image_url"].some(
       (name) => values[name],
     );
-    if (!isEmpty) this.toast("The form was set up anew.", { undo: () => this.restore(values) });
+    if (!isEmpty) this.toast("Form replaced.", { undo: () => this.restore(values) });
   }
 
   // Extend, Reuse and Use
