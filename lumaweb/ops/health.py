@@ -4,17 +4,17 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from lumaweb.deadline import SingleFlight, TimedOut
 from videos import self_test
-from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER
 from videos.models import StepFailure, status
 
-CLUSTERS = {"worker": SUBMIT_CLUSTER, "media worker": MEDIA_CLUSTER}
+from .heartbeats import CLUSTER_NAMES
+from .migration_state import pending_migrations
+
 STEP = "step: "  # prefix of a ticker step's name
 TIMEOUT = 2.0  # seconds for each of the two checks; load balancers wait 5 or more
 
@@ -58,7 +58,7 @@ def _check_database() -> dict[str, str]:
             cursor.execute("SELECT 1")
         if problem := _migration_problem():
             return {"migrations": problem}
-        workers = {name: _worker_problem(cluster) for name, cluster in CLUSTERS.items()}
+        workers = {name: _worker_problem(cluster) for cluster, name in CLUSTER_NAMES.items()}
         return workers | {f"{STEP}{failure.name}": failure.words for failure in StepFailure.objects.current()}
     except DatabaseError as error:
         return {"database": f"The database returned an error: {error.__class__.__name__}."}
@@ -71,8 +71,7 @@ def _migration_problem() -> str:
     """Return why the tables do not match this code, or ""; a match is remembered for the life of the process."""
     global _is_migrated
     if not _is_migrated:
-        executor = MigrationExecutor(connection)
-        _is_migrated = not executor.migration_plan(executor.loader.graph.leaf_nodes())
+        _is_migrated = not pending_migrations()
     return "" if _is_migrated else "The database is not migrated to this version: run manage.py migrate."
 
 

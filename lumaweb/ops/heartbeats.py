@@ -10,6 +10,7 @@ from lumaweb.sqlite.base import lock_wait_limit
 from videos.jobs import queue
 from videos.models import Heartbeat
 
+CLUSTER_NAMES = {queue.SUBMIT_CLUSTER: "worker", queue.MEDIA_CLUSTER: "media worker"}
 REQUEST_INTERVAL = 15.0  # seconds between two requests for a heartbeat
 LATE_AFTER = timedelta(seconds=20)
 EXTRA_REQUESTS = 4

@@ -11,7 +11,6 @@ from itertools import islice
 from pathlib import Path
 
 from django.apps import apps
-from django.conf import settings
 from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import connection, connections, models, transaction
@@ -20,6 +19,8 @@ from django.utils import timezone
 
 from videos.models import Generation, Heartbeat, Histogram, Lease, Member
 from videos.models.rollup import RollUp, RollUpMark
+
+from .migration_state import known_migrations
 
 SOURCE = "source"
 BATCH_SIZE = 2000  # rows
@@ -100,18 +101,13 @@ def _check_databases() -> None:
         if Member.objects.exists():
             raise MoveRefused("There are members in this database already. Name an empty one in DATABASE_URL.")
     applied = {key for key in MigrationRecorder(connections[SOURCE]).applied_migrations() if key[0] == "videos"}
-    known = _known_migrations()
+    known = {key for key in known_migrations() if key[0] == "videos"}
     if applied - known:
         raise MoveRefused("The file is of a newer Lumaweb. Update this one first.")
     if known - applied:
         raise MoveRefused("The file is of an older Lumaweb. Without DATABASE_URL, run `manage.py migrate` on it first.")
     if Heartbeat.objects.using(SOURCE).lately().exists():
         raise MoveRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
-
-
-def _known_migrations() -> set[tuple[str, str]]:
-    folder = Path(settings.BASE_DIR) / "videos" / "migrations"
-    return {("videos", path.stem) for path in folder.glob("[0-9]*.py")}
 
 
 def is_copied(model: type[models.Model]) -> bool:

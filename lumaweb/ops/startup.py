@@ -3,16 +3,16 @@
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
-from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db import IntegrityError, transaction
 
 from videos.models import ApiToken, Member
+
+from .migration_state import pending_migrations
 
 
 def require_migrated() -> None:
     """Raise CommandError if migrations of this version have not been applied."""
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    if pending_migrations():
         raise CommandError(
             "The database is not up to date. Run `manage.py migrate` once (on one machine, if there are several), then "
             "start again."

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
 from django.db import connection
-from django.db.migrations.loader import MigrationLoader
 from django.utils import timezone
 
 from lumaweb.durability import sync_folder
+from lumaweb.ops.migration_state import known_migrations
 from videos.jobs import queue
 from videos.media import storage
 from videos.models import ApiToken, Generation, Heartbeat, Invitation, Lease, Member, Share
@@ -92,7 +92,7 @@ def _check_versions(manifest: Manifest) -> None:
         )
     if (SQLITE if connection.vendor == "sqlite" else POSTGRESQL) not in manifest["members"]:
         raise RestoreRefused("The archive holds no database.")
-    known = {f"{app}.{name}" for app, name in MigrationLoader(None).disk_migrations}
+    known = {f"{app}.{name}" for app, name in known_migrations()}
     apps = {name.partition(".")[0] for name in known}
     if newer := [name for name in manifest["migrations"] if name not in known and name.partition(".")[0] in apps]:
         raise RestoreRefused(f"This backup was made by a newer Lumaweb ({newer[-1]}). Update this one first.")

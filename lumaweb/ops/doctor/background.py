@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from django.conf import settings
 from django.utils import timezone
 
-from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, broker_info, enqueue_heartbeats, queue_sizes
+from lumaweb.ops.heartbeats import CLUSTER_NAMES
+from videos.jobs.queue import SUBMIT_CLUSTER, broker_info, enqueue_heartbeats, queue_sizes
 from videos.models import ApiToken, Heartbeat, Lease, Pool, StepFailure, status
 
 from .findings import Finding, fail, ok, warn
@@ -14,7 +15,6 @@ from .findings import Finding, fail, ok, warn
 HEARTBEAT_TIMEOUT = 10.0  # seconds
 MAX_QUEUE_LENGTH = 1000
 MAX_WAIT = 600.0  # seconds
-CLUSTERS = {SUBMIT_CLUSTER: "worker", MEDIA_CLUSTER: "media worker"}
 START = "Start it with manage.py serve --only {}, or see in its log why it stops."
 
 
@@ -43,7 +43,7 @@ def workers(timeout: float = HEARTBEAT_TIMEOUT) -> Iterator[Finding]:
     """Request a heartbeat of each cluster through the queue, and wait for it."""
     requested_at = timezone.now()
     enqueue_heartbeats()
-    missing = dict(CLUSTERS)
+    missing = dict(CLUSTER_NAMES)
     deadline = time.monotonic() + timeout
     while missing and time.monotonic() < deadline:
         for cluster in list(missing):

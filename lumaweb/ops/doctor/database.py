@@ -8,8 +8,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.recorder import MigrationRecorder
 
+from lumaweb.ops.migration_state import known_migrations, pending_migrations
 from videos.models import Lease
 
 from .findings import Finding, fail, ok, warn
@@ -149,15 +150,12 @@ def _connections() -> Iterator[Finding]:
 
 def migrations() -> Iterator[Finding]:
     """Check that all migrations are applied and none is newer than the code, and measure a commit."""
-    executor = MigrationExecutor(connection)
-    pending = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if pending:
-        names = ", ".join(f"{migration.app_label}.{migration.name}" for migration, _ in pending[:3])
+    if pending := pending_migrations():
         more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""
-        yield fail(f"Not applied: {names}{more}.", "Make a backup, then run manage.py migrate.")
+        yield fail(f"Not applied: {', '.join(pending[:3])}{more}.", "Make a backup, then run manage.py migrate.")
         return
-    applied = {key for key in executor.loader.applied_migrations if key[0] == "videos"}
-    if newer := applied - executor.loader.disk_migrations.keys():
+    applied = {key for key in MigrationRecorder(connection).applied_migrations() if key[0] == "videos"}
+    if newer := applied - known_migrations():
         yield warn(
             f"The database is of a newer version than this code: {', '.join(sorted(name for _, name in newer))}.",
             "Run the newer version, or see “Roll back” in deploy/README.md.",
