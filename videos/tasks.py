@@ -11,12 +11,12 @@ __all__ = ["archive", "beat", "drain", "mail_new_password"]
 
 
 def mail_new_password(name: str, origin: str = "") -> None:
-    """Mail a link to a new password. `origin` is ignored: a web process of the last release took it from a request."""
+    """Mail a link to a new password; ignore `origin`, which web processes of the previous release pass."""
     mail.new_password(name)
 
 
 def beat(name: str) -> None:
+    """Stamp the heartbeat of a cluster on this machine, and record what a killed worker left in the spool."""
     Heartbeat.stamp(name)
     if name == SUBMIT_CLUSTER:
-        # Of a worker on this machine that was ended before the database took its answers.
         recover_spool()

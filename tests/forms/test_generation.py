@@ -219,7 +219,7 @@ def test_a_file_that_is_not_a_picture_is_refused_with_a_message(client, ada, tok
 def test_an_upload_is_asked_to_retry_while_the_decoder_is_busy_and_the_form_keeps_its_fields(
     client, ada, token, monkeypatch
 ):
-    monkeypatch.setattr(decoding, "MEMBER_WAITS", 0.1)
+    monkeypatch.setattr(decoding, "MEMBER_WAIT", 0.1)
     with slots.all_of_them(settings.DATA_DIR, 0):
         ahead = client.post("/uploads/", {"image": upload(a_picture())})
         form = client.post("/generations/", asked(prompt="Typed with care", start_image=upload(a_picture())))
@@ -233,7 +233,7 @@ def test_an_upload_is_asked_to_retry_while_the_decoder_is_busy_and_the_form_keep
 
 
 def test_a_frame_is_not_extracted_while_the_decoder_is_busy(client, ada, token, monkeypatch):
-    monkeypatch.setattr(decoding, "MEMBER_WAITS", 0.1)
+    monkeypatch.setattr(decoding, "MEMBER_WAIT", 0.1)
     video = completed(token)
     video.video_file.save("v.mp4", ContentFile(b"it is not even looked at"), save=False)
     video.saved(video_file=video.video_file.name)

@@ -519,7 +519,7 @@ def test_an_unreachable_provider_costs_one_update_for_any_number_of_searches(lis
 def test_a_hanging_listing_ends_within_the_search_s_deadline(stub, token, monkeypatch):
     in_doubt(minutes=5)
     Generation.objects.update(ask_at=timezone.now())
-    monkeypatch.setattr(reconcile, "SEARCH_FOR", 0.3)
+    monkeypatch.setattr(reconcile, "SEARCH_SECONDS", 0.3)
     stub.seconds = 5
     began = time.monotonic()
     reconcile.reconcile()

@@ -409,7 +409,7 @@ def test_a_running_worker_counts_against_no_file(cdn, token):
 
 
 def test_waiting_for_a_decoder_slot_is_not_an_attempt(cdn, token, film, monkeypatch):
-    monkeypatch.setattr(saved_videos.decoding, "WORKER_WAITS", 0.1)
+    monkeypatch.setattr(saved_videos.decoding, "WORKER_WAIT", 0.1)
     cdn.at["/v.mp4"] = film
     generation = finished(f"{cdn.url}/v.mp4")
     with slots.all_of_them(settings.DATA_DIR, 0):

@@ -10,8 +10,8 @@ from django.utils import timezone
 from lumaweb.ops.doctor import background
 from videos import tasks
 from videos.jobs import polling, queue, reconcile, sweep
-from videos.management.commands import sweep as command
-from videos.management.commands.sweep import Ticker
+from videos.jobs import ticker as ticker_module
+from videos.jobs.ticker import Ticker
 from videos.models import ApiToken, Generation, Heartbeat, Lease, StepFailure
 from videos.reports import rollup_pass
 
@@ -71,7 +71,7 @@ def broken(monkeypatch):
 
 def rounds(ticker: Ticker, count: int = 1) -> None:
     for _ in range(count):
-        ticker._swept = -command.SWEEP_EVERY - time.monotonic()
+        ticker._swept = -ticker_module.SWEEP_EVERY - time.monotonic()
         ticker.tick()
 
 
@@ -173,7 +173,7 @@ def test_the_sweep_command_runs_all_steps_and_names_those_that_failed(steps, bro
 
 def test_the_lease_is_renewed_between_long_steps_and_losing_it_ends_the_round(steps, monkeypatch):
     ticker = Ticker()
-    monkeypatch.setattr(command, "RENEW_EVERY", 0.0)
+    monkeypatch.setattr(ticker_module, "RENEW_EVERY", 0.0)
     monkeypatch.setattr(sweep, "enqueue_saves", lambda: Lease.objects.update(holder="another"))
     ticker.tick()
     assert steps == list(CODE)[: list(CODE).index("savings")], "another ticker goes on from there"

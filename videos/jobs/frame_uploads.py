@@ -1,8 +1,7 @@
-"""Hand the frames of a claim to its provider: by our public address, or by an upload where there is none."""
+"""Upload the frames of a claim to its provider, for an installation that the provider cannot reach."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from django.db import DatabaseError
@@ -10,32 +9,29 @@ from django.db import DatabaseError
 from .. import provider
 from ..models import ApiToken, Claim, Frame, Generation, UploadedFrame
 from ..provider import uploads
+from .database_thread import in_db
 from .provider_calls import not_sent, open_secret
 
 logger = logging.getLogger(__name__)
 
-# Seconds between two signs of life of a claim whose frames are being uploaded.
-RENEW_EVERY = 10.0
-
-InDatabase = Callable[..., Awaitable]
+RENEW_EVERY = 10.0  # seconds, for a claim whose frames are being uploaded
 
 
 class ClaimLost(Exception):
-    """The sweep put the row back into the queue while its frames were uploaded; nothing of it was sent."""
+    """The sweep returned the row to the queue while its frames were uploaded; the request was not sent."""
 
 
 class FrameUploader:
-    """The uploads of one drain: takes that share a frame wait for one upload of it."""
+    """Uploads the frames of one drain; takes that share a frame wait for one upload of it."""
 
-    def __init__(self, client, in_db: InDatabase) -> None:
+    def __init__(self, client: provider.HttpClient) -> None:
         self._client = client
-        self._in_db = in_db
         self._locks: dict[tuple[int, int], asyncio.Lock] = {}
 
     async def links(self, claim: Claim) -> dict[int, str]:
-        """Upload what has to be uploaded; return the links by the frames' primary keys.
+        """Upload the frames of a claim if it needs that; return their links by primary key.
 
-        Raises ProviderError, always as never sent, and ClaimLost.
+        Raises ProviderError, always with Sent.NEVER, and ClaimLost.
         """
         if not claim.generation.uploading:
             return {}
@@ -53,30 +49,30 @@ class FrameUploader:
                     await task
 
     async def _renew(self, claim: Claim) -> None:
-        """Keep the claim young; end when it is no longer ours."""
+        """Renew the claim until it is lost."""
         is_ours = True
         while is_ours:
             try:
-                is_ours = await self._in_db(claim.generation.renew_upload, claim.owned)
+                is_ours = await in_db(claim.generation.renew_upload, claim.owned)
             except DatabaseError:
-                # Whether the claim still holds is decided after the upload, before anything is paid for.
+                # The claim is checked again after the upload, before the paid request is sent.
                 logger.warning("generation %s: its claim could not be renewed", claim.generation.uuid, exc_info=True)
             await asyncio.sleep(RENEW_EVERY if is_ours else 0)
 
     async def _upload_all(self, claim: Claim) -> dict[int, str]:
         generation, token = claim.generation, claim.token
-        secret = await self._in_db(open_secret, token)
+        secret = await in_db(open_secret, token)
         links = {}
-        for frame in await self._in_db(_frames_of, generation):
+        for frame in await in_db(_frames_of, generation):
             lock = self._locks.setdefault((frame.pk, token.pk), asyncio.Lock())
             async with lock:
-                link = await self._in_db(UploadedFrame.objects.link_for, frame, token, generation.timeout)
+                link = await in_db(UploadedFrame.objects.link_for, frame, token, generation.timeout)
                 links[frame.pk] = link or await self._upload(frame, token, secret)
         return links
 
     async def _upload(self, frame: Frame, token: ApiToken, secret: str) -> str:
-        content = await self._in_db(_content, frame)
-        endpoint = await self._in_db(UploadedFrame.objects.endpoint_of, token)
+        content = await in_db(_content, frame)
+        endpoint = await in_db(UploadedFrame.objects.endpoint_of, token)
         try:
             file = await provider.upload_file(
                 self._client, token.base_url, secret, content,
@@ -84,9 +80,9 @@ class FrameUploader:
             )  # fmt: skip
         except provider.ProviderError as error:
             if error.code == uploads.REFUSED:
-                await self._in_db(token.refuse_uploads, error.message)
+                await in_db(token.refuse_uploads, error.message)
             raise
-        await self._in_db(_remember, frame, token, file)
+        await in_db(_remember, frame, token, file)
         return file.url
 
 

@@ -1,4 +1,4 @@
-"""Search the provider's listing for the videos in doubt, whose answer with the task id never came."""
+"""Search the provider's listing for videos in doubt, whose task id never arrived."""
 
 import logging
 import time
@@ -23,42 +23,49 @@ from .task_listing import TaskListing, exclude_known, read_listing
 
 logger = logging.getLogger(__name__)
 
-# Seconds of one tick, after which the rest waits for the next: a silent provider must not hold up the others, and the
-# ticker's lease is 20 s.
-SEARCH_FOR = 12.0
-ROWS_AT_ONCE = 200
-# Videos that were sent within this time of each other are searched for by one reading.
-ONE_READING = timedelta(hours=1)
-# How far from the claim a task is still offered, though the provider's clock would have to be wrong.
+# Seconds of one tick; the rest waits for the next. A provider that hangs must not delay the others, and the ticker's
+# lease is 20 s.
+SEARCH_SECONDS = 12.0
+MAX_ROWS = 200
+GROUP_SPAN = timedelta(hours=1)  # videos that were sent within it are searched for in one listing
+# How far from the claim a task is still offered. It can be its task only if the provider's clock is wrong.
 OFFERED_WITHIN = timedelta(days=1)
-OFFERS_AT_MOST = 5
+MAX_OFFERS = 5
 
+Group = list[Generation]
 Listed = dict[str, provider.ListedTask]
 
 
 def reconcile() -> int:
-    """Search for the videos in doubt whose search is due, with the token that sent them. Answers how many."""
+    """Search for the videos in doubt whose search is due, with the token that sent them; return how many."""
     Generation.objects.end_late_searches()
     due = defaultdict(list)
-    for generation in Generation.objects.due_for_search()[:ROWS_AT_ONCE]:
+    for generation in Generation.objects.due_for_search()[:MAX_ROWS]:
         due[generation.token].append(generation)
-    end = time.monotonic() + SEARCH_FOR
+    deadline = time.monotonic() + SEARCH_SECONDS
     searched = 0
     for token, generations in due.items():
         for group in _sent_together(generations):
-            if time.monotonic() >= end:
+            if time.monotonic() >= deadline:
                 break
             searched += len(group)
-            if not _search(token, group, end):
+            if not _search(token, group, deadline):
                 break
     FoundTask.objects.forget_settled()
     return searched
 
 
-def _sent_together(generations: list[Generation]) -> Iterator[list[Generation]]:
-    group: list[Generation] = []
-    for generation in sorted(generations, key=lambda one: one.submitted_at):
-        if group and generation.submitted_at - group[0].submitted_at > ONE_READING:
+def _sent_at(generation: Generation) -> datetime:
+    if generation.submitted_at is None:
+        raise ValueError(f"Generation {generation.uuid} was never sent.")
+    return generation.submitted_at
+
+
+def _sent_together(generations: Group) -> Iterator[Group]:
+    """Yield groups of videos that one listing can cover."""
+    group: Group = []
+    for generation in sorted(generations, key=_sent_at):
+        if group and _sent_at(generation) - _sent_at(group[0]) > GROUP_SPAN:
             yield group
             group = []
         group.append(generation)
@@ -66,16 +73,16 @@ def _sent_together(generations: list[Generation]) -> Iterator[list[Generation]]:
         yield group
 
 
-def _search(token: ApiToken, group: list[Generation], end: float) -> bool:
-    """Search for the videos of one reading until `end` (monotonic); False when the provider did not answer."""
+def _search(token: ApiToken, group: Group, deadline: float) -> bool:
+    """Search for the videos of one group until a deadline (monotonic); return False if the provider did not answer."""
     try:
-        outcome = _read_and_adopt(token, group, end)
+        outcome = _read_and_adopt(token, group, deadline)
     except provider.ProviderError as error:
         logger.warning("token %s: its tasks cannot be listed: %s", token.pk, error)
         if not provider.has_no_listing(error):
             for generation in group:
                 generation.end_search_if_over()
-            # The others of this token would wait as long for nothing.
+            # The other groups of this token would wait as long.
             Generation.objects.due_for_search().filter(token=token).retry_search_soon()
             return False
         outcome = None
@@ -87,13 +94,13 @@ def _search(token: ApiToken, group: list[Generation], end: float) -> bool:
     return True
 
 
-def _read_and_adopt(token: ApiToken, group: list[Generation], end: float) -> tuple[list[Generation], Listed] | None:
-    """Adopt what is certain; answers the videos and tasks that are left, None where the provider has no listing."""
+def _read_and_adopt(token: ApiToken, group: Group, deadline: float) -> tuple[Group, Listed] | None:
+    """Adopt certain matches; return the other videos and tasks, or None if the provider has no listing."""
 
     def read(since: datetime, until: datetime) -> TaskListing:
-        return read_listing(token, since, until, seconds=max(1.0, end - time.monotonic()))
+        return read_listing(token, since, until, seconds=max(1.0, deadline - time.monotonic()))
 
-    first, last = group[0].submitted_at, group[-1].submitted_at
+    first, last = _sent_at(group[0]), _sent_at(group[-1])
     near = read(first - BEFORE_THE_CLAIM, last + AFTER_THE_CLAIM)
     unknown = exclude_known(token, near)
     adopted = _adopt_by_callback(unknown)
@@ -101,11 +108,11 @@ def _read_and_adopt(token: ApiToken, group: list[Generation], end: float) -> tup
         adopted |= _adopt_one_to_one(token, group, unknown)
     rest = [generation for generation in group if generation.pk not in adopted]
     suspicious = not near.tasks and _must_have_tasks(token, group)
-    # Once nothing new can appear near the claim, the provider's clock may be the reason for finding nothing.
-    if suspicious or any(timezone.now() - generation.submitted_at > AFTER_THE_CLAIM for generation in rest):
+    # When no new task can appear near the claim any more, the provider's clock may be wrong.
+    if suspicious or any(timezone.now() - _sent_at(generation) > AFTER_THE_CLAIM for generation in rest):
         wide = read(first - OFFERED_WITHIN, last + OFFERED_WITHIN)
         if suspicious and not wide.tasks:
-            # It takes the ids that were not given for none.
+            # It ignores the bounds and looks up the ids, of which none were given.
             return None
         unknown |= exclude_known(token, wide)
         adopted |= _adopt_by_callback(unknown)
@@ -113,9 +120,9 @@ def _read_and_adopt(token: ApiToken, group: list[Generation], end: float) -> tup
     return rest, unknown
 
 
-def _must_have_tasks(token: ApiToken, group: list[Generation]) -> bool:
-    """Whether other videos got their tasks from this account in the same minutes, which a listing would show."""
-    around = (group[0].submitted_at - BEFORE_THE_CLAIM / 2, group[-1].submitted_at + AFTER_THE_CLAIM / 2)
+def _must_have_tasks(token: ApiToken, group: Group) -> bool:
+    """Tell whether other videos got tasks of this account in the same minutes, which a listing would show."""
+    around = (_sent_at(group[0]) - BEFORE_THE_CLAIM / 2, _sent_at(group[-1]) + AFTER_THE_CLAIM / 2)
     others = Generation.objects.filter(token=token, submitted_at__range=around, accepted_at__range=around)
     return others.exclude(task_id="").exists()
 
@@ -124,7 +131,7 @@ def _must_have_tasks(token: ApiToken, group: list[Generation]) -> bool:
 
 
 def _adopt_by_callback(unknown: Listed) -> set[int]:
-    """Adopt each task that echoes the secret callback address of a claim; answers the primary keys of the videos."""
+    """Adopt each task that repeats the secret callback address of a claim; return the primary keys of the videos."""
     adopted: set[int] = set()
     for task in sorted(unknown.values(), key=_best_first):
         echo = task.result.request
@@ -143,22 +150,22 @@ def _adopt_by_callback(unknown: Listed) -> set[int]:
 
 
 def _best_first(task: provider.ListedTask) -> tuple[int, float]:
-    """Of several tasks for one claim, the one with a video; else one that did not fail; else the earliest."""
+    """Sort the tasks of one claim: completed first, then running, then failed; then by time."""
     order = {provider.Status.COMPLETED: 0, provider.Status.RUNNING: 1, provider.Status.FAILED: 2}
     return order[task.result.status], task.created_at.timestamp() if task.created_at else float("inf")
 
 
-def _adopt_one_to_one(token: ApiToken, group: list[Generation], unknown: Listed) -> set[int]:
-    """Adopt where one video and one task can only mean each other; answers the primary keys of the videos."""
-    first, last = group[0].submitted_at - BEFORE_THE_CLAIM, group[-1].submitted_at + AFTER_THE_CLAIM
-    wanted = RequestMatcher(Generation.objects.possible_owners(token.base_url, first - AFTER_THE_CLAIM, last))
+def _adopt_one_to_one(token: ApiToken, group: Group, unknown: Listed) -> set[int]:
+    """Adopt where one video and one task match only each other; return the primary keys of the videos."""
+    first, last = _sent_at(group[0]) - BEFORE_THE_CLAIM, _sent_at(group[-1]) + AFTER_THE_CLAIM
+    matcher = RequestMatcher(Generation.objects.possible_owners(token.base_url, first - AFTER_THE_CLAIM, last))
     tasks_of: dict[int, list[provider.ListedTask]] = defaultdict(list)
     claimants: dict[str, set[int]] = defaultdict(set)
     for task_id, task in unknown.items():
-        for generation in wanted.generations:
-            # One without a time may be anybody's.
+        for generation in matcher.generations:
+            # A task without a time may belong to any video.
             fits = task.created_at is None or _may_be_of(generation, task.created_at)
-            if fits and wanted.similarity(generation, task.result) is Similarity.EQUAL:
+            if fits and matcher.similarity(generation, task.result) is Similarity.EQUAL:
                 tasks_of[generation.pk].append(task)
                 claimants[task_id].add(generation.pk)
     adopted = set()
@@ -175,7 +182,7 @@ def _adopt_one_to_one(token: ApiToken, group: list[Generation], unknown: Listed)
 
 def _may_be_of(generation: Generation, created_at: datetime) -> bool:
     if generation.held_at:
-        # A restore brought it back as unsent: it may have been sent at any time since.
+        # A restore brought it back as unsent, so it may have been sent at any time since it was created.
         return generation.created_at <= created_at
     return is_near_claim(generation, created_at)
 
@@ -190,22 +197,22 @@ def _adopt(generation: Generation, task: provider.ListedTask, how: str) -> bool:
 
 
 def _offer(token: ApiToken, generations: Iterable[Generation], unknown: Listed) -> None:
-    """Keep for each video the tasks that may be its own, for its author and the admins to choose from."""
+    """Store the tasks that may belong to each video, for its author and the admins to choose from."""
     generations = list(generations)
-    wanted = RequestMatcher(generations)
+    matcher = RequestMatcher(generations)
     for generation in generations:
         candidates = []
         for task in unknown.values():
-            similarity = wanted.similarity(generation, task.result)
+            similarity = matcher.similarity(generation, task.result)
             if similarity is not Similarity.NONE:
                 candidates.append((-similarity, _distance(generation, task), task.result.task_id))
-        best = [unknown[task_id] for _, _, task_id in sorted(candidates)[:OFFERS_AT_MOST]]
+        best = [unknown[task_id] for _, _, task_id in sorted(candidates)[:MAX_OFFERS]]
         kept = [FoundTask.objects.keep(token, task) for task in best]
         generation.record_search(SearchOutcome.OFFERED if kept else SearchOutcome.NOT_FOUND, kept)
 
 
 def _distance(generation: Generation, task: provider.ListedTask) -> float:
-    """Seconds between the claim and the task; one without a time comes last."""
+    """Return the seconds between the claim and the task; infinity for a task without a time."""
     if task.created_at is None:
         return float("inf")
-    return abs((task.created_at - generation.submitted_at).total_seconds())
+    return abs((task.created_at - _sent_at(generation)).total_seconds())

@@ -1,6 +1,6 @@
-"""Compare a task at the provider with the videos in doubt: whose request does it answer?
+"""Compare tasks at the provider with the requests of our videos, to find which video a task belongs to.
 
-What a task echoes of its request may hold our own secret addresses. They are compared by their hashes here, and neither
+A task repeats its request, which may contain our secret addresses. They are compared by their hashes, and are neither
 stored nor logged.
 """
 
@@ -21,18 +21,18 @@ from ..models.generation.task_ids import CALLBACK
 from ..models.secret_keys import hash_key
 from ..models.state import State
 
-# A task of a claim was created within these bounds of it, by the provider's clock.
+# The task of a claim was created within this time of it, by the provider's clock.
 BEFORE_THE_CLAIM = timedelta(minutes=1)
 AFTER_THE_CLAIM = timedelta(minutes=10)
-WAIT_FOR_A_TASK = (State.SUBMITTING, State.UNCONFIRMED)
-COMPARED_AT_MOST = 500  # rows without a task
+WITHOUT_TASK = (State.SUBMITTING, State.UNCONFIRMED)
+MAX_COMPARED = 500  # rows without a task
 
 
 class Similarity(IntEnum):
-    """How much a task looks like the answer to one video's request.
+    """How similar a task's request is to that of a video.
 
-    NONE: it is another's. SIMILAR: the same prompt, or the callback's address without the claim's key. EQUAL: the same
-    request. CALLBACK: it echoes the secret callback address of the claim itself.
+    NONE: it is another request. SIMILAR: it has the same prompt, or the video's callback address with another key.
+    EQUAL: it is the same request. CALLBACK: it has the secret callback address of the claim itself.
     """
 
     NONE = 0
@@ -43,13 +43,14 @@ class Similarity(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class CallbackAddress:
-    """What a callback address of this kind of installation names."""
+    """The parts of one of our callback addresses."""
 
     uuid: UUID
     key_hash: str
 
 
 def callback_address(link: str) -> CallbackAddress | None:
+    """Parse one of our callback addresses; return None for any other link."""
     match = _match(link)
     if not match or match.url_name != "callback":
         return None
@@ -57,21 +58,22 @@ def callback_address(link: str) -> CallbackAddress | None:
 
 
 def is_temporary(link: str) -> bool:
-    """Tell whether this is an address that Lumaweb mints for one request: a secret, and dead when the work is done."""
+    """Tell whether Lumaweb made this address for one request: it is a secret and expires."""
     match = _match(link)
     return bool(match and match.url_name in ("frame", "clip"))
 
 
 def frame_of_link(link: str) -> Frame | None:
-    """Return the picture of ours that a request named by this link, uploaded or fetched from here; else None."""
+    """Return the frame that a request named by this link, uploaded or fetched from here; None if there is none."""
     if not link:
         return None
     temporary = TemporaryLink.objects.filter(key_hash=_key_hash(link), frame__isnull=False).select_related("frame")
     upload = UploadedFrame.objects.filter(url=link).select_related("frame").first() or temporary.first()
-    return upload.frame if upload and upload.frame.file else None
+    return upload.frame if upload and upload.frame and upload.frame.file else None
 
 
 def is_near_claim(generation: Generation, created_at: datetime | None) -> bool:
+    """Tell whether a task was created so near this row's claim that it may be its task."""
     claimed = generation.submitted_at
     if created_at is None or claimed is None:
         return False
@@ -79,14 +81,14 @@ def is_near_claim(generation: Generation, created_at: datetime | None) -> bool:
 
 
 class RequestMatcher:
-    """The requests of some videos, as the provider would echo them."""
+    """The requests of some videos, in the form in which the provider repeats them."""
 
     def __init__(self, generations: Iterable[Generation]) -> None:
         self.generations = list(generations)
         self._links = _links_by_generation(self.generations)
 
     def similarity(self, generation: Generation, result: provider.Result) -> Similarity:
-        """Compare one task with one of these videos."""
+        """Compare a task's request with that of one of these videos."""
         echo = result.request
         if echo is None:
             return Similarity.SIMILAR if _same_prompt(generation, result.prompt) else Similarity.NONE
@@ -111,7 +113,7 @@ class RequestMatcher:
         return generation.action != "extend" or self._extends_the_same(generation, echo, known[None])
 
     def _extends_the_same(self, generation: Generation, echo: provider.Request, copies: set[str]) -> bool:
-        """Compare what is extended: a claim names it by its id, by a link, or by the link of our copy."""
+        """Compare the source videos: a claim names its source by its id, by a link, or by a link to our copy."""
         parent = generation.parent
         if echo.video_id:
             return echo.video_id in (generation.source_video_id, parent.video_id if parent else "")
@@ -120,10 +122,10 @@ class RequestMatcher:
 
 
 def other_owner(generation: Generation, result: provider.Result) -> Generation | None:
-    """Return the row whose request this task of `generation` repeats, if that is another row which has no task yet.
+    """Return the row without a task whose request this task of `generation` repeats, if that is another row.
 
-    The callback address in the task's record of the request decides. Without one, the task must repeat another action
-    or prompt than this row's, and the whole request of exactly one row of the same token that waits for its task.
+    The callback address in the repeated request decides. Without one, the task must repeat another action or prompt
+    than this row's, and the whole request of exactly one row of the same token that has no task yet.
     """
     if (echo := result.request) is None:
         return None
@@ -134,19 +136,19 @@ def other_owner(generation: Generation, result: provider.Result) -> Generation |
         return Generation.objects.filter(unsure, uuid=address.uuid, callback_key_hash=address.key_hash).first()
     if echo.callback_url or _repeats(generation, echo):
         return None
-    waiting = Generation.objects.filter(token=generation.token_id, task_id="", state__in=WAIT_FOR_A_TASK)
-    wanted = RequestMatcher(waiting.select_related("parent").order_by("-pk")[:COMPARED_AT_MOST])
+    waiting = Generation.objects.filter(token=generation.token_id, task_id="", state__in=WITHOUT_TASK)
+    wanted = RequestMatcher(waiting.select_related("parent").order_by("-pk")[:MAX_COMPARED])
     equal = [row for row in wanted.generations if wanted.similarity(row, result) is Similarity.EQUAL]
     return equal[0] if len(equal) == 1 else None
 
 
 def _repeats(generation: Generation, echo: provider.Request) -> bool:
-    """Tell whether a task's record of its request has the action and the prompt of this video."""
+    """Tell whether a repeated request has the action and the prompt of this video."""
     return _same_prompt(generation, echo.prompt) and echo.action == generation.action
 
 
 def _by_callback(generation: Generation, link: str) -> Similarity:
-    """An echoed callback address decides alone: it is this claim's, this video's, or somebody else's."""
+    """Compare by the callback address alone, which names the video and the claim."""
     address = callback_address(link)
     if not address or address.uuid != generation.uuid:
         return Similarity.NONE
@@ -159,7 +161,7 @@ def _same_prompt(generation: Generation, prompt: str) -> bool:
 
 
 def _as_echoed(generation: Generation) -> provider.Request:
-    """The request of a video as a task repeats it, without what a claim adds: frames, source and callback."""
+    """Return the request of a video as a task repeats it, without what a claim adds: frames, source and callback."""
     sent = provider.Request(
         action=generation.action,
         prompt=generation.prompt,
@@ -174,7 +176,7 @@ def _as_echoed(generation: Generation) -> provider.Request:
 
 
 def _links_by_generation(generations: list[Generation]) -> dict[int, dict[int | None, set[str]]]:
-    """By video and frame, the links a claim may have sent: as such, or by the hash of their key. None: our own copy."""
+    """Return the links, or hashes of their keys, that a claim may have sent, by video and frame (None: the source)."""
     links: dict[int, dict[int | None, set[str]]] = defaultdict(lambda: defaultdict(set))
     frames = {row.pk: {row.start_frame_id, row.end_frame_id} - {None} for row in generations}
     for link in TemporaryLink.objects.filter(generation__in=generations):
@@ -187,7 +189,7 @@ def _links_by_generation(generations: list[Generation]) -> dict[int, dict[int | 
 
 
 def _key_hash(link: str) -> str:
-    """The hash of the key in an address of ours; a text that no set of links holds for any other."""
+    """Return the hash of the key in one of our temporary addresses; "-", which is no hash, for any other link."""
     match = _match(link)
     return hash_key(match.kwargs["key"]) if match and match.url_name in ("frame", "clip") else "-"
 

@@ -56,6 +56,8 @@ def archive(pk: int) -> None:
 
 def remote_video(generation: Generation) -> RemoteVideo:
     """Describe a generation's video at its provider."""
+    if generation.token is None:
+        raise ValueError(f"Generation {generation.uuid} has no token.")
     return RemoteVideo(
         uuid=generation.uuid,
         video_url=generation.video_url,
@@ -167,7 +169,7 @@ def _save(generation: Generation) -> SavedVideo:
 
 def _renew_link(generation: Generation, error: Exception) -> str:
     """Look up the video's current link; return "" if it is a new one, else a sentence that says why there is none."""
-    if not generation.task_id:
+    if not generation.task_id or not generation.token:
         return "Its task id is not known, so the provider cannot be asked for a fresh link."
     try:
         result = look_up(generation.token, generation.task_id)

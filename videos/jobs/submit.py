@@ -1,4 +1,4 @@
-"""Submitting: claim rows and send each once, many POSTs at a time."""
+"""Submit videos: claim rows and send each once, many POSTs at a time."""
 
 import asyncio
 import logging
@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.db import Error, close_old_connections
 
@@ -18,6 +17,7 @@ from ..media import download
 from ..media.saved_videos import download_rules
 from ..models import ApiToken, Claim, Generation, Heartbeat, State, TemporaryLink, histogram, policy
 from ..models.state import SUBMITTING_AT_MOST
+from .database_thread import in_db
 from .frame_uploads import ClaimLost, FrameUploader
 from .outcome import Outcome
 from .outcome_recorder import OutcomeRecorder, record_error
@@ -27,80 +27,95 @@ from .results import record_result
 
 logger = logging.getLogger(__name__)
 
-CLAIM_FOR = 20.0  # seconds; then the next drain goes on, so that no task of the queue lasts for ever
-STOPPING_FOR = 60.0  # seconds after which a mark left by a stop that was cut short counts for nothing
-AT_ONCE = 200  # POSTs under way in one drain
-NO_DOUBT = SUBMITTING_AT_MOST.total_seconds() / 4  # after a claim, in which no sweep comes near it
+CLAIM_SECONDS = 20.0  # then another drain continues, so that no call in the queue runs for ever
+STOP_MARK_SECONDS = 60.0  # after which the mark of an interrupted stop is ignored
+STAMP_EVERY = 5.0  # seconds between two heartbeats
+MAX_POSTS = 200  # under way in one drain
+MAX_LINE = 50  # rows that are read at once
+FRESH_SECONDS = SUBMITTING_AT_MOST.total_seconds() / 4  # after a claim, in which no sweep considers it lost
+LINK_CHECK_SECONDS = 5.0  # the row is claimed, so its POST must not wait for a slow CDN
 
 
 def drain() -> None:
-    """Send what may be sent now, many POSTs at once. Any number of drains may run; the claim decides.
+    """Send what may be sent now. Any number of drains may run; the claim decides which one sends a row.
 
-    It ends when all answers are recorded, which a locked or full database can hold up for long: the queue sets it no
-    limit of time (queue.enqueue_drain).
+    It ends when all answers are recorded, which a locked or full database can delay for long: see
+    queue.enqueue_drain, which sets no time limit.
     """
-    asyncio.run(_drain())
+    asyncio.run(_Drain().run())
 
 
-async def _drain() -> None:
-    started = stamped = time.monotonic()
-    sending: set[asyncio.Task] = set()
-    line: list[Generation] = []
-    failures: list[BaseException] = []
-    claiming = True
-    recorder = OutcomeRecorder(is_stopping)
-    async with provider.new_client() as client:
-        uploads = FrameUploader(client, _in_db)
+class _Drain:
+    """Claims rows for a while, sends them, and waits until all answers are recorded."""
+
+    def __init__(self) -> None:
+        self._started = self._stamped = time.monotonic()
+        self._line: list[Generation] = []
+        self._is_claiming = True
+        self._recorder = OutcomeRecorder(is_stopping)
+
+    async def run(self) -> None:
+        """Raise an ExceptionGroup of unexpected errors at the end: their rows wait for the sweep."""
+        failures: list[Exception] = []
+        sending: set[asyncio.Task[None]] = set()
+        async with provider.new_client() as client:
+            uploader = FrameUploader(client)
+            try:
+                while True:
+                    if claim := await self._next_claim(len(sending)):
+                        sending.add(asyncio.create_task(_send(claim, client, uploader, self._recorder)))
+                        await asyncio.sleep(0)  # let the POST leave before the next claim
+                        continue
+                    if not sending:
+                        break
+                    done, sending = await asyncio.wait(sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
+                    failures += [error for task in done if isinstance(error := task.exception(), Exception)]
+                if self._is_claiming and self._is_out_of_time() and await in_db(has_sendable):
+                    await in_db(enqueue_drain)
+            finally:
+                # The queue's worker does not close this thread's connection; a working one stays open.
+                await in_db(close_old_connections)
+        if failures:
+            raise ExceptionGroup("sending failed unexpectedly", failures)
+
+    async def _next_claim(self, posts: int) -> Claim | None:
+        """Stamp the heartbeat and claim the next row, if this drain may send one more."""
         try:
-            while True:
-                now = time.monotonic()
-                claim = None
-                try:
-                    if now - stamped > 5:
-                        stamped = now
-                        await _in_db(Heartbeat.stamp, SUBMIT_CLUSTER)
-                    if claiming and now - started < CLAIM_FOR and len(sending) < AT_ONCE:
-                        line, claim = await _in_db(_next_claim, line)
-                except Error as error:
-                    # No more claims, but what is under way is paid for and must still be recorded.
-                    logger.warning("nothing more is claimed by this drain: %s", storage_problem(error) or error)
-                    claiming = False
-                if claim:
-                    sending.add(asyncio.create_task(_send(claim, client, uploads, recorder)))
-                    await asyncio.sleep(0)  # let the POST go out before the next claim
-                    continue
-                if not sending:
-                    break
-                done, sending = await asyncio.wait(sending, timeout=0.2, return_when=asyncio.FIRST_COMPLETED)
-                failures += [task.exception() for task in done if task.exception()]
-            if claiming and time.monotonic() - started >= CLAIM_FOR and await _in_db(has_sendable):
-                await _in_db(enqueue_drain)
-        finally:
-            # This thread is no worker of the queue, which would do it: it keeps a good connection for the next drain.
-            await _in_db(close_old_connections)
-    if failures:
-        # Their rows stay `submitting` until the sweep finds them; the queue keeps the traceback.
-        raise ExceptionGroup("sending failed unexpectedly", failures)
+            if time.monotonic() - self._stamped > STAMP_EVERY:
+                self._stamped = time.monotonic()
+                await in_db(Heartbeat.stamp, SUBMIT_CLUSTER)
+            if self._is_claiming and not self._is_out_of_time() and posts < MAX_POSTS:
+                self._line, claim = await in_db(_next_claim, self._line)
+                return claim
+        except Error as error:
+            # Stop claiming, but record the answers of what is under way and paid for.
+            logger.warning("nothing more is claimed by this drain: %s", storage_problem(error) or error)
+            self._is_claiming = False
+        return None
 
-
-async def _in_db(function, *args):
-    return await sync_to_async(function)(*args)
+    def _is_out_of_time(self) -> bool:
+        return time.monotonic() - self._started >= CLAIM_SECONDS
 
 
 def is_stopping() -> bool:
-    """Whether this machine's workers were told to stop: what is claimed now would be killed while it is sent."""
+    """Tell whether this machine's workers were told to stop: what is claimed now would be killed while it is sent."""
     try:
-        return time.time() - settings.WORKERS_STOPPING.stat().st_mtime < STOPPING_FOR
+        return time.time() - settings.WORKERS_STOPPING.stat().st_mtime < STOP_MARK_SECONDS
     except FileNotFoundError:
         return False
 
 
+def has_sendable() -> bool:
+    """Tell whether a row waits that a token has room for."""
+    return bool(_read_line(1))
+
+
 def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]:
-    """The next row that could be claimed, and who is left in line behind it."""
+    """Claim the first row of the line that can be claimed; return the rest of the line and the claim."""
     close_old_connections()
     if is_stopping():
         return [], None
-    line = line or _line(50)
+    line = line or _read_line(MAX_LINE)
     while line:
         generation, *line = line
         if claim := generation.claim():
@@ -110,53 +125,48 @@ def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]
     return [], None
 
 
-def _line(limit: int) -> list[Generation]:
+def _read_line(limit: int) -> list[Generation]:
     left = ApiToken.objects.most_left()
     return [] if left == 0 else Generation.objects.next_to_submit(limit, amount_at_most=left)
 
 
-def has_sendable() -> bool:
-    return bool(_line(1))
-
-
-async def _send(claim: Claim, client, uploads: FrameUploader, recorder: OutcomeRecorder) -> None:
-    """POST one claimed generation and record what comes of it."""
+async def _send(claim: Claim, client: provider.HttpClient, uploader: FrameUploader, recorder: OutcomeRecorder) -> None:
+    """POST one claimed generation and record the outcome."""
     generation = claim.generation
     logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
-    answered = partial(Outcome, generation.uuid, generation.attempts)
-    next_step = 0
+    outcome = partial(Outcome, generation.uuid, generation.attempts)
+    next_source = 0
     try:
-        source, next_step = await _source(claim)
-        links = await uploads.links(claim)
-        ready = await _in_db(_ready_to_send, claim, source, links)
+        source, next_source = await _source(claim)
+        links = await uploader.links(claim)
+        ready = await in_db(_ready_to_send, claim, source, links)
         if not ready:
             return
         request, secret = ready
-        luma = provider.LumaClient(claim.token.base_url, secret, client=client)
-        result = await _submit(luma, request)
+        result = await _post(provider.LumaClient(claim.token.base_url, secret, client=client), request)
     except ClaimLost:
         logger.warning("generation %s: its upload took too long, and it is back in the queue", generation.uuid)
     except provider.ProviderError as error:
         logger.info("generation %s: %s", generation.uuid, error)
-        await _keep_refusal(answered(error=error, next_source=next_step), generation, recorder)
+        await _record_error(outcome(error=error, next_source=next_source), generation, recorder)
     except Error as error:
-        # The database failed between the claim and the POST, of which no byte has left.
+        # The database failed between the claim and the POST, so nothing was sent.
         if not (problem := storage_problem(error)):
             raise
         unsent = not_sent("storage_down", f"It could not be prepared: {problem}.")
-        await _keep_refusal(answered(error=unsent), generation, recorder)
+        await _record_error(outcome(error=unsent), generation, recorder)
     else:
-        await recorder.record(answered(result=result), partial(record_result, generation, result, "answer"))
+        await recorder.record(outcome(result=result), partial(record_result, generation, result, "answer"))
 
 
-async def _keep_refusal(outcome: Outcome, generation: Generation, recorder: OutcomeRecorder) -> None:
+async def _record_error(outcome: Outcome, generation: Generation, recorder: OutcomeRecorder) -> None:
     if outcome.next_source and not (outcome.error and policy.is_about_the_request(outcome.error)):
         outcome = replace(outcome, next_source=0)
     await recorder.record(outcome, partial(record_error, generation, outcome))
 
 
-async def _submit(luma: provider.LumaClient, request: provider.Request) -> provider.Result:
-    """POST it, and measure how long the answer takes."""
+async def _post(luma: provider.LumaClient, request: provider.Request) -> provider.Result:
+    """Submit a request, and measure how long the answer takes."""
     began, outcome = time.perf_counter(), "unclear"
     try:
         result = await luma.submit(request)
@@ -172,18 +182,18 @@ async def _submit(luma: provider.LumaClient, request: provider.Request) -> provi
 def _ready_to_send(
     claim: Claim, source: dict[str, str], uploads: dict[int, str]
 ) -> tuple[provider.Request, str] | None:
-    """What to send, and the secret to send it with; None if it took so long that the claim is no longer ours.
+    """Return the request and the token's secret; None if the claim was lost meanwhile.
 
-    In that case the sweep doubted it, and its member may have tried again.
+    The sweep takes back a claim that took too long, and its member may have retried.
     """
     generation = claim.generation
-    # A picture may have been purged with its last video between the choice of it and now.
+    # A frame may have been deleted with its last video after it was chosen.
     if any(frame and not frame.file for frame in (generation.start_frame, generation.end_frame)):
         raise not_sent("frame_gone", "A frame was deleted before this was sent.")
     request, secret = generation.request(claim, source, uploads), open_secret(claim.token)
     if generation.uploading:
         return (request, secret) if generation.end_upload(claim.owned) else None
-    if time.monotonic() - claim.at >= NO_DOUBT:
+    if time.monotonic() - claim.at >= FRESH_SECONDS:
         row = Generation.objects.filter(pk=generation.pk, state=State.SUBMITTING)
         if not row.filter(callback_key_hash=generation.callback_key_hash).exists():
             return None
@@ -191,45 +201,47 @@ def _ready_to_send(
 
 
 async def _source(claim: Claim) -> tuple[dict[str, str], int]:
-    """How to name the video to extend, and the number of the way to try after it (0: there is none)."""
+    """Return the fields that name the video to extend, and the number of the next way to name it (0: none)."""
     if claim.generation.action != "extend":
         return {}, 0
-    ways = await _in_db(_ways, claim)
+    ways = await in_db(_source_ways, claim)
     for number, kind, value, rules in ways:
-        if rules and not await asyncio.to_thread(_is_alive, value, rules):
+        if rules and not await asyncio.to_thread(_link_works, value, rules):
             continue
         following = number + 1 if number < ways[-1][0] else 0
         if kind == "id":
             return {"video_id": value}, following
         if kind == "copy":
-            value = await _in_db(_mint_clip, claim)
+            value = await in_db(_mint_source_link, claim)
         return {"video_url": value}, following
     raise not_sent(
         "source_gone",
-        "The clip's id belongs to another account, its link has expired, and our saved copy has no public address.",
+        "The video's id belongs to another account, its link has expired, and the saved copy has no public address.",
     )
 
 
-def _ways(claim: Claim) -> list[tuple[int, str, str, download.Rules | None]]:
-    """The ways to name the source, each with the rules by which its link can be looked at first, if it is ours."""
+def _source_ways(claim: Claim) -> list[tuple[int, str, str, download.Rules | None]]:
+    """Return the ways to name the source: number, kind, value, and for the provider's own link the download rules."""
     parent = claim.generation.parent
     rules = None
     if parent and parent.token:
-        # A look, not a download: the row is claimed, and its POST must not wait for a slow CDN.
         rules = download_rules(
-            parent.token.base_url, is_local=parent.token.is_local, max_bytes=settings.VIDEO_MAX_BYTES, deadline=5.0
+            parent.token.base_url,
+            is_local=parent.token.is_local,
+            max_bytes=settings.VIDEO_MAX_BYTES,
+            deadline=LINK_CHECK_SECONDS,
         )
     return [
-        (number, kind, value, rules if rules and kind == "link" and value == parent.video_url else None)
+        (number, kind, value, rules if parent and kind == "link" and value == parent.video_url else None)
         for number, kind, value in claim.generation.sources(claim.token)
     ]
 
 
-def _is_alive(link: str, rules: download.Rules) -> bool:
-    """Whether the provider's own link to a video still gives something; what cannot be told counts as yes."""
+def _link_works(link: str, rules: download.Rules) -> bool:
+    """Tell whether a link to a video works; True if there was no answer."""
     status = download.probe(link, rules)
     return status is None or status < 400
 
 
-def _mint_clip(claim: Claim) -> str:
+def _mint_source_link(claim: Claim) -> str:
     return TemporaryLink.create_for(claim.token.public_url, claim.generation, clip=claim.generation.parent)

@@ -21,21 +21,18 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-MAX_QUEUED_SAVES = 200  # that are asked for in one sweep
-
-
-# The ticker's own time, in seconds, in which a task that cannot be looked up was seen past all patience.
+MAX_QUEUED_SAVES = 200
+MAX_ROWS = 200  # of one step in one sweep
+MAX_ORPHANED_FILES = 1000
+# Seconds for which the ticker must have seen a task that cannot be looked up past every deadline.
 GIVE_UP_AFTER = 1800.0
 
 
-def steps(watch: AgeTracker | None = None) -> list[Step]:
-    """List what repairs whatever a lost wake-up, a lost callback or a lost worker left behind.
-
-    With a `watch` the ticker's own time decides what is lost, and not the clock.
-    """
+def steps(ages: AgeTracker | None = None) -> list[Step]:
+    """Return the steps of a sweep. Without `ages` the system clock decides what is lost."""
     return [
-        Step("interrupted requests", lambda: mark_interrupted(watch)),
-        Step("hopeless tasks", lambda: give_up_overdue(watch)),
+        Step("interrupted requests", lambda: mark_interrupted(ages)),
+        Step("hopeless tasks", lambda: give_up_overdue(ages)),
         Step("savings", enqueue_saves),
         Step("trash", empty_trash),
         Step("frames", delete_unused_frames),
@@ -47,23 +44,23 @@ def steps(watch: AgeTracker | None = None) -> list[Step]:
     ]
 
 
-def sweep(watch: AgeTracker | None = None) -> None:
-    """Run all steps once; raise an ExceptionGroup of what failed after the last one.
+def sweep(ages: AgeTracker | None = None) -> None:
+    """Run all steps once; raise an ExceptionGroup of their failures after the last one.
 
     Raises django.db.Error at once while the database does not work.
     """
-    _each(steps(watch), lambda step: step.run())
+    _for_each(steps(ages), lambda step: step.run())
 
 
-def _each(things: Iterable[T], act: Callable[[T], object]) -> None:
-    """Act on each, whatever the others raise, and raise an ExceptionGroup of that at the end.
+def _for_each(items: Iterable[T], act: Callable[[T], object]) -> None:
+    """Act on each item, and raise an ExceptionGroup of the failures at the end.
 
     Raises django.db.Error at once while the database does not work.
     """
     failures = []
-    for thing in things:
+    for item in items:
         try:
-            act(thing)
+            act(item)
         except Exception as error:
             if isinstance(error, Error) and storage_problem(error):
                 raise
@@ -72,30 +69,30 @@ def _each(things: Iterable[T], act: Callable[[T], object]) -> None:
         raise ExceptionGroup("some steps or rows failed", failures)
 
 
-def mark_interrupted(watch: AgeTracker | None = None) -> None:
-    """Doubt what a worker was sending that is gone."""
-    if watch is None:
+def mark_interrupted(ages: AgeTracker | None = None) -> None:
+    """Return the requests of lost workers to the queue if they were not sent, else mark their outcome as unknown."""
+    if ages is None:
         lost = list(Generation.objects.stuck_submitting())
     else:
         rows = {(row.pk, row.attempts, row.submitted_at): row for row in Generation.objects.submitting()}
-        seconds = watch.ages("submitting", rows)
+        seconds = ages.ages("submitting", rows)
         lost = [row for key, row in rows.items() if seconds[key] > SUBMITTING_AT_MOST.total_seconds()]
-    _each(lost, lambda generation: generation.upload_interrupted() or generation.interrupted())
+    _for_each(lost, lambda generation: generation.upload_interrupted() or generation.interrupted())
 
 
-def give_up_overdue(watch: AgeTracker | None = None) -> None:
-    """Give up what has had no end for a day after all patience, and cannot be looked up."""
+def give_up_overdue(ages: AgeTracker | None = None) -> None:
+    """Give up tasks that are long past their deadline and cannot be looked up."""
     rows = {row.pk: row for row in Generation.objects.overdue()}
-    if watch is not None:
-        seconds = watch.ages("overdue", rows)
+    if ages is not None:
+        seconds = ages.ages("overdue", rows)
         rows = {pk: row for pk, row in rows.items() if seconds[pk] > GIVE_UP_AFTER}
-    _each(rows.values(), lambda generation: generation.give_up())
+    _for_each(rows.values(), lambda generation: generation.give_up())
 
 
 def enqueue_saves() -> None:
-    """Wake the saving of what is due; while nobody saves, the queue must not grow with each sweep.
+    """Enqueue the savings that are due, up to a length of the queue: while nobody saves, it must not grow.
 
-    Raises what the broker raises where it does not answer.
+    Raises what the broker raises if it does not answer.
     """
     room = MAX_QUEUED_SAVES - queue_sizes()[MEDIA_CLUSTER]
     for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[: max(0, room)]:
@@ -103,31 +100,32 @@ def enqueue_saves() -> None:
 
 
 def empty_trash() -> None:
-    """Delete permanently what was in the trash long enough."""
-    _each(Generation.objects.worth_purging()[:200], lambda generation: generation.purge())
+    """Delete permanently what has been in the trash long enough."""
+    _for_each(Generation.objects.worth_purging()[:MAX_ROWS], lambda generation: generation.purge())
 
 
 def delete_unused_frames() -> None:
-    """Delete the frames that nothing uses, and what is known of uploads that have expired."""
+    """Delete frames that nothing uses, and records of uploads that have expired."""
     with transaction.atomic():
-        unused = list(Frame.objects.unused().values_list("pk", flat=True)[:200])
+        unused = list(Frame.objects.unused().values_list("pk", flat=True)[:MAX_ROWS])
         Frame.objects.filter(pk__in=unused).release()
     UploadedFrame.objects.forget_expired()
 
 
 def remove_orphaned_files() -> None:
-    for leftover in OrphanedFile.objects.order_by("pk")[:1000]:
+    """Delete files that no row names any more."""
+    for orphan in OrphanedFile.objects.order_by("pk")[:MAX_ORPHANED_FILES]:
         try:
-            leftover.remove()
+            orphan.remove()
         except OSError as error:
-            # It stays noted; the next sweep tries again.
-            logger.warning("file %s cannot be removed: %s", leftover.file.name, error)
+            # Its row stays, so the next sweep tries again.
+            logger.warning("file %s cannot be removed: %s", orphan.file.name, error)
             if isinstance(error, ConnectionError):
-                return  # an object storage that is silent, and each of the others would wait for it as long
+                return  # the object storage does not answer, and each other file would wait as long
 
 
 def wake() -> None:
-    """Have sent what waits: a token's pause is over, or the wake-up was lost with its worker."""
+    """Start a drain if there is something to send: a token's pause is over, or a wake-up was lost with its worker."""
     probe_tokens()
     if has_sendable():
         enqueue_drain(robust=False)

@@ -1,4 +1,4 @@
-"""Run the steps of the ticker so that one that fails is noted, logged once, and stops no other."""
+"""Run the ticker's steps: a step that fails is recorded, logged once, and does not stop the others."""
 
 import logging
 import time
@@ -10,42 +10,43 @@ from ..models import StepFailure
 
 logger = logging.getLogger(__name__)
 
-LOGGED_AGAIN_AFTER = 3600.0  # seconds, for a fault that comes and goes
+LOG_AGAIN_AFTER = 3600.0  # seconds without the fault
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing the ticker does; `name` is what `/readyz` and the doctor call it."""
+    """One task of the ticker; `/readyz` and the doctor show its name."""
 
     name: str
     run: Callable[[], object]
 
 
 class StepRunner:
-    """Remembers which faults are logged already, for as long as its process lives."""
+    """Runs steps, and remembers which faults are logged already."""
 
     def __init__(self) -> None:
         self._logged: dict[tuple[str, str], float] = {}
-        self._works: set[str] = set()
+        self._working: set[str] = set()
 
     def run(self, step: Step) -> bool:
-        """Run a step; False where it failed. Raises django.db.Error while the failure cannot be noted either."""
+        """Run a step; return False if it failed. Raises django.db.Error if the failure cannot be recorded either."""
         try:
             step.run()
         except Exception as error:
-            # Before it is logged: where the database is away the fault is not the step's.
+            # Before it is logged: if the database is away, the step is not to blame.
             StepFailure.objects.note(step.name, error)
-            self._works.discard(step.name)
+            self._working.discard(step.name)
             self._log(step, error)
             return False
-        if step.name not in self._works:
+        if step.name not in self._working:
             StepFailure.objects.clear(step.name)
-            self._works.add(step.name)
+            self._working.add(step.name)
         return True
 
     def _log(self, step: Step, error: Exception) -> None:
+        """Log a fault once, and again only after it has been absent for a while."""
         now = time.monotonic()
-        self._logged = {key: at for key, at in self._logged.items() if now - at < LOGGED_AGAIN_AFTER}
+        self._logged = {key: at for key, at in self._logged.items() if now - at < LOG_AGAIN_AFTER}
         key = step.name, _fault(error)
         if key not in self._logged:
             logger.error(
@@ -53,14 +54,13 @@ class StepRunner:
                 step.name,
                 exc_info=error,
             )
-        # One that keeps failing is logged once.
         self._logged[key] = now
 
 
 def _fault(error: BaseException) -> str:
-    """Name a fault by its class and the line that raised it: its words may differ each time."""
+    """Identify a fault by its class and the line that raised it: the message may differ each time."""
     if isinstance(error, BaseExceptionGroup):
-        return " ".join(sorted({_fault(one) for one in error.exceptions}))
+        return " ".join(sorted({_fault(inner) for inner in error.exceptions}))
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else ""
     return f"{type(error).__name__}@{place}"

@@ -6,7 +6,7 @@ Requests and results are frozen dataclasses; every failure is a ProviderError. N
 from .client import LumaClient
 from .errors import MAX_RETRY_AFTER, ProviderError
 from .examples import PLACEHOLDER, examples
-from .http import new_client
+from .http import HttpClient, new_client
 from .listing import PAGE_SIZE, ListedTask, TaskPage, has_no_listing
 from .parsing import echoed_request, read_callback
 from .types import (
@@ -42,6 +42,7 @@ __all__ = [
     "REQUEST_URL_LENGTH",
     "SIZE_LIMIT",
     "URL_LENGTH",
+    "HttpClient",
     "ListedTask",
     "LumaClient",
     "ProviderError",

@@ -12,6 +12,8 @@ import httpx
 from .errors import ProviderError
 from .types import Sent
 
+HttpClient = httpx.AsyncClient
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 READ_SECONDS = 30.0
 

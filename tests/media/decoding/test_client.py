@@ -81,7 +81,7 @@ def test_the_decoder_has_no_secrets_and_no_other_open_files(started, monkeypatch
     assert client.read_video(film, stills=True).duration == 1.0
     for process in started:
         names = {line.partition("=")[0] for line in process["environment"].split("\0") if line}
-        assert names <= {*client.PASSED_ON, "MALLOC_ARENA_MAX"}
+        assert names <= {*client.INHERITED_VARIABLES, "MALLOC_ARENA_MAX"}
         assert "very-secret" not in process["environment"] + " ".join(process["command"])
         others = [name for name in process["files"] if not name.startswith(("pipe:", str(settings.DATA_DIR)))]
         assert len(others) == 1, others
@@ -154,7 +154,7 @@ def test_a_long_error_message_is_truncated(monkeypatch):
     with pytest.raises(DecoderFailed) as failure:
         client.read_picture(io.BytesIO(a_png()))
     assert str(failure.value).endswith("the end")
-    assert len(str(failure.value)) <= client.COMPLAINT_AT_MOST
+    assert len(str(failure.value)) <= client.MAX_ERROR_OUTPUT
 
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM])
@@ -224,7 +224,7 @@ def test_a_file_that_exceeds_one_slot_s_memory_is_retried_with_all_of_it(monkeyp
 
 
 def test_an_upload_without_a_free_slot_is_answered_as_busy(monkeypatch, film):
-    monkeypatch.setattr(client, "MEMBER_WAITS", 0.2)
+    monkeypatch.setattr(client, "MEMBER_WAIT", 0.2)
     with slots.all_of_them(settings.DATA_DIR, 0), pytest.raises(Busy, match="Try again in a moment"):
         client.read_picture(io.BytesIO(a_png()))
     assert client.read_picture(io.BytesIO(a_png())).width == 64
@@ -233,8 +233,8 @@ def test_an_upload_without_a_free_slot_is_answered_as_busy(monkeypatch, film):
 
 
 def test_saves_leave_a_slot_for_members(monkeypatch, film):
-    monkeypatch.setattr(client, "WORKER_WAITS", 0.2)
-    with slots.one(settings.DATA_DIR, 0, client.FOR_SAVINGS):
+    monkeypatch.setattr(client, "WORKER_WAIT", 0.2)
+    with slots.one(settings.DATA_DIR, 0, client.SAVING_SLOTS):
         with pytest.raises(Busy):
             client.read_video(film, stills=True)
         assert client.read_picture(io.BytesIO(a_png())).width == 64
@@ -258,7 +258,7 @@ def test_a_web_process_keeps_threads_for_pages():
             fcntl.flock(file, fcntl.LOCK_EX)
         threads = [
             threading.Thread(target=client.read_picture, args=(io.BytesIO(a_png()),))
-            for _ in range(client.WAITING_AT_MOST)
+            for _ in range(client.MAX_WAITING)
         ]
         for thread in threads:
             thread.start()

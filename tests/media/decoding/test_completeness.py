@@ -268,7 +268,7 @@ def test_a_corrupt_index_raises_no_other_error(films, judge):
 
 
 def test_the_number_of_boxes_is_limited(films, judge, monkeypatch):
-    monkeypatch.setattr(completeness, "BOXES_AT_MOST", 50)
+    monkeypatch.setattr(completeness, "MAX_BOXES", 50)
     film = films["index at the end"] + struct.pack(">I4s", 8, b"free") * 100
     assert "too many boxes" in str(judge(film))
 
@@ -296,7 +296,7 @@ def test_the_number_of_nested_boxes_is_limited(films, judge, monkeypatch):
     start, end = place_of(film, "moov", "trak", "edts")
     many = with_contents(film, film[start:end] + struct.pack(">I4s", 8, b"free") * 100, "moov", "trak", "edts")
     assert judge(many) is None
-    monkeypatch.setattr(completeness, "BOXES_AT_MOST", 50)
+    monkeypatch.setattr(completeness, "MAX_BOXES", 50)
     assert "too many boxes" in str(judge(many))
 
 

@@ -33,7 +33,7 @@ def test_the_facts_and_stills_of_a_video_are_read(films, codec):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda films: films["mpeg2video"], "in a format that is not known"),
+        (lambda films: films["mpeg2video"], "in an unknown format"),
         (lambda films: bombs.grey_video(4112, 4096), "4112×4096 pixels"),
         (lambda films: bombs.grey_video(4112, 4096, claims=(64, 48)), "more than can be read"),
     ],

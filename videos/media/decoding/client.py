@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 from django.conf import settings
+from django.core.files import File
 
 from . import errors, slots
 from .errors import Busy, DecoderFailed, NotAPicture, NotAVideo
@@ -26,35 +27,45 @@ from .limits import OUT_OF_MEMORY
 logger = logging.getLogger(__name__)
 
 MB = 1024**2
+Source = File | IO[bytes]
+Decoded = tuple[dict[str, Any], list[bytes]]  # facts, and encoded pictures
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the process may take: bytes of memory, seconds of processor time, and seconds until it is killed."""
+    """The limits of the process: bytes of memory, seconds of processor time, and seconds until it is killed."""
 
     memory: int
     cpu: int
     seconds: float
 
 
-# Two processes at this memory stay within 1 GB; what needs more runs alone, with both slots and MEMORY_ALONE.
+# Two processes with MEMORY stay within 1 GB; a file that needs more is decoded alone, with both slots.
 MEMORY, MEMORY_ALONE = 500 * MB, 950 * MB
 PICTURE = Limits(MEMORY, 12, 40.0)
-THUMBNAIL = Limits(MEMORY, 6, 15.0)  # worth less than the time of the worker that waits for it
+THUMBNAIL = Limits(MEMORY, 6, 15.0)  # a worker does not wait longer: the poster can be made from the video
 VIDEO = Limits(MEMORY, 20, 60.0)
-CHECK = Limits(MEMORY, 60, 300.0)  # an admin waits for it, perhaps for a slow disk
-# Seconds to wait for a slot: a member's request holds a thread of the web server meanwhile, a saving holds a worker.
-MEMBER_WAITS, WORKER_WAITS = 8.0, 30.0
-# Savings leave a slot to the members.
-FOR_SAVINGS = slots.NAMES[1:]
+CHECK = Limits(MEMORY, 60, 300.0)  # for an admin, perhaps with a slow disk
+# Seconds to wait for a slot. Meanwhile a member's request occupies a thread of the web server, a saving a worker.
+MEMBER_WAIT, WORKER_WAIT = 8.0, 30.0
+# Savings leave a slot for members.
+SAVING_SLOTS = slots.NAMES[1:]
 # Threads of one web process that may wait for a decoding: the other half serves pages.
-WAITING_AT_MOST = 3
-OUTPUT_AT_MOST = 64 * MB  # a frame of 4096×4096 takes about 20
-COMPLAINT_AT_MOST = 16 * 1024  # bytes of the standard error that are kept
-PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+MAX_WAITING = 3
+MAX_OUTPUT = 64 * MB  # a frame of 4096×4096 takes about 20
+MAX_ERROR_OUTPUT = 16 * 1024  # bytes of the standard error that are kept
+INHERITED_VARIABLES = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LD_LIBRARY_PATH",
+    "PYTHONHOME",
+    "PYTHONPATH",
+    "PYTHONDONTWRITEBYTECODE",
+)
 CHUNK_SIZE = MB
 
-_waiting = threading.BoundedSemaphore(WAITING_AT_MOST)
+_waiting = threading.BoundedSemaphore(MAX_WAITING)
 _REFUSALS = {kind.__name__: kind for kind in (NotAPicture, NotAVideo, errors.Incomplete)}
 
 
@@ -69,7 +80,7 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Stills:
-    """The pictures that stand for a video: a poster (WebP) for the gallery and a full-size still (JPEG)."""
+    """The pictures of a video: a poster (WebP) for the gallery and a full-size still (JPEG)."""
 
     poster: bytes
     still: bytes
@@ -77,7 +88,7 @@ class Stills:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Of a whole video: seconds, frames a second (None if the file does not say), pixels; its stills if wanted."""
+    """Facts of a whole video: seconds, frames a second (None if unknown), pixels, and its stills if requested."""
 
     duration: float
     frame_rate: float | None
@@ -87,7 +98,7 @@ class Facts:
 
 
 class _Exceeded(Exception):
-    """The process was ended by its limit of "memory" or "time", "killed" by the system, or its file made it "crash"."""
+    """The process exceeded its limit of "memory" or "time", was "killed" by the system, or crashed ("crash")."""
 
     def __init__(self, limit: str) -> None:
         super().__init__(limit)
@@ -104,23 +115,23 @@ _PICTURE_EXCEEDED = {
 }
 
 
-def read_picture(file) -> Picture:
+def read_picture(file: Source) -> Picture:
     """Decode an upload (JPEG, PNG or WebP) and encode it again as a JPEG. Raises NotAPicture, Busy, OSError."""
     try:
-        with _one_of_few(), regular_file(file) as copy:
-            facts, [data] = _decode("pictures", "frame", copy, PICTURE, MEMBER_WAITS)
+        with _one_of_few(), as_local_file(file) as copy:
+            facts, [data] = _decode("pictures", "frame", copy, PICTURE, MEMBER_WAIT)
     except _Exceeded as end:
         raise NotAPicture(_PICTURE_EXCEEDED[end.limit]) from None
     return Picture(data, facts["width"], facts["height"])
 
 
 def read_thumbnail(data: bytes) -> Stills | None:
-    """Decode a provider's thumbnail; None where it is no picture we can read. Raises Busy, OSError."""
+    """Decode a provider's thumbnail; return None if that is not possible. Raises Busy, OSError."""
     with tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as file:
         file.write(data)
         file.flush()
         try:
-            _, pictures = _decode("pictures", "thumbnail", file, THUMBNAIL, WORKER_WAITS, FOR_SAVINGS)
+            _, pictures = _decode("pictures", "thumbnail", file, THUMBNAIL, WORKER_WAIT, SAVING_SLOTS)
         except (NotAPicture, _Exceeded) as reason:
             logger.info("a thumbnail cannot be read: %s", reason)
             return None
@@ -140,27 +151,29 @@ _VIDEO_EXCEEDED = {
 def check_video(path: Path) -> None:
     """Check that an MP4 file is whole. Raises NotAVideo, Incomplete, Busy, OSError."""
     with path.open("rb") as file:
-        _decode_video("check", file, CHECK, WORKER_WAITS, FOR_SAVINGS)
+        _decode_video("check", file, CHECK, WORKER_WAIT, SAVING_SLOTS)
 
 
 def read_video(path: Path, *, stills: bool) -> Facts:
     """Check that an MP4 file is whole and read its facts. Raises NotAVideo, Incomplete, Busy, OSError."""
     with path.open("rb") as file:
-        facts, pictures = _decode_video("read", file, VIDEO, WORKER_WAITS, FOR_SAVINGS, stills=stills)
+        facts, pictures = _decode_video("read", file, VIDEO, WORKER_WAIT, SAVING_SLOTS, stills=stills)
     return Facts(**facts, stills=Stills(*pictures) if stills else None)
 
 
-def extract_frame(file, at: float | str) -> Picture:
+def extract_frame(file: Source, at: float | str) -> Picture:
     """Return the picture that a player shows at this time (s), or the "first" or "last" one.
 
     Raises NotAVideo, Busy, OSError.
     """
-    with _one_of_few(), regular_file(file) as copy:
-        facts, [data] = _decode_video("extract", copy, VIDEO, MEMBER_WAITS, at=at)
+    with _one_of_few(), as_local_file(file) as copy:
+        facts, [data] = _decode_video("extract", copy, VIDEO, MEMBER_WAIT, at=at)
     return Picture(data, facts["width"], facts["height"])
 
 
-def _decode_video(operation: str, file: BinaryIO, limits: Limits, wait: float, among=slots.NAMES, **parameters):
+def _decode_video(
+    operation: str, file: Source, limits: Limits, wait: float, among: tuple[str, ...] = slots.NAMES, **parameters: Any
+) -> Decoded:
     try:
         return _decode("video", operation, file, limits, wait, among, **parameters)
     except _Exceeded as end:
@@ -171,8 +184,8 @@ def _decode_video(operation: str, file: BinaryIO, limits: Limits, wait: float, a
 
 
 @contextmanager
-def regular_file(file) -> Iterator[BinaryIO]:
-    """Yield an open file as one of this machine's, which another process can read; it is copied where it is none."""
+def as_local_file(file: Source) -> Iterator[Source]:
+    """Yield a file that has a descriptor, which another process can read: this one, or a temporary copy."""
     try:
         file.fileno()
     except (OSError, AttributeError):  # in memory, or in a bucket
@@ -197,8 +210,15 @@ def _one_of_few() -> Iterator[None]:
 
 
 def _decode(
-    module: str, operation: str, file: BinaryIO, limits: Limits, wait: float, among=slots.NAMES, **parameters
-) -> tuple[dict[str, Any], list[bytes]]:
+    module: str,
+    operation: str,
+    file: Source,
+    limits: Limits,
+    wait: float,
+    among: tuple[str, ...] = slots.NAMES,
+    **parameters: Any,
+) -> Decoded:
+    """Decode a file with one slot; if its memory is not enough, again with all slots and MEMORY_ALONE."""
     try:
         with slots.one(settings.DATA_DIR, wait, among) as held:
             return _run(module, operation, file, limits, held, parameters)
@@ -211,8 +231,8 @@ def _decode(
 
 
 def _run(
-    module: str, operation: str, file: BinaryIO, limits: Limits, held: list[int], parameters: dict
-) -> tuple[dict[str, Any], list[bytes]]:
+    module: str, operation: str, file: Source, limits: Limits, held: list[int], parameters: dict[str, Any]
+) -> Decoded:
     """Run the decoding process. Raises what it raised, _Exceeded, Busy, DecoderFailed."""
     file.seek(0)  # the process shares the position
     deadline = time.monotonic() + limits.seconds
@@ -233,57 +253,62 @@ def _run(
         logger.warning("no process can be started to decode a file: %s", error)
         raise Busy(slots.BUSY) from None
     try:
-        output, complaint = _collect(process, deadline)
+        output, error_output = _collect(process, deadline)
     finally:
-        # Also when this thread is ended by the queue's time limit.
+        # Also if the queue's time limit ends this thread.
         process.kill()
         process.wait()
-        for pipe in (process.stdout, process.stderr):
+        for pipe in filter(None, (process.stdout, process.stderr)):
             pipe.close()
-    return _result(process.returncode, output, complaint)
+    return _result(process.returncode, output, error_output)
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment of the process: no secrets, and one heap, so that its memory limit is what it uses."""
-    return {name: os.environ[name] for name in PASSED_ON if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
+    """Return an environment without secrets, and with one malloc arena, so that the memory limit counts real use."""
+    return {name: os.environ[name] for name in INHERITED_VARIABLES if name in os.environ} | {"MALLOC_ARENA_MAX": "1"}
 
 
-def _collect(process: subprocess.Popen, deadline: float) -> tuple[bytes, bytes]:
-    """Read what the process prints until it ends. Raises _Exceeded at the deadline, DecoderFailed for a flood."""
-    read = {process.stdout: bytearray(), process.stderr: bytearray()}
+def _collect(process: subprocess.Popen[bytes], deadline: float) -> tuple[bytes, bytes]:
+    """Read the output and the error output until the process ends.
+
+    Raises _Exceeded at the deadline, DecoderFailed for too much output.
+    """
+    output, error_output = bytearray(), bytearray()
     with selectors.DefaultSelector() as selector:
-        for pipe in read:
-            selector.register(pipe, selectors.EVENT_READ)
+        for pipe, data in ((process.stdout, output), (process.stderr, error_output)):
+            if pipe:
+                selector.register(pipe, selectors.EVENT_READ, data)
         while selector.get_map():
             left = deadline - time.monotonic()
             if left <= 0:
                 raise _Exceeded("time")
             for key, _ in selector.select(left):
-                if data := os.read(key.fd, 65536):
-                    read[key.fileobj] += data
+                if chunk := os.read(key.fd, 65536):
+                    key.data.extend(chunk)
                 else:
                     selector.unregister(key.fileobj)
-            if len(read[process.stdout]) > OUTPUT_AT_MOST:
-                raise DecoderFailed("It printed more than a decoded file can have.")
-            del read[process.stderr][:-COMPLAINT_AT_MOST]
+            if len(output) > MAX_OUTPUT:
+                raise DecoderFailed("It printed more than the largest decoded file.")
+            del error_output[:-MAX_ERROR_OUTPUT]
     try:
         process.wait(max(0.1, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
         raise _Exceeded("time") from None
-    return bytes(read[process.stdout]), bytes(read[process.stderr])
+    return bytes(output), bytes(error_output)
 
 
-def _result(status: int, output: bytes, complaint: bytes) -> tuple[dict[str, Any], list[bytes]]:
+def _result(status: int, output: bytes, error_output: bytes) -> Decoded:
+    """Parse the output of a process that has ended. Raises what it raised, _Exceeded, DecoderFailed."""
     if status == OUT_OF_MEMORY:
         raise _Exceeded("memory")
     if -status in (signal.SIGXCPU, signal.SIGALRM):
         raise _Exceeded("time")
     if status < 0:
         logger.warning("a file ended its decoding process by %s", signal.Signals(-status).name)
-        # Nobody else sends SIGKILL than the kernel, where the machine or the container has no memory left.
+        # Only the kernel sends SIGKILL, when the machine or the container has no memory left.
         raise _Exceeded("killed" if -status == signal.SIGKILL else "crash")
     if status:
-        raise DecoderFailed(complaint.decode(errors="replace").strip() or f"It ended with status {status}.")
+        raise DecoderFailed(error_output.decode(errors="replace").strip() or f"It ended with status {status}.")
     line, _, rest = output.partition(b"\n")
     facts = json.loads(line)
     if name := facts.get("refusal"):

@@ -15,17 +15,17 @@ import av
 from . import demuxing
 from .errors import Incomplete, NotAVideo
 
-# Boxes that may stand on the top level of a file. A cut one of these is a cut file; other bytes after the last box
-# are not part of the MP4, and players ignore them.
+# Boxes of the top level. If one of these is cut off, the file is; other bytes after the last box are not part of the
+# MP4, and players ignore them.
 TOP_LEVEL = frozenset(
     b"ftyp styp pdin moov moof mfra mdat free skip wide uuid meta meco sidx ssix emsg prft udta".split()
 )
-SLACK = 0.25  # seconds by which a header may exceed its packets: muxers round, and leave out a last duration
-BOXES_AT_MOST = 100_000  # in one box or on the top level: an hour of fragments of a tenth of a second has 72,000
-EDITS_AT_MOST = 10_000  # of one track; muxers write one or two
-SLACK_AT_MOST = 1.0  # seconds; the same where packets are so long that two of them exceed SLACK
+SLACK = 0.25  # seconds by which a header may exceed its packets: muxers round, and omit a last duration
+MAX_BOXES = 100_000  # in one box or on the top level: an hour of fragments of a tenth of a second has 72,000
+MAX_EDITS = 10_000  # of one track; muxers write one or two
+MAX_SLACK = 1.0  # seconds; the same for packets so long that two of them exceed SLACK
 TOO_MANY_BOXES = "The file is damaged: it is made of too many boxes."
-UNKNOWN = (2**32 - 1, 2**64 - 1)  # how a header says that it does not know a duration
+UNKNOWN_DURATIONS = (2**32 - 1, 2**64 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Box:
 
 @dataclass(slots=True)
 class Header:
-    """What the boxes promise: duration in seconds (0: unknown), and seconds that tracks are delayed by at most."""
+    """What the boxes state: duration in seconds (0: unknown), and the longest delay of a track in seconds."""
 
     duration: float = 0.0
     delay: float = 0.0
@@ -70,7 +70,7 @@ def _check_kind(head: bytes) -> None:
 
 
 def _read_header(file: BinaryIO, size: int) -> Header:
-    """Walk the top level to the end of the file and read what the moov box promises."""
+    """Read the boxes of the top level to the end of the file, and what the moov box states."""
     header = Header()
     for box in _top_level(file, size):
         header.kinds.append(box.kind)
@@ -90,7 +90,8 @@ def _last(kinds: list[bytes], kind: bytes) -> int:
 
 
 def _top_level(file: BinaryIO, size: int) -> Iterator[Box]:
-    at, boxes, seen = 0, 0, set()
+    at, boxes = 0, 0
+    seen: set[bytes] = set()
     while size - at >= 8:
         kind, start, end = _box_at(file, at, size)
         if kind not in TOP_LEVEL and not start <= end <= size:
@@ -103,17 +104,17 @@ def _top_level(file: BinaryIO, size: int) -> Iterator[Box]:
             raise NotAVideo("The file is damaged: it is not made of MP4 boxes.")
         seen.add(kind)
         boxes += 1
-        if boxes > BOXES_AT_MOST:
+        if boxes > MAX_BOXES:
             raise NotAVideo(TOO_MANY_BOXES)
         yield Box(kind, start, end)
         at = end
 
 
 def _box_at(file: BinaryIO, at: int, limit: int) -> tuple[bytes, int, int]:
-    """Read a box's header: its type, the start of its contents, and the end it claims, which may be anywhere."""
+    """Return the type of a box, the start of its contents, and the end that it states, which may be anywhere."""
     size, kind = struct.unpack(">I4s", _read(file, at, 8))
     if size == 1:
-        # 64 bits follow; where they are cut off, so is the box.
+        # A size of 64 bits follows; if that is cut off, so is the box.
         size = struct.unpack(">Q", _read(file, at + 8, 8))[0] if limit - at >= 16 else 16
         return kind, at + 16, at + size
     if size == 0 and kind in TOP_LEVEL:
@@ -122,12 +123,12 @@ def _box_at(file: BinaryIO, at: int, limit: int) -> tuple[bytes, int, int]:
 
 
 def _inside(file: BinaryIO, parent: Box) -> Iterator[Box]:
-    """The boxes in a box. Some writers end a list of boxes with four zero bytes."""
+    """Yield the boxes in a box. Some writers end a list of boxes with four zero bytes."""
     at, boxes = parent.start, 0
     while parent.end - at >= 8:
         kind, start, end = _box_at(file, at, parent.end)
         boxes += 1
-        if boxes > BOXES_AT_MOST:
+        if boxes > MAX_BOXES:
             raise NotAVideo(TOO_MANY_BOXES)
         if not start <= end <= parent.end:
             raise NotAVideo("The file is damaged: the boxes of its index do not fit.")
@@ -154,15 +155,15 @@ def _read_moov(file: BinaryIO, moov: Box, header: Header) -> None:
         if box.kind == b"mvhd":
             version, *_ = _read(file, box.start, 1)
             form, length = (">IQ", 12) if version == 1 else (">II", 8)
-            scale, told = struct.unpack(form, _read(file, box.start + (20 if version == 1 else 12), length))
-            duration = max(duration, 0 if told in UNKNOWN else told)
+            scale, stated = struct.unpack(form, _read(file, box.start + (20 if version == 1 else 12), length))
+            duration = max(duration, 0 if stated in UNKNOWN_DURATIONS else stated)
         elif box.kind == b"mvex":
             for extension in _inside(file, box):
                 if extension.kind == b"mehd":
                     version, *_ = _read(file, extension.start, 1)
                     form, length = (">Q", 8) if version == 1 else (">I", 4)
-                    (told,) = struct.unpack(form, _read(file, extension.start + 4, length))
-                    duration = max(duration, 0 if told in UNKNOWN else told)
+                    (stated,) = struct.unpack(form, _read(file, extension.start + 4, length))
+                    duration = max(duration, 0 if stated in UNKNOWN_DURATIONS else stated)
         elif box.kind == b"trak":
             late, simple = _read_edits(file, box)
             delay, plain = max(delay, late), plain and simple
@@ -172,7 +173,7 @@ def _read_moov(file: BinaryIO, moov: Box, header: Header) -> None:
 
 
 def _read_edits(file: BinaryIO, trak: Box) -> tuple[int, bool]:
-    """By how much a track starts late, in the movie's time scale; False if its edits do more than shift and trim.
+    """Return the delay of a track in the movie's time scale, and whether its edits only shift and trim.
 
     Edits that repeat or stretch the media make a movie longer than its packets.
     """
@@ -185,7 +186,7 @@ def _read_edits(file: BinaryIO, trak: Box) -> tuple[int, bool]:
     version, count = struct.unpack(">B3xI", _read(file, lists[0].start, 8))
     form = struct.Struct(">Qqhh" if version == 1 else ">Iihh")
     count = min(count, (lists[0].end - lists[0].start - 8) // form.size)
-    if count > EDITS_AT_MOST:
+    if count > MAX_EDITS:
         raise NotAVideo("The file is damaged: a track has too many edits.")
     edits = list(form.iter_unpack(_read(file, lists[0].start + 8, count * form.size)))
     shown = [edit for edit in edits if edit[1] != -1]
@@ -194,7 +195,7 @@ def _read_edits(file: BinaryIO, trak: Box) -> tuple[int, bool]:
 
 
 def _read_sidx(file: BinaryIO, sidx: Box, size: int) -> float:
-    """The duration (s) that a segment index promises; raise Incomplete if the file lacks segments of it."""
+    """Return the duration (s) that a segment index states; raise Incomplete if segments are missing."""
     version, scale = struct.unpack(">B7xI", _read(file, sidx.start, 12))
     form, length = (">QQ2xH", 20) if version == 1 else (">II2xH", 12)
     _, offset, count = struct.unpack(form, _read(file, sidx.start + 12, length))
@@ -215,11 +216,11 @@ def _check_packets(file: BinaryIO, header: Header) -> None:
     starts: dict[int, float] = {}
     ends: dict[int, float] = {}
     longest = 0.0
-    # Without the edits, as these leave out packets that a whole file has.
+    # Without the edit lists, with which the demuxer omits packets that a whole file has.
     with demuxing.opened(file, ignore_editlist="1") as (container, pictures):
         for packet in container.demux():
             if not packet.size:
-                continue  # how the demuxer says that a stream has ended
+                continue  # marks the end of a stream
             stream = packet.stream
             if packet.is_corrupt or not _is_framed(packet, stream):
                 raise Incomplete("The file is incomplete: some of its pictures are cut off.")
@@ -230,7 +231,7 @@ def _check_packets(file: BinaryIO, header: Header) -> None:
                 at = float(packet.pts * packet.time_base)
                 starts[stream.index] = min(starts.get(stream.index, at), at)
                 ends[stream.index] = max(ends.get(stream.index, at), at + span)
-        # Of others, such as the titles of chapters, the demuxer keeps the packets to itself.
+        # The demuxer does not return the packets of other streams, such as chapter titles.
         for stream in (pictures, *container.streams.audio):
             if counts[stream.index] < stream.frames:
                 raise Incomplete(
@@ -239,12 +240,12 @@ def _check_packets(file: BinaryIO, header: Header) -> None:
         if not counts[pictures.index]:
             raise Incomplete("The file is incomplete: its pictures are missing.")
     reached = max((end - starts[index] for index, end in ends.items()), default=0.0) + header.delay
-    if reached + max(SLACK, min(2 * longest, SLACK_AT_MOST)) < header.duration:
+    if reached + max(SLACK, min(2 * longest, MAX_SLACK)) < header.duration:
         raise Incomplete(f"The file is incomplete: it has {reached:.1f} of {header.duration:.1f} seconds.")
 
 
 def _is_framed(packet: av.Packet, stream: av.stream.Stream) -> bool:
-    """Whether an H.264 or HEVC packet is made of whole units: zeros in the place of bytes that never came are not."""
+    """Tell whether an H.264 or HEVC packet consists of whole units, unlike one in which zeros replace missing bytes."""
     context = stream.codec_context
     extra = (context and context.extradata) or b""
     at_byte = {"h264": 4, "hevc": 21}.get(context.name) if context else None

@@ -1,4 +1,4 @@
-"""Read the size of a JPEG, PNG or WebP picture, and how much work it is, from its headers; nothing is decoded.
+"""Read the size of a JPEG, PNG or WebP picture, and its number of scans, from its headers; nothing is decoded.
 
 Sources: ITU-T T.81 annex B (JPEG), the PNG specification, RFC 9649 (WebP).
 """
@@ -11,20 +11,20 @@ from .errors import NotAPicture
 
 UNREADABLE = "This is not a picture we can read. Use a JPEG, PNG or WebP file."
 PNG, WEBP = b"\x89PNG\r\n\x1a\n", b"WEBP"
-CHUNKS_AT_MOST = 50_000  # of a PNG: at 4 KB each, 200 MB
-# The chunks of a PNG that make its first picture. Text, profiles and the other pictures of an animation are left out:
+MAX_CHUNKS = 50_000  # of a PNG: at 4 KB each, 200 MB
+# The chunks of a PNG that make its first picture. Text, profiles and the other pictures of an animation are removed:
 # they are not used, and compressed text may be large.
-DRAWN = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND")
-# SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which are no frame headers.
+USED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND")
+# SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which are not frame headers.
 FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-# Within a scan, FF is followed by 00 where it is data, and by D0 to D7 where the decoder may resynchronise.
+# Within a scan, FF is followed by 00 if it is data, and by D0 to D7 where the decoder may resynchronise.
 MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """Width and height in pixels, and how often a decoder goes through all of them."""
+    """Format, width and height in pixels, and the number of scans: how often a decoder reads all pixels."""
 
     kind: str
     width: int
@@ -59,7 +59,7 @@ def _jpeg(data: bytes) -> Header:
         if kind == END_OF_IMAGE:
             break
         if kind in (0x01, 0xD8):
-            continue  # these have no contents
+            continue  # these markers have no contents
         (length,) = struct.unpack_from(">H", data, at)
         if kind in FRAME_HEADERS and size is None:
             height, width = struct.unpack_from(">HH", data, at + 3)
@@ -84,10 +84,10 @@ def without_extras(png: bytes) -> bytes:
     while at + 12 <= len(png):
         length, kind = struct.unpack_from(">I4s", png, at)
         end = at + 12 + length
-        if kind in DRAWN:
+        if kind in USED_CHUNKS:
             kept.append(png[at:end])
         at, chunks = end, chunks + 1
-        if chunks > CHUNKS_AT_MOST:
+        if chunks > MAX_CHUNKS:
             raise NotAPicture("The picture is made of too many parts. Save it again as a JPEG or PNG file.")
         if kind == b"IEND":
             break

@@ -10,12 +10,12 @@ from PIL import Image, ImageChops
 from . import headers, process
 from .errors import NotAPicture
 
-MAX_PIXELS = 50_000_000  # an image that claims more is an attack
+MAX_PIXELS = 50_000_000  # an image that states more is an attack
 MAX_SIDE = 20_000
 MIN_SIDE = 16
 MAX_SCANS = 100  # of a JPEG; encoders make about ten
-# Pixels that all scans of a JPEG go through together; so many take up to 1.2 s of processor time.
-MAX_SCANNED = 1_000_000_000
+# Scans of a JPEG times its pixels; so many take up to 1.2 s of processor time.
+MAX_SCANNED_PIXELS = 1_000_000_000
 # Bytes of memory at the peak, for each pixel, for each byte of the file, and without a picture. Measured at 50
 # megapixels: 450 MB for a PNG with transparency, 415 for a plain JPEG, 514 for a progressive one without subsampling,
 # 833 for a WebP.
@@ -35,7 +35,7 @@ UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# What Pillow's decoders raise for a file that is truncated, damaged or no picture at all.
+# What Pillow's decoders raise for a file that is truncated, damaged or not a picture.
 DAMAGED = (
     OSError,
     SyntaxError,
@@ -78,7 +78,7 @@ def jpeg(image: Image.Image) -> bytes:
 
 
 def poster(image: Image.Image) -> bytes:
-    """Encode a picture as a small WebP for the gallery, under 20 KB whatever the picture."""
+    """Encode a picture as a WebP for the gallery: the best quality that fits POSTER_MAX_BYTES."""
     small = image.copy()
     small.thumbnail((POSTER_WIDTH, POSTER_WIDTH))
     for quality in (75, 60, 45, 30, 15):
@@ -90,19 +90,19 @@ def poster(image: Image.Image) -> bytes:
 
 
 def _read(file: BinaryIO) -> tuple[bytes, headers.Header]:
-    """Read a file whose header says that it can be decoded. Raises NotAPicture; MemoryError if that takes too much."""
+    """Read a file after checking its header. Raises NotAPicture, and MemoryError if decoding needs too much memory."""
     data = file.read()
     header = headers.read_header(data)
     size = f"{header.width}×{header.height} pixels"
     if header.pixels > MAX_PIXELS or max(header.width, header.height) > MAX_SIDE:
         raise NotAPicture(f"The picture has {size}, more than can be used. Scale it down first.")
-    if header.scans > MAX_SCANS or (header.scans > 1 and header.scans * header.pixels > MAX_SCANNED):
+    if header.scans > MAX_SCANS or (header.scans > 1 and header.scans * header.pixels > MAX_SCANNED_PIXELS):
         raise NotAPicture(
             f"The picture is a JPEG of {header.scans:,} scans with {size}, more than can be used. "
             "Save it again as a JPEG that is not progressive."
         )
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    # Not left to the decoders: some report a lack of memory as a damaged file.
+    # Checked here because some decoders report a lack of memory as a damaged file.
     needed = IDLE_BYTES + FILE_BYTES * len(data) + _bytes_per_pixel(header) * header.pixels
     if limit != resource.RLIM_INFINITY and needed > limit:
         raise MemoryError
@@ -116,7 +116,7 @@ def _bytes_per_pixel(header: headers.Header) -> float:
 
 
 def _opened(data: bytes, header: headers.Header) -> Image.Image:
-    """Open a picture whose decoder sees the size that was checked. Raises NotAPicture."""
+    """Open a picture, and check that its decoder finds the same size as the header. Raises NotAPicture."""
     try:
         image = Image.open(io.BytesIO(data), formats=(header.kind,))
     except DAMAGED:
@@ -129,7 +129,7 @@ def _opened(data: bytes, header: headers.Header) -> Image.Image:
 def _decode(data: bytes, header: headers.Header) -> Image.Image:
     """Return the first picture of a file upright, on black, as RGB, and no larger than a frame. Raises NotAPicture.
 
-    Each step lets go of the picture before it: at 50 megapixels each copy takes 200 MB.
+    Each step releases the picture before it: at 50 megapixels each copy takes 200 MB.
     """
     image = _opened(data, header)
     try:
@@ -150,11 +150,11 @@ def _put_on_black(image: Image.Image) -> None:
     image.paste((0, 0, 0, 255), mask=covered)
 
 
-def _orientation(image: Image.Image) -> int | None:
+def _orientation(image: Image.Image) -> int:
     try:
-        return image.getexif().get(ORIENTATION)
+        return image.getexif().get(ORIENTATION, 1)
     except DAMAGED:
-        return None  # the picture can be seen all the same
+        return 1  # the picture itself may be intact
 
 
 if __name__ == "__main__":

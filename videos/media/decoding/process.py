@@ -21,11 +21,11 @@ def run(operations: Mapping[str, Operation]) -> None:
     name, parameters = sys.argv[1], json.loads(sys.argv[2])
     limits.apply(**parameters.pop("limits"))
     with open(0, "rb", closefd=False) as file:
-        file.seek(0)  # the product may have read it before
+        file.seek(0)  # the parent shares the position
         try:
             facts, pictures = operations[name](file, **parameters)
         except MemoryError:
-            # Nothing is tidied up, as that may take memory too.
+            # At once: a regular exit may need memory too.
             os._exit(limits.OUT_OF_MEMORY)
         except (NotAPicture, NotAVideo) as refusal:
             facts, pictures = {"refusal": type(refusal).__name__, "message": str(refusal)}, []

@@ -19,7 +19,7 @@ from .errors import Busy
 logger = logging.getLogger(__name__)
 
 NAMES = ("decoding-1", "decoding-2")
-LOOK_EVERY = 0.05  # seconds
+RETRY_EVERY = 0.05  # seconds
 BUSY = "The studio is busy reading other pictures. Try again in a moment."
 
 
@@ -32,10 +32,10 @@ def one(folder: Path, seconds: float, among: tuple[str, ...] = NAMES) -> Iterato
 
 @contextmanager
 def all_of_them(folder: Path, seconds: float) -> Iterator[list[int]]:
-    """Hold every slot, for a file that takes the memory of all; yield their descriptors. Raises Busy, and OSError."""
+    """Hold every slot, for a file that needs the memory of all; yield their descriptors. Raises Busy, and OSError."""
     deadline = time.monotonic() + seconds
     with _opened(folder, NAMES) as files:
-        # In one order, so that no two processes wait for each other.
+        # Always in the same order, so that two processes cannot wait for each other.
         yield [_lock([file], deadline) for file in files]
 
 
@@ -63,4 +63,4 @@ def _lock(files: list[int], deadline: float) -> int:
             return file
         if time.monotonic() > deadline:
             raise Busy(BUSY)
-        time.sleep(LOOK_EVERY)
+        time.sleep(RETRY_EVERY)

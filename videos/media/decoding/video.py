@@ -45,7 +45,7 @@ def probe(file: BinaryIO) -> tuple[dict[str, Any], Image.Image]:
 def extract(file: BinaryIO, at: float | str) -> tuple[dict[str, Any], list[bytes]]:
     """Return the picture that a player shows at this time (s), or the "first" or "last" one, as JPEG. Raises NotAVideo.
 
-    Decoding starts at the key frame before it, so that a long video costs no more than a short one.
+    Decoding starts at the key frame before it, so a long video takes no longer than a short one.
     """
     with demuxing.opened(file) as (container, stream):
         picture = _shown_at(container, stream, at).to_image()
@@ -54,7 +54,11 @@ def extract(file: BinaryIO, at: float | str) -> tuple[dict[str, Any], list[bytes
     return {"width": picture.width, "height": picture.height}, [out.getvalue()]
 
 
-def _shown_at(container, stream, at: float | str):
+def _shown_at(
+    container: av.container.InputContainer, stream: av.video.stream.VideoStream, at: float | str
+) -> av.VideoFrame:
+    if stream.time_base is None:
+        raise NotAVideo("The file does not say how long its pictures last.")
     start = float((stream.start_time or 0) * stream.time_base)
     if at == "last":
         wanted = start + float((stream.duration or 0) * stream.time_base) or 10.0**6
@@ -63,7 +67,7 @@ def _shown_at(container, stream, at: float | str):
     container.seek(int(wanted / stream.time_base), stream=stream, backward=True)
     shown = None
     for frame in container.decode(stream):
-        # A player's clock and the file's are rounded differently.
+        # Players round times differently from the file.
         if shown is not None and frame.time is not None and frame.time > wanted + 0.0001:
             break
         shown = frame

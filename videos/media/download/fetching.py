@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import BinaryIO
+from typing import IO
 
 import httpcore
 import httpx
@@ -49,7 +49,7 @@ class Fetched:
 def fetch(
     url: str,
     rules: Rules,
-    to: BinaryIO,
+    to: IO[bytes],
     *,
     resolve: Resolver = resolve_host,
     tls: ssl.SSLContext | None = None,
