@@ -157,7 +157,7 @@ class LumaClient:
     def _answered_error(self, response: httpx.Response, document: dict[str, Any]) -> ProviderError | None:
         return self._error(response, document, b"") if document.get("error") else None
 
-    def _error(self, response: httpx.Response, document: Any, body: bytes | None) -> ProviderError:
+    def _error(self, response: httpx.Response, document: object, body: bytes | None) -> ProviderError:
         status = response.status_code
         fields = document if isinstance(document, dict) else {}
         code, message = read_error(fields.get("error"))

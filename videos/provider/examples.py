@@ -46,13 +46,13 @@ def examples(request: Request) -> dict[str, str]:
     return {"curl": " \\\n  ".join(curl) + "\n", "python": python, "javascript": javascript}
 
 
-def _readable_json(value: Any) -> str:
+def _readable_json(value: object) -> str:
     text = json.dumps(value, indent=2, ensure_ascii=False)
     # A lone surrogate cannot be encoded as UTF-8, so it is escaped.
     return json.dumps(value, indent=2) if LONE_SURROGATES.search(text) else text
 
 
-def _python_literal(value: Any) -> str:
+def _python_literal(value: object) -> str:
     if isinstance(value, str) and value.isprintable():
         # In printable text JSON escapes only quotes and backslashes, as Python does.
         return json.dumps(value, ensure_ascii=False)

@@ -96,7 +96,7 @@ def read_result(document: dict[str, Any], *, task_id: str = "", outer: dict[str,
     )
 
 
-def _status(*, video_url: str, has_failed: bool, success: bool | None, error: Any, finished: bool) -> Status:
+def _status(*, video_url: str, has_failed: bool, success: bool | None, error: object, finished: bool) -> Status:
     """Return the status of a result; RUNNING if unsure, because a wrong FAILED would hide a paid video.
 
     `completed` without a video is RUNNING: the next look-up may bring the video, and callers have their own deadline.
@@ -122,7 +122,7 @@ def read_task(document: dict[str, Any], task_id: str) -> Result:
     return replace(result, request=echoed_request(document.get("request")))
 
 
-def task_ids_of(item: Any) -> Iterator[str]:
+def task_ids_of(item: object) -> Iterator[str]:
     """Yield the ids by which an answer may name its task, the most reliable first."""
     if not isinstance(item, dict):
         return
@@ -131,7 +131,7 @@ def task_ids_of(item: Any) -> Iterator[str]:
     yield from filter(None, map(parse_id, candidates))
 
 
-def echoed_request(echo: Any) -> Request | None:
+def echoed_request(echo: object) -> Request | None:
     """Parse the request that a task repeats; values that the contract does not allow count as not given."""
     if not isinstance(echo, dict):
         return None
@@ -152,7 +152,7 @@ def echoed_request(echo: Any) -> Request | None:
     )
 
 
-def read_error(error: Any) -> tuple[str, str]:
+def read_error(error: object) -> tuple[str, str]:
     """Return code and message of an `error` field, which may be an object, a bare string, or anything else."""
     if isinstance(error, dict):
         code, message = clean_text(error.get("code"), CODE_LENGTH), clean_text(error.get("message"), MESSAGE_LENGTH)

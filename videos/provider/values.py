@@ -18,12 +18,12 @@ _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def clean_text(value: Any, length: int) -> str:
+def clean_text(value: object, length: int) -> str:
     """Return a text without unstorable characters, cut to a length; "" for anything but a string."""
     return _UNSTORABLE.sub("", value).strip()[:length].rstrip() if isinstance(value, str) else ""
 
 
-def parse_id(value: Any) -> str:
+def parse_id(value: object) -> str:
     """Return an id that is a string or an integer; "" for anything else, and for one that is too long."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**20:
         value = str(value)
@@ -31,7 +31,7 @@ def parse_id(value: Any) -> str:
     return text if len(text) <= ID_LENGTH else ""
 
 
-def parse_link(value: Any, length: int = URL_LENGTH) -> str:
+def parse_link(value: object, length: int = URL_LENGTH) -> str:
     """Return an http(s) link; "" for anything else, and for one that is too long."""
     link = clean_text(value, length + 1).replace(" ", "%20")
     if not link or len(link) > length or re.search(r"\s", link):
@@ -44,7 +44,7 @@ def parse_link(value: Any, length: int = URL_LENGTH) -> str:
     return link if usable else ""
 
 
-def parse_pixels(value: Any) -> int | None:
+def parse_pixels(value: object) -> int | None:
     """Return a positive number up to SIZE_LIMIT, rounded; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
@@ -52,7 +52,7 @@ def parse_pixels(value: Any) -> int | None:
     return (round(value) or None) if 0 < value <= SIZE_LIMIT else None
 
 
-def parse_time(value: Any) -> datetime | None:
+def parse_time(value: object) -> datetime | None:
     """Return a time given in seconds or milliseconds since 1970, or in ISO 8601; None for anything else."""
     try:
         if isinstance(value, str):
@@ -90,7 +90,7 @@ def check_depth(text: str) -> None:
             raise ValueError("The body is nested too deeply.")
 
 
-def check_texts(value: Any) -> None:
+def check_texts(value: object) -> None:
     """Raise ValueError for a text in the document that databases refuse."""
     if isinstance(value, str):
         if "\0" in value or LONE_SURROGATES.search(value):
