@@ -189,7 +189,7 @@ def test_only_admins_can_adopt_in_the_django_admin(client, stub, token):
     assert (refused.status_code, "not a task id" in refused.text) == (422, True)
     told = client.post(page, {"task_id": task_id}, follow=True)
     generation = Generation.objects.get()
-    assert "part of the history now: completed" in told.text
+    assert "in the gallery now: completed" in told.text
     assert reverse("admin:videos_generation_change", args=[generation.pk]) in told.text
     assert "already" in client.post(page, {"task_id": task_id}, follow=True).text
     assert generation.uuid.hex and client.get(generation.get_absolute_url()).status_code == 200
@@ -201,6 +201,6 @@ def test_the_adopt_command_adopts_a_task(stub, token, capsys):
     an_admin()
     stub.answer = lambda path, body: (200, a_task(body["id"], a_video(stub)))
     call_command("adopt", str(uuid.uuid4()))
-    assert "part of the history now" in capsys.readouterr().out
+    assert "in the gallery now" in capsys.readouterr().out
     with pytest.raises(CommandError, match="no active member"):
         call_command("adopt", str(uuid.uuid4()), "--member", "nobody")

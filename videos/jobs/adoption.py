@@ -109,7 +109,6 @@ def _create(
         "start_image_url": "" if frames["start_frame"] else request.start_image_url,
         "end_image_url": "" if frames["end_frame"] else request.end_image_url,
     }
-    settings = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
     row = Generation(token=token)
     with transaction.atomic():
         row.reserve_task(token, result.task_id)
@@ -129,7 +128,7 @@ def _create(
             source_video_id=request.video_id,
             **frames,
             **{name: "" if is_temporary(link) else link for name, link in links.items()},
-            **{name: getattr(request, name) for name in settings},
+            **{name: getattr(request, name) for name in provider.REQUEST_SETTINGS},
         )
     return submission.generations.get(), made
 

@@ -99,9 +99,8 @@ class RequestMatcher:
         return Similarity.EQUAL if self._is_equal(generation, echo) else Similarity.SIMILAR
 
     def _is_equal(self, generation: Generation, echo: provider.Request) -> bool:
-        settings = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
         expected = _as_echoed(generation)
-        if any(getattr(expected, name) != getattr(echo, name) for name in settings):
+        if any(getattr(expected, name) != getattr(echo, name) for name in provider.REQUEST_SETTINGS):
             return False
         known = self._links[generation.pk]
         for side in ("start", "end"):
@@ -162,15 +161,9 @@ def _same_prompt(generation: Generation, prompt: str) -> bool:
 
 def _as_echoed(generation: Generation) -> provider.Request:
     """Return the request of a video as a task repeats it, without what a claim adds: frames, source and callback."""
-    sent = provider.Request(
-        action=generation.action,
-        prompt=generation.prompt,
-        aspect_ratio=generation.aspect_ratio,
-        start_image_url="" if generation.start_frame_id else generation.start_image_url,
-        end_image_url="" if generation.end_frame_id else generation.end_image_url,
-        enhancement=generation.enhancement,
-        loop=generation.loop,
-        timeout=generation.timeout,
+    sent = generation.base_request(
+        "" if generation.start_frame_id else generation.start_image_url,
+        "" if generation.end_frame_id else generation.end_image_url,
     )
     return provider.echoed_request(sent.payload()) or sent
 

@@ -38,6 +38,10 @@ class Sent(StrEnum):
     MAYBE = "maybe"
 
 
+# The fields of a request that are not links.
+REQUEST_SETTINGS = ("action", "prompt", "aspect_ratio", "enhancement", "loop", "timeout")
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """A request for a video; timeout is in seconds, an empty string means not given."""

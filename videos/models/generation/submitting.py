@@ -1,7 +1,7 @@
 """Claiming a queued row and building its request. `post_errors` handles the errors of the POST."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Generic, Self, TypeVar
 
@@ -122,18 +122,17 @@ class Submitting(Uploading):
                 return url
             return uploads.get(frame.pk) or TemporaryLink.create_for(claim.token.public_url, self, frame=frame)
 
+        request = self.base_request(
+            link(self.start_frame, self.start_image_url), link(self.end_frame, self.end_image_url)
+        )
+        return replace(request, callback_url=claim.callback_url, asynchronous=not claim.callback_url, **source)
+
+    def base_request(self, start_image_url: str, end_image_url: str) -> provider.Request:
+        """Build the request with these links to the frames, without source and callback."""
         return provider.Request(
-            action=self.action,
-            prompt=self.prompt,
-            aspect_ratio=self.aspect_ratio,
-            start_image_url=link(self.start_frame, self.start_image_url),
-            end_image_url=link(self.end_frame, self.end_image_url),
-            enhancement=self.enhancement,
-            loop=self.loop,
-            timeout=self.timeout,
-            callback_url=claim.callback_url,
-            asynchronous=not claim.callback_url,
-            **source,
+            start_image_url=start_image_url,
+            end_image_url=end_image_url,
+            **{name: getattr(self, name) for name in provider.REQUEST_SETTINGS},
         )
 
     def sources(self, token: ApiToken) -> list[tuple[int, str, str]]:
