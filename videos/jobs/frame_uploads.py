@@ -28,7 +28,7 @@ class FrameUploader:
         self._client = client
         self._locks: dict[tuple[int, int], asyncio.Lock] = {}
 
-    async def links(self, claim: Claim) -> dict[int, str]:
+    async def links(self, claim: Claim[Generation]) -> dict[int, str]:
         """Upload the frames of a claim if it needs that; return their links by primary key.
 
         Raises ProviderError, always with Sent.NEVER, and ClaimLost.
@@ -48,7 +48,7 @@ class FrameUploader:
                 with suppress(asyncio.CancelledError, Exception):
                     await task
 
-    async def _renew(self, claim: Claim) -> None:
+    async def _renew(self, claim: Claim[Generation]) -> None:
         """Renew the claim until it is lost."""
         is_ours = True
         while is_ours:
@@ -59,7 +59,7 @@ class FrameUploader:
                 logger.warning("generation %s: its claim could not be renewed", claim.generation.uuid, exc_info=True)
             await asyncio.sleep(RENEW_EVERY if is_ours else 0)
 
-    async def _upload_all(self, claim: Claim) -> dict[int, str]:
+    async def _upload_all(self, claim: Claim[Generation]) -> dict[int, str]:
         generation, token = claim.generation, claim.token
         secret = await in_db(open_secret, token)
         links = {}

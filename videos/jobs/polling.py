@@ -36,7 +36,8 @@ def poll() -> int:
     Generation.objects.resume_polling()
     due: dict[ApiToken, list[Generation]] = defaultdict(list)
     for generation in Generation.objects.due_for_polling().select_related("token").order_by("ask_at")[:MAX_ROWS]:
-        due[generation.token].append(generation)
+        if generation.token:
+            due[generation.token].append(generation)
     deadline = time.monotonic() + POLL_SECONDS
     polled = 0
     failures: list[Exception] = []

@@ -39,9 +39,10 @@ Listed = dict[str, provider.ListedTask]
 def reconcile() -> int:
     """Search for the videos in doubt whose search is due, with the token that sent them; return how many."""
     Generation.objects.end_late_searches()
-    due = defaultdict(list)
+    due: dict[ApiToken, Group] = defaultdict(list)
     for generation in Generation.objects.due_for_search()[:MAX_ROWS]:
-        due[generation.token].append(generation)
+        if generation.token:
+            due[generation.token].append(generation)
     deadline = time.monotonic() + SEARCH_SECONDS
     searched = 0
     for token, generations in due.items():

@@ -78,7 +78,7 @@ class _Drain:
         if failures:
             raise ExceptionGroup("sending failed unexpectedly", failures)
 
-    async def _next_claim(self, posts: int) -> Claim | None:
+    async def _next_claim(self, posts: int) -> Claim[Generation] | None:
         """Stamp the heartbeat and claim the next row, if this drain may send one more."""
         try:
             if time.monotonic() - self._stamped > STAMP_EVERY:
@@ -110,7 +110,7 @@ def has_sendable() -> bool:
     return bool(_read_line(1))
 
 
-def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim | None]:
+def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim[Generation] | None]:
     """Claim the first row of the line that can be claimed; return the rest of the line and the claim."""
     close_old_connections()
     if is_stopping():
@@ -130,7 +130,9 @@ def _read_line(limit: int) -> list[Generation]:
     return [] if left == 0 else Generation.objects.next_to_submit(limit, amount_at_most=left)
 
 
-async def _send(claim: Claim, client: provider.HttpClient, uploader: FrameUploader, recorder: OutcomeRecorder) -> None:
+async def _send(
+    claim: Claim[Generation], client: provider.HttpClient, uploader: FrameUploader, recorder: OutcomeRecorder
+) -> None:
     """POST one claimed generation and record the outcome."""
     generation = claim.generation
     logs.GENERATION.set(str(generation.uuid))  # of this asyncio task only
@@ -180,7 +182,7 @@ async def _post(luma: provider.LumaClient, request: provider.Request) -> provide
 
 
 def _ready_to_send(
-    claim: Claim, source: dict[str, str], uploads: dict[int, str]
+    claim: Claim[Generation], source: dict[str, str], uploads: dict[int, str]
 ) -> tuple[provider.Request, str] | None:
     """Return the request and the token's secret; None if the claim was lost meanwhile.
 
@@ -200,7 +202,7 @@ def _ready_to_send(
     return request, secret
 
 
-async def _source(claim: Claim) -> tuple[dict[str, str], int]:
+async def _source(claim: Claim[Generation]) -> tuple[dict[str, str], int]:
     """Return the fields that name the video to extend, and the number of the next way to name it (0: none)."""
     if claim.generation.action != "extend":
         return {}, 0
@@ -220,7 +222,7 @@ async def _source(claim: Claim) -> tuple[dict[str, str], int]:
     )
 
 
-def _source_ways(claim: Claim) -> list[tuple[int, str, str, download.Rules | None]]:
+def _source_ways(claim: Claim[Generation]) -> list[tuple[int, str, str, download.Rules | None]]:
     """Return the ways to name the source: number, kind, value, and for the provider's own link the download rules."""
     parent = claim.generation.parent
     rules = None
@@ -243,5 +245,5 @@ def _link_works(link: str, rules: download.Rules) -> bool:
     return status is None or status < 400
 
 
-def _mint_source_link(claim: Claim) -> str:
+def _mint_source_link(claim: Claim[Generation]) -> str:
     return TemporaryLink.create_for(claim.token.public_url, claim.generation, clip=claim.generation.parent)

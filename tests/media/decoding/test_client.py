@@ -257,8 +257,7 @@ def test_a_web_process_keeps_threads_for_pages():
         for file in (first, second):
             fcntl.flock(file, fcntl.LOCK_EX)
         threads = [
-            threading.Thread(target=client.read_picture, args=(io.BytesIO(a_png()),))
-            for _ in range(client.MAX_WAITING)
+            threading.Thread(target=client.read_picture, args=(io.BytesIO(a_png()),)) for _ in range(client.MAX_WAITING)
         ]
         for thread in threads:
             thread.start()

@@ -125,7 +125,13 @@ class Submitting(Uploading):
         request = self.base_request(
             link(self.start_frame, self.start_image_url), link(self.end_frame, self.end_image_url)
         )
-        return replace(request, callback_url=claim.callback_url, asynchronous=not claim.callback_url, **source)
+        return replace(
+            request,
+            callback_url=claim.callback_url,
+            asynchronous=not claim.callback_url,
+            video_id=source.get("video_id", ""),
+            video_url=source.get("video_url", ""),
+        )
 
     def base_request(self, start_image_url: str, end_image_url: str) -> provider.Request:
         """Build the request with these links to the frames, without source and callback."""
