@@ -60,7 +60,7 @@ STARS_AND_COLLECTIONS = """
 from videos.models import Collection, Generation, Member, Star
 ada, ben = (Member.objects.get(username=name) for name in ("ada", "ben"))
 ready = list(Generation.objects.filter(state="completed").order_by("pk"))
-Star.put(ada, ready[:3])
+Star.add(ada, ready[:3])
 client, _ = Collection.objects.named("Client A", ada)
 client.add(ready[:4], ada)
 Collection.objects.named("Moodboard", ben)[0].add(ready[4:6], ben)

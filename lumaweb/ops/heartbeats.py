@@ -38,7 +38,7 @@ class HeartbeatProbe:
             connections.close_all()
 
     def _read(self, cluster: str) -> datetime | None:
-        at = Heartbeat.objects.here(cluster).values_list("at", flat=True).first()
+        at = Heartbeat.objects.on_this_machine(cluster).values_list("at", flat=True).first()
         known, since = self._changed.get(cluster, (None, 0.0))
         if at != known or not since:
             self._changed[cluster] = at, time.monotonic()
@@ -49,7 +49,7 @@ class HeartbeatProbe:
             queue.enqueue_heartbeats()
             self._requested_at = time.monotonic()
         recently = timezone.now() - LATE_AFTER
-        if (not at or at < recently) and Heartbeat.objects.of(cluster).filter(at__gt=recently).exists():
+        if (not at or at < recently) and Heartbeat.objects.of_cluster(cluster).filter(at__gt=recently).exists():
             # Machines share the queue: by chance, another one has executed the requests of this one.
             queue.enqueue_heartbeats(EXTRA_REQUESTS)
         return at

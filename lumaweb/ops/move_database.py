@@ -106,7 +106,7 @@ def _check_databases() -> None:
         raise MoveRefused("The file is of a newer Lumaweb. Update this one first.")
     if known - applied:
         raise MoveRefused("The file is of an older Lumaweb. Without DATABASE_URL, run `manage.py migrate` on it first.")
-    if Heartbeat.objects.using(SOURCE).lately().exists():
+    if Heartbeat.objects.using(SOURCE).recent().exists():
         raise MoveRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
 
 

@@ -146,7 +146,7 @@ class MediaMove:
 
 def hold_queue() -> int:
     """Hold the queued videos until an admin has checked that the media are found; return how many."""
-    if Heartbeat.objects.lately().exists():
+    if Heartbeat.objects.recent().exists():
         raise MoveRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
     return Generation.objects.hold()
 

@@ -42,7 +42,7 @@ def _recovery_check(
             not (must_restart and ProcessTree(root).program(program) in (None, leader))
             and (
                 Event.objects.filter(kind__in=kinds, at__gt=since).exists()
-                or Heartbeat.objects.of(cluster).filter(at__gt=since).exists()
+                or Heartbeat.objects.of_cluster(cluster).filter(at__gt=since).exists()
             )
         )
     if target == "ticker":

@@ -114,7 +114,7 @@ def test_a_task_submitted_for_an_existing_row_is_adopted_by_that_row(stub, token
             generation.cancel(generation.member)
     else:
         generation.claim()
-        generation.interrupted()
+        generation.mark_interrupted()
         if state == "dismissed":
             generation.dismiss(generation.member)
     task_id = str(uuid.uuid4())

@@ -141,12 +141,12 @@ def test_queued_rows_can_be_claimed_after_a_clock_jump(token, clock, jump):
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)
 def test_the_ticker_s_lease_does_not_outlive_its_holder_after_a_clock_jump(transactional_db, clock, jump):
-    assert Lease.objects.take("ticker", "dead", 20)
-    assert not Lease.objects.take("ticker", "next", 20)
+    assert Lease.objects.acquire("ticker", "dead", 20)
+    assert not Lease.objects.acquire("ticker", "next", 20)
     clock.set(jump)
     clock.passes(21)
-    assert Lease.objects.take("ticker", "next", 20)
-    assert not Lease.objects.take("ticker", "third", 20)
+    assert Lease.objects.acquire("ticker", "next", 20)
+    assert not Lease.objects.acquire("ticker", "third", 20)
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)

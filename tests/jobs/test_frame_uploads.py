@@ -228,7 +228,7 @@ def test_a_claim_that_began_to_send_becomes_unconfirmed(stub, token):
     Generation.objects.update(submitted_at=timezone.now() - timezone.timedelta(minutes=5))
     stale = Generation.objects.get()
     stale.uploading = True
-    assert not stale.upload_interrupted()
+    assert not stale.requeue_interrupted_upload()
     sweep.sweep()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("unconfirmed", "interrupted")
@@ -263,7 +263,7 @@ def test_a_claim_lost_during_the_upload_sends_nothing(stub, token, monkeypatch):
 
     def answer(path, url):
         row = Generation.objects.get()
-        cancelled.append(row.upload_interrupted() and row.cancel(row.member))
+        cancelled.append(row.requeue_interrupted_upload() and row.cancel(row.member))
         connection.close()
         threading.Event().wait(1)
         return 200, {"url": url}

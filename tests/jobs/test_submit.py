@@ -325,15 +325,15 @@ def test_only_work_stamps_the_heartbeat():
     queue.enqueue_heartbeats()
     assert not Heartbeat.objects.exists()
     tasks.beat("lumaweb")
-    assert Heartbeat.objects.of("lumaweb").exists()
+    assert Heartbeat.objects.of_cluster("lumaweb").exists()
 
 
 def test_a_lease_has_one_holder():
-    assert Lease.objects.take("ticker", "a", 30)
-    assert not Lease.objects.take("ticker", "b", 30)
-    assert Lease.objects.take("ticker", "a", 30)
-    Lease.objects.give_back("ticker", "a")
-    assert Lease.objects.take("ticker", "b", 30)
+    assert Lease.objects.acquire("ticker", "a", 30)
+    assert not Lease.objects.acquire("ticker", "b", 30)
+    assert Lease.objects.acquire("ticker", "a", 30)
+    Lease.objects.release("ticker", "a")
+    assert Lease.objects.acquire("ticker", "b", 30)
 
 
 def test_a_member_s_batch_does_not_delay_a_colleague(stub, token):

@@ -245,7 +245,7 @@ def claimed(token=None) -> Generation:
 def test_the_row_of_a_dead_worker_gets_its_task_id_from_the_spool(token):
     generation = claimed()
     spool.write(Outcome(generation.uuid, 1, result=running("task-1")))
-    generation.interrupted()
+    generation.mark_interrupted()
     tasks.beat("lumaweb")
     generation.refresh_from_db()
     assert (generation.state, generation.task_id) == ("processing", "task-1")

@@ -48,7 +48,7 @@ EVENTS = {
     "refused": lambda g: g.refuse(an_error("forbidden", Sent.REFUSED, status=403)),
     "rate limited": lambda g: g.refuse(an_error("too_many_requests", Sent.REFUSED, status=429, retry_after=9)),
     "no answer": lambda g: g.refuse(an_error("no_answer", Sent.MAYBE)),
-    "worker killed": lambda g: g.interrupted(),
+    "worker killed": lambda g: g.mark_interrupted(),
     "overdue": lambda g: g.give_up(),
     "cancel": lambda g: g.cancel(g.member),
     "dismiss": lambda g: g.dismiss(g.member),

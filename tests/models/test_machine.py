@@ -32,12 +32,12 @@ def test_each_machine_has_its_own_heartbeat(on):
     on("one")
     tasks.beat("lumaweb")
     on("two")
-    assert not Heartbeat.objects.here("lumaweb").exists()
+    assert not Heartbeat.objects.on_this_machine("lumaweb").exists()
     tasks.beat("lumaweb")
     tasks.beat("lumaweb")
     tasks.beat("media")
-    assert Heartbeat.objects.of("lumaweb").count() == 2
-    assert Heartbeat.objects.of("media").get() == Heartbeat.objects.here("media").get()
+    assert Heartbeat.objects.of_cluster("lumaweb").count() == 2
+    assert Heartbeat.objects.of_cluster("media").get() == Heartbeat.objects.on_this_machine("media").get()
 
 
 def test_the_newest_stamp_of_a_cluster_comes_first(on):
@@ -46,7 +46,7 @@ def test_the_newest_stamp_of_a_cluster_comes_first(on):
     Heartbeat.objects.update(at=timezone.now() - timedelta(minutes=2))
     on("two")
     tasks.beat("media")
-    assert Heartbeat.objects.of("media").first() == Heartbeat.objects.here("media").get()
+    assert Heartbeat.objects.of_cluster("media").first() == Heartbeat.objects.on_this_machine("media").get()
 
 
 def asked() -> int:
@@ -111,4 +111,4 @@ def test_heartbeats_of_removed_machines_are_deleted(on):
     on("two")
     tasks.beat("lumaweb")
     sweep.sweep()
-    assert Heartbeat.objects.get() == Heartbeat.objects.here("lumaweb").get()
+    assert Heartbeat.objects.get() == Heartbeat.objects.on_this_machine("lumaweb").get()

@@ -170,7 +170,7 @@ def test_an_unconfirmed_row_that_was_never_sent_says_so_and_why_it_is_not_resent
     generation.claim()
     Generation.objects.filter(pk=generation.pk).update(submitted_at=timezone.now() - timedelta(minutes=5))
     generation.refresh_from_db()
-    assert generation.interrupted()
+    assert generation.mark_interrupted()
     sent = Sent.NEVER if code == "not_sent" else Sent.REFUSED
     generation.refuse(an_error(code, sent, status=None if sent is Sent.NEVER else 404))
     assert generation.state == "failed"

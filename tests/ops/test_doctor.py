@@ -237,9 +237,9 @@ def test_missing_workers_are_reported():
 
 def test_a_missing_ticker_is_reported():
     assert "fail: No ticker runs" in said_by(background.ticker)
-    Lease.objects.take("ticker", "here", 60)
+    Lease.objects.acquire("ticker", "here", 60)
     assert said_by(background.ticker) == "ok: The ticker runs."
-    Lease.objects.take("ticker", "here", -1)
+    Lease.objects.acquire("ticker", "here", -1)
     assert "fail: No ticker runs" in said_by(background.ticker)
 
 

@@ -93,7 +93,7 @@ class Team:
         self.lost.record(a_result("task-4"), "callback")
         self.lost.save_failed("The link answers 404.", for_good=True, retry_in=0)
         self.unconfirmed = self._sent()
-        self.unconfirmed.interrupted()
+        self.unconfirmed.mark_interrupted()
         listed = provider.ListedTask(provider.Result("task-offered"), None)
         offers = [FoundTask.objects.keep(self.token, listed)]
         self.unconfirmed.record_search(SearchOutcome.OFFERED, offers)

@@ -52,7 +52,7 @@ name = default_storage.save("frames/start.jpg", ContentFile(b"frame"))
 Frame.objects.create(sha256="f" * 64, file=name, width=1, height=1, size_bytes=5, member=member)
 async_task("videos.tasks.drain")
 Heartbeat.stamp("lumaweb")
-Lease.objects.take("ticker", "gone", 999)
+Lease.objects.acquire("ticker", "gone", 999)
 Invitation.objects.invite(member)
 share = Share.objects.make(Generation.objects.get(prompt="film 1"), member, days=7, chain=False, with_prompt=False)
 assert share

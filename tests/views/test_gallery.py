@@ -115,7 +115,7 @@ def test_each_filter_narrows_the_gallery():
     onward = a_generation(ben, prompt="onward", action="extend", parent=framed)
     old = a_generation(ada, prompt="old")
     Generation.objects.filter(pk=old.pk).update(state="failed", created_at=timezone.now() - timedelta(days=40))
-    Star.put(ben, [plain])
+    Star.add(ben, [plain])
     shelf, _ = Collection.objects.named("Client A", ada)
     shelf.add([onward], ada)
     plain.choose("picked", ben)

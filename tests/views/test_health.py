@@ -63,7 +63,7 @@ def test_readiness_names_failures(client):
 
 def test_a_machine_without_workers_is_ready_if_others_have_some(client, workers, settings, tmp_path):
     settings.DATA_DIR = tmp_path / "a web server of its own"
-    assert not Heartbeat.objects.here("lumaweb").exists()
+    assert not Heartbeat.objects.on_this_machine("lumaweb").exists()
     assert client.get("/readyz").status_code == 200
 
 

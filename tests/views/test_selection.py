@@ -52,7 +52,7 @@ def test_a_star_belongs_to_its_member(client, ada):
 
 def test_a_selection_is_starred_or_unstarred_if_all_have_stars(client, ada):
     one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
-    Star.put(ada, [one])
+    Star.add(ada, [one])
     assert "Starred 2 videos" in client.post("/selection/stars/", ticked(one, two), headers=HTMX).content.decode()
     assert Star.objects.count() == 2
     client.post("/selection/stars/", ticked(one, two), headers=HTMX)

@@ -240,8 +240,8 @@ def test_only_successful_views_are_counted_once_a_minute(client):
 def test_two_concurrent_views_count_as_one():
     share = a_share()
     same = Share.objects.get()
-    share.was_opened()
-    same.was_opened()
+    share.count_visit()
+    same.count_visit()
     assert Share.objects.get().watched == 1
 
 

@@ -60,14 +60,14 @@ def suspects_one_by_one(generation: Generation) -> Iterator[bool]:
     if not generation.archive_deaths:
         yield True
         return
-    if not Lease.objects.take(SUSPECT_LEASE, worker_name(), SAVING_LEASE):
+    if not Lease.objects.acquire(SUSPECT_LEASE, worker_name(), SAVING_LEASE):
         generation.postpone_saving(random.uniform(5, 15))
         yield False
         return
     try:
         yield True
     finally:
-        Lease.objects.give_back(SUSPECT_LEASE, worker_name())
+        Lease.objects.release(SUSPECT_LEASE, worker_name())
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def kept_lease(generation: Generation) -> Iterator[None]:
             try:
                 generation.renew_saving_lease(SAVING_LEASE)
                 if generation.archive_deaths:
-                    Lease.objects.take(SUSPECT_LEASE, worker_name(), SAVING_LEASE)
+                    Lease.objects.acquire(SUSPECT_LEASE, worker_name(), SAVING_LEASE)
                 Heartbeat.stamp(MEDIA_CLUSTER)
             except DatabaseError:
                 logger.warning("generation %s: the lease of its saving was not renewed", generation.uuid, exc_info=True)

@@ -77,7 +77,7 @@ def mark_interrupted(ages: AgeTracker | None = None) -> None:
         rows = {(row.pk, row.attempts, row.submitted_at): row for row in Generation.objects.submitting()}
         seconds = ages.ages("submitting", rows)
         lost = [row for key, row in rows.items() if seconds[key] > SUBMITTING_AT_MOST.total_seconds()]
-    _for_each(lost, lambda generation: generation.upload_interrupted() or generation.interrupted())
+    _for_each(lost, lambda generation: generation.requeue_interrupted_upload() or generation.mark_interrupted())
 
 
 def give_up_overdue(ages: AgeTracker | None = None) -> None:

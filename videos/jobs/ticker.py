@@ -63,7 +63,7 @@ class Ticker:
     def stop(self) -> None:
         """Give back the lease, so that another ticker need not wait until it expires."""
         try:
-            Lease.objects.give_back(LEASE_NAME, self._holder)
+            Lease.objects.release(LEASE_NAME, self._holder)
         except Error as error:
             logger.warning("the ticker's lease was not given back and will expire: %s", storage_problem(error) or error)
 
@@ -76,7 +76,7 @@ class Ticker:
         return [polls, heartbeats, *sweep.steps(self._ages), searches]
 
     def _take_lease(self) -> bool:
-        if taken := Lease.objects.take(LEASE_NAME, self._holder, LEASE):
+        if taken := Lease.objects.acquire(LEASE_NAME, self._holder, LEASE):
             self._renewed = time.monotonic()
         return taken
 

@@ -9,15 +9,15 @@ from django.utils import timezone
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
-    def of(self, cluster: str) -> Self:
+    def of_cluster(self, cluster: str) -> Self:
         """Select the heartbeats of a cluster on all machines, the latest first."""
         return self.filter(name__startswith=f"{cluster}@").order_by("-at")
 
-    def here(self, cluster: str) -> Self:
+    def on_this_machine(self, cluster: str) -> Self:
         """Select the heartbeat of the cluster on this machine."""
         return self.filter(name=_here(cluster))
 
-    def lately(self) -> Self:
+    def recent(self) -> Self:
         """Select heartbeats of the last minute: those workers may still be running."""
         return self.filter(at__gt=timezone.now() - timedelta(seconds=60))
 

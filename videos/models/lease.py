@@ -8,7 +8,7 @@ SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
 
 
 class LeaseQuerySet(models.QuerySet["Lease"]):
-    def take(self, name: str, holder: str, seconds: float) -> bool:
+    def acquire(self, name: str, holder: str, seconds: float) -> bool:
         """Acquire or renew the lease by one conditional UPDATE; return False while another holder has it."""
         now = timezone.now()
         self.get_or_create(name=name, defaults={"holder": "", "until": now - timedelta(days=1)})
@@ -17,7 +17,7 @@ class LeaseQuerySet(models.QuerySet["Lease"]):
         free = Q(holder=holder) | Q(until__lt=now) | Q(until__gt=now + longest)
         return bool(self.filter(free, name=name).update(holder=holder, until=now + timedelta(seconds=seconds)))
 
-    def give_back(self, name: str, holder: str) -> None:
+    def release(self, name: str, holder: str) -> None:
         self.filter(name=name, holder=holder).update(until=timezone.now() - timedelta(days=1))
 
 

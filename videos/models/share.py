@@ -105,7 +105,7 @@ class Share(models.Model):
         clips = watchable(path_to(self.generation) if self.chain else [self.generation])
         return clips if clips and clips[-1].pk == self.generation_id else []
 
-    def was_opened(self) -> None:
+    def count_visit(self) -> None:
         """Count a visit, at most once a minute."""
         now = timezone.now()
         if self.watched_at and now - self.watched_at < WATCHED_EVERY:

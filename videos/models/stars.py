@@ -19,11 +19,11 @@ class Star(models.Model):
         return f"{self.member}: {self.generation}"
 
     @classmethod
-    def put(cls, member: Member, generations: Iterable[models.Model]) -> None:
+    def add(cls, member: Member, generations: Iterable[models.Model]) -> None:
         """Star these videos; those already starred stay so."""
         stars = [Star(member=member, generation_id=row.pk) for row in generations]
         Star.objects.bulk_create(stars, ignore_conflicts=True)
 
     @classmethod
-    def take(cls, member: Member, generations: Iterable[models.Model]) -> None:
+    def remove(cls, member: Member, generations: Iterable[models.Model]) -> None:
         cls.objects.filter(member=member, generation__in=[row.pk for row in generations]).delete()

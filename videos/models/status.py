@@ -61,12 +61,12 @@ def unsaved() -> Line:
 
 def last_sign(cluster: str) -> datetime | None:
     """Return when a worker of this cluster last ran code, on any machine."""
-    return Heartbeat.objects.of(cluster).values_list("at", flat=True).first()
+    return Heartbeat.objects.of_cluster(cluster).values_list("at", flat=True).first()
 
 
 def machines(cluster: str, now: datetime) -> int:
     """Count the machines on which workers of this cluster are alive."""
-    return Heartbeat.objects.of(cluster).filter(at__gt=now - HEARTBEAT_AT_MOST).count()
+    return Heartbeat.objects.of_cluster(cluster).filter(at__gt=now - HEARTBEAT_AT_MOST).count()
 
 
 def condition_of(token: ApiToken, now: datetime) -> str:

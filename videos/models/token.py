@@ -72,11 +72,11 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
             return None
         return max((limit - used for limit, used in limits if limit is not None), default=0)
 
-    def of(self, base_url: str) -> Self:
+    def of_provider(self, base_url: str) -> Self:
         """Select the tokens of one provider, or all for ""."""
         return self.filter(base_url=base_url) if base_url else self
 
-    def in_charge(self) -> str:
+    def current_provider(self) -> str:
         """Return the provider of new videos; if every token is paused, the one used last; "" without tokens."""
         latest = self.order_by("-enabled", F("last_used_at").desc(nulls_last=True), "priority", "pk")
         return latest.values_list("base_url", flat=True).first() or ""

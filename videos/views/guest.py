@@ -44,7 +44,7 @@ def guest_page(request: HttpRequest, uuid: str, key: str) -> HttpResponse:
     if not share:
         return _not_found()
     if request.method == "GET":
-        share.was_opened()
+        share.count_visit()
     videos = [
         {
             "video": reverse("guest-video", args=[share.uuid, key, row.uuid]),

@@ -87,9 +87,9 @@ def stars(request: MemberRequest) -> HttpResponse:
     if not rows:
         return _result(request, NOTHING_SELECTED)
     if all(getattr(row, "starred", False) for row in rows):
-        Star.take(request.user, rows)
+        Star.remove(request.user, rows)
         return _result(request, f"Unstarred {_videos(len(rows))}.", rows)
-    Star.put(request.user, rows)
+    Star.add(request.user, rows)
     return _result(request, f"Starred {_videos(len(rows))}.", rows)
 
 

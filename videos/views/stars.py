@@ -15,7 +15,7 @@ def star(request: MemberRequest, uuid: UUID) -> HttpResponse:
     """Add or remove the member's star; `on` is "0" to remove it."""
     generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
     starred = request.POST.get("on") != "0"
-    (Star.put if starred else Star.take)(request.user, [generation])
+    (Star.add if starred else Star.remove)(request.user, [generation])
     if not request.htmx:
         return redirect(generation)
     starred_row = get_object_or_404(Generation.objects.for_gallery(request.user), pk=generation.pk)

@@ -80,7 +80,7 @@ def _refuse_database_in_use() -> None:
             "There are members or videos in this database already, and a restore never replaces any. Restore into a "
             "new, empty data directory (LUMAWEB_DATA_DIR) or database (DATABASE_URL)."
         )
-    if Heartbeat._meta.db_table in tables and Heartbeat.objects.lately().exists():
+    if Heartbeat._meta.db_table in tables and Heartbeat.objects.recent().exists():
         raise RestoreRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
 
 

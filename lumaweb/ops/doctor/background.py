@@ -47,7 +47,7 @@ def workers(timeout: float = HEARTBEAT_TIMEOUT) -> Iterator[Finding]:
     deadline = time.monotonic() + timeout
     while missing and time.monotonic() < deadline:
         for cluster in list(missing):
-            if Heartbeat.objects.of(cluster).filter(at__gte=requested_at).exists():
+            if Heartbeat.objects.of_cluster(cluster).filter(at__gte=requested_at).exists():
                 seconds = (timezone.now() - requested_at).total_seconds()
                 yield ok(f"The {missing.pop(cluster)} answered after {seconds:.1f} s.")
         time.sleep(0.1 if missing else 0)

@@ -108,7 +108,9 @@ class PostErrors(Results):
         rejections = dict(self.gateway_rejections.values_list("token_id", "at"))
         if not rejections:
             return False
-        healthy = ApiToken.objects.of(self.asked_of).filter(enabled=True, health__in=[Health.OK, Health.LIMITED])
+        healthy = ApiToken.objects.of_provider(self.asked_of).filter(
+            enabled=True, health__in=[Health.OK, Health.LIMITED]
+        )
         tokens = dict(healthy.values_list("pk", "accepted_at"))
         first = min(rejections.values())
         others_pass = any(accepted and accepted > first for accepted in tokens.values())
@@ -143,6 +145,6 @@ class PostErrors(Results):
         now = timezone.now()
         GatewayRejection.objects.get_or_create(generation_id=self.pk, token=token, defaults={"at": now})
         rejected_with = self.gateway_rejections.values("token")
-        if not ApiToken.objects.of(self.asked_of).usable(now).exclude(pk__in=rejected_with).exists():
+        if not ApiToken.objects.of_provider(self.asked_of).usable(now).exclude(pk__in=rejected_with).exists():
             self.not_before = paused_until + AFTER_OTHERS
             type(self).objects.filter(pk=self.pk).update(not_before=self.not_before)

@@ -91,7 +91,7 @@ class Submitting(Uploading):
 
     def _take_token(self, now: datetime) -> ApiToken | None:
         """Take a slot of the best token; prefer the parent's account, and tokens no gateway rejected this row with."""
-        candidates = list(ApiToken.objects.with_room(now, self.amount).of(self.asked_of))
+        candidates = list(ApiToken.objects.with_room(now, self.amount).of_provider(self.asked_of))
         if self.parent and self.parent.token_id:
             parents_token = self.parent.token_id
             candidates.sort(key=lambda token: token.pk != parents_token)
@@ -106,7 +106,7 @@ class Submitting(Uploading):
     def _is_of_another_provider(self) -> bool:
         """Whether every enabled token is of another provider than the one this was requested of, and may charge for."""
         enabled = ApiToken.objects.filter(enabled=True)
-        return bool(self.asked_of) and enabled.exists() and not enabled.of(self.asked_of).exists()
+        return bool(self.asked_of) and enabled.exists() and not enabled.of_provider(self.asked_of).exists()
 
     def request(
         self, claim: Claim[Self], source: dict[str, str], uploads: dict[int, str] | None = None
@@ -184,7 +184,7 @@ class Submitting(Uploading):
             not_before=timezone.now(),
         )
 
-    def interrupted(self) -> bool:
+    def mark_interrupted(self) -> bool:
         """Mark the row unconfirmed: its worker stopped, and nobody knows whether the request was sent."""
         return self._transition(
             {State.SUBMITTING},

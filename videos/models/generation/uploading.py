@@ -28,7 +28,7 @@ class Uploading(Transitions):
         self.uploading, self.submitted_at = False, now
         return True
 
-    def upload_interrupted(self) -> bool:
+    def requeue_interrupted_upload(self) -> bool:
         """Return the row to the queue: its worker died before it sent anything but a frame."""
         return self._transition(
             {State.SUBMITTING},

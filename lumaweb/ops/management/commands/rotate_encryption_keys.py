@@ -72,7 +72,7 @@ def _key_file() -> Path:
             "LUMAWEB_ENCRYPTION_KEYS sets the keys, so change them there: put a new key in front of the others, "
             "separated by a comma, restart everything, run this command without --new-key, and remove the old keys."
         )
-    if Heartbeat.objects.lately().exists():
+    if Heartbeat.objects.recent().exists():
         raise CommandError(
             "Lumaweb is running, or was a minute ago: its processes would not know the new key. Stop it first."
         )
