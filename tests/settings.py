@@ -4,6 +4,6 @@ PBKDF2 is slow on purpose, and hundreds of tests set a password or sign in. `tes
 hasher of the product.
 """
 
-from lumaweb.settings import *  # noqa: F403
+from lumaweb.settings import *  # noqa: F403  (these settings extend the product's)
 
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

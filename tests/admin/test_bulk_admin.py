@@ -7,7 +7,7 @@ from django.urls import reverse
 from videos.models import AuditEntry, Collection, Member, Share
 
 from ..support.factories import a_member, an_admin
-from ..views.test_trash import a_saved_one
+from ..support.saved_videos import a_saved_one
 
 pytestmark = pytest.mark.django_db
 COLLECTIONS, LINKS = "admin:videos_collection_changelist", "admin:videos_share_changelist"

@@ -14,7 +14,7 @@ from videos.models import ApiToken, Event, Generation, TemporaryLink
 from ..sandbox.process import Sandbox
 from ..support.factories import a_generation, a_member, a_token, an_admin
 from ..support.finished_videos import a_task, a_video, finished, kinds
-from .test_submit import StubProvider
+from ..support.stub_provider import StubProvider
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_storage")]
 

@@ -11,32 +11,9 @@ from videos.models.state import HOLDS_A_SLOT
 from videos.provider import Sent
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_error, failure, running
+from ..support.generation_states import in_state
 
 pytestmark = pytest.mark.django_db
-
-
-def in_state(state: str, *, task_id: str = "task-1") -> Generation:
-    """Bring a generation into a state by real transitions."""
-    token = ApiToken.objects.first() or a_token()
-    generation = a_generation()
-    member = generation.member
-    if state == "queued":
-        return generation
-    if state == "canceled":
-        assert generation.cancel(member)
-        return generation
-    claim = generation.claim()
-    assert claim and claim.token == token
-    if state == "unconfirmed":
-        assert generation.refuse(an_error("no_answer", Sent.MAYBE))
-    elif state == "failed":
-        assert generation.refuse(an_error("forbidden", Sent.REFUSED, status=403))
-    elif state in ("processing", "completed"):
-        assert generation.record(running(task_id), "answer") is Verdict.RECORDED
-    if state == "completed":
-        assert generation.record(a_result(task_id), "callback") is Verdict.RECORDED
-    assert generation.state == state
-    return generation
 
 
 EVENTS = {

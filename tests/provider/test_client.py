@@ -1,8 +1,6 @@
-import ast
 import asyncio
 import json
 import math
-import subprocess
 import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,12 +22,12 @@ from videos.provider import (
     Result,
     Sent,
     Status,
-    examples,
     new_client,
     read_callback,
 )
 
 from ..support.hypothesis_profiles import example_count
+from ..support.provider_urls import CALLBACK, END, START
 
 PAYLOADS = Path(__file__).resolve().parents[1] / "payloads"
 TASK = "e4018a99-1522-4f24-9330-62c2a9b50b59"
@@ -37,8 +35,6 @@ VIDEO = "155838f8-7f1e-44d8-b387-192f3b4b509d"
 TRACE = "3f6c5b1e-0a52-4a7c-9d2e-7b1c6f0a9e11"
 LINK = f"https://platform.cdn.acedata.cloud/luma/{TASK}.mp4"
 PROMPT = "Astronauts shuttle from space to volcano"
-START, END = "https://cdn.acedata.cloud/r9vsv9.png", "https://cdn.acedata.cloud/0iad3k.png"
-CALLBACK = "https://videos.example.com/callbacks/luma/0b7f/key/"
 
 
 def golden(name):
@@ -797,72 +793,3 @@ def test_no_callback_raises_anything_but_a_value_error(body):
 
 
 # Examples
-
-NASTY = [
-    "plain",
-    'it\'s "quoted" `here` $HOME $(id) !! \\ \\n',
-    "two\nlines\r\nand\ttabs",
-    "emoji 😀 👩‍🚀 кириллица ελληνικά \u2028\u2029\x85\x7f",
-    "</script><!-- {{ 7 }} ${x} -->",
-    "'",
-    "\\",
-    "\x01\x1b[31m",
-]
-
-
-def each_example(prompt):
-    request = Request(prompt=prompt, callback_url=CALLBACK, start_image_url=START)
-    return request, examples(request)
-
-
-def python_values(code):
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(code).body
-        if isinstance(node, ast.Assign) and not isinstance(node.value, ast.Call)
-    }
-
-
-def javascript_payload(code):
-    text = code.removeprefix("const payload = ")
-    return json.JSONDecoder().raw_decode(text)[0]
-
-
-@given(prompt=st.text())
-@settings(max_examples=example_count(100), deadline=None)
-def test_examples_carry_any_prompt(prompt):
-    request, written = each_example(prompt)
-    payload = replace(request, callback_url="").payload()
-    assert python_values(written["python"])["payload"] == payload
-    assert javascript_payload(written["javascript"]) == payload
-
-
-@pytest.mark.parametrize("prompt", NASTY)
-def test_the_curl_example_is_quoted_correctly_for_a_shell(prompt):
-    request, written = each_example(prompt)
-    script = "curl() { printf '%s\\0' \"$@\"; }\n" + written["curl"]
-    # A real shell, with a function in place of curl: the quoting is what is tested.
-    told = subprocess.run(["sh"], input=script.encode(), capture_output=True, check=True, timeout=20).stdout
-    words = told.decode().split("\0")
-    assert words[:3] == ["-X", "POST", "https://api.acedata.cloud/luma/videos"]
-    assert "authorization: Bearer YOUR_API_TOKEN" in words
-    assert json.loads(words[words.index("-d") + 1]) == replace(request, callback_url="").payload()
-
-
-@pytest.mark.parametrize("prompt", NASTY)
-def test_the_examples_are_code_for_the_public_address_without_secrets(prompt):
-    _, written = each_example(prompt)
-    assert list(written) == ["curl", "python", "javascript"]
-    for text in written.values():
-        assert "https://api.acedata.cloud/luma/videos" in text
-        assert "Bearer YOUR_API_TOKEN" in text
-        assert CALLBACK not in text and "callback_url" not in text
-        text.encode()
-    compile(written["python"], "example", "exec")
-    assert python_values(written["python"])["url"] == "https://api.acedata.cloud/luma/videos"
-
-
-def test_an_asynchronous_example_says_so():
-    written = examples(Request(prompt="x", asynchronous=True))
-    assert javascript_payload(written["javascript"])["async"] is True
-    assert python_values(written["python"])["payload"]["async"] is True

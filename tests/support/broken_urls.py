@@ -4,7 +4,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.urls import path
 
 from lumaweb import urls
-from lumaweb.urls import handler400, handler403, handler404, handler500  # noqa: F401
+from lumaweb.urls import handler400, handler403, handler404, handler500  # noqa: F401  (Django reads them here)
 
 
 @login_not_required

@@ -1,6 +1,6 @@
 """Settings whose loggers all log at DEBUG, for tests/security/test_secrets.py."""
 
-from tests.settings import *  # noqa: F403
+from tests.settings import *  # noqa: F403  (these settings extend the tests')
 from tests.settings import LOGGING
 
 LOGGING["root"]["level"] = "DEBUG"

@@ -15,7 +15,7 @@ from videos.models import share as share_model
 from videos.models.share import DAYS
 
 from ..support.factories import a_generation, a_member, an_admin
-from .test_trash import a_saved_one
+from ..support.saved_videos import a_saved_one
 
 pytestmark = pytest.mark.django_db
 
