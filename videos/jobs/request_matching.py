@@ -60,7 +60,7 @@ def callback_address(link: str) -> CallbackAddress | None:
 def is_temporary(link: str) -> bool:
     """Tell whether Lumaweb made this address for one request: it is a secret and expires."""
     match = _match(link)
-    return bool(match and match.url_name in ("frame", "clip"))
+    return bool(match and match.url_name in ("provider-frame", "provider-video"))
 
 
 def frame_of_link(link: str) -> Frame | None:
@@ -184,7 +184,7 @@ def _links_by_generation(generations: list[Generation]) -> dict[int, dict[int | 
 def _key_hash(link: str) -> str:
     """Return the hash of the key in one of our temporary addresses; "-", which is no hash, for any other link."""
     match = _match(link)
-    return hash_key(match.kwargs["key"]) if match and match.url_name in ("frame", "clip") else "-"
+    return hash_key(match.kwargs["key"]) if match and match.url_name in ("provider-frame", "provider-video") else "-"
 
 
 def _match(link: str) -> ResolverMatch | None:
