@@ -7,5 +7,5 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):
     # Not in scripts of packages: some mention modules that they do not include.
     patterns = (
         *CompressedManifestStaticFilesStorage.patterns,
-        ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),
+        ("js/*.js", CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),  # noqa: SLF001  Django has no public name for it
     )

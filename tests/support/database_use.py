@@ -12,7 +12,7 @@ import pytest
 
 FIXTURES = {"db", "transactional_db", "live_server", "django_db_reset_sequences", "django_db_serialized_rollback"}
 HERE = __name__.partition(".")[0]
-# The processes that these start import nothing of the product (tests/test_house.py), and so open no connection.
+# The processes that these start import nothing of the product (tests/test_architecture.py), and so open no connection.
 APART = ("tests/sandbox/",)
 # They run for every test, and start no process that outlasts them.
 FOR_ALL = (f"{HERE}.conftest", f"{HERE}.support.prepared_data")

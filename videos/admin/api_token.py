@@ -1,7 +1,6 @@
 """API tokens: limits, tests, rotation, and their audit log. Only admins see them."""
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -19,22 +18,18 @@ from django.views.decorators.debug import sensitive_post_parameters
 from ..jobs.queue import enqueue_drain
 from ..jobs.token_check import check_secret, check_token
 from ..models import ApiToken, AuditEntry, Generation, Pricing
-from ..models.amounts import shown
 from ..reports import usage
 from ..reports.periods import DateRange
 from .access import AdminsOnly, admin_of, is_admin
+from .api_token_columns import ApiTokenColumns
 from .api_token_forms import ApiTokenForm, RotateForm
 
 MAX_AUDIT_ENTRIES = 50  # on a token's page; all of them have a page of their own
 MAX_TESTED = 10
 
 
-def format_moment(moment: datetime) -> str:
-    return f"{timezone.localtime(moment):%-d %b %Y, %H:%M}"
-
-
 @admin.register(ApiToken)
-class ApiTokenAdmin(AdminsOnly, admin.ModelAdmin):
+class ApiTokenAdmin(ApiTokenColumns, AdminsOnly, admin.ModelAdmin):
     form = ApiTokenForm
     list_display = ("name", "ends_with", "condition", "load", "today", "this_month", "priority", "last_error")
     readonly_fields = (
@@ -75,38 +70,6 @@ class ApiTokenAdmin(AdminsOnly, admin.ModelAdmin):
                 currency=Value(Pricing.current().currency),
             )
         )
-
-    @admin.display(description="ends with")
-    def ends_with(self, token: ApiToken) -> str:
-        return f"…{token.last_four}" if token.last_four else "—"
-
-    @admin.display(description="health", ordering="health")
-    def condition(self, token: ApiToken) -> str:
-        return token.condition
-
-    @admin.display(description="in progress", ordering="in_flight")
-    def load(self, token: ApiToken) -> str:
-        is_lowered = token.limit < token.max_in_flight
-        reason = f" (lowered by the provider's limit; {token.max_in_flight} are set)" if is_lowered else ""
-        return f"{token.in_flight} of {token.limit}{reason}"
-
-    @admin.display(description="today", ordering="day_used")
-    def today(self, token: ApiToken) -> str:
-        used = token.used_today()
-        return shown(used) if token.daily_limit is None else f"{shown(used)} of {shown(token.daily_limit)}"
-
-    @admin.display(description="this month")
-    def this_month(self, token: Any) -> str:
-        videos = "1 video" if token.month_videos == 1 else f"{token.month_videos} videos"
-        return f"{videos}, {Pricing(currency=token.currency).amount(token.month_amount)}"
-
-    @admin.display(description="last used")
-    def last_used(self, token: ApiToken) -> str:
-        return format_moment(token.last_used_at) if token.last_used_at else "Never"
-
-    @admin.display(description="added")
-    def added(self, token: ApiToken) -> str:
-        return format_moment(token.created_at)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         # A token belongs to one provider, and so do the videos made with it.

@@ -49,7 +49,7 @@ class TaskEvents:
 class Backend:
     """Everything behind the HTTP server, which clients reach at base_url."""
 
-    def __init__(self, options: Options, database: Database, base_url: str):
+    def __init__(self, options: Options, database: Database, base_url: str) -> None:
         self.options, self.base_url = options, base_url
         self.ledger = Ledger(database)
         self.files = FileStore(options.data / "files", database)

@@ -22,7 +22,7 @@ KEYS = frozenset(("outage", "until", "revoked", "faults", "concurrency"))
 class Control:
     """The current content of the file; safe to share between threads."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()
         self._loaded_mtime_ns: int | None = None

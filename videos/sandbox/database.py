@@ -47,7 +47,7 @@ BUSY_TIMEOUT = 20.0  # seconds
 class Database:
     """One connection that threads share; every write is on disk when its method returns."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()  # reentrant: a transaction may call methods that read
         self._connection = sqlite3.connect(path, check_same_thread=False, timeout=BUSY_TIMEOUT, isolation_level=None)

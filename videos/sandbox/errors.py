@@ -6,7 +6,7 @@ from typing import Any
 class ApiError(Exception):
     """An error response: HTTP status, one of the contract's codes, and a message."""
 
-    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None):
+    def __init__(self, status: int, code: str, message: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
         self.status, self.code, self.message, self.headers = status, code, message, headers or {}
 

@@ -24,7 +24,7 @@ class StoredFile:
 class FileStore:
     """The pictures of all accounts in one folder, and their owners in the database."""
 
-    def __init__(self, folder: Path, database: Database):
+    def __init__(self, folder: Path, database: Database) -> None:
         self._folder, self._database = folder, database
 
     def save(self, picture: bytes, token_hash: str) -> StoredFile:

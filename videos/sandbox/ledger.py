@@ -39,7 +39,7 @@ class Task:
 class Ledger:
     """Posts, tasks and callbacks in a database; safe to share between threads."""
 
-    def __init__(self, database: Database):
+    def __init__(self, database: Database) -> None:
         self._database = database
 
     def record_rejected(

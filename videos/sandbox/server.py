@@ -36,7 +36,7 @@ class SandboxServer(BackendServer):
     block_on_close = False
     request_queue_size = 1024
 
-    def __init__(self, port: int):
+    def __init__(self, port: int) -> None:
         super().__init__(("127.0.0.1", port), ApiHandler)
         self.base_url = f"http://127.0.0.1:{self.server_port}"
         self._listener: threading.Thread | None = None

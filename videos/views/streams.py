@@ -115,5 +115,5 @@ def stream(file: _ReadOnlyFile, headers: dict[str, str], *, status: int = 200, f
     file.seek(0)
     chunks = iter(lambda: file.read(CHUNK_SIZE), b"")
     response = StreamingHttpResponse(chunks, status=status, headers=headers | length)
-    response._resource_closers += [file.close, _bucket_streams.release]  # type: ignore[attr-defined]  # not in the stubs
+    response._resource_closers += [file.close, _bucket_streams.release]  # type: ignore[attr-defined]  # noqa: SLF001  not public, not in the stubs
     return response

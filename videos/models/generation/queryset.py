@@ -73,7 +73,7 @@ class GenerationQuerySet(TaskSearchQuerySet[Row]):
         if filters.collection:
             rows = rows.filter(collections=filters.collection)
         if filters.mode:
-            rows = rows._in_mode(filters.mode)
+            rows = rows.in_mode(filters.mode)
         if filters.ratio:
             rows = rows.filter(shape=filters.ratio)
         if filters.state:
@@ -90,7 +90,7 @@ class GenerationQuerySet(TaskSearchQuerySet[Row]):
             rows = rows.filter(choice=filters.choice)
         return rows.search(filters.words) if filters.words else rows
 
-    def _in_mode(self, mode: str) -> Self:
+    def in_mode(self, mode: str) -> Self:
         if mode == "extend":
             return self.filter(action="extend")
         framed = Q(start_frame__isnull=False) | Q(end_frame__isnull=False)

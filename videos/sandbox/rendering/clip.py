@@ -67,7 +67,7 @@ class Clip:
         closing: Image.Image | None,
         *,
         loop: bool,
-    ):
+    ) -> None:
         self._scene, self._caption, self._size = scene, caption, size
         self._opening, self._closing, self._loop = opening, closing, loop
         self.frame_rate = 24 if size[0] * size[1] >= FULL_RATE_PIXELS else 12

@@ -29,7 +29,7 @@ class QueuedJob:
 class RenderPool:
     """Renders with one process per core; each is started when it gets its first job."""
 
-    def __init__(self, size: int | None = None):
+    def __init__(self, size: int | None = None) -> None:
         self._jobs: queue.PriorityQueue[QueuedJob] = queue.PriorityQueue()
         self._numbers = itertools.count()
         self._stopping = threading.Event()

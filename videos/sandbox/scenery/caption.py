@@ -19,7 +19,7 @@ SUPERSAMPLING = 8  # Pillow draws lines with hard edges
 class Caption:
     """Prompt and mark for one size of picture, drawn with an opacity from 0 to 1."""
 
-    def __init__(self, prompt: str, size: tuple[int, int]):
+    def __init__(self, prompt: str, size: tuple[int, int]) -> None:
         width, height = size
         em = max(9, round(min(width, height) * 0.027))
         margin = round(em * 1.35)

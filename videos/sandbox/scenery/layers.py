@@ -43,7 +43,7 @@ class ParallaxStrip:
         *,
         phased: bool = False,
         soft: bool = False,
-    ):
+    ) -> None:
         self._width, self._top, self._travel = canvas.width, top, travel
         phases = _phases(colours) if phased else [colours]
         self._colours = [to_image(phase, canvas.rng) for phase in phases]
@@ -83,7 +83,7 @@ class AnimatedLight:
 
     def __init__(
         self, box: tuple[int, int, int, int], glow: Callable[[float], FloatArray], colour: Colour | None = None
-    ):
+    ) -> None:
         self._box, self._glow, self._colour = box, glow, colour
 
     def paint(self, frame: Image.Image, camera: float, progress: float) -> None:
@@ -102,7 +102,7 @@ class Water:
 
     def __init__(
         self, canvas: Canvas, horizon: int, tint: FloatArray, glow: Colour, sun_x: float, *, calmness: float = 1.0
-    ):
+    ) -> None:
         width, rows = canvas.width, canvas.height - horizon
         depth = (np.arange(rows, dtype=np.float32) + 1) / rows
         self._width, self._horizon, self._rows, self._depth, self._calmness = width, horizon, rows, depth, calmness
@@ -178,7 +178,7 @@ class Particles:
         flicker: int = 2,
         area: tuple[float, float] = (0.0, 1.0),
         strength: float = 1.0,
-    ):
+    ) -> None:
         rng = canvas.rng
         self._size, self._colour = canvas.size, np.asarray(colour, np.float32)
         self._x, self._y, self._phase = rng.random(count), rng.random(count), rng.random(count) * 2 * np.pi

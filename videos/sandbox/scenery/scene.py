@@ -29,7 +29,7 @@ SEED_BYTES = 400  # of the prompt
 class Scene:
     """The kind of scene and its palette depend on the prompt only, its shapes on the seed too."""
 
-    def __init__(self, prompt: str, seed: str, size: tuple[int, int]):
+    def __init__(self, prompt: str, seed: str, size: tuple[int, int]) -> None:
         by_prompt = random.Random(prompt)
         subjects = find_subjects(prompt)
         kind = subjects[0] if subjects else by_prompt.choice(DEFAULT_KINDS)
