@@ -100,6 +100,6 @@ urlpatterns = [
     path("robots.txt", provider_endpoints.robots, name="robots"),
     # For guests, without a sign-in. Strings, so that a damaged link gets the page for invalid links.
     path("watch/<str:uuid>/<str:key>/", guest.guest_page, name="guest"),
-    path("watch/<str:uuid>/<str:key>/<uuid:clip>/video", guest.guest_video, name="guest-video"),
-    path("watch/<str:uuid>/<str:key>/<uuid:clip>/poster", guest.guest_poster, name="guest-poster"),
+    path("watch/<str:uuid>/<str:key>/<uuid:video>/video", guest.guest_video, name="guest-video"),
+    path("watch/<str:uuid>/<str:key>/<uuid:video>/poster", guest.guest_poster, name="guest-poster"),
 ]

@@ -26,7 +26,7 @@ def grown(shape: dict[str, str]) -> dict[str, Generation]:
 
 def drawn(lineage: Lineage) -> str:
     return "\n".join(
-        "".join(LINES[line] for line in branch.lines) + "  ".join(clip.prompt for clip in branch.clips)
+        "".join(LINES[line] for line in branch.lines) + "  ".join(video.prompt for video in branch.videos)
         for branch in lineage.branches
     )
 

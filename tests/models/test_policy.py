@@ -13,6 +13,7 @@ from django.utils import timezone
 from videos import provider, tasks
 from videos.jobs import sweep
 from videos.models import ApiToken, Frame, Generation, Health, Pool, policy
+from videos.models.circuit import clock_time
 from videos.models.state import State
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error, running
@@ -337,7 +338,7 @@ def test_the_list_of_tokens_shows_health_load_and_the_last_error(client, stub):
     a_token(base_url=stub.url, health="limited", limited_until=until, in_flight=3, last_error="Slow down")
     client.force_login(an_admin())
     text = client.get("/admin/videos/apitoken/").content.decode()
-    for words in (f"Backs off until {timezone.localtime(until):%H:%M}", "3 of 100", "Slow down"):
+    for words in (f"Backs off until {clock_time(until, timezone.now())}", "3 of 100", "Slow down"):
         assert words in text
 
 

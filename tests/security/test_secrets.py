@@ -39,7 +39,7 @@ KEYS = {"key", "token"}
 
 
 # The pages that are there to show one: members give a link to others, and whoever has it watches by it.
-SHOWN = {"shares-of": {"share link"}, "shares": {"share link"}, "watch": {"share link"}}
+SHOWN = {"shares-of": {"share link"}, "shares": {"share link"}, "guest": {"share link"}}
 # A form may be sent to the address its page has.
 OWN_ADDRESS = {"invitation": {"invitation"}}
 
@@ -49,7 +49,7 @@ OWN_ADDRESS = {"invitation": {"invitation"}}
 
 def test_every_secret_url_is_redacted():
     with_keys = [address for address in addresses() if KEYS & set(address.parameters)]
-    assert {"callback", "frame", "clip"} <= {address.name for address in with_keys}
+    assert {"callback", "provider-frame", "provider-video"} <= {address.name for address in with_keys}
     for address in with_keys:
         row = "9b2f0e0c-0000-4000-8000-000000000000"
         path = reverse(address.name, kwargs={name: MARKER if name in KEYS else row for name in address.parameters})

@@ -41,7 +41,7 @@ VIDEOS = {
         lambda folder: bombs.grey_video(16_000, 16_000, claims=(64, 48)),
         "more than can be read",
     ),
-    "another codec": (lambda folder: noise_video(folder / "film.mp4", codec="mpeg2video", seconds=1), "not known"),
+    "another codec": (lambda folder: noise_video(folder / "film.mp4", codec="mpeg2video", seconds=1), "unknown format"),
     "tiny boxes": (lambda folder: bombs.video_of_many_boxes(folder, 400_000), "too many boxes"),
     "edits": (lambda folder: bombs.video_with_edits(folder, 500_000), "too many edits"),
     "packets": (lambda folder: bombs.video_with_packets(folder, 8_000_000), "incomplete"),

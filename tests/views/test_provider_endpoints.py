@@ -84,7 +84,7 @@ def test_the_save_job_is_committed_with_the_result_or_not_at_all(client, claimed
     before = OrmQ.objects.count()
     if breaks:
         # The last thing that is written in that transaction.
-        monkeypatch.setattr(Balance.objects, "move", lambda *args: Balance.objects.raw("no such statement")[0])
+        monkeypatch.setattr(Balance.objects, "follow", lambda *args: Balance.objects.raw("no such statement")[0])
         with pytest.raises(DatabaseError):
             post(client, path, a_body(task_id=generation.task_id))
     else:

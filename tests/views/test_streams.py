@@ -72,7 +72,7 @@ def test_an_abandoned_archive_closes_its_file():
     assert closed == [True]
 
 
-def test_responses_from_a_bucket_use_a_limited_number_of_threads():
+def test_responses_from_a_bucket_use_a_limited_number_of_threads(db):
     headers = {"Content-Type": "video/mp4"}
     open_ones = [
         stream(FileSlice(io.BytesIO(CONTENT), 0, 9), headers, from_bucket=True) for _ in range(MAX_BUCKET_STREAMS)

@@ -35,7 +35,7 @@ COLUMNS = (
 class Branch:
     """Videos in a row, each an extension of the one before; `lines` leads from `of` to the first, by column."""
 
-    clips: list[Generation]
+    videos: list[Generation]
     lines: list[str]
     of: Generation | None = None
 
@@ -50,7 +50,7 @@ class Lineage:
 
     @property
     def is_alone(self) -> bool:
-        return len(self.branches) == 1 and len(self.branches[0].clips) == 1
+        return len(self.branches) == 1 and len(self.branches[0].videos) == 1
 
     @classmethod
     def of(cls, generation: Generation) -> "Lineage":
@@ -96,20 +96,20 @@ def _branches(rows: dict[int, Generation], path: list[Generation]) -> list[Branc
     todo: list[tuple[int, Generation, Generation | None]] = [(0, path[0], None)]
     while todo:
         column, first, of = todo.pop()
-        clips = [first]
-        while children[clips[-1].pk]:
-            clips.append(children[clips[-1].pk][0])
-        branches.append((column, Branch(clips, [""] * column, of)))
+        videos = [first]
+        while children[videos[-1].pk]:
+            videos.append(children[videos[-1].pk][0])
+        branches.append((column, Branch(videos, [""] * column, of)))
         # `pop` takes from the end: the branches of the last video come directly below it, so that no lines cross.
-        for number, clip in enumerate(clips):
-            todo += [(column + number + 1, child, clip) for child in reversed(children[clip.pk][1:])]
+        for number, video in enumerate(videos):
+            todo += [(column + number + 1, child, video) for child in reversed(children[video.pk][1:])]
     _draw_lines(branches)
     return [branch for _, branch in branches]
 
 
 def _draw_lines(branches: list[tuple[int, Branch]]) -> None:
     """Draw for each branch the corner that leads to it, and the line to that corner past the rows between."""
-    row_of = {clip.pk: number for number, (_, branch) in enumerate(branches) for clip in branch.clips}
+    row_of = {video.pk: number for number, (_, branch) in enumerate(branches) for video in branch.videos}
     for number, (column, branch) in enumerate(branches):
         if branch.of is None:
             continue

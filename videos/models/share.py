@@ -60,7 +60,7 @@ class ShareQuerySet(models.QuerySet["Share"]):
             share = self.live().filter(uuid=uuid.UUID(uuid_text)).first()
         except ValueError:  # a truncated or mistyped link
             return None
-        return share if share and share.opens_with(key) and share.clips else None
+        return share if share and share.opens_with(key) and share.videos else None
 
 
 class Share(models.Model):
@@ -100,10 +100,10 @@ class Share(models.Model):
         return constant_time_compare(key, self.key)
 
     @cached_property
-    def clips(self) -> list[Generation]:
+    def videos(self) -> list[Generation]:
         """The videos that its page plays, in order; empty if the shared video cannot be watched."""
-        clips = watchable(path_to(self.generation) if self.chain else [self.generation])
-        return clips if clips and clips[-1].pk == self.generation_id else []
+        videos = watchable(path_to(self.generation) if self.chain else [self.generation])
+        return videos if videos and videos[-1].pk == self.generation_id else []
 
     def count_visit(self) -> None:
         """Count a visit, at most once a minute."""

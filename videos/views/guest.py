@@ -52,20 +52,20 @@ def guest_page(request: HttpRequest, uuid: str, key: str) -> HttpResponse:
             "prompt": row.prompt if share.with_prompt else "",
             **{name: getattr(row, name) for name in ("shape", "video_width", "video_height", "duration", "loop")},
         }
-        for row in share.clips
+        for row in share.videos
     ]
     return _page("shares/guest.html", {"videos": videos})
 
 
 def _shared_video(uuid: str, key: str, video: UUID) -> Generation | None:
     share = Share.objects.opened_with(uuid, key)
-    return next((row for row in share.clips if row.uuid == video), None) if share else None
+    return next((row for row in share.videos if row.uuid == video), None) if share else None
 
 
 @login_not_required
 @require_safe
-def guest_video(request: HttpRequest, uuid: str, key: str, clip: UUID) -> HttpResponseBase:
-    generation = _shared_video(uuid, key, clip)
+def guest_video(request: HttpRequest, uuid: str, key: str, video: UUID) -> HttpResponseBase:
+    generation = _shared_video(uuid, key, video)
     if not generation or not generation.video_file:
         return _not_found()
     # The link names the file too, but a browser ignores that if the file comes from another origin.
@@ -81,8 +81,8 @@ def guest_video(request: HttpRequest, uuid: str, key: str, clip: UUID) -> HttpRe
 
 @login_not_required
 @require_safe
-def guest_poster(request: HttpRequest, uuid: str, key: str, clip: UUID) -> HttpResponseBase:
-    generation = _shared_video(uuid, key, clip)
+def guest_poster(request: HttpRequest, uuid: str, key: str, video: UUID) -> HttpResponseBase:
+    generation = _shared_video(uuid, key, video)
     if not generation or not generation.poster_file:
         return _not_found()
     try:

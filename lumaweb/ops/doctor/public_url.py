@@ -167,7 +167,7 @@ def _callback(url: str) -> Iterator[Finding]:
 
 def _frames(url: str) -> Iterator[Finding]:
     try:
-        response = request("GET", f"{url}{reverse('frame', args=[secrets.token_urlsafe(32)])}")
+        response = request("GET", f"{url}{reverse('provider-frame', args=[secrets.token_urlsafe(32)])}")
         reaches_lumaweb = response.status == 404 and response.body == NOT_FOUND
     except RequestFailed:
         reaches_lumaweb = False

@@ -177,7 +177,7 @@ class Submitting(Uploading):
             event="returned",
             condition=condition,
             on_success=record_clear_answer,
-            text=f"Trying another way to name the clip, since the provider said: {error}",
+            text=f"Trying another way to name the source video, since the provider said: {error}",
             code=error.code,
             state=State.QUEUED,
             source_step=step,
