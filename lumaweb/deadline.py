@@ -19,7 +19,7 @@ class TimedOut(Exception):
 
 
 class _Call(Generic[Result]):
-    """One call, running in a thread of its own."""
+    """One call that runs in its own thread."""
 
     def __init__(self, function: Callable[[], Result]) -> None:
         self.started = time.monotonic()

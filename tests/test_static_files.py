@@ -9,7 +9,7 @@ STATIC = Path(__file__).resolve().parent.parent / "static"
 STYLESHEETS = sorted((STATIC / "css").glob("*.css"))
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 COLOUR = re.compile(r"#[0-9a-f]{3,8}\b(?![^{]*\{)|\b(?:rgb|hsl|oklch|oklab)a?\(\s*[\d.]", re.IGNORECASE)
-# Django's admin has variables of its own, which are set here.
+# Sets the variables of Django's admin.
 WITH_COLOURS = {"tokens.css", "admin.css"}
 
 

@@ -10,7 +10,7 @@ from videos.models import ApiToken, Generation
 
 SANDBOX_NAME = "Sandbox"
 SANDBOX_TOKEN = "sandbox"
-SANDBOX_MAX_IN_FLIGHT = 100  # the sandbox has no limit of its own
+SANDBOX_MAX_IN_FLIGHT = 100  # the sandbox sets no limit
 # Tokens for a sandbox on this machine, perhaps on another port.
 _SANDBOX_TOKENS = Q(name=SANDBOX_NAME, base_url__startswith="http://127.0.0.1:")
 

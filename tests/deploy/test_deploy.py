@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -78,7 +79,7 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
     return text
 
 
-class Front:
+class Front(ABC):
     """A proxy in front of an installation, from the file in deploy/ with this test's paths and ports."""
 
     name = ""
@@ -93,8 +94,9 @@ class Front:
         self.tls = ssl.create_default_context(cafile=str(self.public))
         self.process: subprocess.Popen | None = None
 
+    @abstractmethod
     def start(self, upstream: int, media: Path) -> None:
-        raise NotImplementedError
+        """Start the proxy in front of this port, with access to this media folder."""
 
     def run(self, *command: str, **env: str) -> None:
         with (self.folder / "said.log").open("ab") as said:

@@ -5,11 +5,16 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import httpx
 import pytest
 
 from .process import ROOT, Sandbox, wait_for
+
+
+def has_finished(sandbox: Sandbox, task_id: str) -> bool:
+    return bool(sandbox.task(task_id, "sandbox-narrow").get("finished_at"))
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +129,7 @@ def test_the_concurrency_limit_counts_by_account_and_does_not_limit_look_ups(tmp
         narrow.control(concurrency=3)
         assert narrow.submit("now there is room", "sandbox-narrow")
         for task_id in ids:
-            wait_for(lambda: narrow.task(task_id, "sandbox-narrow").get("finished_at"))  # noqa: B023
+            wait_for(partial(has_finished, narrow, task_id))
         narrow.control(concurrency=None)
         assert narrow.submit("and now, too", "sandbox-narrow")
     finally:

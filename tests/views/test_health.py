@@ -16,7 +16,7 @@ from lumaweb.ops import health
 from videos import self_test
 from videos.models import Heartbeat
 
-# Each question is asked in a thread of its own, which sees what is committed.
+# Each check runs in its own thread, which sees only committed rows.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

@@ -1,4 +1,4 @@
-"""The Django admin, for what has no page of its own."""
+"""The Django admin, for models without a page in the studio."""
 
 from . import api_token, collection, event, generation, share, site
 

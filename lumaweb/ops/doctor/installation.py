@@ -70,7 +70,7 @@ def _settings() -> Iterator[Finding]:
             "Set LUMAWEB_SECRET_KEY to at least 32 random characters; all members then sign in again.",
         )
     if key in settings.ENCRYPTION_KEYS:
-        yield warn("The secret key is also an encryption key.", "Set LUMAWEB_SECRET_KEY to a value of its own.")
+        yield warn("The secret key is also an encryption key.", "Set LUMAWEB_SECRET_KEY to another value.")
     if is_public and (settings.SITE_URL or settings.PUBLIC_URL) and not settings.BEHIND_TLS:
         yield warn(
             "The public address has no TLS: others on the network can read passwords and videos.",
