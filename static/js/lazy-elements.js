@@ -1,8 +1,10 @@
 // Loads the scripts that most visits do not need: with the first sight of their element, the first click on it, or the
 // first key or movement of the pointer.
 const SCRIPTS = {
+  "account-menu": () => import("./account-menu.js"),
   "chain-player": () => import("./chain-player.js"),
   "copy-button": () => import("./copy-button.js"),
+  "elapsed-clock": () => import("./elapsed-clock.js"),
   "filter-list": () => import("./filter-list.js"),
   "frame-pair": () => import("./frame-pair.js"),
   "frame-tile": () => import("./frame-tile.js"),
@@ -53,6 +55,9 @@ function loaderFor(control) {
 }
 
 for (const type of FIRST_SIGNS) addEventListener(type, handleFirstSign);
+
+// In the background, the account menu counts in the title what is ready, and notifies.
+document.addEventListener("visibilitychange", SCRIPTS["account-menu"], { once: true });
 
 addEventListener("click", async (event) => {
   if (!isPlain(event) || event.shiftKey) return;
