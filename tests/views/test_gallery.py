@@ -231,9 +231,18 @@ def test_new_videos_obey_the_filters_of_the_page(client):
     assert f"generation-{fox.uuid}" not in body
 
 
+@pytest.fixture
+def earlier_schema(transactional_db):
+    """Let the test migrate back, then restore today's schema and only today's content types."""
+    yield
+    call_command("migrate", "videos", verbosity=0)
+    # Each migration back and forth made content types of models that have other names today.
+    call_command("flush", interactive=False, verbosity=0)
+
+
 # PostgreSQL runs the same statements, and the suite's own migration tries them.
 @pytest.mark.embedded
-def test_the_search_migration_indexes_existing_videos(transactional_db):
+def test_the_search_migration_indexes_existing_videos(earlier_schema):
     row = a_generation(prompt="Ein Reiher")
     call_command("migrate", "videos", "0005", verbosity=0)
     Generation.objects.filter(pk=row.pk).update(search_text="", shape="16:9", video_width=752, video_height=1360)
