@@ -13,8 +13,8 @@ class PasswordLinkTokens(PasswordResetTokenGenerator):
         return bool(user and user.is_active) and super().check_token(user, token)
 
     def _make_hash_value(self, user: Member, timestamp: int) -> str:
-        # A deactivation increments `sign_ins`, so that older links stay invalid after a reactivation.
-        return f"{super()._make_hash_value(user, timestamp)}{user.sign_ins}"
+        # A deactivation increments `session_version`, so that older links stay invalid after a reactivation.
+        return f"{super()._make_hash_value(user, timestamp)}{user.session_version}"
 
 
 password_link_tokens = PasswordLinkTokens()

@@ -33,7 +33,9 @@ def choose_provider() -> bool:
     for token in ApiToken.objects.filter(_SANDBOX_TOKENS).exclude(base_url=settings.SANDBOX_URL):
         token.set_enabled(False, None, ", as the sandbox listens elsewhere now")
         # It is the same sandbox on another port, so requests that wait for it remain valid.
-        Generation.objects.filter(state="queued", asked_of=token.base_url).update(asked_of=settings.SANDBOX_URL)
+        Generation.objects.filter(state="queued", provider_base_url=token.base_url).update(
+            provider_base_url=settings.SANDBOX_URL
+        )
     replaced = sandbox_tokens
     if settings.FIRST_TOKEN:
         first, is_new = ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")

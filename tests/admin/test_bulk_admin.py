@@ -16,13 +16,13 @@ COLLECTIONS, LINKS = "admin:videos_collection_changelist", "admin:videos_share_c
 @pytest.fixture
 def flood() -> Member:
     """Create more than a page of collections and links of one member, and one of each of a colleague."""
-    eve, ada, clip = a_member("eve"), a_member("ada"), a_saved_one(prompt="clip")
+    eve, ada, video = a_member("eve"), a_member("ada"), a_saved_one(prompt="video")
     for number in range(120):
         Collection.objects.named(f"flood {number}", eve)
-    Collection.objects.named("Client A", ada)[0].add([clip], ada)
+    Collection.objects.named("Client A", ada)[0].add([video], ada)
     for member, count in ((eve, 105), (ada, 1)):
         for _ in range(count):
-            Share.objects.make(clip, member, days=7, chain=False, with_prompt=False)
+            Share.objects.make(video, member, days=7, chain=False, with_prompt=False)
     return eve
 
 

@@ -1,4 +1,4 @@
-"""The cost of large files: saving a video of one gigabyte, and a ZIP of two hundred clips."""
+"""The cost of large files: saving a video of one gigabyte, and a ZIP of two hundred videos."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from ..support.installation import Installation
 from ..support.serving import serve
 
 GIGABYTE = 1024**3
-CLIPS, CLIP_SIZE = 200, 2 * 1024**2
+VIDEOS, VIDEO_SIZE = 200, 2 * 1024**2
 BLOCK = b"\0" * (1024 * 1024)
 
 
@@ -44,7 +44,7 @@ def _measure_saving(installation: Installation, size: int) -> dict[str, float]:
 
 def _measure_zip(installation: Installation) -> dict[str, float]:
     created = installation.python(
-        f"from tests.bench.inside import fixtures\nprint(*fixtures.create_saved_clips({CLIPS}, {CLIP_SIZE}))"
+        f"from tests.bench.inside import fixtures\nprint(*fixtures.create_saved_videos({VIDEOS}, {VIDEO_SIZE}))"
     )
     visitor = installation.visitor()
     fields = {"v": created.split(), "csrfmiddlewaretoken": cookie_named(visitor.http, "csrf")[1]}
@@ -53,7 +53,7 @@ def _measure_zip(installation: Installation) -> dict[str, float]:
         assert response.status_code == 200, response.status_code
         for chunk in response.iter_raw():
             size += len(chunk)
-    assert size > CLIPS * CLIP_SIZE
+    assert size > VIDEOS * VIDEO_SIZE
     return {
         "zip_200_s": round(time.perf_counter() - started, 2),
         "zip_mb": round(size / 1024**2),

@@ -59,7 +59,7 @@ def print_table(results: Results) -> None:
         print("\nmedia")
         _print_line("saving 1 GB", result["saved_gb_s"], result["written_by_hand_s"], "s", "only written to the disk")
         _print_line("growth of memory", result["memory_grown_mb"], unit="MB")
-        _print_line(f"ZIP of 200 clips, {result['zip_mb']} MB", result["zip_200_s"], unit="s")
+        _print_line(f"ZIP of 200 videos, {result['zip_mb']} MB", result["zip_200_s"], unit="s")
         _print_line("growth of memory", result["zip_memory_grown_mb"], unit="MB")
 
 

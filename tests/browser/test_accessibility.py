@@ -118,14 +118,14 @@ def test_nothing_that_opens_from_the_form_has_an_axe_violation(site, shown, sign
     form.locator(".bar label").get_by_text("Frames", exact=True).click()
     found = {}
     page.get_by_role("link", name="Choose start frame from the gallery").click()
-    clips = page.get_by_role("dialog", name="Choose the start frame")
-    expect(clips.locator(".video-picker-item").first).to_be_visible()
-    found["clips"] = violations(page)
-    clips.get_by_role("searchbox").fill("nothing is called this")
-    expect(clips.locator(".video-picker-empty")).to_be_visible()
-    found["no clips"] = violations(page)
-    clips.get_by_role("button", name="Close").click()
-    expect(clips).to_have_count(0)
+    videos = page.get_by_role("dialog", name="Choose the start frame")
+    expect(videos.locator(".video-picker-item").first).to_be_visible()
+    found["videos"] = violations(page)
+    videos.get_by_role("searchbox").fill("nothing is called this")
+    expect(videos.locator(".video-picker-empty")).to_be_visible()
+    found["no videos"] = violations(page)
+    videos.get_by_role("button", name="Close").click()
+    expect(videos).to_have_count(0)
     page.get_by_role("link", name="Earlier prompts").click()
     expect(page.get_by_role("dialog", name="Earlier prompts").get_by_role("link").first).to_be_visible()
     found["earlier prompts"] = violations(page)
@@ -144,7 +144,7 @@ def test_nothing_that_opens_from_the_form_has_an_axe_violation(site, shown, sign
 def test_no_page_without_javascript_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
-    for name, path in {"clips": "/clips/?side=end", "earlier prompts": "/prompts/"}.items():
+    for name, path in {"videos": "/clips/?side=end", "earlier prompts": "/prompts/"}.items():
         page.goto(site.url + path)
         found[name] = violations(page)
     page.goto(site.url)

@@ -49,8 +49,8 @@ def test_a_member_sees_an_equal_video_of_a_colleague(site, sign_in):
     site.python("from videos.models import Pricing\nPricing.objects.update(member_limit=None)")
     prompt = "Paper boats on a tide of ink"
     visitor = site.visitor("ben")
-    clip = visitor.submit(prompt=prompt)
-    visitor.wait_until_saved(clip)
+    video = visitor.submit(prompt=prompt)
+    visitor.wait_until_saved(video)
     page = sign_in(site, "cleo")
     field = page.get_by_role("textbox", name="Prompt")
     field.fill(f"  {prompt.upper()} ")

@@ -43,7 +43,7 @@ def eight_seconds() -> bytes:
 
 
 @pytest.fixture(scope="module")
-def clips(site) -> list[str]:
+def videos(site) -> list[str]:
     """Create four finished videos, the last one longer than the others."""
     visitor = site.visitor("ben")
     made = [visitor.submit(prompt=f"A buoy at sea, wave {number}") for number in (1, 2, 3)]
@@ -59,8 +59,8 @@ def clips(site) -> list[str]:
     return made
 
 
-def address(site, *clips: str) -> str:
-    return f"{site.url}/compare/?{'&'.join(f'v={uuid}' for uuid in clips)}"
+def address(site, *videos: str) -> str:
+    return f"{site.url}/compare/?{'&'.join(f'v={uuid}' for uuid in videos)}"
 
 
 def places(page) -> list[float]:
@@ -88,12 +88,12 @@ def scrub(page, to: float) -> None:
 
 @pytest.mark.alone
 @pytest.mark.parametrize("count", [2, 3, 4])
-def test_compared_videos_play_in_sync(site, clips, sign_in, count):
+def test_compared_videos_play_in_sync(site, videos, sign_in, count):
     page = sign_in(site, "ada")
     # Whatever else the machine does only makes them drift more: what can be done is shown by the best of three.
     worst = []
     for _ in range(3):
-        worst.append(max(drifts(page, address(site, *clips[:count]), count)))
+        worst.append(max(drifts(page, address(site, *videos[:count]), count)))
         if worst[-1] < MOST_DRIFT:
             break
     assert min(worst) < MOST_DRIFT
@@ -113,15 +113,15 @@ def drifts(page, url: str, count: int) -> list[float]:
     page.locator(".bar label", has_text="½×").click()
     slower = page.evaluate(WATCH, 700)
     print(
-        f"{count} clips: drift at most {max(drift) * 1000:.1f} ms while playing, "
+        f"{count} videos: drift at most {max(drift) * 1000:.1f} ms while playing, "
         f"{max(again) * 1000:.1f} ms after scrubbing, {max(slower, default=0) * 1000:.1f} ms at half speed"
     )
     return [max(drift), max(again), max(slower, default=0)]
 
 
-def test_scrubbing_and_single_frames_keep_videos_in_sync(site, clips, sign_in):
+def test_scrubbing_and_single_frames_keep_videos_in_sync(site, videos, sign_in):
     page = sign_in(site, "ada")
-    page.goto(address(site, *clips[:3]))
+    page.goto(address(site, *videos[:3]))
     lengths(page)
     for to in (1.0, 3.2, 0.4):
         scrub(page, to)
@@ -143,9 +143,9 @@ def test_scrubbing_and_single_frames_keep_videos_in_sync(site, clips, sign_in):
 
 
 @pytest.mark.alone
-def test_a_shorter_video_holds_its_last_frame(site, clips, sign_in):
+def test_a_shorter_video_holds_its_last_frame(site, videos, sign_in):
     page = sign_in(site, "ada")
-    page.goto(address(site, clips[0], clips[3]))
+    page.goto(address(site, videos[0], videos[3]))
     short, long = lengths(page)
     assert long > short + 1, "they differ in length"
     scrub(page, long - 0.5)
@@ -168,9 +168,9 @@ def test_a_shorter_video_holds_its_last_frame(site, clips, sign_in):
 
 
 @pytest.mark.alone
-def test_a_loop_restarts_all_videos_together_and_one_plays_sound(site, clips, sign_in):
+def test_a_loop_restarts_all_videos_together_and_one_plays_sound(site, videos, sign_in):
     page = sign_in(site, "ada")
-    page.goto(address(site, *clips[:2]))
+    page.goto(address(site, *videos[:2]))
     length = max(lengths(page))
     scrub(page, length - 0.5)
     page.get_by_role("button", name="Play", exact=True).click()
@@ -186,10 +186,10 @@ def test_a_loop_restarts_all_videos_together_and_one_plays_sound(site, clips, si
     assert page.evaluate(muted) == [False, True]
 
 
-def test_pick_this_reject_the_others_and_a_teammate_sees_it(site, clips, sign_in):
+def test_pick_this_reject_the_others_and_a_teammate_sees_it(site, videos, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     for page in (ada, ben):
-        page.goto(address(site, *clips[:3]))
+        page.goto(address(site, *videos[:3]))
 
     def verdict(page, number):
         return page.locator(".verdict").nth(number)
@@ -213,11 +213,11 @@ def test_pick_this_reject_the_others_and_a_teammate_sees_it(site, clips, sign_in
     expect(pick).to_have_attribute("aria-pressed", "false")
 
 
-def test_without_script_each_video_has_its_own_controls_and_the_buttons_work(site, clips, sign_in, browser):
+def test_without_script_each_video_has_its_own_controls_and_the_buttons_work(site, videos, sign_in, browser):
     cookies = sign_in(site, "ada").context.storage_state()
     context = browser.new_context(java_script_enabled=False, storage_state=cookies)
     page = context.new_page()
-    page.goto(address(site, *clips[:2]))
+    page.goto(address(site, *videos[:2]))
     expect(page.locator("video[controls]")).to_have_count(2)
     expect(page.locator(".transport")).to_be_hidden()
     page.get_by_role("button", name="Reject").first.click()
@@ -230,15 +230,15 @@ def test_without_script_each_video_has_its_own_controls_and_the_buttons_work(sit
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_it_is_for_everyone(site, clips, sign_in, scheme, viewport):
+def test_it_is_for_everyone(site, videos, sign_in, scheme, viewport):
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
-    for name, chosen in (("four", clips), ("two", clips[:2]), ("none", [])):
+    for name, chosen in (("four", videos), ("two", videos[:2]), ("none", [])):
         page.goto(address(site, *chosen))
         found[name] = violations(page)
         over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert over <= 0, name
-    page.goto(address(site, *clips[:2]))
+    page.goto(address(site, *videos[:2]))
     page.keyboard.press("?")
     expect(page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     found["keys"] = violations(page)

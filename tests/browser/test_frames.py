@@ -279,14 +279,14 @@ def test_escape_closes_a_dialog_and_returns_the_focus(site, shown, sign_in):
     more = card(page, shown["ready"]).get_by_role("link", name="More")
     account = page.get_by_role("button", name="Account of ada")
     earlier = page.get_by_role("link", name="Earlier prompts")
-    clips = page.get_by_role("link", name="Choose start frame from the gallery")
+    videos = page.get_by_role("link", name="Choose start frame from the gallery")
     code = page.locator("#video-form").get_by_role("button", name="Code")
     ways = {
         "video": (link_of, page.locator("#video-dialog")),
         "card menu": (more, page.locator("#card-menu")),
         "account": (account, page.locator("#account")),
         "earlier prompts": (earlier, page.get_by_role("dialog", name="Earlier prompts")),
-        "clips": (clips, page.locator("dialog.video-picker-dialog")),
+        "videos": (videos, page.locator("dialog.video-picker-dialog")),
         "code": (code, page.locator("#request-code")),
     }
     for name, (opener, what) in ways.items():
@@ -315,8 +315,8 @@ def test_a_click_before_the_script_has_loaded_still_opens_the_frame_picker(site,
     assert page.evaluate("() => customElements.get('video-picker') === undefined")
     for route in on_the_way:
         route.continue_()
-    clips = page.get_by_role("dialog", name="Choose the start frame")
-    expect(clips.locator(".video-picker-item").first).to_be_visible()
+    videos = page.get_by_role("dialog", name="Choose the start frame")
+    expect(videos.locator(".video-picker-item").first).to_be_visible()
     expect(page).to_have_url(f"{site.url}/")
 
 
@@ -348,7 +348,7 @@ def test_escape_closes_one_layer_at_a_time(site, shown, sign_in):
             page.get_by_role("link", name="Earlier prompts"),
             page.get_by_role("dialog", name="Earlier prompts"),
         ),
-        "clips": (
+        "videos": (
             page.get_by_role("link", name="Choose start frame from the gallery"),
             page.locator("dialog.video-picker-dialog"),
         ),

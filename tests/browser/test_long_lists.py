@@ -89,7 +89,7 @@ def test_a_collection_is_found_without_its_accent_and_receives_the_selection(stu
     field.fill("05 REEL")
     boxes = film.locator(".collection-option:visible")
     expect(boxes).to_have_count(1)
-    # Leaving the field is no change of the clip's collections; ticking a box is.
+    # Leaving the field is no change of the video's collections; ticking a box is.
     with page.expect_response(re.compile("/collections/$")) as sent:
         boxes.click()
     assert sent.value.request.post_data.count("in=") == 2

@@ -157,7 +157,7 @@ def test_the_guide_s_examples_with_two_members(site, sign_in):
         assert difference(begins, start_last) < 25, f"{name} does not begin where its parent ends"
         if name == "end":
             assert difference(ends, Image.open(io.BytesIO(a_frame("navy")["buffer"]))) < 25
-        assert stored(site, made[name], "depth", "parent_id", "via") == [
+        assert stored(site, made[name], "depth", "parent_id", "result_channel") == [
             1, *stored(site, made["start"], "pk"), "callback",
         ]  # fmt: skip
 
@@ -185,7 +185,7 @@ def test_without_callbacks_results_are_polled(polling_site, sign_in):
     ada = sign_in(polling_site, "ada")
     uuid = generate(ada)
     ready(ada, uuid)
-    assert stored(polling_site, uuid, "via") == ["sweep"]
+    assert stored(polling_site, uuid, "result_channel") == ["sweep"]
 
 
 def test_without_a_public_address_frames_are_uploaded_to_the_provider(polling_site, sign_in):

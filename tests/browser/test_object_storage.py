@@ -26,7 +26,7 @@ def bucket_site(s3, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def clip(bucket_site) -> str:
+def video(bucket_site) -> str:
     ada = bucket_site.visitor()
     uuid = ada.submit(prompt="A heron over still water")
     film = ada.wait_until_saved(uuid)
@@ -41,16 +41,16 @@ def asked_by(page: Page) -> list[str]:
     return asked
 
 
-def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_lumaweb(bucket_site, clip, s3, sign_in):
+def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_lumaweb(bucket_site, video, s3, sign_in):
     page = sign_in(bucket_site, "ada")
     asked = asked_by(page)
-    page.goto(f"{bucket_site.url}/generations/{clip}/")
-    video = "document.querySelector('video')"
-    page.evaluate(f"{video}.muted = true; {video}.play()")
-    page.wait_for_function(f"() => {video}.currentTime > 0.2")
-    page.evaluate(f"{video}.pause(); {video}.currentTime = {video}.duration - 0.3")
-    page.wait_for_function(f"() => !{video}.seeking && {video}.readyState >= 2 && {video}.currentTime > 0.5")
-    poster = page.evaluate(f"fetch({video}.poster).then(answer => [answer.status, answer.redirected])")
+    page.goto(f"{bucket_site.url}/generations/{video}/")
+    element = "document.querySelector('video')"
+    page.evaluate(f"{element}.muted = true; {element}.play()")
+    page.wait_for_function(f"() => {element}.currentTime > 0.2")
+    page.evaluate(f"{element}.pause(); {element}.currentTime = {element}.duration - 0.3")
+    page.wait_for_function(f"() => !{element}.seeking && {element}.readyState >= 2 && {element}.currentTime > 0.5")
+    poster = page.evaluate(f"fetch({element}.poster).then(answer => [answer.status, answer.redirected])")
     assert poster == [200, False]
     assert [url for url in asked if url.startswith(s3.url)], "the film came from the bucket"
     # A frame of it is cut where the video is, so that no page has to read another origin's pictures.
@@ -58,28 +58,28 @@ def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_lumaw
     expect(page.locator(f'img[src^="/uploads/"], img[src*="{bucket_site.url}/uploads/"]').first).to_be_visible()
 
 
-def test_a_card_in_the_gallery_plays_and_shows_its_poster(bucket_site, clip, sign_in):
+def test_a_card_in_the_gallery_plays_and_shows_its_poster(bucket_site, video, sign_in):
     page = sign_in(bucket_site, "ada")
-    card = page.locator(f"#generation-{clip}")
-    page.wait_for_function("id => document.querySelector(`#generation-${id} img`)?.naturalWidth > 0", arg=clip)
+    card = page.locator(f"#generation-{video}")
+    page.wait_for_function("id => document.querySelector(`#generation-${id} img`)?.naturalWidth > 0", arg=video)
     card.hover()
-    page.wait_for_function("id => document.querySelector(`#generation-${id} video`)?.currentTime > 0.1", arg=clip)
+    page.wait_for_function("id => document.querySelector(`#generation-${id} video`)?.currentTime > 0.1", arg=video)
 
 
-def test_a_download_from_the_bucket_has_its_name(bucket_site, clip, sign_in, tmp_path):
+def test_a_download_from_the_bucket_has_its_name(bucket_site, video, sign_in, tmp_path):
     page = sign_in(bucket_site, "ada")
-    page.goto(f"{bucket_site.url}/generations/{clip}/")
+    page.goto(f"{bucket_site.url}/generations/{video}/")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download").first.click()
-    assert download.value.suggested_filename == f"a-heron-over-still-water-{clip[:8]}.mp4"
+    assert download.value.suggested_filename == f"a-heron-over-still-water-{video[:8]}.mp4"
     download.value.save_as(tmp_path / "film.mp4")
     assert (tmp_path / "film.mp4").read_bytes()[4:8] == b"ftyp"
 
 
-def test_a_guest_watches_from_the_bucket(bucket_site, clip, browser):
+def test_a_guest_watches_from_the_bucket(bucket_site, video, browser):
     path = bucket_site.python(
         "from videos.models import Generation, Share\n"
-        f"row = Generation.objects.select_related('member').get(uuid={clip!r})\n"
+        f"row = Generation.objects.select_related('member').get(uuid={video!r})\n"
         "print(Share.objects.make(row, row.member, days=7, chain=False, with_prompt=False).secret_path)"
     )
     page = browser.new_page()
@@ -96,7 +96,7 @@ def test_a_guest_watches_from_the_bucket(bucket_site, clip, browser):
 
 
 @pytest.fixture(scope="module")
-def long_clip(bucket_site, tmp_path_factory) -> str:
+def long_video(bucket_site, tmp_path_factory) -> str:
     """Create a video of noise that is too large for a browser to buffer completely."""
     path = tmp_path_factory.mktemp("film") / "noise.mp4"
     noise = np.random.default_rng(7)
@@ -120,9 +120,9 @@ def long_clip(bucket_site, tmp_path_factory) -> str:
     return uuid
 
 
-def test_a_video_paused_beyond_its_link_s_expiry_continues_from_a_new_link(bucket_site, long_clip, sign_in):
+def test_a_video_paused_beyond_its_link_s_expiry_continues_from_a_new_link(bucket_site, long_video, sign_in):
     page = sign_in(bucket_site, "ada")
-    page.goto(f"{bucket_site.url}/generations/{long_clip}/")
+    page.goto(f"{bucket_site.url}/generations/{long_video}/")
     video = "document.querySelector('video')"
     page.wait_for_function(f"() => {video}.readyState >= 1")
     asked = asked_by(page)
@@ -134,7 +134,7 @@ def test_a_video_paused_beyond_its_link_s_expiry_continues_from_a_new_link(bucke
         page.wait_for_function(
             f"() => Math.abs({video}.currentTime - {seconds}) < 0.01 && !{video}.seeking && {video}.readyState >= 2"
         )
-        return len([url for url in asked[before:] if url.endswith(f"/generations/{long_clip}/video")])
+        return len([url for url in asked[before:] if url.endswith(f"/generations/{long_video}/video")])
 
     assert ask_for(7.0) == 0, "the link it has is good"
     page.evaluate("{ const now = Date.now; Date.now = () => now() + 301_000; }")

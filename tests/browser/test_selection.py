@@ -84,8 +84,8 @@ def test_a_selection_is_downloaded_as_one_archive(site, sign_in, tmp_path):
     tick(page, 0, 1, 2)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download ZIP").click()
-    download.value.save_as(tmp_path / "clips.zip")
-    with zipfile.ZipFile(tmp_path / "clips.zip") as archive:
+    download.value.save_as(tmp_path / "videos.zip")
+    with zipfile.ZipFile(tmp_path / "videos.zip") as archive:
         assert len(archive.namelist()) == 3
         assert archive.testzip() is None
 

@@ -11,15 +11,15 @@ from .test_accessibility import NARROW, WIDE, violations
 
 pytestmark = pytest.mark.motion
 
-CLIPS = ("A harbour before the rain", "The first drops fall", "A boat comes home")
+VIDEOS = ("A harbour before the rain", "The first drops fall", "A boat comes home")
 
 
 @pytest.fixture(scope="module")
-def clips(site) -> list[str]:
+def videos(site) -> list[str]:
     """Create a video of Ben's, its extension, and an extension of that."""
     visitor = site.visitor("ben")
-    made = [visitor.submit(prompt=CLIPS[0])]
-    for prompt in CLIPS[1:]:
+    made = [visitor.submit(prompt=VIDEOS[0])]
+    for prompt in VIDEOS[1:]:
         visitor.wait_until_saved(made[-1])
         code = f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[-1]!r}).video_id)"
         made.append(visitor.submit(action="extend", video_id=site.python(code), prompt=prompt))
@@ -62,9 +62,9 @@ for row, chain, words in ((first, False, True), (first, False, False), (last, Tr
 
 
 @pytest.fixture(scope="module")
-def links(site, clips) -> dict[str, str]:
+def links(site, videos) -> dict[str, str]:
     """Return the shared links, by what they share."""
-    made = site.python(MAKE.format(uuids=(clips[0], clips[2]))).split()
+    made = site.python(MAKE.format(uuids=(videos[0], videos[2]))).split()
     addresses = dict(zip(("with words", "without words", "chain"), made, strict=True))
     return {name: site.url + path for name, path in (addresses | {"gone": "/watch/nothing/here/"}).items()}
 
@@ -73,9 +73,9 @@ def plays(page: Page, video: str) -> None:
     page.wait_for_function("name => document.querySelector(name)?.currentTime > 0.2", arg=video)
 
 
-def test_a_video_is_shared_watched_without_an_account_and_revoked(site, clips, sign_in, stranger):
+def test_a_video_is_shared_watched_without_an_account_and_revoked(site, videos, sign_in, stranger):
     member = sign_in(site, "ada")
-    panel = open_panel(member, site, clips[1])
+    panel = open_panel(member, site, videos[1])
     link = make(panel)
     assert link.startswith(f"{site.url}/watch/")
 
@@ -86,7 +86,7 @@ def test_a_video_is_shared_watched_without_an_account_and_revoked(site, clips, s
     guest.evaluate("document.querySelector('video').play()")
     plays(guest, "video")
     source = guest.content()
-    for word in (*CLIPS, "ada", "ben", "csrf", "/login", "/generations/", "htmx"):
+    for word in (*VIDEOS, "ada", "ben", "csrf", "/login", "/generations/", "htmx"):
         assert not re.search(rf"\b{re.escape(word)}\b" if word.isalpha() else re.escape(word), source), word
     part = guest.evaluate(
         """async () => {
@@ -106,16 +106,16 @@ def test_a_video_is_shared_watched_without_an_account_and_revoked(site, clips, s
     expect(panel).to_contain_text("no longer opens anything")
     assert guest.goto(link).status == 404
     expect(guest.get_by_role("heading", name="This link is no longer valid")).to_be_visible()
-    assert guest.request.get(f"{link}{clips[1]}/video").status == 404
+    assert guest.request.get(f"{link}{videos[1]}/video").status == 404
     assert link.rstrip("/").rpartition("/")[2] not in site.log.read_text()
 
 
-def test_a_chain_plays_through_on_the_watch_page(site, clips, sign_in, stranger):
+def test_a_chain_plays_through_on_the_watch_page(site, videos, sign_in, stranger):
     member = sign_in(site, "ben")
-    link = make(open_panel(member, site, clips[2]), chain=True, with_prompt=True)
+    link = make(open_panel(member, site, videos[2]), chain=True, with_prompt=True)
     guest = stranger()
     guest.goto(link)
-    for words in CLIPS:
+    for words in VIDEOS:
         expect(guest.get_by_text(words)).to_be_visible()
     expect(guest.locator(".guest-videos video").first).to_be_hidden()
     guest.get_by_role("button", name="Play 3 videos").click()
@@ -125,9 +125,9 @@ def test_a_chain_plays_through_on_the_watch_page(site, clips, sign_in, stranger)
     expect(guest.get_by_role("button", name="Play 3 videos")).to_be_focused()
 
 
-def test_without_javascript_links_are_created_and_videos_are_listed(site, clips, sign_in, stranger):
+def test_without_javascript_links_are_created_and_videos_are_listed(site, videos, sign_in, stranger):
     member = sign_in(site, "ada", java_script_enabled=False)
-    member.goto(f"{site.url}/generations/{clips[2]}/")
+    member.goto(f"{site.url}/generations/{videos[2]}/")
     member.get_by_role("button", name="Share").click()
     member.get_by_role("link", name="Create a link, or see existing links").click()
     member.get_by_label("The chain up to this video").check()
@@ -146,9 +146,9 @@ def test_without_javascript_links_are_created_and_videos_are_listed(site, clips,
     assert guest.goto(link).status == 404
 
 
-def test_the_link_is_copied_and_the_panel_works_in_the_dialog(site, clips, sign_in):
+def test_the_link_is_copied_and_the_panel_works_in_the_dialog(site, videos, sign_in):
     page = sign_in(site, "ada", permissions=["clipboard-read", "clipboard-write"])
-    page.locator(f"#generation-{clips[0]} .card-link").click(position={"x": 60, "y": 60})
+    page.locator(f"#generation-{videos[0]} .card-link").click(position={"x": 60, "y": 60})
     dialog = page.locator("#video-dialog")
     dialog.get_by_role("button", name="Share").click()
     panel = dialog.locator("#share")
@@ -164,7 +164,7 @@ def test_the_link_is_copied_and_the_panel_works_in_the_dialog(site, clips, sign_
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_sharing_has_no_axe_violation(site, clips, links, sign_in, stranger, scheme, viewport):
+def test_sharing_has_no_axe_violation(site, videos, links, sign_in, stranger, scheme, viewport):
     found = {}
     options = {"color_scheme": scheme, "viewport": viewport}
     guest = stranger(**options)
@@ -172,26 +172,26 @@ def test_sharing_has_no_axe_violation(site, clips, links, sign_in, stranger, sch
         guest.goto(address)
         found[name] = violations(guest)
     member = sign_in(site, "ada", **options)
-    panel = open_panel(member, site, clips[2])
+    panel = open_panel(member, site, videos[2])
     found["panel"] = violations(member)
     make(panel, chain=True)
     found["made"] = violations(member)
-    for name, path in {"page": f"/generations/{clips[2]}/shares/", "team": "/team/shares/"}.items():
+    for name, path in {"page": f"/generations/{videos[2]}/shares/", "team": "/team/shares/"}.items():
         member.goto(site.url + path)
         found[name] = violations(member)
     assert {name: ones for name, ones in found.items() if ones} == {}
 
 
 @pytest.mark.parametrize("width", [360, 390, 768, 1440, 2560])
-def test_no_page_of_sharing_is_wider_than_its_window(site, clips, links, sign_in, stranger, width):
+def test_no_page_of_sharing_is_wider_than_its_window(site, videos, links, sign_in, stranger, width):
     options = {"viewport": {"width": width, "height": 800}}
     guest, member = stranger(**options), sign_in(site, "ada", **options)
     pages = [(guest, link) for link in links.values()]
-    pages += [(member, site.url + path) for path in (f"/generations/{clips[2]}/shares/", "/team/shares/")]
+    pages += [(member, site.url + path) for path in (f"/generations/{videos[2]}/shares/", "/team/shares/")]
     for page, address in pages:
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.title()
-    open_panel(member, site, clips[2])
+    open_panel(member, site, videos[2])
     assert member.evaluate(
         "(({scrollWidth, clientWidth}) => scrollWidth <= clientWidth)(document.querySelector('#share'))"
     )

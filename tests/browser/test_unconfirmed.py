@@ -42,4 +42,4 @@ def test_one_click_adopts_a_task_and_the_video_appears_for_both(polling_site, tw
     offers.get_by_role("button", name="Adopt").first.click()
     ready(ada, first)
     ready(ben, first)
-    assert stored(polling_site, first, "via") == ["sweep"]
+    assert stored(polling_site, first, "result_channel") == ["sweep"]

@@ -289,7 +289,7 @@ def test_six_cuts_of_a_chain_take_less_than_fifty_milliseconds(site, line, sign_
         ada.get_by_role("button", name="Play from the start").click()
         expect(ada.locator(".chain-place")).to_have_text("6 of 6", timeout=60_000)
         gaps = ada.evaluate("document.querySelector('chain-player').gaps")
-        print("ms from the end of one clip to the first picture of the next:", [round(gap, 1) for gap in gaps])
+        print("ms from the end of one video to the first picture of the next:", [round(gap, 1) for gap in gaps])
         assert len(gaps) == 5
         worst.append(max(gaps))
         if worst[-1] < 50:

@@ -86,7 +86,7 @@ def uuids(crowded_site) -> list[str]:
         ("/clips/?side=end", ".video-picker-item"),
         ("/nowhere/", ".auth-card"),
     ],
-    ids=["studio", "nothing found", "found", "failed", "collections", "trash", "prompts", "clips", "404"],
+    ids=["studio", "nothing found", "found", "failed", "collections", "trash", "prompts", "videos", "404"],
 )  # fmt: skip
 def test_a_page_fits_every_width(crowded_site, sign_in, path, there):
     page = sign_in(crowded_site, "ada")

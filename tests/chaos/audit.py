@@ -145,7 +145,7 @@ def _check_accepted(generation: Generation, name: str, post: Post, media: Path, 
         result = f"task {post['task_id']} ended with success {post['success']}"
         findings.lost.append(f"{name}: {result}; {_timeline(generation)}")
     elif is_completed:
-        findings.delays[generation.via].append(generation.finished_at.timestamp() - post["finished_at"])
+        findings.delays[generation.result_channel].append(generation.finished_at.timestamp() - post["finished_at"])
         if generation.archive == "saved":
             _check_bytes(generation, name, media / post["task_id"], findings)
 

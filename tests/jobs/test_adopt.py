@@ -59,7 +59,7 @@ def test_a_running_task_is_adopted_and_polled_but_never_sent(stub, token):
     tasks.drain()
     assert all(post["action"] == "retrieve" for post in stub.posts)
     stub.answer = lambda path, body: (200, {"items": [a_task(task_id, a_video(stub))], "count": 1})
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     polling.poll()
     generation.refresh_from_db()
     token.refresh_from_db()

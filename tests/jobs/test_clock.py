@@ -102,7 +102,7 @@ def test_a_day_without_the_provider_fails_a_task_only_after_the_ticker_observed_
     clock.passes(200)
     sweep.sweep(watch)
     assert state() == "failed"
-    assert Generation.objects.get().ask_at is not None, "it is looked up all the same"
+    assert Generation.objects.get().next_poll_at is not None, "it is looked up all the same"
 
 
 @pytest.mark.parametrize("jump", JUMPS, ids=str)

@@ -41,14 +41,14 @@ def stub(provider):
     return provider()
 
 
-def runs(token: ApiToken, task_id: str, via: str = "answer") -> Generation:
+def runs(token: ApiToken, task_id: str, channel: str = "answer") -> Generation:
     """Create a row whose task runs at the provider and is due for a look-up."""
     ApiToken.objects.exclude(pk=token.pk).update(enabled=False)
     generation = a_generation()
     assert generation.claim()
-    generation.record(running(task_id), via)
+    generation.record(running(task_id), channel)
     ApiToken.objects.update(enabled=True)
-    Generation.objects.filter(pk=generation.pk).update(ask_at=timezone.now())
+    Generation.objects.filter(pk=generation.pk).update(next_poll_at=timezone.now())
     return Generation.objects.get(pk=generation.pk)
 
 
@@ -69,7 +69,7 @@ def test_an_unreachable_provider_costs_one_update_for_any_number_of_due_rows(stu
     for _ in range(15):
         for row in a_generation(takes=4).submission.generations.all():
             Generation.objects.filter(pk=row.pk).update(token=token, task_id=str(row.uuid), state="processing")
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     stub.answer = lambda path, body: (503, {"error": {"code": "upstream_error", "message": "away"}})
     with CaptureQueriesContext(
         connection,
@@ -77,7 +77,7 @@ def test_an_unreachable_provider_costs_one_update_for_any_number_of_due_rows(stu
         assert polling.poll() == polling.BATCH
     updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "videos_generation"')]
     assert len(updates) == 1
-    assert not Generation.objects.filter(ask_at__lte=timezone.now()).exists()
+    assert not Generation.objects.filter(next_poll_at__lte=timezone.now()).exists()
     assert len(stub.posts) == 1
 
 
@@ -85,7 +85,7 @@ def test_retry_after_of_a_look_up_is_honoured(stub, token):
     row = runs(token, "task-1")
     stub.answer = lambda path, body: (429, {"error": {"code": "too_many_requests", "message": "slow down"}})
     polling.poll()
-    wait = (Generation.objects.get(pk=row.pk).ask_at - timezone.now()).total_seconds()
+    wait = (Generation.objects.get(pk=row.pk).next_poll_at - timezone.now()).total_seconds()
     assert 1 < wait < 60
 
 
@@ -93,10 +93,10 @@ def test_a_row_that_cannot_be_recorded_does_not_delay_others(stub, token, monkey
     bad, good = runs(token, "bad"), runs(token, "good")
     in_earnest = polling.record_result
 
-    def record_result(generation, result, via):
+    def record_result(generation, result, channel):
         if generation.task_id == "bad":
             raise ValueError("a fault of ours")
-        return in_earnest(generation, result, via)
+        return in_earnest(generation, result, channel)
 
     monkeypatch.setattr(polling, "record_result", record_result)
     stub.answer = answers(finished("bad"), finished("good"))
@@ -106,13 +106,13 @@ def test_a_row_that_cannot_be_recorded_does_not_delay_others(stub, token, monkey
     [fault] = raised.value.exceptions
     assert fault.__notes__ == [f"Generation {bad.uuid}."]
     assert (state(bad), state(good)) == ("processing", "completed")
-    assert Generation.objects.get(pk=bad.pk).ask_at > timezone.now()
+    assert Generation.objects.get(pk=bad.pk).next_poll_at > timezone.now()
 
 
 def test_a_recording_error_is_logged_once_and_shown_while_it_lasts(stub, token, monkeypatch, caplog):
     row = runs(token, "bad")
 
-    def fail(generation, result, via):
+    def fail(generation, result, channel):
         raise ValueError("a fault of ours")
 
     stub.answer = answers(finished("bad"))
@@ -122,8 +122,8 @@ def test_a_recording_error_is_logged_once_and_shown_while_it_lasts(stub, token, 
         for _ in range(3):
             assert not runner.run(step)
             assert StepFailure.objects.current().exists()
-            assert Generation.objects.get(pk=row.pk).ask_at < timezone.now() + timedelta(seconds=10)
-            Generation.objects.update(ask_at=timezone.now())
+            assert Generation.objects.get(pk=row.pk).next_poll_at < timezone.now() + timedelta(seconds=10)
+            Generation.objects.update(next_poll_at=timezone.now())
     assert len([record for record in caplog.records if record.exc_info]) == 1
     assert runner.run(step)
     assert state(row) == "completed" and not StepFailure.objects.exists()
@@ -140,7 +140,7 @@ def test_a_hanging_provider_does_not_delay_others(stub, token, provider, monkeyp
     polling.poll()
     assert time.monotonic() - began < 3
     assert (state(hangs), state(answered)) == ("processing", "completed")
-    assert Generation.objects.get(pk=hangs.pk).ask_at > timezone.now()
+    assert Generation.objects.get(pk=hangs.pk).next_poll_at > timezone.now()
 
 
 def test_a_refused_token_is_disabled_and_its_cards_say_so_until_it_has_a_new_secret(stub, token, client):
@@ -154,7 +154,7 @@ def test_a_refused_token_is_disabled_and_its_cards_say_so_until_it_has_a_new_sec
     client.force_login(now.member)
     assert "no longer accepts the API token that requested it" in client.get("/").content.decode()
     assert now.events.filter(kind="look_ups_stopped").exists()
-    assert now.ask_at > timezone.now() + timezone.timedelta(seconds=REFUSED_AGAIN - 10)
+    assert now.next_poll_at > timezone.now() + timezone.timedelta(seconds=REFUSED_AGAIN - 10)
     polling.poll()
     assert len(stub.posts) == 1
     token.rotate("sandbox-new", None)
@@ -183,7 +183,7 @@ def test_an_unknown_task_that_only_a_callback_named_is_dropped(stub, token):
     stub.answer = answers()
     for _ in range(polling.UNKNOWN_AFTER + 1):
         assert state(lie) == "processing"
-        Generation.objects.update(ask_at=timezone.now())
+        Generation.objects.update(next_poll_at=timezone.now())
         polling.poll()
     assert (state(lie), state(true)) == ("unconfirmed", "processing")
     assert Generation.objects.get(pk=lie.pk).task_id == ""
@@ -216,12 +216,12 @@ def test_a_task_whose_request_names_another_row_is_moved_to_that_row(stub, token
     if lie:
         Generation.objects.get(pk=first.pk).record(lie, "callback")
     stub.answer = answers(finished("of the first") | {"request": {"callback_url": address}})
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     polling.poll()
     first, second = Generation.objects.get(pk=first.pk), Generation.objects.get(pk=second.pk)
     assert (first.state, first.task_id, first.video_id) == ("completed", "of the first", "v-of the first")
     assert (second.state, second.task_id) == ("unconfirmed", "")
-    assert second.ask_at is not None, "its own task is searched for"
+    assert second.next_poll_at is not None, "its own task is searched for"
 
 
 def test_a_callback_does_not_take_a_task_from_another_row(stub, token):
@@ -244,19 +244,19 @@ def in_doubt(token: ApiToken, prompt: str) -> Generation:
     return Generation.objects.get(pk=generation.pk)
 
 
-@pytest.mark.parametrize("via", ["answer", "sweep"])
-def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(stub, token, settings, via):
+@pytest.mark.parametrize("channel", ["answer", "sweep"])
+def test_a_task_that_repeats_another_row_s_request_goes_to_that_row(stub, token, settings, channel):
     """Without a callback URL, the answer to one request named the task of another, which got no answer."""
     settings.PUBLIC_URL = ""
     silent = in_doubt(token, "a heron over reeds")
-    given = runs(token, "of the heron", via)
+    given = runs(token, "of the heron", channel)
     stub.answer = answers(finished("of the heron") | {"request": request_of(silent)})
     polling.poll()
     silent.refresh_from_db()
     given.refresh_from_db()
     assert (silent.state, silent.task_id) == ("completed", "of the heron")
     assert (given.state, given.task_id) == ("unconfirmed", "")
-    assert given.ask_at is not None, "its own task is searched for"
+    assert given.next_poll_at is not None, "its own task is searched for"
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
         action="extend",
     )
     TemporaryLink.create_for("https://films.example.com", generation, frame=start)
-    TemporaryLink.create_for("https://films.example.com", a_generation(ada), clip=generation)
+    TemporaryLink.create_for("https://films.example.com", a_generation(ada), video=generation)
     Generation.objects.filter(pk=generation.pk).update(amount=1500)
     stored = [*files_of(generation), start.file.name, end.file.name]
     fresh = a_saved_one(ada)

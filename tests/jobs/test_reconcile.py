@@ -48,7 +48,7 @@ def test_a_finished_task_brings_its_video_at_once(listing):
     generation = in_doubt()
     listing.add(generation, response=a_video(), finished_at=1.0)
     search(generation)
-    assert (generation.state, generation.archive, generation.via) == ("completed", "remote", "sweep")
+    assert (generation.state, generation.archive, generation.result_channel) == ("completed", "remote", "sweep")
 
 
 def test_a_failed_task_fails_the_video_with_a_message(listing):
@@ -77,7 +77,7 @@ def test_a_video_whose_connection_was_cut_is_found_by_the_ticker(stub, token, li
     generation.refresh_from_db()
     assert (generation.state, generation.task_id) == ("processing", listing.tasks[0]["id"])
     listing.tasks[0] |= {"response": a_video(), "finished_at": timezone.now().timestamp()}
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     polling.poll()
     generation.refresh_from_db()
     assert generation.state == "completed"
@@ -337,7 +337,7 @@ def test_an_extension_is_recognised_by_its_source(listing, source, adopted):
 def test_an_extension_of_our_copy_is_recognised_by_the_copy_s_url(listing):
     parent = finished()
     generation = in_doubt(action="extend", source_video_url="https://gone.example.com/v.mp4", parent=parent)
-    address = TemporaryLink.create_for("https://films.example.com", generation, clip=parent)
+    address = TemporaryLink.create_for("https://films.example.com", generation, video=parent)
     listing.add(generation, request={"video_url": address})
     search(generation)
     assert generation.task_id
@@ -441,13 +441,13 @@ def test_a_search_is_repeated_at_its_steps_and_ends(listing):
     calls = 0
     for step in SEARCH_STEPS:
         age = timezone.now() - timedelta(seconds=step + 1)
-        Generation.objects.update(submitted_at=age, ask_at=timezone.now())
+        Generation.objects.update(submitted_at=age, next_poll_at=timezone.now())
         reconcile.reconcile()
         generation.refresh_from_db()
         calls += 1
         assert generation.search_outcome == "not_found"
         assert reconcile.reconcile() == 0, "not due again before the next step"
-    assert generation.ask_at is None
+    assert generation.next_poll_at is None
     assert not generation.is_searched_for
     assert len(listing.calls) <= 4 * calls
     assert [event.kind for event in generation.events.all()].count("searched") == 1
@@ -457,7 +457,7 @@ def test_a_search_is_repeated_at_its_steps_and_ends(listing):
 def test_old_videos_are_not_searched_for(listing):
     generation = in_doubt(minutes=60 * 24 * 3)
     search(generation)
-    assert (generation.ask_at, generation.search_outcome, listing.calls) == (None, "", [])
+    assert (generation.next_poll_at, generation.search_outcome, listing.calls) == (None, "", [])
 
 
 def test_one_listing_serves_all_videos_of_an_outage(listing):
@@ -482,7 +482,7 @@ def test_a_provider_without_a_listing_is_reported_and_rarely_asked(listing, fail
     listing.failure = failure
     search(generation)
     assert (generation.state, generation.search_outcome) == ("unconfirmed", "unavailable")
-    assert generation.ask_at > timezone.now() + timedelta(minutes=59)
+    assert generation.next_poll_at > timezone.now() + timedelta(minutes=59)
     listing.failure = None
     mine = listing.add(generation)
     search(generation)
@@ -495,36 +495,36 @@ def test_a_failing_provider_is_asked_again_soon(listing, failure):
     listing.failure = failure
     search(generation)
     assert generation.search_outcome == ""
-    assert timezone.now() < generation.ask_at < timezone.now() + timedelta(minutes=2)
+    assert timezone.now() < generation.next_poll_at < timezone.now() + timedelta(minutes=2)
     Generation.objects.update(submitted_at=timezone.now() - timedelta(seconds=SEARCH_STEPS[-1] + 60))
     search(generation)
-    assert generation.ask_at is None
+    assert generation.next_poll_at is None
     assert generation.events.last().text == "The provider could not be asked."
 
 
 def test_an_unreachable_provider_costs_one_update_for_any_number_of_searches(listing):
     for number in range(12):
         in_doubt(minutes=5 + 90 * (number % 2), prompt=f"number {number}")
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     listing.failure = (503, {"error": {"code": "upstream_error", "message": "away"}})
     with CaptureQueriesContext(connection) as queries:
         reconcile.reconcile()
     updates = [query["sql"] for query in queries if query["sql"].startswith('UPDATE "videos_generation"')]
     assert len([sql for sql in updates if "CASE" in sql]) == 1
     assert len(updates) == 2, "the other one ends late searches"
-    assert not Generation.objects.filter(ask_at__lte=timezone.now()).exists()
+    assert not Generation.objects.filter(next_poll_at__lte=timezone.now()).exists()
     assert len(listing.calls) == 1, "the others would wait as long for nothing"
 
 
 def test_a_hanging_listing_ends_within_the_search_s_deadline(stub, token, monkeypatch):
     in_doubt(minutes=5)
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     monkeypatch.setattr(reconcile, "SEARCH_SECONDS", 0.3)
     stub.seconds = 5
     began = time.monotonic()
     reconcile.reconcile()
     assert time.monotonic() - began < 4
-    assert Generation.objects.get().ask_at > timezone.now()
+    assert Generation.objects.get().next_poll_at > timezone.now()
 
 
 def test_an_unexpectedly_empty_listing_is_not_trusted(listing):
@@ -574,7 +574,7 @@ def test_a_video_that_was_never_sent_is_not_searched_for(listing):
     generation = in_doubt()
     Generation.objects.update(token=None)
     search(generation)
-    assert (generation.ask_at, listing.calls) == (None, [])
+    assert (generation.next_poll_at, listing.calls) == (None, [])
 
 
 def test_one_unreachable_provider_does_not_delay_others(listing, token):
@@ -585,4 +585,4 @@ def test_one_unreachable_provider_does_not_delay_others(listing, token):
     mine = listing.add(generation)
     search(generation, lost)
     assert generation.task_id == mine
-    assert lost.ask_at > timezone.now()
+    assert lost.next_poll_at > timezone.now()

@@ -150,10 +150,10 @@ def test_the_sweep_looks_up_tasks_without_a_callback(stub, token, settings):
     generation.refresh_from_db()
     result = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4", "video_id": "v"}
     stub.answer = lambda path, body: (200, {"items": [{"id": generation.task_id, "response": result}], "count": 1})
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     assert polling.poll() == 1
     generation.refresh_from_db()
-    assert (generation.state, generation.via) == ("completed", "sweep")
+    assert (generation.state, generation.result_channel) == ("completed", "sweep")
     assert stub.posts[-1] == {"action": "retrieve_batch", "ids": [generation.task_id]}
 
 
@@ -163,11 +163,11 @@ def test_a_running_task_is_looked_up_again_later(stub, token, settings):
     tasks.drain()
     generation.refresh_from_db()
     stub.answer = lambda path, body: (200, {"items": [{"id": generation.task_id}], "count": 1})
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     polling.poll()
     generation.refresh_from_db()
     assert generation.state == "processing"
-    assert generation.ask_at > timezone.now()
+    assert generation.next_poll_at > timezone.now()
     assert polling.poll() == 0
 
 
@@ -187,7 +187,7 @@ def test_a_task_that_never_ends_fails_after_a_last_look_up(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
-    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=1), ask_at=timezone.now())
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=1), next_poll_at=timezone.now())
     sweep.sweep()
     generation.refresh_from_db()
     assert generation.state == "processing", "after a night asleep the video may well be there: ask first"
@@ -195,7 +195,7 @@ def test_a_task_that_never_ends_fails_after_a_last_look_up(stub, token):
     polling.poll()
     generation.refresh_from_db()
     assert generation.state == "processing", "the clock may have jumped: look several times"
-    Generation.objects.update(ask_at=timezone.now(), asked=LOOKED_UP_AT_LEAST)
+    Generation.objects.update(next_poll_at=timezone.now(), poll_count=LOOKED_UP_AT_LEAST)
     polling.poll()
     generation.refresh_from_db()
     assert (generation.state, generation.error_code) == ("failed", "overdue")
@@ -207,7 +207,7 @@ def test_a_task_that_finished_during_downtime_is_found(stub, token):
     generation = a_generation(timeout=30)
     generation.claim()
     generation.record(running(), "answer")
-    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=8), ask_at=timezone.now())
+    Generation.objects.update(accepted_at=timezone.now() - timezone.timedelta(hours=8), next_poll_at=timezone.now())
     done = {"success": True, "video_url": "https://platform.cdn.acedata.cloud/v.mp4"}
     stub.answer = lambda path, body: (200, {"items": [{"id": "task-1", "response": done}], "count": 1})
     sweep.sweep()

@@ -500,7 +500,7 @@ def test_frames_and_source_videos_are_served_to_the_provider_without_a_redirect(
     assert wanted.claim()
     keys = [
         TemporaryLink.create_for("http://us", wanted, **what).rpartition("/")[2]
-        for what in ({"frame": frame}, {"clip": generation})
+        for what in ({"frame": frame}, {"video": generation})
     ]
     picture = Client().get(reverse("provider-frame", args=[keys[0].removesuffix(".jpg")]))
     assert (picture.status_code, picture.content, picture["Content-Type"]) == (200, b"\xff\xd8 a frame", "image/jpeg")
@@ -557,7 +557,7 @@ def test_an_archive_checks_all_videos_first_and_reads_each_in_turn(client, ada, 
     rows = []
     name = default_storage.save("videos/one.mp4", ContentFile(bytes(1000)))
     for number in range(200):
-        rows.append(a_generation(ada, prompt=f"clip {number}"))
+        rows.append(a_generation(ada, prompt=f"video {number}"))
         facts = {"state": "completed", "archive": "saved", "video_file": name, "size_bytes": 1000}
         Generation.objects.filter(pk=rows[-1].pk).update(**facts)
     s3.asked.clear()

@@ -28,7 +28,7 @@ from videos.media.download import (
 
 from ..support.serving import serve
 
-CLIP = bytes(range(256)) * 1024
+VIDEO = bytes(range(256)) * 1024
 HOSTS = frozenset({"platform.cdn.acedata.cloud", ".cdn-luma.com"})
 
 
@@ -51,11 +51,11 @@ class Shelf(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def give_clip(self, _):
+    def give_video(self, _):
         if self.headers.get("range") == "bytes=0-0":
-            self.reply(206, CLIP[:1], content_range=f"bytes 0-0/{len(CLIP)}")
+            self.reply(206, VIDEO[:1], content_range=f"bytes 0-0/{len(VIDEO)}")
         else:
-            self.reply(body=CLIP, content_type="Video/MP4; codecs=avc1")
+            self.reply(body=VIDEO, content_type="Video/MP4; codecs=avc1")
 
     def give_status(self, status):
         self.reply(int(status), b"no")
@@ -67,7 +67,7 @@ class Shelf(BaseHTTPRequestHandler):
         self.reply(302)
 
     def give_hops(self, left):
-        self.reply(307, location=f"/hops/{int(left) - 1}" if int(left) > 1 else "/clip")
+        self.reply(307, location=f"/hops/{int(left) - 1}" if int(left) > 1 else "/video")
 
     def give_packed(self, _):
         self.reply(body=b"x", content_encoding="gzip")
@@ -146,8 +146,8 @@ def answers(*addresses):
 
 def test_a_file_arrives_whole_from_a_trusted_origin(at, shelf):
     to = io.BytesIO()
-    assert fetch(f"{at}/clip", rules(at), to) == Fetched(len(CLIP), hashlib.sha256(CLIP).hexdigest(), "video/mp4")
-    assert to.getvalue() == CLIP
+    assert fetch(f"{at}/video", rules(at), to) == Fetched(len(VIDEO), hashlib.sha256(VIDEO).hexdigest(), "video/mp4")
+    assert to.getvalue() == VIDEO
     _, headers = shelf.seen[0]
     assert headers["accept-encoding"] == "identity"
     assert headers["host"] == at.removeprefix("http://")
@@ -156,7 +156,7 @@ def test_a_file_arrives_whole_from_a_trusted_origin(at, shelf):
 def test_proxies_in_the_environment_are_ignored(at, monkeypatch):
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    assert fetch(f"{at}/clip", rules(at), io.BytesIO()).bytes == len(CLIP)
+    assert fetch(f"{at}/video", rules(at), io.BytesIO()).bytes == len(VIDEO)
 
 
 def test_a_name_is_resolved_once_and_that_address_is_dialled(shelf):
@@ -168,7 +168,7 @@ def test_a_name_is_resolved_once_and_that_address_is_dialled(shelf):
 
     at = f"http://media.example.com:{shelf.server_port}"
     shelf.seen.clear()
-    assert fetch(f"{at}/clip", rules(at), io.BytesIO(), resolve=resolve).bytes == len(CLIP)
+    assert fetch(f"{at}/video", rules(at), io.BytesIO(), resolve=resolve).bytes == len(VIDEO)
     assert asked == [("media.example.com", shelf.server_port)]
     assert shelf.seen[0][1]["host"] == f"media.example.com:{shelf.server_port}"
 
@@ -176,20 +176,20 @@ def test_a_name_is_resolved_once_and_that_address_is_dialled(shelf):
 def test_the_next_address_is_tried_when_one_does_not_answer(shelf):
     at = f"http://media.example.com:{shelf.server_port}"
     resolve = answers("::1", "127.0.0.1")
-    assert fetch(f"{at}/clip", rules(at), io.BytesIO(), resolve=resolve).bytes == len(CLIP)
+    assert fetch(f"{at}/video", rules(at), io.BytesIO(), resolve=resolve).bytes == len(VIDEO)
 
 
 @pytest.mark.parametrize("spelling", ["MEDIA.Example.COM", "media.example.com."])
 def test_case_and_a_trailing_dot_do_not_make_another_origin(shelf, spelling):
     trusted = rules(f"http://media.example.com:{shelf.server_port}")
-    url = f"http://{spelling}:{shelf.server_port}/clip"
-    assert fetch(url, trusted, io.BytesIO(), resolve=answers("127.0.0.1")).bytes == len(CLIP)
+    url = f"http://{spelling}:{shelf.server_port}/video"
+    assert fetch(url, trusted, io.BytesIO(), resolve=answers("127.0.0.1")).bytes == len(VIDEO)
 
 
 def test_an_international_name_is_one_origin_in_both_spellings(shelf):
     trusted = rules(f"http://bücher.example.com:{shelf.server_port}")
-    url = f"http://xn--bcher-kva.example.com:{shelf.server_port}/clip"
-    assert fetch(url, trusted, io.BytesIO(), resolve=answers("127.0.0.1")).bytes == len(CLIP)
+    url = f"http://xn--bcher-kva.example.com:{shelf.server_port}/video"
+    assert fetch(url, trusted, io.BytesIO(), resolve=answers("127.0.0.1")).bytes == len(VIDEO)
     assert origin_of("https://BÜCHER.example./x") == ("https", "xn--bcher-kva.example", 443)
 
 
@@ -226,13 +226,13 @@ def test_https_asks_for_and_verifies_the_name_though_an_address_is_dialled(tmp_p
     with serving(theirs) as server:
         at = f"https://media.example.com:{server.server_port}"
         other = f"https://other.example.com:{server.server_port}"
-        fetched = fetch(f"{at}/clip", rules(at), io.BytesIO(), resolve=answers("127.0.0.1"), tls=ours)
-        assert fetched.bytes == len(CLIP)
+        fetched = fetch(f"{at}/video", rules(at), io.BytesIO(), resolve=answers("127.0.0.1"), tls=ours)
+        assert fetched.bytes == len(VIDEO)
         assert named == ["media.example.com"]
         with pytest.raises(DownloadFailed):
-            fetch(f"{other}/clip", rules(other), io.BytesIO(), resolve=answers("127.0.0.1"), tls=ours)
+            fetch(f"{other}/video", rules(other), io.BytesIO(), resolve=answers("127.0.0.1"), tls=ours)
         with pytest.raises(DownloadFailed):
-            fetch(f"{at}/clip", rules(at), io.BytesIO(), resolve=answers("127.0.0.1"))
+            fetch(f"{at}/video", rules(at), io.BytesIO(), resolve=answers("127.0.0.1"))
         assert len(server.seen) == 1
 
 
@@ -304,7 +304,7 @@ def test_a_permitted_name_with_any_address_that_is_not_public_is_refused(host, a
 def test_trust_is_for_one_port_and_one_scheme(at, shelf):
     port = shelf.server_port
     for url in (
-        f"https://127.0.0.1:{port}/clip",
+        f"https://127.0.0.1:{port}/video",
         f"http://127.0.0.1:{port + 1}/",
         f"http://localhost:{port}/",
     ):
@@ -327,9 +327,9 @@ def test_a_refused_connection_may_work_later():
         unused.bind(("127.0.0.1", 0))
         at = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(DownloadFailed) as caught:
-            fetch(f"{at}/clip", rules(at), io.BytesIO())
+            fetch(f"{at}/video", rules(at), io.BytesIO())
         assert not caught.value.permanent
-        assert probe(f"{at}/clip", rules(at)) is None
+        assert probe(f"{at}/video", rules(at)) is None
 
 
 # Redirects
@@ -337,7 +337,7 @@ def test_a_refused_connection_may_work_later():
 
 @pytest.mark.parametrize("hops", [1, 2, 3])
 def test_three_redirects_are_followed(at, hops):
-    assert fetch(f"{at}/hops/{hops}", rules(at), io.BytesIO()).bytes == len(CLIP)
+    assert fetch(f"{at}/hops/{hops}", rules(at), io.BytesIO()).bytes == len(VIDEO)
 
 
 def test_a_fourth_redirect_is_not(at, shelf):
@@ -350,12 +350,12 @@ def test_a_fourth_redirect_is_not(at, shelf):
 @pytest.mark.parametrize(
     "place",
     [
-        "http://127.0.0.1:1/clip",
+        "http://127.0.0.1:1/video",
         "http://169.254.169.254/latest/meta-data/",
         "http://[::1]/",
-        "//10.0.0.1/clip",
+        "//10.0.0.1/video",
         "file:///etc/passwd",
-        "https://elsewhere.example.com/clip",
+        "https://elsewhere.example.com/video",
         "https://user@platform.cdn.acedata.cloud/a",
     ],
 )
@@ -370,7 +370,7 @@ def test_a_redirect_to_a_permitted_name_at_a_private_address_is_not_followed(at,
         return ["127.0.0.1"]
 
     with pytest.raises(NotAllowed, match="not public"):
-        fetch(f"{at}/to?http://platform.cdn.acedata.cloud/clip", rules(at), io.BytesIO(), resolve=resolve)
+        fetch(f"{at}/to?http://platform.cdn.acedata.cloud/video", rules(at), io.BytesIO(), resolve=resolve)
     assert len(shelf.seen) == 1
 
 
@@ -406,10 +406,10 @@ def test_a_link_that_is_gone_is_distinguished_from_a_temporary_failure(at, statu
 def test_the_cap_holds_for_an_announced_length(at):
     to = io.BytesIO()
     with pytest.raises(DownloadFailed, match="larger") as caught:
-        fetch(f"{at}/clip", rules(at, max_bytes=len(CLIP) - 1), to)
+        fetch(f"{at}/video", rules(at, max_bytes=len(VIDEO) - 1), to)
     assert caught.value.permanent
     assert to.getvalue() == b""
-    assert fetch(f"{at}/clip", rules(at, max_bytes=len(CLIP)), io.BytesIO()).bytes == len(CLIP)
+    assert fetch(f"{at}/video", rules(at, max_bytes=len(VIDEO)), io.BytesIO()).bytes == len(VIDEO)
 
 
 def test_the_cap_holds_for_an_endless_body_and_memory_stays_flat(at):
@@ -421,7 +421,7 @@ def test_the_cap_holds_for_an_endless_body_and_memory_stays_flat(at):
             return len(piece)
 
     to = Sink()
-    fetch(f"{at}/clip", rules(at), io.BytesIO())
+    fetch(f"{at}/video", rules(at), io.BytesIO())
     tracemalloc.start()
     with pytest.raises(DownloadFailed, match="larger"):
         fetch(f"{at}/endless", rules(at, max_bytes=30_000_000), to)
@@ -463,13 +463,13 @@ def test_a_full_disk_is_raised_to_the_caller(at):
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        fetch(f"{at}/clip", rules(at), Full())
+        fetch(f"{at}/video", rules(at), Full())
 
 
 def test_a_probe_reads_one_byte_and_returns_the_status(at, shelf):
-    assert probe(f"{at}/clip", rules(at)) == 206
+    assert probe(f"{at}/video", rules(at)) == 206
     assert shelf.seen[0][1]["range"] == "bytes=0-0"
-    assert probe(f"{at}/to?/clip", rules(at)) == 206
+    assert probe(f"{at}/to?/video", rules(at)) == 206
     assert [probe(f"{at}/status/{status}", rules(at)) for status in (403, 404, 410, 500)] == [
         403,
         404,

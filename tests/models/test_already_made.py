@@ -39,12 +39,12 @@ def send(client, **fields):
 
 
 def test_an_equal_video_of_a_teammate_is_shown_and_nothing_is_created(client, ada):
-    clip = made()
+    video = made()
     answer = send(client)
     text = answer.content.decode()
     assert answer.status_code == 422
     assert "Already made" in text and "Use this" in text and "Make another" in text
-    assert f'href="/generations/{clip.uuid}/"' in text and "By ben" in text
+    assert f'href="/generations/{video.uuid}/"' in text and "By ben" in text
     assert FORM["prompt"] in text
     assert Generation.objects.count() == 1
 
@@ -103,10 +103,10 @@ def test_requests_without_a_video_are_not_offered(client, ada):
 
 
 def test_a_permanently_deleted_video_leaves_no_prompt():
-    clip = made()
-    clip.trash(clip.member)
-    clip.purge(clip.member)
-    assert clip.fingerprint == ""
+    video = made()
+    video.trash(video.member)
+    video.purge(video.member)
+    assert video.fingerprint == ""
 
 
 def test_a_script_is_not_asked_to_confirm(client, ada):
@@ -127,11 +127,11 @@ def test_a_resubmitted_form_is_no_new_request(client, ada):
 
 
 def test_of_multiple_prompts_those_with_a_video_are_shown(client, ada):
-    clip = made()
+    video = made()
     answer = send(client, several="1", prompt="A fox\nA heron over still water\nA hare")
     text = answer.content.decode()
     assert answer.status_code == 422
-    assert text.count("Use this") == 1 and str(clip.uuid) in text
+    assert text.count("Use this") == 1 and str(video.uuid) in text
     assert not Generation.objects.filter(member=ada).exists()
 
 
@@ -145,12 +145,12 @@ def test_an_equal_extension_of_the_same_video_is_found(client, ada):
 
 
 def test_videos_of_an_earlier_version_are_found(client, ada):
-    clip = made()
+    video = made()
     known = Generation.objects.get().fingerprint
     Generation.objects.update(fingerprint="")
     importlib.import_module("videos.migrations.0008_fingerprints").know_the_requests(apps, None)
-    clip.refresh_from_db()
-    assert clip.fingerprint == known != ""
+    video.refresh_from_db()
+    assert video.fingerprint == known != ""
 
 
 @pytest.mark.parametrize(("typed", "known"), [("  A\tB\n", "a b"), ("Ｆｏｘ", "fox"), ("Straße", "strasse"), ("", "")])

@@ -98,7 +98,7 @@ def test_a_callback_that_beats_the_answer_completes_the_generation():
     assert generation.record(a_result(), "callback") is Verdict.RECORDED
     assert generation.record(running(), "answer") is Verdict.KNOWN
     generation.refresh_from_db()
-    assert (generation.state, generation.via, generation.archive) == ("completed", "callback", "remote")
+    assert (generation.state, generation.result_channel, generation.archive) == ("completed", "callback", "remote")
 
 
 def test_a_duplicate_changes_nothing():
@@ -231,7 +231,7 @@ def test_a_timed_out_video_is_looked_up_for_one_more_day():
     generation.refresh_from_db()
     generation.schedule_next_poll()
     generation.refresh_from_db()
-    assert generation.ask_at is None
+    assert generation.next_poll_at is None
 
 
 def test_secret_urls_quoted_by_the_provider_are_redacted():

@@ -193,7 +193,7 @@ class History:
         assert not Generation.objects.filter(state="submitting").exists()
         self.rows_change_by_whole_steps()
         if asks:
-            Generation.objects.filter(ask_at__isnull=False).update(ask_at=timezone.now())
+            Generation.objects.filter(next_poll_at__isnull=False).update(next_poll_at=timezone.now())
             for row in Generation.objects.due_for_polling():
                 results.record_result(row, self.owner(row.task_id).result, "sweep")
 
@@ -227,7 +227,15 @@ class History:
     def rows_change_by_whole_steps(self) -> None:
         for row in Generation.objects.all():
             steps = row.events.exclude(kind__in=NO_STEP).count()
-            facts = (row.state, row.task_id, row.token_id, row.error_code, row.archive, row.attempts, row.via)
+            facts = (
+                row.state,
+                row.task_id,
+                row.token_id,
+                row.error_code,
+                row.archive,
+                row.attempts,
+                row.result_channel,
+            )
             version, before, steps_before = self.seen.get(row.pk, (row.version, facts, steps))
             assert row.version - version == (facts != before) == steps - steps_before, (before, facts)
             assert row.state in NO_WAY_BACK.get(before[0], {row.state})

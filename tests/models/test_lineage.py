@@ -18,10 +18,10 @@ LINES = {"": "   ", "past": "│  ", "fork": "├─ ", "end": "└─ "}
 
 def grown(shape: dict[str, str]) -> dict[str, Generation]:
     """Create videos by name, each with its parent's name ("" for none)."""
-    clips = {}
+    videos = {}
     for name, parent in shape.items():
-        clips[name] = a_generation(prompt=name, parent=clips.get(parent), action="extend" if parent else "generate")
-    return clips
+        videos[name] = a_generation(prompt=name, parent=videos.get(parent), action="extend" if parent else "generate")
+    return videos
 
 
 def drawn(lineage: Lineage) -> str:
@@ -32,8 +32,8 @@ def drawn(lineage: Lineage) -> str:
 
 
 def test_each_branch_has_a_line_and_no_lines_cross():
-    clips = grown({"a": "", "b": "a", "c": "b", "d": "c", "e": "b", "f": "b", "g": "a", "h": "g", "i": "e", "j": "e"})
-    assert drawn(Lineage.of(clips["c"])) == (
+    videos = grown({"a": "", "b": "a", "c": "b", "d": "c", "e": "b", "f": "b", "g": "a", "h": "g", "i": "e", "j": "e"})
+    assert drawn(Lineage.of(videos["c"])) == (
         "a  b  c  d\n"
         "│  ├─ e  i\n"
         "│  │  └─ j\n"
@@ -43,29 +43,29 @@ def test_each_branch_has_a_line_and_no_lines_cross():
 
 
 def test_the_video_s_own_line_comes_first():
-    clips = grown({"a": "", "b": "a", "c": "a", "d": "c"})
-    assert drawn(Lineage.of(clips["d"])) == "a  c  d\n└─ b"
-    assert [row.prompt for row in Lineage.of(clips["d"]).path] == ["a", "c", "d"]
+    videos = grown({"a": "", "b": "a", "c": "a", "d": "c"})
+    assert drawn(Lineage.of(videos["d"])) == "a  c  d\n└─ b"
+    assert [row.prompt for row in Lineage.of(videos["d"]).path] == ["a", "c", "d"]
 
 
 def test_a_video_without_relatives_has_no_tree():
-    clips = grown({"a": "", "b": "a"})
-    assert not Lineage.of(clips["a"]).is_alone
+    videos = grown({"a": "", "b": "a"})
+    assert not Lineage.of(videos["a"]).is_alone
     assert Lineage.of(a_generation()).is_alone
 
 
 def test_a_trashed_video_is_shown_only_if_others_extend_it():
-    clips = grown({"a": "", "b": "a", "c": "b", "d": "a"})
+    videos = grown({"a": "", "b": "a", "c": "b", "d": "a"})
     Generation.objects.filter(prompt__in=["b", "d"]).update(trashed_at=timezone.now())
-    assert drawn(Lineage.of(clips["a"])) == "a  b  c"
+    assert drawn(Lineage.of(videos["a"])) == "a  b  c"
     Generation.objects.filter(prompt="c").update(trashed_at=timezone.now())
-    assert drawn(Lineage.of(clips["a"])) == "a"
+    assert drawn(Lineage.of(videos["a"])) == "a"
 
 
 def test_a_long_chain_with_many_branches_costs_three_queries(django_assert_max_num_queries):
-    clips = grown({str(n): str(n - 1) if n else "" for n in range(ABOVE + 10)})
-    deepest = clips[str(ABOVE + 9)]
-    parent = clips[str(ABOVE + 8)]
+    videos = grown({str(n): str(n - 1) if n else "" for n in range(ABOVE + 10)})
+    deepest = videos[str(ABOVE + 9)]
+    parent = videos[str(ABOVE + 8)]
     for _ in range(30):
         a_generation(prompt="branch", parent=parent)
     deepest.refresh_from_db()
@@ -105,7 +105,7 @@ def test_the_timeline_shows_the_duration_of_each_step_and_the_source_of_the_resu
     generation.events.filter(kind="submitted").update(at=now)
     for field, after in (("created_at", 0), ("submitted_at", 3), ("accepted_at", 4), ("finished_at", 80)):
         setattr(generation, field, now + timedelta(seconds=after))
-    generation.state, generation.archive, generation.via = "completed", "saved", "callback"
+    generation.state, generation.archive, generation.result_channel = "completed", "saved", "callback"
     events = timeline_of(generation)
     assert [entry.delay for entry in events] == ["", "3 s later", "1 s later", "1 min 16 s later", "2 s later"]
     assert summary_of(generation, events) == (

@@ -134,7 +134,7 @@ def what_follows(generation: Generation, callback_sent: bool) -> None:
     assert "Choose the right one." in text()
     assert ("cannot look it up" in text(search_outcome="unavailable")) != callback_sent
     assert ("second charge is acceptable" in text()) != callback_sent
-    assert ("no longer searches for it" in text(search_outcome="not_found", ask_at=None)) != callback_sent
+    assert ("no longer searches for it" in text(search_outcome="not_found", next_poll_at=None)) != callback_sent
     assert "Lumaweb looks it up at the provider by its task ID." in text(task_id="t")
     assert "console" not in generation.explanation.for_admins
 
@@ -157,7 +157,7 @@ def test_a_timed_out_video_says_how_it_may_still_arrive(settings, public_url, by
     late.refresh_from_db()
     assert late.give_up()
     assert "Lumaweb still looks it up, and the video appears here" in late.explanation.text
-    Generation.objects.filter(pk=late.pk).update(ask_at=None)
+    Generation.objects.filter(pk=late.pk).update(next_poll_at=None)
     late.refresh_from_db()
     assert "still looks it up" not in late.explanation.text
     assert ("callback still comes" in late.explanation.text) == by_callback

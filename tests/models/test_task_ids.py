@@ -46,8 +46,8 @@ def test_a_forged_callback_that_came_first_does_not_block_the_true_task(row):
     assert (again(row).state, again(row).task_id) == ("processing", "lie")
     assert row.record(running("true"), "answer") is Verdict.RECORDED
     now = again(row)
-    assert (now.state, now.task_id, now.task_via) == ("processing", "true", "answer")
-    assert now.ask_at is not None
+    assert (now.state, now.task_id, now.task_id_channel) == ("processing", "true", "answer")
+    assert now.next_poll_at is not None
     correction = now.events.get(kind="task_corrected")
     assert "true" in correction.text
     assert "lie" in correction.text
@@ -62,7 +62,13 @@ def test_a_failure_from_a_callback_about_another_task_is_reverted(row):
     assert again(row).state == "failed"
     row.record(running("true"), "answer")
     now = again(row)
-    assert (now.state, now.task_id, now.error_code, now.finished_at, now.via) == ("processing", "true", "", None, "")
+    assert (now.state, now.task_id, now.error_code, now.finished_at, now.result_channel) == (
+        "processing",
+        "true",
+        "",
+        None,
+        "",
+    )
     assert in_flight_is_right()
     row.record(a_result("true", **TRUE), "sweep")
     assert again(row).state == "completed"
@@ -74,7 +80,7 @@ def test_a_failed_row_in_the_trash_stays_there_and_its_true_task_is_looked_up(ro
     row.record(running("true"), "answer")
     now = again(row)
     assert (now.state, now.task_id) == ("failed", "true")
-    assert now.ask_at is not None
+    assert now.next_poll_at is not None
 
 
 @pytest.mark.parametrize("saved", [False, True])
@@ -85,12 +91,12 @@ def test_a_video_of_another_task_stays_until_the_look_up_brings_the_true_one(row
     row.record(running("true"), "answer")
     now = again(row)
     assert (now.state, now.task_id, now.video_url) == ("completed", "true", LIE["video_url"])
-    assert now.ask_at is not None
+    assert now.next_poll_at is not None
     taken = []
     assert now.record(a_result("true", **TRUE), "sweep", on_success=lambda: taken.append(1)) is Verdict.RECORDED
     now = again(row)
     assert (now.state, now.video_url, now.video_id) == ("completed", TRUE["video_url"], "true-video")
-    assert (now.archive, now.video_file.name, now.sha256, now.ask_at) == ("remote", "", "", None)
+    assert (now.archive, now.video_file.name, now.sha256, now.next_poll_at) == ("remote", "", "", None)
     assert taken == [1], "the true video is saved"
     assert [orphan.file.name for orphan in OrphanedFile.objects.all()] == (["videos/lie.mp4"] if saved else [])
     assert now.record(a_result("true", **LIE), "sweep") is Verdict.KNOWN, "and that is the end of it"
@@ -102,7 +108,12 @@ def test_a_video_whose_task_id_alone_was_wrong_is_confirmed_by_the_look_up(row):
     row.record(running("true"), "answer")
     again(row).record(a_result("true", **TRUE), "sweep")
     now = again(row)
-    assert (now.state, now.archive, now.video_file.name, now.ask_at) == ("completed", "saved", "videos/true.mp4", None)
+    assert (now.state, now.archive, now.video_file.name, now.next_poll_at) == (
+        "completed",
+        "saved",
+        "videos/true.mp4",
+        None,
+    )
     assert not OrphanedFile.objects.exists()
 
 
@@ -113,7 +124,7 @@ def test_a_video_of_another_task_goes_while_the_true_one_runs(row):
     again(row).record(running("true"), "sweep")
     now = again(row)
     assert (now.state, now.video_url, now.video_file.name, now.archive) == ("processing", "", "", "")
-    assert now.ask_at is not None
+    assert now.next_poll_at is not None
     assert in_flight_is_right()
     assert OrphanedFile.objects.get().file.name == "videos/lie.mp4"
     again(row).record(a_result("true", **TRUE), "callback")
@@ -126,7 +137,7 @@ def test_a_video_of_another_task_is_no_success_when_the_true_one_failed(row):
     row.record(running("true"), "answer")
     again(row).record(failure("true"), "sweep")
     now = again(row)
-    assert (now.state, now.error_code, now.video_url, now.ask_at) == ("failed", "api_error", "", None)
+    assert (now.state, now.error_code, now.video_url, now.next_poll_at) == ("failed", "api_error", "", None)
     assert all(balance.spent == 0 for balance in Balance.objects.all())
 
 
@@ -137,14 +148,14 @@ def test_an_unknown_true_task_does_not_remove_a_video(row):
     again(row).schedule_next_poll()
     now = again(row)
     assert (now.state, now.video_url) == ("completed", LIE["video_url"])
-    assert now.ask_at > now.changed_at
+    assert now.next_poll_at > now.changed_at
 
 
 def test_a_complete_result_in_the_answer_replaces_the_video_of_another_task(row):
     callback(row, a_result("lie", **LIE))
     row.record(a_result("true", **TRUE), "answer")
     now = again(row)
-    assert (now.task_id, now.video_url, now.via) == ("true", TRUE["video_url"], "answer")
+    assert (now.task_id, now.video_url, now.result_channel) == ("true", TRUE["video_url"], "answer")
 
 
 def test_a_failure_in_the_answer_outranks_a_callback_about_another_task(row):
@@ -155,12 +166,12 @@ def test_a_failure_in_the_answer_outranks_a_callback_about_another_task(row):
 
 def test_an_answer_that_confirms_the_callback_s_task_makes_it_certain(row):
     callback(row, running("task-1"))
-    assert again(row).task_via == "callback"
+    assert again(row).task_id_channel == "callback"
     assert row.record(running("task-1"), "answer") is Verdict.KNOWN
-    assert again(row).task_via == "answer"
+    assert again(row).task_id_channel == "answer"
     assert callback(row, a_result("lie", **LIE)) is Verdict.REFUSED
     callback(row, a_result("task-1", **TRUE))
-    assert (again(row).state, again(row).task_via) == ("completed", "answer")
+    assert (again(row).state, again(row).task_id_channel) == ("completed", "answer")
 
 
 def test_a_second_answer_with_another_task_changes_nothing_and_is_noted(row):
@@ -172,16 +183,16 @@ def test_a_second_answer_with_another_task_changes_nothing_and_is_noted(row):
 
 def test_a_failure_that_only_a_callback_reports_is_looked_up_once(row):
     callback(row, failure("task-1"))
-    assert again(row).ask_at is not None
+    assert again(row).next_poll_at is not None
     again(row).record(failure("task-1"), "sweep")
-    assert again(row).ask_at is None
+    assert again(row).next_poll_at is None
     assert again(row).state == "failed"
 
 
 def test_a_failure_of_a_task_that_the_answer_named_needs_no_look_up(row):
     row.record(running("task-1"), "answer")
     callback(row, failure("task-1"))
-    assert again(row).ask_at is None
+    assert again(row).next_poll_at is None
 
 
 def test_a_requeued_row_is_not_sent_again_once_its_task_is_known(row):
@@ -206,8 +217,8 @@ def test_a_requeued_row_is_not_sent_again_once_its_task_is_known(row):
 def test_an_error_that_names_a_task_keeps_it_and_is_not_sent_again(row, error, state):
     row.refuse_with_task(error, Q(attempts=1))
     now = again(row)
-    assert (now.state, now.task_id, now.task_via) == (state, "named", "answer")
-    assert now.ask_at <= timezone.now()
+    assert (now.state, now.task_id, now.task_id_channel) == (state, "named", "answer")
+    assert now.next_poll_at <= timezone.now()
     now.record(a_result("named", **TRUE), "sweep")
     assert again(row).state == "completed"
 
@@ -283,7 +294,7 @@ def test_an_unknown_task_is_dropped_if_only_a_callback_named_it(row):
     callback(row, running("lie"))
     assert again(row).forget_task("The provider knows no such task.")
     now = again(row)
-    assert (now.state, now.task_id, now.task_via) == ("unconfirmed", "", "")
+    assert (now.state, now.task_id, now.task_id_channel) == ("unconfirmed", "", "")
     assert in_flight_is_right()
     callback(row, a_result("true", **TRUE))
     assert again(row).state == "completed"
@@ -298,7 +309,7 @@ def test_a_task_that_the_answer_named_is_never_dropped(row):
 def test_a_completed_row_with_a_certain_task_accepts_no_other_video(row):
     row.record(running("task-1"), "answer")
     row.record(a_result("task-1", **TRUE), "callback")
-    for via in ("callback", "sweep", "answer"):
-        assert again(row).record(a_result("task-1", **LIE), via) is Verdict.KNOWN
-        assert again(row).record(Result(task_id="task-1", status=Status.FAILED), via) is Verdict.KNOWN
+    for channel in ("callback", "sweep", "answer"):
+        assert again(row).record(a_result("task-1", **LIE), channel) is Verdict.KNOWN
+        assert again(row).record(Result(task_id="task-1", status=Status.FAILED), channel) is Verdict.KNOWN
     assert again(row).video_url == TRUE["video_url"]

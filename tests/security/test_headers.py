@@ -292,7 +292,7 @@ def test_files_have_fixed_content_types_and_nosniff():
         (author, reverse("poster", args=[uuid]), "image/webp", "inline"),
         (author, reverse("frame", args=[team.frame.uuid]), "image/jpeg", "inline"),
         (nobody, reverse("provider-frame", args=[team.frame_key]), "image/jpeg", "inline"),
-        (nobody, reverse("provider-video", args=[team.clip_key]), "video/mp4", "inline"),
+        (nobody, reverse("provider-video", args=[team.video_key]), "video/mp4", "inline"),
     ]
     for client, path, content_type, disposition in cases:
         answer = client.get(path)

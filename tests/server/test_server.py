@@ -409,7 +409,7 @@ def test_no_web_process_outlives_the_parent(site):
 
 
 def test_a_stop_ends_stalled_downloads(site):
-    web = studio(site, clips=1)
+    web = studio(site, videos=1)
     with connected(site.port, [web.requests()["an unread video"]] * 8):
         began = time.monotonic()
         site.process.send_signal(signal.SIGTERM)
@@ -424,7 +424,7 @@ def test_a_stop_ends_stalled_downloads(site):
 
 
 def test_a_stop_lets_active_downloads_finish(site):
-    web = studio(site, clips=1)
+    web = studio(site, videos=1)
     with connected(site.port, [web.requests()["an unread video"]], window=MB) as [line]:
         got = line.recv(1000)
         site.process.send_signal(signal.SIGTERM)

@@ -84,7 +84,7 @@ class Team:
         self.callback_key = claim.callback_url.rstrip("/").rpartition("/")[2]
         self.frame_key = self.at_work.request(claim, {}).start_image_url.rpartition("/")[2].removesuffix(".jpg")
         self.saved, self.trashed = self._finished("task-1"), self._finished("task-2")
-        self.clip_key = TemporaryLink.create_for("", self.at_work, clip=self.saved)[len("/clips/") : -len(".mp4")]
+        self.video_key = TemporaryLink.create_for("", self.at_work, video=self.saved)[len("/clips/") : -len(".mp4")]
         self.trashed.trash(self.ada)
         self.failed = self._sent()
         self.failed.record(failure("task-3"), "callback")
@@ -171,7 +171,7 @@ ABOUT = {
     "collection-removal": _about("collection"),
     "callback": lambda team: {"uuid": team.at_work.uuid, "key": team.callback_key},
     "provider-frame": lambda team: {"key": team.frame_key},
-    "provider-video": lambda team: {"key": team.clip_key},
+    "provider-video": lambda team: {"key": team.video_key},
     "guest": lambda team: {"uuid": team.share.uuid, "key": team.share.key},
     "guest-video": lambda team: {"uuid": team.share.uuid, "key": team.share.key, "video": team.saved.uuid},
     "guest-poster": lambda team: {"uuid": team.share.uuid, "key": team.share.key, "video": team.saved.uuid},

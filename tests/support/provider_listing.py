@@ -86,7 +86,7 @@ def in_doubt(minutes: float = 0, **settings) -> Generation:
 
 def search(*generations: Generation) -> None:
     """Search now and refresh the rows."""
-    Generation.objects.filter(ask_at__isnull=False, state="unconfirmed").update(ask_at=timezone.now())
+    Generation.objects.filter(next_poll_at__isnull=False, state="unconfirmed").update(next_poll_at=timezone.now())
     reconcile.reconcile()
     for generation in generations:
         generation.refresh_from_db()

@@ -13,7 +13,7 @@ def secrets_of(team: Team) -> dict[str, str]:
         "encryption key": installation.ENCRYPTION_KEYS[0],
         "callback key": team.callback_key,
         "frame path": team.frame_key,
-        "clip path": team.clip_key,
+        "video path": team.video_key,
         "share link": team.share.key,
         "invitation": team.invitation_key,
         "new password": team.eve_s_token,

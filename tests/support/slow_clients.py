@@ -18,8 +18,8 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from videos.models import Generation, Member, Share, Submission
 ada = Member.objects.get()
-for number in range({clips}):
-    submission, _ = Submission.objects.open(ada, uuid.uuid4(), 1, prompt=f"clip {{number}}")
+for number in range({videos}):
+    submission, _ = Submission.objects.open(ada, uuid.uuid4(), 1, prompt=f"video {{number}}")
     row = submission.generations.get()
     content = bytes([65 + number]) * ({size} - 8) + b"the end."
     name = default_storage.save(f"videos/{{row.uuid.hex[:2]}}/{{row.uuid}}.mp4", ContentFile(content))
@@ -76,9 +76,9 @@ class Studio:
         }
 
 
-def studio(site: Installation, clips: int = 4, size: int = 20 * 1024**2, member: httpx.Client | None = None) -> Studio:
+def studio(site: Installation, videos: int = 4, size: int = 20 * 1024**2, member: httpx.Client | None = None) -> Studio:
     """Fill an installation that runs and whose only member is ada; `member` is ada's client, behind a proxy if any."""
-    *uuids, shared = site.python(SEED.format(clips=clips, size=size)).split()
+    *uuids, shared = site.python(SEED.format(videos=videos, size=size)).split()
     member = member or site.visitor().http
     cookies = "; ".join(f"{cookie.name}={cookie.value}" for cookie in member.cookies.jar)
     origin = str(member.base_url).rstrip("/")

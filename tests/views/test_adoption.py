@@ -141,7 +141,7 @@ def test_a_video_with_a_newer_result_keeps_it(client, listing, ada):
 def test_an_adopted_task_is_looked_up(client, listing, ada):
     generation, tasks = offered(listing, ada)
     adopt_offered(generation, tasks[0], ada)
-    Generation.objects.update(ask_at=timezone.now())
+    Generation.objects.update(next_poll_at=timezone.now())
     polling.poll()
     generation.refresh_from_db()
     assert generation.state == "completed"

@@ -20,12 +20,14 @@ def three(ada) -> list[Generation]:
     return [a_saved_one(ada, f"a lighthouse, wave {number}") for number in (1, 2, 3)]
 
 
-def choices(*clips) -> list[str]:
-    return [Generation.objects.get(pk=clip.pk).choice for clip in clips]
+def choices(*videos) -> list[str]:
+    return [Generation.objects.get(pk=video.pk).choice for video in videos]
 
 
-def page(client, *clips, **query) -> str:
-    return client.get("/compare/", {"v": [str(getattr(clip, "uuid", clip)) for clip in clips]} | query).content.decode()
+def page(client, *videos, **query) -> str:
+    return client.get(
+        "/compare/", {"v": [str(getattr(video, "uuid", video)) for video in videos]} | query
+    ).content.decode()
 
 
 def test_videos_are_compared_in_the_requested_order(client, three):
@@ -70,14 +72,14 @@ def test_too_few_too_many_or_missing_videos_are_explained(client, ada, three):
 def test_pick_this_reject_the_others_and_undo(client, ada, three):
     one, two, other = three
     two.choose("picked", ada)
-    versions = [Generation.objects.get(pk=clip.pk).version for clip in three]
+    versions = [Generation.objects.get(pk=video.pk).version for video in three]
     ask = {"choice": "picked", "others": [str(two.uuid), str(other.uuid)]}
     answer = client.post(f"/generations/{one.uuid}/choice/", ask, headers=HTMX).content.decode()
     assert choices(*three) == ["picked", "rejected", "rejected"]
     assert "Picked. Rejected the other 2." in answer
-    assert all(f'id="verdict-{clip.uuid}"' in answer for clip in three)
-    for clip, version in zip(three, versions, strict=True):
-        now = Generation.objects.get(pk=clip.pk)
+    assert all(f'id="verdict-{video.uuid}"' in answer for video in three)
+    for video, version in zip(three, versions, strict=True):
+        now = Generation.objects.get(pk=video.pk)
         assert now.version == version + 1, "others learn of it"
         assert now.events.last().kind == now.choice
     was = [f"{one.uuid}:", f"{two.uuid}:picked", f"{other.uuid}:"]
@@ -110,7 +112,7 @@ def test_invalid_choices_are_refused(client, ada, three):
 def test_other_open_pages_receive_a_choice(client, ada, three):
     html = page(client, *three[:2])
     since = {name: html.split(f'data-{name}="')[1].split('"')[0] for name in ("since", "known", "newest")}
-    ask = {"v": [str(clip.uuid) for clip in three[:2]]} | since
+    ask = {"v": [str(video.uuid) for video in three[:2]]} | since
     assert client.get("/compare/news/", ask).status_code == 204
     three[2].choose("picked", ada)
     assert client.get("/compare/news/", ask).status_code == 204, "that one is not compared here"
@@ -123,14 +125,14 @@ def test_other_open_pages_receive_a_choice(client, ada, three):
 
 
 def test_a_hidden_tab_receives_only_counts(client, ada, django_assert_max_num_queries):
-    clip = a_generation(ada)
+    video = a_generation(ada)
     seen = int(time.time()) - 60
     with django_assert_max_num_queries(6):
         answer = client.get("/live/", {"hidden": "1", "seen": seen}).content.decode()
     assert 'data-mine="1"' in answer
     assert "data-ready" not in answer
     assert "live-state" not in answer and "card" not in answer
-    Generation.objects.filter(pk=clip.pk).update(state="completed", finished_at=timezone.now())
+    Generation.objects.filter(pk=video.pk).update(state="completed", finished_at=timezone.now())
     answer = client.get("/live/", {"hidden": "1", "seen": seen}).content.decode()
     assert 'data-mine="0"' in answer and 'data-ready="1"' in answer
     for odd in ("", "x", "-1", "9" * 40, str(int(time.time()) + 60)):

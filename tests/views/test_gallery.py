@@ -159,8 +159,8 @@ def test_invalid_years_are_ignored_everywhere(client, day, settings):
     settings.TIME_ZONE = "Europe/Berlin"
     ada = a_member("ada")
     client.force_login(ada)
-    clip = a_generation(ada, state="completed")
-    for path in ("/", "/live/", f"/generations/{clip.uuid}/"):
+    video = a_generation(ada, state="completed")
+    for path in ("/", "/live/", f"/generations/{video.uuid}/"):
         for name in ("since", "until"):
             assert client.get(path, {name: day}).status_code in (200, 204), f"{path} {name}"
 
@@ -177,7 +177,7 @@ def test_no_filter_breaks_the_page(client, name, value):
 def test_pages_link_to_older_and_newer_ones(client):
     ada = a_member("ada")
     client.force_login(ada)
-    rows = [a_generation(ada, prompt=f"clip {n}") for n in range(100)]
+    rows = [a_generation(ada, prompt=f"video {n}") for n in range(100)]
     deep = client.get("/", {"before": rows[50].pk}).content.decode()
     assert f"?after={rows[49].pk}" in deep
     assert f"?before={rows[2].pk}" in deep

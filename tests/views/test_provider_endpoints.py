@@ -65,7 +65,7 @@ def test_a_callback_is_recorded_with_every_field(client, claimed):
     shown = {name: getattr(generation, name) for name in a_body() if name not in ("success", "prompt", "state")}
     assert shown == {name: value for name, value in a_body().items() if name in shown}
     assert (generation.result_success, generation.result_state) == (True, "completed")
-    assert (generation.result_prompt, generation.via) == ("Astronauts", "callback")
+    assert (generation.result_prompt, generation.result_channel) == ("Astronauts", "callback")
 
 
 def test_a_repeated_callback_is_answered_204(client, claimed):

@@ -39,14 +39,14 @@ def ticked(*generations) -> dict:
 
 
 def test_a_star_belongs_to_its_member(client, ada):
-    clip, ben = a_saved_one(ada, "a clip"), a_member("ben")
-    answer = client.post(f"/generations/{clip.uuid}/star/", {"on": "1"}, headers=HTMX)
+    video, ben = a_saved_one(ada, "a video"), a_member("ben")
+    answer = client.post(f"/generations/{video.uuid}/star/", {"on": "1"}, headers=HTMX)
     assert 'aria-pressed="true"' in answer.content.decode()
     assert Generation.objects.for_gallery(ada).get().starred
     assert not Generation.objects.for_gallery(ben).get().starred
-    client.post(f"/generations/{clip.uuid}/star/", {"on": "1"}, headers=HTMX)
+    client.post(f"/generations/{video.uuid}/star/", {"on": "1"}, headers=HTMX)
     assert Star.objects.count() == 1
-    client.post(f"/generations/{clip.uuid}/star/", {"on": "0"}, headers=HTMX)
+    client.post(f"/generations/{video.uuid}/star/", {"on": "0"}, headers=HTMX)
     assert not Star.objects.exists()
 
 
@@ -73,9 +73,9 @@ def test_a_selection_is_trashed_with_one_undo_and_names_what_stayed(client, ada)
 
 
 def test_an_admin_can_trash_any_video(client):
-    clip = a_saved_one(a_member("ben"), "ben's")
+    video = a_saved_one(a_member("ben"), "ben's")
     client.force_login(an_admin())
-    client.post("/selection/trash/", ticked(clip))
+    client.post("/selection/trash/", ticked(video))
     assert not Generation.objects.for_gallery().exists()
 
 
@@ -138,10 +138,10 @@ def test_no_get_form_holds_a_csrf_token():
 
 
 def test_an_archive_of_two_hundred_videos_uses_constant_memory(client, ada):
-    first = a_saved_one(ada, "clip", bytes(2 * 1024 * 1024))
-    clips = [first] + [a_generation(ada, prompt=f"clip {n}") for n in range(199)]
+    first = a_saved_one(ada, "video", bytes(2 * 1024 * 1024))
+    videos = [first] + [a_generation(ada, prompt=f"video {n}") for n in range(199)]
     Generation.objects.exclude(pk=first.pk).update(state="completed", archive="saved", video_file=first.video_file.name)
-    answer = client.post("/selection/zip/", ticked(*clips))
+    answer = client.post("/selection/zip/", ticked(*videos))
     tracemalloc.start()
     size = sum(len(piece) for piece in answer.streaming_content)
     _, peak = tracemalloc.get_traced_memory()
@@ -152,10 +152,10 @@ def test_an_archive_of_two_hundred_videos_uses_constant_memory(client, ada):
 
 
 def test_collections_are_created_filled_renamed_and_deleted(client, ada):
-    clip, other = a_saved_one(ada, "clip"), a_saved_one(ada, "other")
-    client.post("/selection/collections/", ticked(clip) | {"into": "", "name": "  Client   A "}, headers=HTMX)
+    video, other = a_saved_one(ada, "video"), a_saved_one(ada, "other")
+    client.post("/selection/collections/", ticked(video) | {"into": "", "name": "  Client   A "}, headers=HTMX)
     shelf = Collection.objects.get(name="Client A")
-    again = client.post("/selection/collections/", ticked(clip, other) | {"name": "client a"}, headers=HTMX)
+    again = client.post("/selection/collections/", ticked(video, other) | {"name": "client a"}, headers=HTMX)
     assert "Added 1 video to Client A. 1 video was in it already." in again.content.decode()
     assert shelf.generations.count() == 2
     assert "2 videos" in client.get("/collections/").content.decode()
@@ -166,59 +166,59 @@ def test_collections_are_created_filled_renamed_and_deleted(client, ada):
     client.post(f"/collections/{shelf.uuid}/name/", {"name": "Client B"})
     shelf.refresh_from_db()
     assert shelf.name == "Client B"
-    client.post("/selection/collections/", ticked(clip) | {"out": "1", "collection": str(shelf.uuid)}, headers=HTMX)
+    client.post("/selection/collections/", ticked(video) | {"out": "1", "collection": str(shelf.uuid)}, headers=HTMX)
     assert list(shelf.generations.all()) == [other]
     client.force_login(a_member("ben"))
     assert client.post(f"/collections/{shelf.uuid}/removal/").status_code == 403
     client.force_login(ada)
     client.post(f"/collections/{shelf.uuid}/removal/")
     assert not Collection.objects.exists()
-    assert Generation.objects.filter(pk=clip.pk).exists()
+    assert Generation.objects.filter(pk=video.pk).exists()
 
 
 def test_the_collections_of_a_video_are_listed(client, ada):
-    clip = a_saved_one(ada, "clip")
+    video = a_saved_one(ada, "video")
     one, _ = Collection.objects.named("One", ada)
     two, _ = Collection.objects.named("Two", ada)
-    one.add([clip], ada)
+    one.add([video], ada)
     answer = client.post(
-        f"/generations/{clip.uuid}/collections/",
+        f"/generations/{video.uuid}/collections/",
         {"was": [str(one.uuid)], "in": [str(two.uuid), "garbage"], "name": "Three\0"},
         headers=HTMX,
     )
-    assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
-    assert f"collections-menu-{clip.uuid}" in answer.content.decode()
-    assert "Three" in client.get(f"/generations/{clip.uuid}/menu/").content.decode()
+    assert {shelf.name for shelf in video.collections.all()} == {"Two", "Three"}
+    assert f"collections-menu-{video.uuid}" in answer.content.decode()
+    assert "Three" in client.get(f"/generations/{video.uuid}/menu/").content.decode()
 
 
 def test_concurrent_changes_to_a_video_s_collections_are_both_kept(client, ada):
-    clip = a_saved_one(ada, "clip")
+    video = a_saved_one(ada, "video")
     one, two, three = (Collection.objects.named(name, ada)[0] for name in ("One", "Two", "Three"))
-    one.add([clip], ada)
-    page = client.get(f"/generations/{clip.uuid}/menu/").content.decode()
+    one.add([video], ada)
+    page = client.get(f"/generations/{video.uuid}/menu/").content.decode()
     was = re.findall('name="was" value="([^"]+)"', page)
     assert was == [str(one.uuid)]
     # Meanwhile somebody else puts it into another and takes it out of the one it was in.
-    two.add([clip], ada)
-    one.remove([clip])
-    client.post(f"/generations/{clip.uuid}/collections/", {"was": was, "in": [*was, str(three.uuid)]}, headers=HTMX)
-    assert {shelf.name for shelf in clip.collections.all()} == {"Two", "Three"}
+    two.add([video], ada)
+    one.remove([video])
+    client.post(f"/generations/{video.uuid}/collections/", {"was": was, "in": [*was, str(three.uuid)]}, headers=HTMX)
+    assert {shelf.name for shelf in video.collections.all()} == {"Two", "Three"}
 
 
 def test_collections_show_their_newest_videos_with_a_constant_number_of_queries(client, ada, django_assert_num_queries):
-    clips = [a_saved_one(ada, f"clip {n}") for n in range(6)]
+    videos = [a_saved_one(ada, f"video {n}") for n in range(6)]
     thrown_away, unsaved = a_saved_one(ada, "thrown away"), a_generation(ada)
     thrown_away.trash(ada)
     full, empty = (Collection.objects.named(name, ada)[0] for name in ("Full", "Empty"))
-    full.add([*clips, thrown_away, unsaved], ada)
+    full.add([*videos, thrown_away, unsaved], ada)
     client.get("/collections/")
     with CaptureQueriesContext(connection) as few:
         page = client.get("/collections/").content.decode()
     shown = re.findall(r'<img src="/generations/([0-9a-f-]+)/poster"', page)
-    assert shown == [str(clip.uuid) for clip in reversed(clips[-4:])]
+    assert shown == [str(video.uuid) for video in reversed(videos[-4:])]
     assert "7 videos" in page and "0 videos" in page
     for n in range(20):
-        Collection.objects.named(f"More {n}", ada)[0].add(clips, ada)
+        Collection.objects.named(f"More {n}", ada)[0].add(videos, ada)
     with django_assert_num_queries(len(few)):
         assert client.get("/collections/").content.decode().count("/poster") == 21 * 4
     assert empty.generations.count() == 0
@@ -226,19 +226,19 @@ def test_collections_show_their_newest_videos_with_a_constant_number_of_queries(
 
 def test_the_number_of_collections_of_a_member_is_limited_everywhere(client, ada, monkeypatch):
     monkeypatch.setattr(collections, "COLLECTIONS_AT_MOST", 2)
-    clip = a_saved_one(ada, "clip")
+    video = a_saved_one(ada, "video")
     for name in ("One", "Two"):
         client.post("/collections/", {"name": name})
     words = "You have 2 collections, as many as a member may make. Delete one first."
     assert words in client.post("/collections/", {"name": "Three"}, follow=True).content.decode()
-    into = f"/generations/{clip.uuid}/collections/"
+    into = f"/generations/{video.uuid}/collections/"
     assert words in client.post(into, {"name": "Three"}, headers=HTMX).content.decode()
     assert words in client.post(into, {"name": "Three"}, follow=True).content.decode()
-    new = ticked(clip) | {"into": "", "name": "Three"}
+    new = ticked(video) | {"into": "", "name": "Three"}
     assert words in client.post("/selection/collections/", new, headers=HTMX).content.decode()
     assert Collection.objects.count() == 2
     client.post(into, {"name": "two"}, headers=HTMX)
-    assert clip.collections.get().name == "Two", "one that is there already can be used"
+    assert video.collections.get().name == "Two", "one that is there already can be used"
     Collection.objects.named("Three", a_member("ben"))
     assert Collection.objects.count() == 3, "each member has a number of their own"
 

@@ -30,10 +30,10 @@ def a_share(generation: Generation | None = None, *, by: Member | None = None, *
 
 
 def a_chain(length: int = 3) -> list[Generation]:
-    clips = [a_saved_one(prompt="Clip number 1")]
+    videos = [a_saved_one(prompt="Video number 1")]
     for number in range(2, length + 1):
-        clips.append(a_saved_one(prompt=f"Clip number {number}", action="extend", parent=clips[-1]))
-    return clips
+        videos.append(a_saved_one(prompt=f"Video number {number}", action="extend", parent=videos[-1]))
+    return videos
 
 
 def media_of(page) -> list[str]:
@@ -106,21 +106,21 @@ def test_no_response_sets_a_cookie_or_may_be_cached_or_indexed(client):
 
 @pytest.mark.parametrize("with_prompt", [True, False])
 def test_the_page_hides_the_team_and_shows_the_prompt_only_if_allowed(client, with_prompt):
-    clips = a_chain()
+    videos = a_chain()
     Member.objects.filter(username="ada").update(username="zenobia")
     for terms in ({"chain": False}, {"chain": True}):
-        share = a_share(clips[-1], with_prompt=with_prompt, **terms)
+        share = a_share(videos[-1], with_prompt=with_prompt, **terms)
         # The secret itself and the ids in the addresses are random letters, in which any short word may stand.
         random = re.compile(rf"{share.key}|[0-9a-f]{{8}}-[0-9a-f-]{{27}}|\b[0-9a-f]{{12}}\b")
         seen = set()
         for who in (client, signed_in(an_admin(f"root{share.pk}"))):
             text = who.get(share.secret_path).content.decode()
             seen.add(text)
-            shown = clips if share.chain else clips[-1:]
-            for clip in clips:
-                assert (clip.prompt in text) is (with_prompt and clip in shown)
-                assert (str(clip.uuid) in text) is (clip in shown)
-                assert clip.task_id not in text and clip.video_id not in text
+            shown = videos if share.chain else videos[-1:]
+            for video in videos:
+                assert (video.prompt in text) is (with_prompt and video in shown)
+                assert (str(video.uuid) in text) is (video in shown)
+                assert video.task_id not in text and video.video_id not in text
             text = random.sub("", text)
             for word in ("zenobia", "root", "csrf", "/login", "/generations/", "htmx", "og:", "Studio", "http:"):
                 assert word not in text, word
@@ -128,26 +128,26 @@ def test_the_page_hides_the_team_and_shows_the_prompt_only_if_allowed(client, wi
 
 
 def test_a_shared_chain_is_shown_in_order_and_only_its_videos_are_public(client):
-    clips = a_chain()
-    sister = a_saved_one(prompt="Another branch", action="extend", parent=clips[0])
-    share = a_share(clips[1], chain=True)
+    videos = a_chain()
+    sister = a_saved_one(prompt="Another branch", action="extend", parent=videos[0])
+    share = a_share(videos[1], chain=True)
     text = client.get(share.secret_path).content.decode()
-    assert re.findall(r'data-src="[^"]+/([0-9a-f-]{36})/video"', text) == [str(clip.uuid) for clip in clips[:2]]
-    for clip, status in ((clips[0], 200), (clips[1], 200), (clips[2], 404), (sister, 404)):
+    assert re.findall(r'data-src="[^"]+/([0-9a-f-]{36})/video"', text) == [str(video.uuid) for video in videos[:2]]
+    for video, status in ((videos[0], 200), (videos[1], 200), (videos[2], 404), (sister, 404)):
         for name in ("guest-video", "guest-poster"):
-            assert client.get(reverse(name, args=[share.uuid, share.key, clip.uuid])).status_code == status
-    alone = a_share(clips[1])
-    for clip, status in ((clips[0], 404), (clips[1], 200)):
-        assert client.get(reverse("guest-video", args=[alone.uuid, alone.key, clip.uuid])).status_code == status
+            assert client.get(reverse(name, args=[share.uuid, share.key, video.uuid])).status_code == status
+    alone = a_share(videos[1])
+    for video, status in ((videos[0], 404), (videos[1], 200)):
+        assert client.get(reverse("guest-video", args=[alone.uuid, alone.key, video.uuid])).status_code == status
 
 
 def test_a_trashed_video_is_left_out_of_a_shared_chain(client):
-    clips = a_chain()
-    share = a_share(clips[2], chain=True)
-    assert clips[1].trash(clips[1].member)
+    videos = a_chain()
+    share = a_share(videos[2], chain=True)
+    assert videos[1].trash(videos[1].member)
     text = client.get(share.secret_path).content.decode()
-    assert re.findall(r'data-src="[^"]+/([0-9a-f-]{36})/video"', text) == [str(clips[0].uuid), str(clips[2].uuid)]
-    assert client.get(reverse("guest-video", args=[share.uuid, share.key, clips[1].uuid])).status_code == 404
+    assert re.findall(r'data-src="[^"]+/([0-9a-f-]{36})/video"', text) == [str(videos[0].uuid), str(videos[2].uuid)]
+    assert client.get(reverse("guest-video", args=[share.uuid, share.key, videos[1].uuid])).status_code == 404
 
 
 def expire(share: Share) -> None:
@@ -179,8 +179,8 @@ ENDS = {
 @pytest.mark.parametrize("chain", [False, True], ids=["video", "chain"])
 @pytest.mark.parametrize("end", ENDS)
 def test_expired_revoked_and_unknown_links_are_answered_alike(client, end, chain):
-    clips = a_chain(2)
-    share = a_share(clips[-1], chain=chain)
+    videos = a_chain(2)
+    share = a_share(videos[-1], chain=chain)
     paths = [share.secret_path, *media_of(client.get(share.secret_path))]
     unknown = client.get("/watch/00000000-0000-4000-8000-000000000000/" + "a" * 32 + "/")
     assert unknown.status_code == 404 and b"no longer valid" in unknown.content
@@ -256,7 +256,7 @@ def test_sharing_a_teammate_s_video_is_shown_in_its_timeline(days):
     answer = signed_in(ben).post(path, {"days": days, "with_prompt": "on", "chain": "on"})
     share = Share.objects.get()
     assert answer["Location"] == f"{path}#link-{share.uuid}"
-    assert share.shared_by == ben and share.with_prompt and not share.chain, "the first clip has no chain"
+    assert share.shared_by == ben and share.with_prompt and not share.chain, "the first video has no chain"
     assert abs(share.expires_at - timezone.now() - timedelta(days=days)) < timedelta(minutes=1)
     event = generation.events.last()
     assert (event.kind, event.member) == ("shared", ben)
@@ -269,9 +269,9 @@ def test_sharing_a_teammate_s_video_is_shown_in_its_timeline(days):
 
 
 def test_a_new_link_is_first_in_the_panel():
-    clips = a_chain(2)
+    videos = a_chain(2)
     ben = signed_in(a_member("ben"))
-    path = reverse("shares-of", args=[clips[1].uuid])
+    path = reverse("shares-of", args=[videos[1].uuid])
     ben.post(path, {"days": 1})
     answer = ben.post(path, {"days": 7, "chain": "on"}, headers=PANEL)
     text = answer.content.decode()

@@ -222,7 +222,7 @@ def test_a_callback_that_cannot_be_stored_is_answered_503_and_looked_up_later(cl
     row = Generation.objects.get()
     # Looked up by the sweep, with our token: what the callback said of the video is not taken from memory.
     assert (row.state, row.video_url) == ("processing", "")
-    assert row.ask_at <= timezone.now()
+    assert row.next_poll_at <= timezone.now()
 
 
 @pytest.mark.embedded
@@ -231,7 +231,7 @@ def test_a_known_task_whose_callback_was_missed_is_looked_up_at_once(client, cla
     generation.record(running("task-1"), "answer")
     with locked():
         assert call_back(client, path, task_id="another", state="failed").status_code == 503
-    wait_for(lambda: Generation.objects.get().ask_at <= timezone.now())
+    wait_for(lambda: Generation.objects.get().next_poll_at <= timezone.now())
     assert Generation.objects.get().task_id == "task-1"
 
 

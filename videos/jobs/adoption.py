@@ -122,7 +122,7 @@ def _create(
             state=State.UNCONFIRMED,
             token=token,
             task_id=result.task_id,
-            ask_at=timezone.now(),
+            next_poll_at=timezone.now(),
             parent=parent,
             depth=parent.depth + 1 if parent else int(request.action == "extend"),
             source_video_id=request.video_id,

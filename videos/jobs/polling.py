@@ -35,7 +35,7 @@ def poll() -> int:
     """
     Generation.objects.resume_polling()
     due: dict[ApiToken, list[Generation]] = defaultdict(list)
-    for generation in Generation.objects.due_for_polling().select_related("token").order_by("ask_at")[:MAX_ROWS]:
+    for generation in Generation.objects.due_for_polling().select_related("token").order_by("next_poll_at")[:MAX_ROWS]:
         if generation.token:
             due[generation.token].append(generation)
     deadline = time.monotonic() + POLL_SECONDS
@@ -103,7 +103,7 @@ def _record_one(generation: Generation, result: provider.Result | None) -> None:
             return
     if result is not None and record_result(generation, result, "sweep") is Verdict.RECORDED:
         return
-    unknown = result is None and generation.task_via == CALLBACK and generation.asked >= UNKNOWN_AFTER
+    unknown = result is None and generation.task_id_channel == CALLBACK and generation.poll_count >= UNKNOWN_AFTER
     if unknown and generation.forget_task("The provider knows no such task, which only a callback had named."):
         return
     # Give up only after a look-up: when the machine wakes after a night, the video may well be there.

@@ -131,7 +131,7 @@ def other_owner(generation: Generation, result: provider.Result) -> Generation |
     if address := callback_address(echo.callback_url):
         if address.uuid == generation.uuid:
             return None
-        unsure = Q(task_id="") | Q(task_via=CALLBACK)
+        unsure = Q(task_id="") | Q(task_id_channel=CALLBACK)
         return Generation.objects.filter(unsure, uuid=address.uuid, callback_key_hash=address.key_hash).first()
     if echo.callback_url or _repeats(generation, echo):
         return None

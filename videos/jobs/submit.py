@@ -246,4 +246,4 @@ def _link_works(link: str, rules: download.Rules) -> bool:
 
 
 def _mint_source_link(claim: Claim[Generation]) -> str:
-    return TemporaryLink.create_for(claim.token.public_url, claim.generation, clip=claim.generation.parent)
+    return TemporaryLink.create_for(claim.token.public_url, claim.generation, video=claim.generation.parent)

@@ -85,7 +85,7 @@ class TemporaryLinkQuerySet(models.QuerySet["TemporaryLink"]):
         unconfirmed = Q(generation__state=State.UNCONFIRMED, created_at__gt=now - UNCONFIRMED_AT_MOST)
         just_done = Q(generation__finished_at__gt=now - READ_AFTER_THE_END)
         needed = in_progress | unconfirmed | just_done
-        return self.filter(needed, key_hash=hash_key(key)).select_related("frame", "clip").first()
+        return self.filter(needed, key_hash=hash_key(key)).select_related("frame", "video").first()
 
 
 class TemporaryLink(models.Model):
@@ -94,7 +94,9 @@ class TemporaryLink(models.Model):
     key_hash = models.CharField(max_length=64, unique=True)
     generation = models.ForeignKey("videos.Generation", on_delete=models.CASCADE, related_name="temporary_links")
     frame = models.ForeignKey(Frame, null=True, on_delete=models.CASCADE, related_name="temporary_links")
-    clip = models.ForeignKey("videos.Generation", null=True, on_delete=models.CASCADE, related_name="+")
+    video = models.ForeignKey(
+        "videos.Generation", null=True, db_column="clip_id", on_delete=models.CASCADE, related_name="+"
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TemporaryLinkQuerySet.as_manager()
@@ -102,20 +104,20 @@ class TemporaryLink(models.Model):
     class Meta:
         constraints = [
             models.CheckConstraint(
-                condition=Q(frame__isnull=True, clip__isnull=False) | Q(frame__isnull=False, clip__isnull=True),
+                condition=Q(frame__isnull=True, video__isnull=False) | Q(frame__isnull=False, video__isnull=True),
                 name="temporary_link_is_for_one_thing",
             )
         ]
 
     def __str__(self) -> str:
-        return "frame" if self.frame_id else "clip"
+        return "frame" if self.frame_id else "video"
 
     @classmethod
     def create_for(
-        cls, public_url: str, generation: models.Model, *, frame: Frame | None = None, clip: models.Model | None = None
+        cls, public_url: str, generation: models.Model, *, frame: Frame | None = None, video: models.Model | None = None
     ) -> str:
         """Create a link and return its URL. Only the key's hash is stored, so each claim has its own link."""
         key = new_key()
-        clip_id = clip.pk if clip else None
-        cls.objects.create(key_hash=hash_key(key), generation_id=generation.pk, frame=frame, clip_id=clip_id)
+        video_id = video.pk if video else None
+        cls.objects.create(key_hash=hash_key(key), generation_id=generation.pk, frame=frame, video_id=video_id)
         return f"{public_url}/frames/{key}.jpg" if frame else f"{public_url}/clips/{key}.mp4"

@@ -35,8 +35,8 @@ class Member(AbstractUser):
     email_changed_at = models.DateTimeField(
         null=True, editable=False, help_text="When they changed their address; null after an admin has confirmed it."
     )
-    sign_ins = models.PositiveIntegerField(
-        default=0, editable=False, help_text="Incremented to end all earlier sessions."
+    session_version = models.PositiveIntegerField(
+        default=0, db_column="sign_ins", editable=False, help_text="Incremented to end all earlier sessions."
     )
 
     # How much they may use in a month, in thousandths of a credit.
@@ -58,7 +58,7 @@ class Member(AbstractUser):
 
     def _get_session_auth_hash(self, secret: str | None = None) -> str:
         # Django's own hash, extended by the counter that signing out everywhere increments.
-        value = f"{self.password}{self.sign_ins}"
+        value = f"{self.password}{self.session_version}"
         return salted_hmac("videos.Member.session", value, secret=secret, algorithm="sha256").hexdigest()
 
     @property
@@ -107,8 +107,8 @@ class Member(AbstractUser):
 
     def sign_out_everywhere(self) -> None:
         """End all sessions of this member, by changing the hash that sessions carry."""
-        Member.objects.filter(pk=self.pk).update(sign_ins=F("sign_ins") + 1)
-        self.refresh_from_db(fields=["sign_ins"])
+        Member.objects.filter(pk=self.pk).update(session_version=F("session_version") + 1)
+        self.refresh_from_db(fields=["session_version"])
 
     def set_role(self, by: "Member", *, admin: bool) -> bool:
         """Grant or revoke the admin role; return False if nothing changed or no active admin would be left."""

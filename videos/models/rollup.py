@@ -61,18 +61,20 @@ class RollUpMark(models.Model):
 
     since: the first day covered, with every later one; None before the first pass.
     at: the sums include every change made up to LOOK_BACK before this time.
-    marks: by day, the fingerprint of later changes that the sums include too. A row's version grows with every change,
+    fingerprints: by day, that of later changes that the sums include too. A row's version grows with every change,
     so a day with the same fingerprint has not changed since it was counted.
-    number: grows with every write, so that one of two concurrent passes gives up.
+    version: grows with every write, so that one of two concurrent passes gives up.
     """
 
     zone = models.CharField(max_length=64)
     since = models.DateField(null=True)
     at = models.DateTimeField()
-    marks = models.JSONField(default=dict)
-    number = models.PositiveBigIntegerField(default=0)
-    looked_through = models.DateField(
-        null=True, help_text="The first day of the part that was last verified against the rows."
+    fingerprints = models.JSONField(default=dict, db_column="marks")
+    version = models.PositiveBigIntegerField(default=0, db_column="number")
+    verified_from = models.DateField(
+        null=True,
+        db_column="looked_through",
+        help_text="The first day of the part that was last verified against the rows.",
     )
 
     def __str__(self) -> str:
@@ -105,15 +107,15 @@ class RollUpMark(models.Model):
 
     def days_unlike(self, current: Mapping[date, Fingerprint]) -> list[date]:
         """Return the days whose current fingerprint differs from the stored one, in order."""
-        stored = {date.fromisoformat(day): numbers for day, numbers in self.marks.items()}
+        stored = {date.fromisoformat(day): numbers for day, numbers in self.fingerprints.items()}
         return sorted(day for day in current.keys() | stored.keys() if current.get(day) != stored.get(day))
 
     def write(self, **changes: Any) -> bool:
         """Set these fields; return False if another pass has written since this row was read."""
-        unchanged = type(self).objects.filter(pk=1, number=self.number)
-        written = bool(unchanged.update(number=F("number") + 1, **changes))
+        unchanged = type(self).objects.filter(pk=1, version=self.version)
+        written = bool(unchanged.update(version=F("version") + 1, **changes))
         if written:
-            self.number += 1
+            self.version += 1
             for name, value in changes.items():
                 setattr(self, name, value)
         return written

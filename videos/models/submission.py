@@ -78,7 +78,7 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
             "search_text": fold(settings.get("prompt", "")),
             "shape": parent.shape if parent else settings.get("aspect_ratio", "16:9"),
             "fingerprint": fingerprint_of(settings),
-            "asked_of": ApiToken.objects.current_provider(),
+            "provider_base_url": ApiToken.objects.current_provider(),
         } | settings
         pricing, month = Pricing.current(), month_of()
         amount = pricing.price_of(settings.get("action", "generate"))

@@ -37,7 +37,13 @@ def roll_up(seconds: float = 2.0, chunk_size: int = CHUNK_SIZE) -> bool:
 def _start_over() -> RollUpMark | None:
     """Reset the mark so that readers ignore every existing sum; return None if another pass was faster."""
     zone = timezone.get_current_timezone_name()
-    reset: dict[str, Any] = {"zone": zone, "since": None, "at": _latest_change(), "marks": {}, "looked_through": None}
+    reset: dict[str, Any] = {
+        "zone": zone,
+        "since": None,
+        "at": _latest_change(),
+        "fingerprints": {},
+        "verified_from": None,
+    }
     mark, created = RollUpMark.objects.get_or_create(pk=1, defaults=reset)
     return mark if created or mark.write(**reset) else None
 
@@ -64,7 +70,7 @@ def _recount_changed_days(mark: RollUpMark, end: float) -> bool:
         numbers[f"{name}_rows"] = Count("pk", filter=seen)
         numbers[f"{name}_versions"] = Coalesce(Sum("version", filter=seen), Value(0))
     found = {day: values for day, *values in rows.values_list("day").annotate(**numbers)}
-    marks = {day.isoformat(): values[2:] for day, values in found.items() if values[2]}
+    fingerprints = {day.isoformat(): values[2:] for day, values in found.items() if values[2]}
     changed = mark.days_unlike({day: values[:2] for day, values in found.items() if values[0]})
     since = mark.since
     for day in [day for day in reversed(changed) if since and day >= since]:
@@ -74,9 +80,9 @@ def _recount_changed_days(mark: RollUpMark, end: float) -> bool:
             # Too many for one pass: treat the others as never counted, and count them with the older days.
             since = day
             break
-    if (at, marks, since) == (mark.at, mark.marks, mark.since):
+    if (at, fingerprints, since) == (mark.at, mark.fingerprints, mark.since):
         return True
-    return mark.write(at=at, marks=marks, since=since)
+    return mark.write(at=at, fingerprints=fingerprints, since=since)
 
 
 def _count_older_days(mark: RollUpMark, end: float, chunk_size: int) -> bool:
@@ -103,10 +109,10 @@ def _verify_chunk(mark: RollUpMark, chunk_size: int) -> None:
 
     They differ only after clocks were apart by more than LOOK_BACK, or after rows were written by hand.
     """
-    end = None if mark.looked_through in (None, BEGINNING) else mark.looked_through
+    end = None if mark.verified_from in (None, BEGINNING) else mark.verified_from
     first = _first_day_of_chunk(end, chunk_size)
     with snapshot():
-        if not RollUpMark.objects.filter(pk=1, number=mark.number).exists():
+        if not RollUpMark.objects.filter(pk=1, version=mark.version).exists():
             return
         counted = {_values(row) for row in group_tallies(count_videos((first, end)))}
         stored = RollUp.objects.filter(day__gte=first, **({"day__lt": end} if end else {}))
@@ -114,7 +120,7 @@ def _verify_chunk(mark: RollUpMark, chunk_size: int) -> None:
         if wrong:
             wrong -= set(mark.changed_days(min(wrong), max(wrong)))
     if not wrong:
-        RollUpMark.objects.filter(pk=1, number=mark.number).update(looked_through=first)
+        RollUpMark.objects.filter(pk=1, version=mark.version).update(verified_from=first)
         return
     logger.error("the usage sums of %s did not match their videos; recounting", ", ".join(map(str, sorted(wrong))))
     for day in wrong:

@@ -131,12 +131,12 @@ def frame(request: HttpRequest, key: str) -> HttpResponseBase:
 def source_video(request: HttpRequest, key: str) -> HttpResponseBase:
     """Return the saved copy of a video that is being extended."""
     link = TemporaryLink.objects.open_now(key)
-    if not link or not link.clip or not link.clip.video_file:
+    if not link or not link.video or not link.video.video_file:
         return _unknown()
-    etag = f'"{link.clip.sha256}"'
+    etag = f'"{link.video.sha256}"'
     try:
         # Never by a redirect to the bucket: not every provider follows one.
-        return delivery.video(request, link.clip.video_file, etag=etag, cache_control=NO_STORE, by_link=False)
+        return delivery.video(request, link.video.video_file, etag=etag, cache_control=NO_STORE, by_link=False)
     except Http404:
         return _unknown()
 

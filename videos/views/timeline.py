@@ -49,5 +49,5 @@ def summary_of(generation: Generation, entries: list[Entry]) -> str:
     ]
     if generation.is_saved and saved:
         steps.append(f"saved after {in_words(saved - generation.finished_at)}")
-    source = SOURCES.get(generation.via)
+    source = SOURCES.get(generation.result_channel)
     return f"{', '.join(steps)}." + (f" The result arrived {source}." if source else "")

@@ -77,11 +77,11 @@ def callbacks() -> Iterator[Finding]:
 
 def _recent_results(token: ApiToken) -> Iterator[Finding]:
     finished = Generation.objects.filter(token=token, state=State.COMPLETED, finished_at__isnull=False)
-    results = list(finished.order_by("-pk").values_list("via", "finished_at")[:RECENT_RESULTS])
-    sources = Counter(via for via, _ in results)
+    results = list(finished.order_by("-pk").values_list("result_channel", "finished_at")[:RECENT_RESULTS])
+    sources = Counter(channel for channel, _ in results)
     host = urlsplit(token.base_url).netloc
     if sources["callback"]:
-        latest = timezone.localtime(max(at for via, at in results if via == "callback" and at))
+        latest = timezone.localtime(max(at for channel, at in results if channel == "callback" and at))
         yield ok(
             f"{host} reaches Lumaweb: {sources['callback']} of the last {sources.total()} results came by callback, "
             f"the latest on {latest:%Y-%m-%d at %H:%M}."

@@ -49,7 +49,7 @@ def create_processing(number: int, base_url: str) -> None:
                 callback_key_hash=hash_key(f"key-{row}"),
                 submitted_at=now,
                 accepted_at=now,
-                ask_at=now,
+                next_poll_at=now,
             )
             for row, submission in enumerate(submissions)
         ],
@@ -59,16 +59,16 @@ def create_processing(number: int, base_url: str) -> None:
 
 def count_completed() -> tuple[int, int, int]:
     """Return the rows completed by a callback, the events of completion, and the slots that are still held."""
-    rows = Generation.objects.filter(state="completed", via="callback").count()
+    rows = Generation.objects.filter(state="completed", result_channel="callback").count()
     events = Event.objects.filter(kind="completed").count()
     return rows, events, ApiToken.objects.get(name=TOKEN_NAME).in_flight
 
 
-def create_saved_clips(number: int, size: int) -> list[str]:
+def create_saved_videos(number: int, size: int) -> list[str]:
     """Create completed generations with saved files of some bytes; return their UUIDs."""
     uuids = []
     for row in range(number):
-        generation = _submit(f"clip {row}")
+        generation = _submit(f"video {row}")
         path = f"videos/{generation.uuid.hex[:2]}/{generation.uuid}.mp4"
         name = default_storage.save(path, ContentFile(b"x" * size))
         Generation.objects.filter(pk=generation.pk).update(

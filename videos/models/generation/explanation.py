@@ -95,7 +95,7 @@ def _may_still_come(row: TaskSearch) -> str:
     """Say how the video of a row that was given up can still arrive; "" if it cannot."""
     if row.error_code not in ("dismissed", "overdue"):
         return ""
-    if row.task_id and row.ask_at:
+    if row.task_id and row.next_poll_at:
         return "Lumaweb still looks it up, and the video appears here if it is finished."
     return "If its callback still comes, the video appears here." if _callback_sent(row) else ""
 

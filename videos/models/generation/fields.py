@@ -48,8 +48,9 @@ class GenerationFields(models.Model):
     timeout = models.PositiveIntegerField(default=300, help_text="Seconds the provider may take.")
     source_video_id = models.CharField(max_length=200, blank=True)
     source_video_url = models.CharField(max_length=2000, blank=True)
-    asked_of = models.CharField(
+    provider_base_url = models.CharField(
         max_length=300,
+        db_column="asked_of",
         blank=True,
         default="",
         db_default="",
@@ -81,10 +82,14 @@ class GenerationFields(models.Model):
     finished_at = models.DateTimeField(null=True)
     callback_key_hash = models.CharField(max_length=64, blank=True)
     callback_sent = models.BooleanField(null=True, help_text="Whether the request had a callback URL.")
-    ask_at = models.DateTimeField(
-        null=True, help_text="When to look the task up, or search for it, unless a result comes first."
+    next_poll_at = models.DateTimeField(
+        null=True,
+        db_column="ask_at",
+        help_text="When to look the task up, or search for it, unless a result comes first.",
     )
-    asked = models.PositiveIntegerField(default=0)
+    poll_count = models.PositiveIntegerField(
+        default=0, db_column="asked", help_text="How often the task was looked up."
+    )
     search_outcome = models.CharField(
         max_length=12,
         choices=SearchOutcome,
@@ -94,12 +99,18 @@ class GenerationFields(models.Model):
         editable=False,
         help_text="The outcome of the latest search for its task at the provider.",
     )
-    via = models.CharField(max_length=10, blank=True, help_text="How the final result came: answer, callback or sweep.")
+    result_channel = models.CharField(
+        max_length=10,
+        blank=True,
+        db_column="via",
+        help_text="How the final result came: answer, callback or sweep.",
+    )
 
     # The provider's report.
     task_id = models.CharField(max_length=200, blank=True)
-    task_via = models.CharField(
+    task_id_channel = models.CharField(
         max_length=10,
+        db_column="task_via",
         blank=True,
         default="",
         db_default="",

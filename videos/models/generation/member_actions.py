@@ -26,7 +26,7 @@ class MemberActions(Transitions):
             by=member,
             condition=Q(held_at__isnull=False, task_id=""),
             held_at=None,
-            asked_of="",
+            provider_base_url="",
             not_before=timezone.now(),
         )
 

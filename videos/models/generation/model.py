@@ -24,7 +24,7 @@ class Generation(Submitting, PostErrors, Polling, TaskSearch, Saving, Trashing):
     # The columns that recording a callback reads: a row has seventy, and a callback should not load them all.
     CALLBACK_FIELDS = (
         "uuid", "state", "version", "token", "member", "amount", "month", "claimed_on", "task_id", "purged_at", "shape",
-        "archive", "callback_key_hash", "task_via", "ask_at", "error_code",
+        "archive", "callback_key_hash", "task_id_channel", "next_poll_at", "error_code",
     )  # fmt: skip
 
     class Meta:
@@ -44,7 +44,7 @@ class Generation(Submitting, PostErrors, Polling, TaskSearch, Saving, Trashing):
                 condition=Q(state__in=["queued", "submitting", "processing", "unconfirmed"]),
                 name="generation_open",
             ),
-            models.Index(fields=["ask_at"], condition=Q(ask_at__isnull=False), name="generation_ask"),
+            models.Index(fields=["next_poll_at"], condition=Q(next_poll_at__isnull=False), name="generation_ask"),
             models.Index(fields=["archive_at"], condition=Q(archive="remote"), name="generation_unsaved"),
             models.Index(fields=["member", "-id"], name="generation_of_member"),
             models.Index(fields=["video_id"], condition=~Q(video_id=""), name="generation_video_id"),

@@ -17,7 +17,7 @@ class Polling(Transitions):
     @property
     def is_overdue(self) -> bool:
         """Whether the row is past its deadline by the number of look-ups, too: the clock alone may have jumped."""
-        return self.asked >= LOOKED_UP_AT_LEAST and self.is_past_deadline
+        return self.poll_count >= LOOKED_UP_AT_LEAST and self.is_past_deadline
 
     def give_up(self) -> bool:
         """Fail a row without a result. It is still looked up hourly for a day: a late video is kept."""
@@ -26,7 +26,7 @@ class Polling(Transitions):
             event="failed",
             error_code="overdue",
             error_message="No result came.",
-            ask_at=timezone.now() + timedelta(hours=1),
+            next_poll_at=timezone.now() + timedelta(hours=1),
         )
 
     def schedule_next_poll(self) -> None:
@@ -38,5 +38,5 @@ class Polling(Transitions):
         if self.state in (State.FAILED, State.COMPLETED):
             ended = self.finished_at or now
             next_poll = now + timedelta(hours=1) if now - ended < ASKED_AFTER_THE_END else None
-        waiting = type(self).objects.filter(pk=self.pk, ask_at__isnull=False)
-        waiting.update(asked=F("asked") + 1, ask_at=next_poll)
+        waiting = type(self).objects.filter(pk=self.pk, next_poll_at__isnull=False)
+        waiting.update(poll_count=F("poll_count") + 1, next_poll_at=next_poll)

@@ -26,18 +26,20 @@ class PollingQuerySet(BulkTransitionQuerySet[Row]):
         """Select tasks to look up: without a callback, with a late one, or recently given up."""
         now = now or timezone.now()
         in_progress = Q(state__in=[State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED])
-        due = is_due("ask_at", now, WAIT_AT_MOST) | in_progress & is_due("ask_at", now, IN_PROGRESS_WAIT_AT_MOST)
+        due = is_due("next_poll_at", now, WAIT_AT_MOST) | in_progress & is_due(
+            "next_poll_at", now, IN_PROGRESS_WAIT_AT_MOST
+        )
         return self.filter(due).exclude(task_id="")
 
     def poll_now(self) -> int:
         """Make these tasks due for the sweep's next look-up; return their number."""
         expected = [State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED, State.FAILED]
-        return self.filter(state__in=expected).exclude(task_id="").update(ask_at=timezone.now())
+        return self.filter(state__in=expected).exclude(task_id="").update(next_poll_at=timezone.now())
 
     def postpone_polling(self, seconds: float) -> int:
         """Make these due again after `seconds`, or up to half as long again, in one UPDATE; return their number."""
         wait = timedelta(seconds=seconds * random.uniform(1, 1.5))
-        return self.filter(ask_at__isnull=False).update(ask_at=timezone.now() + wait)
+        return self.filter(next_poll_at__isnull=False).update(next_poll_at=timezone.now() + wait)
 
     def overdue(self, now: datetime | None = None) -> list[Row]:
         """List rows without a result a day after their deadline, which the provider cannot be asked about."""
@@ -71,5 +73,5 @@ class PollingQuerySet(BulkTransitionQuerySet[Row]):
             return 0
         with transaction.atomic():
             return self._transition_all(
-                State.PROCESSING, "look_ups_resumed", "", condition=resumed, error_code="", ask_at=timezone.now()
+                State.PROCESSING, "look_ups_resumed", "", condition=resumed, error_code="", next_poll_at=timezone.now()
             )

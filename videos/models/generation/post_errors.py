@@ -47,7 +47,7 @@ class PostErrors(Results):
                 text=error.message,
                 code=error.code,
                 state=State.UNCONFIRMED,
-                ask_at=timezone.now(),
+                next_poll_at=timezone.now(),
                 **facts,
             )
         if rule.next_state == policy.QUEUED:
@@ -77,7 +77,7 @@ class PostErrors(Results):
                 text="By an error.",
                 condition=condition,
                 task_id=named.task_id,
-                task_via=ANSWER,
+                task_id_channel=ANSWER,
             )
             if not kept and self.task_id not in ("", named.task_id):
                 self._handle_other_task(named, ANSWER)
@@ -108,7 +108,7 @@ class PostErrors(Results):
         rejections = dict(self.gateway_rejections.values_list("token_id", "at"))
         if not rejections:
             return False
-        healthy = ApiToken.objects.of_provider(self.asked_of).filter(
+        healthy = ApiToken.objects.of_provider(self.provider_base_url).filter(
             enabled=True, health__in=[Health.OK, Health.LIMITED]
         )
         tokens = dict(healthy.values_list("pk", "accepted_at"))
@@ -145,6 +145,6 @@ class PostErrors(Results):
         now = timezone.now()
         GatewayRejection.objects.get_or_create(generation_id=self.pk, token=token, defaults={"at": now})
         rejected_with = self.gateway_rejections.values("token")
-        if not ApiToken.objects.of_provider(self.asked_of).usable(now).exclude(pk__in=rejected_with).exists():
+        if not ApiToken.objects.of_provider(self.provider_base_url).usable(now).exclude(pk__in=rejected_with).exists():
             self.not_before = paused_until + AFTER_OTHERS
             type(self).objects.filter(pk=self.pk).update(not_before=self.not_before)

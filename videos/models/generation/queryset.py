@@ -202,7 +202,7 @@ class GenerationQuerySet(TaskSearchQuerySet[Row]):
 
         Call it before any token changes in the same transaction: a claim locks the row first, then the token.
         """
-        unheld = Q(held_at__isnull=True) & (~Q(asked_of=but) if but else ANY)
+        unheld = Q(held_at__isnull=True) & (~Q(provider_base_url=but) if but else ANY)
         with transaction.atomic():
             return self._transition_all(State.QUEUED, "held", "", condition=unheld, held_at=timezone.now())
 
@@ -220,7 +220,7 @@ class GenerationQuerySet(TaskSearchQuerySet[Row]):
                 "unanswered",
                 message,
                 state=State.UNCONFIRMED,
-                ask_at=now,
+                next_poll_at=now,
                 error_code="interrupted",
                 error_message=message,
             )

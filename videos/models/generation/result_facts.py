@@ -10,7 +10,7 @@ from .fields import GenerationFields
 
 # The values of a row whose video turned out to belong to another task.
 NO_VIDEO: dict[str, Any] = {
-    **dict.fromkeys(("via", "video_id", "video_url", "thumbnail_url", "result_prompt", "result_state"), ""),
+    **dict.fromkeys(("result_channel", "video_id", "video_url", "thumbnail_url", "result_prompt", "result_state"), ""),
     **dict.fromkeys(("video_file", "thumbnail_file", "poster_file", "sha256"), ""),
     **dict.fromkeys(("video_width", "video_height", "thumbnail_width", "thumbnail_height"), None),
     **dict.fromkeys(("size_bytes", "duration", "frame_rate", "result_success", "finished_at", "archive_at"), None),
@@ -21,13 +21,13 @@ NO_VIDEO: dict[str, Any] = {
 }
 
 
-def video_facts(row: GenerationFields, result: provider.Result, via: str) -> dict[str, Any]:
+def video_facts(row: GenerationFields, result: provider.Result, channel: str) -> dict[str, Any]:
     """Return what a row keeps of a finished video even if it was deleted permanently before the video arrived."""
     return {
         "state": State.COMPLETED,
         "finished_at": timezone.now(),
-        "via": via,
-        "ask_at": None,
+        "result_channel": channel,
+        "next_poll_at": None,
         "video_id": result.video_id,
         "video_width": result.video_width,
         "video_height": result.video_height,
@@ -52,9 +52,9 @@ def media_facts(result: provider.Result) -> dict[str, Any]:
     }
 
 
-def failure_facts(result: provider.Result, via: str) -> dict[str, Any]:
+def failure_facts(result: provider.Result, channel: str) -> dict[str, Any]:
     return {
-        "via": via,
+        "result_channel": channel,
         "error_code": result.error_code or "task_failed",
         "error_message": result.error_message,
         "result_state": result.state,

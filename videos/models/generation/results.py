@@ -26,7 +26,7 @@ class Results(TaskIds):
         """Whether this is the key of the callback URL that the last claim sent."""
         return bool(self.callback_key_hash) and secrets.compare_digest(self.callback_key_hash, hash_key(key))
 
-    def record(self, result: provider.Result, via: str, on_success: OnSuccess = None) -> Verdict:
+    def record(self, result: provider.Result, channel: str, on_success: OnSuccess = None) -> Verdict:
         """Record a result from an answer, a callback or a look-up ("sweep"): the only way in for results.
 
         A result with a video completes the row from any state but `completed`. A late task id is always kept. Other
@@ -34,59 +34,63 @@ class Results(TaskIds):
         the transaction in which a video becomes ours to save.
         """
         while True:
-            verdict = self._record_once(result, via, on_success)
+            verdict = self._record_once(result, channel, on_success)
             if verdict is not None:
                 return verdict
 
-    def _record_once(self, result: provider.Result, via: str, on_success: OnSuccess) -> Verdict | None:
+    def _record_once(self, result: provider.Result, channel: str, on_success: OnSuccess) -> Verdict | None:
         """Record a result; None if only the row's task id was corrected, so that it has to be recorded again."""
-        task: dict[str, Any] = {"task_id": result.task_id, "task_via": via} if result.task_id else {}
+        task: dict[str, Any] = {"task_id": result.task_id, "task_id_channel": channel} if result.task_id else {}
         try:
-            moved = self._apply(result, via, task, on_success)
-            if via == ANSWER and not (moved and self.state == State.PROCESSING) and self.token:
+            moved = self._apply(result, channel, task, on_success)
+            if channel == ANSWER and not (moved and self.state == State.PROCESSING) and self.token:
                 # A faster messenger had moved the row already, or this ended it: the answer is clear all the same.
                 self.token.record_clear_answer(accepted=True)
             # The transition that did not apply has reloaded the row, so its task id is up to date.
             if not moved and task and self.task_id not in ("", result.task_id):
-                return self._handle_other_task(result, via)
+                return self._handle_other_task(result, channel)
             if not moved and task and not self.task_id:
-                moved = self._keep_late_task(task, via)
+                moved = self._keep_late_task(task, channel)
         except IntegrityError as error:
             try:
-                return self._handle_shared_task(result, via)
+                return self._handle_shared_task(result, channel)
             except LookupError:
                 raise error from None
         if task:
-            self._trust(via)
+            self._trust(channel)
         if not moved and task:
-            moved = self._settle_video_in_question(result, via, on_success) or self._confirm_failure(result, via)
+            moved = self._settle_video_in_question(result, channel, on_success) or self._confirm_failure(
+                result, channel
+            )
         return Verdict.RECORDED if moved else Verdict.KNOWN
 
-    def _keep_late_task(self, task: dict[str, Any], via: str) -> bool:
+    def _keep_late_task(self, task: dict[str, Any], channel: str) -> bool:
         """Keep a late task id whatever the state: with it, a missing video can be looked up."""
-        poll: dict[str, Any] = {} if self.state == State.COMPLETED else {"ask_at": timezone.now()}
-        return self._transition(EVERY, event="task_known", text=f"By {via}.", **task, **poll)
+        poll: dict[str, Any] = {} if self.state == State.COMPLETED else {"next_poll_at": timezone.now()}
+        return self._transition(EVERY, event="task_known", text=f"By {channel}.", **task, **poll)
 
-    def _apply(self, result: provider.Result, via: str, task: dict[str, Any], on_success: OnSuccess) -> bool:
+    def _apply(self, result: provider.Result, channel: str, task: dict[str, Any], on_success: OnSuccess) -> bool:
         if result.status is provider.Status.COMPLETED:
-            return self._complete(result, via, task, on_success)
+            return self._complete(result, channel, task, on_success)
         if result.status is provider.Status.FAILED:
-            facts = failure_facts(result, via) | self._check_failure(task, via)
+            facts = failure_facts(result, channel) | self._check_failure(task, channel)
             return self._fail(AT_THE_PROVIDER, event="failed", trace_id=result.trace_id, **facts, **task)
-        return self._accept(via, task)
+        return self._accept(channel, task)
 
-    def _check_failure(self, task: dict[str, Any], via: str) -> dict[str, Any]:
+    def _check_failure(self, task: dict[str, Any], channel: str) -> dict[str, Any]:
         """Look up a failure that only a callback reports, about a task that only callbacks have named."""
-        unsure = via == CALLBACK and task and self.task_via in ("", CALLBACK)
-        return {"ask_at": timezone.now()} if unsure else {}
+        unsure = channel == CALLBACK and task and self.task_id_channel in ("", CALLBACK)
+        return {"next_poll_at": timezone.now()} if unsure else {}
 
-    def _confirm_failure(self, result: provider.Result, via: str) -> bool:
+    def _confirm_failure(self, result: provider.Result, channel: str) -> bool:
         """Stop looking up a failed row once a look-up confirms that its task failed. The row itself does not change."""
-        if via == LOOK_UP and result.status is provider.Status.FAILED:
-            type(self).objects.filter(pk=self.pk, state=State.FAILED, ask_at__isnull=False).update(ask_at=None)
+        if channel == LOOK_UP and result.status is provider.Status.FAILED:
+            type(self).objects.filter(pk=self.pk, state=State.FAILED, next_poll_at__isnull=False).update(
+                next_poll_at=None
+            )
         return False
 
-    def _accept(self, via: str, task: dict[str, Any]) -> bool:
+    def _accept(self, channel: str, task: dict[str, Any]) -> bool:
         if not task:
             return False
         now, token = timezone.now(), self.token
@@ -96,28 +100,29 @@ class Results(TaskIds):
             from_states.add(State.QUEUED)
 
         def record_clear_answer() -> None:
-            if via == ANSWER and token:
+            if channel == ANSWER and token:
                 token.record_clear_answer(accepted=True)
 
         return self._transition(
             from_states,
             event="accepted",
-            text=f"By {via}.",
+            text=f"By {channel}.",
             state=State.PROCESSING,
             accepted_at=now,
-            ask_at=now + timedelta(seconds=FIRST_POLL_WITH_CALLBACK if token and token.public_url else FIRST_POLL),
+            next_poll_at=now
+            + timedelta(seconds=FIRST_POLL_WITH_CALLBACK if token and token.public_url else FIRST_POLL),
             error_code="",
             error_message="",
             on_success=record_clear_answer,
             **task,
         )
 
-    def _complete(self, result: provider.Result, via: str, task: dict[str, Any], on_success: OnSuccess) -> bool:
+    def _complete(self, result: provider.Result, channel: str, task: dict[str, Any], on_success: OnSuccess) -> bool:
         facts: dict[str, Any] = {
             "event": "completed",
-            "text": f"By {via}.",
+            "text": f"By {channel}.",
             "trace_id": result.trace_id,
-            **video_facts(self, result, via),
+            **video_facts(self, result, channel),
             **task,
         }
         moved = self._transition(

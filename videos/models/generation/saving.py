@@ -21,7 +21,7 @@ READING = "/reading"  # the suffix of the worker's name while it reads the downl
 NO_ATTEMPT: dict[str, Any] = {"archive_worker": "", "archive_error": "", "archive_message": ""}
 # The values of a row whose result was not its own.
 NO_RESULT: dict[str, Any] = dict.fromkeys(
-    ("via", "task_id", "task_via", "video_id", "video_url", "thumbnail_url", "result_prompt"), ""
+    ("result_channel", "task_id", "task_id_channel", "video_id", "video_url", "thumbnail_url", "result_prompt"), ""
 )
 
 
@@ -182,7 +182,7 @@ class Saving(Transitions):
         return self._transition(
             {State.COMPLETED},
             event="foreign_news",
-            condition=young & Q(archive=Archive.REMOTE, via="callback", accepted_at__isnull=True),
+            condition=young & Q(archive=Archive.REMOTE, result_channel="callback", accepted_at__isnull=True),
             state=State.UNCONFIRMED,
             finished_at=None,
             error_code="no_answer",

@@ -91,7 +91,7 @@ class Submitting(Uploading):
 
     def _take_token(self, now: datetime) -> ApiToken | None:
         """Take a slot of the best token; prefer the parent's account, and tokens no gateway rejected this row with."""
-        candidates = list(ApiToken.objects.with_room(now, self.amount).of_provider(self.asked_of))
+        candidates = list(ApiToken.objects.with_room(now, self.amount).of_provider(self.provider_base_url))
         if self.parent and self.parent.token_id:
             parents_token = self.parent.token_id
             candidates.sort(key=lambda token: token.pk != parents_token)
@@ -106,7 +106,11 @@ class Submitting(Uploading):
     def _is_of_another_provider(self) -> bool:
         """Whether every enabled token is of another provider than the one this was requested of, and may charge for."""
         enabled = ApiToken.objects.filter(enabled=True)
-        return bool(self.asked_of) and enabled.exists() and not enabled.of_provider(self.asked_of).exists()
+        return (
+            bool(self.provider_base_url)
+            and enabled.exists()
+            and not enabled.of_provider(self.provider_base_url).exists()
+        )
 
     def request(
         self, claim: Claim[Self], source: dict[str, str], uploads: dict[int, str] | None = None
@@ -194,5 +198,5 @@ class Submitting(Uploading):
             state=State.UNCONFIRMED,
             error_code="interrupted",
             error_message="The worker stopped while it was sending.",
-            ask_at=timezone.now(),
+            next_poll_at=timezone.now(),
         )

@@ -1,7 +1,7 @@
 """Which task belongs to a row, when an answer, a look-up and a callback disagree.
 
 The most trusted messenger decides, whatever came first. An answer came over TLS and belongs to our own request; a
-look-up shows that the task exists; a callback may come from anybody who has its URL. `task_via` names the messenger.
+look-up shows that the task exists; a callback may come from anybody who has its URL. `task_id_channel` tells which.
 """
 
 import logging
@@ -26,7 +26,7 @@ TRUST = {"": 0, CALLBACK: 1, LOOK_UP: 2, ANSWER: 3}
 CERTAIN = (ANSWER, LOOK_UP, "")  # rows of an earlier version have no messenger, and most ids came with the answer
 
 # A completed row is looked up only while it is unclear whether its video belongs to its task.
-IN_QUESTION = Q(ask_at__isnull=False)
+IN_QUESTION = Q(next_poll_at__isnull=False)
 
 OnSuccess = Callable[[], None] | None
 
@@ -43,20 +43,20 @@ class TaskIds(Transitions):
     class Meta:
         abstract = True
 
-    def _trust(self, via: str) -> None:
+    def _trust(self, channel: str) -> None:
         """Remember that a more trusted messenger named the known task, too."""
-        if TRUST[via] > TRUST.get(self.task_via, 0):
-            type(self).objects.filter(pk=self.pk, task_id=self.task_id).update(task_via=via)
-            self.task_via = via
+        if TRUST[channel] > TRUST.get(self.task_id_channel, 0):
+            type(self).objects.filter(pk=self.pk, task_id=self.task_id).update(task_id_channel=channel)
+            self.task_id_channel = channel
 
     # ── A result that names another task than the known one ───────────────────────────────────────────────────
 
-    def _handle_other_task(self, result: provider.Result, via: str) -> Verdict | None:
+    def _handle_other_task(self, result: provider.Result, channel: str) -> Verdict | None:
         """Let an answer replace the known task, and refuse other messengers. None: record the result again."""
-        if via == ANSWER and self.task_via != ANSWER:
+        if channel == ANSWER and self.task_id_channel != ANSWER:
             return self._correct_task(result)
-        logger.warning("generation %s: %s about another task refused: %s", self.uuid, via, result.task_id)
-        self.events.create(kind="foreign_news", text=f"By {via}: task {result.task_id}.")
+        logger.warning("generation %s: %s about another task refused: %s", self.uuid, channel, result.task_id)
+        self.events.create(kind="foreign_news", text=f"By {channel}: task {result.task_id}.")
         return Verdict.REFUSED
 
     def _correct_task(self, result: provider.Result) -> Verdict | None:
@@ -72,7 +72,7 @@ class TaskIds(Transitions):
             "text": f"The answer names task {result.task_id}. The earlier news was about {wrong}.",
             "replaces_task": wrong,
             "task_id": result.task_id,
-            "task_via": ANSWER,
+            "task_id_channel": ANSWER,
         }
         reopened: dict[str, Any] = {
             "state": State.PROCESSING,
@@ -81,18 +81,18 @@ class TaskIds(Transitions):
             "error_message": "",
         }
         corrected = (
-            self._transition({State.COMPLETED}, condition=Q(purged_at__isnull=True), ask_at=now, **step)
-            or self._transition(AT_THE_PROVIDER, ask_at=now, **step, **reopened)
+            self._transition({State.COMPLETED}, condition=Q(purged_at__isnull=True), next_poll_at=now, **step)
+            or self._transition(AT_THE_PROVIDER, next_poll_at=now, **step, **reopened)
             or self._transition(
                 {State.FAILED},
-                condition=Q(via__in=[CALLBACK, LOOK_UP], trashed_at__isnull=True),
-                ask_at=now,
-                via="",
+                condition=Q(result_channel__in=[CALLBACK, LOOK_UP], trashed_at__isnull=True),
+                next_poll_at=now,
+                result_channel="",
                 finished_at=None,
                 **step,
                 **reopened,
             )
-            or self._transition(EVERY - {State.COMPLETED}, ask_at=now, **step)
+            or self._transition(EVERY - {State.COMPLETED}, next_poll_at=now, **step)
             or self._transition(EVERY, **step)
         )
         if not corrected:
@@ -101,29 +101,29 @@ class TaskIds(Transitions):
 
     # ── A video that came with a wrong task id ────────────────────────────────────────────────────────────────
 
-    def _settle_video_in_question(self, result: provider.Result, via: str, on_success: OnSuccess) -> bool:
+    def _settle_video_in_question(self, result: provider.Result, channel: str, on_success: OnSuccess) -> bool:
         """Confirm, replace or remove a video whose task was corrected; return False if none is in question."""
-        if self.state != State.COMPLETED or self.ask_at is None or self.purged_at:
+        if self.state != State.COMPLETED or self.next_poll_at is None or self.purged_at:
             return False
         row = type(self).objects.get(pk=self.pk)  # with its files, which a callback does not load
-        settled = row.settle_video(result, via, on_success)
+        settled = row.settle_video(result, channel, on_success)
         self.refresh_from_db()
         return settled
 
-    def settle_video(self, result: provider.Result, via: str, on_success: OnSuccess) -> bool:
+    def settle_video(self, result: provider.Result, channel: str, on_success: OnSuccess) -> bool:
         """Judge the row's video by a result for its own task. All columns of the row must be loaded."""
         if result.status is provider.Status.COMPLETED:
-            return self._confirm_video(result) or self._replace_video(result, via, on_success)
-        return self._remove_video(result, via)
+            return self._confirm_video(result) or self._replace_video(result, channel, on_success)
+        return self._remove_video(result, channel)
 
     def _confirm_video(self, result: provider.Result) -> bool:
         """Keep the video if it is the right task's: the provider confused the ids only."""
         same = result.video_url == self.video_url or (result.video_id and result.video_id == self.video_id)
         return bool(same) and self._transition(
-            {State.COMPLETED}, event="confirmed", condition=IN_QUESTION, ask_at=None, task_via=LOOK_UP
+            {State.COMPLETED}, event="confirmed", condition=IN_QUESTION, next_poll_at=None, task_id_channel=LOOK_UP
         )
 
-    def _replace_video(self, result: provider.Result, via: str, on_success: OnSuccess) -> bool:
+    def _replace_video(self, result: provider.Result, channel: str, on_success: OnSuccess) -> bool:
         def drop_and_save() -> None:
             self._drop_files()
             if on_success:
@@ -132,20 +132,20 @@ class TaskIds(Transitions):
         return self._transition(
             {State.COMPLETED},
             event="replaced",
-            text=f"By {via}. The earlier video was of another task.",
+            text=f"By {channel}. The earlier video was of another task.",
             trace_id=result.trace_id,
             condition=IN_QUESTION,
             on_success=drop_and_save,
-            **NO_VIDEO | video_facts(self, result, via) | media_facts(result),
+            **NO_VIDEO | video_facts(self, result, channel) | media_facts(result),
         )
 
-    def _remove_video(self, result: provider.Result, via: str) -> bool:
+    def _remove_video(self, result: provider.Result, channel: str) -> bool:
         """Remove another task's video: the right task is still running or has failed."""
         failed = result.status is provider.Status.FAILED
-        facts: dict[str, Any] = {"state": State.PROCESSING, "ask_at": timezone.now() + timedelta(seconds=3)}
+        facts: dict[str, Any] = {"state": State.PROCESSING, "next_poll_at": timezone.now() + timedelta(seconds=3)}
         if failed:
-            facts = {"state": State.FAILED, "finished_at": timezone.now(), "ask_at": None}
-            facts |= failure_facts(result, via)
+            facts = {"state": State.FAILED, "finished_at": timezone.now(), "next_poll_at": None}
+            facts |= failure_facts(result, channel)
         return self._transition(
             {State.COMPLETED},
             event="failed" if failed else "reopened",
@@ -161,7 +161,7 @@ class TaskIds(Transitions):
 
     # ── Two rows with one task ────────────────────────────────────────────────────────────────────────────────
 
-    def _handle_shared_task(self, result: provider.Result, via: str) -> Verdict | None:
+    def _handle_shared_task(self, result: provider.Result, channel: str) -> Verdict | None:
         """Handle a result for a task that another row has; both rows say so. None: record the result again.
 
         Raises LookupError if no other row has it.
@@ -169,11 +169,15 @@ class TaskIds(Transitions):
         others = type(self).objects.filter(token=self.token_id, task_id=result.task_id).exclude(pk=self.pk)
         if not (other := others.first()):
             raise LookupError(f"no other row has task {result.task_id}")
-        logger.warning("generation %s: %s brought the task of generation %s", self.uuid, via, other.uuid)
-        if via == ANSWER and other.task_via not in CERTAIN and other.forget_task(f"It is the task of {self.uuid}."):
+        logger.warning("generation %s: %s brought the task of generation %s", self.uuid, channel, other.uuid)
+        if (
+            channel == ANSWER
+            and other.task_id_channel not in CERTAIN
+            and other.forget_task(f"It is the task of {self.uuid}.")
+        ):
             return None
-        text = f"By {via}: task {result.task_id}, which generation %s has as well."
-        if via != ANSWER:
+        text = f"By {channel}: task {result.task_id}, which generation %s has as well."
+        if channel != ANSWER:
             self.events.create(kind="foreign_news", text=text % other.uuid)
             other.events.create(kind="foreign_news", text=text % self.uuid)
             return Verdict.REFUSED
@@ -186,7 +190,7 @@ class TaskIds(Transitions):
             error_code=SAME_TASK,
             error_message=f"The provider gave it the task of another video, {result.task_id}.",
             # The provider's list may show which task is its own.
-            ask_at=timezone.now(),
+            next_poll_at=timezone.now(),
         )
         other.mark_shared_task(text % self.uuid)
         return Verdict.RECORDED if moved else Verdict.KNOWN
@@ -201,15 +205,15 @@ class TaskIds(Transitions):
 
         proven: the provider's own record shows that the task is another row's, so no messenger is trusted.
         """
-        unsure = Q() if proven else Q(task_via=CALLBACK)
-        step: dict[str, Any] = {"event": "foreign_news", "text": why, "task_id": "", "task_via": ""}
+        unsure = Q() if proven else Q(task_id_channel=CALLBACK)
+        step: dict[str, Any] = {"event": "foreign_news", "text": why, "task_id": "", "task_id_channel": ""}
         unconfirmed: dict[str, Any] = {
             "state": State.UNCONFIRMED,
             "error_code": "no_answer",
             "error_message": "",
-            "ask_at": timezone.now(),
+            "next_poll_at": timezone.now(),
         }
-        by_callback = Q() if proven else unsure & Q(via=CALLBACK)
+        by_callback = Q() if proven else unsure & Q(result_channel=CALLBACK)
         return (
             self._transition(
                 {State.PROCESSING, State.UNCONFIRMED}, condition=unsure, accepted_at=None, **step, **unconfirmed
@@ -222,5 +226,5 @@ class TaskIds(Transitions):
                 **NO_VIDEO,
                 **unconfirmed,
             )
-            or self._transition(EVERY - {State.COMPLETED}, condition=unsure, ask_at=None, **step)
+            or self._transition(EVERY - {State.COMPLETED}, condition=unsure, next_poll_at=None, **step)
         )

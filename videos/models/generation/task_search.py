@@ -44,7 +44,7 @@ class TaskSearch(Transitions):
     @property
     def is_searched_for(self) -> bool:
         """Whether another search at the provider will follow."""
-        return self.is_in_doubt and self.ask_at is not None
+        return self.is_in_doubt and self.next_poll_at is not None
 
     @property
     def offers(self) -> list[FoundTask]:
@@ -69,7 +69,7 @@ class TaskSearch(Transitions):
             # An admin who looks for a video does not want it in the trash.
             trashed_at=None,
             trashed_by=None,
-            ask_at=timezone.now(),
+            next_poll_at=timezone.now(),
         )
 
     def assign_task(self, task_id: str, how: str, by: Member | None = None) -> bool:
@@ -86,7 +86,7 @@ class TaskSearch(Transitions):
                 condition=Q(Q(state=State.UNCONFIRMED) | DISMISSED, task_id=""),
                 on_success=lambda: self.reserve_task(token, task_id),
                 task_id=task_id,
-                ask_at=timezone.now(),
+                next_poll_at=timezone.now(),
             )
         except (TaskTaken, IntegrityError):
             return False
@@ -106,12 +106,12 @@ class TaskSearch(Transitions):
         """Record a search's outcome and when the next is due; add an event only if something is new."""
         now = timezone.now()
         earliest = now + WITHOUT_LISTING if outcome == SearchOutcome.UNAVAILABLE else now
-        ask_at = next_search(self.submitted_at or self.created_at, earliest)
+        next_poll_at = next_search(self.submitted_at or self.created_at, earliest)
         known = set(self.found_tasks.values_list("pk", flat=True))
         is_new = outcome != self.search_outcome or {task.pk for task in candidates} != known
-        if not is_new and ask_at:
+        if not is_new and next_poll_at:
             rows = type(self).objects.filter(pk=self.pk, state=State.UNCONFIRMED, task_id="")
-            rows.update(ask_at=ask_at)
+            rows.update(next_poll_at=next_poll_at)
             return
         self._transition(
             {State.UNCONFIRMED},
@@ -120,7 +120,7 @@ class TaskSearch(Transitions):
             condition=Q(task_id=""),
             on_success=lambda: self.found_tasks.set(candidates),
             search_outcome=outcome,
-            ask_at=ask_at,
+            next_poll_at=next_poll_at,
         )
 
     def end_search_if_over(self) -> bool:
@@ -132,5 +132,5 @@ class TaskSearch(Transitions):
             event="search_ended",
             text="The provider could not be asked.",
             condition=Q(task_id=""),
-            ask_at=None,
+            next_poll_at=None,
         )

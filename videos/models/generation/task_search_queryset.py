@@ -30,9 +30,9 @@ class TaskSearchQuerySet(PollingQuerySet[Row]):
 
     def due_for_search(self, now: datetime | None = None) -> Self:
         """Select rows whose search is due, the longest due first."""
-        due = self.filter(state=State.UNCONFIRMED, task_id="", ask_at__lte=now or timezone.now())
+        due = self.filter(state=State.UNCONFIRMED, task_id="", next_poll_at__lte=now or timezone.now())
         due = due.filter(token__isnull=False, submitted_at__isnull=False)
-        return due.select_related("token", "parent").order_by("ask_at")
+        return due.select_related("token", "parent").order_by("next_poll_at")
 
     def possible_owners(self, provider: str, since: datetime, until: datetime) -> list[Row]:
         """List the rows without a task id that a task created at this provider between two moments may belong to.
@@ -59,12 +59,14 @@ class TaskSearchQuerySet(PollingQuerySet[Row]):
             default=Value(now + RETRY_SEARCH_AFTER),
             output_field=models.DateTimeField(),
         )
-        self.filter(state=State.UNCONFIRMED, task_id="").order_by().update(ask_at=soon)
+        self.filter(state=State.UNCONFIRMED, task_id="").order_by().update(next_poll_at=soon)
 
     def end_late_searches(self, now: datetime | None = None) -> int:
         """Stop searching for rows that the provider may have forgotten by now; return their number."""
         now = now or timezone.now()
         # An hour after the last step, so that the last step still takes place.
         forgotten = now - timedelta(seconds=SEARCH_STEPS[-1]) - timedelta(hours=1)
-        late = self.filter(state=State.UNCONFIRMED, task_id="", ask_at__lte=now)
-        return late.filter(Q(submitted_at__lt=forgotten) | Q(submitted_at=None) | Q(token=None)).update(ask_at=None)
+        late = self.filter(state=State.UNCONFIRMED, task_id="", next_poll_at__lte=now)
+        return late.filter(Q(submitted_at__lt=forgotten) | Q(submitted_at=None) | Q(token=None)).update(
+            next_poll_at=None
+        )

@@ -98,13 +98,13 @@ class Transitions(GenerationFields):
         values = changes | {"version": self.version + 1, "changed_at": timezone.now()}
         if changes.get("task_id") and changes["task_id"] == self.task_id:
             # `_trust` records who confirmed a known task id, and never lowers the trust in it.
-            values["task_via"] = self.task_via
+            values["task_id_channel"] = self.task_id_channel
         known = type(self).objects.filter(condition, pk=self.pk, version=self.version, state=self.state)
         return values if known.update(**values) else None
 
     def _fail(self, from_states: Collection[str], *, event: str, **options: Any) -> bool:
         """Fail the row; `options` are those of `_transition`, and override the values of a failed row."""
-        failed: dict[str, Any] = {"state": State.FAILED, "finished_at": timezone.now(), "ask_at": None}
+        failed: dict[str, Any] = {"state": State.FAILED, "finished_at": timezone.now(), "next_poll_at": None}
         return self._transition(
             from_states,
             event=event,
