@@ -86,7 +86,7 @@ for row in Generation.objects.exclude(state__in=["queued", "submitting", "proces
         version=row.version + 1, changed_at=timezone.now(),
         created_at=at, finished_at=at + timedelta(seconds=chance.gauss(85, 20)))
 template.refresh_from_db()
-share = Share.objects.make(template, ada, days=7, chain=False, with_prompt=True)
+share = Share.objects.create_for(template, ada, days=7, chain=False, with_prompt=True)
 print(share.secret_path)
 """
 

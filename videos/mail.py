@@ -55,7 +55,7 @@ def new_password(name: str) -> None:
     recent = AuditEntry.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
     known = Member.objects.filter(Q(email__iexact=name) | Q(username__iexact=name), is_active=True)
     for member in known.exclude(Exists(recent)).exclude(email=""):
-        if member.email_waits:
+        if member.is_email_on_hold:
             continue
         if send_link(member.email, "forgotten", path_to_new_password(member), {"member": member}):
             AuditEntry.objects.record(None, MAILED, about=member)

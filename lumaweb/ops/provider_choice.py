@@ -38,7 +38,7 @@ def choose_provider() -> bool:
         )
     replaced = sandbox_tokens
     if settings.FIRST_TOKEN:
-        first, is_new = ApiToken.objects.take_over(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
+        first, is_new = ApiToken.objects.ensure(settings.LUMA_BASE_URL, settings.FIRST_TOKEN, "First token")
         if is_new:
             replaced = ApiToken.objects.exclude(base_url=first.base_url)
     if has_real_provider():
@@ -49,7 +49,7 @@ def choose_provider() -> bool:
             # Videos requested from the replaced provider cannot be sent to the new one: hold them, so members see it.
             Generation.objects.hold(but=settings.LUMA_BASE_URL)
         return False
-    ApiToken.objects.take_over(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX_NAME, max_in_flight=SANDBOX_MAX_IN_FLIGHT)
+    ApiToken.objects.ensure(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX_NAME, max_in_flight=SANDBOX_MAX_IN_FLIGHT)
     for token in sandbox_tokens:
         token.set_enabled(True, None, ", as there is no other provider")
     return True

@@ -22,7 +22,7 @@ def flood() -> Member:
     Collection.objects.named("Client A", ada)[0].add([video], ada)
     for member, count in ((eve, 105), (ada, 1)):
         for _ in range(count):
-            Share.objects.make(video, member, days=7, chain=False, with_prompt=False)
+            Share.objects.create_for(video, member, days=7, chain=False, with_prompt=False)
     return eve
 
 

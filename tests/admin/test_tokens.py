@@ -226,7 +226,7 @@ def test_changes_by_the_system_are_audited_once():
     assert trail(token) == [
         "disabled. The provider refuses it.",
         "disabled. The balance is used up.",
-        "enabled again.",
+        "re-enabled.",
     ]
     assert {change.by for change in token.changes.all()} == {None}
 
@@ -250,8 +250,8 @@ def test_marking_a_token_as_healthy_is_audited_only_if_it_changes_something(clie
     client.post("/admin/videos/apitoken/", chosen)
     assert [trail(token) for token in (well, out, rests)] == [
         [],
-        ["enabled again."],
-        ["its pause was ended."],
+        ["re-enabled."],
+        ["pause ended."],
     ]
     assert {change.by for change in AuditEntry.objects.all()} == {admin}
     assert set(ApiToken.objects.values_list("health", "limited_until", "last_error")) == {("ok", None, "")}
@@ -340,7 +340,7 @@ def test_a_new_secret_replaces_the_old_one(client, admin, stub):
     token.refresh_from_db()
     assert (token.secret, token.last_four, token.health) == (NEW, "1234", "ok")
     assert Generation.objects.get().token == token
-    assert trail(token) == ["a new secret, which ends with 1234."]
+    assert trail(token) == ["secret replaced; the new one ends with 1234."]
 
 
 def test_a_secret_that_the_provider_refuses_is_not_stored(client, admin, stub):

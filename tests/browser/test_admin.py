@@ -43,7 +43,7 @@ def test_a_token_is_added_tested_paused_and_given_a_new_secret(site, sign_in):
     page.get_by_role("button", name="Replace the secret").click()
     expect(page.locator(".messagelist")).to_contain_text("has a new secret")
     trail = page.get_by_role("region", name="Audit log")
-    for words in ("a new secret, which ends with 0815", "tested. The provider accepts it", "added for http"):
+    for words in ("secret replaced; the new one ends with 0815", "tested. The provider accepts it", "added for http"):
         expect(trail.get_by_role("row").filter(has_text=words)).to_contain_text("ada")
     assert "sandbox-agency" not in page.content()
     page.get_by_label("Enabled").uncheck()

@@ -80,7 +80,7 @@ def test_a_guest_watches_from_the_bucket(bucket_site, video, browser):
     path = bucket_site.python(
         "from videos.models import Generation, Share\n"
         f"row = Generation.objects.select_related('member').get(uuid={video!r})\n"
-        "print(Share.objects.make(row, row.member, days=7, chain=False, with_prompt=False).secret_path)"
+        "print(Share.objects.create_for(row, row.member, days=7, chain=False, with_prompt=False).secret_path)"
     )
     page = browser.new_page()
     complaints = []

@@ -57,7 +57,7 @@ MAKE = """
 from videos.models import Generation, Share
 first, last = (Generation.objects.select_related("member").get(uuid=uuid) for uuid in {uuids!r})
 for row, chain, words in ((first, False, True), (first, False, False), (last, True, True)):
-    print(Share.objects.make(row, row.member, days=7, chain=chain, with_prompt=words).secret_path)
+    print(Share.objects.create_for(row, row.member, days=7, chain=chain, with_prompt=words).secret_path)
 """
 
 

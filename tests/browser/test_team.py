@@ -120,7 +120,7 @@ def test_an_admin_makes_a_member_an_admin_and_gives_them_a_limit(site, sign_in, 
     expect(ada.get_by_role("button", name="Change to member")).to_be_visible()
     finn = sign_in(site, name)
     finn.goto(f"{site.url}/team/changes/")
-    expect(finn.get_by_text("finn is an admin now.")).to_be_visible()
+    expect(finn.get_by_text("finn is now an admin.")).to_be_visible()
 
 
 def test_signing_out_everywhere_else_leaves_this_browser(site, sign_in, somebody):

@@ -248,7 +248,7 @@ def test_concurrent_submissions_log_their_own_generation():
 @pytest.mark.django_db(transaction=True)
 def test_log_lines_while_a_video_is_saved_name_the_generation():
     team = Team()
-    team.saved.unsave("lost")
+    team.saved.mark_unsaved("lost")
     with listening("videos") as said:
         tasks.archive(team.saved.pk)
     [line] = [line for line in said if "not saved" in line["message"]]

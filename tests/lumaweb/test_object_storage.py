@@ -471,7 +471,7 @@ def test_unauthorised_requests_get_no_link(client, stub, token, mp4, s3, bucket)
 
 def test_a_shared_video_has_links_until_it_is_revoked(client, stub, token, mp4, s3, bucket):
     generation = saved(stub, mp4)
-    share = Share.objects.make(generation, generation.member, days=1, chain=False, with_prompt=False)
+    share = Share.objects.create_for(generation, generation.member, days=1, chain=False, with_prompt=False)
     page = client.get(share.secret_path).content.decode()
     path = re.search(r'src="(/watch/[^"]+/video[^"]*)"', page) or re.search(r' src="(/watch/[^"]+)"', page)
     answer = client.get(path[1])
@@ -486,7 +486,7 @@ def test_a_shared_video_has_links_until_it_is_revoked(client, stub, token, mp4, 
     s3.asked.clear()
     for gone in (path[1], poster):
         assert client.get(gone).status_code == 404
-    other = Share.objects.make(generation, generation.member, days=1, chain=False, with_prompt=False)
+    other = Share.objects.create_for(generation, generation.member, days=1, chain=False, with_prompt=False)
     Share.objects.filter(pk=other.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
     assert client.get(other.secret_path).status_code == 404
     assert s3.asked == []

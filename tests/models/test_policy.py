@@ -139,7 +139,7 @@ def test_transport_errors_and_lumaweb_s_own_have_rules(stub, token, settings, co
     else:
         assert token.health == {policy.BACKS_OFF: Health.LIMITED}.get(
             rule.token_effect, rule.token_effect or Health.OK
-        ) or (rule.token_effect == policy.DOUBTED and token.doubts == 1)
+        ) or (rule.token_effect == policy.PAUSES_IF_REPEATED and token.doubts == 1)
     assert (token.in_flight, token.sending) == (0, 0)
     if token.last_error and code != "too_late":
         assert token.last_error.startswith(rule.for_admins)
@@ -164,7 +164,8 @@ def test_a_requeued_row_is_sent_with_the_next_token(stub, token, code):
 
 TABLES = {"POST": policy.POST, "DOUBT": policy.DOUBT, "BY_STATUS": policy.BY_STATUS, "TASK": policy.TASK}
 TOKEN_EFFECTS = {
-    policy.STAYS, policy.BACKS_OFF, policy.ADDRESS, policy.LIMITED, policy.DOUBTED, policy.SUSPECT, *Health.values,
+    policy.NO_EFFECT, policy.BACKS_OFF, policy.ADDRESS, policy.LIMITED, policy.PAUSES_IF_REPEATED, policy.SUSPECT,
+    *Health.values,
 }  # fmt: skip
 
 
@@ -403,7 +404,7 @@ def test_running_videos_of_a_member_count_for_the_fair_order(stub, token):
     late = [a_generation(ben, prompt="single"), a_generation(cy, prompt="pair"), a_generation(cy, prompt="pair 2")]
     tasks.drain()
     sent = [post["prompt"] for post in stub.posts]
-    assert sorted(sent[3:]) == ["pair", "pair 2", "single"], "ada has three in the making already"
+    assert sorted(sent[3:]) == ["pair", "pair 2", "single"], "ada already has three in progress"
     assert [row.state for row in Generation.objects.filter(pk__in=[row.pk for row in late])] == ["processing"] * 3
     assert Generation.objects.filter(pk__in=[row.pk for row in batch], state="queued").count() == 3
 

@@ -186,7 +186,7 @@ def test_a_token_disabled_for_a_missing_key_is_used_again_once_the_key_is_back(s
     check_keys()
     token.refresh_from_db(), refused.refresh_from_db()
     assert (token.health, refused.health) == ("ok", "invalid")
-    assert trail(token)[-1] == "enabled again."
+    assert trail(token)[-1] == "re-enabled."
 
 
 def test_a_start_with_the_token_in_its_environment_restores_a_lost_secret(settings):

@@ -83,4 +83,4 @@ def test_a_repair_saves_the_video_again(stub, token, mp4, harm):
 def test_a_repair_does_not_touch_a_video_saved_again_meanwhile(stub, token, mp4):
     seen = saved(stub, mp4)
     Generation.objects.filter(pk=seen.pk).update(sha256="0" * 64)
-    assert not seen.unsave("The file is changed.")
+    assert not seen.mark_unsaved("The file is changed.")

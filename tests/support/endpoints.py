@@ -103,7 +103,7 @@ class Team:
         self.invitation, self.invitation_key = Invitation.objects.invite(self.root)
         self.eve = a_member("eve", email="eve@example.com", email_changed_at=timezone.now())
         self.eve_s_token = password_link_tokens.make_token(self.eve)
-        self.share = Share.objects.make(self.saved, self.ada, days=7, chain=False, with_prompt=False)
+        self.share = Share.objects.create_for(self.saved, self.ada, days=7, chain=False, with_prompt=False)
 
     def _sent(self) -> Generation:
         generation = a_generation(self.ada)

@@ -54,7 +54,8 @@ async_task("videos.tasks.drain")
 Heartbeat.stamp("lumaweb")
 Lease.objects.acquire("ticker", "gone", 999)
 Invitation.objects.invite(member)
-share = Share.objects.make(Generation.objects.get(prompt="film 1"), member, days=7, chain=False, with_prompt=False)
+shared = Generation.objects.get(prompt="film 1")
+share = Share.objects.create_for(shared, member, days=7, chain=False, with_prompt=False)
 assert share
 from django.contrib.sessions.backends.db import SessionStore
 SessionStore().create()

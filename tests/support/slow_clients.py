@@ -27,7 +27,7 @@ for number in range({videos}):
         state="completed", archive="saved", video_file=name, size_bytes={size}, sha256=str(number) * 64)
     row.refresh_from_db()
     print(row.uuid)
-share = Share.objects.make(row, ada, days=1, chain=False, with_prompt=False)
+share = Share.objects.create_for(row, ada, days=1, chain=False, with_prompt=False)
 print(f"{{share.secret_path}}{{row.uuid}}/video")
 """
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from videos.models import AuditEntry, Member
-from videos.models.member import EMAIL_WAITS
+from videos.models.member import EMAIL_HOLD
 from videos.tasks import mail_new_password
 
 from ..support.factories import a_member, an_admin
@@ -92,7 +92,7 @@ def test_a_new_address_receives_no_password_link_for_a_day(client, ada, mails, a
     mail_new_password(asked)
     mail_new_password(OLD)
     assert not mails
-    Member.objects.update(email_changed_at=timezone.now() - EMAIL_WAITS - timedelta(seconds=1))
+    Member.objects.update(email_changed_at=timezone.now() - EMAIL_HOLD - timedelta(seconds=1))
     mail_new_password(asked)
     assert [one.to for one in mails] == [[NEW]]
 

@@ -26,7 +26,7 @@ PANEL = {"HX-Request": "true", "HX-Target": "share-links"}
 def a_share(generation: Generation | None = None, *, by: Member | None = None, **terms) -> Share:
     generation = generation or a_saved_one(prompt=PROMPT)
     terms = {"days": 7, "chain": False, "with_prompt": False} | terms
-    return Share.objects.make(generation, by or generation.member, **terms)
+    return Share.objects.create_for(generation, by or generation.member, **terms)
 
 
 def a_chain(length: int = 3) -> list[Generation]:

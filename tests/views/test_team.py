@@ -155,7 +155,7 @@ def test_an_admin_promotes_and_demotes_a_member(client, admin):
     assert not ada.is_superuser and not ada.is_staff
     assert [change.text for change in AuditEntry.objects.filter(about=ada)] == [
         "ada is no longer an admin.",
-        "ada is an admin now.",
+        "ada is now an admin.",
     ]
 
 

@@ -30,4 +30,4 @@ class ShareForm(forms.Form):
 
     def save(self, member: Member) -> Share | None:
         """Create the link; None if the video is not saved, or was trashed meanwhile."""
-        return Share.objects.make(self.generation, member, **self.cleaned_data)
+        return Share.objects.create_for(self.generation, member, **self.cleaned_data)

@@ -178,7 +178,7 @@ def _renew_link(generation: Generation, error: Exception) -> str:
         return f"A fresh link could not be looked up ({refusal.code})."
     if result is None:
         bad_link = not isinstance(error, download.DownloadFailed) or error.status in GONE_STATUSES
-        if bad_link and generation.disown():
+        if bad_link and generation.revert_completion():
             logger.warning("generation %s: its callback was about a task nobody knows", generation.uuid)
         return "The provider no longer knows its task, so there is no fresh link."
     if not result.video_url:

@@ -14,9 +14,9 @@ from .audit import AuditEntry
 
 HUES = 8
 # How precise `last_seen_at` is: at most one write a minute.
-SEEN_EVERY = timedelta(minutes=1)
+ACTIVITY_INTERVAL = timedelta(minutes=1)
 # How long a new e-mail address receives no password links, so that the owner of the old one can react to a warning.
-EMAIL_WAITS = timedelta(days=1)
+EMAIL_HOLD = timedelta(days=1)
 
 
 class Theme(models.TextChoices):
@@ -62,27 +62,27 @@ class Member(AbstractUser):
         return salted_hmac("videos.Member.session", value, secret=secret, algorithm="sha256").hexdigest()
 
     @property
-    def seen_now(self) -> bool:
-        return self.last_seen_at is not None and timezone.now() - self.last_seen_at < 2 * SEEN_EVERY
+    def is_online(self) -> bool:
+        return self.last_seen_at is not None and timezone.now() - self.last_seen_at < 2 * ACTIVITY_INTERVAL
 
-    def seen(self) -> None:
+    def record_activity(self) -> None:
         """Record that they are online, at most once a minute."""
         now = timezone.now()
-        if self.last_seen_at and now - self.last_seen_at < SEEN_EVERY:
+        if self.last_seen_at and now - self.last_seen_at < ACTIVITY_INTERVAL:
             return
         Member.objects.filter(pk=self.pk).update(last_seen_at=now)
         self.last_seen_at = now
 
     @property
-    def email_waits(self) -> bool:
+    def is_email_on_hold(self) -> bool:
         """Whether the address is too new to receive a password link."""
         changed_at = self.email_changed_at
-        return bool(self.email) and changed_at is not None and timezone.now() - changed_at < EMAIL_WAITS
+        return bool(self.email) and changed_at is not None and timezone.now() - changed_at < EMAIL_HOLD
 
     @property
-    def email_may_from(self) -> datetime | None:
+    def email_hold_ends_at(self) -> datetime | None:
         """When a changed address may receive password links."""
-        return self.email_changed_at and self.email_changed_at + EMAIL_WAITS
+        return self.email_changed_at and self.email_changed_at + EMAIL_HOLD
 
     def change_email(self, email: str) -> str:
         """Change the member's own address, record it in the audit trail, and return the previous one."""
@@ -97,7 +97,7 @@ class Member(AbstractUser):
         """Let a new address receive links at once; return False if it is not their address, or not on hold."""
         if not email or email != self.email:
             return False
-        since = timezone.now() - EMAIL_WAITS
+        since = timezone.now() - EMAIL_HOLD
         with transaction.atomic():
             waiting = Member.objects.filter(pk=self.pk, email=email, email_changed_at__gt=since)
             if not waiting.update(email_changed_at=None):
@@ -118,7 +118,7 @@ class Member(AbstractUser):
             changed = Member.objects.filter(pk=self.pk, is_superuser=not admin)
             if not changed.update(is_superuser=admin, is_staff=admin):
                 return False
-            self._record(by, "is an admin now" if admin else "is no longer an admin")
+            self._record(by, "is now an admin" if admin else "is no longer an admin")
         return True
 
     def set_active(self, by: "Member", *, active: bool) -> bool:
@@ -142,8 +142,8 @@ class Member(AbstractUser):
             if same.exists():
                 return False
             Member.objects.filter(pk=self.pk).update(own_limit=own, monthly_limit=limit)
-            words = "everybody's" if not own else "none" if limit is None else f"{shown(limit)} a month"
-            self._record(by, f"has another limit: {words}")
+            words = "the general one" if not own else "none" if limit is None else f"{shown(limit)}"
+            self._record(by, f"has a new monthly limit: {words}")
         return True
 
     @contextmanager

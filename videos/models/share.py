@@ -28,7 +28,7 @@ class TooManyLinks(Exception):
 
 
 class ShareQuerySet(models.QuerySet["Share"]):
-    def make(
+    def create_for(
         self, generation: Generation, member: Member, *, days: int, chain: bool, with_prompt: bool
     ) -> "Share | None":
         """Share a video for some days; return None if it is not saved or in the trash. Raises TooManyLinks."""

@@ -122,7 +122,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         out = self.filter(health=Health.INVALID, last_error__contains=f"({UNREADABLE}:")
         return sum(token.reenable() for token in out if token.is_readable)
 
-    def take_over(self, base_url: str, secret: str, name: str, **settings: int) -> tuple["ApiToken", bool]:
+    def ensure(self, base_url: str, secret: str, name: str, **settings: int) -> tuple["ApiToken", bool]:
         """Return the provider's token for this secret, and whether it was created now, with these `settings`.
 
         If the provider already has another readable token, return that one: admins manage its tokens. A token with
@@ -164,8 +164,8 @@ class ApiToken(Circuit):
         "at the same time",
         default=5,
         validators=[MinValueValidator(1), MaxValueValidator(10_000)],
-        help_text="How many videos may be in the making with this token at the same time. The provider's own limit "
-        "is 5 unless your account has another; it is found out where this number is higher.",
+        help_text="How many videos this token may have in progress at the same time. The provider's own limit is 5 "
+        "unless your account has another; if this number is higher, Lumaweb finds the provider's limit.",
     )
     daily_limit = models.PositiveBigIntegerField(
         null=True, blank=True, help_text="How much may be sent with it in a day; empty: no limit."
@@ -331,7 +331,7 @@ class ApiToken(Circuit):
             out = ApiToken.objects.filter(pk=self.pk, health__in=[Health.USED_UP, Health.INVALID])
             reenabled = bool(out.update(health=Health.OK, limited_until=None, last_error=""))
             if reenabled:
-                self.note(by, "enabled again")
+                self.note(by, "re-enabled")
         return reenabled
 
     def end_back_off(self, by: Member | None) -> bool:
@@ -340,7 +340,7 @@ class ApiToken(Circuit):
             paused = ApiToken.objects.filter(pk=self.pk, health=Health.LIMITED)
             ended = bool(paused.update(**AS_NEW))
             if ended:
-                self.note(by, "its pause was ended")
+                self.note(by, "pause ended")
         return ended
 
     def rotate(self, secret: str, by: Member | None) -> None:
@@ -351,7 +351,7 @@ class ApiToken(Circuit):
         self.uploads_refused_at, self.uploads_refusal = None, ""
         with transaction.atomic():
             self.save(update_fields=["encrypted", "last_four", *AS_NEW, "uploads_refused_at", "uploads_refusal"])
-            self.note(by, "a new secret" + (f", which ends with {self.last_four}" if self.last_four else ""))
+            self.note(by, "secret replaced" + (f"; the new one ends with {self.last_four}" if self.last_four else ""))
 
     def set_enabled(self, enabled: bool, by: Member | None = None, reason: str = "") -> bool:
         """Pause or resume sending with it; return False if nothing changed."""

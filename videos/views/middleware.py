@@ -120,7 +120,7 @@ class SignInMiddleware(LoginRequiredMiddleware):
         if response is None and getattr(view_func, "login_required", True) and not is_poll:
             member: Any = request.user
             try:
-                member.seen()
+                member.record_activity()
             except DatabaseError:
                 # Not worth failing the request for.
                 logger.warning("the time a member was last seen could not be stored", exc_info=True)

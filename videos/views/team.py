@@ -142,7 +142,7 @@ def password_link(request: MemberRequest, pk: int) -> HttpResponse:
     """Create a link by which a member chooses a new password, valid once within a day. Only this response shows it."""
     subject = get_object_or_404(Member, pk=pk, is_active=True)
     path = mail.path_to_new_password(subject)
-    may_mail = bool(subject.email) and not subject.email_waits
+    may_mail = bool(subject.email) and not subject.is_email_on_hold
     mailed = may_mail and mail.send_link(subject.email, "password", path, {"member": subject})
     AuditEntry.objects.record(request.user, f"Made a link to a new password for {subject.username}.", about=subject)
     link = site_origin(request) + path

@@ -122,7 +122,7 @@ class PostErrors(Results):
             return
         reason = f"{rule.for_admins} ({error.code}: {error.message})"
         match rule.token_effect:
-            case policy.STAYS:
+            case policy.NO_EFFECT:
                 if error.sent is provider.Sent.REFUSED:
                     token.record_clear_answer(accepted=False)
             case policy.BACKS_OFF:
@@ -131,7 +131,7 @@ class PostErrors(Results):
                 self._record_gateway_rejection(token, token.back_off(reason, seconds=error.retry_after))
             case policy.LIMITED:
                 token.reduce_concurrency(reason, seconds=error.retry_after)
-            case policy.DOUBTED:
+            case policy.PAUSES_IF_REPEATED:
                 unavailable = error.status == UNAVAILABLE
                 seconds = error.retry_after if unavailable else None
                 token.record_ambiguous_answer(reason, at_once=unavailable, seconds=seconds)

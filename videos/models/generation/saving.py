@@ -172,7 +172,7 @@ class Saving(Transitions):
             thumbnail_url=result.thumbnail_url or F("thumbnail_url"),
         )
 
-    def disown(self) -> bool:
+    def revert_completion(self) -> bool:
         """Undo a completion by a callback that came before any answer, whose task the provider does not know.
 
         The callback was forged or was about another row's task; the true result may still come. Only while the provider
@@ -192,7 +192,7 @@ class Saving(Transitions):
             **NO_RESULT,
         )
 
-    def unsave(self, why: str) -> bool:
+    def mark_unsaved(self, why: str) -> bool:
         """Save a video again whose file is missing, changed or incomplete; return False if no link is known."""
         return self._transition(
             {State.COMPLETED},

@@ -4,14 +4,26 @@ from collections.abc import Mapping
 
 from ..circuit import Health
 from .follow_up import WORDS as FOLLOW_UP
-from .rules import ADDRESS, BACKS_OFF, BY_STATUS, DOUBT, DOUBTED, LIMITED, POST, STAYS, SUSPECT, TASK, Rule
+from .rules import (
+    ADDRESS,
+    BACKS_OFF,
+    BY_STATUS,
+    DOUBT,
+    LIMITED,
+    NO_EFFECT,
+    PAUSES_IF_REPEATED,
+    POST,
+    SUSPECT,
+    TASK,
+    Rule,
+)
 
 TOKENS = {
-    STAYS: "stays",
+    NO_EFFECT: "stays",
     BACKS_OFF: "pauses, up to a minute",
     ADDRESS: "pauses, up to a minute",
     LIMITED: "pauses; fewer videos at the same time",
-    DOUBTED: "pauses after the second in a row, or at once after a 503",
+    PAUSES_IF_REPEATED: "pauses after the second in a row, or at once after a 503",
     SUSPECT: "pauses after the third video in a row",
 }
 

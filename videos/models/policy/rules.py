@@ -10,11 +10,11 @@ from ..circuit import Health
 QUEUED, FAILED, UNCONFIRMED = "queued", "failed", "unconfirmed"
 
 # The effect on the token, besides the values of Health with which it is disabled.
-STAYS = ""
+NO_EFFECT = ""
 BACKS_OFF = "back_off"  # paused for up to a minute
 ADDRESS = "address"  # the same, and Lumaweb remembers that this token cannot send the row
 LIMITED = "limited"  # the same, with fewer concurrent videos
-DOUBTED = "doubted"  # paused after the second ambiguous answer in a row
+PAUSES_IF_REPEATED = "pauses_if_repeated"  # paused after the second ambiguous answer in a row
 SUSPECT = "suspect"  # paused after the third video in a row
 
 
@@ -80,12 +80,12 @@ def _address(title: str, text: str, for_admins: str) -> Rule:
 
 
 def _failed(
-    title: str, text: str, *, advice: str = "", for_members: str = "", for_admins: str, token_effect: str = STAYS
+    title: str, text: str, *, advice: str = "", for_members: str = "", for_admins: str, token_effect: str = NO_EFFECT
 ) -> Rule:
     return Rule(FAILED, token_effect, title, f"{text} {NOTHING_CHARGED}", advice, for_members, for_admins)
 
 
-def _in_doubt(title: str, for_admins: str, token_effect: str = DOUBTED, for_members: str = "") -> Rule:
+def _in_doubt(title: str, for_admins: str, token_effect: str = PAUSES_IF_REPEATED, for_members: str = "") -> Rule:
     return Rule(UNCONFIRMED, token_effect, title, MAYBE_CHARGED, for_members=for_members, for_admins=for_admins)
 
 
@@ -246,7 +246,7 @@ POST = {
     ),
     "upload_failed": Rule(
         QUEUED,
-        STAYS,
+        NO_EFFECT,
         "Frame not uploaded yet",
         f"The provider's file upload did not answer. {SENT_AGAIN}",
         for_admins="The provider's file upload did not answer: check the network, its address, and its status page.",
@@ -255,7 +255,7 @@ POST = {
     ),
     "storage_down": Rule(
         QUEUED,
-        STAYS,
+        NO_EFFECT,
         "Waiting for the database",
         f"The video could not be prepared. {SENT_AGAIN}",
         for_admins="The database was locked, full or away between the claim and the request: see the log.",
@@ -300,7 +300,7 @@ DOUBT = {
         for_members=ASK_PROVIDER,
     ),
     "interrupted": _in_doubt(
-        "Interrupted while sending", "A worker of this installation stopped while it was sending.", STAYS
+        "Interrupted while sending", "A worker of this installation stopped while it was sending.", NO_EFFECT
     ),
 }
 DOUBT |= {"upstream_error": DOUBT["api_error"], "upstream_timeout": DOUBT["timeout"]}
@@ -309,7 +309,7 @@ DOUBT |= {"upstream_error": DOUBT["api_error"], "upstream_timeout": DOUBT["timeo
 TASK = {
     "api_error": Rule(
         FAILED,
-        STAYS,
+        NO_EFFECT,
         "Provider error",
         f"The provider failed to make this video. {ONLY_FINISHED}",
         advice="It can be retried.",
@@ -317,7 +317,7 @@ TASK = {
     ),
     "timeout": Rule(
         FAILED,
-        STAYS,
+        NO_EFFECT,
         "Provider took too long",
         f"The provider stopped because the video took longer than the timeout. {ONLY_FINISHED}",
         advice="It can be retried, with a longer timeout.",
@@ -325,7 +325,7 @@ TASK = {
     ),
     "task_failed": Rule(
         FAILED,
-        STAYS,
+        NO_EFFECT,
         "Provider could not make it",
         f"The provider ended the task without a video. {ONLY_FINISHED}",
         advice="It can be retried.",
@@ -334,7 +334,7 @@ TASK = {
     "forbidden": replace(MODERATION, text=f"The provider refused the prompt or a frame. {ONLY_FINISHED}"),
     "used_up": Rule(
         FAILED,
-        STAYS,
+        NO_EFFECT,
         "Balance used up",
         f"The provider stopped because the balance behind the API token is used up. {ONLY_FINISHED}",
         for_members="Ask an admin to top up the balance.",
@@ -342,14 +342,14 @@ TASK = {
     ),
     "overdue": Rule(
         FAILED,
-        STAYS,
+        NO_EFFECT,
         "No result",
         f"The provider reported no result in time. {ONLY_FINISHED}",
         for_admins="The provider's console may show what became of it, by its task ID.",
     ),
     "dismissed": Rule(
         FAILED,
-        STAYS,
+        NO_EFFECT,
         "Dismissed",
         "Lumaweb no longer waits for this video. The provider may have charged it.",
         for_admins="The provider's console shows whether it was made and charged; if it was, adopt it by its task ID.",

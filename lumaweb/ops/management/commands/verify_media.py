@@ -74,7 +74,7 @@ class Command(LockedCommand):
             self._report(problem, f"{stored[0]} (video {generation.uuid}){f': {detail}' if detail else ''}")
             if repair:
                 reason = detail or f"The file is {problem}."
-                self.counts["repaired" if generation.unsave(reason) else "unrepairable"] += 1
+                self.counts["repaired" if generation.mark_unsaved(reason) else "unrepairable"] += 1
         else:
             self.counts["good"] += 1
         for name in (generation.thumbnail_file.name, generation.poster_file.name):
