@@ -1,0 +1,38 @@
+"""The side list of the settings area."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Section:
+    """An entry of the side list: the page it opens, and the other pages that belong to it, by URL name."""
+
+    label: str
+    url_name: str
+    icon: str  # A name of the heroicons package.
+    pages: frozenset[str] = frozenset()
+    admins_only: bool = True
+
+    def has(self, url_name: str) -> bool:
+        """Tell whether a page belongs to this section."""
+        return url_name == self.url_name or url_name in self.pages
+
+
+YOU = (Section("Profile", "profile", "user-circle", frozenset({"password"}), admins_only=False),)
+INSTALLATION = (
+    Section("Missing videos", "missing", "cloud"),
+    Section(
+        "Team",
+        "team",
+        "users",
+        frozenset({"audit-log", "invitations", "member", "member-limit", "member-password", "shares"}),
+        admins_only=False,
+    ),
+    Section("Budget", "pricing", "banknotes"),
+)
+
+
+def groups(is_admin: bool) -> list[tuple[str, list[Section]]]:
+    """Return the sections that a member may open, in groups with their headings."""
+    listed = (("You", YOU), ("Installation", INSTALLATION))
+    return [(heading, [one for one in sections if is_admin or not one.admins_only]) for heading, sections in listed]
