@@ -30,5 +30,11 @@ def proof(challenge: bytes) -> str:
     return salted_hmac("videos.self_test.proof", challenge, algorithm="sha256").hexdigest()
 
 
+def origin_proof(nonce: str, scheme: str, host: str) -> str:
+    """Return the proof that a request with this nonce arrived with this scheme and Host."""
+    default_port = {"http": ":80", "https": ":443"}[scheme]
+    return proof(f"{nonce} {scheme}://{host.lower().removesuffix(default_port)}".encode("utf-8", "replace"))
+
+
 def _signer() -> TimestampSigner:
     return TimestampSigner(salt="videos.self_test")

@@ -4,11 +4,11 @@ import time
 from datetime import datetime, timedelta
 
 from django.db import connections
-from django.utils import timezone
 
 from lumaweb.sqlite.base import lock_wait_limit
 from videos.jobs import queue
 from videos.models import Heartbeat
+from videos.models.database_clock import database_now
 
 CLUSTER_NAMES = {queue.SUBMIT_CLUSTER: "worker", queue.MEDIA_CLUSTER: "media worker"}
 REQUEST_INTERVAL = 15.0  # seconds between two requests for a heartbeat
@@ -30,7 +30,11 @@ class HeartbeatProbe:
         self._changed: dict[str, tuple[datetime | None, float]] = {}
 
     def __call__(self, cluster: str) -> datetime | None:
-        """Return the time of the last heartbeat; raise django.db.Error while the database accepts no writes."""
+        """Return the time of the last heartbeat.
+
+        Raises django.db.Error while the database accepts no writes, and BrokerUnavailable while Redis does not work: a
+        worker that gets no request for a heartbeat is not stuck.
+        """
         try:
             with lock_wait_limit(LOCK_WAIT):
                 return self._read(cluster)
@@ -46,10 +50,10 @@ class HeartbeatProbe:
             # A worker that waits for a locked or full database, perhaps with unsaved results, is not stuck: raise here.
             Heartbeat.stamp(WATCHDOG)
         if time.monotonic() - self._requested_at >= REQUEST_INTERVAL:
-            queue.enqueue_heartbeats()
+            queue.enqueue_heartbeats(robust=False)
             self._requested_at = time.monotonic()
-        recently = timezone.now() - LATE_AFTER
+        recently = database_now() - LATE_AFTER
         if (not at or at < recently) and Heartbeat.objects.of_cluster(cluster).filter(at__gt=recently).exists():
             # Machines share the queue: by chance, another one has executed the requests of this one.
-            queue.enqueue_heartbeats(EXTRA_REQUESTS)
+            queue.enqueue_heartbeats(EXTRA_REQUESTS, robust=False)
         return at

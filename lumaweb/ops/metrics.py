@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 from lumaweb.deadline import SingleFlight, TimedOut
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
 from videos.models import ApiToken, Histogram, status
+from videos.models.database_clock import database_now
 from videos.reports import rollups
 
 TIMEOUT = 5.0  # seconds; Prometheus waits 10
@@ -63,7 +64,7 @@ class InstallationCollector(Collector):
         yield _gauge("lumaweb_info", "About this installation; always 1.", [(info, 1)])
         yield from self._generations(now)
         yield from self._tokens(now)
-        yield from self._queue(now)
+        yield from self._queue()
         yield from self._histograms()
 
     def _generations(self, now: datetime) -> Iterator[Metric]:
@@ -94,7 +95,8 @@ class InstallationCollector(Collector):
         limits = [(label, token.limit) for label, token in tokens]
         yield _gauge("lumaweb_token_in_flight_limit", "Maximum number of videos in progress, by token.", limits)
 
-    def _queue(self, now: datetime) -> Iterator[Metric]:
+    def _queue(self) -> Iterator[Metric]:
+        now = database_now()
         ages: list[Row] = []
         machines: list[Row] = []
         for cluster in (SUBMIT_CLUSTER, MEDIA_CLUSTER):

@@ -17,7 +17,7 @@ from django.db import connection, connections, models, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from videos.models import Generation, Heartbeat, Histogram, Lease, Member
+from videos.models import Generation, HealthReport, Heartbeat, Histogram, Lease, Machine, Member
 from videos.models.rollup import RollUp, RollUpMark
 
 from .migration_state import known_migrations
@@ -26,7 +26,7 @@ SOURCE = "source"
 BATCH_SIZE = 2000  # rows
 # Not copied, because they belong to one machine or are computed again. Without sessions, members sign in again.
 SKIPPED_APPS = {"sessions", "django_q", "axes"}
-SKIPPED_MODELS: set[type[models.Model]] = {Heartbeat, Lease, RollUp, RollUpMark, Histogram}
+SKIPPED_MODELS: set[type[models.Model]] = {HealthReport, Heartbeat, Lease, Machine, RollUp, RollUpMark, Histogram}
 
 
 class MoveRefused(Exception):

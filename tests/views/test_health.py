@@ -68,7 +68,7 @@ def test_a_machine_without_workers_is_ready_if_others_have_some(client, workers,
 
 
 def test_a_database_that_is_not_migrated_is_not_ready(client, workers, monkeypatch):
-    monkeypatch.setattr(health, "_is_migrated", False)
+    monkeypatch.setattr(health, "_are_migrations_known", False)
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE django_migrations SET app = 'gone' WHERE app = 'videos' AND name ="

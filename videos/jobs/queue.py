@@ -4,6 +4,10 @@ A call in the queue is a wake-up and may run twice or never; the rows decide wha
 functions by their path in `videos.tasks`.
 """
 
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +16,12 @@ from django_q.brokers import get_broker
 from django_q.models import OrmQ
 from django_q.tasks import async_task
 
+from .broker_errors import BrokerUnavailable, explain, is_broker_error
+
+logger = logging.getLogger(__name__)
+
+LOG_OUTAGE_EVERY = 60.0  # seconds, in each process
+
 SUBMIT_CLUSTER = str(settings.Q_CLUSTER["name"])
 MEDIA_CLUSTER = "media"
 
@@ -19,13 +29,18 @@ MEDIA_CLUSTER = "media"
 def _enqueue(function: str, *args: Any, robust: bool = True, **options: Any) -> None:
     """Enqueue a call after the current transaction is committed.
 
-    If the broker is not available, its error is logged, or raised without `robust`.
+    If Redis does not work, that is logged without a traceback, or without `robust` raised as BrokerUnavailable.
     """
 
     def put() -> None:
-        # In a transaction: in autocommit mode SQLite waits longer for its write lock.
-        with transaction.atomic():
-            async_task(f"videos.tasks.{function}", *args, **options)
+        try:
+            # In a transaction: in autocommit mode SQLite waits longer for its write lock.
+            with transaction.atomic(), _broker_errors():
+                async_task(f"videos.tasks.{function}", *args, **options)
+        except BrokerUnavailable as error:
+            if not robust:
+                raise
+            _log_outage(error)
 
     if not settings.REDIS_URL and connection.in_atomic_block:
         # The queue is in the same database, so the call is committed together with the rows.
@@ -33,6 +48,28 @@ def _enqueue(function: str, *args: Any, robust: bool = True, **options: Any) -> 
     else:
         # Not a partial: Django logs the name of a callback that failed, and a partial has none.
         transaction.on_commit(put, robust=robust)
+
+
+@contextmanager
+def _broker_errors() -> Iterator[None]:
+    """Raise an error of the Redis client as BrokerUnavailable."""
+    try:
+        yield
+    except Exception as error:
+        if is_broker_error(error):
+            raise BrokerUnavailable(explain(error)) from None
+        raise
+
+
+_outage_logged_at = -LOG_OUTAGE_EVERY
+
+
+def _log_outage(error: BrokerUnavailable) -> None:
+    """Log the outage once in a while: each submission and each poll would repeat it."""
+    global _outage_logged_at
+    if time.monotonic() - _outage_logged_at >= LOG_OUTAGE_EVERY:
+        _outage_logged_at = time.monotonic()
+        logger.warning("%s The ticker sends new videos until it works again.", error)
 
 
 def enqueue_drain(*, robust: bool = True) -> None:
@@ -60,15 +97,15 @@ def enqueue_password_mail(name: str) -> None:
 
 
 def queue_sizes() -> dict[str, int]:
-    """Return how many calls wait in the queue, by cluster. Raises what the broker raises."""
-    return {cluster: get_broker(cluster).queue_size() for cluster in (SUBMIT_CLUSTER, MEDIA_CLUSTER)}
+    """Return how many calls wait in the queue, by cluster. Raises BrokerUnavailable."""
+    with _broker_errors():
+        return {cluster: get_broker(cluster).queue_size() for cluster in (SUBMIT_CLUSTER, MEDIA_CLUSTER)}
 
 
 def broker_info() -> str:
-    """Return the kind of the broker in a word or two; raise what it raises if it does not answer."""
-    broker = get_broker(SUBMIT_CLUSTER)
-    broker.ping()
-    return broker.info()
+    """Return the kind of the broker in a word or two. Raises BrokerUnavailable."""
+    with _broker_errors():
+        return str(get_broker(SUBMIT_CLUSTER).info())
 
 
 def clear_queue() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -36,22 +37,31 @@ FRESH_SECONDS = SUBMITTING_AT_MOST.total_seconds() / 4  # after a claim, in whic
 LINK_CHECK_SECONDS = 5.0  # the row is claimed, so its POST must not wait for a slow CDN
 
 
-def drain() -> None:
+def is_stopping() -> bool:
+    """Tell whether this machine's workers were told to stop: what is claimed now would be killed while it is sent."""
+    try:
+        return time.time() - settings.WORKERS_STOPPING.stat().st_mtime < STOP_MARK_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def drain(is_stopping: Callable[[], bool] = is_stopping) -> None:
     """Send what may be sent now. Any number of drains may run; the claim decides which one sends a row.
 
     It ends when all answers are recorded, which a locked or full database can delay for long: see
-    queue.enqueue_drain, which sets no time limit.
+    queue.enqueue_drain, which sets no time limit. `is_stopping` tells whether this process is about to end.
     """
-    asyncio.run(_Drain().run())
+    asyncio.run(_Drain(is_stopping).run())
 
 
 class _Drain:
     """Claims rows for a while, sends them, and waits until all answers are recorded."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_stopping: Callable[[], bool]) -> None:
         self._started = self._stamped = time.monotonic()
         self._line: list[Generation] = []
         self._is_claiming = True
+        self._is_stopping = is_stopping
         self._recorder = OutcomeRecorder(is_stopping)
 
     async def run(self) -> None:
@@ -85,7 +95,7 @@ class _Drain:
                 self._stamped = time.monotonic()
                 await in_db(Heartbeat.stamp, SUBMIT_CLUSTER)
             if self._is_claiming and not self._is_out_of_time() and posts < MAX_POSTS:
-                self._line, claim = await in_db(_next_claim, self._line)
+                self._line, claim = await in_db(_next_claim, self._line, self._is_stopping)
                 return claim
         except Error as error:
             # Stop claiming, but record the answers of what is under way and paid for.
@@ -97,20 +107,14 @@ class _Drain:
         return time.monotonic() - self._started >= CLAIM_SECONDS
 
 
-def is_stopping() -> bool:
-    """Tell whether this machine's workers were told to stop: what is claimed now would be killed while it is sent."""
-    try:
-        return time.time() - settings.WORKERS_STOPPING.stat().st_mtime < STOP_MARK_SECONDS
-    except FileNotFoundError:
-        return False
-
-
 def has_sendable() -> bool:
     """Tell whether a row waits that a token has room for."""
     return bool(_read_line(1))
 
 
-def _next_claim(line: list[Generation]) -> tuple[list[Generation], Claim[Generation] | None]:
+def _next_claim(
+    line: list[Generation], is_stopping: Callable[[], bool]
+) -> tuple[list[Generation], Claim[Generation] | None]:
     """Claim the first row of the line that can be claimed; return the rest of the line and the claim."""
     close_old_connections()
     if is_stopping():

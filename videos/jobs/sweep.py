@@ -12,6 +12,7 @@ from ..models import ApiToken, Frame, Generation, Heartbeat, OrphanedFile, Uploa
 from ..models.state import SUBMITTING_AT_MOST
 from ..reports import rollup_pass
 from .age_tracker import AgeTracker
+from .broker_errors import BrokerUnavailable
 from .queue import MEDIA_CLUSTER, enqueue_archive, enqueue_drain, queue_sizes
 from .submit import has_sendable
 from .ticker_steps import Step
@@ -28,8 +29,8 @@ MAX_ORPHANED_FILES = 1000
 GIVE_UP_AFTER = 1800.0
 
 
-def steps(ages: AgeTracker | None = None) -> list[Step]:
-    """Return the steps of a sweep. Without `ages` the system clock decides what is lost."""
+def steps(ages: AgeTracker | None = None, drain_here: Callable[[], None] | None = None) -> list[Step]:
+    """Return the steps of a sweep. Without `ages` the system clock decides what is lost; `drain_here`: see `wake`."""
     return [
         Step("interrupted requests", lambda: mark_interrupted(ages)),
         Step("hopeless tasks", lambda: give_up_overdue(ages)),
@@ -39,7 +40,7 @@ def steps(ages: AgeTracker | None = None) -> list[Step]:
         Step("orphaned files", remove_orphaned_files),
         Step("heartbeats", Heartbeat.objects.delete_stale),
         Step("token counts", ApiToken.objects.recount_sending),
-        Step("wake-ups", wake),
+        Step("wake-ups", lambda: wake(drain_here)),
         Step("usage", rollup_pass.roll_up),
     ]
 
@@ -92,7 +93,7 @@ def give_up_overdue(ages: AgeTracker | None = None) -> None:
 def enqueue_saves() -> None:
     """Enqueue the savings that are due, up to a length of the queue: while nobody saves, it must not grow.
 
-    Raises what the broker raises if it does not answer.
+    Raises BrokerUnavailable.
     """
     room = MAX_QUEUED_SAVES - queue_sizes()[MEDIA_CLUSTER]
     for pk in Generation.objects.worth_saving().values_list("pk", flat=True)[: max(0, room)]:
@@ -124,8 +125,16 @@ def remove_orphaned_files() -> None:
                 return  # the object storage does not answer, and each other file would wait as long
 
 
-def wake() -> None:
-    """Start a drain if there is something to send: a token's pause is over, or a wake-up was lost with its worker."""
+def wake(drain_here: Callable[[], None] | None = None) -> None:
+    """Start a drain if there is something to send: a token's pause is over, or a wake-up was lost with its worker.
+
+    `drain_here` starts one in this process if the broker does not work. Raises BrokerUnavailable also then.
+    """
     probe_tokens()
     if has_sendable():
-        enqueue_drain(robust=False)
+        try:
+            enqueue_drain(robust=False)
+        except BrokerUnavailable:
+            if drain_here:
+                drain_here()
+            raise

@@ -13,6 +13,7 @@ from lumaweb.storage_errors import storage_problem
 from ..models import Lease
 from . import polling, queue, reconcile, sweep
 from .age_tracker import AgeTracker
+from .local_drain import LocalDrain
 from .ticker_steps import Step, StepRunner
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Ticker:
         self._holder = f"{socket.gethostname()}:{os.getppid()}"
         self._ages: AgeTracker | None = AgeTracker()
         self._runner = StepRunner()
+        self._drain = LocalDrain()
         self._swept = -SWEEP_EVERY
         self._renewed = -LEASE
 
@@ -61,19 +63,20 @@ class Ticker:
         return [step.name for step in self._steps(sweep_is_due=True) if not self._runner.run(step)]
 
     def stop(self) -> None:
-        """Give back the lease, so that another ticker need not wait until it expires."""
+        """Give back the lease, so that another ticker need not wait until it expires, and end this process's drain."""
         try:
             Lease.objects.release(LEASE_NAME, self._holder)
         except Error as error:
             logger.warning("the ticker's lease was not given back and will expire: %s", storage_problem(error) or error)
+        self._drain.stop()
 
     def _steps(self, sweep_is_due: bool) -> list[Step]:
         polls, searches = Step("look-ups", polling.poll), Step("searches", reconcile.reconcile)
         if not sweep_is_due:
-            return [polls, Step("wake-ups", sweep.wake), searches]
+            return [polls, Step("wake-ups", partial(sweep.wake, self._drain.start)), searches]
         # Before the other repairs: workers without a heartbeat are considered stuck.
         heartbeats = Step("signs of life", partial(queue.enqueue_heartbeats, robust=False))
-        return [polls, heartbeats, *sweep.steps(self._ages), searches]
+        return [polls, heartbeats, *sweep.steps(self._ages, self._drain.start), searches]
 
     def _take_lease(self) -> bool:
         if taken := Lease.objects.acquire(LEASE_NAME, self._holder, LEASE):

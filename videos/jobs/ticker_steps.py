@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..models import StepFailure
+from .broker_errors import BrokerUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -49,10 +50,13 @@ class StepRunner:
         self._logged = {key: at for key, at in self._logged.items() if now - at < LOG_AGAIN_AFTER}
         key = step.name, _fault(error)
         if key not in self._logged:
+            # Its message names the cause; a traceback would not add to it.
+            is_known = isinstance(error, BrokerUnavailable)
             logger.error(
-                "step %s of the ticker fails, and is tried again at each round; the others go on",
+                "step %s of the ticker fails, and is tried again at each round; the others go on%s",
                 step.name,
-                exc_info=error,
+                f": {error}" if is_known else "",
+                exc_info=None if is_known else error,
             )
         self._logged[key] = now
 

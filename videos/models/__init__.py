@@ -6,10 +6,12 @@ from .found_task import FoundTask
 from .frame import Frame, TemporaryLink
 from .gateway_rejection import GatewayRejection
 from .generation import Claim, Filters, Generation, Verdict
+from .health_report import HealthReport
 from .heartbeat import Heartbeat
 from .histogram import Histogram
 from .invitation import Invitation
 from .lease import Lease
+from .machine import Machine
 from .member import Member, Theme
 from .orphaned_file import OrphanedFile
 from .rollup import RollUp, RollUpMark
@@ -40,10 +42,12 @@ __all__ = [
     "GatewayRejection",
     "Generation",
     "Health",
+    "HealthReport",
     "Heartbeat",
     "Histogram",
     "Invitation",
     "Lease",
+    "Machine",
     "Member",
     "OrphanedFile",
     "OverBudget",

@@ -5,7 +5,8 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.utils import timezone
+
+from .database_clock import database_now
 
 
 class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
@@ -19,15 +20,15 @@ class HeartbeatQuerySet(models.QuerySet["Heartbeat"]):
 
     def recent(self) -> Self:
         """Select heartbeats of the last minute: those workers may still be running."""
-        return self.filter(at__gt=timezone.now() - timedelta(seconds=60))
+        return self.filter(at__gt=database_now(self.db) - timedelta(seconds=60))
 
     def delete_stale(self) -> None:
         """Delete heartbeats that are older than a day: a machine that returns creates a new one."""
-        self.filter(at__lt=timezone.now() - timedelta(days=1)).delete()
+        self.filter(at__lt=database_now() - timedelta(days=1)).delete()
 
 
 class Heartbeat(models.Model):
-    """When a worker of a cluster on one machine last ran code. Only workers write it."""
+    """When a worker of a cluster on one machine last ran code, by the database's clock. Only workers write it."""
 
     name = models.CharField(max_length=50, primary_key=True)
     at = models.DateTimeField()
@@ -44,7 +45,7 @@ class Heartbeat(models.Model):
 
     @classmethod
     def stamp(cls, cluster: str) -> None:
-        cls.objects.update_or_create(name=_here(cluster), defaults={"at": timezone.now()})
+        cls.objects.update_or_create(name=_here(cluster), defaults={"at": database_now()})
 
 
 def _here(cluster: str) -> str:

@@ -2,7 +2,8 @@ from datetime import timedelta
 
 from django.db import models
 from django.db.models import Q
-from django.utils import timezone
+
+from .database_clock import database_now
 
 SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
 
@@ -10,7 +11,7 @@ SKEW = timedelta(minutes=1)  # by which the clocks of two machines may differ
 class LeaseQuerySet(models.QuerySet["Lease"]):
     def acquire(self, name: str, holder: str, seconds: float) -> bool:
         """Acquire or renew the lease by one conditional UPDATE; return False while another holder has it."""
-        now = timezone.now()
+        now = database_now()
         self.get_or_create(name=name, defaults={"holder": "", "until": now - timedelta(days=1)})
         # A lease that ends later than possible was taken before a clock was set back.
         longest = timedelta(seconds=seconds) + SKEW
@@ -18,11 +19,11 @@ class LeaseQuerySet(models.QuerySet["Lease"]):
         return bool(self.filter(free, name=name).update(holder=holder, until=now + timedelta(seconds=seconds)))
 
     def release(self, name: str, holder: str) -> None:
-        self.filter(name=name, holder=holder).update(until=timezone.now() - timedelta(days=1))
+        self.filter(name=name, holder=holder).update(until=database_now() - timedelta(days=1))
 
 
 class Lease(models.Model):
-    """A lease on work that one machine at a time may do, such as the sweep."""
+    """A lease on work that one machine at a time may do, such as the sweep. Its times are by the database's clock."""
 
     name = models.CharField(max_length=50, primary_key=True)
     holder = models.CharField(max_length=100)

@@ -14,7 +14,7 @@ from lumaweb.durability import sync_folder
 from lumaweb.ops.migration_state import known_migrations
 from videos.jobs import queue
 from videos.media import storage
-from videos.models import ApiToken, Generation, Heartbeat, Invitation, Lease, Member, Share
+from videos.models import ApiToken, Generation, HealthReport, Heartbeat, Invitation, Lease, Machine, Member, Share
 
 from . import postgresql, sqlite
 from .archive import KEYS, MEDIA, POSTGRESQL, SQLITE, read_manifest, unpack
@@ -145,6 +145,8 @@ def _update(report: Report) -> None:
     queue.clear_queue()
     Heartbeat.objects.all().delete()
     Lease.objects.all().delete()
+    Machine.objects.all().delete()
+    HealthReport.objects.all().delete()
     shares, invitations = _revoke_access()
     report.counts |= {"held": held, "unconfirmed": unconfirmed, "shares": shares, "invitations": invitations}
 

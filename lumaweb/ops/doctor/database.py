@@ -6,14 +6,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.migrations.recorder import MigrationRecorder
 
-from lumaweb.ops.migration_state import known_migrations, pending_migrations
+from lumaweb.ops.migration_state import newer_migrations, pending_migrations
 from videos.models import Lease
 
+from .database_errors import explain
 from .findings import Finding, fail, ok, warn
+from .migrations import migrations_ahead, migrations_behind
 
 MIN_POSTGRESQL = 14
 QUICK_CHECK_TIMEOUT = 20.0  # seconds
@@ -28,12 +28,7 @@ def database() -> Iterator[Finding]:
     try:
         connection.ensure_connection()
     except DatabaseError as error:
-        yield fail(
-            f"The database cannot be reached: {type(error).__name__}.",
-            "Check DATABASE_URL, and that the database server runs and accepts connections from this machine."
-            if settings.DATABASE_URL
-            else f"Check that {settings.DATA_DIR} can be read and written.",
-        )
+        yield explain(error)
         return
     yield from _sqlite() if connection.vendor == "sqlite" else _postgresql()
 
@@ -58,11 +53,15 @@ def _sqlite_problems(path: Path) -> Iterator[Finding]:
     mode, synchronous = _query("PRAGMA journal_mode"), _query("PRAGMA synchronous")
     if mode != "wal":
         yield fail(
+            "sqlite-journal",
+            "The database blocks readers while it writes",
             f"Its journal mode is {mode}, not wal: readers and writers block each other.",
             "Keep it on a local disk, as WAL does not work over a network.",
         )
     if synchronous < 2:
         yield fail(
+            "database-durability",
+            "A power cut could undo what was paid for",
             "It does not wait for the disk (synchronous is not FULL): after a power cut, Lumaweb could send a request "
             "twice.",
             "Do not change Lumaweb's database settings.",
@@ -71,14 +70,25 @@ def _sqlite_problems(path: Path) -> Iterator[Finding]:
         result = _quick_check()
     except TimeoutError:
         yield warn(
+            "database-check-slow",
+            "The check of the database takes too long",
             f"The check of the file's integrity did not finish within {QUICK_CHECK_TIMEOUT:.0f} s.",
             f"While Lumaweb is stopped, run: sqlite3 {path} 'PRAGMA quick_check'",
         )
     except DatabaseError as error:
-        yield fail(f"The file is damaged: {error}.", "Stop Lumaweb and restore the last backup.")
+        yield _damaged(f"{error}.")
     else:
         if result != "ok":
-            yield fail(f"The file is damaged: {result}", "Stop Lumaweb and restore the last backup.")
+            yield _damaged(result)
+
+
+def _damaged(reason: str) -> Finding:
+    return fail(
+        "database-damaged",
+        "The database file is damaged",
+        f"The file is damaged: {reason}",
+        "Stop Lumaweb and restore the last backup.",
+    )
 
 
 def _quick_check() -> str:
@@ -104,28 +114,49 @@ def _postgresql() -> Iterator[Finding]:
 
 def _postgresql_problems() -> Iterator[Finding]:
     if int(_query("SHOW server_version_num")) < MIN_POSTGRESQL * 10_000:
-        yield fail(f"PostgreSQL {_query('SHOW server_version')} is too old.", f"Upgrade to {MIN_POSTGRESQL} or newer.")
+        yield fail(
+            "postgresql-version",
+            "PostgreSQL is too old",
+            f"PostgreSQL {_query('SHOW server_version')} is too old.",
+            f"Upgrade to {MIN_POSTGRESQL} or newer.",
+        )
     if _query("SELECT pg_is_in_recovery()"):
-        yield fail("This is a read-only replica.", "Set DATABASE_URL to the primary server.")
+        yield fail(
+            "database-replica",
+            "The database is a read-only replica",
+            "This is a read-only replica.",
+            "Set DATABASE_URL to the primary server.",
+        )
         return
     if not _query("SELECT 1 FROM pg_extension WHERE extname = 'pg_trgm'"):
         yield fail(
+            "database-extension",
+            "A PostgreSQL extension is missing",
             "The extension pg_trgm is missing, which the search needs.",
             "As a superuser, in this database: CREATE EXTENSION pg_trgm;",
         )
     unsafe = [name for name in ("fsync", "synchronous_commit", "full_page_writes") if _query(f"SHOW {name}") == "off"]
     if unsafe:
         yield fail(
+            "database-durability",
+            "A crash could undo what was paid for",
             f"{' and '.join(unsafe)} is off: after a crash, Lumaweb could send, and pay for, a request twice.",
             f"Turn {' and '.join(unsafe)} on in postgresql.conf, and reload it.",
         )
     if (level := _query("SHOW default_transaction_isolation")) != "read committed":
         yield fail(
+            "database-isolation",
+            "The database isolates transactions differently",
             f"Transactions are {level} by default; Lumaweb's claims need read committed.",
             "Set default_transaction_isolation to 'read committed' for this database and role.",
         )
     if (encoding := _query("SHOW server_encoding")) != "UTF8":
-        yield fail(f"The database is encoded in {encoding}.", "Create one with ENCODING 'UTF8', and move to it.")
+        yield fail(
+            "database-encoding",
+            "The database does not store every character",
+            f"The database is encoded in {encoding}.",
+            "Create one with ENCODING 'UTF8', and move to it.",
+        )
     yield from _connections()
 
 
@@ -141,26 +172,29 @@ def _connections() -> Iterator[Finding]:
     )
     if limit < CONNECTIONS_PER_MACHINE * machines + SPARE_CONNECTIONS:
         yield warn(
+            "database-connections",
+            "The database accepts few connections",
             f"It accepts {limit} connections, and {machines} of our machines may open {CONNECTIONS_PER_MACHINE} each.",
             "Raise max_connections, or put PgBouncer (session mode) in between.",
         )
     elif used > limit - SPARE_CONNECTIONS:
-        yield warn(f"{used} of {limit} connections are in use.", "Raise max_connections.")
+        yield warn(
+            "database-connections",
+            "The database has few free connections",
+            f"{used} of {limit} connections are in use.",
+            "Raise max_connections.",
+        )
 
 
 def migrations() -> Iterator[Finding]:
     """Check that all migrations are applied and none is newer than the code, and measure a commit."""
     if pending := pending_migrations():
-        more = f" and {len(pending) - 3} more" if len(pending) > 3 else ""
-        yield fail(f"Not applied: {', '.join(pending[:3])}{more}.", "Make a backup, then run manage.py migrate.")
+        yield migrations_behind(pending)
         return
-    applied = {key for key in MigrationRecorder(connection).applied_migrations() if key[0] == "videos"}
-    if newer := applied - known_migrations():
-        yield warn(
-            f"The database is of a newer version than this code: {', '.join(sorted(name for _, name in newer))}.",
-            "Run the newer version, or see “Roll back” in deploy/README.md.",
-        )
-    yield ok("All are applied.")
+    if newer := newer_migrations():
+        yield migrations_ahead(newer)
+    else:
+        yield ok("All are applied.")
     yield from _commit_time()
 
 
@@ -173,6 +207,11 @@ def _commit_time() -> Iterator[Finding]:
     Lease.objects.filter(name="doctor").delete()
     message = f"A commit takes {median(seconds) * 1000:.1f} ms."
     if median(seconds) > SLOW_COMMIT:
-        yield warn(message, "Use a faster or a nearer disk for the database: each video needs about twenty commits.")
+        yield warn(
+            "database-slow",
+            "The database is slow",
+            message,
+            "Use a faster or a nearer disk for the database: each video needs about twenty commits.",
+        )
     else:
         yield ok(message)

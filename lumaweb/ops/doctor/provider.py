@@ -13,6 +13,7 @@ from videos.models import ApiToken, Generation, State
 from .findings import Finding, fail, ok, skip, warn
 
 RECENT_RESULTS = 20
+PROVIDER_PAGE = "provider"
 MIN_RESULTS = 3  # without a callback among them, before it counts as a problem
 
 
@@ -20,18 +21,30 @@ def stored_tokens() -> Iterator[Finding]:
     """Check that the encryption keys decrypt each API token, and that the enabled ones are in use."""
     tokens = list(ApiToken.objects.order_by("pk"))
     if not tokens:
-        yield warn("There is no API token: no video can be sent.", "Add one under API tokens in the admin.")
+        yield warn(
+            "no-token",
+            "There is no API token",
+            "There is no API token: no video can be sent.",
+            "Add one on the Provider page.",
+            PROVIDER_PAGE,
+        )
     unreadable = [token for token in tokens if not token.is_readable]
     for token in unreadable:
         yield fail(
+            "token-unreadable",
+            "An API token cannot be decrypted",
             f"The encryption keys do not decrypt the API token “{token.name}”.",
-            "Add the key it was stored with to LUMAWEB_ENCRYPTION_KEYS, or enter the token again in the admin.",
+            "Add the key it was stored with to LUMAWEB_ENCRYPTION_KEYS, or enter the token again on the Provider page.",
+            PROVIDER_PAGE,
         )
     for token in tokens:
         if token.enabled and token not in unreadable and token.is_unhealthy:
             yield warn(
+                "token-unused",
+                "An API token is not in use",
                 f"The API token “{token.name}” is not in use: {token.last_error or token.condition}",
-                "Test it in the admin.",
+                "Test it on the Provider page.",
+                PROVIDER_PAGE,
             )
     if tokens and not unreadable:
         yield ok(f"The keys decrypt {'the API token' if len(tokens) == 1 else f'all {len(tokens)} API tokens'}.")
@@ -48,9 +61,20 @@ def accepted_tokens() -> Iterator[Finding]:
         if check.status == "ok":
             yield ok(message)
         elif check.status == "refused":
-            yield fail(message, "Correct it under API tokens in the admin; queued videos wait for it.")
+            yield fail(
+                "token-refused",
+                "The provider refuses an API token",
+                message,
+                "Correct it on the Provider page; queued videos wait for it.",
+                PROVIDER_PAGE,
+            )
         else:
-            yield warn(message, "Check that this machine reaches the provider, and the provider's status page.")
+            yield warn(
+                "provider-unreachable",
+                "The provider does not answer",
+                message,
+                "Check that this machine reaches the provider, and the provider's status page.",
+            )
 
 
 def media_hosts() -> Iterator[Finding]:
@@ -59,6 +83,8 @@ def media_hosts() -> Iterator[Finding]:
     missing = [host for host in settings.DEFAULT_MEDIA_HOSTS if host not in allowed]
     if missing:
         yield warn(
+            "media-hosts",
+            "Some results could not be saved",
             f"LUMAWEB_MEDIA_HOSTS lacks {', '.join(missing)}: videos on these hosts cannot be saved.",
             "Add them, or unset the variable to use Lumaweb's own list.",
         )
@@ -88,6 +114,8 @@ def _recent_results(token: ApiToken) -> Iterator[Finding]:
         )
     elif sources.total() >= MIN_RESULTS:
         yield warn(
+            "callbacks-missing",
+            "The provider's callbacks do not arrive",
             f"None of the last {sources.total()} results came by a callback of {host}; Lumaweb looked all of them up. "
             "The provider does not reach Lumaweb.",
             "Check whether a firewall or the proxy blocks /callbacks/.",

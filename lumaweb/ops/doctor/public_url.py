@@ -20,7 +20,8 @@ from django.urls import reverse
 from videos import self_test
 from videos.models import ApiToken
 
-from .findings import Finding, fail, ok, warn
+from . import proxy
+from .findings import Finding, fail, ok, skip, warn
 from .http_client import RequestFailed, Response, request
 
 MIN_CERTIFICATE_DAYS, LOW_CERTIFICATE_DAYS = 3, 14
@@ -34,12 +35,17 @@ SET_PUBLIC_URL = "Set LUMAWEB_PUBLIC_URL to the address that the provider can re
 def public_url() -> Iterator[Finding]:
     """Call the health page, a test callback, a frame and the sign-in page by the public address."""
     url = settings.PUBLIC_URL
+    if url and proxy.problem_at(url):
+        yield skip("Not checked, as the proxy has to be corrected first: see the check of the proxy.")
+        return
     if url is None:
         yield from _missing_url()
         # A provider on this machine may use it.
         url = settings.LOCAL_URL
     if not url:
         yield warn(
+            "no-public-address",
+            "There is no public address",
             "There is no public address: Lumaweb looks up results every few seconds, and uploads frames to the "
             "provider.",
             SET_PUBLIC_URL,
@@ -49,10 +55,17 @@ def public_url() -> Iterator[Finding]:
     try:
         is_private = _resolves_to_private_address(host)
     except OSError:
-        yield fail(f"The name {host} cannot be resolved.", "Add it to the DNS, or correct LUMAWEB_PUBLIC_URL.")
+        yield fail(
+            "public-host",
+            "The public address cannot be resolved",
+            f"The name {host} cannot be resolved.",
+            "Add it to the DNS, or correct LUMAWEB_PUBLIC_URL.",
+        )
         return
     if is_private and host not in LOOPBACK:
         yield warn(
+            "public-private",
+            "The public address may not be public",
             f"From here {host} has a private address, which no provider on the internet reaches.",
             "Ignore this if the public DNS has another address, or if the provider is on this network.",
         )
@@ -70,6 +83,8 @@ def _missing_url() -> Iterator[Finding]:
         if not token.public_url:
             frames = "uploaded to it" if token.takes_uploads() else f"sent as links only: {token.uploads_refusal}"
             yield warn(
+                "no-public-address",
+                "There is no public address",
                 f"There is no public address, so Lumaweb looks up results of {urlsplit(token.base_url).netloc} every "
                 f"few seconds, and frames are {frames}.".replace("..", "."),
                 SET_PUBLIC_URL,
@@ -89,6 +104,8 @@ def _requests(url: str) -> Iterator[Finding]:
         response = request("GET", f"{url}/healthz?nonce={nonce}")
     except RequestFailed as error:
         yield fail(
+            "public-unreachable",
+            "The public address cannot be reached",
             f"{url} cannot be reached from here: {error}",
             "Renew or replace the certificate."
             if "certificate" in str(error)
@@ -98,11 +115,16 @@ def _requests(url: str) -> Iterator[Finding]:
         return
     yield from _certificate(response)
     if problem := _proof_problem(response, self_test.proof(nonce.encode())):
-        yield fail(f"{url} {problem}", "Let the proxy pass all requests to this installation, at its root.")
+        yield fail(
+            "public-elsewhere",
+            "The public address leads elsewhere",
+            f"{url} {problem}",
+            "Let the proxy pass all requests to this installation, at its root. If several machines answer there, set "
+            "the same LUMAWEB_SECRET_KEY on all of them.",
+        )
         return
     yield from _callback(url)
     yield from _frames(url)
-    yield from _pages(url)
 
 
 def _certificate(response: Response) -> Iterator[Finding]:
@@ -110,11 +132,11 @@ def _certificate(response: Response) -> Iterator[Finding]:
         return
     days = (ssl.cert_time_to_seconds(expires) - time.time()) / 86400
     message = f"The certificate is valid for {int(days)} more days."
-    fix = "Find out why it is not renewed automatically."
-    if days < MIN_CERTIFICATE_DAYS:
-        yield fail(message, fix)
-    else:
-        yield ok(message) if days >= LOW_CERTIFICATE_DAYS else warn(message, fix)
+    if days >= LOW_CERTIFICATE_DAYS:
+        yield ok(message)
+        return
+    level = fail if days < MIN_CERTIFICATE_DAYS else warn
+    yield level("certificate", "The certificate expires soon", message, "Find out why it is not renewed automatically.")
 
 
 def _proof_problem(response: Response, proof: str) -> str:
@@ -155,10 +177,17 @@ def _callback(url: str) -> Iterator[Finding]:
     try:
         response = request("POST", f"{url}{path}", body=body, headers={"Content-Type": "application/json"})
     except RequestFailed as error:
-        yield fail(f"A callback to {url} does not arrive: {error}", "Check the proxy's limit for request bodies.")
+        yield fail(
+            "callback-blocked",
+            "Callbacks do not arrive",
+            f"A callback to {url} does not arrive: {error}",
+            "Check the proxy's limit for request bodies.",
+        )
         return
     if problem := _proof_problem(response, self_test.proof(body)):
         yield fail(
+            "callback-blocked",
+            "Callbacks do not arrive",
             f"A callback of {CALLBACK_BYTES // 1024} KB to {url} {problem}",
             "Let the proxy pass POST requests to /callbacks/ unchanged: no redirect, no password, no filter, and "
             "bodies of 64 KB (nginx: client_max_body_size; frames need 45m).",
@@ -173,25 +202,8 @@ def _frames(url: str) -> Iterator[Finding]:
         reaches_lumaweb = False
     if not reaches_lumaweb:
         yield fail(
+            "frames-blocked",
+            "The provider cannot fetch frames",
             f"{url}/frames/ does not lead to Lumaweb, so a provider could not fetch start and end frames.",
             "Let the proxy pass /frames/ and /clips/, and not serve paths with picture suffixes (.jpg) itself.",
-        )
-
-
-def _pages(url: str) -> Iterator[Finding]:
-    try:
-        response = request("GET", f"{url}{reverse('login')}")
-    except RequestFailed as error:
-        yield fail(f"The sign-in page cannot be loaded: {error}", "Look at the proxy's log.")
-        return
-    if response.status in (301, 302, 307, 308) and response.headers.get("Location", "").startswith(url):
-        if not urlsplit(response.headers["Location"]).path.startswith("/setup"):
-            yield fail(
-                "Every page redirects to itself: the proxy does not say that the request came over TLS.",
-                "Let it set X-Forwarded-Proto to https (nginx: proxy_set_header X-Forwarded-Proto $scheme;).",
-            )
-    elif response.status == 400:
-        yield fail(
-            f"Pages are refused: the proxy passes a Host other than {urlsplit(url).netloc}.",
-            "Let it pass Host (nginx: proxy_set_header Host $host;), or add the name to LUMAWEB_ALLOWED_HOSTS.",
         )

@@ -1,5 +1,6 @@
 """Check of the storage of media."""
 
+import errno
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,6 +12,7 @@ from django.core.files.storage import default_storage
 
 from .findings import Finding, fail, ok, warn
 from .http_client import RequestFailed, request
+from .installation import STORAGE_PAGE
 
 
 def storage() -> Iterator[Finding]:
@@ -23,13 +25,23 @@ def storage() -> Iterator[Finding]:
         step = "read"
         is_same = _reads_back(name, data)
         if not is_same:
-            yield fail("The file read is not the file written.", "Do not use this storage: it would lose videos.")
+            yield fail(
+                "storage-corrupts",
+                "The storage changes files",
+                "The file read is not the file written.",
+                "Do not use this storage: it would lose videos.",
+            )
         if settings.BUCKET:
             yield from _signed_link(name, data)
         step = "deleted"
         default_storage.delete(name)
         if default_storage.exists(name):
-            yield fail(f"A file in {place} still exists after it was deleted.", "Allow this key to delete objects.")
+            yield fail(
+                "storage-keeps",
+                "The storage does not delete files",
+                f"A file in {place} still exists after it was deleted.",
+                "Allow this key to delete objects.",
+            )
             return
     except OSError as error:
         fix = (
@@ -37,7 +49,14 @@ def storage() -> Iterator[Finding]:
             if settings.BUCKET
             else f"Allow the user that runs Lumaweb to read and write {settings.MEDIA_ROOT}, and check its free space."
         )
-        yield fail(f"A file in {place} could not be {step}: {error.strerror or error}.", fix)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        yield fail(
+            "disk-full" if full else "storage-fails",
+            "The disk is full" if full else "Videos cannot be saved",
+            f"A file in {place} could not be {step}: {error.strerror or error}.",
+            fix,
+            STORAGE_PAGE,
+        )
         with suppress(OSError):
             default_storage.delete(name)
         return
@@ -61,17 +80,23 @@ def _signed_link(name: str, data: bytes) -> Iterator[Finding]:
         response = request("GET", link, headers={"Range": "bytes=1000-1099"})
     except RequestFailed as error:
         yield fail(
+            "storage-links",
+            "Browsers cannot load videos from the bucket",
             f"Links to {host} do not work: {error}",
             "Set LUMAWEB_S3_PUBLIC_ENDPOINT to the address of the bucket for browsers.",
         )
         return
     if response.status == 200:
         yield warn(
+            "storage-seeking",
+            "Members cannot seek in videos",
             f"{host} sends whole files only: members cannot seek in a video.",
             "Let the proxy in front of it pass the Range header.",
         )
     elif response.status != 206 or response.body != data[1000:1100]:
         yield fail(
+            "storage-links",
+            "Browsers cannot load videos from the bucket",
             f"{host} answers {response.status} to a link.",
             "Check LUMAWEB_S3_PUBLIC_ENDPOINT and LUMAWEB_S3_REGION, and that no proxy changes the Host header.",
         )

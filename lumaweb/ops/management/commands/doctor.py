@@ -24,7 +24,8 @@ class Command(BaseCommand):
         found = []
         for name, finding in doctor.run_checks(offline=options["offline"]):
             # The keys are the output's format, which scripts read.
-            found.append({"look": name, "level": finding.level, "words": finding.message, "mend": finding.fix})
+            texts = {"words": finding.message, "mend": finding.fix}
+            found.append({"look": name, "level": finding.level, "code": finding.code, "title": finding.title} | texts)
             if not options["json"]:
                 self._print(name, finding)
         levels = Counter(finding["level"] for finding in found)

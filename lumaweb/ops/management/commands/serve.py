@@ -11,6 +11,7 @@ from lumaweb import data_lock, logs, permissions
 from lumaweb.ops.preparation import prepare
 from lumaweb.ops.programs import PARTS, supervisor
 from lumaweb.ops.provider_choice import choose_provider, has_real_provider
+from lumaweb.ops.registration import registered
 from lumaweb.ops.startup import check_keys, create_first_admin, require_migrated
 from lumaweb.ports import reserve_port
 from videos.jobs.outcome_recorder import recover_spool
@@ -59,7 +60,9 @@ class Command(BaseCommand):
                 os.chdir(settings.BASE_DIR)
                 self.stdout.flush()
                 ports.close()
-                sys.exit(supervisor(parts).run())
+                with registered(parts):
+                    status = supervisor(parts).run()
+                sys.exit(status)
 
     def _initialize(self) -> None:
         """Apply what the environment says about members, tokens and keys."""
