@@ -13,6 +13,9 @@ PROCESSES = --numprocesses auto
 DEPLOYED = tests/deploy/test_deploy.py tests/deploy/test_image.py tests/deploy/test_fresh_machine.py tests/sandbox/test_clients.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_main_job.py
 
+# Only the installation reads .env: a developer's settings must not change the result of a test.
+test test-servers test-deploy test-fresh check bench chaos fuzz screenshots: export LUMAWEB_ENV_FILE =
+
 .PHONY: run test test-servers test-deploy test-fresh check bench chaos fuzz audit screenshots format requirements
 
 run: .venv/ready

@@ -113,8 +113,10 @@ def _timestamp(seconds: float | None = None) -> str:
     return time.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def logging_config(log_format: str, cluster: str = "") -> dict[str, Any]:
-    """Return the LOGGING setting for the format "line" or "json"."""
+def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> dict[str, Any]:
+    """Return the LOGGING setting for the format "line" or "json" and the least important level to log."""
+    # Libraries describe every step at INFO; that is for DEBUG. Never their own DEBUG, which contains whole requests.
+    libraries = {"DEBUG": "INFO", "INFO": "WARNING"}.get(level, level)
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -125,14 +127,14 @@ def logging_config(log_format: str, cluster: str = "") -> dict[str, Any]:
         "handlers": {
             "console": {"class": "logging.StreamHandler", "formatter": log_format, "stream": "ext://sys.stdout"}
         },
-        "root": {"handlers": ["console"], "level": "WARNING"},
+        "root": {"handlers": ["console"], "level": libraries},
         "loggers": {
-            "lumaweb": {"level": "INFO"},
-            "videos": {"level": "INFO"},
-            "django": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+            "lumaweb": {"level": level},
+            "videos": {"level": level},
+            "django": {"handlers": ["console"], "level": libraries, "propagate": False},
             # Not the 4xx responses, whose pages tell the visitor what is wrong.
             "django.request": {"level": "ERROR"},
-            "django-q": {"handlers": ["console"], "level": "WARNING", "propagate": False},
+            "django-q": {"handlers": ["console"], "level": libraries, "propagate": False},
             # waitress warns about every request that waits for a thread.
             "waitress.queue": {"level": "ERROR"},
         },

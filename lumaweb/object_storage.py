@@ -23,7 +23,7 @@ from django.utils.functional import cached_property
 from storages.backends.s3 import S3Storage
 from storages.utils import clean_name
 
-from .environment import Bucket
+from .environment.services import Bucket
 
 CHUNK_SIZE = 256 * 1024  # bytes of a file in memory while it is read
 PART_SIZE = 16 * 1024 * 1024  # bytes of one request of a large upload

@@ -4,88 +4,70 @@ import hmac
 import os
 import tomllib
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-import dj_database_url
 from csp.constants import NONE, SELF
-from django.core.exceptions import ImproperlyConfigured
 
-from . import environment, permissions
+from . import permissions
+from .environment import env_file
+from .environment.generated_secrets import read_or_generate
+from .environment.paths import BASE_DIR, data_dir
+from .environment.rules import require_valid
+from .environment.site import read_site
+from .environment.values import words
+from .environment.variables import addresses, data, first_start, mail, monitoring, object_storage, simulation
 from .logs import logging_config
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+ENV_FILE_WARNINGS = env_file.load()
+require_valid()
 VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project"]["version"]
 
 # ── Addresses ─────────────────────────────────────────────────────────────────────────────────────────────────
-DEBUG = environment.flag("LUMAWEB_DEBUG")
-HOST = environment.text("HOST") or "127.0.0.1"
-PORT = environment.number("PORT", 8000, minimum=1, maximum=65535)
-_local_host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(HOST, HOST)
-LOCAL_URL = f"http://[{_local_host}]:{PORT}" if ":" in _local_host else f"http://{_local_host}:{PORT}"
-DATA_DIR = Path(environment.text("LUMAWEB_DATA_DIR") or BASE_DIR / "data").resolve()
+DEBUG = monitoring.DEBUG.value
+SITE = read_site()
+HOST, PORT, LOCAL_URL = SITE.host, SITE.port, SITE.local_url
+DATA_DIR = data_dir().resolve()
 # For every file and folder that a process of this installation creates, whatever its parent's umask.
 os.umask(permissions.UMASK)
 
 # None if unset: only a provider on this machine can call back, by LOCAL_URL. "": no provider can.
-PUBLIC_URL: str | None = None
-if environment.is_set("LUMAWEB_PUBLIC_URL"):
-    PUBLIC_URL = environment.origin("LUMAWEB_PUBLIC_URL")
+PUBLIC_URL = SITE.public_url
 # The address that members use. Links in mails start with it, never with the host of a request.
-SITE_URL = environment.origin("LUMAWEB_SITE_URL") or PUBLIC_URL or ""
-OUTER_HOSTS = list(dict.fromkeys(urlsplit(url).hostname or "" for url in (SITE_URL, PUBLIC_URL) if url))
-
-ALLOWED_HOSTS = environment.words("LUMAWEB_ALLOWED_HOSTS") or [
-    *sorted(environment.LOOPBACK - {"::1"}),
-    "[::1]",
-    *([HOST] if HOST not in ("0.0.0.0", "::") else []),
-    *OUTER_HOSTS,
-]
+SITE_URL = SITE.site_url
+ALLOWED_HOSTS = SITE.allowed_hosts
 BEHIND_TLS = SITE_URL.startswith("https:")
-CSRF_TRUSTED_ORIGINS = list(dict.fromkeys(url for url in (SITE_URL, PUBLIC_URL) if url))
-
-DATABASE_URL = environment.text("DATABASE_URL")
-REDIS_URL = environment.text("REDIS_URL")
+CSRF_TRUSTED_ORIGINS = SITE.trusted_origins
+# The addresses of the database and the queue; "" if both are the SQLite file.
+DATABASE_URL, REDIS_URL = data.DATABASE_URL.text, data.REDIS_URL.value
 # A host name other than loopback means that others reach this installation, perhaps by a proxy on this machine.
-ON_LOOPBACK = {HOST, *OUTER_HOSTS, *(host.strip("[]").lower() for host in ALLOWED_HOSTS)} <= environment.LOOPBACK
-if ON_LOOPBACK and not SITE_URL:
-    SITE_URL = LOCAL_URL
+ON_LOOPBACK = SITE.on_loopback
 
 # This file exists once the workers are asked to stop: they then claim no more videos.
 WORKERS_STOPPING = DATA_DIR / "workers-stopping"
 
 # ── Logs and metrics ──────────────────────────────────────────────────────────────────────────────────────────
-LOG_FORMAT = environment.choice("LUMAWEB_LOG_FORMAT", "line", "json")
-LOGGING = logging_config(LOG_FORMAT, environment.text("Q_CLUSTER_NAME"))
+LOG_FORMAT, LOG_LEVEL = monitoring.LOG_FORMAT.value, monitoring.LOG_LEVEL.value
+LOGGING = logging_config(LOG_FORMAT, LOG_LEVEL, os.environ.get("Q_CLUSTER_NAME", ""))
 # A line for each request, also for every poll of every open tab.
-ACCESS_LOG = environment.flag("LUMAWEB_ACCESS_LOG")
+ACCESS_LOG = monitoring.ACCESS_LOG.value
 # The bearer token of /metrics; without one there is no such page, and nothing is measured.
-METRICS_TOKEN = environment.bearer_token("LUMAWEB_METRICS_TOKEN")
+METRICS_TOKEN = monitoring.METRICS_TOKEN.value
 METRICS_EVERY = 10.0  # seconds between two writes of a process's measurements to the database
 
 # ── Secrets ───────────────────────────────────────────────────────────────────────────────────────────────────
-ENCRYPTION_KEYS_GIVEN = bool(environment.text("LUMAWEB_ENCRYPTION_KEYS"))  # else they are in a file
-_may_generate = ON_LOOPBACK and not DATABASE_URL
-SECRET_KEY = environment.secret("LUMAWEB_SECRET_KEY", DATA_DIR / "secret-key", may_generate=_may_generate)
-_encryption_keys = environment.secret(
-    "LUMAWEB_ENCRYPTION_KEYS", DATA_DIR / "encryption-keys", may_generate=_may_generate
-)
-ENCRYPTION_KEYS = [key.strip() for key in _encryption_keys.split(",") if key.strip()]
+ENCRYPTION_KEYS_GIVEN = bool(first_start.ENCRYPTION_KEYS.value)  # else they are in a file
+SECRET_KEY = first_start.SECRET_KEY.value or read_or_generate(DATA_DIR / "secret-key")
+ENCRYPTION_KEYS = first_start.ENCRYPTION_KEYS.value or words(read_or_generate(DATA_DIR / "encryption-keys"))
 
 # ── The provider ──────────────────────────────────────────────────────────────────────────────────────────────
-LUMA_BASE_URL = environment.origin("LUMAWEB_LUMA_BASE_URL")
+LUMA_BASE_URL = first_start.LUMA_BASE_URL.value
 LUMA_BASE_URL_GIVEN = bool(LUMA_BASE_URL)
 LUMA_BASE_URL = LUMA_BASE_URL or "https://api.acedata.cloud"
-FIRST_TOKEN = environment.text("LUMAWEB_LUMA_TOKEN")
-SANDBOX_URL = f"http://127.0.0.1:{environment.number('SANDBOX_PORT', 8801, minimum=1, maximum=65535)}"
-DEFAULT_MEDIA_HOSTS = (
-    "platform.cdn.acedata.cloud", "platform2.cdn.acedata.cloud", "cdn.acedata.cloud", "storage.cdn-luma.com",
-)  # fmt: skip
-# An empty value counts as unset: without a host no video could be saved.
-MEDIA_HOSTS = environment.words("LUMAWEB_MEDIA_HOSTS") or list(DEFAULT_MEDIA_HOSTS)
-ADMIN_USERNAME = environment.text("LUMAWEB_ADMIN_USERNAME")
-ADMIN_PASSWORD = environment.text("LUMAWEB_ADMIN_PASSWORD")
+FIRST_TOKEN = first_start.LUMA_TOKEN.value
+SANDBOX_URL = f"http://127.0.0.1:{simulation.SANDBOX_PORT.value}"
+DEFAULT_MEDIA_HOSTS = tuple(words(data.MEDIA_HOSTS.default))
+MEDIA_HOSTS = data.MEDIA_HOSTS.value
+ADMIN_USERNAME, ADMIN_PASSWORD = first_start.ADMIN_USERNAME.value, first_start.ADMIN_PASSWORD.value
 
 # ── Django ────────────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
@@ -157,15 +139,8 @@ DATABASES: dict[str, Any] = {
         },
     }
 }
-if DATABASE_URL:
-    try:
-        DATABASES["default"] = dj_database_url.parse(DATABASE_URL, conn_max_age=60, conn_health_checks=True)
-    except (dj_database_url.ParseError, dj_database_url.UnknownSchemeError) as error:
-        raise ImproperlyConfigured(f"DATABASE_URL cannot be read: {error}") from None
-    if DATABASES["default"]["ENGINE"] != "django.db.backends.postgresql":
-        raise ImproperlyConfigured(
-            "DATABASE_URL is for PostgreSQL: postgres://user:password@host/name. Leave it unset for the SQLite file."
-        )
+if database := data.DATABASE_URL.value:
+    DATABASES["default"] = database
     # Time out on a database that accepts connections and then hangs: the watchdog must not wait for it.
     DATABASES["default"]["OPTIONS"] = {
         "connect_timeout": 10, "keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3,
@@ -200,14 +175,14 @@ AXES_SENSITIVE_PARAMETERS = ["username", "csrfmiddlewaretoken", "code"]
 AXES_ENABLE_ADMIN = AXES_VERBOSE = False
 AXES_DISABLE_ACCESS_LOG = True
 # The number of proxies that add to X-Forwarded-For. With 0 the header is ignored, as any client can send it.
-TRUSTED_PROXIES = environment.number("LUMAWEB_TRUSTED_PROXIES", 0, minimum=0, maximum=9)
+TRUSTED_PROXIES = addresses.TRUSTED_PROXIES.value
 PASSWORD_RESET_TIMEOUT = 24 * 3600
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "studio"
 LOGOUT_REDIRECT_URL = "login"
 
 LANGUAGE_CODE = "en-us"
-TIME_ZONE = environment.text("LUMAWEB_TIME_ZONE") or "UTC"
+TIME_ZONE = monitoring.TIME_ZONE.value
 USE_I18N = False
 USE_TZ = True
 
@@ -226,11 +201,11 @@ CACHES = {
 # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 STATIC_URL = "static/"
 # Not under DATA_DIR in a container image: the image contains the static files of its version.
-STATIC_ROOT = Path(environment.text("LUMAWEB_STATIC_DIR") or DATA_DIR / "static").resolve()
+STATIC_ROOT = data.STATIC_DIR.value or DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 MEDIA_ROOT = DATA_DIR / "media"
 # Object storage in place of that folder, or None.
-BUCKET = environment.bucket("LUMAWEB_S3")
+BUCKET = object_storage.bucket()
 STORAGES = {
     # Without a URL: signed-in members get the files through views.
     "folder": {
@@ -254,13 +229,13 @@ if BUCKET:
         "BACKEND": "lumaweb.object_storage.BucketStorage",
         "OPTIONS": {
             "bucket": BUCKET,
-            "access_key": environment.text("LUMAWEB_S3_ACCESS_KEY"),
-            "secret_key": environment.text("LUMAWEB_S3_SECRET_KEY"),
+            "access_key": object_storage.S3_ACCESS_KEY.value,
+            "secret_key": object_storage.S3_SECRET_KEY.value,
         },
     }
 WHITENOISE_KEEP_ONLY_HASHED_FILES = True
 # The path by which the proxy sends files of MEDIA_ROOT (X-Accel-Redirect); without one, Lumaweb sends them.
-ACCEL_PREFIX = environment.url_path("LUMAWEB_ACCEL_PREFIX")
+ACCEL_PREFIX = data.ACCEL_PREFIX.value
 FILE_UPLOAD_TEMP_DIR = DATA_DIR / "uploads"  # lumaweb/ops/apps.py creates it
 FRAME_MAX_BYTES = 20 * 1024 * 1024
 VIDEO_MAX_BYTES = 2 * 1024**3
@@ -325,7 +300,7 @@ CONTENT_SECURITY_POLICY = {
 
 # ── Mail ──────────────────────────────────────────────────────────────────────────────────────────────────────
 # For invitations and new passwords; without it, admins see the links and send them.
-MAIL = environment.mail("LUMAWEB_EMAIL_URL")
+MAIL = mail.EMAIL_URL.value
 CAN_MAIL = bool(MAIL)
 CAN_MAIL_LINKS = CAN_MAIL and bool(SITE_URL)
 EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
@@ -333,7 +308,7 @@ EMAIL_HOST, EMAIL_PORT, EMAIL_HOST_USER, EMAIL_HOST_PASSWORD, EMAIL_USE_TLS, EMA
     "localhost", 25, "", "", False, False
 )  # fmt: skip
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = environment.sender("LUMAWEB_EMAIL_FROM", required=CAN_MAIL)
+DEFAULT_FROM_EMAIL = mail.EMAIL_FROM.value or "Lumaweb <lumaweb@localhost>"
 
 # ── The queue ─────────────────────────────────────────────────────────────────────────────────────────────────
 # The queue only wakes workers; rows hold the state, so it repeats nothing (ack_failures, max_attempts). The task

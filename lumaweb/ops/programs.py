@@ -8,6 +8,7 @@ from functools import partial
 from django.conf import settings
 
 from lumaweb import logs
+from lumaweb.environment.site import ALL_ADDRESSES
 from lumaweb.supervisor.program import Program
 from lumaweb.supervisor.supervisor import Supervisor
 from videos.jobs import queue
@@ -24,10 +25,16 @@ def supervisor(parts: Sequence[str]) -> Supervisor:
     return Supervisor(
         programs(parts),
         responds=web_responds if web else lambda: True,
-        ready_line=f"Lumaweb is ready at {settings.LOCAL_URL}/" if web else f"Lumaweb is ready: {', '.join(parts)}",
+        ready_line=_ready_line() if web else f"Lumaweb is ready: {', '.join(parts)}",
         on_stop=settings.WORKERS_STOPPING.touch if "worker" in parts else lambda: None,
         format_line=logs.as_json if settings.LOG_FORMAT == "json" else None,
     )
+
+
+def _ready_line() -> str:
+    """Return the line with the addresses at which a browser finds Lumaweb, on this machine or beyond."""
+    first, *others = (f"{url}/" for url in settings.SITE.ready_urls)
+    return f"Lumaweb is ready at {first}" + (f" (also {', '.join(others)})" if others else "")
 
 
 def programs(parts: Sequence[str]) -> list[Program]:
@@ -51,7 +58,7 @@ def programs(parts: Sequence[str]) -> list[Program]:
 
 def web_responds() -> bool:
     """Return whether the web server answers a request, whatever the status: it may refuse this host name."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)
+    host = ALL_ADDRESSES.get(settings.HOST, settings.HOST)
     connection = http.client.HTTPConnection(host, settings.PORT, timeout=2)
     try:
         connection.request("GET", "/healthz")

@@ -22,8 +22,6 @@ def require_migrated() -> None:
 def create_first_admin() -> None:
     """Create the admin that the environment names, if there is no member yet."""
     name, password = settings.ADMIN_USERNAME, settings.ADMIN_PASSWORD
-    if bool(name) != bool(password):
-        raise CommandError("Set both LUMAWEB_ADMIN_USERNAME and LUMAWEB_ADMIN_PASSWORD, or neither.")
     if not name or Member.objects.exists():
         return
     try:

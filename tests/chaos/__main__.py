@@ -62,6 +62,7 @@ def set_up_django(folder: Path, database_url: str, redis_url: str) -> None:
     for name in [name for name in os.environ if name.startswith(("LUMAWEB_", "SANDBOX_"))]:
         del os.environ[name]
     os.environ |= {"DJANGO_SETTINGS_MODULE": "lumaweb.settings", "LUMAWEB_DATA_DIR": str(folder)}
+    os.environ["LUMAWEB_ENV_FILE"] = ""
     os.environ |= {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     if database_url:
         os.environ["LUMAWEB_SECRET_KEY"] = secrets.token_urlsafe(50)

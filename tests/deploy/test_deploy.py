@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from lumaweb.environment.variables import VARIABLES
 from lumaweb.ops.management.commands.migrate import Command as Migrate
 from lumaweb.supervisor.program import Timing
 from videos.media.decoding import client as decoding
@@ -549,31 +550,15 @@ def test_a_proxy_without_lumaweb_answers_with_a_message_and_logs_no_key(kind, tm
 # ── The environment ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def known_to_the_settings() -> set[str]:
-    """Return the names of all variables that the settings' source reads."""
-    settings = (ROOT / "lumaweb/settings.py").read_text()
-    environment = (ROOT / "lumaweb/environment.py").read_text()
-    names = set(re.findall(r"environment\.[\w.]+\(\s*[\"']([A-Z_0-9]+)[\"']", settings))
-    companions = set(re.findall(r"\{name\}(_[A-Z_]+)\"", environment)) | {"_BUCKET"}
-    # What django-q2 and serve tell each other is nobody's to set.
-    return {name for name in names if name not in ("LUMAWEB_S3", "Q_CLUSTER_NAME")} | {
-        f"LUMAWEB_S3{companion}" for companion in companions
-    }
-
-
 def named_in_the_example() -> set[str]:
     text = (DEPLOY / "lumaweb.env.example").read_text()
     return set(re.findall(r"^#?([A-Z][A-Z_0-9]+)=", text, re.MULTILINE))
 
 
 def test_the_example_names_every_variable_and_no_other():
-    from videos.sandbox import options
-
-    of_the_sandbox = set(re.findall(r"SANDBOX_[A-Z_]+", Path(options.__file__).read_text()))
-    known = known_to_the_settings()
-    assert len(known) > 25, "the settings are written in another way now; this test does not see them"
-    assert known - named_in_the_example() == set()
-    assert named_in_the_example() - known - of_the_sandbox == {"POSTGRES_PASSWORD"}
+    rarely_needed = {name for name in VARIABLES if name.startswith("SANDBOX_")} - {"SANDBOX_PORT", "SANDBOX_SECONDS"}
+    assert VARIABLES.keys() - named_in_the_example() == rarely_needed
+    assert named_in_the_example() - VARIABLES.keys() == {"POSTGRES_PASSWORD"}
 
 
 def test_the_example_holds_no_secret_and_starts_unchanged_on_loopback():
@@ -697,7 +682,7 @@ def test_no_file_of_compose_scales_sqlite():
 @pytest.mark.parametrize("file", FILES)
 def test_compose_sets_only_variables_that_the_settings_read(file):
     for name in OURS & set(composed(file)["services"]):
-        assert set(composed(file)["services"][name]["environment"]) <= known_to_the_settings()
+        assert set(composed(file)["services"][name]["environment"]) <= VARIABLES.keys()
 
 
 # ── The units ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,6 +9,7 @@ from ..support.installation import Installation
 from ..support.settings_process import security_settings
 
 NAMES = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "MESSAGES_COOKIE_NAME")
+ONE, OTHER = "one-signing-key-of-the-tests-0123456789", "two-signing-keys-of-the-tests-0123456789"
 
 
 def names_of(folder, **env: str) -> list[str]:
@@ -17,12 +18,12 @@ def names_of(folder, **env: str) -> list[str]:
 
 
 def test_cookie_names_follow_from_the_signing_key_alone(tmp_path):
-    one = names_of(tmp_path / "a", LUMAWEB_SECRET_KEY="a" * 50)
-    assert one == names_of(tmp_path / "b", LUMAWEB_SECRET_KEY="a" * 50, PORT="8100")
-    other = names_of(tmp_path / "a", LUMAWEB_SECRET_KEY="b" * 50)
+    one = names_of(tmp_path / "a", LUMAWEB_SECRET_KEY=ONE)
+    assert one == names_of(tmp_path / "b", LUMAWEB_SECRET_KEY=ONE, PORT="8100")
+    other = names_of(tmp_path / "a", LUMAWEB_SECRET_KEY=OTHER)
     assert not set(one) & set(other)
     assert len(set(one)) == len(NAMES)
-    assert "a" * 50 not in "".join(one)
+    assert ONE not in "".join(one)
 
 
 @pytest.mark.django_db
@@ -38,7 +39,7 @@ def test_messages_use_the_installation_s_own_cookie(client):
 
 
 def test_two_installations_on_one_host_leave_each_other_s_members_signed_in(tmp_path):
-    sites = [Installation(tmp_path / key, LUMAWEB_SECRET_KEY=key * 50) for key in "ab"]
+    sites = [Installation(tmp_path / key[:3], LUMAWEB_SECRET_KEY=key) for key in (ONE, OTHER)]
     try:
         for site in sites:
             site.start(only=("web",))

@@ -44,4 +44,5 @@ def test_both_urls_are_served_and_may_send_forms(tmp_path):
 @pytest.mark.parametrize("wrong", ["films.example.com", "https://films.example.com/studio", "ftp://films.example.com"])
 def test_an_invalid_site_url_stops_the_start(tmp_path, wrong):
     done = print_settings(tmp_path, "1", LUMAWEB_SITE_URL=wrong, **KEYS)
-    assert f"LUMAWEB_SITE_URL is {wrong!r}; set it to an address such as" in done.stderr
+    assert f"LUMAWEB_SITE_URL is {wrong!r}, which " in done.stderr
+    assert "; set it to an address such as https://films.example.com" in done.stderr

@@ -20,6 +20,8 @@ for name in ("LUMAWEB_PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "LUMAWEB_LUMA_TO
     os.environ.pop(name, None)
 for name in ("LUMAWEB_SITE_URL", "LUMAWEB_S3_BUCKET", "LUMAWEB_ACCEL_PREFIX"):
     os.environ.pop(name, None)
+# The developer's .env is for their installation.
+os.environ["LUMAWEB_ENV_FILE"] = ""
 # Compiling our modules takes each process of an installation, of which a run starts hundreds, half a second.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -40,6 +40,7 @@ class Installation:
         ours = ("LUMAWEB_", "SANDBOX_", "DATABASE_URL", "REDIS_URL", "HOST", "PORT", "DJANGO_", "Q_CLUSTER")
         self.env = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self.env |= {
+            "LUMAWEB_ENV_FILE": "",
             "LUMAWEB_DATA_DIR": str(folder),
             "PORT": str(self.port),
             "SANDBOX_PORT": str(self.sandbox_port),

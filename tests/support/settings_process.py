@@ -8,8 +8,11 @@ from pathlib import Path
 
 from .installation import ROOT
 
-KEYS = {"LUMAWEB_SECRET_KEY": "x" * 50, "LUMAWEB_ENCRYPTION_KEYS": "x"}
-OURS = ("LUMAWEB", "HOST", "DATABASE_URL", "DJANGO")
+KEYS = {
+    "LUMAWEB_SECRET_KEY": "not-a-secret-but-long-enough-for-the-tests-0123456789",
+    "LUMAWEB_ENCRYPTION_KEYS": "bm90LWEtc2VjcmV0LWJ1dC1sb25nLWVub3VnaC1oZXI=",
+}
+OURS = ("LUMAWEB", "SANDBOX", "HOST", "PORT", "DATABASE_URL", "REDIS_URL", "DJANGO")
 SECURITY = (
     "json.dumps({name: getattr(settings, name) for name in dir(settings) if name.startswith(('SESSION_', 'CSRF_', "
     "'SECURE_', 'MESSAGES_', 'USE_X_', 'ALLOWED', 'BEHIND', 'ON_LOOPBACK'))}, default=str)"
@@ -22,7 +25,7 @@ def print_settings(folder: Path, expression: str, **env: str) -> subprocess.Comp
     return subprocess.run(
         [sys.executable, "-c", f"import json; from lumaweb import settings; print({expression})"],
         cwd=ROOT,
-        env=clean | {"LUMAWEB_DATA_DIR": str(folder)} | env,
+        env=clean | {"LUMAWEB_DATA_DIR": str(folder), "LUMAWEB_ENV_FILE": ""} | env,
         capture_output=True,
         text=True,
         timeout=60,

@@ -38,7 +38,7 @@ def main() -> None:
 
 def serve(options: Options, database: Database) -> None:
     """Serve until SIGTERM or SIGINT, then end the process."""
-    logging.basicConfig(level=logging.INFO if options.verbose else logging.WARNING, format="sandbox: %(message)s")
+    logging.basicConfig(level=options.log_level, format="sandbox: %(message)s")
     try:
         server = SandboxServer(options.port)
     except OSError as error:

@@ -26,7 +26,7 @@ class Options:
     data: Path = Path("data/sandbox")
     show_ledger: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
-    verbose: bool = False
+    log_level: str = "WARNING"
 
     @property
     def control_file(self) -> Path:
@@ -69,7 +69,7 @@ def parse_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os
     parser.add_argument(
         "--control", type=_json_object, default={}, help="change a running sandbox by a JSON object, and exit"
     )
-    parser.add_argument("--verbose", action="store_true", help="log every request")
+    parser.add_argument("--verbose", action="store_true", help="log every request (LUMAWEB_LOG_LEVEL=DEBUG)")
     given = parser.parse_args(argv)
     return Options(
         port=given.port,
@@ -82,7 +82,7 @@ def parse_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os
         data=(given.data_dir / "sandbox").resolve(),
         show_ledger=given.ledger,
         changes=given.control,
-        verbose=given.verbose,
+        log_level=_log_level(given.verbose, env.get("LUMAWEB_LOG_LEVEL", "")),
     )
 
 
@@ -112,6 +112,13 @@ def _describe(title: str, faults: dict[str, str]) -> str:
         for name, text in faults.items()
     )
     return "\n".join((f"  {title}", *lines))
+
+
+def _log_level(is_verbose: bool, installation: str) -> str:
+    """Return the level to log at: of the installation's, only DEBUG logs every request."""
+    if is_verbose or installation.strip().upper() == "DEBUG":
+        return "INFO"
+    return "ERROR" if installation.strip().upper() == "ERROR" else "WARNING"
 
 
 def _port(text: str) -> int:

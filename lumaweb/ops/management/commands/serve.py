@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.db import connections
 
 from lumaweb import data_lock, logs, permissions
+from lumaweb.environment.rules import unknown_names
 from lumaweb.ops.preparation import prepare
 from lumaweb.ops.programs import PARTS, supervisor
 from lumaweb.ops.provider_choice import choose_provider, has_real_provider
@@ -67,6 +68,8 @@ class Command(BaseCommand):
     def _initialize(self) -> None:
         """Apply what the environment says about members, tokens and keys."""
         self.stdout.write(_formatted(f"Lumaweb {settings.VERSION}"))
+        for warning in (*settings.ENV_FILE_WARNINGS, *unknown_names()):
+            self.stderr.write(_formatted(warning))
         require_migrated()
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):

@@ -1,0 +1,1 @@
+"""The environment variables of an installation. `variables/` lists them, for reading, validation and documentation."""

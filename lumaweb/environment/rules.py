@@ -1,0 +1,103 @@
+"""Validate all variables at once: each alone, and those that depend on each other."""
+
+import os
+from collections.abc import Callable, Iterator
+
+from django.core.exceptions import ImproperlyConfigured
+
+from . import generated_secrets
+from .paths import data_dir
+from .site import read_site
+from .values import did_you_mean
+from .variable import SOURCES, Variable
+from .variables import VARIABLES, data, first_start, mail, object_storage, simulation
+
+# Read by the tests, the proxies, the containers and django-q2, and not by the settings.
+ELSEWHERE = {
+    "LUMAWEB_ENV_FILE", "LUMAWEB_FUZZ_CASES", "LUMAWEB_MEDIA", "LUMAWEB_TEST_BROWSER", "LUMAWEB_UPSTREAM",
+    "POSTGRES_PASSWORD", "Q_CLUSTER_NAME",
+}  # fmt: skip
+PREFIXES = ("LUMAWEB_", *{f"{variable.name.partition('_')[0]}_" for variable in simulation.SECTION.variables})
+
+
+def require_valid() -> None:
+    """Raise ImproperlyConfigured with a sentence for each fault, if there is one."""
+    faults = list(dict.fromkeys(_faults()))
+    if len(faults) == 1:
+        raise ImproperlyConfigured(faults[0])
+    if faults:
+        raise ImproperlyConfigured("\n  ".join([f"{len(faults)} settings need a change.", *faults]))
+
+
+def _faults() -> Iterator[str]:
+    for variable in VARIABLES.values():
+        try:
+            variable.value  # noqa: B018  (raises)
+        except ImproperlyConfigured as error:
+            yield str(error)
+    for rule in RULES:
+        try:
+            yield from rule()
+        except ImproperlyConfigured:
+            continue  # the rule reads a variable whose fault is listed
+
+
+def _admin() -> Iterator[str]:
+    yield from _both_or_neither(first_start.ADMIN_USERNAME, first_start.ADMIN_PASSWORD)
+
+
+def _bucket_keys() -> Iterator[str]:
+    if object_storage.S3_BUCKET.text:
+        yield from _both_or_neither(
+            object_storage.S3_ACCESS_KEY,
+            object_storage.S3_SECRET_KEY,
+            " if the machine's own role has access to the bucket",
+        )
+
+
+def _both_or_neither(one: Variable[str], other: Variable[str], when: str = "") -> Iterator[str]:
+    if bool(one.text) != bool(other.text):
+        present, absent = (one, other) if one.text else (other, one)
+        yield f"{present.name} is set and {absent.name} is not; set both, or neither{when}."
+
+
+def _sender() -> Iterator[str]:
+    if mail.EMAIL_URL.value and not mail.EMAIL_FROM.text:
+        yield (
+            "LUMAWEB_EMAIL_FROM is not set, although LUMAWEB_EMAIL_URL is; set it to an address such as "
+            "Lumaweb <films@example.com>."
+        )
+
+
+def _keys() -> Iterator[str]:
+    if read_site().may_generate_keys:
+        return
+    reason = "with PostgreSQL" if data.DATABASE_URL.text else "for an address on the internet"
+    if not first_start.SECRET_KEY.text:
+        yield generated_secrets.missing("LUMAWEB_SECRET_KEY", data_dir() / "secret-key", reason)
+    if not first_start.ENCRYPTION_KEYS.text:
+        yield generated_secrets.missing("LUMAWEB_ENCRYPTION_KEYS", data_dir() / "encryption-keys", reason)
+
+
+RULES: tuple[Callable[[], Iterator[str]], ...] = (_admin, _bucket_keys, _sender, _keys)
+
+
+def unknown_names() -> list[str]:
+    """Return a warning for each variable that is set and whose name is almost that of a known one."""
+    warnings = []
+    for name in sorted(os.environ):
+        is_ours = name.upper().startswith(PREFIXES) or name in SOURCES
+        if is_ours and name not in VARIABLES and name not in ELSEWHERE and (meant := _meant(name)):
+            source = f" ({SOURCES[name]})" if name in SOURCES else ""
+            warnings.append(f"{name}{source} is not a setting and has no effect; did you mean {meant}?")
+    return warnings
+
+
+def _meant(name: str) -> str:
+    """Return the variable that is probably meant; "" if none is."""
+    bare = name.upper().removeprefix("LUMAWEB_")
+    if bare in VARIABLES:
+        return bare
+    # Without the prefix, which makes all names alike.
+    by_end = {known.removeprefix("LUMAWEB_"): known for known in VARIABLES}
+    return by_end.get(did_you_mean(bare, by_end), "")

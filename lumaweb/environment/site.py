@@ -1,0 +1,76 @@
+"""What follows from the variables about addresses."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from . import network
+from .addresses import LOOPBACK
+from .variables import addresses, data
+
+ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # and how this machine reaches a server that listens on all
+
+
+@dataclass(frozen=True)
+class Site:
+    """The addresses of an installation. URLs are "" if there is none."""
+
+    host: str
+    port: int
+    local_url: str
+    public_url: str | None  # None if unset: only a provider on this machine can call back
+    site_url: str
+    allowed_hosts: list[str]
+    on_loopback: bool  # nobody else can reach this installation, not even by a proxy on this machine
+    ready_urls: list[str]  # for the line that says that Lumaweb is ready; the best first
+    may_generate_keys: bool
+
+    @property
+    def trusted_origins(self) -> list[str]:
+        return list(dict.fromkeys(url for url in (self.site_url, self.public_url) if url))
+
+
+def read_site() -> Site:
+    """Return the addresses of this installation. Raises ImproperlyConfigured."""
+    host, port = addresses.HOST.value, addresses.PORT.value
+    local_url = url_of(ALL_ADDRESSES.get(host, host), port)
+    public_url = addresses.PUBLIC_URL.value if addresses.PUBLIC_URL.is_set else None
+    site_url = addresses.SITE_URL.value or public_url or ""
+    outer_hosts = list(dict.fromkeys(urlsplit(url).hostname or "" for url in (site_url, public_url) if url))
+    listens_beyond = host not in LOOPBACK
+    # Behind a proxy, visitors use the names of its address only.
+    machine = network.find_machine() if listens_beyond and not outer_hosts else network.Machine()
+    allowed_hosts = addresses.ALLOWED_HOSTS.value or [
+        *("127.0.0.1", "localhost", "[::1]"),
+        *([_bracketed(host)] if host not in ALL_ADDRESSES else []),
+        *outer_hosts,
+        *(_bracketed(name) for name in machine.hosts_for(host)),
+    ]
+    on_loopback = {host, *outer_hosts, *(name.strip("[]") for name in allowed_hosts)} <= LOOPBACK
+    ready_urls = [local_url]
+    if host in ALL_ADDRESSES:
+        ready_urls = [site_url] if site_url else [url_of(name, port) for name in machine.shown] or [local_url]
+    return Site(
+        host=host,
+        port=port,
+        local_url=local_url,
+        public_url=public_url,
+        site_url=site_url or (local_url if on_loopback else ""),
+        allowed_hosts=list(dict.fromkeys(allowed_hosts)),
+        on_loopback=on_loopback,
+        ready_urls=ready_urls,
+        may_generate_keys=data.DATABASE_URL.value is None and _is_local(site_url, public_url or ""),
+    )
+
+
+def _is_local(site_url: str, public_url: str) -> bool:
+    """Return whether the installation is for this machine or its local network, as far as the variables say."""
+    is_public = bool(public_url) and (urlsplit(public_url).hostname not in LOOPBACK)
+    return not is_public and (not site_url.startswith("https:") or urlsplit(site_url).hostname in LOOPBACK)
+
+
+def url_of(host: str, port: int) -> str:
+    return f"http://{_bracketed(host)}:{port}"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
