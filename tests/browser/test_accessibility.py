@@ -3,29 +3,10 @@
 import re
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import expect
 
 from ..support.installation import Installation
-
-WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
-
-
-# Spinners turn for ever.
-AT_REST = """() => document.getAnimations().every(
-    (one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity)"""
-# Without preload: for a style sheet that imports another, axe writes an inline one, which the policy reports.
-RUN_AXE = "async () => (await axe.run({preload: false, resultTypes: ['violations']})).violations"
-
-
-def violations(page) -> list[str]:
-    # Colours are judged at rest, not halfway through a transition.
-    page.emulate_media(reduced_motion="reduce")
-    page.wait_for_function(AT_REST)
-    if page.evaluate("typeof axe") == "undefined":
-        page.evaluate(AXE_SCRIPT)
-    found = page.evaluate(RUN_AXE)
-    return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
+from .axe import NARROW, WIDE, violations
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from .test_accessibility import NARROW, WIDE, violations
+from .axe import NARROW, WIDE, violations
 
 pytestmark = pytest.mark.motion
 

@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ..support.installation import PASSWORD
-from .test_accessibility import NARROW, WIDE, violations
-from .test_main_job import a_frame, press
+from .axe import NARROW, WIDE, violations
+from .studio import a_frame, press
 
 LONG = "A lighthouse in a storm, waves over the rocks, slow push in, salt on the lens. " * 8
 

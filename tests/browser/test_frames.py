@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from .test_main_job import a_frame, card, press
+from .studio import a_frame, card, press
 
 UUID = re.compile("^[0-9a-f-]{36}$")
 LIMIT = 20 * 1024 * 1024

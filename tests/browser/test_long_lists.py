@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ..support.installation import Installation
-from .test_accessibility import NARROW, WIDE, violations
+from .axe import NARROW, WIDE, violations
 
 MAKE = """
 from videos.models import Collection, Member

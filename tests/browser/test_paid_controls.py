@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from ..support.installation import Installation
-from .test_accessibility import violations
-from .test_main_job import card, press
+from .axe import violations
+from .studio import card, press
 
 PHONE = {"width": 390, "height": 844}
 REPEATS = 6

@@ -4,11 +4,11 @@ import pytest
 
 from ..support.installation import Installation
 from .many_videos import add_videos
+from .widths import WIDTHS
 
 pytestmark = pytest.mark.motion
 
 KB = 1024
-WIDTHS = (360, 390, 768, 1024, 1440, 1920, 2560)
 
 
 @pytest.fixture(scope="module")

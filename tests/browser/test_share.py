@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 from playwright.sync_api import Page, expect
 
-from .test_accessibility import NARROW, WIDE, violations
+from .axe import NARROW, WIDE, violations
 
 pytestmark = pytest.mark.motion
 

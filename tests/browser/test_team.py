@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from ..support.installation import PASSWORD
-from .test_accessibility import NARROW, WIDE, violations
-from .test_performance import WIDTHS
+from .axe import NARROW, WIDE, violations
+from .widths import WIDTHS
 
 BOTH = pytest.mark.parametrize("javascript", [True, False], ids=["with-js", "without-js"])
 

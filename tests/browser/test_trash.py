@@ -3,8 +3,8 @@
 import pytest
 from playwright.sync_api import expect
 
-from .test_accessibility import NARROW, WIDE, violations
-from .test_main_job import card, cards
+from .axe import NARROW, WIDE, violations
+from .studio import card, cards
 
 
 @pytest.fixture(scope="package")

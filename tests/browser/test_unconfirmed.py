@@ -4,7 +4,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from .test_main_job import card, generate, ready, stored
+from .studio import card, generate, ready, stored
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ import pytest
 from playwright.sync_api import expect
 
 from ..support.installation import Installation
+from .axe import NARROW, WIDE, violations
 from .many_videos import add_videos
-from .test_accessibility import NARROW, WIDE, violations
 
 SPREAD = """
 import random

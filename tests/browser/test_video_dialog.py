@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from .test_accessibility import violations
+from .axe import violations
 
 pytestmark = pytest.mark.motion
 

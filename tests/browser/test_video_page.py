@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from ..views.test_generation import FILM, number_of
-from .test_accessibility import NARROW, WIDE, violations
-from .test_main_job import card
+from ..support.numbered_video import FILM, number_of
+from .axe import NARROW, WIDE, violations
+from .studio import card
 
 pytestmark = pytest.mark.motion
 

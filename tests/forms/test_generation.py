@@ -17,7 +17,7 @@ from videos.models import Frame, Generation, OrphanedFile, Submission
 from videos.models import frame as frame_model
 
 from ..support.factories import a_generation, a_member, a_token
-from ..views.test_studio import a_picture, asked, completed, upload
+from ..support.form_requests import a_picture, asked, completed, upload
 
 pytestmark = pytest.mark.django_db
 

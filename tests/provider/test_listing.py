@@ -7,7 +7,7 @@ import pytest
 
 from videos.provider import ProviderError, Sent, Status, has_no_listing
 
-from .test_client import answered, failure, golden
+from ..support.provider_answers import answered, failure, golden
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 

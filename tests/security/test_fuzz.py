@@ -24,7 +24,7 @@ from videos.models import ApiToken, Frame, Generation, Member, Pricing, State, S
 
 from ..support.endpoints import BODIES, NOBODY, Team, addresses, path_of, watching, writes
 from ..support.hypothesis_profiles import example_count
-from .test_permissions import RULES
+from ..support.permission_rules import RULES
 
 pytestmark = pytest.mark.django_db
 

@@ -25,6 +25,17 @@ def a_saved_one(member=None, **settings) -> Generation:
     return generation
 
 
+def a_stored_video(member, prompt: str, content: bytes = b"video") -> Generation:
+    """Create a completed generation whose video has this content, without a task."""
+    generation = a_generation(member, prompt=prompt)
+    name = default_storage.save(f"videos/{generation.uuid}.mp4", ContentFile(content))
+    Generation.objects.filter(pk=generation.pk).update(
+        state="completed", archive="saved", video_file=name, sha256="0" * 64, size_bytes=len(content)
+    )
+    generation.refresh_from_db()
+    return generation
+
+
 def files_of(generation) -> list[str]:
     return [file.name for file in (generation.video_file, generation.thumbnail_file, generation.poster_file)]
 

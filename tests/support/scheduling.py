@@ -25,9 +25,9 @@ LONG = (
     "tests/chaos/",
     "tests/system/test_two_machines.py",
     "tests/deploy/test_image.py",
-    "tests/deploy/test_deploy.py",
-    "tests/security/test_secrets.py",
-    "tests/ops/test_backup.py",
+    "tests/deploy/test_proxies.py",
+    "tests/security/test_secrets_of_an_installation.py",
+    "tests/ops/backup/test_backup.py",
     "tests/models/test_generation_histories.py",
 )
 

@@ -4,6 +4,9 @@ from django.conf import settings as installation
 
 from .endpoints import Team
 
+# Stands for a secret in requests, and is then searched for in what Lumaweb writes.
+MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
+
 
 def secrets_of(team: Team) -> dict[str, str]:
     """Return all secrets of this process."""

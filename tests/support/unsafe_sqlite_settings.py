@@ -1,4 +1,4 @@
-"""Settings with an unsafe SQLite configuration, for tests/ops/test_doctor.py."""
+"""Settings with an unsafe SQLite configuration, for tests/ops/doctor/test_command.py."""
 
 from tests.settings import *  # noqa: F403  (these settings extend the tests')
 from tests.settings import DATABASES

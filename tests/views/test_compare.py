@@ -9,7 +9,7 @@ from django.utils import timezone
 from videos.models import Generation
 
 from ..support.factories import a_generation, a_member
-from .test_selection import a_saved_one
+from ..support.saved_videos import a_stored_video
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/compare/"}
@@ -17,7 +17,7 @@ HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/compare/"}
 
 @pytest.fixture
 def three(ada) -> list[Generation]:
-    return [a_saved_one(ada, f"a lighthouse, wave {number}") for number in (1, 2, 3)]
+    return [a_stored_video(ada, f"a lighthouse, wave {number}") for number in (1, 2, 3)]
 
 
 def choices(*videos) -> list[str]:
@@ -40,7 +40,7 @@ def test_takes_of_a_request_are_compared(client, ada):
     first = a_generation(ada, takes=3, prompt="three takes")
     rows = list(first.submission.generations.order_by("take"))
     for row in rows[:2]:
-        saved = a_saved_one(ada, "source")
+        saved = a_stored_video(ada, "source")
         Generation.objects.filter(pk=row.pk).update(
             state="completed", archive="saved", video_file=saved.video_file.name
         )
@@ -61,7 +61,7 @@ def test_too_few_too_many_or_missing_videos_are_explained(client, ada, three):
     assert html.count("<video ") == 2
     three[1].trash(ada)
     assert "One of the videos is not available" in page(client, *three)
-    more = [a_saved_one(ada, "one more") for _ in range(4)]
+    more = [a_stored_video(ada, "one more") for _ in range(4)]
     html = page(client, *more, three[0])
     assert html.count("<video ") == 4
     assert "the first 4 of 5" in html

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
-from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -19,19 +18,10 @@ from videos.models import Collection, Generation, Star, collections
 from videos.views import collections as collection_views
 
 from ..support.factories import a_generation, a_member, an_admin
+from ..support.saved_videos import a_stored_video
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true", "HX-Current-URL": "http://testserver/"}
-
-
-def a_saved_one(member, prompt: str, content: bytes = b"video") -> Generation:
-    generation = a_generation(member, prompt=prompt)
-    name = default_storage.save(f"videos/{generation.uuid}.mp4", ContentFile(content))
-    Generation.objects.filter(pk=generation.pk).update(
-        state="completed", archive="saved", video_file=name, sha256="0" * 64, size_bytes=len(content)
-    )
-    generation.refresh_from_db()
-    return generation
 
 
 def ticked(*generations) -> dict:
@@ -39,7 +29,7 @@ def ticked(*generations) -> dict:
 
 
 def test_a_star_belongs_to_its_member(client, ada):
-    video, ben = a_saved_one(ada, "a video"), a_member("ben")
+    video, ben = a_stored_video(ada, "a video"), a_member("ben")
     answer = client.post(f"/generations/{video.uuid}/star/", {"on": "1"}, headers=HTMX)
     assert 'aria-pressed="true"' in answer.content.decode()
     assert Generation.objects.for_gallery(ada).get().starred
@@ -51,7 +41,7 @@ def test_a_star_belongs_to_its_member(client, ada):
 
 
 def test_a_selection_is_starred_or_unstarred_if_all_have_stars(client, ada):
-    one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
+    one, two = a_stored_video(ada, "one"), a_stored_video(ada, "two")
     Star.add(ada, [one])
     assert "Starred 2 videos" in client.post("/selection/stars/", ticked(one, two), headers=HTMX).content.decode()
     assert Star.objects.count() == 2
@@ -60,8 +50,8 @@ def test_a_selection_is_starred_or_unstarred_if_all_have_stars(client, ada):
 
 
 def test_a_selection_is_trashed_with_one_undo_and_names_what_stayed(client, ada):
-    mine, other = a_saved_one(ada, "mine"), a_saved_one(ada, "other")
-    foreign, running = a_saved_one(a_member("ben"), "ben's"), a_generation(ada, prompt="running")
+    mine, other = a_stored_video(ada, "mine"), a_stored_video(ada, "other")
+    foreign, running = a_stored_video(a_member("ben"), "ben's"), a_generation(ada, prompt="running")
     Generation.objects.filter(pk=running.pk).update(state="processing")
     answer = client.post("/selection/trash/", ticked(mine, other, foreign, running), headers=HTMX).content.decode()
     assert "Moved 2 videos to the trash. 1 video can only be moved by their author or an admin." in answer
@@ -73,7 +63,7 @@ def test_a_selection_is_trashed_with_one_undo_and_names_what_stayed(client, ada)
 
 
 def test_an_admin_can_trash_any_video(client):
-    video = a_saved_one(a_member("ben"), "ben's")
+    video = a_stored_video(a_member("ben"), "ben's")
     client.force_login(an_admin())
     client.post("/selection/trash/", ticked(video))
     assert not Generation.objects.for_gallery().exists()
@@ -82,7 +72,7 @@ def test_an_admin_can_trash_any_video(client):
 @pytest.mark.parametrize("path", ["stars", "collections", "trash", "restoration", "compare", "zip"])
 @pytest.mark.parametrize("values", [[], ["nonsense"], [str(uuid.uuid4())], ["\0"], ["x"] * 90])
 def test_an_empty_selection_is_accepted(client, ada, path, values):
-    a_saved_one(ada, "stays")
+    a_stored_video(ada, "stays")
     for headers in ({}, HTMX):
         assert client.post(f"/selection/{path}/", {"v": values}, headers=headers).status_code in (200, 302)
     assert Generation.objects.for_gallery().count() == 1
@@ -90,8 +80,8 @@ def test_an_empty_selection_is_accepted(client, ada, path, values):
 
 
 def test_a_selection_is_one_archive_that_names_what_is_missing(client, ada):
-    fox, same = a_saved_one(ada, "A fox, at dawn", b"fox" * 1000), a_saved_one(ada, "A fox, at dawn", b"same")
-    waiting, gone = a_generation(ada, prompt="waiting"), a_saved_one(ada, "gone")
+    fox, same = a_stored_video(ada, "A fox, at dawn", b"fox" * 1000), a_stored_video(ada, "A fox, at dawn", b"same")
+    waiting, gone = a_generation(ada, prompt="waiting"), a_stored_video(ada, "gone")
     default_storage.delete(gone.video_file.name)
     answer = client.post("/selection/zip/", ticked(fox, same, waiting, gone))
     data = b"".join(answer.streaming_content)
@@ -111,7 +101,7 @@ def test_a_selection_is_one_archive_that_names_what_is_missing(client, ada):
 
 
 def test_the_url_of_a_comparison_names_the_videos_and_holds_no_csrf_token(client, ada):
-    one, two = a_saved_one(ada, "one"), a_saved_one(ada, "two")
+    one, two = a_stored_video(ada, "one"), a_stored_video(ada, "two")
     wall = client.get("/").content.decode()
     form = re.search(r'<form id="selection".*?</form>', wall, re.DOTALL)[0]
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', form)[1]
@@ -138,7 +128,7 @@ def test_no_get_form_holds_a_csrf_token():
 
 
 def test_an_archive_of_two_hundred_videos_uses_constant_memory(client, ada):
-    first = a_saved_one(ada, "video", bytes(2 * 1024 * 1024))
+    first = a_stored_video(ada, "video", bytes(2 * 1024 * 1024))
     videos = [first] + [a_generation(ada, prompt=f"video {n}") for n in range(199)]
     Generation.objects.exclude(pk=first.pk).update(state="completed", archive="saved", video_file=first.video_file.name)
     answer = client.post("/selection/zip/", ticked(*videos))
@@ -152,7 +142,7 @@ def test_an_archive_of_two_hundred_videos_uses_constant_memory(client, ada):
 
 
 def test_collections_are_created_filled_renamed_and_deleted(client, ada):
-    video, other = a_saved_one(ada, "video"), a_saved_one(ada, "other")
+    video, other = a_stored_video(ada, "video"), a_stored_video(ada, "other")
     client.post("/selection/collections/", ticked(video) | {"into": "", "name": "  Client   A "}, headers=HTMX)
     shelf = Collection.objects.get(name="Client A")
     again = client.post("/selection/collections/", ticked(video, other) | {"name": "client a"}, headers=HTMX)
@@ -177,7 +167,7 @@ def test_collections_are_created_filled_renamed_and_deleted(client, ada):
 
 
 def test_the_collections_of_a_video_are_listed(client, ada):
-    video = a_saved_one(ada, "video")
+    video = a_stored_video(ada, "video")
     one, _ = Collection.objects.named("One", ada)
     two, _ = Collection.objects.named("Two", ada)
     one.add([video], ada)
@@ -192,7 +182,7 @@ def test_the_collections_of_a_video_are_listed(client, ada):
 
 
 def test_concurrent_changes_to_a_video_s_collections_are_both_kept(client, ada):
-    video = a_saved_one(ada, "video")
+    video = a_stored_video(ada, "video")
     one, two, three = (Collection.objects.named(name, ada)[0] for name in ("One", "Two", "Three"))
     one.add([video], ada)
     page = client.get(f"/generations/{video.uuid}/menu/").content.decode()
@@ -206,8 +196,8 @@ def test_concurrent_changes_to_a_video_s_collections_are_both_kept(client, ada):
 
 
 def test_collections_show_their_newest_videos_with_a_constant_number_of_queries(client, ada, django_assert_num_queries):
-    videos = [a_saved_one(ada, f"video {n}") for n in range(6)]
-    thrown_away, unsaved = a_saved_one(ada, "thrown away"), a_generation(ada)
+    videos = [a_stored_video(ada, f"video {n}") for n in range(6)]
+    thrown_away, unsaved = a_stored_video(ada, "thrown away"), a_generation(ada)
     thrown_away.trash(ada)
     full, empty = (Collection.objects.named(name, ada)[0] for name in ("Full", "Empty"))
     full.add([*videos, thrown_away, unsaved], ada)
@@ -226,7 +216,7 @@ def test_collections_show_their_newest_videos_with_a_constant_number_of_queries(
 
 def test_the_number_of_collections_of_a_member_is_limited_everywhere(client, ada, monkeypatch):
     monkeypatch.setattr(collections, "COLLECTIONS_AT_MOST", 2)
-    video = a_saved_one(ada, "video")
+    video = a_stored_video(ada, "video")
     for name in ("One", "Two"):
         client.post("/collections/", {"name": name})
     words = "You have 2 collections, as many as a member may make. Delete one first."

@@ -1,0 +1,66 @@
+"""The form and the cards of the gallery, as a member uses them."""
+
+import io
+import re
+import time
+
+from PIL import Image, ImageDraw
+from playwright.sync_api import Locator, Page, expect
+
+from ..support.installation import Installation
+
+PROMPT = "Astronauts shuttle from space to volcano"
+
+
+def a_frame(color: str, size=(480, 270)) -> dict:
+    """Return a picture to upload: a disc on a plain ground."""
+    image = Image.new("RGB", size, color)
+    ImageDraw.Draw(image).ellipse((180, 75, 300, 195), fill="white")
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return {"name": f"{color}.png", "mimeType": "image/png", "buffer": out.getvalue()}
+
+
+def generate(page: Page, prompt: str = PROMPT, start: dict | None = None, end: dict | None = None) -> str:
+    """Fill the form, press Generate and return the UUID of the new card."""
+    page.get_by_text("Frames" if start or end else "Text", exact=True).first.click()
+    page.get_by_label("Prompt", exact=True).fill(prompt)
+    page.get_by_role("radio", name="16:9").check(force=True)
+    for name, picture in (("start_image", start), ("end_image", end)):
+        if picture:
+            page.locator(f'input[type="file"][name="{name}"]').set_input_files(picture)
+    return press(page, "Generate")
+
+
+def press(page: Page, name: str) -> str:
+    before = set(cards(page))
+    page.locator("#video-form").get_by_role("button", name=re.compile(f"^{name}")).click()
+    for _ in range(100):
+        if new := [uuid for uuid in cards(page) if uuid not in before]:
+            return new[0]
+        time.sleep(0.05)
+    raise AssertionError(f"no new card: {page.locator('#video-form').inner_text()}")
+
+
+def cards(page: Page) -> list[str]:
+    ids = page.locator(".card").evaluate_all("cards => cards.map(card => card.id)")
+    return [id_.removeprefix("generation-") for id_ in ids]
+
+
+def card(page: Page, uuid: str) -> Locator:
+    return page.locator(f"#generation-{uuid}")
+
+
+def ready(page: Page, uuid: str) -> None:
+    """Wait until the card shows the saved video's poster, without a reload."""
+    expect(card(page, uuid)).to_have_attribute("data-state", "completed", timeout=40_000)
+    expect(card(page, uuid).locator("video-preview img")).to_be_visible(timeout=20_000)
+
+
+def stored(site: Installation, uuid: str, *names: str) -> list[str]:
+    code = (
+        "from videos.models import Generation\n"
+        f"row = Generation.objects.get(uuid={uuid!r})\n"
+        f"print(*[repr(getattr(row, name)) for name in {names!r}], sep='\\n')"
+    )
+    return [eval(line, {}) for line in site.python(code).splitlines()]

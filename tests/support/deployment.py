@@ -1,0 +1,36 @@
+"""The files of deploy/, with the paths replaced that a test cannot use."""
+
+import re
+
+import pytest
+
+from .installation import ROOT
+
+DEPLOY = ROOT / "deploy"
+
+
+# ── The proxies ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def replaced(text: str, *pairs: tuple[str, str]) -> str:
+    """Return the text with all of these replaced; each must occur, so that no test runs an unchanged file."""
+    for old, new in pairs:
+        assert old in text, f"{old!r} is not in the file any more"
+        text = text.replace(old, new)
+    return text
+
+
+servers = pytest.mark.servers
+
+
+# ── Compose ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_bytes(size: str) -> int:
+    """Parse a size as systemd and Compose write it."""
+    number, unit = re.fullmatch(r"(\d+)([mMgG])", size).groups()
+    return int(number) * 1024 ** (2 if unit in "mM" else 3)
+
+
+# Bytes that each part takes without foreign files, rounded up (deploy/README.md).
+IDLE = {"lumaweb": 700 << 20, "web": 250 << 20, "worker": 340 << 20, "ticker": 155 << 20}
