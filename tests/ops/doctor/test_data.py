@@ -93,8 +93,8 @@ class ClingingStorage(FileSystemStorage):
             "file",
             "fail: A file in the media folder could not be written: ",
         ),
-        ("tests.ops.test_doctor.ForgetfulStorage", "folder", "fail: The file read is not the file written."),
-        ("tests.ops.test_doctor.ClingingStorage", "folder", "fail: A file in the media folder still exists"),
+        ("tests.ops.doctor.test_data.ForgetfulStorage", "folder", "fail: The file read is not the file written."),
+        ("tests.ops.doctor.test_data.ClingingStorage", "folder", "fail: A file in the media folder still exists"),
     ],
 )
 def test_a_storage_is_written_read_and_cleared(settings, tmp_path, backend, place, words):
