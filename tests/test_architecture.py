@@ -48,6 +48,7 @@ LEAVES = {
 DOWNLOAD = "videos/media/download/"
 VENDORS: dict[str, set[str]] = {
     "httpx": {
+        "videos/provider/account.py",
         "videos/provider/client.py",
         "videos/provider/http.py",
         "videos/provider/uploads.py",
@@ -59,7 +60,7 @@ VENDORS: dict[str, set[str]] = {
     "av": {DECODING + "completeness.py", DECODING + "demuxing.py", DECODING + "video.py"},
     "PIL": {DECODING + "pictures.py", DECODING + "video.py"},
     "numpy": set(),
-    "cryptography": {"videos/models/token.py", "videos/checks.py"},
+    "cryptography": {"videos/models/encryption.py", "videos/checks.py"},
     "boto3": {"lumaweb/object_storage.py"},
     "botocore": {"lumaweb/object_storage.py"},
     "storages": {"lumaweb/object_storage.py"},

@@ -37,6 +37,14 @@ def send(to: str, template: str, context: dict[str, Any]) -> bool:
         return False
 
 
+def send_to_admins(template: str, context: dict[str, Any]) -> bool:
+    """Send one e-mail to every active admin with an address; return False if none was accepted."""
+    admins = Member.objects.filter(is_superuser=True, is_active=True).exclude(email="").order_by("pk")
+    link = {"site": settings.SITE_URL} if settings.CAN_MAIL_LINKS else {}
+    sent = [send(admin.email, template, context | link | {"member": admin}) for admin in admins]
+    return any(sent)
+
+
 def send_link(to: str, template: str, path: str, context: dict[str, Any]) -> bool:
     """Send an e-mail with a `link` to this path; return False also if LUMAWEB_SITE_URL is not known."""
     if not settings.CAN_MAIL_LINKS:

@@ -1,13 +1,14 @@
 """The functions that calls in the queue name by their path; their code is in `videos.jobs`."""
 
 from . import mail
+from .jobs.account_reading import mail_low_balance
 from .jobs.outcome_recorder import recover_spool
 from .jobs.queue import SUBMIT_CLUSTER
 from .jobs.saving import archive
 from .jobs.submit import drain
 from .models import Heartbeat
 
-__all__ = ["archive", "beat", "drain", "mail_new_password"]
+__all__ = ["archive", "beat", "drain", "mail_low_balance", "mail_new_password"]
 
 
 def mail_new_password(name: str, origin: str = "") -> None:

@@ -22,6 +22,7 @@ from .views import (
     updates,
     usage,
 )
+from .views.settings import account as provider_account
 
 urlpatterns = [
     path("", studio.studio, name="studio"),
@@ -91,6 +92,10 @@ urlpatterns = [
     path("uploads/<uuid:uuid>/", frames.frame, name="frame"),
     path("provider/missing/", missing.missing, name="missing"),
     path("provider/missing/adoptions/", missing.adoptions, name="missing-adoptions"),
+    path("provider/account/", provider_account.account, name="provider-account"),
+    path("provider/account/warning/", provider_account.warning, name="provider-account-warning"),
+    path("provider/account/reading/", provider_account.reading, name="provider-account-reading"),
+    path("provider/account/removal/", provider_account.removal, name="provider-account-removal"),
     path("usage/", usage.usage_page, name="usage"),
     path("usage/usage.csv", usage.usage_csv, name="usage-csv"),
     # For the provider, without a sign-in.

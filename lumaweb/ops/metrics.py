@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 
 from lumaweb.deadline import SingleFlight, TimedOut
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
-from videos.models import ApiToken, Histogram, status
+from videos.models import ApiToken, Histogram, ProviderAccount, status
+from videos.models.amounts import CREDIT
 from videos.models.database_clock import database_now
 from videos.reports import rollups
 
@@ -65,6 +66,7 @@ class InstallationCollector(Collector):
         yield from self._generations(now)
         yield from self._tokens(now)
         yield from self._queue()
+        yield from self._balance()
         yield from self._histograms()
 
     def _generations(self, now: datetime) -> Iterator[Metric]:
@@ -95,6 +97,19 @@ class InstallationCollector(Collector):
         limits = [(label, token.limit) for label, token in tokens]
         yield _gauge("lumaweb_token_in_flight_limit", "Maximum number of videos in progress, by token.", limits)
 
+    def _balance(self) -> Iterator[Metric]:
+        """Yield what the platform token reads; without one, the metrics have no samples."""
+        account = ProviderAccount.objects.current() or ProviderAccount()
+        read_at = account.read_at.timestamp() if account.read_at else None
+        for name, help_text, value in (
+            ("credits", "Credits left at the provider, as last read.", _credits(account.remaining)),
+            ("warning_credits", "Balance below which to warn.", _credits(account.warn_below)),
+            ("days", "Days that the balance lasts at the present pace.", account.days_left),
+            ("read_timestamp_seconds", "When the balance was last read.", read_at),
+        ):
+            rows: list[Row] = [] if value is None else [({}, value)]
+            yield _gauge(f"lumaweb_balance_{name}", help_text, rows)
+
     def _queue(self) -> Iterator[Metric]:
         now = database_now()
         ages: list[Row] = []
@@ -121,6 +136,10 @@ class InstallationCollector(Collector):
                 if row.name == name:
                     family.add_metric(row.label.split("/"), row.buckets(), row.seconds)
             yield family
+
+
+def _credits(amount: int | None) -> float | None:
+    return None if amount is None else amount / CREDIT
 
 
 def _gauge(name: str, help_text: str, rows: Sequence[Row]) -> Metric:

@@ -24,10 +24,12 @@ from videos.models import (
     Generation,
     Invitation,
     Member,
+    ProviderAccount,
     SearchOutcome,
     Share,
     TemporaryLink,
 )
+from videos.models.provider_account import Reading
 from videos.password_links import password_link_tokens
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, failure, running
@@ -76,6 +78,9 @@ class Team:
     def __init__(self) -> None:
         self.ada, self.ben, self.root = a_member("ada"), a_member("ben"), an_admin("root")
         self.token = a_token("sandbox-token-of-the-team", "http://127.0.0.1:9")
+        self.account = ProviderAccount.objects.connect(
+            "platform-token-of-the-team", "http://127.0.0.1:9", self.root, warn_below=None, reading=Reading(5000)
+        )
         self.frame = Frame.objects.create(
             sha256="0" * 64, file=a_file("frames/f.jpg"), width=4, height=4, size_bytes=6, member=self.ada
         )
@@ -231,5 +236,6 @@ BODIES = {
     "member-activity": lambda team: {"active": "0"},
     "member-email": lambda team: {"email": team.eve.email},
     "member-limit": lambda team: {"kind": "own", "limit": "5"},
+    "provider-account-warning": lambda team: {"warn_below": "5"},
     "pricing": lambda team: {"per_generate": "no number"},
 }

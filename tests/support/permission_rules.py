@@ -86,6 +86,10 @@ robots                       seen   seen      seen   seen          405    405   
 pricing                      login  403       403    seen          login  403       403    422
 missing                      login  403       403    seen          login  405       405    405
 missing-adoptions            login  405       405    405           login  403       403    same
+provider-account             login  403       403    seen          login  403       403    422
+provider-account-warning     login  405       405    405           login  403       403    done
+provider-account-reading     login  403       403    302           login  403       403    done
+provider-account-removal     login  405       405    405           login  403       403    done
 usage                        login  seen      seen   seen          login  405       405    405
 usage-csv                    login  seen      seen   seen          login  405       405    405
 """

@@ -12,6 +12,7 @@ def secrets_of(team: Team) -> dict[str, str]:
     """Return all secrets of this process."""
     return {
         "token": team.token.secret,
+        "platform token": team.account.secret,
         "secret key": installation.SECRET_KEY,
         "encryption key": installation.ENCRYPTION_KEYS[0],
         "callback key": team.callback_key,

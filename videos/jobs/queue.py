@@ -89,6 +89,11 @@ def enqueue_heartbeats(times: int = 1, *, robust: bool = True) -> None:
         _enqueue("beat", MEDIA_CLUSTER, robust=robust, cluster=MEDIA_CLUSTER)
 
 
+def enqueue_balance_mail() -> None:
+    """Mail the admins once if the balance is low, in the media cluster like every mail."""
+    _enqueue("mail_low_balance", cluster=MEDIA_CLUSTER)
+
+
 def enqueue_password_mail(name: str) -> None:
     """Mail a member a link to a new password."""
     # In the media cluster: a mail server that does not answer must not keep a worker from submitting videos. The second

@@ -11,7 +11,7 @@ from django.db import Error, close_old_connections
 from lumaweb.storage_errors import storage_problem
 
 from ..models import Lease
-from . import polling, queue, reconcile, sweep
+from . import account_reading, polling, queue, reconcile, sweep
 from .age_tracker import AgeTracker
 from .local_drain import LocalDrain
 from .ticker_steps import Step, StepRunner
@@ -72,11 +72,13 @@ class Ticker:
 
     def _steps(self, sweep_is_due: bool) -> list[Step]:
         polls, searches = Step("look-ups", polling.poll), Step("searches", reconcile.reconcile)
+        # Last: nothing depends on it.
+        account = Step("balance", account_reading.read_account)
         if not sweep_is_due:
-            return [polls, Step("wake-ups", partial(sweep.wake, self._drain.start)), searches]
+            return [polls, Step("wake-ups", partial(sweep.wake, self._drain.start)), searches, account]
         # Before the other repairs: workers without a heartbeat are considered stuck.
         heartbeats = Step("signs of life", partial(queue.enqueue_heartbeats, robust=False))
-        return [polls, heartbeats, *sweep.steps(self._ages, self._drain.start), searches]
+        return [polls, heartbeats, *sweep.steps(self._ages, self._drain.start), searches, account]
 
     def _take_lease(self) -> bool:
         if taken := Lease.objects.acquire(LEASE_NAME, self._holder, LEASE):

@@ -14,6 +14,7 @@ from .lease import Lease
 from .machine import Machine
 from .member import Member, Theme
 from .orphaned_file import OrphanedFile
+from .provider_account import ProviderAccount
 from .rollup import RollUp, RollUpMark
 from .search import SearchIndex
 from .share import Share, TooManyLinks
@@ -53,6 +54,7 @@ __all__ = [
     "OverBudget",
     "Pool",
     "Pricing",
+    "ProviderAccount",
     "RollUp",
     "RollUpMark",
     "SearchIndex",

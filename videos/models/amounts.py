@@ -17,3 +17,8 @@ def shown(amount: int) -> str:
     """Format an amount in credits without trailing zeros: 1500 is "1.5"."""
     credits = Decimal(amount) / CREDIT
     return f"{credits:,.3f}".rstrip("0").rstrip(".")
+
+
+def in_credits(amount: int) -> str:
+    """Format an amount of the provider's credits, which are not the unit of the budget: "1.5 credits"."""
+    return f"{shown(amount)} credit{'' if amount == CREDIT else 's'}"

@@ -1,7 +1,6 @@
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from django.conf import settings
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models, transaction
@@ -14,13 +13,9 @@ from lumaweb.logs import redact
 from ..media.download import origin_of
 from .audit import AuditEntry
 from .circuit import AS_NEW, Circuit, Health, Probe, at_once, clock_time, has_recovered, has_stalled
+from .encryption import Undecryptable, decrypt, encrypt
 from .member import Member
 from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT, State
-
-
-def _fernet() -> MultiFernet:
-    return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
-
 
 # How long no frames are uploaded to a provider that refused one; then the next frame is tried again.
 UPLOADS_REFUSED_FOR = timedelta(hours=1)
@@ -114,7 +109,7 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
             tokens = list(self.select_for_update().order_by("pk"))
             for token in tokens:
                 # Encrypt the decrypted secret, as MultiFernet.rotate would keep the old timestamp.
-                self.filter(pk=token.pk).update(encrypted=_fernet().encrypt(token.secret.encode()))
+                self.filter(pk=token.pk).update(encrypted=encrypt(token.secret))
         return len(tokens)
 
     def reenable_readable(self) -> int:
@@ -213,8 +208,8 @@ class ApiToken(Circuit):
     @property
     def secret(self) -> str:
         try:
-            return _fernet().decrypt(bytes(self.encrypted)).decode()
-        except InvalidToken:
+            return decrypt(self.encrypted)
+        except Undecryptable:
             raise TokenUnreadable(
                 f"The encryption keys do not open the token “{self.name}”. Put the key it was stored with back into "
                 "LUMAWEB_ENCRYPTION_KEYS, or enter the token again in the admin."
@@ -222,7 +217,7 @@ class ApiToken(Circuit):
 
     @secret.setter
     def secret(self, value: str) -> None:
-        self.encrypted = _fernet().encrypt(value.encode())
+        self.encrypted = encrypt(value)
         self.last_four = last_four_of(value)
 
     def opens_with(self, secret: str) -> bool:

@@ -3,6 +3,7 @@
 Requests and results are frozen dataclasses; every failure is a ProviderError. Nothing here imports Django.
 """
 
+from .account import AccountClient, Charges, platform_url
 from .client import LumaClient
 from .errors import MAX_RETRY_AFTER, ProviderError
 from .examples import PLACEHOLDER, examples
@@ -44,6 +45,8 @@ __all__ = [
     "REQUEST_URL_LENGTH",
     "SIZE_LIMIT",
     "URL_LENGTH",
+    "AccountClient",
+    "Charges",
     "HttpClient",
     "ListedTask",
     "LumaClient",
@@ -58,6 +61,7 @@ __all__ = [
     "examples",
     "has_no_listing",
     "new_client",
+    "platform_url",
     "read_callback",
     "upload_endpoints",
     "upload_file",

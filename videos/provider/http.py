@@ -53,6 +53,28 @@ async def post(
     `seconds` limits the whole call. Raises ProviderError `not_sent` if the token or the address cannot be used, and
     what httpx and sockets raise.
     """
+    request = _build(client, "POST", url, token, read_timeout, json=json, files=files)
+    return await _send(client, request, seconds)
+
+
+async def get(
+    client: httpx.AsyncClient, url: str, token: str, *, params: dict[str, str | int], seconds: float
+) -> tuple[httpx.Response, bytes | None]:
+    """GET once, as `post` does."""
+    return await _send(client, _build(client, "GET", url, token, READ_SECONDS, params=params), seconds)
+
+
+def _build(
+    client: httpx.AsyncClient,
+    method: str,
+    url: str,
+    token: str,
+    read_timeout: float,
+    *,
+    params: dict[str, str | int] | None = None,
+    json: dict[str, Any] | None = None,
+    files: dict[str, Any] | None = None,
+) -> httpx.Request:
     if not re.fullmatch(r"[\x21-\x7e]+", token):
         # Such a token is no header value; an error while sending would leave the outcome unknown.
         raise ProviderError("not_sent", "The API token cannot be sent.", sent=Sent.NEVER)
@@ -63,8 +85,9 @@ async def post(
         # Not by httpx, which does not escape lone surrogates.
         content = None if json is None else dumps(json, allow_nan=False).encode("ascii")
         request = client.build_request(
-            "POST",
+            method,
             url,
+            params=params,
             headers=headers,
             timeout=_timeouts(read_timeout),
             content=content,
@@ -75,6 +98,12 @@ async def post(
             raise httpx.InvalidURL("no such port")
     except (httpx.InvalidURL, ValueError) as error:
         raise _unusable_address() from error
+    return request
+
+
+async def _send(
+    client: httpx.AsyncClient, request: httpx.Request, seconds: float
+) -> tuple[httpx.Response, bytes | None]:
     try:
         # httpx limits each read only: a server that sends one byte at a time could hold the call for ever.
         async with asyncio.timeout(seconds):

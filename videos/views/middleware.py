@@ -36,7 +36,7 @@ COMPRESSIBLE = re.compile(r"text/|application/(json|javascript|manifest\+json)\b
 ACCEPTS_BROTLI = re.compile(r"\bbr\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 MIN_COMPRESSED_BYTES = 200
 # Open tabs send these without anybody doing anything, so they do not count as activity and cost no extra query.
-POLLS = {"updates", "compare-updates"}
+POLLS = {"updates", "compare-updates", "provider-account-reading"}
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
 

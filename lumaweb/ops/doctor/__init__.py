@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from lumaweb.deadline import SingleFlight, TimedOut
 from lumaweb.ops.secret_values import secret_values, without_secrets
 
-from . import background, clock, database, installation, machines, mail, provider, proxy, public_url, storage
+from . import account, background, clock, database, installation, machines, mail, provider, proxy, public_url, storage
 from .findings import Finding, fail, skip
 
 __all__ = ["CHECKS", "Check", "Finding", "run_checks"]
@@ -45,6 +45,7 @@ CHECKS = (
     Check("waiting", background.waiting),
     Check("tokens", provider.stored_tokens),
     Check("tokens at the provider", provider.accepted_tokens, needs_network=True),
+    Check("balance", account.balance),
     Check("media hosts", provider.media_hosts, needs_database=False),
     Check("public address", public_url.public_url, needs_network=True),
     Check("callbacks", provider.callbacks),

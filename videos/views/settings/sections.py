@@ -20,6 +20,7 @@ class Section:
 
 YOU = (Section("Profile", "profile", "user-circle", frozenset({"password"}), admins_only=False),)
 INSTALLATION = (
+    Section("Balance", "provider-account", "scale", frozenset({"provider-account-warning"})),
     Section("Missing videos", "missing", "cloud"),
     Section(
         "Team",

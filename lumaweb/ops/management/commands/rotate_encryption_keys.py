@@ -6,10 +6,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
+from django.db import transaction
 
 from lumaweb.durability import sync_folder
 from lumaweb.locked_command import LockedCommand
-from videos.models import ApiToken, AuditEntry, Heartbeat
+from videos.models import ApiToken, AuditEntry, Heartbeat, ProviderAccount
+from videos.models.provider_account import AccountUnreadable
 from videos.models.token import TokenUnreadable
 
 
@@ -56,8 +58,11 @@ class Command(LockedCommand):
     @staticmethod
     def _encrypt_again() -> str:
         try:
-            count = ApiToken.objects.reencrypt()
-        except TokenUnreadable as error:
+            with transaction.atomic():
+                count = ApiToken.objects.reencrypt()
+                if account := ProviderAccount.objects.current():
+                    account.reencrypt()
+        except (TokenUnreadable, AccountUnreadable) as error:
             raise CommandError(f"Nothing was changed. {error}") from None
         encrypted = f"{count} API {'token' if count == 1 else 'tokens'}"
         AuditEntry.objects.record(None, f"Encrypted {encrypted} with the newest key.")
