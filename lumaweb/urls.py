@@ -6,6 +6,7 @@ from django.views import defaults
 from django.views.generic import RedirectView
 
 from lumaweb.ops import health, metrics
+from lumaweb.ops.pages import health as health_page
 from videos.views.account import admin_login
 from videos.views.error_pages import server_error
 
@@ -19,6 +20,8 @@ urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", metrics.metrics, name="metrics"),
+    path("settings/health/", health_page.health, name="health"),
+    path("settings/health/report.txt", health_page.health_text, name="health-text"),
     path("", include("videos.urls")),
 ]
 

@@ -177,6 +177,10 @@ def invite(page: Page) -> None:
     page.locator("#secret-link").wait_for()
 
 
+def checked(page: Page) -> None:
+    page.locator("#health[data-state=checked]").wait_for()
+
+
 def studio_pages(uuids: dict[str, str]) -> list[tuple[str, str, Act | None]]:
     """Name, path, and the act that leads to the state to show."""
     video = {name: f"/generations/{uuid}/" for name, uuid in uuids.items()}
@@ -213,6 +217,7 @@ def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, A
         ("usage-empty", "/usage/?since=2020-01-01&until=2020-01-31", None),
         ("budget", "/team/budget/", None),
         ("team", "/team/", None),
+        ("health", "/settings/health/", checked),
         ("team-invitation", "/team/", invite),
         ("member", "/team/2/", None),
         ("audit-trail", "/team/changes/", None),

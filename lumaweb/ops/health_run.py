@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 
 from videos.models import HealthReport
 from videos.models.database_clock import database_now
@@ -26,18 +26,21 @@ class HealthRun:
     def __init__(self, run: uuid.UUID) -> None:
         self._run_id = run
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
-        self._thread.start()
+        # The thread has a connection of its own, which sees the run once it is committed.
+        transaction.on_commit(self._thread.start)
 
     def wait(self, seconds: float) -> None:
         """Wait for the end of the run, at most this long."""
-        self._thread.join(seconds)
+        if self._thread.is_alive():
+            self._thread.join(seconds)
 
     def _run(self) -> None:
         found: list[dict[str, Any]] = []
-        names = {check.name: number for number, check in enumerate(doctor.CHECKS)}
+        checks = doctor.CHECKS
+        names = {check.name: number for number, check in enumerate(checks)}
         shown = -1
         try:
-            for name, finding in doctor.run_checks(seconds=SECONDS):
+            for name, finding in doctor.run_checks(checks=checks, seconds=SECONDS):
                 found.append({"check": name} | asdict(finding))
                 if names[name] > shown:
                     shown = names[name]
@@ -56,7 +59,6 @@ def start() -> HealthRun | None:
     return HealthRun(run) if run else None
 
 
-def start_if_stale(report: HealthReport) -> HealthRun | None:
-    """Start a run if there is no report of the last minutes."""
-    is_stale = report.finished_at is None or database_now() - report.finished_at > STALE_AFTER
-    return start() if is_stale else None
+def is_stale(report: HealthReport) -> bool:
+    """Tell whether there is no report of the last minutes."""
+    return report.finished_at is None or database_now() - report.finished_at > STALE_AFTER

@@ -1,22 +1,42 @@
 """Checks and changes that `serve` makes before it starts the other processes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, transaction
 
 from videos.models import ApiToken, Member
 
-from .migration_state import pending_migrations
+from .doctor.database_errors import UNKNOWN, explain
+from .doctor.migrations import migrations_ahead, migrations_behind
+from .migration_state import newer_migrations, pending_migrations
 
 
-def require_migrated() -> None:
-    """Raise CommandError if migrations of this version have not been applied."""
-    if pending_migrations():
+@contextmanager
+def database_errors_in_words() -> Iterator[None]:
+    """Raise an error of the database whose cause is known as CommandError, without a traceback."""
+    try:
+        yield
+    except DatabaseError as error:
+        finding = explain(error)
+        if finding.code == UNKNOWN.code:
+            raise
+        raise CommandError(f"{finding.title}. {finding.message}\n  {finding.fix}") from None
+
+
+def require_migrated() -> list[str]:
+    """Return a warning if the database is newer than this version; raise CommandError if it is older."""
+    if pending := pending_migrations():
+        finding = migrations_behind(pending)
         raise CommandError(
-            "The database is not up to date. Run `manage.py migrate` once (on one machine, if there are several), then "
-            "start again."
+            f"The database is not up to date. {finding.message} Run `manage.py migrate` once (on one machine, if there "
+            "are several), then start again."
         )
+    newer = newer_migrations()
+    return [f"{migrations_ahead(newer).message} {migrations_ahead(newer).fix}"] if newer else []
 
 
 def create_first_admin() -> None:

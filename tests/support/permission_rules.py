@@ -84,6 +84,8 @@ readyz                       503    503       503    503           405    405   
 metrics                      404    404       404    404           405    405       405    405
 robots                       seen   seen      seen   seen          405    405       405    405
 pricing                      login  403       403    seen          login  403       403    422
+health                       login  403       403    seen          login  403       403    done
+health-text                  login  403       403    seen          login  405       405    405
 missing                      login  403       403    seen          login  405       405    405
 missing-adoptions            login  405       405    405           login  403       403    same
 provider-account             login  403       403    seen          login  403       403    422

@@ -13,14 +13,20 @@ register = template.Library()
 def settings_groups(context: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """Return the groups of the side list: headings, and sections with `current` for the page being shown.
 
-    `current` is the value of aria-current: "page" on the section's first page, "true" on its other pages.
+    `current` is the value of aria-current: "page" on the section's first page, "true" on its other pages. `count` is
+    how many things need attention.
     """
     request = context["request"]
     url_name = request.resolver_match.url_name if request.resolver_match else ""
     return [
-        (heading, [{"section": one, "current": _current(one, url_name)} for one in listed])
+        (heading, [_entry(one, url_name) for one in listed])
         for heading, listed in sections.groups(request.user.is_superuser)
     ]
+
+
+def _entry(section: sections.Section, url_name: str) -> dict[str, Any]:
+    count = section.count() if section.count else 0
+    return {"section": section, "current": _current(section, url_name), "count": count}
 
 
 def _current(section: sections.Section, url_name: str) -> str:

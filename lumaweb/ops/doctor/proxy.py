@@ -26,7 +26,7 @@ def proxy() -> Iterator[Finding]:
         yield skip("There is no address to check: neither LUMAWEB_SITE_URL nor LUMAWEB_PUBLIC_URL is set.")
         return
     problems = [problem for url in urls if (problem := problem_at(url))]
-    yield from problems or [ok(f"Requests arrive unchanged by {' and '.join(urls)}, as far as they arrive.")]
+    yield from problems or [ok(f"No proxy changes the host or the scheme of requests to {' and '.join(urls)}.")]
 
 
 def problem_at(url: str) -> Finding | None:

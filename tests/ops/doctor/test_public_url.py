@@ -89,7 +89,7 @@ def test_a_proxy_without_x_forwarded_proto_is_the_first_finding(live_server, set
     front = tls_front(live_server.url, authority(60))
     with front:
         settings.SITE_URL = settings.PUBLIC_URL = front.url
-        assert "ok: Requests arrive unchanged" in said_by(proxy.proxy)
+        assert "ok: No proxy changes the host" in said_by(proxy.proxy)
         front.forward = lambda headers: headers | {"X-Forwarded-Proto": value or ""}
         found = [finding for _, finding in doctor.run_checks(checks=NETWORK_CHECKS)]
     assert found[0].code == "proxy-scheme" and "proxy_set_header X-Forwarded-Proto" in found[0].fix

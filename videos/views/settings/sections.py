@@ -1,6 +1,9 @@
 """The side list of the settings area."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from ...models import HealthReport
 
 
 @dataclass(frozen=True)
@@ -12,10 +15,17 @@ class Section:
     icon: str  # A name of the heroicons package.
     pages: frozenset[str] = frozenset()
     admins_only: bool = True
+    # How many things on the page need attention.
+    count: Callable[[], int] | None = None
 
     def has(self, url_name: str) -> bool:
         """Tell whether a page belongs to this section."""
         return url_name == self.url_name or url_name in self.pages
+
+
+def health_problems() -> int:
+    """Count what the doctor found last."""
+    return HealthReport.objects.current().problems
 
 
 YOU = (Section("Profile", "profile", "user-circle", frozenset({"password"}), admins_only=False),)
@@ -30,6 +40,7 @@ INSTALLATION = (
         admins_only=False,
     ),
     Section("Budget", "pricing", "banknotes"),
+    Section("Health", "health", "heart", count=health_problems),
 )
 
 

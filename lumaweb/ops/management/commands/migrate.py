@@ -9,6 +9,7 @@ from django.db import connections
 
 from lumaweb import permissions
 from lumaweb.locked_command import LockedCommand
+from lumaweb.ops.startup import database_errors_in_words
 
 # PostgreSQL's advisory lock; an arbitrary number that no other program uses on this database.
 LOCK_ID = 0x6C756D61
@@ -20,7 +21,7 @@ class Command(LockedCommand, migrate.Command):
     def handle(self, *args: Any, **options: Any) -> None:
         # Without the media, which are many files and not touched by a migration: `serve` checks those.
         permissions.tighten(settings.DATA_DIR, media_root=None)
-        with migration_lock(options["database"]):
+        with database_errors_in_words(), migration_lock(options["database"]):
             super().handle(*args, **options)
 
 

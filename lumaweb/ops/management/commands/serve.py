@@ -13,7 +13,7 @@ from lumaweb.ops.preparation import prepare
 from lumaweb.ops.programs import PARTS, supervisor
 from lumaweb.ops.provider_choice import choose_provider, has_real_provider
 from lumaweb.ops.registration import registered
-from lumaweb.ops.startup import check_keys, create_first_admin, require_migrated
+from lumaweb.ops.startup import check_keys, create_first_admin, database_errors_in_words, require_migrated
 from lumaweb.ports import reserve_port
 from videos.jobs.outcome_recorder import recover_spool
 from videos.models import Member
@@ -39,7 +39,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         wanted: list[str] = options["only"] or list(PARTS)
         # Workers run once per data directory, where they record that they stop; so does the sandbox with its ledger.
-        with data_lock.shared(*({"worker"} & set(wanted))), ExitStack() as ports:
+        with data_lock.shared(*({"worker"} & set(wanted))), ExitStack() as ports, database_errors_in_words():
             if "web" in wanted:
                 ports.enter_context(reserve_port(settings.HOST, settings.PORT, "PORT"))
             # Nothing has been changed so far, and this check changes nothing either.
@@ -70,12 +70,12 @@ class Command(BaseCommand):
         self.stdout.write(_formatted(f"Lumaweb {settings.VERSION}"))
         for warning in (*settings.ENV_FILE_WARNINGS, *unknown_names()):
             self.stderr.write(_formatted(warning))
-        require_migrated()
+        warnings = require_migrated()
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):
             self.stdout.write(_formatted(f"The first visit asks for this one-time code: {code}"))
         choose_provider()
-        for warning in check_keys():
+        for warning in warnings + check_keys():
             self.stderr.write(_formatted(warning))
 
 
