@@ -39,6 +39,7 @@ LAYERS = [
 LEAVES = {
     "lumaweb.data_lock",
     "lumaweb.deadline",
+    "lumaweb.durability",
     "lumaweb.locked_command",
     "lumaweb.logs",
     "lumaweb.permissions",

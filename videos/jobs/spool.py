@@ -9,6 +9,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from lumaweb.durability import sync_folder
+
 from .outcome import Outcome
 
 
@@ -39,11 +41,7 @@ def write(outcome: Outcome) -> None:
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    sync_folder(path.parent)
 
 
 def remove(outcome: Outcome) -> None:

@@ -15,6 +15,8 @@ from django.core.files import File
 from django.core.files.storage import Storage, default_storage
 from django.db.models.fields.files import FieldFile
 
+from lumaweb.durability import sync_folder
+
 logger = logging.getLogger(__name__)
 
 CHUNK_SIZE = 1024 * 1024
@@ -53,12 +55,11 @@ def flush_to_disk(name: str, storage: Storage = default_storage) -> None:
     except NotImplementedError:
         return
     root = Path(settings.MEDIA_ROOT)
-    for place in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+    for folder in path.parents:
+        if folder.is_relative_to(root):
+            sync_folder(folder)
 
 
 def store_as(path: Path, name: str, storage: Storage = default_storage) -> None:

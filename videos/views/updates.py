@@ -8,6 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from ..forms import FilterForm
+from ..keyset import read_page
 from ..models import Event, Generation, Pool, State
 from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for, ready_since
@@ -86,8 +87,9 @@ def _gallery_context(
     at_top = request.GET.get("top") == "1"
     if created and at_top:
         # All that the page lacks, including those it was only told the number of before it was at its top.
-        created = list(gallery.filter(pk__gt=newest)[: PAGE_SIZE + 1])
-        at_top = len(created) <= PAGE_SIZE  # more than a page of them stays behind the pill
+        page = read_page(gallery.filter(pk__gt=newest), PAGE_SIZE)
+        created = page.rows
+        at_top = not page.has_more  # more than a page of them stays behind the pill
     # At the top they are shown now. Behind the pill they count as new until they are loaded.
     next_poll.newest = max([newest, *(row.pk for row in created)]) if at_top else newest
     restored_pks = _restored_pks(poll, pks)
