@@ -64,6 +64,7 @@ LUMA_BASE_URL = first_start.LUMA_BASE_URL.value
 LUMA_BASE_URL_GIVEN = bool(LUMA_BASE_URL)
 LUMA_BASE_URL = LUMA_BASE_URL or "https://api.acedata.cloud"
 FIRST_TOKEN = first_start.LUMA_TOKEN.value
+SANDBOX_FAULTS = simulation.SANDBOX_FAULTS.value
 SANDBOX_URL = f"http://127.0.0.1:{simulation.SANDBOX_PORT.value}"
 DEFAULT_MEDIA_HOSTS = tuple(words(data.MEDIA_HOSTS.default))
 MEDIA_HOSTS = data.MEDIA_HOSTS.value

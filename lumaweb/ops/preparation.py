@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -11,22 +11,25 @@ from django.conf import settings
 from lumaweb.signals import exit_on_sigterm
 
 
-def prepare() -> None:
+def prepare(say: Callable[[str], object]) -> None:
     """Migrate the database, and collect the static files if a source is newer than the collected files.
 
-    Exits with status 1 if one of them fails. Each runs in its own process: `serve` would otherwise keep the modules
-    that they load (48 MB) for as long as it runs.
+    `say` prints a line about what takes time. Exits with status 1 if one of them fails. Each runs in its own process:
+    `serve` would otherwise keep the modules that they load (48 MB) for as long as it runs.
     """
     with exit_on_sigterm():
+        say("Preparing the database")
         _run("migrate")
         if static_files_are_stale():
+            say("Collecting static files")
             _run("collectstatic")
 
 
 def _run(command: str) -> None:
     argv = [sys.executable, str(settings.BASE_DIR / "manage.py"), command, "--no-input", "--verbosity", "0"]
-    # An exception here, also one raised by a signal handler, kills the process.
-    if subprocess.run(argv, check=False).returncode:
+    # An exception here, also one raised by a signal handler, kills the process. In its own process group, Ctrl-C does
+    # not reach it, and it prints nothing about that.
+    if subprocess.run(argv, check=False, stdin=subprocess.DEVNULL, process_group=0).returncode:
         sys.exit(1)  # the command has printed the reason
 
 

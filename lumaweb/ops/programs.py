@@ -1,11 +1,13 @@
 """The processes of an installation, as programs for the supervisor."""
 
 import http.client
+import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from lumaweb import logs
 from lumaweb.environment.site import ALL_ADDRESSES
@@ -54,6 +56,16 @@ def programs(parts: Sequence[str]) -> list[Program]:
         "ticker": [Program("ticker", [*manage, "sweep"], env)],
     }
     return [program for part in PARTS if part in parts for program in by_part[part]]
+
+
+def check_sandbox() -> None:
+    """Raise ImproperlyConfigured for a fault that the sandbox does not know; it would never start."""
+    if settings.SANDBOX_FAULTS:
+        argv = [sys.executable, "-m", "videos.sandbox", "--check"]
+        done = subprocess.run(argv, cwd=settings.BASE_DIR, capture_output=True, text=True)
+        if done.returncode:
+            problem = done.stderr.strip().rpartition("argument --faults: ")[2]
+            raise ImproperlyConfigured(f"SANDBOX_FAULTS is {settings.SANDBOX_FAULTS!r}; {problem}.")
 
 
 def web_responds() -> bool:

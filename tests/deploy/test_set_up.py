@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -219,14 +220,16 @@ def test_the_package_of_a_library_follows_from_debian_s_naming_rule(library, pac
         ),
         (
             "Error: [Errno 28] No space left on device: '.venv'",
-            "python3 cannot make a virtual environment: Error: [Errno 28] No space left on device: '.venv'",
+            "The packages cannot be installed: the disk is full. Free about 1 GB in {folder}, and in /tmp, then run "
+            "the same command again.\n  Error: [Errno 28] No space left on device: '.venv'",
         ),
     ],
 )
 def test_a_python_without_venv_names_the_missing_package(tmp_path, said, sentence):
     (tmp_path / "bin").mkdir()
     python = tmp_path / "bin" / "python3"
-    python.write_text(f'#!/bin/sh\n[ "$1" = -c ] && exit 0\nmkdir -p .venv/bin\necho "{said}"\nexit 1\n')
+    fails = f'[ "$2" = venv ] || exec {sys.executable} "$@"\nmkdir -p .venv/bin\necho "{said}"\nexit 1'
+    python.write_text(f"#!/bin/sh\n{fails}\n")
     python.chmod(0o755)
     done = subprocess.run(
         [ROOT / ".ci/setup", "requirements.txt"],
@@ -236,5 +239,23 @@ def test_a_python_without_venv_names_the_missing_package(tmp_path, said, sentenc
         text=True,
         timeout=60,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{sentence}\n")
+    creating, reason = done.stderr.split("\n", 1)
+    assert (done.returncode, done.stdout, reason) == (1, "", f"{sentence.format(folder=tmp_path)}\n")
+    assert creating.startswith("Creating .venv with Python 3.")
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_a_python_that_is_too_old_is_named_with_the_one_that_is_needed(tmp_path):
+    python = tmp_path / "python3"
+    python.write_text('#!/bin/sh\n[ "$1" = --version ] && { echo Python 3.9.2; exit 0; }\nexit 1\n')
+    python.chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", ROOT / ".ci/setup", "requirements.txt"], cwd=tmp_path, env={"PATH": str(tmp_path)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "Lumaweb needs Python 3.11 or newer and finds Python 3.9.2. Install it, or install uv, which installs its "
+        "own.\n"
+    )
     assert not (tmp_path / ".venv").exists()

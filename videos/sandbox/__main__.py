@@ -22,6 +22,8 @@ POLL_SECONDS = 0.1  # between two looks at the control file
 
 def main() -> None:
     options = parse_options()
+    if options.only_check:
+        return
     if options.changes:
         try:
             Control(options.control_file).change(options.changes)

@@ -25,6 +25,7 @@ class Options:
     extend: str = "part"
     data: Path = Path("data/sandbox")
     show_ledger: bool = False
+    only_check: bool = False
     changes: dict[str, Any] = field(default_factory=dict)
     log_level: str = "WARNING"
 
@@ -69,6 +70,7 @@ def parse_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os
     parser.add_argument(
         "--control", type=_json_object, default={}, help="change a running sandbox by a JSON object, and exit"
     )
+    parser.add_argument("--check", action="store_true", help="check the settings, and exit")
     parser.add_argument("--verbose", action="store_true", help="log every request (LUMAWEB_LOG_LEVEL=DEBUG)")
     given = parser.parse_args(argv)
     return Options(
@@ -81,6 +83,7 @@ def parse_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os
         extend=given.extend,
         data=(given.data_dir / "sandbox").resolve(),
         show_ledger=given.ledger,
+        only_check=given.check,
         changes=given.control,
         log_level=_log_level(given.verbose, env.get("LUMAWEB_LOG_LEVEL", "")),
     )

@@ -10,7 +10,7 @@ from django.db import connections
 from lumaweb import data_lock, logs, permissions
 from lumaweb.environment.rules import unknown_names
 from lumaweb.ops.preparation import prepare
-from lumaweb.ops.programs import PARTS, supervisor
+from lumaweb.ops.programs import PARTS, check_sandbox, supervisor
 from lumaweb.ops.provider_choice import choose_provider, has_real_provider
 from lumaweb.ops.registration import registered
 from lumaweb.ops.startup import check_keys, create_first_admin, database_errors_in_words, require_migrated
@@ -38,6 +38,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         wanted: list[str] = options["only"] or list(PARTS)
+        self._say(f"Lumaweb {settings.VERSION}")
+        for warning in (*settings.ENV_FILE_WARNINGS, *unknown_names()):
+            self.stderr.write(_formatted(warning))
         # Workers run once per data directory, where they record that they stop; so does the sandbox with its ledger.
         with data_lock.shared(*({"worker"} & set(wanted))), ExitStack() as ports, database_errors_in_words():
             if "web" in wanted:
@@ -46,11 +49,12 @@ class Command(BaseCommand):
             sandbox = "sandbox" in (options["only"] or ()) or not (options["only"] or has_real_provider())
             with data_lock.shared(*(["sandbox"] if sandbox else [])):
                 if sandbox:
+                    check_sandbox()
                     port = int(settings.SANDBOX_URL.rpartition(":")[2])
                     ports.enter_context(reserve_port("127.0.0.1", port, "SANDBOX_PORT"))
                 permissions.tighten(settings.DATA_DIR, None if settings.BUCKET else settings.MEDIA_ROOT)
                 if options["prepare"]:
-                    prepare()
+                    prepare(self._say)
                 self._initialize()
                 parts = [part for part in wanted if part != "sandbox" or sandbox]
                 if "worker" in parts:
@@ -65,11 +69,12 @@ class Command(BaseCommand):
                     status = supervisor(parts).run()
                 sys.exit(status)
 
+    def _say(self, line: str) -> None:
+        self.stdout.write(_formatted(line))
+        self.stdout.flush()
+
     def _initialize(self) -> None:
         """Apply what the environment says about members, tokens and keys."""
-        self.stdout.write(_formatted(f"Lumaweb {settings.VERSION}"))
-        for warning in (*settings.ENV_FILE_WARNINGS, *unknown_names()):
-            self.stderr.write(_formatted(warning))
         warnings = require_migrated()
         create_first_admin()
         if not Member.objects.exists() and (code := setup_code()):
