@@ -25,20 +25,20 @@ AGAIN_AFTER = timedelta(minutes=15)
 
 
 def send(to: str, template: str, context: dict[str, Any]) -> bool:
-    """Send an e-mail; return False if mail is not configured or the server refused it."""
+    """Send an email; return False if mail is not configured or the server refused it."""
     if not settings.CAN_MAIL:
         return False
     subject, _, text = render_to_string(f"mail/{template}.txt", context).strip().partition("\n")
     try:
         return bool(send_mail(subject, text.strip() + "\n", None, [to]))
     except (OSError, smtplib.SMTPException) as error:
-        # Do not log the message: a server may quote the e-mail in it, which contains a secret link.
+        # Do not log the message: a server may quote the email in it, which contains a secret link.
         logger.warning("mail could not be sent: %s", type(error).__name__)
         return False
 
 
 def send_to_admins(template: str, context: dict[str, Any]) -> bool:
-    """Send one e-mail to every active admin with an address; return False if none was accepted."""
+    """Send one email to every active admin with an address; return False if none was accepted."""
     admins = Member.objects.filter(is_superuser=True, is_active=True).exclude(email="").order_by("pk")
     link = {"site": settings.SITE_URL} if settings.CAN_MAIL_LINKS else {}
     sent = [send(admin.email, template, context | link | {"member": admin}) for admin in admins]
@@ -46,7 +46,7 @@ def send_to_admins(template: str, context: dict[str, Any]) -> bool:
 
 
 def send_link(to: str, template: str, path: str, context: dict[str, Any]) -> bool:
-    """Send an e-mail with a `link` to this path; return False also if LUMAWEB_SITE_URL is not known."""
+    """Send an email with a `link` to this path; return False also if LUMAWEB_SITE_URL is not known."""
     if not settings.CAN_MAIL_LINKS:
         return False
     return send(to, template, context | {"link": settings.SITE_URL + path})

@@ -1,4 +1,4 @@
-"""API tokens in the admin: add, check, pause, replace the secret, rotate the keys; and the audit trail."""
+"""API tokens in the admin: add, check, pause, replace the secret, rotate the keys; and the audit log."""
 
 import re
 import threading

@@ -4,7 +4,7 @@ from axe_playwright_python.base import AXE_SCRIPT
 
 WIDE, NARROW = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 
-# Spinners turn for ever.
+# Spinners never stop.
 AT_REST = """() => document.getAnimations().every(
     (one) => one.playState !== "running" || one.effect.getComputedTiming().iterations === Infinity)"""
 

@@ -1,4 +1,4 @@
-"""Read the audit trail."""
+"""Read the audit log."""
 
 
 def trail(token) -> list[str]:

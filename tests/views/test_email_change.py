@@ -1,4 +1,4 @@
-"""Change an e-mail address: the password, notifications, and the delay for password links."""
+"""Change an email address: the password, notifications, and the delay for password links."""
 
 from datetime import timedelta
 
@@ -67,7 +67,7 @@ def test_a_changed_address_notifies_the_old_one_and_is_audited(client, ada, mail
     assert NEW not in mails[0].body and "http" not in mails[0].body
     noted = AuditEntry.objects.get()
     assert (noted.by, noted.about) == (ada, ada)
-    assert noted.text == f"ada changed their e-mail address from {OLD} to {NEW}."
+    assert noted.text == f"ada changed their email address from {OLD} to {NEW}."
 
 
 def test_a_removed_address_is_notified(client, ada, mails):
@@ -106,7 +106,7 @@ def test_an_admin_confirms_a_new_address(client, ada, mails):
     answer = client.post(f"/team/{ada.pk}/email/", {"email": NEW}, follow=True)
     assert f"Confirm {NEW}" not in answer.content.decode()
     noted = AuditEntry.objects.first()
-    assert (noted.by, noted.text) == (root, f"ada has a confirmed e-mail address: {NEW}.")
+    assert (noted.by, noted.text) == (root, f"ada has a confirmed email address: {NEW}.")
     mail_new_password("ada")
     assert [one.to for one in mails] == [[NEW]]
 

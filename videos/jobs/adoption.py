@@ -13,7 +13,7 @@ from .. import provider
 from ..models import ApiToken, Generation, Member, State, Submission, Verdict
 from ..models.generation.task_search import TaskTaken
 from .provider_calls import look_up
-from .request_matching import RequestMatcher, Similarity, callback_address, frame_of_link, is_temporary
+from .request_matching import RequestMatcher, Similarity, frame_of_link, is_temporary, parse_callback_url
 from .results import record_result
 
 logger = logging.getLogger(__name__)
@@ -175,6 +175,6 @@ def _find(task_id: str) -> tuple[ApiToken, provider.Result]:
 
 
 def _requester(request: provider.Request) -> Generation | None:
-    """Return the row whose callback address the repeated request has; None if there is none."""
-    address = callback_address(request.callback_url)
+    """Return the row whose callback URL the repeated request has; None if there is none."""
+    address = parse_callback_url(request.callback_url)
     return Generation.objects.filter(uuid=address.uuid).first() if address else None

@@ -36,7 +36,7 @@ class Outcome:
         return f"generation {self.uuid}: {content}"
 
     def as_json(self) -> str:
-        """Serialise it, without tokens, callback addresses and the request."""
+        """Serialise it, without tokens, callback URLs and the request."""
         document: dict[str, Any] = {"uuid": str(self.uuid), "attempt": self.attempt, "next_source": self.next_source}
         if self.result:
             # The result repeats the request with the callback's address, and an error's message may quote it.

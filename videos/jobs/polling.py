@@ -48,7 +48,7 @@ def poll() -> int:
             polled += len(batch)
             due[token] = due[token][BATCH:]
             if isinstance(answer, provider.ProviderError):
-                # The other batches of this token would wait as long.
+                # Skip this token's other batches: each would wait as long.
                 due[token] = []
                 _postpone(token, answer)
             else:

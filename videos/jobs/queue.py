@@ -78,7 +78,7 @@ def enqueue_drain(*, robust: bool = True) -> None:
 
 
 def enqueue_archive(pk: int) -> None:
-    """Start the saving of a finished video."""
+    """Start to save a finished video."""
     _enqueue("archive", pk, cluster=MEDIA_CLUSTER)
 
 

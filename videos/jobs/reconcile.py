@@ -15,8 +15,8 @@ from .request_matching import (
     BEFORE_THE_CLAIM,
     RequestMatcher,
     Similarity,
-    callback_address,
     is_near_claim,
+    parse_callback_url,
 )
 from .results import record_result
 from .task_listing import TaskListing, exclude_known, read_listing
@@ -83,7 +83,7 @@ def _search(token: ApiToken, group: Group, deadline: float) -> bool:
         if not provider.has_no_listing(error):
             for generation in group:
                 generation.end_search_if_over()
-            # The other groups of this token would wait as long.
+            # Skip this token's other groups: each would wait as long.
             Generation.objects.due_for_search().filter(token=token).retry_search_soon()
             return False
         outcome = None
@@ -132,11 +132,11 @@ def _must_have_tasks(token: ApiToken, group: Group) -> bool:
 
 
 def _adopt_by_callback(unknown: Listed) -> set[int]:
-    """Adopt each task that repeats the secret callback address of a claim; return the primary keys of the videos."""
+    """Adopt each task that repeats the secret callback URL of a claim; return the primary keys of the videos."""
     adopted: set[int] = set()
     for task in sorted(unknown.values(), key=_best_first):
         echo = task.result.request
-        address = callback_address(echo.callback_url) if echo else None
+        address = parse_callback_url(echo.callback_url) if echo else None
         row = address and Generation.objects.in_doubt().filter(uuid=address.uuid).first()
         if (
             not row
@@ -144,7 +144,7 @@ def _adopt_by_callback(unknown: Listed) -> set[int]:
             or RequestMatcher([row]).similarity(row, task.result) is not Similarity.CALLBACK
         ):
             continue
-        if _adopt(row, task, "By its callback address."):
+        if _adopt(row, task, "By its callback URL."):
             adopted.add(row.pk)
             del unknown[task.result.task_id]
     return adopted

@@ -31,8 +31,8 @@ MAX_COMPARED = 500  # rows without a task
 class Similarity(IntEnum):
     """How similar a task's request is to that of a video.
 
-    NONE: it is another request. SIMILAR: it has the same prompt, or the video's callback address with another key.
-    EQUAL: it is the same request. CALLBACK: it has the secret callback address of the claim itself.
+    NONE: it is another request. SIMILAR: it has the same prompt, or the video's callback URL with another key.
+    EQUAL: it is the same request. CALLBACK: it has the secret callback URL of the claim itself.
     """
 
     NONE = 0
@@ -42,19 +42,19 @@ class Similarity(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackAddress:
-    """The parts of one of our callback addresses."""
+class CallbackUrl:
+    """The parts of one of our callback URLs."""
 
     uuid: UUID
     key_hash: str
 
 
-def callback_address(link: str) -> CallbackAddress | None:
-    """Parse one of our callback addresses; return None for any other link."""
+def parse_callback_url(link: str) -> CallbackUrl | None:
+    """Parse one of our callback URLs; return None for any other link."""
     match = _match(link)
     if not match or match.url_name != "callback":
         return None
-    return CallbackAddress(match.kwargs["uuid"], hash_key(match.kwargs["key"]))
+    return CallbackUrl(match.kwargs["uuid"], hash_key(match.kwargs["key"]))
 
 
 def is_temporary(link: str) -> bool:
@@ -123,12 +123,12 @@ class RequestMatcher:
 def other_owner(generation: Generation, result: provider.Result) -> Generation | None:
     """Return the row without a task whose request this task of `generation` repeats, if that is another row.
 
-    The callback address in the repeated request decides. Without one, the task must repeat another action or prompt
+    The callback URL in the repeated request decides. Without one, the task must repeat another action or prompt
     than this row's, and the whole request of exactly one row of the same token that has no task yet.
     """
     if (echo := result.request) is None:
         return None
-    if address := callback_address(echo.callback_url):
+    if address := parse_callback_url(echo.callback_url):
         if address.uuid == generation.uuid:
             return None
         unsure = Q(task_id="") | Q(task_id_channel=CALLBACK)
@@ -147,8 +147,8 @@ def _repeats(generation: Generation, echo: provider.Request) -> bool:
 
 
 def _by_callback(generation: Generation, link: str) -> Similarity:
-    """Compare by the callback address alone, which names the video and the claim."""
-    address = callback_address(link)
+    """Compare by the callback URL alone, which names the video and the claim."""
+    address = parse_callback_url(link)
     if not address or address.uuid != generation.uuid:
         return Similarity.NONE
     is_of_this_claim = bool(generation.callback_key_hash) and address.key_hash == generation.callback_key_hash

@@ -33,14 +33,14 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 32  # with the pauses between them about five days
 MAX_PAUSE = 6 * 3600.0  # seconds between two attempts
 MAX_PAUSE_EXTERNAL = 3600.0  # for external causes: an admin may remove them at any moment
-FETCH_SECONDS = 720.0  # for both downloads; the queue ends a saving after 900
+FETCH_SECONDS = 720.0  # for both downloads; the queue ends a save after 900
 MIN_SECOND_FETCH = 30.0  # seconds that must be left to begin the second one
 DOWNLOAD_ERRORS = (download.NotAllowed, download.DownloadFailed, NotAVideo)
 
 
 def archive(pk: int) -> None:
     """Save a finished video here, before its link expires."""
-    # While the queue is full of short downloads, the task that stamps the heartbeat waits.
+    # Stamp here too: in a queue full of short downloads, the task that stamps the heartbeat waits.
     Heartbeat.stamp(MEDIA_CLUSTER)
     generation = Generation.objects.select_related("token").worth_saving().filter(pk=pk).first()
     if not generation:
@@ -123,7 +123,7 @@ def _record_failure(generation: Generation, failure: Failure) -> None:
 
 
 def _has_earlier_copy(generation: Generation) -> bool:
-    """Tell whether the file of an earlier saving is still there, unchanged: incomplete, but better than none."""
+    """Tell whether the file of an earlier save is still there, unchanged: incomplete, but better than none."""
     if not generation.video_file:
         return False
     try:
@@ -139,7 +139,7 @@ def _retry_record(generation: Generation, step: Callable[[], bool]) -> bool:
         try:
             return step()
         except DatabaseError:
-            logger.warning("generation %s: what came of its saving is not written yet", generation.uuid, exc_info=True)
+            logger.warning("generation %s: the outcome of its save is not recorded yet", generation.uuid, exc_info=True)
             time.sleep(pause)
             close_old_connections()
     return step()

@@ -28,7 +28,7 @@ from .results import record_result
 
 logger = logging.getLogger(__name__)
 
-CLAIM_SECONDS = 20.0  # then another drain continues, so that no call in the queue runs for ever
+CLAIM_SECONDS = 20.0  # then another drain continues, so that no call in the queue runs forever
 STOP_MARK_SECONDS = 60.0  # after which the mark of an interrupted stop is ignored
 STAMP_EVERY = 5.0  # seconds between two heartbeats
 MAX_POSTS = 200  # under way in one drain

@@ -91,7 +91,7 @@ def give_up_overdue(ages: AgeTracker | None = None) -> None:
 
 
 def enqueue_saves() -> None:
-    """Enqueue the savings that are due, up to a length of the queue: while nobody saves, it must not grow.
+    """Enqueue the saves that are due, up to a limit: while no worker saves, the queue must not grow.
 
     Raises BrokerUnavailable.
     """

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 THUMBNAIL_MAX_BYTES = 10 * 1024 * 1024
 THUMBNAIL_SECONDS = 5.0  # a worker does not wait longer: the poster can be made from the video
 DOWNLOAD_SECONDS = 600.0
-ABANDONED_AFTER = 3600.0  # seconds; the queue ends each saving after 15 minutes
+ABANDONED_AFTER = 3600.0  # seconds; the queue ends each save after 15 minutes
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class SavedVideo:
     video_height: int
 
     def delete(self) -> None:
-        """Delete its files, because another saving was recorded."""
+        """Delete its files, because another save was recorded."""
         delete_files([self.video_file, self.thumbnail_file, self.poster_file])
 
 
@@ -116,7 +116,7 @@ def _store(
     uuid: UUID, path: Path, fetched: download.Fetched, facts: decoding.Facts, stills: decoding.Stills
 ) -> SavedVideo:
     """Put the video and its stills into the storage; delete what was stored if a step fails."""
-    # A new name for each saving: of two at the same time, the one that loses deletes its own files only.
+    # A new name for each save: of two at the same time, the one that loses deletes its own files only.
     base = f"videos/{uuid.hex[:2]}/{uuid}-{secrets.token_hex(4)}"
     stored: list[str] = []
 
@@ -151,7 +151,7 @@ def _store(
 
 
 def _delete_abandoned(folder: Path) -> None:
-    """Delete the files of savings whose worker was killed."""
+    """Delete the files of saves whose worker was killed."""
     for path in folder.glob("*.mp4"):
         with suppress(FileNotFoundError):  # another worker was faster
             if time.time() - path.stat().st_mtime > ABANDONED_AFTER:

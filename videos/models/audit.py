@@ -19,7 +19,7 @@ class AuditEntryQuerySet(models.QuerySet["AuditEntry"]):
 
 
 class AuditEntry(models.Model):
-    """One entry of the audit trail: what an admin changed about a token, a member, the budgets or a login."""
+    """One entry of the audit log: what an admin changed about a token, a member, the budgets or a login."""
 
     at = models.DateTimeField(auto_now_add=True)
     by = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="changes_made")

@@ -53,7 +53,7 @@ class FrameQuerySet(models.QuerySet["Frame"]):
 
 
 def _generations() -> models.QuerySet[models.Model]:
-    # By the registry, as the model of generations builds on this module.
+    # Through the app registry: the module of `Generation` imports this one.
     return apps.get_model("videos", "Generation")._default_manager.all()
 
 

@@ -15,7 +15,7 @@ from .audit import AuditEntry
 HUES = 8
 # How precise `last_seen_at` is: at most one write a minute.
 ACTIVITY_INTERVAL = timedelta(minutes=1)
-# How long a new e-mail address receives no password links, so that the owner of the old one can react to a warning.
+# How long a new email address receives no password links, so that the owner of the old one can react to a warning.
 EMAIL_HOLD = timedelta(days=1)
 
 
@@ -85,12 +85,12 @@ class Member(AbstractUser):
         return self.email_changed_at and self.email_changed_at + EMAIL_HOLD
 
     def change_email(self, email: str) -> str:
-        """Change the member's own address, record it in the audit trail, and return the previous one."""
+        """Change the member's own address, record it in the audit log, and return the previous one."""
         with transaction.atomic():
             old = Member.objects.select_for_update().get(pk=self.pk).email
             self.email, self.email_changed_at = email, timezone.now()
             self.save(update_fields=["email", "email_changed_at"])
-            self._record(self, f"changed their e-mail address from {old or 'none'} to {email or 'none'}")
+            self._record(self, f"changed their email address from {old or 'none'} to {email or 'none'}")
         return old
 
     def confirm_email(self, by: "Member", email: str) -> bool:
@@ -102,7 +102,7 @@ class Member(AbstractUser):
             waiting = Member.objects.filter(pk=self.pk, email=email, email_changed_at__gt=since)
             if not waiting.update(email_changed_at=None):
                 return False
-            self._record(by, f"has a confirmed e-mail address: {email}")
+            self._record(by, f"has a confirmed email address: {email}")
         return True
 
     def sign_out_everywhere(self) -> None:

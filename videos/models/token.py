@@ -304,7 +304,7 @@ class ApiToken(Circuit):
             ApiToken.objects.filter(pk=pk).update(**counts)
 
     def note(self, by: Member | None, what: str) -> None:
-        """Record in the audit trail what happened to it. The entry names the token, as it outlives the row."""
+        """Record in the audit log what happened to it. The entry names the token, as it outlives the row."""
         end = "" if what.endswith((".", ")")) else "."
         AuditEntry.objects.record(by, redact(f"API token “{self.name}”: {what}{end}"), token=self)
 

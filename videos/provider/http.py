@@ -105,7 +105,7 @@ async def _send(
     client: httpx.AsyncClient, request: httpx.Request, seconds: float
 ) -> tuple[httpx.Response, bytes | None]:
     try:
-        # httpx limits each read only: a server that sends one byte at a time could hold the call for ever.
+        # httpx limits each read only: a server that sends one byte at a time could hold the call forever.
         async with asyncio.timeout(seconds):
             response = await client.send(request, stream=True, follow_redirects=False)
             try:

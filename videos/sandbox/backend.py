@@ -169,7 +169,7 @@ class Backend:
     def _prepare_or_fail(self, task: Task) -> None:
         try:
             self._prepare(task)
-        except Exception:  # a full disk, for instance: the task must end, or its client waits for ever
+        except Exception:  # a full disk, for instance: the task must end, or its client waits forever
             log.exception("task %s could not be prepared", task.id)
             self._finish(task, failure("api_error", "the generation failed"))
 

@@ -23,7 +23,7 @@ class Command(LockedCommand):
             if failed := Ticker().run_once():
                 raise CommandError(f"These steps failed; the log says why: {', '.join(failed)}.")
             return
-        # Not an Event: a handler that runs while this thread is inside Event.wait may wait for its lock for ever.
+        # Not an Event: a handler that runs while this thread is inside Event.wait may wait for its lock forever.
         stop_signals: list[int] = []
 
         def stop(number: int, frame: FrameType | None) -> None:

@@ -46,9 +46,9 @@ PICTURE = Limits(MEMORY, 12, 40.0)
 THUMBNAIL = Limits(MEMORY, 6, 15.0)  # a worker does not wait longer: the poster can be made from the video
 VIDEO = Limits(MEMORY, 20, 60.0)
 CHECK = Limits(MEMORY, 60, 300.0)  # for an admin, perhaps with a slow disk
-# Seconds to wait for a slot. Meanwhile a member's request occupies a thread of the web server, a saving a worker.
+# Seconds to wait for a slot. Meanwhile a member's request occupies a thread of the web server, a save a worker.
 MEMBER_WAIT, WORKER_WAIT = 8.0, 30.0
-# Savings leave a slot for members.
+# Saves leave a slot for members.
 SAVING_SLOTS = slots.NAMES[1:]
 # Threads of one web process that may wait for a decoding: the other half serves pages.
 MAX_WAITING = 3

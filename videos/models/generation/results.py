@@ -44,7 +44,7 @@ class Results(TaskIds):
         try:
             moved = self._apply(result, channel, task, on_success)
             if channel == ANSWER and not (moved and self.state == State.PROCESSING) and self.token:
-                # A faster messenger had moved the row already, or this ended it: the answer is clear all the same.
+                # A faster channel has moved the row, or this answer ended it: the answer is clear in either case.
                 self.token.record_clear_answer(accepted=True)
             # The transition that did not apply has reloaded the row, so its task id is up to date.
             if not moved and task and self.task_id not in ("", result.task_id):

@@ -1,6 +1,6 @@
 """Which task belongs to a row, when an answer, a look-up and a callback disagree.
 
-The most trusted messenger decides, whatever came first. An answer came over TLS and belongs to our own request; a
+The most trusted channel decides, whichever reported first. An answer came over TLS and belongs to our own request; a
 look-up shows that the task exists; a callback may come from anybody who has its URL. `task_id_channel` tells which.
 """
 
@@ -23,7 +23,7 @@ logger = logging.getLogger(__name__)
 
 ANSWER, LOOK_UP, CALLBACK = "answer", "sweep", "callback"
 TRUST = {"": 0, CALLBACK: 1, LOOK_UP: 2, ANSWER: 3}
-CERTAIN = (ANSWER, LOOK_UP, "")  # rows of an earlier version have no messenger, and most ids came with the answer
+CERTAIN = (ANSWER, LOOK_UP, "")  # rows of an earlier version have no channel, and most ids came with the answer
 
 # A completed row is looked up only while it is unclear whether its video belongs to its task.
 IN_QUESTION = Q(next_poll_at__isnull=False)
@@ -44,7 +44,7 @@ class TaskIds(Transitions):
         abstract = True
 
     def _trust(self, channel: str) -> None:
-        """Remember that a more trusted messenger named the known task, too."""
+        """Record that a more trusted channel confirmed the known task."""
         if TRUST[channel] > TRUST.get(self.task_id_channel, 0):
             type(self).objects.filter(pk=self.pk, task_id=self.task_id).update(task_id_channel=channel)
             self.task_id_channel = channel
@@ -52,7 +52,7 @@ class TaskIds(Transitions):
     # ── A result that names another task than the known one ───────────────────────────────────────────────────
 
     def _handle_other_task(self, result: provider.Result, channel: str) -> Verdict | None:
-        """Let an answer replace the known task, and refuse other messengers. None: record the result again."""
+        """Let an answer replace the known task, and refuse other channels. None: record the result again."""
         if channel == ANSWER and self.task_id_channel != ANSWER:
             return self._correct_task(result)
         logger.warning("generation %s: %s about another task refused: %s", self.uuid, channel, result.task_id)
@@ -69,7 +69,7 @@ class TaskIds(Transitions):
         logger.warning("generation %s: the answer names task %s instead of %s", self.uuid, result.task_id, wrong)
         step: dict[str, Any] = {
             "event": "task_corrected",
-            "text": f"The answer names task {result.task_id}. The earlier news was about {wrong}.",
+            "text": f"The answer names task {result.task_id}. The earlier result was about {wrong}.",
             "replaces_task": wrong,
             "task_id": result.task_id,
             "task_id_channel": ANSWER,
@@ -203,7 +203,7 @@ class TaskIds(Transitions):
     def forget_task(self, why: str, *, proven: bool = False) -> bool:
         """Forget a task id that only a callback named, with everything that came with it; wait for the true result.
 
-        proven: the provider's own record shows that the task is another row's, so no messenger is trusted.
+        proven: the provider's own record shows that the task is another row's, so no channel is trusted.
         """
         unsure = Q() if proven else Q(task_id_channel=CALLBACK)
         step: dict[str, Any] = {"event": "foreign_news", "text": why, "task_id": "", "task_id_channel": ""}

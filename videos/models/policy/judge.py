@@ -94,12 +94,12 @@ def words_for(state: str, code: str, *, accepted: bool, status: int | None = Non
 
 
 def _of_a_task(rule: Rule | None) -> Rule | None:
-    """The rule of a refusal that came after a task was begun: what is charged then is known from the documents only."""
+    """Return the rule of a refusal after a task was started: only the provider's documents say what is charged."""
     return rule and replace(rule, text=rule.text.replace(NOTHING_CHARGED, ONLY_FINISHED))
 
 
 def _not_sent_again(rule: Rule) -> Rule:
-    """The rule of a row that would be sent again, had it not been in doubt before: its member may have retried it."""
+    """Return the rule of a row that is not resent, as it was unconfirmed before: its member may have retried it."""
     return replace(
         rule,
         next_state=FAILED,

@@ -33,9 +33,9 @@ def as_markdown() -> str:
     lines = [
         "# What follows from each outcome",
         "",
-        "Written by `manage.py policy` from `videos/models/policy/rules.py`, which is what happens. Within 4xx a known",
+        "Written by `manage.py policy` from `videos/models/policy/rules.py`, which the code uses. Within 4xx a known",
         "code decides, and an unknown one is judged by its status. A request that may have arrived is never repeated",
-        "by Lumaweb, whatever its code says. Sentences in italics are for members who are no admins.",
+        "by Lumaweb, whatever its code says. Sentences in italics are for members who are not admins.",
         "",
         "A video that every healthy token sends back with an answer that is not the provider's, while others pass,",
         "fails as `sent_back`.",
@@ -51,11 +51,11 @@ def as_markdown() -> str:
         lines += [_row(names, rule) for names, rule in _grouped(table)]
     lines += [
         "",
-        "## What is being done about an unconfirmed video",
+        "## How the result of an unconfirmed video can still arrive",
         "",
-        "While a callback may come besides, that is said too.",
+        "If a callback may still arrive, the text says so too.",
         "",
-        "| known of it | everyone reads besides | its author or an admin reads | admin reads |",
+        "| known about it | everyone also reads | its author or an admin reads | admin reads |",
         "| --- | --- | --- | --- |",
     ]
     lines += [

@@ -44,7 +44,7 @@ MAYBE_CHARGED = "The provider may have started and charged this video. Lumaweb n
 # By the provider's documentation: Lumaweb cannot see the account.
 ONLY_FINISHED = "According to the provider, only finished videos are charged."
 
-# When.
+# When Lumaweb sends the request again.
 NEXT_TOKEN = "at once with the next token, or when an admin re-enables this one"
 AFTER_THE_PAUSE = "at once with the next token, or after the pause"
 
@@ -139,7 +139,7 @@ NO_API = _address(
 )
 NOT_THE_API = _address(
     "Provider not reached",
-    "Something else than the provider's video service answered.",
+    "Something other than the provider's video service answered.",
     "The answer did not come from the Luma videos API: check the token's provider address, and any proxy or firewall "
     "in between.",
 )
