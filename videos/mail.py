@@ -1,4 +1,4 @@
-"""E-mails from the templates in templates/mail/, whose first line is the subject."""
+"""Emails from the templates in templates/mail/, whose first line is the subject."""
 
 import logging
 import smtplib

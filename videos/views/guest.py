@@ -32,7 +32,7 @@ def _keep_secret(response: HttpResponseBase) -> None:
 
 
 def _not_found() -> HttpResponse:
-    """The same page for every invalid link, so that nobody learns which links exist."""
+    """Return the same page for every invalid link, so that nobody learns which links exist."""
     return _page("shares/guest_gone.html", {}, status=404)
 
 

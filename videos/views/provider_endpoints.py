@@ -31,7 +31,7 @@ NO_STORE = "private, no-store"
 
 
 def _unknown() -> HttpResponse:
-    """The same response whatever is unknown, so that nobody learns which generations exist."""
+    """Return the same response whatever is unknown, so that nobody learns which generations exist."""
     return HttpResponse("Not found.\n", status=404, content_type="text/plain")
 
 

@@ -23,7 +23,7 @@ def claimed_with_callback(settings, stub, **extra) -> tuple[Generation, str]:
     return generation, claim.callback_url
 
 
-def test_the_callback_address_of_the_claim_decides_alone(listing, stub, settings):
+def test_the_callback_url_of_the_claim_decides_alone(listing, stub, settings):
     """The request looks different, the time is wrong, and an equal task exists."""
     generation, address = claimed_with_callback(settings, stub)
     mine = listing.add(generation, after=400, request={"callback_url": address, "prompt": "rewritten"})
@@ -32,7 +32,7 @@ def test_the_callback_address_of_the_claim_decides_alone(listing, stub, settings
     assert generation.task_id == mine
 
 
-def test_the_callback_address_is_stored_nowhere_and_logged_nowhere(listing, stub, settings, caplog):
+def test_the_callback_url_is_stored_nowhere_and_logged_nowhere(listing, stub, settings, caplog):
     caplog.set_level("DEBUG")
     generation, address = claimed_with_callback(settings, stub)
     key = address.rstrip("/").rpartition("/")[2]
@@ -48,7 +48,7 @@ def test_the_callback_address_is_stored_nowhere_and_logged_nowhere(listing, stub
         assert secret not in caplog.text
 
 
-def test_of_two_tasks_with_one_callback_address_the_better_is_taken(listing, stub, settings):
+def test_of_two_tasks_with_one_callback_url_the_better_is_taken(listing, stub, settings):
     generation, address = claimed_with_callback(settings, stub)
     failed = {"success": False, "error": {"code": "api_error", "message": "oh"}}
     listing.add(generation, after=1, request={"callback_url": address}, response=failed)
@@ -57,7 +57,7 @@ def test_of_two_tasks_with_one_callback_address_the_better_is_taken(listing, stu
     assert (generation.state, generation.task_id) == ("completed", good)
 
 
-def test_a_callback_address_with_another_key_is_only_offered(listing, stub, settings):
+def test_a_callback_url_with_another_key_is_only_offered(listing, stub, settings):
     generation, _ = claimed_with_callback(settings, stub)
     listing.add(generation, request={"callback_url": callback(generation, "of-an-earlier-claim")})
     search(generation)
@@ -65,7 +65,7 @@ def test_a_callback_address_with_another_key_is_only_offered(listing, stub, sett
 
 
 @pytest.mark.parametrize("whose", ["another program", "another installation", "another video"])
-def test_somebody_else_s_callback_address_makes_it_somebody_else_s(listing, stub, settings, whose):
+def test_somebody_else_s_callback_url_makes_it_somebody_else_s(listing, stub, settings, whose):
     generation, _ = claimed_with_callback(settings, stub)
     address = {
         "another program": lambda: "https://elsewhere.example.com/hook",
@@ -77,7 +77,7 @@ def test_somebody_else_s_callback_address_makes_it_somebody_else_s(listing, stub
     assert (generation.task_id, generation.search_outcome, generation.offers) == ("", "not_found", [])
 
 
-def test_a_dismissed_video_gets_its_task_by_the_callback_address(listing, stub, settings):
+def test_a_dismissed_video_gets_its_task_by_the_callback_url(listing, stub, settings):
     dismissed, address = claimed_with_callback(settings, stub, prompt="dismissed")
     dismissed.dismiss(dismissed.member)
     listing.add(dismissed, request={"callback_url": address}, response=a_video())
