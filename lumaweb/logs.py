@@ -55,6 +55,17 @@ def process_name(argv: Sequence[str], cluster: str) -> str:
     return {"sweep": "ticker", "runserver": "web"}.get(command, command)
 
 
+class UnknownHosts(logging.Filter):
+    """Say which variable to change, without a traceback for each request that a stranger sends."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        refusal = record.getMessage().partition(" You may need")[0]
+        record.msg = f"{refusal} LUMAWEB_ALLOWED_HOSTS names the hosts that are served."
+        record.args, record.exc_info, record.exc_text = None, None, None
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return logging.getLogger("django").isEnabledFor(logging.WARNING)
+
+
 class RedactingFormatter(logging.Formatter):
     """Redact the complete line, with its arguments and traceback."""
 
@@ -124,6 +135,7 @@ def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> d
             "line": {"()": RedactingFormatter, "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
             "json": {"()": JsonFormatter, "process": process_name(sys.argv, cluster)},
         },
+        "filters": {"unknown_hosts": {"()": UnknownHosts}},
         "handlers": {
             "console": {"class": "logging.StreamHandler", "formatter": log_format, "stream": "ext://sys.stdout"}
         },
@@ -132,6 +144,7 @@ def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> d
             "lumaweb": {"level": level},
             "videos": {"level": level},
             "django": {"handlers": ["console"], "level": libraries, "propagate": False},
+            "django.security.DisallowedHost": {"filters": ["unknown_hosts"]},
             # Not the 4xx responses, whose pages tell the visitor what is wrong.
             "django.request": {"level": "ERROR"},
             "django-q": {"handlers": ["console"], "level": libraries, "propagate": False},

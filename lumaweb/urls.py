@@ -8,7 +8,7 @@ from django.views.generic import RedirectView
 from lumaweb.ops import health, metrics
 from lumaweb.ops.pages import health as health_page
 from videos.views.account import admin_login
-from videos.views.error_pages import server_error
+from videos.views.error_pages import bad_request, server_error
 
 admin.autodiscover()
 
@@ -27,7 +27,7 @@ urlpatterns = [
 
 # Django's error views without their requires_csrf_token decorator: it parses the form again, and a form that could not
 # be parsed the first time (another charset, too many fields) would turn each error into a 500.
-handler400 = unwrap(defaults.bad_request)
+handler400 = bad_request
 handler403 = unwrap(defaults.permission_denied)
 handler404 = unwrap(defaults.page_not_found)
 handler500 = server_error

@@ -21,10 +21,12 @@ from lumaweb.environment.variables import monitoring
 from lumaweb.logs import JsonFormatter, RedactingFormatter, as_json, process_name
 from videos import tasks
 from videos.jobs import results
+from videos.sandbox.options import parse_options
 
 from ..support.endpoints import Team
 from ..support.factories import a_generation, a_token, failure
 from ..support.installation import ROOT, Installation
+from ..support.settings_process import print_settings
 
 MARKER = "markedMARKEDmarkedMARKEDmarkedMARKEDmarked0"
 
@@ -131,6 +133,34 @@ def test_an_unknown_log_format_stops_the_start_with_a_message(monkeypatch):
     monkeypatch.setenv("LUMAWEB_LOG_FORMAT", "xml")
     with pytest.raises(ImproperlyConfigured, match=r"LUMAWEB_LOG_FORMAT is 'xml'; set it to line or json\."):
         monitoring.LOG_FORMAT.value  # noqa: B018  (raises)
+
+
+def test_an_unknown_host_is_one_line_that_names_the_variable(client, caplog):
+    with listening("django.security.DisallowedHost") as said:
+        assert client.get("/healthz-not", headers={"Host": "elsewhere.example"}).status_code == 400
+    [line] = said
+    assert line["level"] == "WARNING" and "exception" not in line
+    assert line["message"] == (
+        "Invalid HTTP_HOST header: 'elsewhere.example'. LUMAWEB_ALLOWED_HOSTS names the hosts that are served."
+    )
+
+
+@pytest.mark.parametrize(
+    ("level", "ours", "libraries"),
+    [("DEBUG", "DEBUG", "INFO"), ("INFO", "INFO", "WARNING"), ("WARNING", "WARNING", "WARNING"), ("ERROR",) * 3],
+)
+def test_the_log_level_is_for_lumaweb_and_libraries_say_less(tmp_path, level, ours, libraries):
+    loggers = "[settings.LOGGING['loggers'][name]['level'] for name in ('videos', 'lumaweb', 'django', 'django-q')]"
+    done = print_settings(tmp_path, f"{loggers} + [settings.LOGGING['root']['level']]", LUMAWEB_LOG_LEVEL=level)
+    assert done.stdout.strip() == str([ours, ours, libraries, libraries, libraries]), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "level"),
+    [("", "WARNING"), ("info", "WARNING"), ("DEBUG", "INFO"), ("ERROR", "ERROR")],
+)
+def test_the_sandbox_follows_the_log_level(env, level):
+    assert parse_options([], {"LUMAWEB_LOG_LEVEL": env}).log_level == level
 
 
 # ── Requests ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,8 +4,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.contrib.auth.views import LoginView
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError, JsonResponse
+from django.core.exceptions import DisallowedHost
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBadRequest,
+    HttpResponseForbidden,
+    HttpResponseServerError,
+    JsonResponse,
+)
+from django.http.request import split_domain_port
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -32,7 +42,18 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         sign_in = LoginView()
         sign_in.setup(request)
         return redirect(sign_in.get_success_url())
+    if reason.startswith("Origin checking failed"):
+        context = {"origin": request.headers["Origin"][:200], "opened": request.build_absolute_uri("/").rstrip("/")}
+        return HttpResponseForbidden(render_to_string("403_origin.html", context))
     return csrf.csrf_failure(request, reason=reason)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Answer 400, and name the host if Lumaweb does not serve it."""
+    if not isinstance(exception, DisallowedHost):
+        return HttpResponseBadRequest(render_to_string("400.html"))
+    host, _ = split_domain_port(request.META.get("HTTP_HOST", ""))
+    return HttpResponseBadRequest(render_to_string("400_host.html", {"host": host, "site_url": settings.SITE_URL}))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
