@@ -196,6 +196,19 @@ def test_no_modules_import_each_other():
 
 
 # ── Provider, sandbox, decoding ───────────────────────────────────────────────────────────────────────────────
+def test_no_module_of_the_tests_imports_a_test_module():
+    """Helpers belong into tests/support, fixtures into a conftest.py."""
+    pattern = re.compile(
+        r"^\s*(from [\w.]*\btest_\w+ import|from [\w.]+ import .*\btest_\w+|import .*\btest_\w+)", re.M
+    )
+    importing = {
+        path.relative_to(ROOT).as_posix(): match[0].strip()
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        if (match := pattern.search(path.read_text()))
+    }
+    assert importing == {}
+
+
 def test_the_provider_package_and_downloads_do_not_import_django():
     files = [file for file in FILES if file.startswith(("videos/provider/", DOWNLOAD))]
     assert len(files) > 5

@@ -18,7 +18,17 @@ from videos.reports.rollup_pass import roll_up
 from videos.reports.usage import report
 
 from ..support.factories import a_member, a_token, an_admin, an_error
-from ..support.rollups import DAYS, PIECE, ZONES, NeverMended, an_hour_passes, asked, is_exact, is_rolled_up, today
+from ..support.rollups import (
+    DAYS,
+    SMALL_CHUNK,
+    ZONES,
+    NoCorrections,
+    an_hour_passes,
+    asked,
+    is_exact,
+    is_rolled_up,
+    today,
+)
 
 
 @pytest.fixture
@@ -41,7 +51,7 @@ def test_a_change_is_shown_at_once_and_recounts_only_its_day(ada):
     rows[4].cancel(ada)
     assert RollUpMark.current().changed_days(date(2001, 1, 1), today()) == [today() - timedelta(days=4)]
     is_exact()
-    with NeverMended():
+    with NoCorrections():
         roll_up()
     assert is_rolled_up()
     is_exact()
@@ -51,7 +61,7 @@ def test_rows_older_than_the_roll_ups_are_counted_in_chunks(ada):
     for days_ago in range(DAYS):
         asked(ada, days_ago, takes=2)
     passes = 0
-    while not roll_up(seconds=0, chunk_size=PIECE):
+    while not roll_up(seconds=0, chunk_size=SMALL_CHUNK):
         passes += 1
         is_exact()
     assert passes >= 3
@@ -64,7 +74,7 @@ def test_changes_beyond_one_round_are_counted_in_the_next_ones(ada):
     for row in rows:
         row.cancel(ada)
     passes = 1
-    while not roll_up(seconds=0, chunk_size=PIECE):
+    while not roll_up(seconds=0, chunk_size=SMALL_CHUNK):
         passes += 1
         is_exact()
     assert 1 < passes <= DAYS
@@ -107,7 +117,7 @@ def test_a_new_time_zone_recounts_everything(ada):
     for zone in ZONES:
         with timezone.override(zone):
             is_exact()
-            while not roll_up(chunk_size=PIECE):
+            while not roll_up(chunk_size=SMALL_CHUNK):
                 is_exact()
             assert is_rolled_up()
             is_exact()

@@ -14,7 +14,7 @@ from videos.reports.rollup_pass import roll_up
 from videos.reports.usage import tallies
 
 from ..support.factories import a_generation, a_member
-from ..support.rollups import DAYS, NeverMended, asked, is_exact, is_rolled_up, today
+from ..support.rollups import DAYS, NoCorrections, asked, is_exact, is_rolled_up, today
 
 
 @pytest.mark.django_db(transaction=True)
@@ -76,7 +76,7 @@ def test_under_concurrent_writes_the_sums_always_equal_the_rows():
 
     threads = [threading.Thread(target=guarded, args=(writer, member)) for member in members]
     threads += [threading.Thread(target=guarded, args=(work,)) for work in (passing, passing, reader, reader)]
-    with NeverMended():
+    with NoCorrections():
         for thread in threads:
             thread.start()
         for thread in threads:

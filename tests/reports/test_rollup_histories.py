@@ -15,7 +15,17 @@ from videos.reports.rollup_pass import roll_up
 
 from ..support.factories import a_member, a_result, a_token, an_error, failure, running
 from ..support.hypothesis_profiles import example_count
-from ..support.rollups import DAYS, PIECE, ZONES, NeverMended, an_hour_passes, asked, is_exact, is_rolled_up, today
+from ..support.rollups import (
+    DAYS,
+    SMALL_CHUNK,
+    ZONES,
+    NoCorrections,
+    an_hour_passes,
+    asked,
+    is_exact,
+    is_rolled_up,
+    today,
+)
 
 some = st.integers(0, 99)
 
@@ -131,13 +141,13 @@ class History:
 
     def pass_(self, _, other: int) -> None:
         """All is counted; mostly long enough before what follows that nothing else is looked at any more."""
-        while not roll_up(chunk_size=PIECE):
+        while not roll_up(chunk_size=SMALL_CHUNK):
             pass
         if other % 3:
             self.an_hour_passes()
 
     def short_pass(self, *_) -> None:
-        roll_up(seconds=0, chunk_size=PIECE)
+        roll_up(seconds=0, chunk_size=SMALL_CHUNK)
 
     def lost_pass(self, which: int, _) -> None:
         """Kill a pass after it counted a day and before it moved the mark."""
@@ -157,7 +167,7 @@ class History:
         """Let the paused pass continue with what it had read."""
         if self.seen and self.seen.zone == timezone.get_current_timezone_name():
             rollup_pass._recount_changed_days(self.seen, 0)
-            rollup_pass._count_older_days(self.seen, 0, PIECE)
+            rollup_pass._count_older_days(self.seen, 0, SMALL_CHUNK)
 
 
 setattr(History, "pass", History.pass_)
@@ -168,11 +178,11 @@ setattr(History, "pass", History.pass_)
 @given(steps=st.lists(STEPS, min_size=15, max_size=25))
 def test_in_any_history_the_page_equals_the_rows(steps):
     try:
-        with NeverMended():
+        with NoCorrections():
             history = History()
             for step in steps:
                 history.happens(step)
-            while not roll_up(chunk_size=PIECE):
+            while not roll_up(chunk_size=SMALL_CHUNK):
                 pass
             assert is_rolled_up()
             is_exact()

@@ -18,7 +18,7 @@ from .factories import a_generation
 
 DAYS = 12
 
-PIECE = 3
+SMALL_CHUNK = 3
 
 
 def today() -> date:
@@ -53,7 +53,7 @@ def counted_by_hand(within: DateRange) -> tuple:
     return {key: +one for key, one in sums.items()}, failed, latest
 
 
-def told(within: DateRange) -> tuple:
+def reported(within: DateRange) -> tuple:
     """Return the same figures from the models."""
     found = report(within)
     kinds = {"day": found.days, "member": found.members, "token": found.tokens}
@@ -79,7 +79,7 @@ def is_exact() -> None:
         (today() - 5 * day, today() - 2 * day),
     ):
         within = DateRange(since, until)
-        assert told(within) == counted_by_hand(within), (since, until)
+        assert reported(within) == counted_by_hand(within), (since, until)
 
 
 def an_hour_passes() -> None:
@@ -95,7 +95,7 @@ def is_rolled_up() -> bool:
     return bool(mark and mark.since == BEGINNING and not mark.changed_days(date(2001, 1, 1), date(2999, 1, 1)))
 
 
-class NeverMended(logging.Handler):
+class NoCorrections(logging.Handler):
     """Fail if a pass corrects a sum: only wrong clocks need corrections, and none are wrong here."""
 
     def emit(self, record: logging.LogRecord) -> None:
