@@ -8,6 +8,7 @@ import json
 import logging
 import re
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -22,6 +23,8 @@ SECRET_PATHS = re.compile(
 # A signed link into a bucket gives access until it expires.
 SIGNATURES = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"'<]+", re.IGNORECASE)
 BEARER_TOKENS = re.compile(r"(bearer\s+)[^\s\"',;]+", re.IGNORECASE)
+
+QUEUE_OUTAGE_EVERY = 60.0  # seconds
 
 # What the current thread or asyncio task works on.
 REQUEST: ContextVar[str] = ContextVar("request", default="")
@@ -76,6 +79,28 @@ class RedactingFormatter(logging.Formatter):
         context = {"request": REQUEST.get(), "generation": GENERATION.get()}
         suffix = " ".join(f"{name} {value}" for name, value in context.items() if value)
         return super().formatMessage(record) + (f" [{suffix}]" if suffix else "")
+
+
+class QueueOutageFilter(logging.Filter):
+    """Report once a minute that Redis does not work, in place of django-q's entries at each of its attempts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reported_at = self._seen_at = -QUEUE_OUTAGE_EVERY
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Drop what repeats the outage, such as the end of the process that fetches calls."""
+        now = time.monotonic()
+        error = record.exc_info[1] if record.exc_info else record.msg
+        if not isinstance(error, BaseException) or type(error).__module__.split(".")[0] != "redis":
+            return not (now - self._seen_at < QUEUE_OUTAGE_EVERY and "reincarnated pusher" in record.getMessage())
+        self._seen_at = now
+        if now - self._reported_at < QUEUE_OUTAGE_EVERY:
+            return False
+        self._reported_at = now
+        record.msg, record.args = "Redis does not work, so no calls are fetched: %s", (str(error),)
+        record.exc_info = record.exc_text = None
+        return True
 
 
 class JsonFormatter(logging.Formatter):
@@ -135,7 +160,7 @@ def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> d
             "line": {"()": RedactingFormatter, "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
             "json": {"()": JsonFormatter, "process": process_name(sys.argv, cluster)},
         },
-        "filters": {"unknown_hosts": {"()": UnknownHosts}},
+        "filters": {"queue_outage": {"()": QueueOutageFilter}, "unknown_hosts": {"()": UnknownHosts}},
         "handlers": {
             "console": {"class": "logging.StreamHandler", "formatter": log_format, "stream": "ext://sys.stdout"}
         },
@@ -147,7 +172,7 @@ def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> d
             "django.security.DisallowedHost": {"filters": ["unknown_hosts"]},
             # Not the 4xx responses, whose pages tell the visitor what is wrong.
             "django.request": {"level": "ERROR"},
-            "django-q": {"handlers": ["console"], "level": libraries, "propagate": False},
+            "django-q": {"handlers": ["console"], "filters": ["queue_outage"], "level": libraries, "propagate": False},
             # waitress warns about every request that waits for a thread.
             "waitress.queue": {"level": "ERROR"},
         },

@@ -13,6 +13,7 @@ from .environment import env_file
 from .environment.generated_secrets import read_or_generate
 from .environment.paths import BASE_DIR, data_dir
 from .environment.rules import require_valid
+from .environment.services import with_timeouts
 from .environment.site import read_site
 from .environment.values import words
 from .environment.variables import addresses, data, first_start, mail, monitoring, object_storage, simulation
@@ -335,6 +336,6 @@ Q_CLUSTER: dict[str, Any] = {
     "ALT_CLUSTERS": {"media": {"workers": 2, "queue_limit": 2, "timeout": 900, "retry": 4000, "poll": 0.3}},
 }
 if REDIS_URL:
-    Q_CLUSTER["redis"] = REDIS_URL
+    Q_CLUSTER["redis"] = with_timeouts(REDIS_URL)
 else:
     Q_CLUSTER["orm"] = "default"

@@ -14,6 +14,8 @@ from .variable import Invalid
 
 DATABASE_EXAMPLE = "postgres://user:password@host/name"
 REDIS_EXAMPLE = "redis://host:6379/0"
+# In seconds. A worker waits one second for a call in one request, so the second must be longer.
+REDIS_TIMEOUTS = "socket_connect_timeout=3&socket_timeout=10"
 MAIL_EXAMPLE = "smtp://user:password@host:587 or smtps://user:password@host"
 _ENCODE = "has a special character in the password: percent-encode it, such as %40 for @, %23 for # and %2F for /"
 
@@ -64,6 +66,14 @@ def redis(value: str) -> str:
         if parts.scheme != "unix" and not re.fullmatch(r"/?|/[0-9]{1,3}", parts.path):
             raise Invalid(REDIS_EXAMPLE, "has something other than the number of a database after the host")
     return value
+
+
+def with_timeouts(redis_url: str) -> str:
+    """Return the address of a Redis with timeouts, unless it has some: a server that hangs must not hold requests."""
+    parts = urlsplit(redis_url)
+    if parts.scheme == "unix" or "timeout" in parts.query:
+        return redis_url
+    return f"{redis_url}{'&' if parts.query else '?'}{REDIS_TIMEOUTS}"
 
 
 class Mail(NamedTuple):

@@ -14,7 +14,7 @@ def settings_groups(context: dict[str, Any]) -> list[tuple[str, list[dict[str, A
     """Return the groups of the side list: headings, and sections with `current` for the page being shown.
 
     `current` is the value of aria-current: "page" on the section's first page, "true" on its other pages. `count` is
-    how many things need attention.
+    how many things need attention; None if the section counts none.
     """
     request = context["request"]
     url_name = request.resolver_match.url_name if request.resolver_match else ""
@@ -25,7 +25,7 @@ def settings_groups(context: dict[str, Any]) -> list[tuple[str, list[dict[str, A
 
 
 def _entry(section: sections.Section, url_name: str) -> dict[str, Any]:
-    count = section.count() if section.count else 0
+    count = section.count() if section.count else None
     return {"section": section, "current": _current(section, url_name), "count": count}
 
 
