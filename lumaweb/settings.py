@@ -225,6 +225,8 @@ STORAGES = {
         else "lumaweb.static_storage.HashedStaticFiles"
     },
 }
+# Where scheduled backups go, or None: then there are none.
+BACKUP_DIR = data.BACKUP_DIR.value
 STORAGES["default"] = STORAGES["folder"]
 if BUCKET:
     STORAGES["default"] = {
@@ -335,6 +337,8 @@ Q_CLUSTER: dict[str, Any] = {
     # Downloads have their own cluster, so that large files never keep a submission waiting.
     "ALT_CLUSTERS": {"media": {"workers": 2, "queue_limit": 2, "timeout": 900, "retry": 4000, "poll": 0.3}},
 }
+# Steps of the installation that the ticker runs, by their name in `/readyz`: classes with `run` and `stop`.
+TICKER_STEPS = {"backups": "lumaweb.ops.backup.schedule.BackupSchedule"}
 if REDIS_URL:
     Q_CLUSTER["redis"] = with_timeouts(REDIS_URL)
 else:

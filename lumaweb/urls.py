@@ -7,6 +7,7 @@ from django.views.generic import RedirectView
 
 from lumaweb.ops import health, metrics
 from lumaweb.ops.pages import health as health_page
+from lumaweb.ops.pages import storage
 from videos.views.account import admin_login
 from videos.views.error_pages import bad_request, server_error
 
@@ -22,6 +23,13 @@ urlpatterns = [
     path("metrics", metrics.metrics, name="metrics"),
     path("settings/health/", health_page.health, name="health"),
     path("settings/health/report.txt", health_page.health_text, name="health-text"),
+    path("settings/storage/", storage.storage, name="storage"),
+    path("settings/storage/limits/", storage.limits, name="storage-limits"),
+    path("settings/storage/rejected/", storage.rejected, name="storage-rejected"),
+    path("settings/storage/schedule/", storage.schedule, name="backup-schedule"),
+    path("settings/storage/backups/", storage.backups, name="backups"),
+    path("settings/storage/backups/<int:pk>/verification/", storage.verification, name="backup-verification"),
+    path("settings/storage/backups/<int:pk>/download/", storage.download, name="backup-download"),
     path("", include("videos.urls")),
 ]
 

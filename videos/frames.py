@@ -75,7 +75,9 @@ def extract(generation: Generation, at: str, member: Member) -> Frame:
         position = float(at)
     try:
         picture = extract_frame(generation.video_file, position)
-        return _store(picture, hashlib.sha256(picture.data).hexdigest(), member)
+        frame = _store(picture, hashlib.sha256(picture.data).hexdigest(), member)
+        Frame.objects.filter(pk=frame.pk, source=None).update(source=generation)
+        return frame
     except Busy as error:
         raise FrameError(str(error)) from error
     except NotAVideo:

@@ -79,7 +79,17 @@ def _keys() -> Iterator[str]:
         yield generated_secrets.missing("LUMAWEB_ENCRYPTION_KEYS", data_dir() / "encryption-keys", reason)
 
 
-RULES: tuple[Callable[[], Iterator[str]], ...] = (_admin, _bucket_keys, _sender, _keys)
+def _backup_folder() -> Iterator[str]:
+    backups, used = data.BACKUP_DIR.value, data_dir().resolve()
+    # Elsewhere in the data directory is allowed, if not wise: the settings warn about backups on the same disk.
+    if backups and (used.is_relative_to(backups) or backups.is_relative_to(used / "media")):
+        yield (
+            f"LUMAWEB_BACKUP_DIR is {str(backups)!r}, where Lumaweb keeps other files; set it to a folder of its own, "
+            "on another disk if possible."
+        )
+
+
+RULES: tuple[Callable[[], Iterator[str]], ...] = (_admin, _backup_folder, _bucket_keys, _sender, _keys)
 
 
 def unknown_names() -> list[str]:

@@ -109,6 +109,15 @@ def folder(value: str) -> Path | None:
     return path
 
 
+def absolute_folder(value: str) -> Path | None:
+    """Parse the absolute path of a folder, which need not exist; None if empty."""
+    path = folder(value)
+    # Processes start in different working directories.
+    if path and not value.startswith("/"):
+        raise Invalid(f"an absolute path such as {path}", "depends on the working directory")
+    return path
+
+
 def url_path(value: str) -> str:
     """Parse a path such as /protected-media/; "" if empty."""
     if value and not re.fullmatch(r"/(?:[A-Za-z0-9_-]+/)+", value):

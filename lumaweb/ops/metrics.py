@@ -16,6 +16,8 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from prometheus_client.registry import Collector
 
 from lumaweb.deadline import SingleFlight, TimedOut
+from lumaweb.ops.backup.schedule import last_result
+from lumaweb.ops.storage_use import MediaUse
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
 from videos.models import ApiToken, Histogram, ProviderAccount, status
 from videos.models.amounts import CREDIT
@@ -67,6 +69,8 @@ class InstallationCollector(Collector):
         yield from self._tokens(now)
         yield from self._queue()
         yield from self._balance()
+        yield from self._storage()
+        yield from self._backups()
         yield from self._histograms()
 
     def _generations(self, now: datetime) -> Iterator[Metric]:
@@ -127,6 +131,29 @@ class InstallationCollector(Collector):
             calls = {}
         rows = [({"cluster": cluster}, number) for cluster, number in calls.items()]
         yield _gauge("lumaweb_queue_length", "Calls in the queue; missing while the broker is unavailable.", rows)
+
+    def _storage(self) -> Iterator[Metric]:
+        use = MediaUse.now()
+        sizes = {"videos": use.videos.shown_bytes, "trash": use.videos.trashed_bytes, "frames": use.frames_bytes}
+        rows = [({"kind": kind}, size) for kind, size in sizes.items()]
+        yield _gauge("lumaweb_media_bytes", "Size of the saved videos and frames.", rows)
+        quota: list[Row] = [] if use.quota_bytes is None else [({}, use.quota_bytes)]
+        yield _gauge("lumaweb_media_quota_bytes", "Quota for all of them; missing without one.", quota)
+
+    def _backups(self) -> Iterator[Metric]:
+        if (last := last_result()) is None:
+            return
+        yield _gauge("lumaweb_backup_failures", "Failed backups since the latest success.", [({}, last.failures)])
+        if last.succeeded_at is None:
+            return
+        yield _gauge(
+            "lumaweb_backup_last_success_timestamp_seconds",
+            "When the latest backup was complete.",
+            [({}, last.succeeded_at.timestamp())],
+        )
+        sizes = [({"part": "database"}, last.archive_bytes), ({"part": "media"}, last.media_bytes)]
+        yield _gauge("lumaweb_backup_size_bytes", "Size of the latest backup.", sizes)
+        yield _gauge("lumaweb_backup_duration_seconds", "How long the latest backup took.", [({}, last.seconds or 0)])
 
     def _histograms(self) -> Iterator[Metric]:
         rows = list(Histogram.objects.all())

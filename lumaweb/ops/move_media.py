@@ -54,7 +54,7 @@ class MediaMove:
         Can be interrupted and run again: a file that the journal lists is not read again.
         """
         with self._journal() as (copied, record):
-            for name, sha256 in named_media():
+            for name, sha256, _ in named_media():
                 if name in copied and self._target_has(name, copied[name]["size"]):
                     self.counts["there"] += 1
                 elif entry := self._copy(name, sha256):

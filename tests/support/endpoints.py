@@ -18,6 +18,8 @@ from django.utils.http import urlsafe_base64_encode
 
 from videos import provider
 from videos.models import (
+    Backup,
+    BackupState,
     Collection,
     FoundTask,
     Frame,
@@ -108,6 +110,9 @@ class Team:
         self.invitation, self.invitation_key = Invitation.objects.invite(self.root)
         self.eve = a_member("eve", email="eve@example.com", email_changed_at=timezone.now())
         self.eve_s_token = password_link_tokens.make_token(self.eve)
+        self.backup = Backup.objects.create(
+            state=BackupState.DONE, finished_at=timezone.now(), path="/backups/database.tar"
+        )
         self.share = Share.objects.create_for(self.saved, self.ada, days=7, chain=False, with_prompt=False)
 
     def _sent(self) -> Generation:
@@ -191,6 +196,7 @@ ABOUT = {
         ("member", "member-role", "member-activity", "member-limit", "member-email", "member-password"),
         lambda team: {"pk": team.eve.pk},
     ),
+    **dict.fromkeys(("backup-verification", "backup-download"), lambda team: {"pk": team.backup.pk}),
 }
 
 

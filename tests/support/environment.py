@@ -18,7 +18,7 @@ if FIRST:
 os.environ["LUMAWEB_DATA_DIR"] = tempfile.mkdtemp(dir=os.environ[prepared_data.FOLDER])
 for name in ("LUMAWEB_PUBLIC_URL", "DATABASE_URL", "REDIS_URL", "LUMAWEB_LUMA_TOKEN", "LUMAWEB_LUMA_BASE_URL"):
     os.environ.pop(name, None)
-for name in ("LUMAWEB_SITE_URL", "LUMAWEB_S3_BUCKET", "LUMAWEB_ACCEL_PREFIX"):
+for name in ("LUMAWEB_SITE_URL", "LUMAWEB_S3_BUCKET", "LUMAWEB_ACCEL_PREFIX", "LUMAWEB_BACKUP_DIR"):
     os.environ.pop(name, None)
 # The developer's .env is for their installation.
 os.environ["LUMAWEB_ENV_FILE"] = ""

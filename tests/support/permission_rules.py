@@ -92,6 +92,13 @@ provider-account             login  403       403    seen          login  403   
 provider-account-warning     login  405       405    405           login  403       403    done
 provider-account-reading     login  403       403    302           login  403       403    done
 provider-account-removal     login  405       405    405           login  403       403    done
+storage                      login  403       403    seen          login  405       405    405
+storage-limits               login  405       405    405           login  403       403    422
+storage-rejected             login  403       403    seen          login  403       403    same
+backup-schedule              login  405       405    405           login  403       403    422
+backups                      login  405       405    405           login  403       403    same
+backup-verification          login  405       405    405           login  403       403    done
+backup-download              login  403       403    seen          login  403       403    422
 usage                        login  seen      seen   seen          login  405       405    405
 usage-csv                    login  seen      seen   seen          login  405       405    405
 """

@@ -8,7 +8,16 @@ from django.db import Error, transaction
 
 from lumaweb.storage_errors import storage_problem
 
-from ..models import ApiToken, Frame, Generation, Heartbeat, OrphanedFile, UploadedFrame
+from ..models import (
+    ApiToken,
+    AuditEntry,
+    Frame,
+    Generation,
+    Heartbeat,
+    OrphanedFile,
+    StoragePolicy,
+    UploadedFrame,
+)
 from ..models.state import SUBMITTING_AT_MOST
 from ..reports import rollup_pass
 from .age_tracker import AgeTracker
@@ -35,6 +44,7 @@ def steps(ages: AgeTracker | None = None, drain_here: Callable[[], None] | None 
         Step("interrupted requests", lambda: mark_interrupted(ages)),
         Step("hopeless tasks", lambda: give_up_overdue(ages)),
         Step("savings", enqueue_saves),
+        Step("rejected videos", trash_rejected),
         Step("trash", empty_trash),
         Step("frames", delete_unused_frames),
         Step("orphaned files", remove_orphaned_files),
@@ -102,7 +112,23 @@ def enqueue_saves() -> None:
 
 def empty_trash() -> None:
     """Delete permanently what has been in the trash long enough."""
-    _for_each(Generation.objects.worth_purging()[:MAX_ROWS], lambda generation: generation.purge())
+    _for_each(
+        Generation.objects.worth_purging(StoragePolicy.current())[:MAX_ROWS], lambda generation: generation.purge()
+    )
+
+
+def trash_rejected() -> None:
+    """Move long rejected videos that nobody needs to the trash, if an admin has set this rule."""
+    policy = StoragePolicy.begin_rejected_check()
+    if not policy or not (before := policy.rejected_before()):
+        return
+    moved = sum(generation.trash_rejected(before) for generation in Generation.objects.disposable(before)[:MAX_ROWS])
+    if moved:
+        videos = "1 video" if moved == 1 else f"{moved} videos"
+        AuditEntry.objects.record(
+            None,
+            f"Moved {videos} to the trash by the storage rule: rejected more than {policy.rejected_days} days ago.",
+        )
 
 
 def delete_unused_frames() -> None:

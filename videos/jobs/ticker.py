@@ -6,7 +6,9 @@ import socket
 import time
 from functools import partial
 
+from django.conf import settings
 from django.db import Error, close_old_connections
+from django.utils.module_loading import import_string
 
 from lumaweb.storage_errors import storage_problem
 
@@ -14,7 +16,7 @@ from ..models import Lease
 from . import account_reading, polling, queue, reconcile, sweep
 from .age_tracker import AgeTracker
 from .local_drain import LocalDrain
-from .ticker_steps import Step, StepRunner
+from .ticker_steps import AddedStep, Step, StepRunner
 
 logger = logging.getLogger(__name__)
 
@@ -37,6 +39,10 @@ class Ticker:
         self._drain = LocalDrain()
         self._swept = -SWEEP_EVERY
         self._renewed = -LEASE
+        # The product imports nothing of the installation, so the settings name what it adds.
+        self._added: dict[str, AddedStep] = {
+            name: import_string(path)() for name, path in settings.TICKER_STEPS.items()
+        }
 
     def tick(self) -> None:
         """Run each step that is due, polling first; a step that fails does not stop the others."""
@@ -63,7 +69,9 @@ class Ticker:
         return [step.name for step in self._steps(sweep_is_due=True) if not self._runner.run(step)]
 
     def stop(self) -> None:
-        """Give back the lease, so that another ticker need not wait until it expires, and end this process's drain."""
+        """Give back the lease, so that another ticker need not wait until it expires, and end what this one runs."""
+        for step in self._added.values():
+            step.stop()
         try:
             Lease.objects.release(LEASE_NAME, self._holder)
         except Error as error:
@@ -78,7 +86,8 @@ class Ticker:
             return [polls, Step("wake-ups", partial(sweep.wake, self._drain.start)), searches, account]
         # Before the other repairs: workers without a heartbeat are considered stuck.
         heartbeats = Step("signs of life", partial(queue.enqueue_heartbeats, robust=False))
-        return [polls, heartbeats, *sweep.steps(self._ages, self._drain.start), searches, account]
+        added = [Step(name, step.run) for name, step in self._added.items()]
+        return [polls, heartbeats, *sweep.steps(self._ages, self._drain.start), searches, account, *added]
 
     def _take_lease(self) -> bool:
         if taken := Lease.objects.acquire(LEASE_NAME, self._holder, LEASE):

@@ -5,6 +5,7 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..models import StepFailure
 from .broker_errors import BrokerUnavailable
@@ -20,6 +21,15 @@ class Step:
 
     name: str
     run: Callable[[], object]
+
+
+class AddedStep(Protocol):
+    """A step that the settings add to the ticker."""
+
+    def run(self) -> object: ...
+
+    def stop(self) -> None:
+        """End what the step has started, as the ticker ends."""
 
 
 class StepRunner:

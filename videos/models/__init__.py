@@ -1,4 +1,5 @@
 from .audit import AuditEntry
+from .backup import Backup, BackupState
 from .budget import Allowance, Balance, OverBudget, Pricing
 from .collections import Collection, CollectionItem, TooManyCollections
 from .event import Event
@@ -21,6 +22,7 @@ from .share import Share, TooManyLinks
 from .stars import Star
 from .state import Choice, SearchOutcome, State
 from .step_failure import StepFailure
+from .storage_policy import StoragePolicy
 from .submission import AlreadyRequested, Submission
 from .token import ApiToken, Health
 from .token_pool import Pool
@@ -31,6 +33,8 @@ __all__ = [
     "AlreadyRequested",
     "ApiToken",
     "AuditEntry",
+    "Backup",
+    "BackupState",
     "Balance",
     "Choice",
     "Claim",
@@ -63,6 +67,7 @@ __all__ = [
     "Star",
     "State",
     "StepFailure",
+    "StoragePolicy",
     "Submission",
     "TemporaryLink",
     "Theme",

@@ -69,6 +69,13 @@ class Frame(models.Model):
     height = models.PositiveIntegerField()
     size_bytes = models.PositiveIntegerField()
     member = models.ForeignKey("videos.Member", on_delete=models.PROTECT, related_name="frames")
+    source = models.ForeignKey(
+        "videos.Generation",
+        null=True,
+        on_delete=models.SET_NULL,
+        related_name="extracted_frames",
+        help_text="The video it was taken from; null for uploads.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = FrameQuerySet.as_manager()

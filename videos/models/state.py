@@ -28,7 +28,6 @@ WAITING_AT_MOST = timedelta(hours=2)
 SAVING_AT_MOST = timedelta(hours=8)
 # The number of look-ups before a running task is given up, whatever the clock says.
 LOOKED_UP_AT_LEAST = 20
-KEPT_IN_TRASH = timedelta(days=30)
 
 # The error code of a row whose task id the provider also gave to another row.
 SAME_TASK = "same_task"
@@ -105,6 +104,13 @@ class Unfinished(models.Func):
     """
 
     template = "%(expressions)s IN ('queued', 'submitting', 'processing', 'unconfirmed')"
+    output_field = models.BooleanField()
+
+
+class Rejected(models.Func):
+    """Match rejected rows in exactly the words of the partial index on them, as `Unfinished` does."""
+
+    template = "%(expressions)s = 'rejected'"
     output_field = models.BooleanField()
 
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_GET, require_safe
 from .. import frames, provider
 from ..forms import FilterForm
 from ..forms.examples import example_request
-from ..models import Generation, Member
+from ..models import Generation, Member, StoragePolicy
 from ..models.lineage import Lineage
 from ..models.state import REQUEST
 from . import delivery
@@ -79,7 +79,11 @@ def detail(request: MemberRequest, uuid: UUID) -> HttpResponse:
     generation = get_object_or_404(rows.with_stars_of(request.user), uuid=uuid)
     in_dialog = request.htmx.target == "video-dialog-body"
     if generation.trashed_at:
-        context = {"generation": generation, "may_restore": generation.may_be_changed_by(request.user)}
+        context = {
+            "generation": generation,
+            "may_restore": generation.may_be_changed_by(request.user),
+            "purged_from": generation.purged_from(StoragePolicy.current()),
+        }
         # htmx swaps no 404 into the dialog.
         template, status = ("generation/_gone.html", 200) if in_dialog else ("generation/gone.html", 404)
         return render(request, template, context, status=status)

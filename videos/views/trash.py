@@ -6,8 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from ..keyset import read_page, rows_after
-from ..models import Generation
-from ..models.state import KEPT_IN_TRASH
+from ..models import Generation, StoragePolicy
 from .params import find_cursor
 from .requests import MemberRequest
 
@@ -22,9 +21,10 @@ def trash(request: MemberRequest) -> HttpResponse:
     cursor = find_cursor(trashed, request.GET.get("after", ""))
     rows = rows_after(trashed, cursor.trashed_at, cursor.pk) if cursor else trashed
     page = read_page(rows, PAGE_SIZE)
+    policy = StoragePolicy.current()
     context = {
-        "generations": page.rows,
-        "days": KEPT_IN_TRASH.days,
+        "generations": [(row, row.purged_from(policy)) for row in page.rows],
+        "days": policy.trash_days,
         "first_url": reverse("trash") if cursor else "",
         "next_url": f"{reverse('trash')}?after={page.last.uuid}" if page.last else "",
     }

@@ -33,6 +33,13 @@ REDIS_URL = Variable(
     example="redis://10.0.0.5:6379/0",
     is_secret=True,
 )
+BACKUP_DIR = Variable(
+    name="LUMAWEB_BACKUP_DIR",
+    parse=values.absolute_folder,
+    meaning="the absolute path of a folder for [daily backups](backup.md#daily-backups), best on another disk",
+    default_meaning="none: no daily backups",
+    example="/var/backups/lumaweb",
+)
 ACCEL_PREFIX = Variable(
     name="LUMAWEB_ACCEL_PREFIX",
     parse=values.url_path,
@@ -55,6 +62,7 @@ SECTION = Section(
         STATIC_DIR,
         DATABASE_URL,
         REDIS_URL,
+        BACKUP_DIR,
         ACCEL_PREFIX,
         MEDIA_HOSTS,
     ),

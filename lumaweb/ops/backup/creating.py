@@ -20,9 +20,11 @@ from videos.models import Generation, Member
 from . import postgresql, sqlite
 from .archive import KEYS, MANIFEST, MEDIA, POSTGRESQL, SQLITE, ArchiveWriter
 from .errors import BackupFailed
-from .manifest import FORMAT, PRODUCT, Manifest, Report
+from .manifest import PLAIN_FORMAT, PRODUCT, STORED_FORMAT, Manifest, Report
 from .media import max_named_files, named_media
+from .store import Collector
 
+UNFINISHED = ".lumaweb-backup-"  # prefix of the temporary folder
 MAX_FILES = 2_500_000  # with about 180 bytes each in the manifest
 
 
@@ -31,23 +33,65 @@ def create(target: Path, *, with_keys: bool, with_media: bool = True) -> Report:
 
     The file appears under its name only when it is complete, with mode 0600.
     """
+    _check(target, with_media)
+    with (
+        _unfinished(target) as unfinished,
+        _snapshot(unfinished.parent) as snapshot,
+        tarfile.open(unfinished, "x") as tar,
+    ):
+        return _write(ArchiveWriter(tar), snapshot, with_keys=with_keys, with_media=with_media)
+
+
+def create_beside_store(target: Path, collector: Collector) -> Report:
+    """Write an archive of the database that names the media in the store, without keys. Raises BackupFailed, OSError.
+
+    The media are copied before and after the snapshot, as PostgreSQL cannot clean up its tables during one.
+    """
+    _check(target, with_media=True)
+    for file in named_media():
+        collector.collect(*file)
+    with _unfinished(target) as unfinished:
+        with _snapshot(unfinished.parent) as snapshot:
+            report = _report(with_keys=False, with_media=True)
+            named = list(named_media())
+            migrations = _applied_migrations()
+        for file in named:
+            collector.collect(*file)
+        stored = {file.name: collector.members[file.name] for file in named if file.name in collector.members}
+        report.remarks = [collector.remarks[file.name] for file in named if file.name in collector.remarks]
+        report.counts |= {"files": len(stored), "bytes": sum(member["size"] for member in stored.values())}
+        with tarfile.open(unfinished, "x") as tar:
+            archive = ArchiveWriter(tar)
+            archive.add_file(snapshot, snapshot.name)
+            manifest = _manifest(archive, report, migrations)
+            archive.add_bytes(
+                json.dumps(manifest | {"format": STORED_FORMAT, "stored_media": stored}).encode(), MANIFEST
+            )
+    return report
+
+
+def _check(target: Path, with_media: bool) -> None:
+    """Raise BackupFailed if a backup cannot be written, or could not be restored."""
     if target.exists():
         raise BackupFailed(f"{target} exists already. Name another file, or a folder to have the file named by date.")
     if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
         raise BackupFailed(f"There is no database at {connection.settings_dict['NAME']} yet.")
     if with_media:
         _check_file_count()
+
+
+@contextmanager
+def _unfinished(target: Path) -> Iterator[Path]:
+    """Yield the path of an archive to write, and rename it to the target after the block."""
     # Beside the target, as it needs the space there anyway. The folder has mode 0700.
-    with TemporaryDirectory(prefix=".lumaweb-backup-", dir=target.parent) as folder:
+    with TemporaryDirectory(prefix=UNFINISHED, dir=target.parent) as folder:
         unfinished = Path(folder, "archive.tar")
-        with _snapshot(Path(folder)) as snapshot, tarfile.open(unfinished, "x") as tar:
-            report = _write(ArchiveWriter(tar), snapshot, with_keys=with_keys, with_media=with_media)
+        yield unfinished
         unfinished.chmod(0o600)
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
         unfinished.rename(target)
         sync_folder(target.parent)
-    return report
 
 
 def _check_file_count() -> None:
@@ -75,35 +119,38 @@ def _snapshot(folder: Path) -> Iterator[Path]:
 
 
 def _write(archive: ArchiveWriter, snapshot: Path, *, with_keys: bool, with_media: bool) -> Report:
-    report = Report(with_keys=with_keys, with_media=with_media)
+    report = _report(with_keys=with_keys, with_media=with_media)
     archive.add_file(snapshot, snapshot.name)
     if with_keys:
         keys = {"secret-key": settings.SECRET_KEY, "encryption-keys": ",".join(settings.ENCRYPTION_KEYS)}
         for member, file_name in KEYS.items():
             archive.add_bytes(keys[file_name].encode(), member)
-    report.counts = {
-        "members": Member.objects.count(),
-        "generations": Generation.objects.count(),
-        "files": 0,
-        "bytes": 0,
-    }
     # The files are read after the snapshot: those it names existed then, but may have been deleted since.
-    for name, sha256 in named_media() if with_media else ():
-        _add_media(archive, name, sha256, report)
-    manifest: Manifest = {
-        "format": FORMAT,
+    for file in named_media() if with_media else ():
+        _add_media(archive, file.name, file.sha256, report)
+    manifest = _manifest(archive, report, _applied_migrations())
+    archive.add_bytes(json.dumps(manifest, indent=1).encode(), MANIFEST)
+    return report
+
+
+def _report(*, with_keys: bool, with_media: bool) -> Report:
+    counts = {"members": Member.objects.count(), "generations": Generation.objects.count(), "files": 0, "bytes": 0}
+    return Report(counts, with_keys=with_keys, with_media=with_media)
+
+
+def _manifest(archive: ArchiveWriter, report: Report, migrations: list[str]) -> Manifest:
+    return {
+        "format": PLAIN_FORMAT,
         "product": PRODUCT,
         "created_at": timezone.now().isoformat(),
         "database": connection.vendor,
-        "migrations": _applied_migrations(),
-        "with_keys": with_keys,
-        "with_media": with_media,
+        "migrations": migrations,
+        "with_keys": report.with_keys,
+        "with_media": report.with_media,
         "counts": report.counts,
         "remarks": report.remarks,
         "members": archive.members,
     }
-    archive.add_bytes(json.dumps(manifest, indent=1).encode(), MANIFEST)
-    return report
 
 
 def _add_media(archive: ArchiveWriter, name: str, sha256: str, report: Report) -> None:

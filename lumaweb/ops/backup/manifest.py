@@ -7,7 +7,8 @@ from typing import Any, NotRequired, TypedDict, cast
 
 from .errors import RestoreRefused
 
-FORMAT = 1
+# 2: the media are in a store beside the archive, which an older Lumaweb would silently restore without.
+PLAIN_FORMAT, STORED_FORMAT = 1, 2
 PRODUCT = "lumaweb"
 
 
@@ -27,6 +28,8 @@ class Manifest(TypedDict):
     counts: dict[str, int]
     remarks: list[str]
     members: dict[str, Member]
+    # By the file's name in the storage, if the media are in a store beside the archive.
+    stored_media: NotRequired[dict[str, Member]]
 
 
 @dataclass
@@ -48,7 +51,7 @@ def parse(text: bytes) -> Manifest:
         is_valid = False
     if not is_valid:
         raise RestoreRefused("The manifest of this archive cannot be read.")
-    if manifest["format"] > FORMAT:
+    if manifest["format"] > STORED_FORMAT:
         raise RestoreRefused("This backup was made by a newer Lumaweb. Update this one first.")
     return cast(Manifest, manifest)
 
@@ -63,8 +66,10 @@ def _is_valid(manifest: Any) -> bool:
         and isinstance(manifest.get("with_media", True), bool)
         and isinstance(manifest["counts"], dict)
         and all(isinstance(name, str) for name in manifest["migrations"] + manifest["remarks"])
-        and all(
-            isinstance(member["size"], int) and bool(re.fullmatch("[0-9a-f]{64}", member["sha256"]))
-            for member in manifest["members"].values()
-        )
+        and all(_is_member(member) for member in manifest["members"].values())
+        and all(_is_member(member) for member in manifest.get("stored_media", {}).values())
     )
+
+
+def _is_member(member: Any) -> bool:
+    return isinstance(member["size"], int) and bool(re.fullmatch("[0-9a-f]{64}", member["sha256"]))

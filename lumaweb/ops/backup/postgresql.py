@@ -40,6 +40,11 @@ def load(source: Path, *, then: str) -> None:
     run("psql", "-X", "-q", "--single-transaction", "-v", "ON_ERROR_STOP=1", "-f", str(script), "-c", then)
 
 
+def list_contents(source: Path) -> None:
+    """Read the table of contents of a dump, without a database. Raises BackupFailed."""
+    run("pg_restore", "--list", str(source))
+
+
 def remove_newer_settings(script: Path) -> None:
     """Comment out the setting that pg_restore 17 and newer writes and servers before 17 do not know."""
     with script.open("r+b") as file:

@@ -1,5 +1,7 @@
 """Restore an archive into an empty installation."""
 
+import os
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,25 +16,41 @@ from lumaweb.durability import sync_folder
 from lumaweb.ops.migration_state import known_migrations
 from videos.jobs import queue
 from videos.media import storage
-from videos.models import ApiToken, Generation, HealthReport, Heartbeat, Invitation, Lease, Machine, Member, Share
+from videos.models import (
+    ApiToken,
+    Backup,
+    Generation,
+    HealthReport,
+    Heartbeat,
+    Invitation,
+    Lease,
+    Machine,
+    Member,
+    Share,
+)
 
 from . import postgresql, sqlite
-from .archive import KEYS, MEDIA, POSTGRESQL, SQLITE, read_manifest, unpack
+from .archive import CHUNK_SIZE, KEYS, MEDIA, POSTGRESQL, SQLITE, HashingReader, read_manifest, unpack
 from .errors import BackupFailed, RestoreRefused
 from .manifest import Manifest, Report
+from .store import MediaStore
 
 
-def restore(archive: Path) -> Report:
+def restore(archive: Path, *, store: Path | None = None, without_media: bool = False) -> Report:
     """Restore an archive into this installation, which must be stopped and empty.
 
-    Queued videos are held: they may have been sent, and charged, since the backup. Raises RestoreRefused, BackupFailed
-    if a program of PostgreSQL fails, and OSError; then no media and no keys are left in place, and it can be repeated.
+    store: the folder of a scheduled backup's media; by default `media` beside the archive. Queued videos are held: they
+    may have been sent, and charged, since the backup. Raises RestoreRefused, BackupFailed if a program of PostgreSQL
+    fails, and OSError; then no media and no keys are left in place, and it can be repeated.
     """
     manifest = read_manifest(archive)
     # Without media in the archive, the installation keeps those it has.
-    with_media = manifest.get("with_media", True)
+    with_media = manifest.get("with_media", True) and not without_media
     _refuse_unless_empty(with_media)
     _check_versions(manifest)
+    media = MediaStore(store or archive.parent / "media")
+    if with_media:
+        _check_store(media, manifest)
     with TemporaryDirectory(prefix=".lumaweb-restore-", dir=settings.DATA_DIR) as folder, ExitStack() as undo:
         staged = Path(folder)
         unpack(archive, manifest, staged)
@@ -41,7 +59,8 @@ def restore(archive: Path) -> Report:
             with sqlite.database_at(staged / SQLITE):
                 _update(report)
         # The database comes last: a process that starts before that finds an installation without members.
-        _place_media(staged, manifest, undo)
+        if with_media:
+            _place_media(staged, manifest, media, undo)
         encryption_keys_changed = _place_keys(staged, report, undo)
         _refuse_database_in_use()
         if connection.vendor == "sqlite":
@@ -98,17 +117,43 @@ def _check_versions(manifest: Manifest) -> None:
         raise RestoreRefused(f"This backup was made by a newer Lumaweb ({newer[-1]}). Update this one first.")
 
 
+def _check_store(store: MediaStore, manifest: Manifest) -> None:
+    """Raise RestoreRefused if the store lacks media of the manifest; their content is checked when it is copied."""
+    stored = manifest.get("stored_media", {})
+    if bad_name := next((name for name in stored if not MEDIA.fullmatch(f"media/{name}")), None):
+        raise RestoreRefused(f"The archive names a file that no backup has: {bad_name[:200]!r}")
+    missing = [name for name, member in stored.items() if not store.has(member)]
+    if missing:
+        raise RestoreRefused(
+            f"{len(missing)} of the {len(stored)} videos and frames of this backup are not in {store.folder}, such as "
+            f"{missing[0]}. Keep the archive beside its folder media, or name that folder with --media. "
+            "--without-media restores the database alone."
+        )
+
+
 # ── Files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _place_media(staged: Path, manifest: Manifest, undo: ExitStack) -> None:
-    """Move the media into the storage. Raises OSError."""
+def _place_media(staged: Path, manifest: Manifest, store: MediaStore, undo: ExitStack) -> None:
+    """Move the media of the archive into the storage, and copy those of the store. Raises RestoreRefused, OSError."""
     placed: list[str] = []
     undo.callback(storage.delete_files, placed)
     for member in manifest["members"]:
         if match := MEDIA.fullmatch(member):
             storage.store_as(staged / member, match[1])
             placed.append(match[1])
+    for name, expected in manifest.get("stored_media", {}).items():
+        copy = staged / "copy"
+        with store.path(expected["sha256"]).open("rb") as file, copy.open("xb") as target:
+            reader = HashingReader(file)
+            shutil.copyfileobj(reader, target, CHUNK_SIZE)
+            target.flush()
+            os.fsync(target.fileno())
+        if reader.sha256.hexdigest() != expected["sha256"]:
+            raise RestoreRefused(f"The store of the backup was changed or damaged: {expected['sha256']} ({name}).")
+        storage.store_as(copy, name)
+        copy.unlink(missing_ok=True)  # a bucket copies the file
+        placed.append(name)
 
 
 def _place_keys(staged: Path, report: Report, undo: ExitStack) -> bool:
@@ -147,6 +192,7 @@ def _update(report: Report) -> None:
     Lease.objects.all().delete()
     Machine.objects.all().delete()
     HealthReport.objects.all().delete()
+    Backup.objects.forget_under_way()
     shares, invitations = _revoke_access()
     report.counts |= {"held": held, "unconfirmed": unconfirmed, "shares": shares, "invitations": invitations}
 

@@ -1,0 +1,1 @@
+"""Pages of the settings area about the installation: they show what the operator's commands do."""

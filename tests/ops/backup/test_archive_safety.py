@@ -146,7 +146,7 @@ def altered(parts):
         (drop("manifest.json"), "no manifest"),
         (twice, "a member twice"),
         (unpromised, "does not list this member"),
-        (with_manifest(lambda m: m.update(format=2)), "newer Lumaweb"),
+        (with_manifest(lambda m: m.update(format=3)), "newer Lumaweb"),
         (with_manifest(lambda m: m.update(product="other")), "cannot be read"),
         (with_manifest(lambda m: m.update(members=[])), "cannot be read"),
         (with_manifest(lambda m: m["members"].update({archive_file.SQLITE: {"size": 1}})), "cannot be read"),

@@ -107,7 +107,7 @@ def test_a_restore_without_media_matches_the_existing_media(home, tmp_path):
     assert not [name for name in members_of(path) if name.startswith("media/")]
     new = Installation(tmp_path / "new")
     shutil.copytree(home.folder / "media", new.folder / "media")
-    assert "No videos were in the archive" in new.manage("restore", str(path))
+    assert "No videos were restored" in new.manage("restore", str(path))
     before, after = (json.loads(one.python(READ_BACK)) for one in (home, new))
     assert [after[name] for name in ("saved", "frame", "secret")] == [
         before[name] for name in ("saved", "frame", "secret")

@@ -55,6 +55,15 @@ class Generation(Submitting, PostErrors, Polling, TaskSearch, Saving, Trashing):
                 condition=Q(trashed_at__isnull=False, purged_at__isnull=True),
                 name="generation_trash",
             ),
+            # The sum of all sizes, and the largest videos, without reading the rows.
+            models.Index(
+                fields=["size_bytes", "trashed_at", "purged_at"],
+                condition=Q(size_bytes__isnull=False),
+                name="generation_sizes",
+            ),
+            models.Index(
+                fields=["id"], condition=Q(choice="rejected", trashed_at__isnull=True), name="generation_rejected"
+            ),
         ]
 
     def __str__(self) -> str:

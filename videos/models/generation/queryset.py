@@ -17,7 +17,6 @@ from ..state import (
     CAN_BE_TRASHED,
     DUPLICATE_WITHIN,
     HOLDS_A_SLOT,
-    KEPT_IN_TRASH,
     LONGEST_TRANSACTION,
     OPEN,
     SAVING_AT_MOST,
@@ -27,11 +26,12 @@ from ..state import (
     Unfinished,
     is_due,
 )
+from ..storage_policy import StoragePolicy
 from ..token import ApiToken
 from .bulk_transition import Row
 from .fields import GenerationFields
 from .filters import STATES, Filters
-from .task_search_queryset import TaskSearchQuerySet
+from .storage_queryset import StorageQuerySet
 
 AnyRow = TypeVar("AnyRow", bound=models.Model)
 
@@ -47,7 +47,7 @@ def in_batches(rows: models.QuerySet[AnyRow], size: int = 500) -> Iterator[AnyRo
         last = batch[-1].pk
 
 
-class GenerationQuerySet(TaskSearchQuerySet[Row]):
+class GenerationQuerySet(StorageQuerySet[Row]):
     # ── Gallery ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def for_gallery(self, member: Member | None = None, filters: Filters | None = None) -> Self:
@@ -162,9 +162,9 @@ class GenerationQuerySet(TaskSearchQuerySet[Row]):
         rows = self.filter(purged_at__isnull=True)
         return rows if member.is_superuser else rows.filter(Q(trashed_at__isnull=True) | Q(member=member))
 
-    def worth_purging(self, now: datetime | None = None) -> Self:
+    def worth_purging(self, policy: StoragePolicy, now: datetime | None = None) -> Self:
         """Select rows that have been in the trash long enough and that no extension still needs."""
-        long_ago = (now or timezone.now()) - KEPT_IN_TRASH
+        long_ago = (now or timezone.now()) - policy.kept_in_trash
         rows = self.filter(trashed_at__lte=long_ago, purged_at__isnull=True, state__in=CAN_BE_TRASHED)
         return rows.filter(~being_extended(self.model))
 

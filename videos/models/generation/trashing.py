@@ -8,9 +8,11 @@ from django.utils import timezone
 from ..frame import Frame, TemporaryLink
 from ..member import Member
 from ..orphaned_file import OrphanedFile
-from ..state import CAN_BE_TRASHED, EVERY, KEPT_IN_TRASH, PURGED, Archive, State
+from ..state import CAN_BE_TRASHED, EVERY, PURGED, Archive, State
+from ..storage_policy import StoragePolicy
 from .member_actions import MemberActions
 from .queryset import being_extended
+from .storage_queryset import is_disposable
 
 
 class Trashing(MemberActions):
@@ -21,10 +23,9 @@ class Trashing(MemberActions):
     def can_be_trashed(self) -> bool:
         return self.state == State.QUEUED or self.state in CAN_BE_TRASHED
 
-    @property
-    def purged_from(self) -> datetime | None:
-        """When the sweep may delete the row permanently; None outside the trash."""
-        return self.trashed_at and self.trashed_at + KEPT_IN_TRASH
+    def purged_from(self, policy: StoragePolicy) -> datetime | None:
+        """Return when the sweep may delete the row permanently; None outside the trash."""
+        return self.trashed_at and self.trashed_at + policy.kept_in_trash
 
     def trash(self, member: Member) -> bool:
         """Move the row to the trash; return False if it is at the provider or in the trash already.
@@ -40,6 +41,17 @@ class Trashing(MemberActions):
             condition=Q(trashed_at__isnull=True),
             trashed_at=timezone.now(),
             trashed_by=member,
+        )
+
+    def trash_rejected(self, rejected_before: datetime) -> bool:
+        """Move a rejected video to the trash by the storage policy; return False if somebody needs it meanwhile."""
+        return self._transition(
+            CAN_BE_TRASHED,
+            event="trashed",
+            text="Rejected, and not used since: moved by the storage rule.",
+            condition=is_disposable(type(self), rejected_before),
+            trashed_at=timezone.now(),
+            trashed_by=None,
         )
 
     def restore(self, member: Member) -> bool:

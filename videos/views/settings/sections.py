@@ -41,6 +41,12 @@ INSTALLATION = (
     ),
     Section("Budget", "pricing", "banknotes"),
     Section("Health", "health", "heart", count=health_problems),
+    Section(
+        "Storage and backups",
+        "storage",
+        "archive-box",
+        frozenset({"storage-limits", "storage-rejected", "backup-schedule", "backup-download"}),
+    ),
 )
 
 

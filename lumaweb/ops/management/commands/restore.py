@@ -17,11 +17,22 @@ class Command(LockedCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("path", type=Path, help="The archive (….tar).")
+        parser.add_argument(
+            "--media",
+            type=Path,
+            metavar="FOLDER",
+            help="The media of a scheduled backup, if they are not in the folder media beside the archive.",
+        )
+        parser.add_argument(
+            "--without-media",
+            action="store_true",
+            help="Restore the database alone, for media that are in the storage or are restored by other means.",
+        )
 
-    def handle(self, *args: Any, path: Path, **options: Any) -> None:
+    def handle(self, *args: Any, path: Path, media: Path | None, without_media: bool, **options: Any) -> None:
         try:
             with exit_on_sigterm():
-                report = backup.restore(path)
+                report = backup.restore(path, store=media, without_media=without_media)
         except backup.RestoreRefused as error:
             raise CommandError(str(error)) from None
         except (backup.BackupFailed, OSError) as error:
@@ -44,7 +55,7 @@ class Command(LockedCommand):
         )
         if not report.with_media:
             self.stdout.write(
-                "No videos were in the archive: those in the storage are shown again. Find missing files with "
+                "No videos were restored: those in the storage are shown again. Find missing files with "
                 "manage.py verify_media."
             )
         self.stdout.write("The keys were in the archive." if report.with_keys else "No keys were in the archive.")
