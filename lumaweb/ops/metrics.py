@@ -19,8 +19,8 @@ from lumaweb.deadline import SingleFlight, TimedOut
 from lumaweb.ops.backup.schedule import last_result
 from lumaweb.ops.storage_use import MediaUse
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
-from videos.models import ApiToken, Histogram, ProviderAccount, status
-from videos.models.amounts import CREDIT
+from videos.models import ApiToken, Balance, Histogram, ProviderAccount, status
+from videos.models.amounts import CREDIT, month_of
 from videos.models.database_clock import database_now
 from videos.reports import rollups
 
@@ -74,9 +74,17 @@ class InstallationCollector(Collector):
         yield from self._histograms()
 
     def _generations(self, now: datetime) -> Iterator[Metric]:
-        states = status.unfinished() | (rollups.finished_by_state() or {})
+        finished, simulated = rollups.finished_by_state() or ({}, {})
+        states = status.unfinished() | finished
         rows = [({"state": str(state)}, number) for state, number in states.items()]
         yield _gauge("lumaweb_generations", "Videos by state; finished states appear after the first count.", rows)
+        free = [({"state": str(state)}, number) for state, number in simulated.items()]
+        yield _gauge("lumaweb_generations_simulated", "Simulated videos among the finished ones, by state.", free)
+        month = Balance.objects.of_the_team(month_of())
+        parts = [({"part": "spent"}, month.charged), ({"part": "reserved"}, month.reserved)]
+        parts.append(({"part": "simulated"}, month.simulated))
+        credits = [(label, amount / CREDIT) for label, amount in parts]
+        yield _gauge("lumaweb_month_credits", "Credits of this month; simulated ones cost nothing.", credits)
         waiting, unsaved = status.waiting(), status.unsaved()
         yield _gauge("lumaweb_waiting", "Videos waiting to be sent.", [({}, waiting.length)])
         yield _gauge("lumaweb_waiting_oldest_seconds", "Age of the oldest waiting video.", [({}, waiting.age(now))])

@@ -7,12 +7,25 @@ from django.db import connection
 from django.db.models import Q
 
 from videos.models import ApiToken, Generation
+from videos.models.simulation import mark_as_simulated
 
 SANDBOX_NAME = "Sandbox"
 SANDBOX_TOKEN = "sandbox"
 SANDBOX_MAX_IN_FLIGHT = 100  # the sandbox sets no limit
-# Tokens for a sandbox on this machine, perhaps on another port.
-_SANDBOX_TOKENS = Q(name=SANDBOX_NAME, base_url__startswith="http://127.0.0.1:")
+
+
+def _has_column(name: str) -> bool:
+    """Return whether the table of tokens has this column: the first start after an upgrade migrates later."""
+    with connection.cursor() as cursor:
+        columns = connection.introspection.get_table_description(cursor, ApiToken._meta.db_table)
+    return any(column.name == name for column in columns)
+
+
+def _sandbox_tokens() -> Q:
+    """Match the tokens of this installation's sandbox, perhaps on another port."""
+    if _has_column("simulated"):
+        return Q(base_url=settings.SANDBOX_URL) | Q(simulated=True)
+    return Q(name=SANDBOX_NAME, base_url__startswith="http://127.0.0.1:")  # as the migration marks them
 
 
 def has_real_provider() -> bool:
@@ -24,13 +37,13 @@ def has_real_provider() -> bool:
     if ApiToken._meta.db_table not in connection.introspection.table_names():
         return False
     enabled = ApiToken.objects.filter(enabled=True)
-    return enabled.exclude(Q(base_url=settings.SANDBOX_URL) | _SANDBOX_TOKENS).exists()
+    return enabled.exclude(_sandbox_tokens()).exists()
 
 
 def choose_provider() -> bool:
     """Create, enable and disable tokens as the environment implies; return whether the sandbox is the provider."""
     sandbox_tokens = ApiToken.objects.filter(base_url=settings.SANDBOX_URL)
-    for token in ApiToken.objects.filter(_SANDBOX_TOKENS).exclude(base_url=settings.SANDBOX_URL):
+    for token in ApiToken.objects.filter(simulated=True).exclude(base_url=settings.SANDBOX_URL):
         token.set_enabled(False, None, ", as the sandbox listens elsewhere now")
         # It is the same sandbox on another port, so requests that wait for it remain valid.
         Generation.objects.filter(state="queued", provider_base_url=token.base_url).update(
@@ -50,6 +63,7 @@ def choose_provider() -> bool:
             Generation.objects.hold(but=settings.LUMA_BASE_URL)
         return False
     ApiToken.objects.ensure(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX_NAME, max_in_flight=SANDBOX_MAX_IN_FLIGHT)
+    mark_as_simulated(sandbox_tokens)
     for token in sandbox_tokens:
         token.set_enabled(True, None, ", as there is no other provider")
     return True

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from videos.jobs import sweep
 from videos.models import ApiToken, Balance, Choice, Event, Generation, Member, RollUp, RollUpMark, Submission
+from videos.models.simulation import mark_as_simulated
 from videos.provider import Sent
 from videos.reports import counting, rollup_pass
 from videos.reports.rollup_pass import roll_up
@@ -36,6 +37,7 @@ STEPS = st.one_of(
     st.tuples(st.just("ask"), some, st.integers(0, DAYS - 1)),
     st.tuples(st.sampled_from(["send", "send", "end", "end", "end", "late_video"]), some, some),
     st.tuples(st.sampled_from(["cancel", "trash", "trash", "restore", "purge", "dismiss", "adopt"]), some, some),
+    st.tuples(st.just("simulate"), some, some),
     st.tuples(st.sampled_from(["choose", "hold", "come_back", "an_hour_passes", "sweep", "move_the_team"]), some, some),
     st.tuples(st.sampled_from(PASSES), some, some),
     st.tuples(st.sampled_from(PASSES), some, some),
@@ -119,7 +121,11 @@ class History:
         if row := self.any_row(which, "canceled", "failed", "unconfirmed", task_id=""):
             row.adopt(self.members[0], self.tokens[other % 2])
 
-    # Admins and time.
+    # Starts, admins and time.
+
+    def simulate(self, which: int, _) -> None:
+        mark_as_simulated(ApiToken.objects.filter(pk=self.tokens[which % 2].pk))
+        self.seen = None
 
     def hold(self, *_) -> None:
         Generation.objects.hold()

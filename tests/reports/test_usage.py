@@ -207,7 +207,7 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(client, ada, ben, dja
     for day in range(1, 29):
         for member in (ada, ben):
             a_video(member, at(day), "failed" if day % 3 else "completed", code="api_error" if day % 2 else "forbidden")
-    with django_assert_max_num_queries(10):
+    with django_assert_max_num_queries(12):
         client.get("/usage/", IN_NOVEMBER)
 
 
@@ -222,12 +222,33 @@ def test_the_file_has_the_same_sums(client, ada, ben):
     answer = client.get("/usage/usage.csv", IN_NOVEMBER)
     assert answer["Content-Disposition"] == 'attachment; filename="lumaweb-2026-11-01-2026-11-30.csv"'
     rows = list(csv.reader(io.StringIO(b"".join(answer).decode())))
-    assert rows[0] == ["day", "member", "state", "videos", "credits"]
+    assert rows[0] == ["day", "member", "state", "videos", "credits", "simulated", "simulated credits"]
     assert sorted(rows[1:]) == [
-        ["2026-11-02", "Ada", "completed", "2", "2.0"],
-        ["2026-11-03", "Ada", "completed", "1", "1.0"],
-        ["2026-11-03", "ben", "failed", "1", "0.0"],
+        ["2026-11-02", "Ada", "completed", "2", "2.0", "no", "0.0"],
+        ["2026-11-03", "Ada", "completed", "1", "1.0", "no", "0.0"],
+        ["2026-11-03", "ben", "failed", "1", "0.0", "no", "0.0"],
     ]
+
+
+def test_simulated_videos_are_not_spent_on_the_page_nor_in_the_file(client, ada, ben):
+    simulated, real = a_token("sandbox-one", simulated=True), a_token("sandbox-two")
+    for member, token in ((ada, simulated), (ada, simulated), (ada, real), (ben, simulated)):
+        row = a_video(member, at(2))
+        Generation.objects.filter(pk=row.pk).update(token=token)
+    client.force_login(an_admin())
+    text = words(client.get("/usage/", IN_NOVEMBER))
+    assert "4 ready of 4; 3 simulated" in text
+    assert "Spent 1 credit 3 credits simulated, not charged." in text
+    report = usage.report(NOVEMBER)
+    assert (report.members[ada.pk].spent, report.members[ben.pk].spent) == (1000, 0)
+    assert report.tokens[simulated.pk].simulated_amount == 3000 and report.tokens[simulated.pk].amount == 0
+    rows = list(csv.DictReader(io.StringIO(b"".join(client.get("/usage/usage.csv", IN_NOVEMBER)).decode())))
+    assert sorted((row["member"], row["videos"], row["credits"], row["simulated credits"]) for row in rows) == [
+        ("Ada", "1", "1.0", "0.0"),
+        ("Ada", "2", "0.0", "2.0"),
+        ("ben", "1", "0.0", "1.0"),
+    ]
+    assert {row["simulated"] for row in rows if row["credits"] == "0.0"} == {"yes"}
 
 
 def test_the_file_s_credits_equal_spent_and_reserved_on_the_page(client, ada):

@@ -8,22 +8,24 @@ HELD = {"queued", "submitting", "processing", "unconfirmed"}
 SENT = {"submitting", "processing", "unconfirmed", "completed"}
 
 
-def counted() -> tuple[dict, dict]:
-    """Return reserved and spent amounts by (month, member); the member is None for the team."""
-    held, spent = Counter(), Counter()
-    for row in Generation.objects.exclude(amount=0):
+def counted() -> tuple[dict, dict, dict]:
+    """Return the amounts reserved, spent, and simulated among the spent, by (month, member); None is the team."""
+    held, spent, simulated = Counter(), Counter(), Counter()
+    for row in Generation.objects.exclude(amount=0).select_related("token"):
         for owner in (None, row.member_id):
             if row.state in HELD:
                 held[row.month, owner] += row.amount
             elif row.state == "completed":
                 spent[row.month, owner] += row.amount
-    return dict(held), dict(spent)
+                simulated[row.month, owner] += row.amount if row.is_simulated else 0
+    return dict(held), dict(spent), dict(+simulated)
 
 
-def kept() -> tuple[dict, dict]:
+def kept() -> tuple[dict, dict, dict]:
     rows = [((row.month, row.member_id), row) for row in Balance.objects.all()]
     held = {key: row.reserved for key, row in rows if row.reserved}
-    return held, {key: row.spent for key, row in rows if row.spent}
+    spent = {key: row.spent for key, row in rows if row.spent}
+    return held, spent, {key: row.simulated for key, row in rows if row.simulated}
 
 
 def sums_are_those_of_the_rows() -> None:

@@ -12,7 +12,7 @@ from videos.models.budget import RESERVED, SPENT
 from videos.models.rollup import BEGINNING
 from videos.reports import rollup_pass, rollups
 from videos.reports.periods import DateRange
-from videos.reports.usage import OUTCOMES, report
+from videos.reports.usage import OUTCOMES, Sums, report
 
 from .factories import a_generation
 
@@ -37,14 +37,15 @@ def counted_by_hand(within: DateRange) -> tuple:
     sums: dict[tuple, Counter] = {}
     failed: Counter = Counter()
     latest: dict[str, int] = {}
-    for row in Generation.objects.order_by("pk"):
+    for row in Generation.objects.select_related("token").order_by("pk"):
         day = timezone.localdate(row.created_at)
         if not within.since <= day <= within.until:
             continue
         for key in (("day", day), ("member", row.member_id), ("token", row.token_id)):
             one = sums.setdefault(key, Counter())
             one[OUTCOMES.get(row.state, "open")] += 1
-            one["spent"] += row.amount if row.state in SPENT else 0
+            one["simulated" if row.is_simulated else "spent"] += row.amount if row.state in SPENT else 0
+            one["simulated videos"] += row.is_simulated
             one["reserved"] += row.amount if row.state in RESERVED else 0
         if row.state == "failed":
             failed[row.error_code] += 1
@@ -53,12 +54,21 @@ def counted_by_hand(within: DateRange) -> tuple:
     return {key: +one for key, one in sums.items()}, failed, latest
 
 
+def amounts_of(one: Sums) -> dict[str, int]:
+    return {
+        "spent": one.spent,
+        "reserved": one.reserved,
+        "simulated": one.simulated_amount,
+        "simulated videos": one.simulated,
+    }
+
+
 def reported(within: DateRange) -> tuple:
     """Return the same figures from the models."""
     found = report(within)
     kinds = {"day": found.days, "member": found.members, "token": found.tokens}
     sums = {
-        (kind, key): +Counter(one.videos | Counter(spent=one.spent, reserved=one.reserved))
+        (kind, key): +(one.videos + Counter(amounts_of(one)))
         for kind, those in kinds.items()
         for key, one in those.items()
     }

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import date
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, Exists, F, Q, Value, When
+from django.db.models.expressions import Combinable
 from django.utils import timezone
 
 from .amounts import CREDIT, month_of, shown
 from .member import Member
 from .state import State
+from .token import ApiToken
 
 # The states in which a generation's amount is reserved or spent. The sums can be recounted from the rows.
 RESERVED = frozenset({State.QUEUED, State.SUBMITTING, State.PROCESSING, State.UNCONFIRMED})
@@ -82,35 +84,51 @@ class BalanceQuerySet(models.QuerySet["Balance"]):
         if self.filter(Q(member=None) | Q(member=member), month=month).count() < 2:
             both = [Balance(month=month), Balance(month=month, member=member)]
             Balance.objects.bulk_create(both, ignore_conflicts=True)
-        for whose, owner, limit in (("team", None, pricing.team_limit), ("member", member, pricing.limit_of(member))):
+        limits = (("team", None, pricing.team_limit), ("member", member, pricing.limit_of(member)))
+        simulates = any(limit is not None for *_, limit in limits) and ApiToken.objects.simulate()
+        for whose, owner, limit in limits:
             rows = self.filter(month=month, member=owner)
             if limit is None or ignore_limits:
                 rows.update(reserved=F("reserved") + amount)
                 continue
-            within = rows.filter(reserved__lte=limit - amount - F("spent"))
+            spent = F("spent") if simulates else F("spent") - F("simulated")
+            within = rows.filter(reserved__lte=limit - amount - spent)
             if not within.update(reserved=F("reserved") + amount):
-                raise OverBudget(whose, amount, limit - rows.get().used, limit, pricing)
+                raise OverBudget(whose, amount, limit - rows.get().used(simulates), limit, pricing)
 
-    def follow(self, member_id: int, month: date | None, amount: int, before: str, after: str) -> None:
-        """Reserve, spend or return an amount as its generation changes from one state to another, despite limits."""
+    def follow(
+        self, member_id: int, month: date | None, amount: int, before: str, after: str, token_id: int | None = None
+    ) -> None:
+        """Reserve, spend or return an amount as its generation changes from one state to another, despite limits.
+
+        `token_id`: the API token of the generation, which tells whether it is simulated.
+        """
         reserved = ((after in RESERVED) - (before in RESERVED)) * amount
         spent = ((after in SPENT) - (before in SPENT)) * amount
         if not (reserved or spent):
             return
+        changes: dict[str, Combinable] = {"reserved": F("reserved") + reserved, "spent": F("spent") + spent}
+        if spent and token_id:
+            is_simulated = Exists(ApiToken.objects.filter(pk=token_id, simulated=True))
+            changes["simulated"] = F("simulated") + Case(When(is_simulated, then=Value(spent)), default=Value(0))
         for owner in (None, member_id):
-            self.filter(month=month, member=owner).update(reserved=F("reserved") + reserved, spent=F("spent") + spent)
+            self.filter(month=month, member=owner).update(**changes)
 
     def of_the_team(self, month: date) -> "Balance":
         return self.filter(month=month, member=None).first() or Balance(month=month)
 
 
 class Balance(models.Model):
-    """The amounts of one month reserved and spent by one member, or by the whole team if `member` is null."""
+    """The amounts of one month reserved and spent by one member, or by the whole team if `member` is null.
+
+    `simulated` is the part of `spent` that cost nothing, as the videos are simulated.
+    """
 
     month = models.DateField()
     member = models.ForeignKey("videos.Member", null=True, on_delete=models.PROTECT, related_name="balances")
     reserved = models.BigIntegerField(default=0)
     spent = models.BigIntegerField(default=0)
+    simulated = models.BigIntegerField(default=0, db_default=0)
 
     objects = BalanceQuerySet.as_manager()
 
@@ -125,11 +143,20 @@ class Balance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.month:%Y-%m}, {self.member or 'team'}: {shown(self.used)}"
+        return f"{self.month:%Y-%m}, {self.member or 'team'}: {shown(self.used(simulates=False))}"
 
     @property
-    def used(self) -> int:
-        return self.reserved + self.spent
+    def charged(self) -> int:
+        """The amount spent on videos that were not simulated."""
+        return self.spent - self.simulated
+
+    def used(self, simulates: bool) -> int:
+        """Return the amount that counts towards the limits.
+
+        While new videos are simulated (`simulates`), so do the simulated ones. With a real provider they leave the
+        whole limit to videos that cost something.
+        """
+        return self.reserved + (self.spent if simulates else self.charged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +173,9 @@ class Allowance:
         limits = {None: pricing.team_limit, member.pk: pricing.limit_of(member)}
         if all(limit is None for limit in limits.values()):
             return cls(pricing, None, None)
+        simulates = ApiToken.objects.simulate()
         used = {
-            balance.member_id: balance.used
+            balance.member_id: balance.used(simulates)
             for balance in Balance.objects.filter(Q(member=None) | Q(member=member), month=month_of())
         }
         left = {owner: None if limit is None else max(0, limit - used.get(owner, 0)) for owner, limit in limits.items()}
@@ -180,9 +208,10 @@ class Usage:
 
     @classmethod
     def of(cls, members: models.QuerySet[Member], pricing: Pricing) -> "list[Usage]":
-        """List these members' usage, active members first, in two queries."""
+        """List these members' usage, active members first, in three queries."""
         balances = Balance.objects.filter(month=month_of(), member__in=members)
-        used = {balance.member_id: balance.used for balance in balances}
+        simulates = ApiToken.objects.simulate()
+        used = {balance.member_id: balance.used(simulates) for balance in balances}
         active_first = members.order_by("-is_active", "username")
         return [cls._of(member, used.get(member.pk, 0), pricing) for member in active_first]
 

@@ -28,6 +28,7 @@ class RollUp(models.Model):
     """The number and amount of one day's videos in one state, for one member, API token or failure code.
 
     `by` names the dimension and `key` the value in it: a primary key ("" for none) or the provider's error code.
+    The rows of SIMULATED count the simulated videos once more, by member.
     `amount` is in thousandths of a credit. `latest` is set for failures only: the primary key of the last one that is
     not in the trash.
     """
@@ -36,6 +37,7 @@ class RollUp(models.Model):
         MEMBER = "member"
         TOKEN = "token"
         FAILURE = "failure"
+        SIMULATED = "free"  # the column has room for seven characters
 
     day = models.DateField(help_text="In the time zone of the mark.")
     by = models.CharField(max_length=7, choices=By)
@@ -86,6 +88,11 @@ class RollUpMark(models.Model):
         row = cls.objects.filter(pk=1).first()
         zone = timezone.get_current_timezone_name()
         return row if row and row.zone == zone and row.start < timezone.now() else None
+
+    @classmethod
+    def start_over(cls) -> None:
+        """Make readers count the videos themselves until the ticker has renewed every sum."""
+        cls.objects.update(since=None, fingerprints={}, verified_from=None, version=F("version") + 1)
 
     @property
     def start(self) -> datetime:

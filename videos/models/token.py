@@ -71,10 +71,17 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         """Select the tokens of one provider, or all for ""."""
         return self.filter(base_url=base_url) if base_url else self
 
+    def current_first(self) -> Self:
+        """Order by use: the first is of the provider of new videos; if every token is paused, the one used last."""
+        return self.order_by("-enabled", F("last_used_at").desc(nulls_last=True), "priority", "pk")
+
     def current_provider(self) -> str:
-        """Return the provider of new videos; if every token is paused, the one used last; "" without tokens."""
-        latest = self.order_by("-enabled", F("last_used_at").desc(nulls_last=True), "priority", "pk")
-        return latest.values_list("base_url", flat=True).first() or ""
+        """Return the provider of new videos; "" without tokens."""
+        return self.current_first().values_list("base_url", flat=True).first() or ""
+
+    def simulate(self) -> bool:
+        """Return whether new videos would be simulated."""
+        return bool(self.current_first().values_list("simulated", flat=True).first())
 
     def recount(self) -> None:
         """Recount slots and amounts from the rows, after rows were restored or moved."""
@@ -168,6 +175,13 @@ class ApiToken(Circuit):
     day = models.DateField(null=True, editable=False)
     day_used = models.BigIntegerField(default=0, editable=False)
     enabled = models.BooleanField(default=True, help_text="Off: nothing new is sent with it.")
+    # Set by `mark_as_simulated`, which also corrects the sums. What is sent, and when, never depends on it.
+    simulated = models.BooleanField(
+        default=False,
+        db_default=False,
+        editable=False,
+        help_text="Whether `serve` started its provider, which simulates videos at no cost.",
+    )
     last_used_at = models.DateTimeField(null=True, blank=True, editable=False)
     uploads_refused_at = models.DateTimeField(null=True, blank=True, editable=False)
     uploads_refusal = models.CharField(max_length=300, blank=True, default="", db_default="", editable=False)

@@ -64,7 +64,12 @@ class Pool:
 
     @classmethod
     def current(cls) -> "Pool":
-        return cls(list(ApiToken.objects.all()), timezone.now())
+        return cls(list(ApiToken.objects.current_first()), timezone.now())
+
+    @property
+    def simulates(self) -> bool:
+        """Whether new videos would be simulated: the first token is of the provider of new videos."""
+        return bool(self.tokens) and self.tokens[0].simulated
 
     @cached_property
     def enabled(self) -> list[ApiToken]:

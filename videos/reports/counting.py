@@ -1,6 +1,6 @@
 """Usage counted from the videos themselves, and grouped into roll-ups."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -9,7 +9,7 @@ from django.db.models import Count, Max, Q, Sum, Value
 from django.db.models.expressions import Combinable
 from django.db.models.functions import TruncDate
 
-from ..models import Generation, RollUp, State
+from ..models import ApiToken, Generation, RollUp, State
 from ..models.generation.queryset import midnight
 from ..models.rollup import BEGINNING
 
@@ -27,8 +27,12 @@ def created_in(first: date | None, end: date | None) -> dict[str, datetime]:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """The videos of one day, member, API token, state and error code; `amount` in thousandths of a credit."""
+    """The videos of one day, member, API token, state and error code; `amount` in thousandths of a credit.
 
+    is_simulated: whether the token simulates videos, so that nothing was spent.
+    """
+
+    is_simulated: bool
     day: date
     member_id: int
     token_id: int | None
@@ -39,8 +43,13 @@ class Tally:
     latest: int | None
 
 
-def count_videos(*spans: Span) -> list[Tally]:
-    """Count the videos created in these spans, in one query."""
+def simulated_tokens() -> set[int | None]:
+    """Return the primary keys of the tokens whose videos are simulated."""
+    return set(ApiToken.objects.filter(simulated=True).values_list("pk", flat=True))
+
+
+def count_videos(*spans: Span, simulated: Container[int | None] | None = None) -> list[Tally]:
+    """Count the videos created in these spans, in one query; `simulated` are those tokens, if they are known."""
     if not spans:
         return []
     within = Q()
@@ -53,7 +62,9 @@ def count_videos(*spans: Span) -> list[Tally]:
     rows = Generation.objects.filter(within).annotate(day=day).order_by()
     grouped = rows.values_list("day", "member_id", "token_id", "state", "error_code")
     latest = Max("pk", filter=Q(trashed_at__isnull=True))
-    return [Tally(*row) for row in grouped.annotate(Count("pk"), Sum("amount"), latest=latest)]
+    simulated = simulated_tokens() if simulated is None else simulated
+    counted = grouped.annotate(Count("pk"), Sum("amount"), latest=latest)
+    return [Tally(row[2] in simulated, *row) for row in counted]
 
 
 def group_tallies(tallies: Iterable[Tally]) -> list[RollUp]:
@@ -63,6 +74,8 @@ def group_tallies(tallies: Iterable[Tally]) -> list[RollUp]:
         keys = [(RollUp.By.MEMBER, str(row.member_id)), (RollUp.By.TOKEN, str(row.token_id or ""))]
         if row.state == State.FAILED:
             keys.append((RollUp.By.FAILURE, row.error_code))
+        if row.is_simulated:
+            keys.append((RollUp.By.SIMULATED, str(row.member_id)))
         for by, key in keys:
             total = sums.setdefault(
                 (row.day, by, key, row.state),

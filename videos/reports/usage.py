@@ -7,7 +7,7 @@ from datetime import date
 from statistics import quantiles
 from typing import TypeVar
 
-from ..models import Generation, State, policy
+from ..models import Generation, RollUp, State, policy
 from ..models.amounts import CREDIT
 from ..models.budget import RESERVED, SPENT
 from .counting import ONE_DAY, Tally, count_videos
@@ -29,21 +29,35 @@ Group = TypeVar("Group", bound=Hashable)
 
 @dataclass(slots=True)
 class Sums:
-    """The number of videos by outcome; `spent`: the amount of finished ones, `reserved`: of open ones."""
+    """The number of videos by outcome; `spent`: the amount of finished ones, `reserved`: of open ones.
+
+    `simulated` of the videos cost nothing, and `simulated_amount` is what the finished ones of them did not cost.
+    """
 
     videos: Counter[str] = field(default_factory=Counter)
     spent: int = 0
     reserved: int = 0
+    simulated: int = 0
+    simulated_amount: int = 0
 
     def add(self, state: str, videos: int, amount: int) -> None:
         self.videos[OUTCOMES.get(state, "open")] += videos
         self.spent += amount if state in SPENT else 0
         self.reserved += amount if state in RESERVED else 0
 
+    def deduct_simulated(self, state: str, videos: int, amount: int) -> None:
+        """Deduct from what was spent what `add` has counted of simulated videos."""
+        free = amount if state in SPENT else 0
+        self.simulated += videos
+        self.simulated_amount += free
+        self.spent -= free
+
     def add_all(self, other: "Sums") -> None:
         self.videos.update(other.videos)
         self.spent += other.spent
         self.reserved += other.reserved
+        self.simulated += other.simulated
+        self.simulated_amount += other.simulated_amount
 
     @property
     def requested(self) -> int:
@@ -146,9 +160,9 @@ def report(within: DateRange) -> Report:
     with snapshot():
         totals = read_totals(within.since, within.until)
         return Report(
-            days=_sums_by(totals["day"], _as_date),
-            members=_sums_by(totals["member"], lambda key: int(str(key))),
-            tokens=_sums_by(totals["token"], _as_token),
+            days=_sums_by(totals["day"], _as_date, totals["simulated day"]),
+            members=_sums_by(totals["member"], lambda key: int(str(key)), totals[RollUp.By.SIMULATED]),
+            tokens=_sums_by(totals["token"], _as_token, totals["simulated token"]),
             failures=_failures(totals["failure"]),
             times=result_times(within),
         )
@@ -157,7 +171,8 @@ def report(within: DateRange) -> Report:
 def usage_by_token(within: DateRange) -> dict[int | None, Sums]:
     """Return the usage of each API token by primary key; None stands for videos that were never sent."""
     with snapshot():
-        return _sums_by(read_totals(within.since, within.until)["token"], _as_token)
+        totals = read_totals(within.since, within.until)
+    return _sums_by(totals["token"], _as_token, totals["simulated token"])
 
 
 def _as_date(key: date | str) -> date:
@@ -168,10 +183,15 @@ def _as_token(key: date | str) -> int | None:
     return int(str(key)) if key else None
 
 
-def _sums_by(totals: Iterable[Total], convert: Callable[[date | str], Key]) -> dict[Key, Sums]:
+def _sums_by(
+    totals: Iterable[Total], convert: Callable[[date | str], Key], simulated: Iterable[Total]
+) -> dict[Key, Sums]:
+    """Add up the totals by key; `simulated` are those of them that cost nothing."""
     sums: dict[Key, Sums] = {}
     for total in totals:
         sums.setdefault(convert(total.key), Sums()).add(total.state, total.videos, total.amount)
+    for total in simulated:
+        sums.setdefault(convert(total.key), Sums()).deduct_simulated(total.state, total.videos, total.amount)
     return sums
 
 
@@ -194,18 +214,23 @@ def as_table(
     """Yield the usage as rows of a table, the head first; without the tokens' column if `tokens` is None.
 
     Counted from the videos a month at a time, so that neither the database nor the memory holds everything. Credits
-    are those spent or reserved: a failed or canceled video counts for none.
+    are those spent or reserved: a failed or canceled video counts for none. Simulated videos have rows of their own,
+    whose credits were not spent and are in the last column.
     """
-    yield ["day", "member", *(["token"] if tokens is not None else []), "state", "videos", "credits"]
+    token_head = [] if tokens is None else ["token"]
+    yield ["day", "member", *token_head, "state", "videos", "credits", "simulated", "simulated credits"]
     for month in within.months:
-        videos: Counter[tuple[date, int, int | None, str]] = Counter()
-        amounts: Counter[tuple[date, int, int | None, str]] = Counter()
+        videos: Counter[tuple[date, int, int | None, str, bool]] = Counter()
+        amounts: Counter[tuple[date, int, int | None, str, bool]] = Counter()
         for tally in tallies(month):
             # By primary key: two members, or two tokens, may have the same name.
-            key = (tally.day, tally.member_id, None if tokens is None else tally.token_id, tally.state)
+            token_id = None if tokens is None else tally.token_id
+            key = (tally.day, tally.member_id, token_id, tally.state, tally.is_simulated)
             videos[key] += tally.videos
             amounts[key] += tally.amount if tally.state in SPENT or tally.state in RESERVED else 0
         for key, number in videos.items():
-            day, member, token, state = key
+            day, member, token, state, is_simulated = key
             token_columns = [] if tokens is None else [tokens.get(token or 0, "")]
-            yield [day.isoformat(), members.get(member, ""), *token_columns, state, number, amounts[key] / CREDIT]
+            credits = amounts[key] / CREDIT
+            costs: list[str | float] = [0.0, "yes", credits] if is_simulated else [credits, "no", 0.0]
+            yield [day.isoformat(), members.get(member, ""), *token_columns, state, number, *costs]

@@ -66,6 +66,7 @@ def _cache_key(context: template.Context, generation: Generation, user: Member, 
         member.username,
         member.initials,
         member.hue,
+        generation.is_simulated,
     ]
     if parent:
         shown += [parent.prompt, parent.trashed_at]

@@ -50,6 +50,7 @@ def guest_page(request: HttpRequest, uuid: str, key: str) -> HttpResponse:
             "video": reverse("guest-video", args=[share.uuid, key, row.uuid]),
             "poster": reverse("guest-poster", args=[share.uuid, key, row.uuid]),
             "prompt": row.prompt if share.with_prompt else "",
+            "simulated": row.is_simulated,
             **{name: getattr(row, name) for name in ("shape", "video_width", "video_height", "duration", "loop")},
         }
         for row in share.videos

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from ..forms import PricingForm
-from ..models import Balance, Pricing
+from ..models import ApiToken, Balance, Pricing
 from ..models.amounts import month_of
 from .access import admins_only
 from .requests import MemberRequest
@@ -25,9 +25,10 @@ def pricing(request: MemberRequest) -> HttpResponse:
     current, used = Pricing.current(), Balance.objects.of_the_team(month_of())
     context = {
         "form": form,
-        "used": used,
         "pricing": current,
-        "spent": current.amount(used.spent),
+        "used_of_limit": used.used(ApiToken.objects.simulate()),
+        "spent": current.amount(used.charged),
+        "simulated": current.amount(used.simulated) if used.simulated else "",
         "reserved": current.amount(used.reserved) if used.reserved else "",
         "limit": "" if current.team_limit is None else current.amount(current.team_limit),
     }

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_GET
 
 from ..forms import FilterForm
 from ..keyset import read_page
-from ..models import Event, Generation, Pool, State
+from ..models import ApiToken, Event, Generation, Pool, State
 from ..models.state import LONGEST_TRANSACTION
 from .context import counts_for, ready_since
 from .gallery import PAGE_SIZE, in_days, usual_seconds
@@ -31,15 +31,19 @@ def updates(request: MemberRequest) -> HttpResponse:
     changed = Generation.objects.changed_since(poll.since)
     pks, next_poll = poll.advance(changed.filter(uuid=only) if only else changed)
     waiting = _waiting(request, only)
-    if not pks and waiting is None:
+    knows_simulated = "simulated" in request.GET
+    # Asked only by pages that say that new videos are simulated: with a real provider an idle poll stays one query.
+    if not pks and waiting is None and not (knows_simulated and not ApiToken.objects.simulate()):
         return HttpResponse(status=204)
     rows = Generation.objects.filter(pk__in=[*pks, *(waiting or [])])
-    updated = list(rows.with_stars_of(request.user).select_related("member", "parent").order_by("-pk"))
+    updated = list(rows.with_stars_of(request.user).select_related("member", "parent", "token").order_by("-pk"))
     if only:
         context = _video_context(request, updated, only) | {"only": only}
     else:
         context = _gallery_context(request, updated, pks, poll, next_poll)
     context |= {"counts": counts_for(request.user), "poll": next_poll.params(), "usual": usual_seconds()}
+    context["pool"] = pool = Pool.current()
+    context["simulation_changed"] = pool.simulates != knows_simulated
     return render(request, "gallery/_updates.html", context)
 
 

@@ -69,6 +69,7 @@ def usage_page(request: MemberRequest) -> HttpResponse:
         "pricing": allowance.pricing,
         "spent": allowance.pricing.amount(total.spent),
         "reserved": allowance.pricing.amount(total.reserved) if total.reserved else "",
+        "simulated": allowance.pricing.amount(total.simulated_amount) if total.simulated_amount else "",
         "left": None if allowance.left is None else allowance.pricing.amount(allowance.left),
         "whose": allowance.whose,
         "times": times,
@@ -115,8 +116,9 @@ class _Periods:
         return cls(names, [sums.get(period) or usage.Sums() for period in within.periods], within.step)
 
     @property
-    def table(self) -> list[tuple[str, usage.Sums, str]]:
-        return [(name, sums, shown(sums.amount)) for name, sums in zip(self.names, self.sums, strict=True)]
+    def table(self) -> list[tuple[str, usage.Sums, str, str]]:
+        rows = zip(self.names, self.sums, strict=True)
+        return [(name, sums, shown(sums.amount), shown(sums.simulated_amount)) for name, sums in rows]
 
     @property
     def videos_plot(self) -> plots.Plot:
@@ -125,7 +127,14 @@ class _Periods:
 
     @property
     def credits_plot(self) -> plots.Plot:
-        stacks = [{"ready": sums.spent / CREDIT, "other": sums.reserved / CREDIT} for sums in self.sums]
+        stacks = [
+            {
+                "ready": sums.spent / CREDIT,
+                "other": sums.reserved / CREDIT,
+                "simulated": sums.simulated_amount / CREDIT,
+            }
+            for sums in self.sums
+        ]
         return plots.stacked_bars(self.names, stacks, integer=False)
 
     def peak(self, amount: Callable[[usage.Sums], int]) -> tuple[str, usage.Sums]:
@@ -147,9 +156,10 @@ def _videos_summary(within: DateRange, periods: _Periods, total: usage.Sums) -> 
 def _credits_summary(within: DateRange, periods: _Periods, total: usage.Sums, terms: Pricing) -> str:
     """Return the plot of credits in words, for screen readers."""
     when, peak = periods.peak(lambda sums: sums.amount)
+    simulated = f" {terms.amount(total.simulated_amount)} simulated, not charged." if total.simulated_amount else ""
     return (
         f"{terms.amount(total.amount)}, {_average(total.amount / CREDIT, within, periods)}; "
-        f"most {when}: {shown(peak.amount)}. {shown(total.spent)} spent, {shown(total.reserved)} set aside."
+        f"most {when}: {shown(peak.amount)}. {shown(total.spent)} spent, {shown(total.reserved)} set aside.{simulated}"
     )
 
 

@@ -188,6 +188,12 @@ class GenerationFields(models.Model):
         abstract = True
 
     @property
+    def is_simulated(self) -> bool:
+        """Whether a simulated provider makes it, at no cost; false until it is sent. Reads its token."""
+        token = self.token
+        return token is not None and token.simulated
+
+    @property
     def waiting_since(self) -> datetime:
         return self.accepted_at or self.submitted_at or self.created_at
 

@@ -110,8 +110,9 @@ class Generation(Submitting, PostErrors, Polling, TaskSearch, Saving, Trashing):
 
     @property
     def cost(self) -> str:
-        """The price, and whether it is spent, reserved or returned."""
-        status = "spent" if self.state in SPENT else "set aside" if self.state in RESERVED else "given back"
+        """The price, and whether it is spent, reserved or returned; a finished simulated video cost nothing."""
+        spent = "simulated: not charged" if self.is_simulated else "spent"
+        status = spent if self.state in SPENT else "set aside" if self.state in RESERVED else "given back"
         return f"{Pricing.current().amount(self.amount)}, {status}"
 
     @property

@@ -57,11 +57,15 @@ class GenerationQuerySet(StorageQuerySet[Row]):
         return rows.narrowed(filters) if filters else rows
 
     def for_cards(self) -> Self:
-        """Join the member and, of the parent, only the columns that a card shows."""
-        names = (field.name for field in self.model._meta.concrete_fields)
-        return self.select_related("member", "parent").defer(
-            *(f"parent__{name}" for name in names if name not in ("id", "uuid", "prompt", "trashed_at"))
-        )
+        """Join the member and, of the parent and the token, only the columns that a card shows."""
+        shown = {"parent": ("id", "uuid", "prompt", "trashed_at"), "token": ("id", "simulated")}
+        deferred = [
+            f"{relation}__{field.name}"
+            for relation, model in (("parent", self.model), ("token", ApiToken))
+            for field in model._meta.concrete_fields
+            if field.name not in shown[relation]
+        ]
+        return self.select_related("member", "parent", "token").defer(*deferred)
 
     def with_stars_of(self, member: Member) -> Self:
         return self.annotate(starred=Exists(Star.objects.filter(generation=OuterRef("pk"), member=member)))

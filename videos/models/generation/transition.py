@@ -75,7 +75,7 @@ class Transitions(GenerationFields):
             # A row that moves to another token leaves the counts of its old one, and the new one did not send it.
             old_token_state = State.QUEUED if "token" in written else after
             ApiToken.follow(self.token_id, self.claimed_on, self.amount, before, old_token_state)
-            Balance.objects.follow(self.member_id, self.month, self.amount, before, after)
+            Balance.objects.follow(self.member_id, self.month, self.amount, before, after, self.token_id)
         if any(hasattr(value, "resolve_expression") for value in written.values()):
             self.refresh_from_db()
         else:
