@@ -16,12 +16,16 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-# The key of a callback, frame, clip, invitation, password link or share link gives access to everyone who has it.
+# The key of a callback, frame, clip, invitation, share link, or link to a password or a sign-in gives access to
+# everyone who has it.
 SECRET_PATHS = re.compile(
-    r"(/(?:callbacks/luma/[^/\s\"']+|watch/[^/\s\"']+|password/[^/\s\"']+|frames|clips|invitations)/)[^/\s\"'?<&]+"
+    r"(/(?:callbacks/luma/[^/\s\"']+|watch/[^/\s\"']+|password/[^/\s\"']+|frames|clips|invitations|sign-in)/)"
+    r"[^/\s\"'?<&]+"
 )
 # A signed link into a bucket gives access until it expires.
 SIGNATURES = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"'<]+", re.IGNORECASE)
+# What an OpenID provider sends back: codes work once, and only for the browser that asked.
+OPENID_ANSWERS = re.compile(r"(/oidc/callback/\?)[^\s\"'<]+")
 BEARER_TOKENS = re.compile(r"(bearer\s+)[^\s\"',;]+", re.IGNORECASE)
 
 QUEUE_OUTAGE_EVERY = 60.0  # seconds
@@ -33,7 +37,7 @@ GENERATION: ContextVar[str] = ContextVar("generation", default="")
 
 def redact(text: str) -> str:
     """Replace the secrets in a text by "[redacted]"."""
-    for secret in (SECRET_PATHS, SIGNATURES, BEARER_TOKENS):
+    for secret in (SECRET_PATHS, SIGNATURES, OPENID_ANSWERS, BEARER_TOKENS):
         text = secret.sub(r"\1[redacted]", text)
     return text
 

@@ -16,8 +16,9 @@ from .environment.rules import require_valid
 from .environment.services import with_timeouts
 from .environment.site import read_site
 from .environment.values import words
-from .environment.variables import addresses, data, first_start, mail, monitoring, object_storage, simulation
+from .environment.variables import addresses, data, first_start, mail, monitoring, object_storage, sign_in, simulation
 from .logs import logging_config
+from .sign_in import AuthProxy, OpenIDConnect, name_of
 
 ENV_FILE_WARNINGS = env_file.load()
 require_valid()
@@ -71,6 +72,22 @@ DEFAULT_MEDIA_HOSTS = tuple(words(data.MEDIA_HOSTS.default))
 MEDIA_HOSTS = data.MEDIA_HOSTS.value
 ADMIN_USERNAME, ADMIN_PASSWORD = first_start.ADMIN_USERNAME.value, first_start.ADMIN_PASSWORD.value
 
+# ── Sign-in ───────────────────────────────────────────────────────────────────────────────────────────────────
+OIDC: OpenIDConnect | None = None
+OIDC_CLIENT_SECRET = sign_in.OIDC_CLIENT_SECRET.value
+if issuer := sign_in.OIDC_ISSUER.value:
+    OIDC = OpenIDConnect(
+        issuer,
+        sign_in.OIDC_CLIENT_ID.value,
+        sign_in.OIDC_DOMAINS.value,
+        sign_in.OIDC_ADMIN_GROUP.value,
+        sign_in.OIDC_NAME.value or name_of(issuer),
+    )
+PASSWORD_SIGN_IN = sign_in.PASSWORD_SIGN_IN.value
+AUTH_PROXY: AuthProxy | None = None
+if auth_header := sign_in.AUTH_HEADER.value:
+    AUTH_PROXY = AuthProxy(auth_header, sign_in.AUTH_PROXIES.value)
+
 # ── Django ────────────────────────────────────────────────────────────────────────────────────────────────────
 INSTALLED_APPS = [
     "django.contrib.admin.apps.SimpleAdminConfig",  # lumaweb/urls.py runs autodiscover, so workers do not load it
@@ -101,6 +118,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "videos.views.middleware.FirstVisitMiddleware",
+    "videos.views.proxy_sign_in.ProxySignInMiddleware",
     "videos.views.middleware.SignInMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "videos.views.middleware.PrivatePagesMiddleware",
@@ -152,8 +170,12 @@ DATABASE_ROUTERS = ["videos.models.search.SearchIndexRouter"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "videos.Member"
-# The first locks out after too many wrong passwords; the second checks the password.
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+# They lock out after too many wrong passwords, refuse passwords if they are off, and check the password.
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "videos.password_sign_in.PasswordSwitch",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

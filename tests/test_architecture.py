@@ -29,11 +29,20 @@ LAYERS = [
     ["videos.forms"],
     ["videos.creation", "videos.frames", "videos.tasks"],
     ["videos.jobs"],
-    ["videos.reports", "videos.checks", "videos.mail", "videos.password_links"],
+    [
+        "videos.reports",
+        "videos.checks",
+        "videos.mail",
+        "videos.mail_errors",
+        "videos.password_links",
+        "videos.password_sign_in",
+        "videos.sign_in",
+        "videos.sign_in_links",
+    ],
     ["videos.models", "videos.self_test"],
     ["videos.media"],
     ["videos.limits"],
-    ["videos.provider", "videos.keyset"],
+    ["videos.provider", "videos.oidc", "videos.keyset"],
 ]
 # Modules of lumaweb that import nothing of ours: the product may use them, and nothing else of the installation.
 LEAVES = {
@@ -43,13 +52,17 @@ LEAVES = {
     "lumaweb.locked_command",
     "lumaweb.logs",
     "lumaweb.permissions",
+    "lumaweb.sign_in",
     "lumaweb.sqlite.base",
     "lumaweb.storage_errors",
 }
 DOWNLOAD = "videos/media/download/"
 VENDORS: dict[str, set[str]] = {
+    "authlib": {"videos/oidc/client.py"},
+    "joserfc": {"videos/oidc/client.py", "videos/oidc/metadata.py"},
     "httpx": {
         "videos/provider/account.py",
+        "videos/oidc/http.py",
         "videos/provider/client.py",
         "videos/provider/http.py",
         "videos/provider/uploads.py",

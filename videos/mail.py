@@ -1,12 +1,15 @@
 """Emails from the templates in templates/mail/, whose first line is the subject."""
 
 import logging
+import re
 import smtplib
 from datetime import timedelta
+from email.utils import parseaddr
 from typing import Any
 
 from django.conf import settings
-from django.core.mail import send_mail
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
+from django.core.mail import EmailMessage, get_connection, send_mail
 from django.db.models import Exists, OuterRef, Q
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -14,7 +17,8 @@ from django.utils import timezone
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from .models import AuditEntry, Member
+from .mail_errors import MailProblem, explain
+from .models import AuditEntry, MailStatus, Member
 from .password_links import password_link_tokens
 
 logger = logging.getLogger(__name__)
@@ -30,8 +34,12 @@ def send(to: str, template: str, context: dict[str, Any]) -> bool:
         return False
     subject, _, text = render_to_string(f"mail/{template}.txt", context).strip().partition("\n")
     try:
-        return bool(send_mail(subject, text.strip() + "\n", None, [to]))
+        sent = bool(send_mail(subject, text.strip() + "\n", None, [to]))
+        MailStatus.note_sent()
+        return sent
     except (OSError, smtplib.SMTPException) as error:
+        problem = explain(error)
+        MailStatus.note_failure(to, problem.message, problem.advice)
         # Do not log the message: a server may quote the email in it, which contains a secret link.
         logger.warning("mail could not be sent: %s", type(error).__name__)
         return False
@@ -43,6 +51,46 @@ def send_to_admins(template: str, context: dict[str, Any]) -> bool:
     link = {"site": settings.SITE_URL} if settings.CAN_MAIL_LINKS else {}
     sent = [send(admin.email, template, context | link | {"member": admin}) for admin in admins]
     return any(sent)
+
+
+def send_test(to: str, by: Member) -> MailProblem | str:
+    """Send a test mail; return the mail server's answer, or what went wrong."""
+    subject, _, text = render_to_string("mail/test.txt", {"member": by}).strip().partition("\n")
+    connection = get_connection()
+    try:
+        answer = _deliver(connection, EmailMessage(subject, text.strip() + "\n", None, [to], connection=connection))
+    except (OSError, smtplib.SMTPException) as error:
+        problem = explain(error)
+        MailStatus.note_failure(to, problem.message, problem.advice)
+        AuditEntry.objects.record(by, f"Sent a test mail to {to}: refused.")
+        return problem
+    MailStatus.note_sent()
+    AuditEntry.objects.record(by, f"Sent a test mail to {to}: accepted.")
+    return answer
+
+
+def _deliver(connection: Any, message: EmailMessage) -> str:
+    """Hand a mail over, and return what the server answers to it. Raises OSError and SMTPException."""
+    connection.open()
+    try:
+        server: smtplib.SMTP | None = getattr(connection, "connection", None)
+        if server is None:  # a backend that keeps mails, as the tests use
+            message.send()
+            return "accepted"
+        server.ehlo_or_helo_if_needed()
+        sender = parseaddr(message.from_email)[1]
+        code, answer = server.mail(sender)
+        if code != 250:
+            raise smtplib.SMTPSenderRefused(code, answer, sender)
+        code, answer = server.rcpt(message.to[0])
+        if code not in (250, 251):
+            raise smtplib.SMTPRecipientsRefused({message.to[0]: (code, answer)})
+        code, answer = server.data(re.sub(rb"\r?\n", b"\r\n", message.message().as_bytes()))
+        if code != 250:
+            raise smtplib.SMTPDataError(code, answer)
+        return f"{code} {' '.join(answer.decode('utf-8', 'replace').split())}"[:300]
+    finally:
+        connection.close()
 
 
 def send_link(to: str, template: str, path: str, context: dict[str, Any]) -> bool:
@@ -60,8 +108,12 @@ def path_to_new_password(member: Member) -> str:
 
 def new_password(name: str) -> None:
     """Mail a password link to the members with this username or address, at most every 15 minutes."""
+    if not settings.PASSWORD_SIGN_IN:
+        return
     recent = AuditEntry.objects.filter(about=OuterRef("pk"), text=MAILED, at__gt=timezone.now() - AGAIN_AFTER)
     known = Member.objects.filter(Q(email__iexact=name) | Q(username__iexact=name), is_active=True)
+    # Who has no password signs in another way, which an admin may have chosen: no mailbox opens a second one.
+    known = known.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)
     for member in known.exclude(Exists(recent)).exclude(email=""):
         if member.is_email_on_hold:
             continue

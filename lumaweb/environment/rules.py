@@ -7,10 +7,11 @@ from django.core.exceptions import ImproperlyConfigured
 
 from . import generated_secrets
 from .paths import data_dir
+from .sign_in import HEADER_EXAMPLE
 from .site import read_site
 from .values import did_you_mean
 from .variable import SOURCES, Variable
-from .variables import VARIABLES, data, first_start, mail, object_storage, simulation
+from .variables import VARIABLES, data, first_start, mail, object_storage, sign_in, simulation
 
 # Read by the tests, the proxies, the containers and django-q2, and not by the settings.
 ELSEWHERE = {
@@ -89,7 +90,48 @@ def _backup_folder() -> Iterator[str]:
         )
 
 
-RULES: tuple[Callable[[], Iterator[str]], ...] = (_admin, _backup_folder, _bucket_keys, _sender, _keys)
+def _openid() -> Iterator[str]:
+    names = (sign_in.OIDC_CLIENT_ID, sign_in.OIDC_CLIENT_SECRET, sign_in.OIDC_DOMAINS, sign_in.OIDC_ADMIN_GROUP)
+    if not sign_in.OIDC_ISSUER.value:
+        for variable in (*names, sign_in.OIDC_NAME):
+            if variable.text:
+                yield f"{variable.name} is set and LUMAWEB_OIDC_ISSUER is not; set the issuer too, or neither."
+                return
+        return
+    if not sign_in.OIDC_CLIENT_ID.text:
+        yield (
+            "LUMAWEB_OIDC_ISSUER is set and LUMAWEB_OIDC_CLIENT_ID is not; set it to the client ID that the identity "
+            "provider shows for Lumaweb."
+        )
+    if not read_site().site_url:
+        yield (
+            "LUMAWEB_OIDC_ISSUER is set and LUMAWEB_SITE_URL is not; set it to the address that members open, such as "
+            "https://films.example.com: the identity provider sends them back there."
+        )
+
+
+def _auth_proxy() -> Iterator[str]:
+    header, proxies = sign_in.AUTH_HEADER.value, sign_in.AUTH_PROXIES.value
+    if header and not proxies:
+        yield (
+            "LUMAWEB_AUTH_HEADER is set and LUMAWEB_AUTH_PROXIES is not; set it to the addresses of the proxies that "
+            "set this header, such as 10.0.0.5: otherwise anybody could sign in as anybody."
+        )
+    if proxies and not header:
+        yield f"LUMAWEB_AUTH_PROXIES is set and LUMAWEB_AUTH_HEADER is not; set it to {HEADER_EXAMPLE}."
+
+
+def _ways_in() -> Iterator[str]:
+    if not (sign_in.PASSWORD_SIGN_IN.value or sign_in.OIDC_ISSUER.value or sign_in.AUTH_HEADER.value):
+        yield (
+            "LUMAWEB_PASSWORD_SIGN_IN is 0, and there is no other way to sign in; set LUMAWEB_OIDC_ISSUER or "
+            "LUMAWEB_AUTH_HEADER too."
+        )
+
+
+RULES: tuple[Callable[[], Iterator[str]], ...] = (
+    _admin, _backup_folder, _bucket_keys, _sender, _keys, _openid, _auth_proxy, _ways_in,
+)  # fmt: skip
 
 
 def unknown_names() -> list[str]:

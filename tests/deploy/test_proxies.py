@@ -232,6 +232,9 @@ SECRET_ADDRESSES = (
     "/clips/{key}.mp4",
     "/invitations/{key}/",
     "/password/MQ/{key}/",
+    "/sign-in/{key}/",
+    "/sign-in/{key}/oidc/",
+    "/invitations/{key}/oidc/",
     "/watch/{uuid}/{key}/",
     "/watch/{uuid}/{key}/{uuid}/video",
 )
@@ -241,7 +244,7 @@ def test_the_proxy_redacts_the_same_paths_as_lumaweb():
     """A new secret path must be added to the proxies' files too."""
     from lumaweb.logs import SECRET_PATHS, redact
 
-    beginnings = set(re.findall(r"[a-z]+(?=/\[|\||\))", SECRET_PATHS.pattern)) - {"luma"}
+    beginnings = set(re.findall(r"[a-z-]+(?=/\[|\||\))", SECRET_PATHS.pattern)) - {"luma"}
     assert beginnings <= {address.split("/")[1] for address in SECRET_ADDRESSES}
     for address in SECRET_ADDRESSES:
         assert KEY not in redact(address.format(uuid="0" * 8, key=KEY))

@@ -21,6 +21,7 @@ from videos.models import (
     Backup,
     BackupState,
     Collection,
+    ExternalIdentity,
     FoundTask,
     Frame,
     Generation,
@@ -33,6 +34,7 @@ from videos.models import (
 )
 from videos.models.provider_account import Reading
 from videos.password_links import password_link_tokens
+from videos.sign_in_links import Purpose, path_for
 
 from .factories import a_generation, a_member, a_result, a_token, an_admin, failure, running
 
@@ -113,6 +115,9 @@ class Team:
         self.backup = Backup.objects.create(
             state=BackupState.DONE, finished_at=timezone.now(), path="/backups/database.tar"
         )
+        self.sign_in_key = path_for(self.eve, Purpose.SIGN_IN).split("/")[2]
+        self.identity = ExternalIdentity.objects.create(member=self.ada, issuer="https://login.example", subject="ada")
+        ExternalIdentity.objects.create(member=self.ada, issuer="https://login.example", subject="her-other-account")
         self.share = Share.objects.create_for(self.saved, self.ada, days=7, chain=False, with_prompt=False)
 
     def _sent(self) -> Generation:
@@ -187,6 +192,10 @@ ABOUT = {
     "guest-poster": lambda team: {"uuid": team.share.uuid, "key": team.share.key, "video": team.saved.uuid},
     "share-revocation": _about("share"),
     "invitation": lambda team: {"key": team.invitation_key},
+    "invitation-oidc": lambda team: {"key": team.invitation_key},
+    "sign-in-link": lambda team: {"key": team.sign_in_key},
+    "sign-in-link-oidc": lambda team: {"key": team.sign_in_key},
+    "identity-removal": lambda team: {"pk": team.identity.pk},
     "invitation-revocation": _about("invitation"),
     "password_reset_confirm": lambda team: {
         "uidb64": urlsafe_base64_encode(force_bytes(team.eve.pk)),

@@ -10,6 +10,17 @@ name                   GET:  nobody colleague author admin   POST: nobody collea
 studio                       login  seen      seen   seen          login  405       405    405
 updates                      login  seen      seen   seen          login  405       405    405
 login                        seen   302       302    302           seen   302       302    302
+oidc                         404    302       302    302           405    405       405    405
+oidc-callback                404    404       404    404           405    405       405    405
+sign-in-link                 seen   seen      seen   seen          done   done      done   done
+sign-in-link-oidc            404    404       404    404           405    405       405    405
+invitation-oidc              404    404       404    404           405    405       405    405
+identities                   login  404       404    404           login  405       405    405
+identity-link                login  302       302    302           login  302       302    302
+identity-removal             login  405       405    405           login  404       done   404
+sign-in                      login  403       403    seen          login  405       405    405
+sign-in-check                login  405       405    405           login  403       403    same
+mail                         login  403       403    seen          login  403       403    422
 logout                       login  405       405    405           login  same      same   same
 admin-password               login  302       302    302           login  302       302    302
 admin-login                  login  403       403    403           login  403       403    403

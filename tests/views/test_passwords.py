@@ -172,7 +172,7 @@ def test_password_resets_of_a_name_are_limited_whether_it_exists_or_not(client, 
 def test_no_link_in_a_mail_begins_with_the_host_of_a_request(client, admin, mails, settings):
     settings.SITE_URL, settings.ALLOWED_HOSTS = "https://films.example.com", ["*"]
     spoofed = {"Host": "evil.example:8443"}
-    ada = a_member("ada", email="ada@example.com")
+    ada = a_member("ada", email="ada@example.com", password=PASSWORD)
     client.post("/team/invitations/", {"email": "cleo@example.com"}, headers=spoofed)
     client.post(f"/team/{ada.pk}/password/", headers=spoofed)
     type(client)().post("/password/", {"email": "ada"}, headers=spoofed)
@@ -184,7 +184,7 @@ def test_no_link_in_a_mail_begins_with_the_host_of_a_request(client, admin, mail
 
 def test_a_worker_ignores_the_origin_that_an_old_web_process_queued(mails, settings):
     settings.SITE_URL = "https://films.example.com"
-    a_member("ada", email="ada@example.com")
+    a_member("ada", email="ada@example.com", password=PASSWORD)
     mail_new_password("ada", "http://evil.example")
     assert "https://films.example.com/password/" in mails[0].body
     assert "evil" not in mails[0].body
@@ -192,7 +192,7 @@ def test_a_worker_ignores_the_origin_that_an_old_web_process_queued(mails, setti
 
 def test_without_a_site_url_no_links_are_mailed(client, admin, mails, settings):
     settings.SITE_URL, settings.CAN_MAIL_LINKS = "", False
-    ada = a_member("ada", email="ada@example.com")
+    ada = a_member("ada", email="ada@example.com", password=PASSWORD)
     assert link_in(client.post("/team/invitations/", {"email": "cleo@example.com"}))
     assert link_in(client.post(f"/team/{ada.pk}/password/"))
     guest = type(client)()

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.db import IntegrityError
 
@@ -22,7 +23,8 @@ REQUIRED_MESSAGES = {
 def set_required_messages(form: forms.BaseForm) -> None:
     """Say what is missing where a new account's form has an empty field."""
     for name, message in REQUIRED_MESSAGES.items():
-        form.fields[name].error_messages["required"] = message
+        if name in form.fields:
+            form.fields[name].error_messages["required"] = message
 
 
 class ProfileForm(forms.ModelForm):
@@ -60,7 +62,8 @@ class ProfileForm(forms.ModelForm):
 
     def clean(self) -> dict[str, Any] | None:
         # A new address can receive a link to a new password, so changing it takes the current password too.
-        if self.changes_email and not self.has_error("email"):
+        needs_password = settings.PASSWORD_SIGN_IN and self.instance.has_usable_password()
+        if self.changes_email and needs_password and not self.has_error("email"):
             given = self.cleaned_data.get("current_password", "")
             if not given:
                 self.add_error("current_password", "Enter your current password to change the email address.")

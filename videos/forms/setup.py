@@ -14,7 +14,10 @@ from .account import set_required_messages
 
 
 class SetupForm(BaseUserCreationForm):
-    """The first admin's username and password; beyond loopback also the one-time code."""
+    """The first admin's username and password; beyond loopback also the one-time code.
+
+    Without a password if password sign-in is off: the admin then links the account of another way to sign in.
+    """
 
     code = forms.CharField(required=False, strip=True)
 
@@ -25,6 +28,8 @@ class SetupForm(BaseUserCreationForm):
     def __init__(self, *args: Any, code: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.expected_code = code
+        if not settings.PASSWORD_SIGN_IN:
+            del self.fields["password1"], self.fields["password2"]
         set_required_messages(self)
 
     def clean_code(self) -> str:
@@ -36,7 +41,12 @@ class SetupForm(BaseUserCreationForm):
 
     def save(self, commit: bool = True) -> Member | None:
         """Create the first member as an admin; None if another request did so first."""
-        member: Member = super().save(commit=False)
+        member: Member
+        if "password1" in self.fields:
+            member = super().save(commit=False)
+        else:
+            member = self.instance
+            member.set_unusable_password()
         member.is_staff = member.is_superuser = True
         with transaction.atomic():
             # The row lock decides between two requests: the second finds a member when it gets the lock.

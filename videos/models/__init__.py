@@ -10,9 +10,11 @@ from .generation import Claim, Filters, Generation, Verdict
 from .health_report import HealthReport
 from .heartbeat import Heartbeat
 from .histogram import Histogram
+from .identity import ExternalIdentity
 from .invitation import Invitation
 from .lease import Lease
 from .machine import Machine
+from .mail_status import MailStatus
 from .member import Member, Theme
 from .orphaned_file import OrphanedFile
 from .provider_account import ProviderAccount
@@ -41,6 +43,7 @@ __all__ = [
     "Collection",
     "CollectionItem",
     "Event",
+    "ExternalIdentity",
     "Filters",
     "FoundTask",
     "Frame",
@@ -53,6 +56,7 @@ __all__ = [
     "Invitation",
     "Lease",
     "Machine",
+    "MailStatus",
     "Member",
     "OrphanedFile",
     "OverBudget",

@@ -110,15 +110,18 @@ class Member(AbstractUser):
         Member.objects.filter(pk=self.pk).update(session_version=F("session_version") + 1)
         self.refresh_from_db(fields=["session_version"])
 
-    def set_role(self, by: "Member", *, admin: bool) -> bool:
-        """Grant or revoke the admin role; return False if nothing changed or no active admin would be left."""
+    def set_role(self, by: "Member | None", *, admin: bool, reason: str = "") -> bool:
+        """Grant or revoke the admin role; return False if nothing changed or no active admin would be left.
+
+        by: None if a rule of the installation decides; reason: which.
+        """
         with self._admins_locked() as others:
             if not admin and not others:
                 return False
             changed = Member.objects.filter(pk=self.pk, is_superuser=not admin)
             if not changed.update(is_superuser=admin, is_staff=admin):
                 return False
-            self._record(by, "is now an admin" if admin else "is no longer an admin")
+            self._record(by, ("is now an admin" if admin else "is no longer an admin") + reason)
         return True
 
     def set_active(self, by: "Member", *, active: bool) -> bool:
@@ -156,5 +159,5 @@ class Member(AbstractUser):
             admins = Member.objects.select_for_update().filter(is_superuser=True, is_active=True).order_by("pk")
             yield any(admin.pk != self.pk for admin in admins)
 
-    def _record(self, by: "Member", what: str) -> None:
+    def _record(self, by: "Member | None", what: str) -> None:
         AuditEntry.objects.record(by, f"{self.username} {what}.", about=self)

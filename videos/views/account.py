@@ -6,7 +6,7 @@ from django.contrib.auth import login, update_session_auth_hash
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import PasswordChangeForm
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,6 +19,8 @@ from django.views.decorators.http import require_http_methods, require_POST
 from .. import mail
 from ..forms import AcceptInvitationForm, PreferencesForm, ProfileForm, SetupForm
 from ..models import Allowance, AuditEntry, Invitation, Member
+from .passwords import passwords_are_off
+from .proxy_sign_in import named_by_proxy
 from .requests import MemberRequest
 from .throttling import CURRENT_PASSWORD, SETUP_CODE, attempt_allowed, lockout_response, record_failure
 
@@ -53,6 +55,9 @@ def setup(request: HttpRequest) -> HttpResponse:
         if member is None:
             return redirect("login")
         login(request, member, backend=PASSWORD_BACKEND)
+        if settings.OIDC and not settings.PASSWORD_SIGN_IN:
+            messages.warning(request, f"Link {settings.OIDC.name} now, so that you can sign in again.")
+            return redirect("profile")
         return redirect("studio")
     if "code" in form.errors:
         record_failure(request, SETUP_CODE)
@@ -79,6 +84,10 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
     found = Invitation.objects.opened_by(key)
     if not found:
         return _without_referrer(render(request, "account/invitation_gone.html", status=404))
+    if stranger := named_by_proxy(request):
+        return _accept_by_proxy(request, found, stranger)
+    if request.method == "POST" and not settings.PASSWORD_SIGN_IN:
+        return passwords_are_off(request)
     form = AcceptInvitationForm(request.POST or None, invitation=found)
     if request.method == "POST" and form.is_valid():
         if member := form.save():
@@ -89,6 +98,24 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "invitation": found}
     return _without_referrer(render(request, "account/invitation.html", context, status=status))
+
+
+def _accept_by_proxy(request: HttpRequest, invitation: Invitation, name: str) -> HttpResponse:
+    """Let somebody whom the proxy has signed in join under that name, without a password."""
+    member = Member(username=name, email=invitation.email)
+    member.set_unusable_password()
+    try:
+        member.clean_fields(exclude=["password"])
+        problem = "You are a member already." if Member.objects.filter(username__iexact=name).exists() else ""
+    except ValidationError:
+        problem = f"Your name at the proxy, {name}, cannot be a username. Ask an admin for help."
+    if request.method == "POST" and not problem:
+        if invitation.accept(member):
+            return redirect("studio")  # the middleware signs the new member in
+        return _without_referrer(render(request, "account/invitation_gone.html", status=404))
+    context = {"invitation": invitation, "stranger": name, "problem": problem}
+    status = 422 if request.method == "POST" else 200
+    return _without_referrer(render(request, "account/invitation_by_proxy.html", context, status=status))
 
 
 def _without_referrer(response: HttpResponse) -> HttpResponse:
@@ -117,7 +144,13 @@ def profile(request: MemberRequest) -> HttpResponse:
 
 
 def _profile_page(request: MemberRequest, form: ProfileForm, password_form: PasswordChangeForm) -> HttpResponse:
-    context = {"form": form, "password_form": password_form, "allowance": Allowance.of(request.user)}
+    context = {
+        "form": form,
+        "password_form": password_form,
+        "allowance": Allowance.of(request.user),
+        "identities": request.user.identities.all(),
+        "has_password": settings.PASSWORD_SIGN_IN and request.user.has_usable_password(),
+    }
     return render(request, "account/profile.html", context, status=422 if request.method == "POST" else 200)
 
 
@@ -142,6 +175,8 @@ def preferences(request: MemberRequest) -> HttpResponse:
 @require_POST
 def password(request: MemberRequest) -> HttpResponse:
     """Change the password, which signs the member out of every other browser."""
+    if not settings.PASSWORD_SIGN_IN:
+        return passwords_are_off(request)
     owner = str(request.user.pk)
     if not attempt_allowed(request, CURRENT_PASSWORD, owner):
         return lockout_response(request)

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, F, Q
 from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
@@ -35,7 +36,12 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     member = user if isinstance(user, Member) and user.is_authenticated else None
     theme = (member and member.theme) or request.COOKIES.get("theme", "")
-    context: dict[str, Any] = {"theme": theme if theme in THEMES else "", "limits": Limits()}
+    context: dict[str, Any] = {
+        "theme": theme if theme in THEMES else "",
+        "limits": Limits(),
+        "oidc": settings.OIDC,
+        "password_sign_in": settings.PASSWORD_SIGN_IN,
+    }
     if member:
         context["counts"] = SimpleLazyObject(lambda: counts_for(member))
         context["pool"] = SimpleLazyObject(Pool.current)

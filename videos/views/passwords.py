@@ -1,11 +1,14 @@
 """Reset a forgotten password by a mailed link."""
 
+from typing import Any
+
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import views as auth
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import SetPasswordForm
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse_lazy
 from django.utils.decorators import method_decorator
@@ -20,10 +23,17 @@ from .throttling import PASSWORD_RESET, attempt_allowed, record_failure
 TOO_MANY_REQUESTS = "Too many links were requested from your network. Wait ten minutes, then try again."
 
 
+def passwords_are_off(request: HttpRequest) -> HttpResponse:
+    """Answer 403: nobody may have a new password while password sign-in is off."""
+    return render(request, "account/passwords_off.html", status=403)
+
+
 @login_not_required
 @require_http_methods(["GET", "POST"])
 def password_reset(request: HttpRequest) -> HttpResponse:
     """Request a link by mail. The worker looks for the member, so the response time reveals nothing."""
+    if not settings.PASSWORD_SIGN_IN:
+        return passwords_are_off(request)
     form, status = PasswordResetForm(request.POST or None), 422 if request.method == "POST" else 200
     if request.method == "POST" and settings.CAN_MAIL_LINKS and form.is_valid():
         name = form.cleaned_data["email"]
@@ -45,6 +55,11 @@ class _PasswordResetConfirmView(auth.PasswordResetConfirmView):
     template_name = "account/password_confirm.html"
     success_url = reverse_lazy("login")
     token_generator = password_link_tokens
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not settings.PASSWORD_SIGN_IN:
+            return passwords_are_off(request)
+        return super().dispatch(request, *args, **kwargs)
 
     def form_valid(self, form: SetPasswordForm) -> HttpResponse:
         response = super().form_valid(form)

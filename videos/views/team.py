@@ -5,7 +5,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
-from django.http import HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -17,6 +17,7 @@ from ..forms import InviteForm, LimitForm
 from ..keyset import read_page, rows_after
 from ..models import AuditEntry, Invitation, Member, Pricing
 from ..models.budget import Usage
+from ..sign_in_links import Purpose, path_for
 from .access import admins_only
 from .navigation import site_origin
 from .params import parse_int
@@ -90,6 +91,7 @@ def _member_page(
         "pricing": pricing,
         "price": pricing.amount(pricing.per_generate),
         "usage": Usage.of(Member.objects.filter(pk=subject.pk), pricing)[0],
+        "identities": subject.identities.all(),
         "audit_entries": subject.changes.select_related("by")[:MEMBER_ENTRIES],
     }
     return render(request, "team/member.html", context | extra, status=status)
@@ -141,12 +143,23 @@ def limit(request: MemberRequest, pk: int) -> HttpResponse:
 def password_link(request: MemberRequest, pk: int) -> HttpResponse:
     """Create a link by which a member chooses a new password, valid once within a day. Only this response shows it."""
     subject = get_object_or_404(Member, pk=pk, is_active=True)
+    if not settings.PASSWORD_SIGN_IN:
+        return _sign_in_link(request, subject)
     path = mail.path_to_new_password(subject)
     may_mail = bool(subject.email) and not subject.is_email_on_hold
     mailed = may_mail and mail.send_link(subject.email, "password", path, {"member": subject})
     AuditEntry.objects.record(request.user, f"Made a link to a new password for {subject.username}.", about=subject)
     link = site_origin(request) + path
     return _member_page(request, subject, LimitForm.of(subject), link=link, mailed=mailed)
+
+
+def _sign_in_link(request: MemberRequest, subject: Member) -> HttpResponse:
+    """Show a link by which the member links their account of the OpenID provider, valid once within a day."""
+    if not settings.OIDC:
+        raise Http404("No OpenID provider is configured.")
+    link = site_origin(request) + path_for(subject, Purpose.LINK)
+    AuditEntry.objects.record(request.user, f"Made a sign-in link for {subject.username}.", about=subject)
+    return _member_page(request, subject, LimitForm.of(subject), link=link, mailed=False)
 
 
 @require_POST

@@ -16,8 +16,9 @@ from django.utils.crypto import salted_hmac
 MAX_FAILURES_PER_ADDRESS = 30
 # Counted apart from the sign-in and from each other. The values are stored with the attempts.
 SETUP_CODE, CURRENT_PASSWORD = "set-up code", "present password"
-# Counted the same way, though requesting a link once is no failure.
-PASSWORD_RESET = "new password"
+OPENID = "OpenID Connect"
+# Counted the same way, though requesting a link or a test mail once is no failure.
+PASSWORD_RESET, TEST_MAIL = "new password", "test mail"
 
 
 def username_digest(request: HttpRequest, credentials: dict[str, Any] | None = None) -> str:

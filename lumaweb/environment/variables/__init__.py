@@ -8,7 +8,7 @@ documentation. A rule about several variables belongs in `lumaweb/environment/ru
 from typing import Any
 
 from ..variable import Variable
-from . import addresses, data, first_start, mail, monitoring, object_storage, simulation
+from . import addresses, data, first_start, mail, monitoring, object_storage, sign_in, simulation
 
 SECTIONS = (
     addresses.SECTION,
@@ -16,6 +16,7 @@ SECTIONS = (
     data.SECTION,
     object_storage.SECTION,
     mail.SECTION,
+    sign_in.SECTION,
     monitoring.SECTION,
     simulation.SECTION,
 )

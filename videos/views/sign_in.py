@@ -1,0 +1,74 @@
+"""The sign-in page, and one-time links that replace a password."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import login
+from django.contrib.auth import views as auth
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from ..models import AuditEntry, Member
+from ..sign_in import configured
+from ..sign_in_links import Purpose, opened_by
+from .oidc import Intent, start
+from .proxy_sign_in import named_by_proxy
+
+PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class SignInView(auth.LoginView):
+    """Django's view, with the other ways to sign in."""
+
+    template_name = "registration/login.html"
+    redirect_authenticated_user = True
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        return super().get_context_data(**kwargs) | {"stranger": named_by_proxy(self.request)}
+
+    def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not settings.PASSWORD_SIGN_IN:
+            # Without a look at the password that was sent.
+            return self.render_to_response(self.get_context_data(form=self.form_class()), status=403)
+        return super().post(request, *args, **kwargs)
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def sign_in_link(request: HttpRequest, key: str) -> HttpResponse:
+    """Show what a one-time link does, and do it on a POST: programs that preview links only read them."""
+    found = opened_by(key)
+    if not found or (found[1] == Purpose.LINK and not configured()):
+        return _private(render(request, "account/sign_in_link_gone.html", status=404))
+    member, purpose = found
+    if request.method == "POST" and purpose == Purpose.SIGN_IN:
+        return _signed_in(request, member)
+    context = {"member": member, "links": purpose == Purpose.LINK}
+    return _private(render(request, "account/sign_in_link.html", context))
+
+
+def _signed_in(request: HttpRequest, member: Member) -> HttpResponse:
+    login(request, member, backend=PASSWORD_BACKEND)
+    AuditEntry.objects.record(member, f"{member.username} signed in by a one-time link.", about=member)
+    return redirect("studio")
+
+
+@login_not_required
+@never_cache
+@require_safe
+def sign_in_link_oidc(request: HttpRequest, key: str) -> HttpResponse:
+    """Go on to the OpenID provider, whose account will be linked to the member of this link."""
+    found = opened_by(key)
+    if not found or found[1] != Purpose.LINK:
+        return _private(render(request, "account/sign_in_link_gone.html", status=404))
+    return start(request, Intent.MEMBER_LINK, key)
+
+
+def _private(response: HttpResponse) -> HttpResponse:
+    """Keep the page's address, which contains a key, out of requests to other sites."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response
