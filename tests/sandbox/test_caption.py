@@ -1,4 +1,4 @@
-"""Text on the sandbox's clips."""
+"""Text on the sandbox's videos."""
 
 import numpy as np
 import pytest

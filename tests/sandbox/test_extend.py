@@ -23,8 +23,8 @@ def times(sandbox, url):
         return [float(frame.time) for frame in container.decode(video=0)]
 
 
-def encode_foreign_clip(codec, rate, size, pixel_format="yuv420p"):
-    """Return a clip of another encoder."""
+def encode_foreign_video(codec, rate, size, pixel_format="yuv420p"):
+    """Return a video of another encoder."""
     kept = io.BytesIO()
     with av.open(kept, "w", format="mp4") as container:
         stream = container.add_stream(codec, rate=rate)
@@ -47,19 +47,19 @@ def test_a_whole_extension_has_its_parents_frames_and_then_new_ones(whole):
     first = whole.request_video("desert dunes", aspect_ratio="1:1").json()
     second = whole.request_video("then rain", action="extend", video_id=first["video_id"]).json()
     third = whole.request_video("then snow", action="extend", video_url=second["video_url"]).json()
-    one, two, three = (whole.frames(clip["video_url"]) for clip in (first, second, third))
+    one, two, three = (whole.frames(video["video_url"]) for video in (first, second, third))
     assert [len(one), len(two), len(three)] == [60, 120, 180]
     assert begins_exactly_with(two, one) and begins_exactly_with(three, two)
     assert difference(two[60], one[-1]) < ENCODING_DIFFERENCE < difference(two[-1], one[-1])
     steps = np.diff(times(whole, third["video_url"]))
-    assert steps.min() == pytest.approx(steps.max(), abs=0.001)  # no gap between the clips
+    assert steps.min() == pytest.approx(steps.max(), abs=0.001)  # no gap between the videos
     file = whole.http.get(third["video_url"]).content
     assert file.index(b"moov") < file.index(b"mdat")
 
 
 @pytest.mark.parametrize(("codec", "rate", "size"), [("mpeg4", 10, (96, 64)), ("libx264", 25, (200, 120))])
-def test_a_whole_extension_of_a_foreign_clip_has_its_frames_too(whole, receiver, codec, rate, size):
-    receiver.files["/foreign.mp4"] = encode_foreign_clip(codec, rate, size)
+def test_a_whole_extension_of_a_foreign_video_has_its_frames_too(whole, receiver, codec, rate, size):
+    receiver.files["/foreign.mp4"] = encode_foreign_video(codec, rate, size)
     with av.open(io.BytesIO(receiver.files["/foreign.mp4"])) as container:
         theirs = [frame.to_ndarray(format="yuv420p") for frame in container.decode(video=0)]
     made = whole.request_video("then rain", action="extend", video_url=f"{receiver.url}/foreign.mp4").json()

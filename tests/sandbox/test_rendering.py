@@ -1,4 +1,4 @@
-"""Clips of the sandbox: sizes, given frames, extensions, loops, and the processes that render them."""
+"""Videos of the sandbox: sizes, given frames, extensions, loops, and the processes that render them."""
 
 import contextlib
 import os
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from videos.sandbox.rendering.clip import choose_size
+from videos.sandbox.rendering.video import choose_size
 
 from .process import ENCODING_DIFFERENCE, difference, photo, resized
 
 
 @pytest.mark.parametrize("ratio", ["16:9", "9:16", "1:1", "4:3", "3:4", "21:9", "9:21"])
-def test_a_clip_has_the_size_of_the_requested_ratio(ratio):
+def test_a_video_has_the_size_of_the_requested_ratio(ratio):
     width, height = choose_size(ratio, None, 1)
     across, down = map(int, ratio.split(":"))
     assert width % 2 == height % 2 == 0
@@ -23,12 +23,12 @@ def test_a_clip_has_the_size_of_the_requested_ratio(ratio):
         assert (width, height) == (1360, 752)
 
 
-def test_a_wide_start_frame_makes_a_wide_clip():
+def test_a_wide_start_frame_makes_a_wide_video():
     assert choose_size(None, Image.new("RGB", (2366, 1000)), 1) == (1552, 656)
     assert choose_size("9:16", Image.new("RGB", (2366, 1000)), 1) == (752, 1360)
 
 
-def test_given_frames_open_and_close_the_clip(sandbox, receiver):
+def test_given_frames_open_and_close_the_video(sandbox, receiver):
     one, other = photo((640, 270), 1), photo((640, 270), 2)
     receiver.files |= {"/one.jpg": one, "/other.jpg": other}
     answer = sandbox.request_video(
@@ -71,15 +71,15 @@ def test_a_loop_ends_as_it_began(sandbox):
 
 
 def test_prompts_make_different_pictures(sandbox):
-    clips = [
+    videos = [
         sandbox.request_video(prompt, aspect_ratio="1:1").json()
         for prompt in ("city at night", "ocean", "astronauts in space")
     ]
-    firsts = [sandbox.frames(clip["video_url"])[20] for clip in clips]
+    firsts = [sandbox.frames(video["video_url"])[20] for video in videos]
     assert all(difference(firsts[a], firsts[b]) > 12 for a, b in ((0, 1), (0, 2), (1, 2)))
 
 
-def test_a_worker_that_is_killed_does_not_lose_its_clip(sandbox):
+def test_a_worker_that_is_killed_does_not_lose_its_video(sandbox):
     sandbox.request_video("warm")
     children = Path(f"/proc/{sandbox.process.pid}/task/{sandbox.process.pid}/children")
     if not children.exists():

@@ -8,7 +8,7 @@ from PIL import Image, ImageOps
 from .errors import InvalidFile
 
 MAX_PIXELS = 50_000_000
-MAX_FRAME_SIZE = (2048, 2048)  # far more pixels than any clip has would only slow down every later step
+MAX_FRAME_SIZE = (2048, 2048)  # far more pixels than any video has would only slow down every later step
 UPLOAD_SUFFIXES = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp", "GIF": "gif"}
 DECODING_ERRORS = (OSError, SyntaxError, ValueError, Image.DecompressionBombError)
 

@@ -1,1 +1,1 @@
-"""Renders clips in worker processes and writes them as MP4 files."""
+"""Renders videos in worker processes and writes them as MP4 files."""

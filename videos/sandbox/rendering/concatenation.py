@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 from av.container import InputContainer, OutputContainer
 
-TIME_BASE = Fraction(1, 90_000)  # seconds; fine enough for the frames of any clip
+TIME_BASE = Fraction(1, 90_000)  # seconds; fine enough for the frames of any video
 LOSSLESS = {"preset": "ultrafast", "qp": "0"}
 
 
@@ -38,9 +38,9 @@ def _are_compatible(before: InputContainer, after: InputContainer) -> bool:
 def _copy(before: InputContainer, after: InputContainer, target: OutputContainer) -> None:
     stream = target.add_stream_from_template(before.streams.video[0])
     end = Fraction(0)  # of the packets written so far, in seconds
-    for clip in (before, after):
+    for container in (before, after):
         start = end
-        for packet in clip.demux(clip.streams.video[0]):
+        for packet in container.demux(container.streams.video[0]):
             if packet.pts is None or packet.dts is None:  # a demuxer ends with an empty packet
                 continue
             shift = int(start / packet.time_base)
@@ -64,14 +64,14 @@ def _encode(before: InputContainer, after: InputContainer, target: OutputContain
     target.mux(stream.encode(None))
 
 
-def _decode(*clips: InputContainer) -> Iterator[tuple[av.VideoFrame, Fraction]]:
-    """Decode clips one after the other; yield each frame with its time in seconds."""
+def _decode(*containers: InputContainer) -> Iterator[tuple[av.VideoFrame, Fraction]]:
+    """Decode containers one after the other; yield each frame with its time in seconds."""
     start = Fraction(0)
-    for clip in clips:
-        stream = clip.streams.video[0]
+    for container in containers:
+        stream = container.streams.video[0]
         frame_seconds = 1 / Fraction(stream.average_rate or 24)
         first, elapsed = None, Fraction(0)
-        for frame in clip.decode(stream):
+        for frame in container.decode(stream):
             time = (frame.pts or 0) * (frame.time_base or TIME_BASE)
             first = time if first is None else first
             elapsed = time - first

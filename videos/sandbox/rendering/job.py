@@ -7,7 +7,7 @@ from typing import Self
 
 @dataclass(frozen=True, slots=True)
 class RenderJob:
-    """One clip to make.
+    """One video to make.
 
     start and end are paths of pictures, parent the path of the video to extend; video and thumbnail are the paths to
     write. scale multiplies the sides of the full size.

@@ -7,8 +7,8 @@ import sys
 import threading
 import traceback
 
-from .clip import render_clip
 from .job import Outcome, RenderJob
+from .video import render_video
 
 
 def main() -> None:
@@ -21,7 +21,7 @@ def main() -> None:
     while True:
         job = RenderJob.from_json(jobs.get())
         try:
-            outcome = render_clip(job)
+            outcome = render_video(job)
         except Exception as error:  # fails this task only: the next job must still run
             traceback.print_exc()
             outcome = Outcome(error_code="api_error", error_message=f"could not render: {error}")
@@ -32,7 +32,7 @@ def main() -> None:
 def _read_jobs(jobs: queue.SimpleQueue[str]) -> None:
     for line in sys.stdin:
         jobs.put(line)
-    os._exit(0)  # the server is gone: nobody waits for the clip in progress
+    os._exit(0)  # the server is gone: nobody waits for the video in progress
 
 
 if __name__ == "__main__":

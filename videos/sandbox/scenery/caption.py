@@ -1,4 +1,4 @@
-"""The text on a clip: its prompt in small type, and a mark that names the sandbox."""
+"""The text on a video: its prompt in small type, and a mark that names the sandbox."""
 
 import random
 import unicodedata
@@ -45,7 +45,7 @@ class Caption:
             picture.paste((255, 255, 255), (0, self._top), light)
 
     def _fade(self, layer: str, sixteenths: int) -> tuple[Image.Image, Image.Image]:
-        """Return light and shadow of a layer; cached, since most frames of a clip need the same."""
+        """Return light and shadow of a layer; cached, since most frames of a video need the same."""
         if (layer, sixteenths) not in self._faded:
             light = self._layers[layer].point(lambda value: value * sixteenths // 16)
             shadow = light.filter(ImageFilter.GaussianBlur(self._blur)).point(lambda value: min(150, value))

@@ -1,6 +1,6 @@
-"""The layers of a scene; each paints itself on a frame for a camera (-1 to 1) and a moment of the clip (0 to 1).
+"""The layers of a scene; each paints itself on a frame for a camera (-1 to 1) and a moment of the video (0 to 1).
 
-Every movement repeats a whole number of times within a clip, so that any scene can loop.
+Every movement repeats a whole number of times within a video, so that any scene can loop.
 """
 
 from collections.abc import Callable
@@ -162,8 +162,8 @@ def _looped(values: FloatArray, width: int) -> Image.Image:
 class Particles:
     """Small soft lights adrift: embers, snow, bubbles, fireflies, dust.
 
-    radius is in units, rises in picture heights per clip (whole numbers; each particle takes one), sway and area in
-    picture widths, flicker in times per clip.
+    radius is in units, rises in picture heights per video (whole numbers; each particle takes one), sway and area in
+    picture widths, flicker in times per video.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A scene: a sky and layers chosen by the prompt, painted at any moment of a clip."""
+"""A scene: a sky and layers chosen by the prompt, painted at any moment of a video."""
 
 import random
 from collections.abc import Callable
@@ -42,7 +42,7 @@ class Scene:
         self.sky = to_image(vignette(sky, canvas), rng)
 
     def frame(self, camera: float, progress: float) -> Image.Image:
-        """Paint one frame for a camera position (-1 to 1) and a moment of the clip (0 to 1)."""
+        """Paint one frame for a camera position (-1 to 1) and a moment of the video (0 to 1)."""
         picture = self.sky.copy()
         for layer in self.layers:
             layer.paint(picture, camera * self.direction, progress)

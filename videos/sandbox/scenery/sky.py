@@ -10,7 +10,7 @@ from .canvas import Canvas
 from .noise import FloatArray, blend, fractal_noise, ridge_line, smoothstep
 from .palettes import Colour
 
-Glow = Callable[[float], FloatArray]  # what an AnimatedLight shows at a moment of the clip
+Glow = Callable[[float], FloatArray]  # what an AnimatedLight shows at a moment of the video
 
 
 class World(NamedTuple):

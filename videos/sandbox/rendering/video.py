@@ -1,4 +1,4 @@
-"""Renders one clip: fades between its given first and last pictures and a drawn scene."""
+"""Renders one video: fades between its given first and last pictures and a drawn scene."""
 
 import math
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from .concatenation import prepend
 from .job import Outcome, RenderJob
 from .mp4 import read_last_frame, write_mp4
 
-CLIP_SECONDS = 5
-CLIP_PIXELS = 1360 * 752
-FULL_RATE_PIXELS = 300_000  # smaller clips are for tests, and have half the frames
+VIDEO_SECONDS = 5
+VIDEO_PIXELS = 1360 * 752
+FULL_RATE_PIXELS = 300_000  # smaller videos are for tests, and have half the frames
 MIN_SIDE = 64
 ZOOM = 0.1
 
 Size = tuple[int, int]
 
 
-def render_clip(job: RenderJob) -> Outcome:
+def render_video(job: RenderJob) -> Outcome:
     """Write a job's video and thumbnail; return their size."""
     start, end = (_open_picture(path) for path in (job.start, job.end))
     if job.parent:
@@ -35,11 +35,11 @@ def render_clip(job: RenderJob) -> Outcome:
     if job.loop:
         opening, closing = opening or closing, closing or opening
     scene, caption = Scene(job.prompt, job.seed, size), Caption(job.prompt, size)
-    clip = Clip(scene, caption, size, opening, closing, loop=job.loop)
-    write_mp4(Path(job.video), size, clip.frame_rate, clip.frames())
+    video = RenderedVideo(scene, caption, size, opening, closing, loop=job.loop)
+    write_mp4(Path(job.video), size, video.frame_rate, video.frames())
     if job.include_parent and job.parent:
         prepend(Path(job.parent), Path(job.video))
-    clip.thumbnail().save(job.thumbnail, quality=88, progressive=True)
+    video.thumbnail().save(job.thumbnail, quality=88, progressive=True)
     return Outcome(*size)
 
 
@@ -51,12 +51,12 @@ def choose_size(ratio: str | None, start: Image.Image | None, scale: float) -> S
     nearest = min(RATIOS, key=lambda name: abs(math.log(RATIOS[name][0] / RATIOS[name][1] / start_ratio)))
     if ratio is not None and ratio != nearest:
         return _even_size(*RATIOS[ratio], scale)
-    width = round((CLIP_PIXELS * start_ratio) ** 0.5 / 16) * 16
+    width = round((VIDEO_PIXELS * start_ratio) ** 0.5 / 16) * 16
     return _even_size(width, round(width / start_ratio / 16) * 16, scale)
 
 
-class Clip:
-    """The frames of one clip; opening and closing are pictures of its size."""
+class RenderedVideo:
+    """The frames of one video; opening and closing are pictures of its size."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Clip:
         self.frame_rate = 24 if size[0] * size[1] >= FULL_RATE_PIXELS else 12
 
     def frames(self) -> Iterator[Image.Image]:
-        count = CLIP_SECONDS * self.frame_rate
+        count = VIDEO_SECONDS * self.frame_rate
         for number in range(count):
             yield self._frame(number / (count - 1))
 
@@ -92,7 +92,7 @@ class Clip:
         return picture
 
     def _picture(self, progress: float) -> Image.Image:
-        """Return a frame without its caption; progress from 0 to 1 through the clip."""
+        """Return a frame without its caption; progress from 0 to 1 through the video."""
         opening_part = 1 - smoothstep(0.06, 0.48, progress) if self._opening else 0
         closing_part = smoothstep(0.52, 0.94, progress) if self._closing else 0
         if self._opening and opening_part == 1:
@@ -130,7 +130,7 @@ def _cover(picture: Image.Image | None, size: Size) -> Image.Image | None:
 
 
 def _even_size(width: float, height: float, scale: float) -> Size:
-    """Scale a size, with even sides of at least MIN_SIDE; reduce larger areas than a clip's, as of foreign videos."""
-    scale *= min(1.0, (CLIP_PIXELS * 1.1 / (width * height)) ** 0.5)
+    """Scale a size, with even sides of at least MIN_SIDE; reduce the area of foreign videos to a rendered one's."""
+    scale *= min(1.0, (VIDEO_PIXELS * 1.1 / (width * height)) ** 0.5)
     even_width, even_height = (max(MIN_SIDE, round(side * scale / 2) * 2) for side in (width, height))
     return even_width, even_height
