@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-# The key of a callback, frame, clip, invitation, share link, or link to a password or a sign-in gives access to
+# The key of a callback, frame, video, invitation, share link, or link to a password or a sign-in gives access to
 # everyone who has it.
 SECRET_PATHS = re.compile(
     r"(/(?:callbacks/luma/[^/\s\"']+|watch/[^/\s\"']+|password/[^/\s\"']+|frames|clips|invitations|sign-in)/)"

@@ -39,7 +39,7 @@ SANDBOX_EXTEND = Variable(
     name="SANDBOX_EXTEND",
     parse=values.choice("part", "whole"),
     default="part",
-    meaning="an extension is the new `part`, or the `whole` clip with its parent's frames",
+    meaning="an extension is the new `part`, or the `whole` video with its parent's frames",
 )
 
 SECTION = Section(
