@@ -26,6 +26,7 @@ from pathlib import Path  # noqa: E402
 CHECK = "import sys; sys.exit(sys.version_info < (3, 11) or sys.prefix == sys.base_prefix)"
 LOG_EVERY = 10.0  # seconds between two lines where there is no terminal
 STOP_TIMEOUT = 5.0  # seconds, then the programs are killed
+ALMOST_FULL = 20_000_000  # bytes left on the disk
 MAX_LINES = 2000  # of an installer's output
 # Exists in an environment that is being created or changed. If it is left, the environment may be incomplete.
 UNFINISHED = ".unfinished"
@@ -271,7 +272,8 @@ class Installer:
         self.is_unpacking = False
 
     def read(self, line: str) -> None:
-        if found := re.match(r"Collecting ([A-Za-z0-9._-]+)", line):
+        # pip processes files that it does not have to download.
+        if found := re.match(r"(?:Collecting |Processing (?:.*/)?)([A-Za-z0-9._]+(?:-[A-Za-z_]+)*)", line):
             self._name, self._is_retrying = found[1], False
             self._downloaded += 1
         elif re.match(r"Installing collected packages|Prepared \d+ package", line):
@@ -295,7 +297,10 @@ class Installer:
 
 
 def cause_of(output: str) -> str:
-    """Return why an installer has failed and what to do; "" if its output names none of the known causes."""
+    """Return why a program has failed and what to do; "" if its output names none of the known causes."""
+    # Python's venv does not pass on what its programs say.
+    if shutil.disk_usage(Path.cwd()).free < ALMOST_FULL:
+        output += "\nNo space left on device"
     for pattern, cause in CAUSES:
         if found := re.search(rf".*(?:{pattern}).*", output, re.IGNORECASE):
             named = cause.format(folder=Path.cwd(), temporary=os.environ.get("TMPDIR", "/tmp"))

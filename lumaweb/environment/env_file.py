@@ -104,4 +104,7 @@ def _remedy(binding: Binding) -> str:
         return f"write {name}=value, or {name}= for an empty value"
     if "\0" in binding.value:
         return f"remove the NUL character from the value of {name}"
+    if "\n" in binding.value or "\r" in binding.value:
+        # A quote that is not closed goes on to the next one. In double quotes \n is a new line.
+        return f"end the value of {name} on this line, and write a value with backslashes in single quotes"
     return ""

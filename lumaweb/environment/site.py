@@ -36,9 +36,9 @@ def read_site() -> Site:
     public_url = addresses.PUBLIC_URL.value if addresses.PUBLIC_URL.is_set else None
     site_url = addresses.SITE_URL.value or public_url or ""
     outer_hosts = list(dict.fromkeys(urlsplit(url).hostname or "" for url in (site_url, public_url) if url))
-    listens_beyond = host not in LOOPBACK
-    # Behind a proxy, visitors use the names of its address only.
-    machine = network.find_machine() if listens_beyond and not outer_hosts else network.Machine()
+    is_local = _is_local(site_url, public_url or "")
+    # At an address on the internet, visitors use its name only, and a proxy passes that on.
+    machine = network.find_machine() if is_local and host not in LOOPBACK else network.Machine()
     allowed_hosts = addresses.ALLOWED_HOSTS.value or [
         *("127.0.0.1", "localhost", "[::1]"),
         *([_bracketed(host)] if host not in ALL_ADDRESSES else []),
@@ -48,7 +48,7 @@ def read_site() -> Site:
     on_loopback = {host, *outer_hosts, *(name.strip("[]") for name in allowed_hosts)} <= LOOPBACK
     ready_urls = [local_url]
     if host in ALL_ADDRESSES:
-        ready_urls = [site_url] if site_url else [url_of(name, port) for name in machine.shown] or [local_url]
+        ready_urls = [*([site_url] if site_url else []), *(url_of(name, port) for name in machine.shown)] or [local_url]
     return Site(
         host=host,
         port=port,
@@ -57,8 +57,8 @@ def read_site() -> Site:
         site_url=site_url or (local_url if on_loopback else ""),
         allowed_hosts=list(dict.fromkeys(allowed_hosts)),
         on_loopback=on_loopback,
-        ready_urls=ready_urls,
-        may_generate_keys=data.DATABASE_URL.value is None and _is_local(site_url, public_url or ""),
+        ready_urls=list(dict.fromkeys(ready_urls)),
+        may_generate_keys=is_local and data.DATABASE_URL.value is None,
     )
 
 

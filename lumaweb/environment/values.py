@@ -7,6 +7,7 @@ import math
 import re
 import zoneinfo
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from pathlib import Path
 
 from .variable import Invalid
@@ -84,9 +85,9 @@ def time_zone(value: str) -> str:
     """Parse the name of a time zone."""
     if value == "UTC":
         return value  # also on a machine without the database of time zones
-    known = zoneinfo.available_timezones()
-    if value in known:
-        return value
+    with suppress(zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):
+        return zoneinfo.ZoneInfo(value).key
+    known = zoneinfo.available_timezones()  # slow: it reads a thousand files
     if not known:
         raise Invalid("UTC, or install the package tzdata", "cannot be checked without the database of time zones")
     cities = {name.rpartition("/")[2]: name for name in sorted(known) if "/" in name}

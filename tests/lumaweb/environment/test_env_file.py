@@ -1,6 +1,9 @@
 """The file .env: its syntax, what wins, and lines that cannot be read."""
 
 import os
+import re
+import shutil
+import subprocess
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -8,6 +11,7 @@ from django.core.exceptions import ImproperlyConfigured
 from lumaweb.environment import env_file
 from lumaweb.environment.variable import SOURCES
 
+from ...support.installation import ROOT
 from ...support.settings_process import print_settings
 
 LINES = [
@@ -24,6 +28,8 @@ LINES = [
     ("A=x=y==", "x=y=="),
     ("A='say \"hi\"'", 'say "hi"'),
     ("A=Ünïcode", "Ünïcode"),
+    ("A='back\\new'", "back\\new"),
+    ("A=back\\new", "back\\new"),
     ("A=first\nA=last", "last"),
 ]
 
@@ -57,6 +63,8 @@ def test_blank_lines_comments_and_a_byte_order_mark_are_skipped(tmp_path):
         ("=topsecret", "write NAME=value with a name of letters"),
         ('SECRET="topsecret', "write SECRET=value, and end the value with the quote"),
         ("SECRET='topsecret' more", "write SECRET=value, and end the value with the quote"),
+        ('SECRET="topsecret\nB="', "end the value of SECRET on this line"),
+        ('SECRET="topsecret\\new"', "end the value of SECRET on this line"),
         ("SECRET=top\0secret", "remove the NUL character from the value of SECRET"),
     ],
 )
@@ -123,3 +131,27 @@ def test_neither_git_nor_docker_sees_the_file():
     ignored = (env_file.BASE_DIR / ".gitignore").read_text().split()
     assert ".env" in ignored
     assert "**/.env" in (env_file.BASE_DIR / ".dockerignore").read_text().split()
+
+
+@pytest.mark.parametrize(("target", "reads"), [("run", True), ("test", False), ("bench", False), ("fuzz", False)])
+def test_of_the_make_targets_only_run_reads_the_file(tmp_path, target, reads):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / ".ci").mkdir()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    for path in ("requirements.txt", "requirements-dev.txt", ".ci/setup", ".venv/ready", ".venv/ready-dev"):
+        (tmp_path / path).touch()
+    for path in (".ci/servers", ".venv/bin/python"):
+        (tmp_path / path).write_text('#!/bin/sh\necho "file: ${LUMAWEB_ENV_FILE-.env}, port: $PORT"\n')
+        (tmp_path / path).chmod(0o755)
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("LUMAWEB_", "MAKE"))}
+    done = subprocess.run(
+        ["make", target, "PORT=8100"], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == f"file: {'.env' if reads else ''}, port: 8100", done.stderr
+
+
+def test_make_check_does_not_read_the_file():
+    makefile = (ROOT / "Makefile").read_text()
+    [targets] = re.findall(r"^(.+): export LUMAWEB_ENV_FILE =$", makefile, re.MULTILINE)
+    [phony] = re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE)
+    assert set(phony.split()) - set(targets.split()) == {"run", "audit", "format", "requirements"}

@@ -79,6 +79,19 @@ def test_behind_a_proxy_only_the_names_of_its_address_are_served(tmp_path):
     assert done.stdout.strip() == f"{hosts} ['https://films.example.com']", done.stderr
 
 
+def test_a_site_url_on_the_local_network_keeps_the_other_names(monkeypatch, machine):
+    monkeypatch.setattr(network, "find_machine", lambda: machine)
+    monkeypatch.delenv(addresses.ALLOWED_HOSTS.name, raising=False)
+    monkeypatch.delenv(addresses.PUBLIC_URL.name, raising=False)
+    monkeypatch.setenv("HOST", "0.0.0.0")
+    monkeypatch.setenv("PORT", "8000")
+    monkeypatch.setenv("LUMAWEB_SITE_URL", "http://filmbox.lan:8000")
+    found = site.read_site()
+    assert {"filmbox.lan", "10.0.0.5", "filmbox.local"} <= set(found.allowed_hosts)
+    assert found.ready_urls[:2] == ["http://filmbox.lan:8000", "http://10.0.0.5:8000"]
+    assert found.trusted_origins == ["http://filmbox.lan:8000"]
+
+
 @pytest.mark.parametrize(
     ("env", "generated"),
     [
