@@ -55,6 +55,11 @@ def versions() -> Iterator[Finding]:
         yield ok(f"Python {python}, Django {django}, Lumaweb {settings.VERSION}; all packages as pinned.")
 
 
+# Django's checks of what `_settings` checks too: the secret key; redirects and cookies without TLS.
+SECRET_KEY_CHECK = "security.W009"
+TLS_CHECKS = {f"security.{number}" for number in ("W004", "W008", "W010", "W012", "W016")}
+
+
 def configuration() -> Iterator[Finding]:
     """Check the settings, and run Django's system checks."""
     findings = [*_settings(), *_system_checks()]
@@ -102,12 +107,14 @@ def _settings() -> Iterator[Finding]:
             "The secret key is also an encryption key.",
             "Set LUMAWEB_SECRET_KEY to another value.",
         )
-    if is_public and (settings.SITE_URL or settings.PUBLIC_URL) and not settings.BEHIND_TLS:
+    if is_public and not settings.BEHIND_TLS:
+        where = "The public address" if settings.SITE_URL or settings.PUBLIC_URL else "The local network"
         yield warn(
             "no-tls",
             "The connection is not encrypted",
-            "The public address has no TLS: others on the network can read passwords and videos.",
-            "Put a proxy with TLS in front, and use https:// in LUMAWEB_SITE_URL, or in LUMAWEB_PUBLIC_URL.",
+            f"{where} has no TLS: others on the network can read passwords and videos.",
+            "Put a proxy with TLS in front and set LUMAWEB_SITE_URL to its https:// address, or use Lumaweb only on a "
+            "network that you trust.",
         )
     if settings.BEHIND_TLS and not settings.TRUSTED_PROXIES:
         yield warn(
@@ -121,8 +128,9 @@ def _settings() -> Iterator[Finding]:
 
 def _system_checks() -> Iterator[Finding]:
     for message in checks.run_checks(include_deployment_checks=not settings.ON_LOOPBACK):
-        # W009 is about the secret key, which `_settings` checks.
-        if message.is_silenced() or message.level < checks.WARNING or message.id == "security.W009":
+        if message.is_silenced() or message.level < checks.WARNING or message.id == SECRET_KEY_CHECK:
+            continue
+        if message.id in TLS_CHECKS and not settings.BEHIND_TLS:
             continue
         level = fail if message.level >= checks.ERROR else warn
         yield level(

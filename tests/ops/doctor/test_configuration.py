@@ -39,7 +39,7 @@ def test_packages_are_compared_with_the_pinned_versions(settings, tmp_path):
             "fail",
             "videos.E001: LUMAWEB_ENCRYPTION_KEYS holds something that is no key",
         ),
-        ({"SESSION_COOKIE_SECURE": False}, "warn", "security.W010"),
+        ({"BEHIND_TLS": True, "SESSION_COOKIE_SECURE": False}, "warn", "security.W010"),
     ],
 )
 def test_unsafe_settings_are_reported(settings, changed, level, words):
@@ -49,6 +49,12 @@ def test_unsafe_settings_are_reported(settings, changed, level, words):
     lines = said_by(installation.configuration).splitlines()
     assert [line for line in lines if line.startswith(level) and words in line], lines
     assert "abc123" not in "".join(lines)
+
+
+def test_a_local_network_without_tls_is_one_finding(settings):
+    settings.ON_LOOPBACK, settings.SITE_URL = False, ""
+    [line] = said_by(installation.configuration).splitlines()
+    assert line.startswith("warn: The local network has no TLS: others on the network can read passwords and videos.")
 
 
 def test_default_settings_pass():
