@@ -79,12 +79,12 @@ def turn(request, worker_id, tmp_path_factory):
     folder = tmp_path_factory.getbasetemp().parent  # of all processes
     alone = request.node.get_closest_marker("alone") is not None
     with (folder / "door").open("w") as door, (folder / "room").open("w") as room:
-        # Who waits for an empty room keeps the door shut: else there would always be somebody.
+        # While a test waits to run alone, no other test may start: else it would wait forever.
         fcntl.flock(door, fcntl.LOCK_EX)
         fcntl.flock(room, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         fcntl.flock(door, fcntl.LOCK_UN)
         yield
-        fcntl.flock(room, fcntl.LOCK_UN)  # said, as a process that was forked from here may have it open
+        fcntl.flock(room, fcntl.LOCK_UN)  # unlock explicitly, as a process forked from here may have the file open
 
 
 @connection_created.connect

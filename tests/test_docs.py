@@ -15,7 +15,7 @@ PAGES = {
     path.relative_to(ROOT).as_posix(): path
     for path in (*ROOT.glob("*.md"), ROOT / "deploy/README.md", *DOCS.rglob("*.md"))
 }
-# The changelog names what was there in its time.
+# The changelog names files of earlier versions.
 CURRENT = [page for page in PAGES if page != "CHANGELOG.md"]
 TOP = "lumaweb|videos|templates|static|tests|docs|deploy|.ci"
 

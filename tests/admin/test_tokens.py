@@ -108,7 +108,7 @@ def test_another_provider_s_token_pauses_the_first_and_says_so(client, admin):
 
 @pytest.mark.parametrize("way", ["added", "resumed", "at the start"])
 def test_a_request_for_one_provider_is_never_sent_to_another(client, admin, settings, way):
-    # However the first came to be paused, and whoever brought the second.
+    # Whatever paused the first, and whoever added the second.
     first = a_token(base_url="http://127.0.0.1:8")
     if way == "resumed":
         second = a_token(enabled=False)
@@ -129,7 +129,7 @@ def test_a_request_for_one_provider_is_never_sent_to_another(client, admin, sett
         assert (row.state, row.explanation.title, row.attempts) == ("queued", "Held", 0)
         assert row.events.filter(kind="held").count() == 1
     assert a_generation(admin).claim().token.base_url == "http://127.0.0.1:9"
-    # An admin who releases it means the provider there is now.
+    # An admin who releases it chooses the current provider.
     assert asked.release(admin)
     assert asked.claim().token.base_url == "http://127.0.0.1:9"
 
@@ -168,7 +168,7 @@ def test_a_claim_and_a_change_of_provider_do_not_deadlock(client, admin, monkeyp
         assert saving.result(20).status_code == 302
     waits.refresh_from_db()
     assert waits.held_at and not asked.held_at
-    # Only what happened is told of each.
+    # Each entry records only its own change.
     assert asked.events.filter(kind="held").count() == 0
     assert waits.events.filter(kind="held").count() == 1
 

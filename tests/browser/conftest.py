@@ -21,13 +21,12 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    # The pages of a context share one renderer process, which outlives each of them (contexts.py).
+    # The pages of a context share one renderer process, which lives longer than each page (contexts.py).
     "--renderer-process-limit=1",
     "--disable-site-isolation-trials",
 ]
 
-# A form that htmx should have sent: where htmx did not process a swapped part of the page, the browser submits the form
-# itself and leaves the page.
+# Detects a form that the browser submits itself, leaving the page, as htmx did not process a swapped fragment.
 LEFT = "left to the browser"
 WATCH = f"""
 addEventListener("submit", (event) => {{

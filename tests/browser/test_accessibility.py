@@ -46,7 +46,7 @@ def test_no_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
     found["keys"] = violations(page)
-    # A page that is still open would notice that it was signed out and go to the login page itself.
+    # An open page would notice that it was signed out, and go to the sign-in page.
     page.goto("about:blank")
     page.context.clear_cookies()
     page.goto(f"{site.url}/login/")
@@ -60,7 +60,7 @@ EVERYWHERE = [
     for viewport in (WIDE, NARROW)
 ]
 
-# As a browser without script sends it: no handler of the page sees it.
+# Submit as a browser without JavaScript does: no handler of the page runs.
 POST = """([path, fields]) => {
     const form = Object.assign(document.createElement("form"), {method: "post", action: path});
     const token = document.querySelector("[name=csrfmiddlewaretoken]").value;

@@ -15,7 +15,7 @@ MOST_DRIFT = 0.05
 ALL = "() => [...document.querySelectorAll('.lane video')].every(film => !film.seeking"
 RESTING, PLAYING = f"{ALL} && film.paused)", f"{ALL} && !film.paused)"
 
-# Every picture while it plays: the places of all films, those that have ended apart.
+# The positions of all videos at each frame during playback, without those that have ended.
 WATCH = """ms => new Promise(resolve => {
     const films = [...document.querySelectorAll(".lane video")], seen = [];
     const end = performance.now() + ms;
@@ -51,7 +51,7 @@ def videos(site) -> list[str]:
         visitor.wait_until_saved(uuid)
     made.append(visitor.submit(prompt="It tips over"))
     visitor.wait_until_saved(made[-1])
-    # What comes has one length; this one is made to last eight seconds.
+    # The sandbox's videos have one length; extend this one to eight seconds.
     name = site.python(
         f"from videos.models import Generation\nprint(Generation.objects.get(uuid={made[-1]!r}).video_file.name)"
     )
@@ -90,7 +90,7 @@ def scrub(page, to: float) -> None:
 @pytest.mark.parametrize("count", [2, 3, 4])
 def test_compared_videos_play_in_sync(site, videos, sign_in, count):
     page = sign_in(site, "ada")
-    # Whatever else the machine does only makes them drift more: what can be done is shown by the best of three.
+    # Other load on the machine increases the drift, so take the best of three runs.
     worst = []
     for _ in range(3):
         worst.append(max(drifts(page, address(site, *videos[:count]), count)))
@@ -160,7 +160,7 @@ def test_a_shorter_video_holds_its_last_frame(site, videos, sign_in):
     one, other = places(page)
     assert short - 0.1 < one <= short + 0.01
     assert other > short + 0.3, "the longer one goes on"
-    # Back to where both play: both do.
+    # Seek to a time that both videos have: both play.
     scrub(page, 0.5)
     drift = page.evaluate(WATCH, 1500)
     print(f"back from behind the end: drift at most {max(drift) * 1000:.1f} ms")

@@ -298,7 +298,7 @@ def test_a_frame_is_taken_from_a_video_of_the_gallery(site, shown, sign_in):
     expect(dialog.locator(".video-picker-item", has_text="It lands")).to_have_count(0)
     assert not violations(page)
     page.keyboard.press("Escape")
-    if dialog.count():  # the first Escape empties the search
+    if dialog.count():  # the first Escape clears the search
         page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(opener).to_be_focused()

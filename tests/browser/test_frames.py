@@ -96,7 +96,7 @@ def test_a_picture_dropped_on_a_tile_is_uploaded_and_shown_there(page, tmp_path)
     expect(kept(page, "start")).to_have_value("")
     expect(page.locator("#announcer")).to_have_text("The picture is uploaded.")
     assert colour(page, "end") == like(0, 128, 128)
-    # The next one takes its place.
+    # The next frame replaces it.
     before = kept(page, "end").input_value()
     drop(page, "end", file(tmp_path, "maroon.png", a_frame("maroon")["buffer"]))
     expect(kept(page, "end")).not_to_have_value(before)
@@ -177,7 +177,7 @@ def test_nothing_is_pasted_while_typing_or_without_a_tile_under_the_pointer(site
     page.evaluate("() => document.activeElement.blur()")
     page.locator(".cost").hover()
     page.keyboard.press("Control+v")
-    # The clipboard is read by now: words, pasted after it, have arrived.
+    # Text that was pasted later has arrived, so the clipboard has been read.
     page.evaluate("() => navigator.clipboard.writeText('typed on')")
     tile(page, "start").hover()
     prompt(page).focus()
@@ -222,7 +222,7 @@ def test_an_unusable_file_is_explained_and_the_prompt_is_kept(page, tmp_path, na
     drop(page, "end", file(tmp_path, name, content))
     expect(problem(page, "end")).to_contain_text(words)
     expect(page.locator("#announcer")).to_contain_text(words)
-    # It belongs to its field, for those who do not see it beside.
+    # The error is linked to its field for screen readers.
     expect(page.locator('input[name="end_image"]')).to_have_attribute("aria-invalid", "true")
     expect(page.locator('input[name="end_image"]')).to_have_attribute("aria-describedby", re.compile("end-problem"))
     expect(kept(page, "end")).to_have_value("")
@@ -231,7 +231,7 @@ def test_an_unusable_file_is_explained_and_the_prompt_is_kept(page, tmp_path, na
     expect(kept(page, "start")).to_have_value(UUID)
     page.reload()
     expect(prompt(page)).to_have_value("Half a thought")
-    # A good one afterwards takes the words away.
+    # A valid frame removes the error.
     drop(page, "end", file(tmp_path, "good.png", a_frame("navy")["buffer"]))
     expect(kept(page, "end")).to_have_value(UUID)
     expect(problem(page, "end")).to_be_empty()
@@ -251,7 +251,7 @@ def test_earlier_prompts_are_the_member_s_own_and_the_typed_text_comes_back(site
     for expected in ("A pier in fog", "A pier at", "A pier at"):
         field.press("Alt+ArrowDown")
         expect(field).to_have_value(expected)
-    # Changed, it is what is being typed: the walk begins anew from there.
+    # An edited prompt is the new draft: the arrow keys start again from it.
     field.press("Alt+ArrowUp")
     expect(field).to_have_value("A pier in fog")
     field.press("End")

@@ -77,7 +77,7 @@ def test_back_returns_to_the_card_that_was_opened(full_site, sign_in):
     uuid = deep.get_attribute("id")
     page.wait_for_timeout(400)
     expect(page).to_have_url(re.compile(r"\?before=\d+"))
-    # Away from the studio altogether: a dialog would leave the wall as it is.
+    # Leave the studio for another page: a dialog would keep the gallery as it is.
     page.goto(f"{full_site.url}/trash/")
     page.go_back()
     expect(page.locator(f"#{uuid}")).to_be_in_viewport()

@@ -51,7 +51,7 @@ def test_a_member_is_found_by_part_of_the_name_and_chosen_with_enter(studio, sig
     expect(members.get_by_text("Nothing by that name.")).to_be_visible()
     page.keyboard.press("Enter")
     expect(page).to_have_url(f"{studio.url}/")
-    # As in every search field, Escape takes back what was typed first.
+    # As in every search field, the first Escape clears the text.
     page.keyboard.press("Escape")
     expect(members.get_by_role("link")).to_have_count(31)
     field.fill("member")
@@ -89,7 +89,7 @@ def test_a_collection_is_found_without_its_accent_and_receives_the_selection(stu
     field.fill("05 REEL")
     boxes = film.locator(".collection-option:visible")
     expect(boxes).to_have_count(1)
-    # Leaving the field is no change of the video's collections; ticking a box is.
+    # Leaving the field does not change the video's collections; ticking a box does.
     with page.expect_response(re.compile("/collections/$")) as sent:
         boxes.click()
     assert sent.value.request.post_data.count("in=") == 2

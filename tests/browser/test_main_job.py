@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 from ..support.installation import Installation
 from .studio import PROMPT, a_frame, card, cards, generate, press, ready, stored
 
-# The fields of the contract's result that are ours to store under the same names.
+# The fields of the contract's result that Lumaweb stores under the same names.
 FIELDS = (
     "task_id", "video_id", "video_url", "video_width", "video_height",
     "thumbnail_url", "thumbnail_width", "thumbnail_height", "result_prompt", "result_state",
@@ -184,7 +184,7 @@ def test_an_extension_falls_back_from_id_to_link_to_our_copy(site):
     try:
         by_link = visitor.submit(action="extend", video_id=video_id, prompt="another token: the link")
         assert visitor.wait_for(by_link, "completed", "failed") == "completed"
-        # The link expires: the provider forgets its file.
+        # The link expires: the provider deletes the file.
         media = httpx.URL(link).path.strip("/").removeprefix("media/")
         forgotten = list((site.folder / "sandbox").rglob(media.rsplit("/", 1)[1]))
         assert forgotten
@@ -224,7 +224,7 @@ def test_a_failure_is_retried_from_its_card(site, sign_in):
     uuid = generate(ada, "A crowd [refuse]")
     expect(card(ada, uuid)).to_have_attribute("data-state", "failed")
     expect(card(ada, uuid)).to_contain_text("Refused by moderation")
-    # What was sent still stands in the form: only other words show that the new one has come.
+    # The form keeps the submitted prompt, so use another prompt to recognise the new form.
     ada.get_by_label("Prompt", exact=True).fill("Something else")
     card(ada, uuid).get_by_role("link", name="Edit & retry").click()
     expect(ada.get_by_label("Prompt", exact=True)).to_have_value("A crowd [refuse]")

@@ -11,7 +11,7 @@ from .contexts import Contexts
 # A tab in the background asks every fifteen seconds only.
 PATIENCE = 60_000
 
-# The browser's side: whether the tab is looked at, and what it shows outside of the page.
+# Replaces the browser's visibility state and notifications.
 BROWSER = """answer => {
     let away = false;
     Object.defineProperty(document, "hidden", { get: () => away });
@@ -134,7 +134,7 @@ def test_the_title_counts_videos_that_finished_while_the_tab_was_hidden(closed, 
     for page, title in zip((ada, ben), titles, strict=True):
         look(page, "back")
         assert page.title() == title
-    # What was not on the page while nobody looked is on it now.
+    # The page now shows the changes that happened while it was hidden.
     for uuid in (*mine, his):
         expect(ada.locator(f"#generation-{uuid}")).to_have_attribute("data-state", "completed")
 
@@ -173,7 +173,7 @@ def test_a_notification_is_shown_once_the_member_s_own_queue_is_empty_if_enabled
     look(ada, "away")
     look(ben, "away")
     tokens(closed, enabled=True)
-    # One of two: not yet.
+    # One of two videos is done: no notification yet.
     expect(ada).to_have_title("(1) Lumaweb", timeout=PATIENCE)
     assert closed.visitor().state(first) == "completed"
     assert notes(ada) == []
@@ -223,7 +223,7 @@ def test_the_header_counts_the_member_s_and_all_running_videos(closed, sign_in):
     in_flight(ada, "1 of 3 in flight")
     in_flight(ben, "2 of 3 in flight")
     expect(ada.locator("#in-flight")).to_have_attribute("title", "1 yours, 3 in the team")
-    # On any page, and it leads to them.
+    # Every page shows the count, which links to the videos.
     ada.goto(f"{closed.url}/collections/")
     in_flight(ada, "1 of 3 in flight")
     ada.locator("#in-flight").click()

@@ -53,7 +53,7 @@ def test_a_video_plays_and_seeks_from_the_bucket_and_its_poster_comes_from_lumaw
     poster = page.evaluate(f"fetch({element}.poster).then(answer => [answer.status, answer.redirected])")
     assert poster == [200, False]
     assert [url for url in asked if url.startswith(s3.url)], "the film came from the bucket"
-    # A frame of it is cut where the video is, so that no page has to read another origin's pictures.
+    # The server cuts the frame, so that no page has to read pixels of another origin.
     page.get_by_role("button", name=re.compile("as start frame")).click()
     expect(page.locator(f'img[src^="/uploads/"], img[src*="{bucket_site.url}/uploads/"]').first).to_be_visible()
 

@@ -193,8 +193,8 @@ def test_a_double_click_across_a_response_is_one_press(site, sign_in):
 def test_a_double_tap_requests_one_video(site, sign_in):
     """On a tablet the form stays in place, so the second tap hits the button again."""
     page = sign_in(site, "ben", has_touch=True)
-    # The clock of the events is ours: a busy machine would make two presses of a double tap, and an idle one a triple
-    # tap of all three. Most touch screens count every tap as the first.
+    # Set the events' timestamps: on a busy machine a double tap would count as two presses, and on an idle one all
+    # three taps as a triple tap. Most touch screens count every tap as the first.
     page.evaluate("() => Object.defineProperty(Event.prototype, 'timeStamp', {get: () => window.at})")
     page.evaluate("() => Object.defineProperty(UIEvent.prototype, 'detail', {get: () => 1})")
     sent = paid(page)

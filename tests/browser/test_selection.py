@@ -48,7 +48,7 @@ def test_a_range_is_selected_with_shift_and_cleared(site, sign_in):
     expect(page.locator("#selection")).to_be_visible()
     tick(page, 5, modifiers=["Shift"])
     expect(page.locator("#selection")).to_contain_text("5 selected")
-    # Where something is ticked, Ctrl and a click on a picture tick one more, or take it off.
+    # While something is selected, Ctrl and a click on a card select or deselect one more.
     page.locator(".card:has(.select)").nth(3).locator(".card-link").click(
         modifiers=["Control"], position={"x": 90, "y": 90}
     )
@@ -151,7 +151,7 @@ def test_a_card_s_menu_stays_open_while_a_poll_swaps_its_card(site, sign_in):
     code = "from videos.models import Generation, Member\nrow = Generation.objects.get(uuid={!r})\nprint(row.{})"
     site.python(code.format(uuid, "choose('picked', Member.objects.get(username='ben'))"))
     expect(page.locator(f"#generation-{uuid}")).to_have_attribute("data-choice", "picked", timeout=8_000)
-    # A card that is pointed at is a little larger than one that is not.
+    # A hovered card is slightly larger.
     assert {name: pytest.approx(size, abs=6) for name, size in place.items()} == menu.bounding_box()
     menu.locator("summary").click()
     expect(menu.get_by_label("New collection")).to_be_visible()

@@ -165,7 +165,7 @@ def test_up_and_down_focus_the_nearest_card_of_the_next_row(site, page):
 def test_space_plays_and_stops_the_card_without_scrolling(site, page):
     card = at(page, 0)
     playing = card.locator("video-preview video")
-    # The focus alone has it play as well: here the key stops it first.
+    # Focus starts playback too, so the first key press stops it.
     expect(playing).to_have_count(1)
     page.keyboard.press(" ")
     expect(playing).to_have_count(0)
@@ -295,7 +295,7 @@ def test_shortcuts_act_on_the_card_under_the_pointer_without_a_focused_card(site
     card.hover()
     page.keyboard.press("x")
     expect(card.locator(".select")).to_be_checked()
-    # The focus goes before the pointer.
+    # The focused card wins over the hovered one.
     other = at(page, 0)
     page.keyboard.press("x")
     expect(other.locator(".select")).to_be_checked()
@@ -310,7 +310,7 @@ def test_no_shortcut_acts_while_typing(site, page, place):
     elif place == "a link's field":
         page.locator("#video-form .bar label").get_by_text("Frames", exact=True).click()
         field = page.get_by_label("Link to start frame")
-    # Its keys would mean the card under the pointer.
+    # Its keys would apply to the card under the pointer.
     card = page.locator(".card").nth(1)
     count = page.locator(".card").count()
     card.hover()

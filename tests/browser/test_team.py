@@ -103,7 +103,7 @@ def test_a_deactivated_member_is_redirected_from_an_open_studio(site, sign_in, s
     manage(ada, site, name)
     ada.get_by_role("button", name="Deactivate").click()
     expect(ada.get_by_role("button", name="Reactivate")).to_be_visible()
-    # The page that is open asks for news by itself, and is sent to the sign-in.
+    # The open page polls, and is redirected to the sign-in page.
     emil.wait_for_url(f"{site.url}/login/**", timeout=15_000)
 
 

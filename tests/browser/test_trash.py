@@ -40,7 +40,7 @@ def test_trash_and_undo_are_seen_by_a_teammate(site, three, sign_in):
     expect(card(ada, middle)).to_be_visible(timeout=6_000)
     for page in (ben, ada):
         assert order(page, three) == three, "it is back where it was"
-    # What came back is alive: its buttons are htmx's again, not whole page loads.
+    # The restored card works: htmx handles its buttons, without loading a page.
     card(ben, middle).hover()
     card(ben, middle).get_by_role("link", name="Reuse").click()
     expect(ben.locator("#video-form #prompt")).to_have_value("A lighthouse, wave 2")

@@ -48,7 +48,7 @@ def test_a_month_is_shown_in_plots_and_tables(site, sign_in):
     expect(page.locator(".usage-totals")).to_contain_text("ready of 61")
     plot = page.get_by_role("img", name="61 videos")
     assert "on average; most on" in plot.get_attribute("aria-label")
-    # Bars stand on the ground and end with the highest.
+    # Bars start at the axis, and the highest one fills the plot.
     boxes = plot.locator(".plot-segment").evaluate_all("ones => ones.map(one => one.getBoundingClientRect().height)")
     assert max(boxes) > 60
     page.get_by_text("As a table").first.click()

@@ -81,7 +81,7 @@ def test_frames_are_stepped_through_one_by_one(site, videos, sign_in):
 @pytest.mark.alone
 def test_a_chain_plays_on_without_a_gap(site, videos, sign_in):
     page = sign_in(site, "ada")
-    # Whatever else the machine does only makes a gap longer: what can be done is shown by the best of three.
+    # Other load on the machine makes a gap longer, so take the best of three runs.
     worst = []
     for _ in range(3):
         page.goto(f"{site.url}/generations/{videos[2]}/")

@@ -14,7 +14,7 @@ from .studio import card
 
 pytestmark = pytest.mark.motion
 
-# Puts the film of numbered colours in the place of a video's own.
+# Replaces the file of a video by the one with numbered colours.
 RECAST = """
 import base64
 from django.core.files.base import ContentFile
@@ -94,7 +94,7 @@ def test_the_extracted_frame_is_the_visible_one(site, film, sign_in):
     expect(ada.locator("video-player:defined")).to_be_visible()
     expect(ada.locator(".player-position")).to_have_text(re.compile("· 1$"))
     seen = {}
-    # Also right before and right after the border of two pictures.
+    # Also just before and just after the boundary between two frames.
     for at in (0.0334, 0.0332, 0.51, 0.8333, 1.0333, 1.2499, 1.99):
         shown = number_of(base64.b64decode(ada.evaluate(SEEN, at)))
         answer = ada.evaluate(
@@ -151,7 +151,7 @@ def test_a_teammate_s_changes_do_not_interrupt_a_playing_video(site, film, sign_
     expect(dialog.locator(".chosen")).to_have_text(re.compile("picked", re.I), timeout=10_000)
     assert abs(ada.evaluate("document.querySelector('video-player video').currentTime") - 1.1) < 0.05
     expect(dialog.locator(f"#facts-{film} dl")).to_be_hidden()
-    # The player is alive: it has only been carried over.
+    # The player was kept: the swap moved it without a reload.
     dialog.get_by_role("button", name="Next frame").click()
     expect(dialog.locator(".player-position")).to_have_text(re.compile("· 35$"))
     assert dialog.locator("video-player video").evaluate("video => video.readyState") > 1
@@ -200,7 +200,7 @@ def test_arrow_keys_follow_the_filtered_gallery_and_the_last_request_wins(site, 
         ada.wait_for_timeout(700)
     expect(dialog.locator(f"#video-{wall[at + 2]}")).to_be_visible()
     assert f"/generations/{wall[at + 2]}/?mode=extend" in ada.url
-    # Faster than the answers come.
+    # Press faster than the responses arrive.
     ada.evaluate(
         "() => { const press = () => document.querySelector('.video-nav [rel=prev]').click(); press(); press(); }"
     )
@@ -228,7 +228,7 @@ def test_the_gallery_keeps_its_position_below_the_dialog(site, line, sign_in):
     assert abs(ada.evaluate("scrollY") - place) < 3
     assert ada.evaluate("document.title").startswith("Studio") or "Lumaweb" in ada.title()
     opened(ada, line[0])
-    # The backdrop is outside of it.
+    # A click on the backdrop is outside of the dialog.
     ada.mouse.click(4, 250)
     expect(dialog).to_be_hidden()
 
@@ -282,7 +282,7 @@ def test_a_missing_video_of_a_chain_is_skipped_and_named(site, line, sign_in):
 @pytest.mark.alone
 def test_six_cuts_of_a_chain_take_less_than_fifty_milliseconds(site, line, sign_in):
     ada = sign_in(site, "ada")
-    # Whatever else the machine does only makes a gap longer: what can be done is shown by the best of three.
+    # Other load on the machine makes a gap longer, so take the best of three runs.
     worst = []
     for _ in range(3):
         ada.goto(f"{site.url}/generations/{line[-2]}/")

@@ -10,7 +10,7 @@ WIDTHS = (360, 768, 1024, 1440, 2560)
 ENDLESS = "Donaudampfschifffahrtsgesellschaft" * 8
 ARABIC = "مركب شراعي يعبر البحر عند الغروب، والضوء على الماء. " * 6
 
-# How far the page is too wide, and the controls that cannot be reached: beyond the edge, and nothing scrolls there.
+# Returns how far the page exceeds the window, and the controls beyond the edge that no scrolling reaches.
 WIDE = """() => {
     const page = document.documentElement;
     const isScroller = one => ["auto", "scroll"].includes(getComputedStyle(one).overflowX);

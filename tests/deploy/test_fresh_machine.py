@@ -21,7 +21,7 @@ from ..support.installation import PASSWORD, ROOT, Visitor, a_free_port
 pytestmark = pytest.mark.servers
 
 WALK = "tests/browser/test_main_job.py::test_the_guide_s_examples_with_two_members"
-# From the environment of whoever runs the tests: how the internet is reached.
+# Settings for internet access, from the environment of the tests.
 PROXIES = {
     name: value for name, value in os.environ.items() if name.lower() in ("http_proxy", "https_proxy", "no_proxy")
 }

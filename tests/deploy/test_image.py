@@ -51,7 +51,7 @@ class Image:
         self.env = os.environ | {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot"}
         (folder / "debian").mkdir()
         debian.make(folder / "debian", "python3-pip", "systemd")
-        # Where the official image has the Python that was built for it.
+        # The official image has its Python here.
         (folder / "debian/usr/local/bin/python").symlink_to("/usr/bin/python3")
         base = self.buildah("from", "scratch").strip()
         self.buildah("add", "--quiet", base, folder / "debian", "/")
@@ -152,7 +152,7 @@ class Container(Space):
         self.image = image
         data = folder / "data"
         if not data.exists():
-            # As a new volume comes into being: from what the image has there.
+            # A new volume is a copy of the image's folder.
             shutil.copytree(image.root / "data", data)
             for place in (data, *data.rglob("*")):
                 os.chown(place, 10001, 10001)
@@ -225,14 +225,14 @@ def test_a_container_serves_writes_only_to_its_volume_reaps_children_and_stops_o
         assert "\nUid:\t10001\t10001" in status and "\nNoNewPrivs:\t1" in status
         assert "\nCapEff:\t0000000000000000" in status
         os.kill(container.first, 15)
-        # The supervisor's patience, and a slow machine.
+        # The supervisor's timeout, and a margin for a slow machine.
         assert container.process.wait(30) in (0, 143), container.log.read_text()
         assert "serve   | stopped" in container.log.read_text()
     finally:
         container.end()
 
 
-# A machine as far as systemd needs one, over the image's files, which stay as they are.
+# What systemd needs of a machine, in an overlay: the image's files do not change.
 MACHINE = """
 root=$1 own=$2 source=$3 environment=$4
 mkdir -p "$own"; mount -t tmpfs tmpfs "$own"; mkdir "$own/upper" "$own/work" "$own/root"
@@ -283,7 +283,7 @@ def test_systemd_runs_the_unit_with_its_sandboxing(image, tmp_path):
         assert started.returncode == 0, started.stderr + said()
         ready = ("/opt/lumaweb/.venv/bin/python", "-c", ASK, "/readyz")
         until(90, "ready", lambda: machine.run(root, *ready).stdout.startswith("200"))
-        # Killed, it comes back by itself, and its ports are free for it.
+        # After a kill, systemd restarts it, and its ports are free.
         systemctl("kill", "--kill-who=main", "--signal=KILL", "lumaweb")
         until(
             30, "started again", lambda: systemctl("show", "--property=NRestarts", "lumaweb").stdout != "NRestarts=0\n"
@@ -296,7 +296,7 @@ def test_systemd_runs_the_unit_with_its_sandboxing(image, tmp_path):
         assert "Result=success\n" in systemctl("show", "--property=Result", "lumaweb").stdout, said()
         assert not [args for _, _, args in machine.processes() if "/opt/lumaweb" in args]
         assert machine.run(root, "stat", "-c", "%U %a", "/var/lib/lumaweb").stdout == "lumaweb 750\n"
-        # The parts that run apart want a database that can be shared, and say so.
+        # Separate services need a shared database, and say so.
         assert systemctl("start", "lumaweb-migrate").returncode != 0
         assert "only with PostgreSQL" in said()
     finally:

@@ -71,7 +71,7 @@ def test_pages_keep_lumaweb_s_compression_and_static_files_are_immutable(site):
 @servers
 def test_the_proxy_sends_a_video_after_lumaweb_has_authorised_the_request(site):
     path = f"/generations/{site.uuid}/video"
-    # Lumaweb itself, asked past the proxy, only names the file.
+    # Without the proxy, Lumaweb only names the file in a header.
     past = httpx.get(
         site.installation.url + path,
         headers={"X-Forwarded-Proto": "https", "Cookie": cookies_of(site.ada)},
@@ -89,7 +89,7 @@ def test_the_proxy_sends_a_video_after_lumaweb_has_authorised_the_request(site):
     saved = site.installation.folder / "media" / named.removeprefix("/protected-media/")
     assert whole.content == saved.read_bytes()
     assert len(whole.headers.get_list("Content-Type")) == len(whole.headers.get_list("Cache-Control")) == 1
-    # What Django sends is what its own part of the log counts: nothing of this video.
+    # Django's access log counts the bytes that Django sent: none of this video.
     assert site.ada.http.head(path).headers["Content-Length"] == str(len(whole.content))
 
 
@@ -173,7 +173,7 @@ def test_the_proxy_refuses_bodies_over_the_limit(site):
     }
     form = b'--line\r\nContent-Disposition: form-data; name="start_image"; filename="a.jpg"\r\n\r\n'
     assert site.front.ask("POST", "/generations/", form + b"x" * (45 * 1024 * 1024), **member)[0] == 413
-    # And nobody else has to wait for it.
+    # Nobody else has to wait for these clients.
     assert site.front.ask("GET", "/healthz")[0] == 200
 
 
@@ -182,7 +182,7 @@ def test_the_limit_also_holds_for_chunked_bodies(site):
     piece = b"2000\r\n" + b"x" * 8192 + b"\r\n"
     address = f"/callbacks/luma/{site.uuid}/{KEY}/"
     status, _, _ = site.front.ask("POST", address, piece * 64 + b"0\r\n\r\n", Transfer_Encoding="chunked")
-    # Lumaweb looks at the key before the body; whether the proxy was faster is the proxy's affair.
+    # Lumaweb checks the key before it reads the body; the proxy may refuse the body first.
     assert status in (404, 413)
 
 
@@ -300,7 +300,7 @@ def test_a_proxy_without_lumaweb_answers_with_a_message_and_logs_no_key(kind, tm
     front.start(a_free_port(), tmp_path / "media")
     try:
         paths = [address.format(uuid="0" * 8, key=KEY) for address in SECRET_ADDRESSES]
-        # What a page with a key in its address loads, names that page.
+        # Requests for the files of a page with a key in its URL have that URL as their Referer.
         paths.append("/static/css/base.css")
         with ThreadPoolExecutor(len(paths)) as visitors:
             answers = visitors.map(

@@ -25,7 +25,7 @@ def test_every_unit_has_limits_of_memory_and_tasks_with_room_for_decoding():
         if part in IDLE:
             assert high > IDLE[part] + (0 if part == "ticker" else decoding.MEMORY_ALONE), unit.name
         if part in IDLE and part != "ticker":
-            # Otherwise systemd stops all of a unit of which the kernel has killed one process.
+            # Otherwise systemd stops the whole unit when the kernel kills one of its processes.
             assert "OOMPolicy=continue" in text, unit.name
 
 

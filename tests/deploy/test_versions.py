@@ -26,7 +26,7 @@ def test_a_version_can_be_rolled_back_and_deployed_again(tmp_path):
     installation.manage("migrate", "-v0")
     installation.add_member("grace")
     newest = sorted(path.stem for path in (ROOT / "videos/migrations").glob("0*.py"))[-1]
-    # Before 0007 the budgets are gone, and what was counted with them.
+    # Migrating back before 0007 drops the budgets and their sums.
     installation.manage("migrate", "videos", "0007", "-v0")
     assert f"[ ] {newest}" in installation.manage("showmigrations", "videos")
     installation.manage("migrate", "-v0")

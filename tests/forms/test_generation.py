@@ -293,7 +293,7 @@ def test_the_file_of_a_frame_unused_for_a_week_is_deleted(client, ada, token):
     answer = client.post("/generations/", asked(mode="frames", start_frame=str(unused.uuid)))
     assert answer.status_code == 422
     assert "no longer available" in answer.content.decode()
-    # The same picture may come again, and finds its row.
+    # The same picture can be uploaded again, and reuses its row.
     assert a_frame(client)["frame"] == str(unused.uuid)
     assert client.get(f"/uploads/{unused.uuid}/").status_code == 200
 

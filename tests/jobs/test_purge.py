@@ -63,7 +63,7 @@ def test_after_thirty_days_the_sweep_leaves_a_tombstone(client, ada):
     assert list(Frame.objects.values_list("file", flat=True)) == ["", ""]
     assert not TemporaryLink.objects.exists()
     assert not OrphanedFile.objects.exists()
-    # What stays, for sums and lineage.
+    # What the row keeps, for sums and chains.
     assert (generation.state, generation.amount, generation.parent) == ("completed", 1500, parent)
     assert generation.task_id
     assert generation.video_id
@@ -93,7 +93,7 @@ def test_files_left_by_a_crash_after_the_commit_are_removed_later(ada):
     generation = a_saved_one(ada, start_frame=a_frame(ada))
     stored = [*files_of(generation), generation.start_frame.file.name]
     long_in_the_trash(generation)
-    assert generation.purge()  # and here the process dies
+    assert generation.purge()  # here the process dies
     assert all(map(default_storage.exists, stored))
     default_storage.delete(stored[0])  # or later, with one of them gone
     sweep.sweep()

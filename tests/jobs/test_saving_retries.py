@@ -60,7 +60,7 @@ def test_the_waits_between_attempts_add_up_to_days_and_have_jitter(stub, token):
 
 
 def test_a_slow_upload_to_the_storage_renews_its_lease(monkeypatch):
-    # Into a bucket over a slow line, say: nobody else takes it, and the watchdog sees a living worker.
+    # An upload to a bucket may be slow: no other worker takes the save, and the watchdog sees a live worker.
     generation = a_generation(state="completed", archive="remote", video_url="https://x/y")
     Generation.objects.filter(pk=generation.pk).update(archive_at=timezone.now())
     monkeypatch.setattr(saving_worker, "SAVING_LEASE", 0.4)
@@ -97,7 +97,7 @@ def test_files_of_a_killed_save_are_removed_by_a_later_one(settings, tmp_path):
 
 def test_the_queue_of_saves_is_bounded_while_no_worker_runs(monkeypatch):
     monkeypatch.setattr(sweep, "MAX_QUEUED_SAVES", 5)
-    get_broker(queue.MEDIA_CLUSTER).purge_queue()  # Redis keeps what other tests have called for
+    get_broker(queue.MEDIA_CLUSTER).purge_queue()  # Redis keeps the calls of other tests
     for _ in range(8):
         row = a_generation(state="completed", archive="remote", video_url="https://x/y")
         Generation.objects.filter(pk=row.pk).update(archive_at=timezone.now())

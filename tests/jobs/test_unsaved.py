@@ -291,7 +291,7 @@ def test_while_the_database_is_locked_the_spool_stays(token, impatient):
 
 def test_a_drain_has_no_timeout(token):
     broker = get_broker(queue.SUBMIT_CLUSTER)
-    broker.purge_queue()  # Redis keeps what other tests have called for
+    broker.purge_queue()  # Redis keeps the calls of other tests
     queue.enqueue_drain()
     ((_, package),) = broker.dequeue()
     assert SignedPackage.loads(package)["timeout"] == -1

@@ -134,7 +134,7 @@ def test_the_data_directory_of_a_killed_installation_is_unlocked_at_once(tmp_pat
         killed.wait(10)
     with serving(site, "worker", log=tmp_path / "next"):
         pass
-    # Stopped, it may come back with another key or as another installation.
+    # After a stop, another key or another installation may use the directory.
     assert run(site, "migrate", "-v0", LUMAWEB_SECRET_KEY=OTHER_KEY).returncode == 0
 
 
@@ -143,7 +143,7 @@ def test_a_file_system_without_locks_is_refused_with_a_message(tmp_path, setting
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     settings.DATA_DIR = tmp_path
-    # Of this block only: the tests wait for each other by flock.
+    # Patch flock for this block only: the tests wait for each other by it.
     refused = pytest.raises(ImproperlyConfigured, match=r"cannot lock files \(No locks available\).*NFS version 4")
     with monkeypatch.context() as patched, refused:
         patched.setattr(fcntl, "flock", flock)

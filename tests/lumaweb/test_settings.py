@@ -52,7 +52,7 @@ def test_a_public_url_sets_no_hsts_for_subdomains(tmp_path):
 def test_an_unsupported_database_url_is_refused_with_a_message(tmp_path):
     done = print_settings(tmp_path, "1", DATABASE_URL="nonsense://x/y", **KEYS)
     assert "ImproperlyConfigured: DATABASE_URL begins with nonsense://; set it to postgres://" in done.stderr
-    # SQLite by an address would be without all that makes it safe here.
+    # A SQLite URL would bypass the settings that make SQLite safe.
     done = print_settings(tmp_path, "1", DATABASE_URL=f"sqlite:///{tmp_path}/x.sqlite3", **KEYS)
     assert "ImproperlyConfigured: DATABASE_URL is for PostgreSQL" in done.stderr
 

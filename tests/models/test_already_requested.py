@@ -40,7 +40,7 @@ def age(row: Generation, by: timedelta = LONG_AGO) -> None:
     Generation.objects.filter(pk=row.pk).update(created_at=timezone.now() - by)
 
 
-# How a request comes to stand: all that is not sent, or was sent and has no end, is the same intention.
+# States of the first request: while it is not sent, or has no result, an equal request is the same intention.
 STATES = {
     "queued": lambda row: None,
     "submitting": lambda row: row.claim(),

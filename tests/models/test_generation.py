@@ -31,13 +31,13 @@ EVENTS = {
     "dismiss": lambda g: g.dismiss(g.member),
 }
 
-# What each event makes of each state; a state that is not named stays.
+# The next state by event and state; other states do not change.
 TABLE = {
     "claim": {"queued": "submitting"},
     "running": {"submitting": "processing", "unconfirmed": "processing"},
     "completed": dict.fromkeys(State.values, "completed"),
     "failed": {"submitting": "failed", "processing": "failed", "unconfirmed": "failed"},
-    # From `unconfirmed` these are answers that came after the sweep's doubt: surely not started, and not sent again.
+    # In `unconfirmed` these answers came after the sweep gave up waiting: surely not started, and not sent again.
     "never sent": {"submitting": "queued", "unconfirmed": "failed"},
     "refused": {"submitting": "failed", "unconfirmed": "failed"},
     "rate limited": {"submitting": "queued", "unconfirmed": "failed"},
@@ -179,7 +179,7 @@ def test_a_rate_limit_pauses_the_token_for_retry_after():
 
 @pytest.mark.parametrize("what", ["refused", "another way"])
 def test_a_repeated_write_does_not_undo_a_newer_claim(what):
-    # The first time reached the database, but nobody was told; another drain has claimed the row since.
+    # The first write was committed, but its worker saw an error; another drain has claimed the row since.
     a_token()
     generation = a_generation()
     claim = generation.claim()

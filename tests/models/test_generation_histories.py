@@ -26,7 +26,7 @@ from ..support.ledger import sums_are_those_of_the_rows
 MOST_ROWS = 7
 # Events that tell something without changing the row.
 NO_STEP = ("foreign_news", "retried")
-# What may follow upon a state from which there is no way back to the line.
+# The states that may follow a state from which a row never returns to the queue.
 NO_WAY_BACK = {
     "completed": {"completed"},
     "failed": {"failed", "completed"},
@@ -102,7 +102,7 @@ class History:
         self.posts: dict[int, list[Post]] = defaultdict(list)
         self.under_way: list[Post] = []
         self.seen: dict[int, tuple] = {}
-        self.copies: list[Generation] = []  # as somebody read them at some time
+        self.copies: list[Generation] = []  # as a process read them at some time
         self.number = 0
         self.ask(takes=4)
 
@@ -132,7 +132,7 @@ class History:
         if what == "look":
             self.copies.append(Generation.objects.get(pk=copy.pk))
         else:
-            # A retry is a new generation: its POST is the member's will and counts for itself.
+            # A retry is a new generation: the member wants its POST, which counts separately.
             if what == "retry":
                 Submission.objects.retry(copy, self.member)
             else:

@@ -89,7 +89,7 @@ def test_a_cluster_that_waits_for_the_database_does_not_count_as_stuck(on, monke
     tasks.beat("lumaweb")
     probe = HeartbeatProbe()
     stamp = probe("lumaweb")
-    with locked(), pytest.raises(OperationalError):  # which excuses it: the supervisor judges nobody by that
+    with locked(), pytest.raises(OperationalError):  # so the supervisor does not judge the cluster by it
         probe("lumaweb")
     assert probe("lumaweb") == stamp
 

@@ -102,7 +102,7 @@ def storage_down(stub):
     generation = a_generation()
     generation.claim()
     generation.refuse(an_error("storage_down", provider.Sent.NEVER))
-    # It would be sent again at once, which tests/jobs/test_unsaved.py looks at.
+    # It would be sent again at once; tests/jobs/test_unsaved.py tests that.
     Generation.objects.update(not_before=timezone.now() + timezone.timedelta(hours=1))
     return generation
 

@@ -88,10 +88,10 @@ OTHERWISE = [
     (429, {"error": {"code": "new_word", "message": "no"}}, LIMIT),
     (451, {"error": {"code": "new_word", "message": "no"}}, UNEXPLAINED),
     (405, {"detail": "Method Not Allowed"}, ADDRESS),
-    # A page is not the provider's.
+    # A gateway's page.
     *((status, PAGE, ADDRESS) for status in (400, 401, 402, 403, 404, 405, 407, 413, 418, 421, 451)),
     (429, PAGE, LIMIT),
-    # The address is another.
+    # A wrong address.
     *((status, body, ADDRESS) for status in (301, 307, 308) for body in (PAGE, NO_WORDS)),
     # Everything that may follow an accepted POST.
     *((status, body, DOUBT) for status in (302, 303, 408, 409, 499, 500, 502, 504, 520) for body in (PAGE, NO_WORDS)),

@@ -30,7 +30,7 @@ def test_an_edited_form_is_a_new_submission_and_an_unchanged_one_is_not(client, 
     for changes in ({}, {}, {"prompt": "B"}, more, more, {"loop": "true"}, {"prompt": "B"}):
         assert client.post("/generations/", asked | changes).status_code == 302
     assert Submission.objects.count() == 4
-    # Without a key each is a submission of its own.
+    # Without a key each request is a separate submission.
     client.post("/generations/", {"prompt": "A", "again": "1"})
     client.post("/generations/", {"prompt": "A", "again": "1"})
     assert Submission.objects.count() == 6

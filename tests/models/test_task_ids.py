@@ -261,7 +261,7 @@ def test_two_answers_with_one_task_are_noted_on_both_rows(two):
     assert one.explanation.title == other.explanation.title == "Same task as another video"
     assert in_flight_is_right()
     assert Generation.objects.stuck_submitting().count() == 0
-    # The video is the first one's, which goes on saying so.
+    # The video belongs to the first row, which keeps its message.
     one.record(a_result("shared", **TRUE), "sweep")
     assert (again(first).state, again(first).error_code) == ("completed", "same_task")
 

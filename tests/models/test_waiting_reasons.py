@@ -63,7 +63,7 @@ def test_the_reason_is_queried_once_for_all_cards(client, django_assert_max_num_
     for _ in range(40):
         a_generation(ada)
     client.force_login(ada)
-    client.get("/")  # which notes that she is here
+    client.get("/")  # which records her visit
     with django_assert_max_num_queries(11):
         client.get("/")
 

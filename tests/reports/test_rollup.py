@@ -40,7 +40,7 @@ def test_once_rolled_up_nothing_is_counted_from_the_rows(ada):
     for days_ago in range(DAYS):
         asked(ada, days_ago)
     assert roll_up() and is_rolled_up()
-    # Where a sum is wrong by hand and its day did not change, what is read is what was counted ahead.
+    # A sum that was changed by hand is read as stored, as long as its day does not change.
     RollUp.objects.filter(by="token", day=today()).update(videos=70)
     assert report(DateRange(today(), today())).total.requested == 70
 
@@ -182,7 +182,7 @@ def test_the_page_makes_a_constant_number_of_queries(client, ada, django_assert_
     rows = [asked(ada, days_ago) for days_ago in range(3)]
     while not roll_up():
         pass
-    client.get(address)  # the first page also notes that somebody is here
+    client.get(address)  # the first request also records the member's visit
     with CaptureQueriesContext(connection) as queries:
         client.get(address)
     few = len(queries)
@@ -194,6 +194,6 @@ def test_the_page_makes_a_constant_number_of_queries(client, ada, django_assert_
         client.get(address)
     for row in rows[::9]:
         row.cancel(ada)
-    # What changed is counted in one more.
+    # Changed days are counted in one more query.
     with django_assert_num_queries(few + 1):
         client.get(address)

@@ -177,9 +177,9 @@ def methods_for(address):
     return st.sampled_from([first] * 10 + [second, "HEAD", "PUT", "DELETE"])
 
 
-# A picture is known by its bytes, and kept whatever else is wrong with its form.
+# A picture is stored by its bytes, even if its form is invalid.
 BESIDE = re.compile(r'UPDATE "videos_frame" SET "created_at"')
-# What a colleague's press may change of another's video: the team's choice.
+# The only thing that a colleague may change on a video: the team's choice.
 OF_THE_TEAM = {"choice", "version", "changed_at"}
 MAY_GO = {"Star", "CollectionItem"}
 
@@ -228,7 +228,7 @@ def fields_of(model) -> list[str]:
 
 def throw(client: Client, method: str, path: str, body: tuple[bytes, str], query: str, extra: dict):
     """Send a request; return the response, its writes and the rows after it, then roll back."""
-    # As every page of ours sends it: what checks it reads the form before a view does.
+    # Every page sends the CSRF token; its check reads the form before a view does.
     client.handler.enforce_csrf_checks = True
     client.cookies[installation.CSRF_COOKIE_NAME] = CSRF
     extra = {"HTTP_X_CSRFTOKEN": CSRF} | extra
@@ -287,7 +287,7 @@ def test_garbage_from_a_member_creates_nothing_and_loses_nothing(team, data, que
     if after:
         assert not after.lost_since(before, team.ben), address.name
         made = after.of[Generation].keys() - before.of[Generation].keys()
-        # What was made was asked for: a prompt of letters that can be read, and an answer that says so.
+        # A created row was requested: it has a readable prompt, and the response reports it.
         assert not made or (address.name == "generations" and answer.status_code in (200, 302)), address.name
         for pk in made:
             assert not CONTROL_CHARACTERS.search(after.of[Generation][pk]["prompt"])
@@ -344,7 +344,7 @@ def test_garbage_creates_no_first_admin(fields):
     made = Member.objects.count()
     transaction.savepoint_rollback(before)
     assert (answer.status_code, made) in ((422, 0), (400, 0)) or (
-        # It was no garbage after all: a name, and twice the same good password.
+        # The garbage was valid by chance: a name, and the same good password twice.
         (answer.status_code, made) == (302, 1) and fields["password1"] == fields["password2"]
     )
 

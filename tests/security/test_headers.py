@@ -57,7 +57,7 @@ def test_every_page_has_the_one_strict_policy_and_nothing_inline():
             is_strict(answer)
             if answer.headers.get("Content-Type", "").startswith("text/html"):
                 pages += bool(answer.content)
-                # Django's own pages of its admin are Django's to keep clean: there the policy does it.
+                # Django's admin pages are not ours to change: the policy protects them.
                 found = None if address.is_of_the_admin else INLINE.search(answer.content.decode())
                 assert not found, f"{address.name} as {who}: {found}"
     assert pages > 60

@@ -35,7 +35,7 @@ IN_JSON = {"callback": '{"success": true, "task_id": "task-9", "video_url": "htt
 def team_of_all_tests(django_db_setup, django_db_blocker) -> Iterator[tuple[Team, dict[str, bytes]]]:
     """A team in a transaction that stays open, with the content of its files; each test runs in a savepoint of it."""
     with django_db_blocker.unblock():
-        # Django's own for this: durable blocks may be inside of it.
+        # Django's own attribute for this: it allows durable blocks inside.
         atomics = TestCase._enter_atomics()
         team = Team()
         files = [team.frame.file.name]
@@ -49,7 +49,7 @@ def team_of_all_tests(django_db_setup, django_db_blocker) -> Iterator[tuple[Team
 def team(team_of_all_tests, db) -> Team:
     team, files = team_of_all_tests
     for name, content in files.items():
-        # No savepoint brings back a file that the test before has deleted.
+        # A savepoint does not restore files that the previous test deleted.
         if not default_storage.exists(name):
             assert default_storage.save(name, ContentFile(content)) == name
     return deepcopy(team)

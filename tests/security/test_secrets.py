@@ -24,13 +24,13 @@ from ..support.endpoints import Team, addresses, path_of
 from ..support.factories import a_generation, failure
 from ..support.secrets import MARKER, found_in, secrets_of
 
-# What opens something by standing in an address.
+# URL parameters that are secrets.
 KEYS = {"key", "token"}
 
-# The pages that are there to show one: members give a link to others, and whoever has it watches by it.
+# Pages whose purpose is to show a link, which opens for everybody who has it.
 SHOWN = {"shares-of": {"share link"}, "shares": {"share link"}, "guest": {"share link"}}
 
-# A form may be sent to the address its page has.
+# A form may be posted to the URL of its page.
 OWN_ADDRESS = {"invitation": {"invitation"}}
 
 

@@ -54,7 +54,7 @@ def test_a_stop_ends_stalled_downloads(site):
     with connected(site.port, [web.requests()["an unread video"]] * 8):
         began = time.monotonic()
         site.process.send_signal(signal.SIGTERM)
-        with pytest.raises(ConnectionRefusedError):  # and not accepted by nobody, until it ends
+        with pytest.raises(ConnectionRefusedError):  # and is not left waiting in the socket's backlog
             while time.monotonic() < began + 5:
                 with suppress(ConnectionResetError):  # at the very moment
                     socket.create_connection(("127.0.0.1", site.port), timeout=1).close()

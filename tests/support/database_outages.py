@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from django.db import connection
 
-# Larger than what may be free in the pages there are.
+# Larger than the free space in the existing pages.
 TOO_LONG_FOR_A_FULL_DISK = "A red fox\nruns <b>over</b> the snow" * 100
 
 
@@ -35,7 +35,7 @@ def release(other: sqlite3.Connection) -> None:
 def full() -> Iterator[None]:
     """Let the database file grow no further, as seen by this thread's connection."""
     with connection.cursor() as cursor:
-        cursor.execute("VACUUM")  # what is free inside the file would still take something in
+        cursor.execute("VACUUM")  # free pages inside the file could still take rows
         pages = cursor.execute("PRAGMA page_count").fetchone()[0]
         cursor.execute(f"PRAGMA max_page_count = {pages}")
     try:

@@ -101,7 +101,7 @@ def drips(data: bytes) -> Callable:
                 handler.wfile.write(data[place : place + 1])
                 time.sleep(0.25)
         except OSError:
-            return  # whoever asked has gone
+            return  # the client has disconnected
 
     return drip
 

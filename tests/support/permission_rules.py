@@ -4,7 +4,7 @@ from .endpoints import addresses
 
 PEOPLE = ("nobody", "colleague", "author", "admin")
 
-# What a row is of is the author's: Ada's. The colleague is a member too, and has nothing.
+# The rows belong to their author, Ada. The colleague is a member without rows.
 TEAM = """
 name                   GET:  nobody colleague author admin   POST: nobody colleague author admin
 studio                       login  seen      seen   seen          login  405       405    405
@@ -183,7 +183,7 @@ def the_rules() -> dict[str, dict[tuple[str, str], str]]:
             rules[name] |= {(method, who): "closed" for method in ("GET", "POST")}
     # These stand before the admin's own.
     rules |= {"admin:login": rules["admin-login"], "admin:password_change": rules["admin-password"]}
-    # Whoever is signed in may sign out there too.
+    # Every signed-in member may sign out there too.
     rules["admin:logout"] |= {(method, who): "leaves" for method in ("GET", "POST") for who in PEOPLE[:3]}
     return rules
 

@@ -110,7 +110,7 @@ class Front(ABC):
                 connection.putheader("Content-Length", str(len(body)))
             connection.endheaders()
             for start in range(0, len(body or b""), 16384):
-                # Who says no does so before all was sent, and does not wait for the rest.
+                # A refusal arrives before the whole body is sent.
                 if select.select([connection.sock], [connection.sock], [], 30)[0]:
                     break
                 try:
@@ -121,7 +121,7 @@ class Front(ABC):
             try:
                 said = answer.read()
             except http.client.IncompleteRead as cut:
-                said = cut.partial  # the status was said; whoever still sends is not waited for
+                said = cut.partial  # the status has arrived; do not wait for the rest
             return answer.status, {name.lower(): value for name, value in answer.getheaders()}, said
         finally:
             connection.close()
@@ -168,7 +168,7 @@ class Caddy(Front):
             replaced(
                 (DEPLOY / "Caddyfile").read_text(),
                 ("\tservers {\n", f"\tadmin off\n\thttp_port {self.http_port}\n\tservers {{\n"),
-                # For a name of its own it would ask for a certificate by itself.
+                # With a host name, Caddy would request a certificate.
                 ("\t@inside path", f"\tbind 127.0.0.1\n\ttls {self.public} {self.private}\n\t@inside path"),
             )
         )

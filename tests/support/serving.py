@@ -3,7 +3,7 @@
 import socketserver
 import threading
 
-POLL_SECONDS = 0.02  # shutdown() waits for the next look; with Python's half a second hundreds of tests would
+POLL_SECONDS = 0.02  # shutdown() waits for the next poll; with Python's half a second hundreds of tests would
 
 
 def serve(server: socketserver.BaseServer) -> threading.Thread:

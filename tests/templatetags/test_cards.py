@@ -118,7 +118,7 @@ def test_the_cached_filters_equal_the_rendered_filters(client, ada, query):
 
     first = anew()
     assert filters_of(client.get(f"/?{query}").content.decode()) == first
-    # Whatever they name is in them at once.
+    # A change of anything they name shows at once.
     a_member("zoe")
     Collection.objects.create(name="Teaser <3", created_by=ada)
     kept = filters_of(client.get(f"/?{query}").content.decode())

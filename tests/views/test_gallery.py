@@ -195,7 +195,7 @@ def test_the_number_of_queries_does_not_grow_with_the_videos(client, path):
     ada, ben = a_member(), a_member("ben")
     client.force_login(ada)
     parent = a_generation(ada, state="completed", archive="saved")
-    client.get(path)  # what is asked once by each process
+    client.get(path)  # what each process queries once
 
     def queries_once() -> int:
         caches["cards"].clear()

@@ -44,7 +44,7 @@ def test_the_frame_at_the_playhead_is_extracted(number):
     for at in (number / RATE, (number + 0.5) / RATE):
         _, [data] = video.extract(io.BytesIO(FILM), at)
         assert number_of(data) == number
-    if number % 20 == 0:  # the same by a process of its own, of which one takes as long as many pictures
+    if number % 20 == 0:  # the same in a separate process, whose start takes as long as many pictures
         assert number_of(extract_frame(ContentFile(FILM), number / RATE).data) == number
 
 

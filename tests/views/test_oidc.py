@@ -508,7 +508,7 @@ def test_the_flow_begins_at_the_address_that_the_provider_knows(client, settings
     settings.SITE_URL = "http://films.example"
     answer = client.get("/oidc/?next=/team/")
     assert answer["Location"] == "http://films.example/oidc/?next=%2Fteam%2F&here=1"
-    # A proxy that does not pass the host on must not send browsers around for ever.
+    # A proxy that does not pass the host on must not send browsers around forever.
     assert client.get("/oidc/?next=/team/&here=1")["Location"].startswith("http://127.0.0.1")
 
 

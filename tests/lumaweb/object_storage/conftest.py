@@ -31,7 +31,7 @@ def s3(server):
 @pytest.fixture(autouse=True)
 def bucket(s3, settings, tmp_path, monkeypatch):
     """Store media under a separate prefix of the bucket for each test, beside an empty media folder."""
-    # What one test has learnt of a dead server is no news to the next.
+    # Forget an outage that an earlier test caused.
     monkeypatch.setattr(delivery, "_unavailable_until", 0.0)
     settings.DATA_DIR = tmp_path
     settings.MEDIA_ROOT = tmp_path / "media"

@@ -117,7 +117,7 @@ def test_media_come_only_from_lumaweb_and_the_bucket_and_boto3_is_imported_only_
     )
     assert done.returncode == 0, done.stderr
     lazy, loaded_from, *_, storage = json.loads(done.stdout)
-    # The web server loads it before its processes part, and whoever has no bucket never does.
+    # The web server loads boto3 before it forks, and never without a bucket.
     assert lazy is not with_bucket
     assert loaded_from == ["'self'", s3.url] if with_bucket else ["'self'"]
     assert storage == ("BucketStorage" if with_bucket else "FileSystemStorage")

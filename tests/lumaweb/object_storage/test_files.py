@@ -70,7 +70,7 @@ def test_a_frame_is_cut_from_a_saved_video(client, ada, stub, token, mp4, bucket
 
 
 def test_an_interrupted_upload_leaves_nothing_and_the_video_is_saved_later(stub, token, s3, bucket, mp4):
-    large = mp4 + os.urandom(20_000_000)  # what follows the film no player minds; it takes two parts
+    large = mp4 + os.urandom(20_000_000)  # players ignore bytes after the video; with them the upload takes two parts
     generation = finished(stub, large)
     s3.dies_after = 17_000_000
     tasks.archive(generation.pk)

@@ -47,7 +47,7 @@ def in_the_folder(settings, stub, token, mp4):
     settings.STORAGES = of_the_bucket | {"default": of_the_bucket["folder"]}
     rows = [saved(stub, mp4 + bytes([number])) for number in range(4)]
     settings.STORAGES = of_the_bucket
-    # Saving is a sign of life, and nothing moves while Lumaweb lives.
+    # Saving stamps a heartbeat, and a move is refused while Lumaweb runs.
     Heartbeat.objects.all().delete()
     return rows
 

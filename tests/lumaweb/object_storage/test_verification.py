@@ -32,7 +32,7 @@ def test_media_in_a_bucket_are_verified(stub, token, mp4, s3, bucket):
     assert "orphan" not in command("verify_media")[0].partition("Videos good")[0], "it may just be coming"
     os.utime(s3.folder / BUCKET / bucket.prefix / orphan, (1_700_000_000, 1_700_000_000))
     s3.stop()
-    s3.start()  # it remembers what it has seen
+    s3.start()  # it remembers verified files
     said, status = command("verify_media")
     assert status == 1
     assert f"changed: {changed.video_file.name}" in said

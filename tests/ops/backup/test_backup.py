@@ -64,7 +64,7 @@ def test_a_backup_taken_during_writes_is_restored_completely(home, tmp_path):
 
     new = Installation(tmp_path / "new")
     said = new.manage("restore", str(path))
-    # The writer's own row of that moment may be among them.
+    # The row that the writer was creating may be among them.
     assert re.search(r"now held: [23]\..* now unconfirmed: [12]\.", said)
     found = json.loads(new.python(READ_BACK))
     assert found["states"] == {
@@ -75,7 +75,7 @@ def test_a_backup_taken_during_writes_is_restored_completely(home, tmp_path):
     assert found["next"] == [], "nothing is sent by itself"
     assert ["sending", "unanswered"] in found["events"]
     assert ["waiting 1", "held"] in found["events"]
-    # What the writer had claimed and not finished at the moment of the snapshot holds no slot either.
+    # Rows that were claimed at the moment of the snapshot hold no slot either.
     assert found["in_flight"] == 1
     assert (found["queue"], found["hearts"], found["leases"]) == (0, 0, 0)
     assert (found["secret"], found["frame"], found["signs_in"]) == ("sandbox-secret-token", "frame", True)
@@ -112,7 +112,7 @@ def test_a_restore_without_media_matches_the_existing_media(home, tmp_path):
     assert [after[name] for name in ("saved", "frame", "secret")] == [
         before[name] for name in ("saved", "frame", "secret")
     ]
-    # What may have been sent since is held, as after any restore.
+    # Videos that may have been sent since are held, as after every restore.
     assert (after["held"], after["next"], after["queue"]) == (["waiting 1", "waiting 2"], [], 0)
     assert "Files missing: 0" in new.manage("verify_media")
 
@@ -163,7 +163,7 @@ def test_a_backup_reports_missing_files_and_is_written(home, tmp_path):
     done = run(home, "backup", str(tmp_path / "b.tar"))
     for path, whole in zip(paths, kept, strict=True):  # the other tests' home too
         path.write_bytes(whole)
-    # Written, but who runs it by night has to hear of it.
+    # The archive is written, but a scheduled run has to report the missing file.
     assert done.returncode == 1 and "Written: " in done.stdout
     assert f"missing: {gone}" in done.stderr
     assert f"changed since it was saved: {changed}" in done.stderr
