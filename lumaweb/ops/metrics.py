@@ -1,6 +1,7 @@
 """The /metrics page for Prometheus. It requires LUMAWEB_METRICS_TOKEN and does not exist while that is unset."""
 
 import platform
+import shutil
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -19,7 +20,7 @@ from lumaweb.deadline import SingleFlight, TimedOut
 from lumaweb.ops.backup.schedule import last_result
 from lumaweb.ops.storage_use import MediaUse
 from videos.jobs.queue import MEDIA_CLUSTER, SUBMIT_CLUSTER, queue_sizes
-from videos.models import ApiToken, Balance, Histogram, ProviderAccount, status
+from videos.models import ApiToken, Balance, Histogram, Lease, ProviderAccount, StepFailure, status
 from videos.models.amounts import CREDIT, month_of
 from videos.models.database_clock import database_now
 from videos.reports import rollups
@@ -34,7 +35,13 @@ HISTOGRAMS = {
         ["outcome"],
     ),
     "callback": ("lumaweb_callback_seconds", "Response time to a callback.", ["status"]),
+    "http": ("lumaweb_http_seconds", "Response time of the web servers to requests, by class of status.", ["status"]),
     "news": ("lumaweb_news_seconds", "Time to record a result, by its source.", ["messenger", "verdict"]),
+}
+
+EXPECTED_LABELS = {
+    "http": ("2xx", "3xx", "4xx", "5xx"),
+    "post": ("accepted", "not_sent", "refused", "unclear"),
 }
 
 Row = tuple[dict[str, str], float]
@@ -67,7 +74,10 @@ class InstallationCollector(Collector):
         yield _gauge("lumaweb_info", "About this installation; always 1.", [(info, 1)])
         yield from self._generations(now)
         yield from self._tokens(now)
+        yield from self._callbacks()
         yield from self._queue()
+        yield from self._ticker()
+        yield from self._disks()
         yield from self._balance()
         yield from self._storage()
         yield from self._backups()
@@ -108,6 +118,27 @@ class InstallationCollector(Collector):
         yield _gauge("lumaweb_token_in_flight", "Videos in progress at the provider, by token.", in_flight)
         limits = [(label, token.limit) for label, token in tokens]
         yield _gauge("lumaweb_token_in_flight_limit", "Maximum number of videos in progress, by token.", limits)
+
+    def _callbacks(self) -> Iterator[Metric]:
+        tokens = ApiToken.objects.filter(enabled=True)
+        expected = any(token.public_url for token in tokens)
+        help_text = "1 if the provider of an enabled token has an address to call back, else 0."
+        yield _gauge("lumaweb_callbacks_expected", help_text, [({}, int(expected))])
+
+    def _ticker(self) -> Iterator[Metric]:
+        alive = Lease.objects.filter(name="ticker", until__gt=database_now()).exists()
+        yield _gauge("lumaweb_ticker_alive", "1 while a ticker holds its lease, else 0.", [({}, int(alive))])
+        failing = [({"step": failure.name}, 1) for failure in StepFailure.objects.current()]
+        yield _gauge("lumaweb_ticker_step_failing", "1 for each step of the ticker that fails now.", failing)
+
+    def _disks(self) -> Iterator[Metric]:
+        """Measure the disks of the machine that answers; the media are on one unless they are in a bucket."""
+        folders = {"data": settings.DATA_DIR} | ({} if settings.BUCKET else {"media": settings.MEDIA_ROOT})
+        found = {use: shutil.disk_usage(path) for use, path in folders.items() if path.exists()}
+        free = [({"disk": use}, usage.free) for use, usage in found.items()]
+        yield _gauge("lumaweb_disk_free_bytes", "Free space for the data directory and the media.", free)
+        size = [({"disk": use}, usage.total) for use, usage in found.items()]
+        yield _gauge("lumaweb_disk_size_bytes", "Size of the disks of the data directory and the media.", size)
 
     def _balance(self) -> Iterator[Metric]:
         """Yield what the platform token reads; without one, the metrics have no samples."""
@@ -167,9 +198,11 @@ class InstallationCollector(Collector):
         rows = list(Histogram.objects.all())
         for name, (metric, help_text, labels) in HISTOGRAMS.items():
             family = HistogramMetricFamily(metric, help_text, labels=labels)
-            for row in rows:
-                if row.name == name:
-                    family.add_metric(row.label.split("/"), row.buckets(), row.seconds)
+            # Prometheus sees no increase in a series that begins with its first event.
+            found = {label: Histogram.empty(name, label) for label in EXPECTED_LABELS.get(name, ())}
+            found |= {row.label: row for row in rows if row.name == name}
+            for label, row in found.items():
+                family.add_metric(label.split("/"), row.buckets(), row.seconds)
             yield family
 
 

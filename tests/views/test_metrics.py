@@ -17,11 +17,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from lumaweb.environment.variables import monitoring
 from videos import tasks
 from videos.jobs import queue
-from videos.models import Generation, Heartbeat, Histogram, histogram, status
+from videos.models import Generation, Heartbeat, Histogram, Lease, ProviderAccount, StepFailure, histogram, status
+from videos.models.provider_account import Reading
 from videos.reports.rollup_pass import roll_up
 
 from ..support.endpoints import Team
-from ..support.factories import a_generation, a_result, a_token
+from ..support.factories import a_generation, a_result, a_token, an_admin
 from ..support.installation import Installation
 from ..support.secrets import found_in, secrets_of
 from ..support.stub_provider import StubProvider
@@ -296,3 +297,46 @@ def test_one_scrape_covers_every_process_of_an_installation(tmp_path):
     finally:
         site.stop()
     assert TOKEN not in site.log.read_text()
+
+
+def test_an_error_counts_from_the_first_and_probes_do_not_count(client, settings):
+    """A series that began with its first event would show Prometheus no increase."""
+    now = scraped()
+    assert now["lumaweb_http_seconds_count", "5xx"] == now["lumaweb_provider_post_seconds_count", "unclear"] == 0
+    client.get("/nothing/here/")
+    client.get("/healthz")
+    histogram.write()
+    now = scraped()
+    counts = {kind: now["lumaweb_http_seconds_count", kind] for kind in ("2xx", "3xx", "4xx", "5xx")}
+    assert sum(counts.values()) == 1 and counts["5xx"] == 0
+
+
+def test_the_ticker_its_failing_steps_and_the_disks_are_reported(settings):
+    assert scraped()["lumaweb_ticker_alive",] == 0
+    assert Lease.objects.acquire("ticker", "here", 20)
+    StepFailure.objects.note("usage", ValueError())
+    now = scraped()
+    assert now["lumaweb_ticker_alive",] == now["lumaweb_ticker_step_failing", "usage"] == 1
+    assert 0 < now["lumaweb_disk_free_bytes", "data"] < now["lumaweb_disk_size_bytes", "data"]
+
+
+def test_callbacks_are_expected_only_where_the_provider_has_an_address(settings):
+    settings.PUBLIC_URL = ""
+    token = a_token()
+    assert scraped()["lumaweb_callbacks_expected",] == 0
+    settings.PUBLIC_URL = "https://films.example.com"
+    assert scraped()["lumaweb_callbacks_expected",] == 1
+    token.set_enabled(False)
+    assert scraped()["lumaweb_callbacks_expected",] == 0
+
+
+def test_the_balance_is_reported_with_its_warning():
+    assert ("lumaweb_balance_credits",) not in scraped()
+    reading = Reading(12_500)
+    account = ProviderAccount.objects.connect(
+        "platform-x", "http://127.0.0.1:9", an_admin(), warn_below=50_000, reading=reading
+    )
+    now = scraped()
+    assert (now["lumaweb_balance_credits",], now["lumaweb_balance_warning_credits",]) == (12.5, 50)
+    assert now["lumaweb_balance_read_timestamp_seconds",] == pytest.approx(account.read_at.timestamp())
+    assert ("lumaweb_balance_days",) not in now

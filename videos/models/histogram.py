@@ -36,6 +36,10 @@ class Histogram(models.Model):
     def __str__(self) -> str:
         return f"{self.name} {self.label}: {sum(self.counts)}"
 
+    @classmethod
+    def empty(cls, name: str, label: str) -> "Histogram":
+        return cls(name=name, label=label, counts=[0] * (len(BOUNDS) + 1))
+
     def buckets(self) -> list[tuple[str, int]]:
         """Return Prometheus' cumulative buckets."""
         return list(zip([*map(str, BOUNDS), "+Inf"], accumulate(self.counts), strict=True))

@@ -23,7 +23,7 @@ from django_htmx.http import HttpResponseClientRedirect
 
 from lumaweb import logs
 
-from ..models import Member
+from ..models import Member, histogram
 from .navigation import previous_path
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ ACCEPTS_BROTLI = re.compile(r"\bbr\b(?!\s*;\s*q=0(\.0*)?\s*(,|$))")
 MIN_COMPRESSED_BYTES = 200
 # Open tabs send these without anybody doing anything, so they do not count as activity and cost no extra query.
 POLLS = {"updates", "compare-updates", "provider-account-reading"}
+# Not measured: /readyz answers 503 by design, and nobody waits for these.
+PROBES = {"/healthz", "/readyz", "/metrics"}
 REQUEST_ID = re.compile("[A-Za-z0-9._-]{8,64}")
 
 
@@ -56,8 +58,11 @@ class RequestMiddleware:
         try:
             response = self.get_response(request)
             response.headers["X-Request-ID"] = request_id
+            seconds = time.perf_counter() - started
+            if request.path not in PROBES:
+                histogram.observe("http", f"{response.status_code // 100}xx", seconds)
             if settings.ACCESS_LOG:
-                _log_access(request, response.status_code, round((time.perf_counter() - started) * 1000, 1))
+                _log_access(request, response.status_code, round(seconds * 1000, 1))
             return response
         finally:
             logs.REQUEST.reset(request_token)
