@@ -12,7 +12,21 @@ from dataclasses import dataclass, replace
 from lumaweb.deadline import SingleFlight, TimedOut
 from lumaweb.ops.secret_values import secret_values, without_secrets
 
-from . import account, background, clock, database, installation, machines, mail, provider, proxy, public_url, storage
+from . import (
+    account,
+    background,
+    backups,
+    clock,
+    database,
+    installation,
+    machines,
+    mail,
+    media_hosts,
+    provider,
+    proxy,
+    public_url,
+    storage,
+)
 from .findings import Finding, fail, skip
 
 __all__ = ["CHECKS", "Check", "Finding", "run_checks"]
@@ -39,6 +53,7 @@ CHECKS = (
     Check("migrations", database.migrations),
     Check("machines", machines.machines),
     Check("storage", storage.storage, needs_database=False),
+    Check("saved videos", storage.saved_videos, timeout=15.0),
     Check("queue", background.queue),
     Check("workers", background.workers),
     Check("ticker", background.ticker),
@@ -46,10 +61,11 @@ CHECKS = (
     Check("tokens", provider.stored_tokens),
     Check("tokens at the provider", provider.accepted_tokens, needs_network=True),
     Check("balance", account.balance),
-    Check("media hosts", provider.media_hosts, needs_database=False),
+    Check("media hosts", media_hosts.media_hosts),
     Check("public address", public_url.public_url, needs_network=True),
     Check("callbacks", provider.callbacks),
     Check("clock", clock.clock, needs_network=True),
+    Check("backups", backups.backups),
     Check("mail", mail.mail, needs_database=False, needs_network=True),
 )
 

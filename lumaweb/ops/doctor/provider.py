@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from django.conf import settings
 from django.utils import timezone
 
 from videos.jobs import token_check
@@ -75,21 +74,6 @@ def accepted_tokens() -> Iterator[Finding]:
                 message,
                 "Check that this machine reaches the provider, and the provider's status page.",
             )
-
-
-def media_hosts() -> Iterator[Finding]:
-    """Compare the allowed hosts of results with those that the provider is known to use."""
-    allowed = {host.lower() for host in settings.MEDIA_HOSTS}
-    missing = [host for host in settings.DEFAULT_MEDIA_HOSTS if host not in allowed]
-    if missing:
-        yield warn(
-            "media-hosts",
-            "Some results could not be saved",
-            f"LUMAWEB_MEDIA_HOSTS lacks {', '.join(missing)}: videos on these hosts cannot be saved.",
-            "Add them, or unset the variable to use Lumaweb's own list.",
-        )
-    else:
-        yield ok("Videos may be downloaded from every host that the provider is known to use.")
 
 
 def callbacks() -> Iterator[Finding]:

@@ -1,6 +1,7 @@
 """Check of the storage of media."""
 
 import errno
+import random
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,9 +11,15 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 
+from videos.models import Generation
+from videos.models.state import Archive
+
 from .findings import Finding, fail, ok, warn
 from .http_client import RequestFailed, request
 from .installation import STORAGE_PAGE
+
+NEWEST, CANDIDATES, SAMPLE = 10, 200, 40  # of saved videos
+EXAMPLES = 3
 
 
 def storage() -> Iterator[Finding]:
@@ -62,6 +69,35 @@ def storage() -> Iterator[Finding]:
         return
     if is_same:
         yield ok(f"Files are written, read and deleted in {place}.")
+
+
+def saved_videos() -> Iterator[Finding]:
+    """Check that the files of a sample of saved videos exist: the newest ones, and others chosen at random."""
+    saved = Generation.objects.filter(archive=Archive.SAVED).exclude(video_file="")
+    names = ("pk", "video_file", "uuid")
+    newest = list(saved.order_by("-pk").values_list(*names)[:NEWEST])
+    if not newest:
+        yield ok("No video is saved yet.")
+        return
+    last = newest[0][0]
+    # Random keys, as a random order would read every row.
+    chosen = random.sample(range(1, last + 1), min(last, CANDIDATES))
+    others = list(saved.filter(pk__in=chosen).exclude(pk__in=[pk for pk, _, _ in newest]).values_list(*names))
+    sample = [*newest, *random.sample(others, min(len(others), SAMPLE - NEWEST))]
+    files = {name: uuid for _, name, uuid in sample}
+    missing = [str(uuid) for name, uuid in files.items() if not default_storage.exists(name)]
+    if not missing:
+        yield ok(f"The files of {len(files)} saved videos exist, which are a sample.")
+        return
+    examples = ", ".join(f"/generations/{uuid}/" for uuid in missing[:EXAMPLES])
+    yield fail(
+        "files-missing",
+        "Files of saved videos are missing",
+        f"{len(missing)} of {len(files)} saved videos in a sample have no file, such as {examples}.",
+        "If the storage was changed or moved, correct its settings, or move the files there. Else restore them from a "
+        "backup, or run manage.py verify_media --repair to download again what the provider still has.",
+        STORAGE_PAGE,
+    )
 
 
 def _reads_back(name: str, data: bytes) -> bool:

@@ -20,9 +20,10 @@ POST_WAIT = 2.0  # seconds that a POST waits for a quick run, so that its page s
 LEVELS = ("fail", "warn")
 PAGE_LABELS = {
     "provider": "Open Provider",
-    "settings-storage": "Open Storage",
-    "settings-mail": "Open Mail",
-    "settings-sign-in": "Open Sign-in",
+    "storage": "Open Storage",
+    "mail": "Open Mail",
+    "sign-in": "Open Sign-in",
+    "provider-account": "Open Balance",
     "pricing": "Open Budget",
 }
 

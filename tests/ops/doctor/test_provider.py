@@ -45,13 +45,3 @@ def test_a_token_that_cannot_be_decrypted_is_reported(settings):
     settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
     said = said_by(provider.stored_tokens)
     assert "fail: The encryption keys do not decrypt the API token “test”. Add the key" in said and "ok" not in said[:3]
-
-
-# ── The whole ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def test_a_missing_media_host_of_the_provider_is_reported(settings):
-    assert said_by(provider.media_hosts).startswith("ok: ")
-    settings.MEDIA_HOSTS = ["PLATFORM.cdn.acedata.cloud", "media.example.com", "storage.cdn-luma.com"]
-    said = said_by(provider.media_hosts)
-    assert said.startswith("warn: LUMAWEB_MEDIA_HOSTS lacks platform2.cdn.acedata.cloud, cdn.acedata.cloud: ")

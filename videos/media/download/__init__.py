@@ -5,8 +5,8 @@ Nothing here imports Django.
 """
 
 from .errors import DownloadFailed, HostNotListed, NotAllowed, TooLarge
-from .fetching import Fetched, Rules, fetch, probe
-from .links import Origin, check_public_host, is_public_address, origin_of
+from .fetching import Fetched, Rules, fetch, probe, unlisted_host
+from .links import Origin, check_public_host, is_public_address, matches_host, origin_of
 
 __all__ = [
     "DownloadFailed",
@@ -19,6 +19,8 @@ __all__ = [
     "check_public_host",
     "fetch",
     "is_public_address",
+    "matches_host",
     "origin_of",
     "probe",
+    "unlisted_host",
 ]

@@ -125,6 +125,17 @@ def _open(
         raise DownloadFailed("The connection failed.") from error
 
 
+def unlisted_host(url: str, rules: Rules) -> str:
+    """Return the host of a link that the rules do not allow, or ""."""
+    try:
+        _check(url, rules)
+    except HostNotListed as error:
+        return str(error.host)
+    except NotAllowed:
+        return ""
+    return ""
+
+
 def _check(url: str, rules: Rules) -> tuple[Link, bool]:
     """Parse a link and tell whether its origin may have a private address; raise NotAllowed."""
     link = parse_link(url)

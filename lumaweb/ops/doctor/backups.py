@@ -1,0 +1,61 @@
+"""Check of the scheduled backups."""
+
+from collections.abc import Iterator
+
+from django.utils import timezone
+
+from lumaweb.ops.backup.schedule import LastResult, last_result
+
+from .findings import Finding, fail, ok, skip, warn
+from .installation import STORAGE_PAGE
+
+
+def backups() -> Iterator[Finding]:
+    """Check the age and the result of the last scheduled backup."""
+    last = last_result()
+    if last is None:
+        yield skip("No backups are scheduled: set LUMAWEB_BACKUP_DIR to a folder on another disk.")
+        return
+    problems = list(_problems(last))
+    yield from problems
+    if not problems:
+        at = f"{timezone.localtime(last.succeeded_at):%Y-%m-%d at %H:%M}" if last.succeeded_at else ""
+        yield ok(f"The last backup was made on {at}." if at else "The first backup has not been made yet.")
+
+
+def _problems(last: LastResult) -> Iterator[Finding]:
+    at = last.succeeded_at and timezone.localtime(last.succeeded_at)
+    made = f"The last one is of {at:%Y-%m-%d}" if at else "None exists"
+    reason = f" The latest attempt failed: {last.error.rstrip('.')}." if last.error else ""
+    if last.is_overdue:
+        yield fail(
+            "backup-old",
+            "The last backup is too old",
+            f"{made}, although one is made each day.{reason}",
+            "Correct the cause, then make a backup now. If none was attempted, see whether the ticker runs.",
+            STORAGE_PAGE,
+        )
+    elif last.error:
+        yield warn(
+            "backup-failed",
+            "The latest backup failed",
+            f"{made}.{reason}",
+            "Lumaweb tries again each hour. Correct the cause, or make a backup now to see whether it is gone.",
+            STORAGE_PAGE,
+        )
+    if last.verification_problem:
+        yield fail(
+            "backup-damaged",
+            "The last backup is damaged",
+            f"Its verification failed: {last.verification_problem}",
+            "Make a new backup now, and check the disk of the backups.",
+            STORAGE_PAGE,
+        )
+    if last.shares_disk:
+        yield warn(
+            "backup-same-disk",
+            "Backups are on the same disk as the data",
+            f"A broken disk would take both: {last.folder} and the data directory.",
+            "Set LUMAWEB_BACKUP_DIR to a folder on another disk, or copy the folder elsewhere each day.",
+            STORAGE_PAGE,
+        )
