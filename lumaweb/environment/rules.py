@@ -94,11 +94,11 @@ def _openid() -> Iterator[str]:
     names = (sign_in.OIDC_CLIENT_ID, sign_in.OIDC_CLIENT_SECRET, sign_in.OIDC_DOMAINS, sign_in.OIDC_ADMIN_GROUP)
     if not sign_in.OIDC_ISSUER.value:
         for variable in (*names, sign_in.OIDC_NAME):
-            if variable.text:
+            if variable.value:
                 yield f"{variable.name} is set and LUMAWEB_OIDC_ISSUER is not; set the issuer too, or neither."
                 return
         return
-    if not sign_in.OIDC_CLIENT_ID.text:
+    if not sign_in.OIDC_CLIENT_ID.value:
         yield (
             "LUMAWEB_OIDC_ISSUER is set and LUMAWEB_OIDC_CLIENT_ID is not; set it to the client ID that the identity "
             "provider shows for Lumaweb."

@@ -267,6 +267,23 @@ def test_the_proxy_logs_no_secret_path(site):
 
 
 @servers
+def test_clients_cannot_name_a_member(site):
+    """Lumaweb believes the proxy's address, and the proxy passes no such header on."""
+    direct = {"X-Forwarded-Proto": "https", "Host": f"localhost:{site.front.port}"}
+
+    def opens_the_profile(url: str, **options) -> bool:
+        with httpx.Client(trust_env=False, timeout=20, **options) as client:
+            return client.get(f"{url}/profile/").status_code == 200
+
+    assert opens_the_profile(site.installation.url, headers=direct | {"Remote-User": "ada"})
+    assert not opens_the_profile(site.installation.url, headers=direct | {"Remote_User": "ada"})
+    for name in ("Remote-User", "remote-user", "REMOTE_USER", "Remote_User"):
+        assert not opens_the_profile(site.front.url, verify=site.front.tls, headers={name: "ada"}), name
+    twice = [("Remote-User", "ada"), ("Remote_User", "ada"), ("Connection", "Remote-User")]
+    assert not opens_the_profile(site.front.url, verify=site.front.tls, headers=twice)
+
+
+@servers
 def test_clients_cannot_forge_their_address(site):
     """The last test of the proxies, as it locks this client address out."""
     statuses = []

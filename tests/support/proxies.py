@@ -210,6 +210,9 @@ class ProxiedSite:
             LUMAWEB_PUBLIC_URL=front.url,
             LUMAWEB_TRUSTED_PROXIES="1",
             LUMAWEB_ACCEL_PREFIX=front.accel_prefix,
+            # The proxy's address, so that it alone keeps clients from naming a member.
+            LUMAWEB_AUTH_HEADER="Remote-User",
+            LUMAWEB_AUTH_PROXIES="127.0.0.1",
             # The sandbox, as a provider, comes through the proxy too.
             SSL_CERT_FILE=str(front.public),
         )

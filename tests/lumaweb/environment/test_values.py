@@ -1,6 +1,7 @@
 """Every variable: values that are read, and values that stop the start with a sentence that says what to write."""
 
 import os
+from ipaddress import ip_network
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -40,6 +41,11 @@ READ = [
     ("LUMAWEB_EMAIL_URL", "smtps://ada:p%40ss@mail.example.com",
      Mail("mail.example.com", 465, "ada", "p@ss", starttls=False, tls=True)),
     ("REDIS_URL", "rediss://:secret@redis.example.com:6380/1", "rediss://:secret@redis.example.com:6380/1"),
+    ("LUMAWEB_OIDC_ISSUER", "https://login.example.com/realms/team/", "https://login.example.com/realms/team/"),
+    ("LUMAWEB_OIDC_ISSUER", "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
+    ("LUMAWEB_OIDC_DOMAINS", "@Example.com, b.example.org,", ["example.com", "b.example.org"]),
+    ("LUMAWEB_AUTH_PROXIES", "10.0.0.5, fd00::/64", [ip_network("10.0.0.5"), ip_network("fd00::/64")]),
+    ("LUMAWEB_PASSWORD_SIGN_IN", "", True),
     ("SANDBOX_SECONDS", "0.5", 0.5),
     ("SANDBOX_FAULTS", "lost=0.1, twice=1", "lost=0.1, twice=1"),
 ]  # fmt: skip
@@ -95,6 +101,27 @@ REFUSED = [
     ("LUMAWEB_ACCEL_PREFIX", "protected", "set it to a path such as /protected-media/"),
     ("LUMAWEB_EMAIL_FROM", "Lumaweb", "set it to an address such as Lumaweb <films@example.com>"),
     ("LUMAWEB_S3_LINK_SECONDS", "5", "set it to a whole number from 60 to 3600"),
+    ("LUMAWEB_OIDC_ISSUER", "login.example.com", "is not an address; set it to the issuer"),
+    ("LUMAWEB_OIDC_ISSUER", "http://login.example.com/a", "has no TLS"),
+    ("LUMAWEB_OIDC_ISSUER", "http://login.example.com/a", "set it to https://login.example.com/a."),
+    ("LUMAWEB_OIDC_ISSUER", "https://login.example.com/?tenant=1", "has more than a host and a path"),
+    ("LUMAWEB_OIDC_ISSUER", "https://login.example.com/a b", "has more than a host and a path"),
+    ("LUMAWEB_OIDC_ISSUER", "https://login.example.com:port", "set it to the issuer"),
+    ("LUMAWEB_OIDC_ISSUER", "https://a/realms/x/.well-known/openid-configuration", "set it to https://a/realms/x."),
+    ("LUMAWEB_OIDC_CLIENT_ID", "my app", "has spaces"),
+    ("LUMAWEB_OIDC_DOMAINS", "example", "has 'example' in it"),
+    ("LUMAWEB_OIDC_DOMAINS", "ada@example.com", "such as example.com,example.org"),
+    ("LUMAWEB_OIDC_DOMAINS", "*.example.com", "has '*.example.com' in it"),
+    ("LUMAWEB_OIDC_DOMAINS", "https://example.com", "has 'https://example.com' in it"),
+    ("LUMAWEB_PASSWORD_SIGN_IN", "never", "set it to 1 or 0"),
+    ("LUMAWEB_AUTH_HEADER", "Remote_User", "has an underscore, which proxies drop"),
+    ("LUMAWEB_AUTH_HEADER", "Remote-User:", "set it to the header in which the proxy names the member"),
+    ("LUMAWEB_AUTH_HEADER", "X-Forwarded-For", "has another meaning"),
+    ("LUMAWEB_AUTH_HEADER", "cookie", "has another meaning"),
+    ("LUMAWEB_AUTH_PROXIES", "proxy.lan", "has 'proxy.lan' in it, which is neither an address nor a network"),
+    ("LUMAWEB_AUTH_PROXIES", "10.0.0.5/24", "set it to 10.0.0.0/24 or 10.0.0.5."),
+    ("LUMAWEB_AUTH_PROXIES", "10.0.0.5,0.0.0.0/0", "which includes the addresses of strangers"),
+    ("LUMAWEB_AUTH_PROXIES", "::/0", "which includes the addresses of strangers"),
     ("SANDBOX_SCALE", "2", "set it to a number from 0.02 to 1"),
     ("SANDBOX_SECONDS", "nan", "set it to a number from 0 to 86400"),
     ("SANDBOX_FAULTS", "lost", "such as lost=0.1,twice=0.05"),
@@ -109,6 +136,8 @@ SECRETS = [
     ("LUMAWEB_LUMA_TOKEN", "“topsecret”", "has quotes"),
     ("LUMAWEB_LUMA_TOKEN", "topsecret 123", "has spaces"),
     ("LUMAWEB_LUMA_TOKEN", "topsecret••••", "masked token"),
+    ("LUMAWEB_OIDC_CLIENT_SECRET", "topsecret 1", "has spaces or quotes"),
+    ("LUMAWEB_OIDC_CLIENT_SECRET", "“topsecret”", "has spaces or quotes"),
     ("LUMAWEB_METRICS_TOKEN", "topsecret", "has 9 characters; set it to 20 to 200"),
     ("LUMAWEB_METRICS_TOKEN", "topsecret with spaces in it", "has spaces"),
     ("LUMAWEB_METRICS_TOKEN", "topsecret" * 30, "has 270 characters"),
@@ -190,6 +219,22 @@ def test_a_secret_that_cannot_be_right_is_named_and_not_shown(monkeypatch, name,
         ({"LUMAWEB_ADMIN_USERNAME": "ada"}, "LUMAWEB_ADMIN_USERNAME is set and LUMAWEB_ADMIN_PASSWORD is not"),
         ({"LUMAWEB_S3_BUCKET": "films", "LUMAWEB_S3_SECRET_KEY": "topsecret"}, "LUMAWEB_S3_ACCESS_KEY is not"),
         ({"LUMAWEB_EMAIL_URL": "smtp://mail.example.com"}, "LUMAWEB_EMAIL_FROM is not set, although"),
+        (
+            {"LUMAWEB_OIDC_CLIENT_SECRET": "topsecret"},
+            "LUMAWEB_OIDC_CLIENT_SECRET is set and LUMAWEB_OIDC_ISSUER is not",
+        ),
+        ({"LUMAWEB_OIDC_DOMAINS": "example.com"}, "LUMAWEB_OIDC_DOMAINS is set and LUMAWEB_OIDC_ISSUER is not"),
+        (
+            {"LUMAWEB_OIDC_ISSUER": "https://login.example.com"},
+            "LUMAWEB_OIDC_CLIENT_ID is not; set it to the client ID",
+        ),
+        (
+            {"LUMAWEB_OIDC_ISSUER": "https://a.example", "LUMAWEB_OIDC_CLIENT_ID": "x", "HOST": "0.0.0.0"},
+            "LUMAWEB_SITE_URL is not",
+        ),
+        ({"LUMAWEB_AUTH_HEADER": "Remote-User"}, "LUMAWEB_AUTH_PROXIES is not; set it to the addresses"),
+        ({"LUMAWEB_AUTH_PROXIES": "10.0.0.5"}, "LUMAWEB_AUTH_HEADER is not; set it to the header"),
+        ({"LUMAWEB_PASSWORD_SIGN_IN": "0"}, "there is no other way to sign in; set LUMAWEB_OIDC_ISSUER or"),
         ({"DATABASE_URL": "postgres://db/films", "LUMAWEB_ENCRYPTION_KEYS": KEY}, "LUMAWEB_SECRET_KEY is not set"),
     ],
 )
