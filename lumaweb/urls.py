@@ -6,8 +6,8 @@ from django.views import defaults
 from django.views.generic import RedirectView
 
 from lumaweb.ops import health, metrics
+from lumaweb.ops.pages import address_check, storage
 from lumaweb.ops.pages import health as health_page
-from lumaweb.ops.pages import storage
 from videos.views.account import admin_login
 from videos.views.error_pages import bad_request, server_error
 
@@ -30,6 +30,7 @@ urlpatterns = [
     path("settings/storage/backups/", storage.backups, name="backups"),
     path("settings/storage/backups/<int:pk>/verification/", storage.verification, name="backup-verification"),
     path("settings/storage/backups/<int:pk>/download/", storage.download, name="backup-download"),
+    path("provider/address/", address_check.address_check, name="provider-address"),
     path("", include("videos.urls")),
 ]
 

@@ -26,6 +26,7 @@ from .views import (
 )
 from .views.settings import account as provider_account
 from .views.settings import mail as mail_settings
+from .views.settings import provider
 from .views.settings import sign_in as sign_in_settings
 
 urlpatterns = [
@@ -105,6 +106,15 @@ urlpatterns = [
     path("clips/", frames.video_picker, name="video-picker"),
     path("uploads/", frames.upload_frame, name="upload-frame"),
     path("uploads/<uuid:uuid>/", frames.frame, name="frame"),
+    path("provider/", provider.provider, name="provider"),
+    path("provider/tokens/", provider.tokens, name="provider-tokens"),
+    path("provider/tokens/test/", provider.token_test, name="provider-test"),
+    path("provider/tokens/<int:pk>/activity/", provider.token_activity, name="provider-token-activity"),
+    path("provider/tokens/<int:pk>/check/", provider.token_check, name="provider-token-check"),
+    path("provider/tokens/<int:pk>/secret/", provider.token_secret, name="provider-token-secret"),
+    path("provider/tokens/<int:pk>/settings/", provider.token_settings, name="provider-token-settings"),
+    path("provider/tokens/<int:pk>/removal/", provider.token_removal, name="provider-token-removal"),
+    path("provider/held/", provider.held, name="provider-held"),
     path("provider/missing/", missing.missing, name="missing"),
     path("provider/missing/adoptions/", missing.adoptions, name="missing-adoptions"),
     path("provider/account/", provider_account.account, name="provider-account"),

@@ -6,8 +6,9 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
-from videos.models import ApiToken, Generation
+from videos.models import ApiToken, Generation, State
 from videos.models.simulation import mark_as_simulated
+from videos.models.state import Archive
 
 SANDBOX_NAME = "Sandbox"
 SANDBOX_TOKEN = "sandbox"
@@ -29,15 +30,42 @@ def _sandbox_tokens() -> Q:
 
 
 def has_real_provider() -> bool:
-    """Return whether the environment or an enabled token names a provider other than the sandbox; change nothing."""
+    """Return whether the environment or a token names a provider other than the sandbox; change nothing.
+
+    A paused token counts too, unless an admin lets the sandbox make the videos: a start must not replace a provider
+    that is only paused.
+    """
     if settings.LUMA_BASE_URL_GIVEN or settings.FIRST_TOKEN:
         return True
+    if not _has_tables():
+        return False
+    real = ApiToken.objects.exclude(_sandbox_tokens())
+    return _has_enabled(~_sandbox_tokens()) or (real.exists() and not _has_enabled(Q()))
+
+
+def needs_sandbox() -> bool:
+    """Return whether the sandbox has to run: for new videos, for those it has not delivered, or for a return to it."""
+    if not has_real_provider():
+        return True
+    if not _has_tables():
+        return False
+    sandbox_tokens = _sandbox_tokens()
+    if not (settings.LUMA_BASE_URL_GIVEN or settings.FIRST_TOKEN or _has_enabled(~sandbox_tokens)):
+        return ApiToken.objects.filter(sandbox_tokens).exists()  # every other token is paused
+    made_there = Generation.objects.filter(token__in=ApiToken.objects.filter(sandbox_tokens), purged_at__isnull=True)
+    in_flight = Q(state__in=[State.SUBMITTING, State.PROCESSING])
+    looked_up = Q(state=State.UNCONFIRMED, next_poll_at__isnull=False)
+    return made_there.filter(in_flight | looked_up | Q(archive=Archive.REMOTE)).exists()
+
+
+def _has_enabled(condition: Q) -> bool:
+    return ApiToken.objects.filter(condition, enabled=True).exists()
+
+
+def _has_tables() -> bool:
     if connection.vendor == "sqlite" and not Path(connection.settings_dict["NAME"]).exists():
         return False  # a query would create the file
-    if ApiToken._meta.db_table not in connection.introspection.table_names():
-        return False
-    enabled = ApiToken.objects.filter(enabled=True)
-    return enabled.exclude(_sandbox_tokens()).exists()
+    return ApiToken._meta.db_table in connection.introspection.table_names()
 
 
 def choose_provider() -> bool:

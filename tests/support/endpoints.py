@@ -206,6 +206,10 @@ ABOUT = {
         lambda team: {"pk": team.eve.pk},
     ),
     **dict.fromkeys(("backup-verification", "backup-download"), lambda team: {"pk": team.backup.pk}),
+    **dict.fromkeys(
+        [f"provider-token-{action}" for action in ("activity", "check", "secret", "settings", "removal")],
+        lambda team: {"pk": team.token.pk},
+    ),
 }
 
 

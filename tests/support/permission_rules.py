@@ -97,6 +97,16 @@ robots                       seen   seen      seen   seen          405    405   
 pricing                      login  403       403    seen          login  403       403    422
 health                       login  403       403    seen          login  403       403    done
 health-text                  login  403       403    seen          login  405       405    405
+provider                     login  403       403    seen          login  405       405    405
+provider-tokens              login  405       405    405           login  403       403    422
+provider-test                login  405       405    405           login  403       403    422
+provider-address             login  405       405    405           login  403       403    seen
+provider-token-activity      login  405       405    405           login  403       403    done
+provider-token-check         login  405       405    405           login  403       403    done
+provider-token-secret        login  405       405    405           login  403       403    422
+provider-token-settings      login  405       405    405           login  403       403    422
+provider-token-removal       login  405       405    405           login  403       403    same
+provider-held                login  405       405    405           login  403       403    same
 missing                      login  403       403    seen          login  405       405    405
 missing-adoptions            login  405       405    405           login  403       403    same
 provider-account             login  403       403    seen          login  403       403    422

@@ -6,7 +6,7 @@ from .event import Event
 from .found_task import FoundTask
 from .frame import Frame, TemporaryLink
 from .gateway_rejection import GatewayRejection
-from .generation import Claim, Filters, Generation, Verdict
+from .generation import Claim, Filters, Generation, Requeued, Verdict
 from .health_report import HealthReport
 from .heartbeat import Heartbeat
 from .histogram import Histogram
@@ -63,6 +63,7 @@ __all__ = [
     "Pool",
     "Pricing",
     "ProviderAccount",
+    "Requeued",
     "RollUp",
     "RollUpMark",
     "SearchIndex",

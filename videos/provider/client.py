@@ -136,7 +136,7 @@ class LumaClient:
                 json=payload,
             )
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise ProviderError("not_sent", "The provider could not be reached.", sent=Sent.NEVER) from error
+            raise ProviderError("not_sent", http.connection_problem(error), sent=Sent.NEVER) from error
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError) as error:
             # OSError includes asyncio's TimeoutError and socket errors that httpx does not translate.
             raise ProviderError(

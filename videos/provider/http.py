@@ -2,7 +2,9 @@
 
 import asyncio
 import re
+import socket
 import ssl
+from collections.abc import Iterator
 from functools import cache
 from json import dumps
 from typing import Any
@@ -126,6 +128,32 @@ async def _read_body(response: httpx.Response) -> bytes | None:
     except httpx.DecodingError:
         return None
     return bytes(body)
+
+
+def connection_problem(error: BaseException) -> str:
+    """Say in a sentence why no connection was made, from the first known cause of an exception of `post`."""
+    for cause in _causes(error):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"The provider's certificate is not valid: {cause.verify_message}."
+        if isinstance(cause, ssl.SSLError):
+            return "The provider's address does not speak TLS."
+        if isinstance(cause, socket.gaierror):
+            return "The name in the provider's address cannot be resolved."
+        if isinstance(cause, ConnectionRefusedError):
+            return "Nothing listens at the provider's address."
+        if isinstance(cause, TimeoutError | httpx.ConnectTimeout):
+            return "The provider's address did not answer."
+    return "The provider could not be reached."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Iterate over an exception and its causes; a name with several IP addresses has a cause for each."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for one in error.exceptions:
+                yield from _causes(one)
+        error = error.__cause__ or error.__context__
 
 
 def _timeouts(read: float) -> httpx.Timeout:

@@ -45,3 +45,6 @@ def test_an_extension_refers_to_its_source_only_in_ways_that_can_work(token):
     assert [way for _, way, _ in child.sources(other)] == ["link", "copy"]
     far = a_token("real", base_url="https://api.acedata.cloud")
     assert [way for _, way, _ in child.sources(far)] == ["link"]
+    # Of a provider on this machine, whose links another one cannot fetch.
+    Generation.objects.filter(pk=parent.pk).update(video_url="http://127.0.0.1:8801/v.mp4")
+    assert Generation.objects.get(pk=child.pk).sources(far) == []

@@ -7,7 +7,8 @@ build on them: `submitting`, `uploading`, `post_errors`, `results`, `task_ids`, 
 
 from .filters import Filters
 from .model import Generation
+from .provider_switch import Requeued
 from .submitting import Claim
 from .task_ids import Verdict
 
-__all__ = ["Claim", "Filters", "Generation", "Verdict"]
+__all__ = ["Claim", "Filters", "Generation", "Requeued", "Verdict"]

@@ -28,7 +28,7 @@ HELD = Explanation(
     "After this video was requested, Lumaweb was restored from a backup, so it may have been sent before, or its "
     "provider was changed, so that another one would charge for it. It is not sent until an admin decides.",
     for_members="Ask an admin to release it.",
-    for_admins="Release it under Generations if it was not sent, or adopt its task.",
+    for_admins="Send or cancel it on the Provider page, or adopt its task.",
 )
 NOT_LOOKED_UP = Explanation(
     "Not looked up",

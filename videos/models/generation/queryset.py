@@ -13,7 +13,6 @@ from .. import search
 from ..member import Member
 from ..stars import Star
 from ..state import (
-    ANY,
     CAN_BE_TRASHED,
     DUPLICATE_WITHIN,
     HOLDS_A_SLOT,
@@ -31,7 +30,7 @@ from ..token import ApiToken
 from .bulk_transition import Row
 from .fields import GenerationFields
 from .filters import STATES, Filters
-from .storage_queryset import StorageQuerySet
+from .provider_switch import ProviderSwitchQuerySet
 
 AnyRow = TypeVar("AnyRow", bound=models.Model)
 
@@ -47,7 +46,7 @@ def in_batches(rows: models.QuerySet[AnyRow], size: int = 500) -> Iterator[AnyRo
         last = batch[-1].pk
 
 
-class GenerationQuerySet(StorageQuerySet[Row]):
+class GenerationQuerySet(ProviderSwitchQuerySet[Row]):
     # ── Gallery ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def for_gallery(self, member: Member | None = None, filters: Filters | None = None) -> Self:
@@ -196,19 +195,6 @@ class GenerationQuerySet(StorageQuerySet[Row]):
 
     def waiting_to_submit(self) -> Self:
         return self.filter(is_waiting())
-
-    def held(self) -> Self:
-        """Select the queued rows that are not sent until an admin releases them."""
-        return self.filter(Unfinished("state"), state=State.QUEUED, held_at__isnull=False, trashed_at__isnull=True)
-
-    def hold(self, but: str = "") -> int:
-        """Hold queued rows until an admin releases them, except those requested of the provider `but`; count them.
-
-        Call it before any token changes in the same transaction: a claim locks the row first, then the token.
-        """
-        unheld = Q(held_at__isnull=True) & (~Q(provider_base_url=but) if but else ANY)
-        with transaction.atomic():
-            return self._transition_all(State.QUEUED, "held", "", condition=unheld, held_at=timezone.now())
 
     def hold_after_restore(self) -> tuple[int, int]:
         """Hold what a backup has as queued, and mark what it has as being submitted as unconfirmed; count both.

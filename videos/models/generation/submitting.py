@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from ... import provider
+from ...media.download import check_public_host
 from ..event import Event
 from ..frame import Frame, TemporaryLink
 from ..secret_keys import hash_key, new_key
@@ -159,7 +160,7 @@ class Submitting(Uploading):
             ("id", self.source_video_id if own_account else ""),
             ("link", self.source_video_url),
             ("id", parent.video_id if parent and own_account else ""),
-            ("link", parent.video_url if parent else ""),
+            ("link", parent.video_url if parent and _can_fetch(token, parent.video_url) else ""),
             ("copy", str(parent.uuid) if parent and has_copy else ""),
         ]
         return [
@@ -200,3 +201,8 @@ class Submitting(Uploading):
             error_message="The worker stopped while it was sending.",
             next_poll_at=timezone.now(),
         )
+
+
+def _can_fetch(token: ApiToken, link: str) -> bool:
+    """Whether the token's provider may reach a link; one to this machine or network is of no use to a remote one."""
+    return token.is_local or not check_public_host(link)

@@ -20,6 +20,7 @@ from .rules import (
     UNCONFIRMED,
     Rule,
 )
+from .token_test import TokenProblem, problem_of
 
 __all__ = [
     "ADDRESS",
@@ -38,10 +39,12 @@ __all__ = [
     "UNCONFIRMED",
     "FollowUp",
     "Rule",
+    "TokenProblem",
     "as_markdown",
     "follow_up",
     "is_about_the_request",
     "is_ours",
+    "problem_of",
     "rule_for",
     "words_for",
     "words_of",

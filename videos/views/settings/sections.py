@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...models import HealthReport
+from ...models import ApiToken, Health, HealthReport
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,19 @@ def health_problems() -> int:
     return HealthReport.objects.current().problems
 
 
+def token_problems() -> int:
+    """Count the API tokens that wait for an admin."""
+    return ApiToken.objects.filter(enabled=True, health__in=[Health.USED_UP, Health.INVALID]).count()
+
+
+# Pages that belong to it, and actions that show it again with what was entered.
+PROVIDER_PAGES = frozenset(
+    {"provider-tokens", "provider-test", "provider-address", "provider-token-secret", "provider-token-settings"}
+    | {"missing", "provider-account", "provider-account-warning"}
+)
 YOU = (Section("Profile", "profile", "user-circle", frozenset({"password"}), admins_only=False),)
 INSTALLATION = (
-    Section("Balance", "provider-account", "scale", frozenset({"provider-account-warning"})),
-    Section("Missing videos", "missing", "cloud"),
+    Section("Provider", "provider", "bolt", PROVIDER_PAGES, count=token_problems),
     Section(
         "Team",
         "team",

@@ -11,7 +11,7 @@ from lumaweb import data_lock, logs, permissions
 from lumaweb.environment.rules import unknown_names
 from lumaweb.ops.preparation import prepare
 from lumaweb.ops.programs import PARTS, check_sandbox, supervisor
-from lumaweb.ops.provider_choice import choose_provider, has_real_provider
+from lumaweb.ops.provider_choice import choose_provider, needs_sandbox
 from lumaweb.ops.registration import registered
 from lumaweb.ops.startup import check_keys, create_first_admin, database_errors_in_words, require_migrated
 from lumaweb.ports import reserve_port
@@ -46,7 +46,7 @@ class Command(BaseCommand):
             if "web" in wanted:
                 ports.enter_context(reserve_port(settings.HOST, settings.PORT, "PORT"))
             # Nothing has been changed so far, and this check changes nothing either.
-            sandbox = "sandbox" in (options["only"] or ()) or not (options["only"] or has_real_provider())
+            sandbox = "sandbox" in (options["only"] or ()) or (not options["only"] and needs_sandbox())
             with data_lock.shared(*(["sandbox"] if sandbox else [])):
                 if sandbox:
                     check_sandbox()
