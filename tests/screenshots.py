@@ -221,6 +221,7 @@ def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, A
         ("team-invitation", "/team/", invite),
         ("member", "/team/2/", None),
         ("audit-trail", "/team/changes/", None),
+        ("balance", "/provider/account/", None),
         ("profile", "/profile/", None),
         ("shares", f"/generations/{uuids['chain']}/shares/", None),
         ("all-shares", "/team/shares/", None),

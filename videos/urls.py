@@ -3,6 +3,7 @@ from django.urls import path
 
 from .views import (
     account,
+    audit,
     collections,
     compare,
     frames,
@@ -55,7 +56,8 @@ urlpatterns = [
     path("password/sent/", passwords.password_reset_sent, name="password_reset_done"),
     path("password/<uidb64>/<token>/", passwords.password_reset_confirm, name="password_reset_confirm"),
     path("team/", team.team, name="team"),
-    path("team/changes/", team.audit_log, name="audit-log"),
+    path("team/changes/", audit.audit_log, name="audit-log"),
+    path("team/changes/audit-log.csv", audit.audit_csv, name="audit-log-csv"),
     path("team/invitations/", team.invitations, name="invitations"),
     path("team/invitations/<uuid:uuid>/revocation/", team.revocation, name="invitation-revocation"),
     path("team/<int:pk>/", team.member, name="member"),

@@ -82,6 +82,7 @@ password                     login  405       405    405           login  422   
 sign-out-elsewhere           login  405       405    405           login  done      done   done
 team                         login  seen      seen   seen          login  405       405    405
 audit-log                    login  403       403    seen          login  405       405    405
+audit-log-csv                login  403       403    seen          login  405       405    405
 invitations                  login  405       405    405           login  403       403    done
 invitation-revocation        login  405       405    405           login  403       403    done
 member                       login  403       403    seen          login  405       405    405

@@ -9,6 +9,7 @@ from django.utils import timezone
 from ..reports.periods import DateRange
 
 MAX_DAYS = 10 * 366
+ONE_DAY = timedelta(days=1)
 
 
 def presets(today: date | None = None) -> dict[str, DateRange]:

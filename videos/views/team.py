@@ -1,4 +1,4 @@
-"""The team: members, invitations, roles, limits, and the audit log."""
+"""The team: members, invitations, roles and limits."""
 
 from typing import Any
 from uuid import UUID
@@ -14,16 +14,14 @@ from django.views.decorators.http import require_GET, require_POST
 
 from .. import mail
 from ..forms import InviteForm, LimitForm
-from ..keyset import read_page, rows_after
 from ..models import AuditEntry, Invitation, Member, Pricing
 from ..models.budget import Usage
 from ..sign_in_links import Purpose, path_for
 from .access import admins_only
 from .navigation import site_origin
-from .params import parse_int
 from .requests import MemberRequest
 
-AUDIT_PAGE_SIZE, MEMBER_ENTRIES = 50, 20
+MEMBER_ENTRIES = 20
 LAST_ADMIN = "This is the only admin. Make another member an admin first."
 
 
@@ -173,14 +171,3 @@ def email_confirmation(request: MemberRequest, pk: int) -> HttpResponse:
     else:
         messages.error(request, "This address no longer needs a confirmation.")
     return redirect("member", pk)
-
-
-@require_GET
-@admins_only
-def audit_log(request: MemberRequest) -> HttpResponse:
-    """List who changed what, latest first; `before` is the cursor."""
-    rows = AuditEntry.objects.select_related("by")
-    before = parse_int(request.GET.get("before"))
-    page = read_page(rows_after(rows, before) if before else rows, AUDIT_PAGE_SIZE)
-    context = {"audit_entries": page.rows, "older": page.last.pk if page.last else None, "first": not before}
-    return render(request, "team/audit.html", context)

@@ -1,15 +1,12 @@
 """The usage page and its CSV."""
 
-import csv
-import io
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from tempfile import TemporaryFile
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 
-from django.http import FileResponse, HttpResponse
+from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
@@ -20,10 +17,9 @@ from ..models import Allowance, ApiToken, Member, Pricing
 from ..models.amounts import CREDIT, shown
 from ..reports import plots, usage
 from ..reports.periods import DateRange
+from .csv_files import csv_response
 from .requests import MemberRequest
 
-# Spreadsheets run a cell that starts with one of these as a formula; some read the full-width forms as plain ones.
-FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 PREPOSITIONS = {"day": "on", "week": "in the week of", "month": "in", "quarter": "in"}
 STATE_NAMES = {
     "ready": "Ready",
@@ -209,20 +205,4 @@ def usage_csv(request: MemberRequest) -> HttpResponseBase:
         return HttpResponse(message, status=422, content_type="text/plain; charset=utf-8")
     within = form.range
     rows = usage.as_table(within, _member_names(), _token_names(request))
-    response = FileResponse(_csv_file(rows), content_type="text/csv; charset=utf-8")
-    name = f"lumaweb-{within.since:%Y-%m-%d}-{within.until:%Y-%m-%d}.csv"
-    response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
-    return response
-
-
-def _csv_file(rows: Iterable[list[str | int | float]]) -> BinaryIO:
-    """Write the rows to a temporary file, so that a slow client does not hold a thread."""
-    text = io.TextIOWrapper(TemporaryFile(), encoding="utf-8", newline="")  # noqa: SIM115  the response closes it
-    csv.writer(text).writerows([_escape_formula(cell) for cell in row] for row in rows)
-    text.flush()
-    text.seek(0)
-    return text.detach()
-
-
-def _escape_formula(cell: str | int | float) -> str | int | float:
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA_PREFIXES) else cell
+    return csv_response(rows, f"lumaweb-{within.since:%Y-%m-%d}-{within.until:%Y-%m-%d}.csv")
