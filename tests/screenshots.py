@@ -218,6 +218,8 @@ def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, A
         ("budget", "/team/budget/", None),
         ("team", "/team/", None),
         ("health", "/settings/health/", checked),
+        ("storage", "/settings/storage/", None),
+        ("storage-rejected", "/settings/storage/rejected/", None),
         ("team-invitation", "/team/", invite),
         ("member", "/team/2/", None),
         ("audit-trail", "/team/changes/", None),
@@ -309,7 +311,7 @@ def main() -> int:
     target = DOCS if docs else ALL
     target.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="lumaweb-screenshots-"))
-    installation = Installation(folder, SANDBOX_SCALE="0.5")
+    installation = Installation(folder, SANDBOX_SCALE="0.5", LUMAWEB_BACKUP_DIR=str(folder / "backups"))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
         try:

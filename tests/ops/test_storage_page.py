@@ -86,6 +86,13 @@ def test_a_quota_warns_and_stops_nothing(client, admin):
     assert "Storage: the quota is now 2.0\xa0GB." in audited()
 
 
+def test_a_quota_with_decimals_is_shown_as_it_was_entered(client, admin):
+    client.post("/settings/storage/limits/", {"trash_days": "30", "quota_bytes": "2.6"})
+    assert 'value="2.6"' in client.get("/settings/storage/").content.decode()
+    client.post("/settings/storage/limits/", {"trash_days": "30", "quota_bytes": "2.6"})
+    assert len([text for text in audited() if "quota" in text]) == 1
+
+
 @pytest.mark.parametrize("days", ["0", "-1", "", "x", "4000", "1.5"])
 def test_days_that_cannot_be_meant_are_refused_beside_the_field(client, admin, days):
     response = client.post("/settings/storage/limits/", {"trash_days": days, "quota_bytes": ""})
@@ -137,7 +144,7 @@ def old_rejects(admin):
 
 
 def test_the_rule_moves_only_unused_videos_and_the_preview_shows_them(client, admin, old_rejects):
-    page = client.get("/settings/storage/rejected/?rejected_days=30").content.decode()
+    page = client.post("/settings/storage/rejected/", {"rejected_days": "30", "preview": "1"}).content.decode()
     assert "1 video would move now" in page and ">unused<" in page and ">recent<" not in page
     sweep.trash_rejected()
     assert not Generation.objects.filter(trashed_at__isnull=False).exists(), "a preview saves nothing"

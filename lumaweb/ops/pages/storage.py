@@ -66,11 +66,9 @@ def _save(request: MemberRequest, name: str, form: PolicyForm) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @admins_only
 def rejected(request: MemberRequest) -> HttpResponse:
-    """Show which rejected videos a rule would move to the trash now, and save the rule."""
-    policy = StoragePolicy.current()
-    data = request.POST if request.method == "POST" else request.GET if "rejected_days" in request.GET else None
-    form = RejectedForm(data, instance=policy)
-    if request.method == "POST" and form.is_valid():
+    """Show which rejected videos a rule would move to the trash now, and save it unless `preview` is set."""
+    form = RejectedForm(request.POST or None, instance=StoragePolicy.current())
+    if request.method == "POST" and "preview" not in request.POST and form.is_valid():
         messages.success(request, "Saved." if form.save_by(request.user) else "No changes to save.")
         return redirect("storage")
     stored = StoragePolicy.current()
@@ -84,7 +82,9 @@ def rejected(request: MemberRequest) -> HttpResponse:
         "count": rows.count(),
         "videos": rows.select_related("member")[:PREVIEWED],
     }
-    return render(request, "settings/rejected.html", context, status=422 if data and not form.is_valid() else 200)
+    return render(
+        request, "settings/rejected.html", context, status=422 if form.is_bound and not form.is_valid() else 200
+    )
 
 
 @require_POST

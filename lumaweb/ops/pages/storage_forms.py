@@ -39,13 +39,19 @@ class GigabytesField(forms.DecimalField):
 
     def clean(self, value: Any) -> int | None:
         size = super().clean(value)
-        return None if size is None else int(size * GB)
+        return None if size is None else round(size * GB)
 
     def prepare_value(self, value: Any) -> Any:
-        return f"{Decimal(value) / GB:f}" if isinstance(value, int) else value
+        return in_gigabytes(value) if isinstance(value, int) else value
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return super().has_changed(None if initial is None else Decimal(initial) / GB, data)
+        return super().has_changed(None if initial is None else Decimal(in_gigabytes(initial)), data)
+
+
+def in_gigabytes(size: int) -> str:
+    """Return a size in bytes as GB with up to three decimals."""
+    number = f"{Decimal(size) / GB:.3f}"
+    return number.rstrip("0").rstrip(".")
 
 
 class LimitsForm(PolicyForm):
