@@ -105,7 +105,7 @@ def test_a_restart_of_all_workers_counts_against_no_file(cdn, token, film):
         gone = multiprocessing.get_context("fork").Process(target=int)
         gone.start()
         gone.join()
-        name = f"{machine}/1/{gone.pid}{mark}"
+        name = f"{machine}/{gone.pid}/{gone.pid}{mark}"
         Generation.objects.filter(pk=generation.pk).update(archive_worker=name)
         assert saving_worker.was_stopped_by_file(name) == bool(deaths)
         assert attempt(generation).archive == "saved"
