@@ -172,6 +172,8 @@ def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> d
         "loggers": {
             "lumaweb": {"level": level},
             "videos": {"level": level},
+            # LUMAWEB_ACCESS_LOG switches it.
+            "lumaweb.access": {"level": "INFO"},
             "django": {"handlers": ["console"], "level": libraries, "propagate": False},
             "django.security.DisallowedHost": {"filters": ["unknown_hosts"]},
             # Not the 4xx responses, whose pages tell the visitor what is wrong.

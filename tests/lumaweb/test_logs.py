@@ -155,6 +155,12 @@ def test_the_log_level_is_for_lumaweb_and_libraries_say_less(tmp_path, level, ou
     assert done.stdout.strip() == str([ours, ours, libraries, libraries, libraries]), done.stderr
 
 
+def test_the_access_log_does_not_depend_on_the_log_level(tmp_path):
+    shown = "settings.LOGGING['loggers']['lumaweb.access']"
+    done = print_settings(tmp_path, shown, LUMAWEB_LOG_LEVEL="ERROR", LUMAWEB_ACCESS_LOG="1")
+    assert done.stdout.strip() == "{'level': 'INFO'}", done.stderr
+
+
 @pytest.mark.parametrize(
     ("env", "level"),
     [("", "WARNING"), ("info", "WARNING"), ("DEBUG", "INFO"), ("ERROR", "ERROR")],

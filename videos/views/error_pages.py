@@ -15,7 +15,6 @@ from django.http import (
     HttpResponseServerError,
     JsonResponse,
 )
-from django.http.request import split_domain_port
 from django.middleware.csrf import get_token
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -49,11 +48,10 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer 400, and name the host if Lumaweb does not serve it."""
+    """Answer 400; say what to do if Lumaweb does not serve the host, which a stranger may have chosen."""
     if not isinstance(exception, DisallowedHost):
         return HttpResponseBadRequest(render_to_string("400.html"))
-    host, _ = split_domain_port(request.META.get("HTTP_HOST", ""))
-    return HttpResponseBadRequest(render_to_string("400_host.html", {"host": host, "site_url": settings.SITE_URL}))
+    return HttpResponseBadRequest(render_to_string("400_host.html", {"site_url": settings.SITE_URL}))
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
