@@ -220,6 +220,8 @@ def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, A
         ("health", "/settings/health/", checked),
         ("storage", "/settings/storage/", None),
         ("storage-rejected", "/settings/storage/rejected/", None),
+        ("sign-in", "/settings/sign-in/", None),
+        ("mail", "/settings/mail/", None),
         ("team-invitation", "/team/", invite),
         ("member", "/team/2/", None),
         ("audit-trail", "/team/changes/", None),

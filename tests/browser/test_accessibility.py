@@ -28,6 +28,8 @@ def test_no_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
         "balance": "/provider/account/",
         "storage": "/settings/storage/",
         "rejected": "/settings/storage/rejected/",
+        "sign-in": "/settings/sign-in/",
+        "mail": "/settings/mail/",
         "missing": "/generations/00000000-0000-4000-8000-000000000000/",
     }
     for name, path in paths.items():

@@ -127,7 +127,8 @@ class _Handler(BaseHTTPRequestHandler):
                 f'<input type="hidden" name="{html.escape(key)}" value="{html.escape(value)}">'
                 for key, value in asked.items()
             )
-            page = f'<title>Provider</title><form>{fields}<button name="approved">Continue as Ada</button></form>'
+            button = '<button name="approved" value="1">Continue as Ada</button>'
+            page = f"<title>Provider</title><form>{fields}{button}</form>"
             self.answer(200, page.encode(), "text/html")
         elif name == "authorization":
             self.send_response(302)

@@ -63,7 +63,7 @@ def test_the_check_reads_the_discovery_document_and_the_keys(admin, provider):
 
 def test_the_page_says_whether_the_proxy_is_believed(admin, settings):
     settings.AUTH_PROXY = AuthProxy("Remote-User", [])
-    assert "came from 127.0.0.1, which is not one of them" in words_of(admin.get("/settings/sign-in/"))
+    assert "Came from 127.0.0.1, which is not one of them" in words_of(admin.get("/settings/sign-in/"))
 
 
 def test_only_admins_open_it(client):

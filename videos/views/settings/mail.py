@@ -39,7 +39,7 @@ def mail(request: MemberRequest) -> HttpResponse:
         "status": MailStatus.current(),
         "server": f"{settings.EMAIL_HOST}:{settings.EMAIL_PORT}" if settings.CAN_MAIL else "",
         "user": settings.EMAIL_HOST_USER,
-        "encryption": "TLS" if settings.EMAIL_USE_SSL else "STARTTLS" if settings.EMAIL_USE_TLS else "none",
+        "encryption": "TLS" if settings.EMAIL_USE_SSL else "STARTTLS" if settings.EMAIL_USE_TLS else "None",
         "sender": settings.DEFAULT_FROM_EMAIL,
         "site_url": settings.SITE_URL,
     }

@@ -21,7 +21,7 @@ from ..requests import MemberRequest
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of the check's result; `level` is "ok", "warning" or "error"."""
+    """One line of the check's result; `level` is "ok", "info", "warning" or "error"."""
 
     level: str
     text: str
@@ -64,7 +64,9 @@ def _check() -> list[Fact]:
     if oidc.admin_group and "groups" not in metadata.scopes:
         text = "The provider has no scope “groups”. Make sure that its ID tokens or userinfo name the groups."
         facts.append(Fact("warning", text))
-    facts.append(Fact("ok", "Whether it accepts client ID, secret and redirect URI shows only when somebody signs in."))
+    facts.append(
+        Fact("info", "Whether it accepts client ID, secret and redirect URI shows only when somebody signs in.")
+    )
     return facts
 
 
@@ -79,6 +81,7 @@ def _page(request: MemberRequest, **extra: Any) -> HttpResponse:
         "linked": active.filter(Exists(has_identity)).count(),
         "unlinked": active.exclude(Exists(has_identity)).count(),
         "auth_proxy": proxy,
+        "proxies": [str(one).removesuffix("/32").removesuffix("/128") for one in proxy.networks] if proxy else [],
         "peer": peer,
         "peer_is_trusted": proxy is not None and proxy.trusts(peer),
         "proxy_name": named_by_proxy(request),
