@@ -119,7 +119,7 @@ class ApiTokenAdmin(ApiTokenColumns, AdminsOnly, admin.ModelAdmin):
                 request,
                 "The API tokens of every other provider are paused: new videos go to one provider at a time."
                 + (
-                    f" {held} queued {'video is' if held == 1 else 'videos are'} held; release under Generations."
+                    f" {held} queued {'video is' if held == 1 else 'videos are'} held; decide on the provider page."
                     if held
                     else ""
                 ),

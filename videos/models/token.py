@@ -226,7 +226,7 @@ class ApiToken(Circuit):
         except Undecryptable:
             raise TokenUnreadable(
                 f"The encryption keys do not open the token “{self.name}”. Put the key it was stored with back into "
-                "LUMAWEB_ENCRYPTION_KEYS, or enter the token again in the admin."
+                "LUMAWEB_ENCRYPTION_KEYS, or enter the token again under Provider."
             ) from None
 
     @secret.setter
