@@ -216,6 +216,8 @@ def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, A
         ("usage", "/usage/", None),
         ("usage-empty", "/usage/?since=2020-01-01&until=2020-01-31", None),
         ("budget", "/team/budget/", None),
+        ("provider", "/provider/", None),
+        ("missing-tasks", "/provider/missing/", None),
         ("team", "/team/", None),
         ("health", "/settings/health/", checked),
         ("storage", "/settings/storage/", None),
