@@ -18,10 +18,15 @@ LOCK_ID = 0x6C756D61
 class Command(LockedCommand, migrate.Command):
     """Django's migrate, one at a time: machines that start together would create the same tables twice."""
 
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        # Django's checks before `handle` connect to the database too.
+        with database_errors_in_words():
+            return super().execute(*args, **options)
+
     def handle(self, *args: Any, **options: Any) -> None:
         # Without the media, which are many files and not touched by a migration: `serve` checks those.
         permissions.tighten(settings.DATA_DIR, media_root=None)
-        with database_errors_in_words(), migration_lock(options["database"]):
+        with migration_lock(options["database"]):
             super().handle(*args, **options)
 
 
