@@ -1,30 +1,15 @@
 """The platform token, which reads the balance: it is never rendered again."""
 
-import re
 from typing import Any
 
 from django import forms
 
 from .. import provider
-from ..media.download import NotAllowed, origin_of
 from ..models import ApiToken
 from .money import CreditsField
+from .secrets import clean_base_url, clean_secret
 
-MAX_LENGTH = 1000
 DEFAULT_WARNING = "50"  # credits, about a dozen videos
-# What consoles, chats and headers put around a token.
-_AROUND = " \t\r\n\"'`“”‘’«»,;\u200b\ufeff\u00a0"
-_PREFIX = re.compile(r"^(?:authorization[\"']?\s*[:=]\s*)?[\"']?bearer[\s:]+", re.IGNORECASE)
-
-
-def clean_platform_token(text: str) -> str:
-    """Return the token in a pasted text, without quotes and "Bearer"; raise ValidationError."""
-    token = _PREFIX.sub("", text.strip(_AROUND)).strip(_AROUND)
-    if not token:
-        raise forms.ValidationError("Enter the platform token.")
-    if len(token) > MAX_LENGTH or not re.fullmatch(r"[!-~]+", token):
-        raise forms.ValidationError("A platform token has no spaces and only ASCII characters. Copy it again.")
-    return token
 
 
 class PlatformTokenForm(forms.Form):
@@ -35,15 +20,11 @@ class PlatformTokenForm(forms.Form):
     warn_below = CreditsField(label="Warn below", required=False)
 
     def clean_token(self) -> str:
-        return clean_platform_token(self.cleaned_data["token"])
+        return clean_secret(self.cleaned_data["token"])
 
     def clean_base_url(self) -> str:
-        base_url: str = self.cleaned_data["base_url"].strip(_AROUND).rstrip("/") or default_platform()
-        try:
-            origin_of(base_url)
-        except NotAllowed as reason:
-            raise forms.ValidationError(str(reason)) from None
-        return base_url
+        address: str = self.cleaned_data["base_url"].strip()
+        return clean_base_url(address) if address else default_platform()
 
 
 class BalanceWarningForm(forms.Form):

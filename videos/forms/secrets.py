@@ -21,6 +21,17 @@ _API_PATH = re.compile(r"/luma(?:/(?:videos|tasks))?$", re.IGNORECASE)
 
 def clean_token(text: str) -> str:
     """Return the API token in a pasted text, without quotes, "Bearer" or a header's name; raise ValidationError."""
+    token = clean_secret(text)
+    if token.lower().startswith("platform-"):
+        raise ValidationError(
+            "This is an account token, which can read the balance but make no videos. Copy the token of the Luma "
+            "videos service, under Credentials."
+        )
+    return token
+
+
+def clean_secret(text: str) -> str:
+    """Return the token of either kind in a pasted text, as `clean_token` does."""
     text = text.translate(_INVISIBLE).replace("\u00a0", " ")
     if not text.strip():
         raise ValidationError("Enter the token.", code="required")
@@ -44,7 +55,7 @@ def _strip_wrapping(text: str) -> str:
 
 
 def _problem(token: str) -> str:
-    """Say why a text cannot be an API token; "" if it may be one."""
+    """Say why a text cannot be a token; "" if it may be one."""
     if len(token) > MAX_LENGTH:
         return f"This is longer than {MAX_LENGTH:,} characters, so it is not a token. Copy the token alone."
     if re.match(r"https?://", token, re.IGNORECASE):
@@ -59,11 +70,6 @@ def _problem(token: str) -> str:
         return f"This has a character that no token has ({name}). Copy the token again."
     if re.search(r"[\"'<>{}]", token) or re.fullmatch(r"(?:your|my|the)?[-_]?(?:api)?[-_]?token", token, re.IGNORECASE):
         return "This looks like an example. Copy your own token from the provider's console."
-    if token.lower().startswith("platform-"):
-        return (
-            "This is an account token, which can read the balance but make no videos. Copy the token of the Luma "
-            "videos service, under Credentials."
-        )
     return ""
 
 

@@ -76,11 +76,11 @@ def test_a_refused_token_changes_nothing(client, admin, platform):
 @pytest.mark.parametrize(
     ("fields", "error"),
     [
-        ({"token": ""}, "Enter the platform token."),
-        ({"token": "  '' "}, "Enter the platform token."),
-        ({"token": "platform-a platform-b"}, "has no spaces"),
-        ({"token": "platform-ü"}, "only ASCII"),
-        ({"token": SECRET, "base_url": "platform.acedata.cloud"}, "A link starts with http"),
+        ({"token": ""}, "Enter the token."),
+        ({"token": "  '' "}, "This has no token in it"),
+        ({"token": "platform-a platform-b"}, "has a space in it"),
+        ({"token": "platform-ü"}, "a character that no token has"),
+        ({"token": SECRET, "base_url": "http://platform.acedata.cloud"}, "Use https:// here"),
         ({"token": SECRET, "warn_below": "many"}, "Enter a number"),
         ({"token": SECRET, "warn_below": "-1"}, "greater than or equal to 0"),
     ],
