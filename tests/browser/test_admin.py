@@ -58,6 +58,24 @@ def test_a_token_is_added_tested_paused_and_given_a_new_secret(site, sign_in):
     expect(trail.get_by_role("row").nth(2)).to_contain_text("paused")
 
 
+def test_wheels_and_arrow_keys_change_no_number(site, sign_in):
+    pk = site.python("from videos.models import ApiToken\nprint(ApiToken.objects.first().pk)")
+    page = sign_in(site, "ada")
+    for path in ("add/", f"{pk}/change/"):
+        page.goto(f"{site.url}/admin/videos/apitoken/{path}")
+        assert page.locator("input[type=number]").count() == 0
+        for label, number in (("Priority", "10"), ("At the same time", "7"), ("Daily limit", "2.5")):
+            field = page.get_by_label(label)
+            field.fill(number)
+            field.hover()
+            page.mouse.wheel(0, 300)
+            page.mouse.wheel(0, -500)
+            for key in ("ArrowUp", "ArrowUp", "ArrowDown", "PageUp"):
+                page.keyboard.press(key)
+            assert field.input_value() == number
+            assert field.get_attribute("inputmode") in ("numeric", "decimal")
+
+
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
 def test_the_token_pages_have_no_axe_violation(site, sign_in, scheme, viewport):
@@ -66,10 +84,16 @@ def test_the_token_pages_have_no_axe_violation(site, sign_in, scheme, viewport):
         "token.end_back_off(None) or token.note(None, 'looked at')\nprint(token.pk)"
     )
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
-    for path in ("", "add/", f"{pk}/change/", f"{pk}/rotate/"):
-        page.goto(f"{site.url}/admin/videos/apitoken/{path}")
+    tokens = [f"apitoken/{path}" for path in ("", "add/", f"{pk}/change/", f"{pk}/rotate/")]
+    for path in tokens:
+        page.goto(f"{site.url}/admin/videos/{path}")
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
+    # They share the stylesheet and the header.
+    others = ("apitoken/{pk}/delete/", "apitoken/{pk}/history/", "collection/", "event/", "generation/", "share/", "..")
+    for path in others:
+        page.goto(f"{site.url}/admin/videos/{path.format(pk=pk)}")
+        assert violations(page) == [], path
 
 
 def test_a_member_reads_that_the_token_pages_are_for_admins(site, sign_in):

@@ -1,6 +1,6 @@
 """Forms for API tokens; a secret that was entered is never shown again."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django import forms
 from django.conf import settings
@@ -15,6 +15,13 @@ def validate_secret(secret: str) -> None:
     """Refuse a secret that cannot be sent in a header."""
     if not (secret.isascii() and secret.isprintable() and " " not in secret):
         raise forms.ValidationError("An API token has no spaces and only ASCII characters. Copy it again.")
+
+
+class NumberInput(forms.TextInput):
+    """A text field with the keyboard for numbers: wheels and arrow keys change an `<input type=number>` by accident."""
+
+    def __init__(self, inputmode: str = "numeric") -> None:
+        super().__init__({"class": "vIntegerField", "inputmode": inputmode, "autocomplete": "off"})
 
 
 class SecretField(forms.CharField):
@@ -35,12 +42,14 @@ class ApiTokenForm(forms.ModelForm):
     daily_limit = CreditsField(
         label="Daily limit",
         required=False,
+        widget=NumberInput("decimal"),
         help_text="The most that may be sent with it in a day, in the budget's credits. Empty: no limit.",
     )
 
     class Meta:
         model = ApiToken
         fields = ("name", "base_url", "priority", "max_in_flight", "daily_limit", "enabled")
+        widgets: ClassVar = {"priority": NumberInput(), "max_in_flight": NumberInput()}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
