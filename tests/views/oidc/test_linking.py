@@ -1,0 +1,110 @@
+"""Links between an account at the OpenID provider and a member, also by invitation."""
+
+import re
+
+import pytest
+from django.contrib.auth import get_user
+from django.test import Client
+
+from videos.models import AuditEntry, ExternalIdentity, Invitation, Member
+from videos.sign_in_links import Purpose, path_for
+from videos.views import oidc
+
+from ...support.factories import a_member
+from ...support.openid_provider import ADA
+from ...support.openid_sign_in import approve, begin, linked, sign_in, words_of
+
+pytestmark = pytest.mark.django_db
+
+PASSWORD = "a long enough word"
+
+
+# ── Invitations and links ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_invitation_can_be_accepted_with_the_provider(client, provider, root):
+    invitation, key = Invitation.objects.invite(root, email="x@y.example", as_admin=True)
+    assert f'href="/invitations/{key}/oidc/"' in client.get(f"/invitations/{key}/").content.decode()
+    assert sign_in(client, f"/invitations/{key}/oidc/")["Location"] == "/"
+    member = get_user(client)
+    assert (member.username, member.is_superuser, member.email) == ("ada", True, ADA["email"])
+    invitation.refresh_from_db()
+    assert invitation.accepted_by == member
+    assert Client().get(f"/invitations/{key}/oidc/").status_code == 404
+
+
+def test_an_invitation_revoked_on_the_way_creates_nobody(client, provider, root):
+    invitation, key = Invitation.objects.invite(root)
+    address = begin(client, f"/invitations/{key}/oidc/")
+    invitation.revoke(root)
+    assert client.get(approve(address)).status_code == 404
+    assert Member.objects.count() == 1
+
+
+def test_a_member_links_with_their_password_and_then_signs_in(client, provider):
+    ada = a_member("ada", password=PASSWORD)
+    client.force_login(ada)
+    assert sign_in(client, "/profile/identities/")["Location"] == "/profile/identities/link/"
+    page = client.get("/profile/identities/link/").content.decode()
+    assert ADA["email"] in page and 'name="current_password"' in page
+    assert client.post("/profile/identities/link/", {"current_password": "wrong"}).status_code == 422
+    assert not ExternalIdentity.objects.exists()
+    assert client.post("/profile/identities/link/", {"current_password": PASSWORD})["Location"] == "/profile/"
+    assert AuditEntry.objects.filter(about=ada, text=f"ada can sign in with Acme, as {ADA['email']}.").exists()
+    sign_in(other := Client())
+    assert get_user(other) == ada
+    identity = ExternalIdentity.objects.get()
+    client.post(f"/profile/identities/{identity.pk}/removal/")
+    assert not ExternalIdentity.objects.exists()
+
+
+def test_an_account_that_another_member_has_linked_is_not_linked_again(client, provider):
+    linked(a_member("ada"), provider)
+    client.force_login(a_member("bob"))
+    sign_in(client, "/profile/identities/")
+    page = client.post("/profile/identities/link/", follow=True)
+    assert "belongs to another member" in page.content.decode()
+    assert ExternalIdentity.objects.get().member.username == "ada"
+
+
+def test_nobody_links_an_account_in_the_session_of_somebody_else(client, provider):
+    client.force_login(a_member("ada"))
+    address = begin(client, "/profile/identities/")
+    flows = client.session[oidc.FLOWS]
+    client.force_login(a_member("bob"))
+    session = client.session
+    session[oidc.FLOWS] = flows
+    session.save()
+    assert client.get(approve(address)).status_code == 403
+    assert oidc.PENDING not in client.session
+
+
+def test_the_only_way_to_sign_in_cannot_be_unlinked(client, provider):
+    ada = a_member("ada")
+    identity = linked(ada, provider)
+    client.force_login(ada)
+    page = client.post(f"/profile/identities/{identity.pk}/removal/", follow=True)
+    assert "only way to sign in" in page.content.decode() and ExternalIdentity.objects.exists()
+    bob = a_member("bob")
+    client.force_login(bob)
+    assert client.post(f"/profile/identities/{identity.pk}/removal/").status_code == 404
+
+
+def test_a_sign_in_link_of_an_admin_links_the_account_once(client, provider, settings, root):
+    settings.PASSWORD_SIGN_IN = False
+    ada = a_member("ada")
+    client.force_login(root)
+    page = client.post(f"/team/{ada.pk}/password/").content.decode()
+    path = re.search(r'id="secret-link"[^>]*>http://testserver([^<]+)<', page).group(1)
+    visitor = Client()
+    assert "ada" in words_of(visitor.get(path))
+    assert sign_in(visitor, f"{path}oidc/")["Location"] == "/"
+    assert get_user(visitor) == ada and ada.identities.get().subject == ADA["sub"]
+    assert Client().get(path).status_code == Client().get(f"{path}oidc/").status_code == 404
+
+
+# ── A provider that is away, or does not fit ─────────────────────────────────────────────────────────────────────────
+
+
+def test_a_link_of_the_command_does_not_start_a_linking(client, root):
+    assert client.get(path_for(root, Purpose.SIGN_IN) + "oidc/").status_code == 404
