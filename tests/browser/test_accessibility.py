@@ -158,6 +158,10 @@ def test_no_error_page_has_an_axe_violation(site, shown, sign_in, scheme, viewpo
     page.goto(site.url)
     assert post(page, f"/generations/{shown['ready']}/choice/", choice="maybe") == 400
     found["400"] = violations(page)
+    # Browsers find every name under localhost on this machine.
+    assert page.goto(f"http://films.localhost:{site.port}/").status == 400
+    expect(page.get_by_role("heading", name="Lumaweb does not answer at this address")).to_be_visible()
+    found["an unknown host"] = violations(page)
     page.goto("about:blank")
     page.context.clear_cookies()
     page.goto(f"{site.url}/login/")
