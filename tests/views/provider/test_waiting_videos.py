@@ -1,0 +1,104 @@
+"""What becomes of videos that wait while a provider is connected."""
+
+import pytest
+
+from videos.models import ApiToken, Generation
+
+from ...support.budgets import balance, terms
+from ...support.factories import a_generation, a_member, a_result, a_token
+from ...support.ledger import sums_are_those_of_the_rows
+from ...support.provider_page import OLD, connect, everything, text_of
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_what_waits_is_canceled_unless_the_admin_chooses_otherwise(client, admin, old, luma):
+    waits = a_generation(admin)
+    assert "1 video waiting to be made" in text_of(client.get("/provider/"))
+    connect(client, luma.url)
+    waits.refresh_from_db()
+    assert waits.state == "canceled" and waits.events.last().member == admin
+    assert balance() == balance(admin) == (0, 0)
+    sums_are_those_of_the_rows()
+
+
+def test_what_waits_can_be_kept_and_decided_later(client, admin, old, luma):
+    terms(per_generate=2000)
+    one, two = a_generation(admin), a_generation(admin, prompt="Another")
+    connect(client, luma.url, waiting="keep")
+    for row in (one, two):
+        row.refresh_from_db()
+        assert row.state == "queued" and row.held_at and row.claim() is None
+    page = text_of(client.get("/provider/"))
+    assert "2 held videos of another provider" in page and "Send for 4 credits" in page
+    client.post("/provider/held/", {"choice": "send"})
+    assert one.claim().token.base_url == luma.url
+    two.refresh_from_db()
+    assert (two.held_at, two.provider_base_url) == (None, luma.url)
+    sums_are_those_of_the_rows()
+
+
+def test_held_videos_can_be_canceled(client, admin, old, luma):
+    row = a_generation(admin)
+    connect(client, luma.url, waiting="keep")
+    assert "1 video canceled. Nothing was charged." in text_of(
+        client.post("/provider/held/", {"choice": "cancel"}, follow=True)
+    )
+    row.refresh_from_db()
+    assert row.state == "canceled" and balance() == (0, 0)
+
+
+def test_what_waits_is_sent_at_the_new_prices_only_if_the_admin_says_so(client, admin, old, luma):
+    new, longer = a_generation(admin), a_generation(a_member("ben"), action="extend", source_video_id="v-1")
+    connect(client, luma.url, waiting="send", per_generate="4", per_extend="3", currency="credits")
+    for row, amount in ((new, 4000), (longer, 3000)):
+        row.refresh_from_db()
+        assert (row.state, row.amount, row.provider_base_url) == ("queued", amount, luma.url)
+        assert row.events.last().kind == "released"
+    assert balance() == (7000, 0) and balance(admin) == (4000, 0)
+    assert new.claim().token.base_url == luma.url
+    sums_are_those_of_the_rows()
+
+
+def test_what_waits_is_not_sent_without_enough_budget_and_nothing_changes(client, admin, old, luma):
+    a_generation(admin)
+    before = everything()
+    prices = {"per_generate": "4", "per_extend": "4", "currency": "credits", "team_limit": "3"}
+    response = connect(client, luma.url, waiting="send", **prices)
+    page = text_of(response)
+    assert response.status_code == 422 and "Nothing was changed. This takes 4 credits" in page
+    assert everything() == before and not ApiToken.objects.filter(base_url=luma.url).exists()
+
+
+def test_videos_that_were_sent_stay_with_their_provider(client, admin, old, luma):
+    made, doubtful, waits = (a_generation(admin, prompt=prompt) for prompt in ("made", "doubtful", "waits"))
+    made.claim()
+    doubtful.claim()
+    doubtful.mark_interrupted()
+    connect(client, luma.url, waiting="send")
+    for row, state in ((made, "submitting"), (doubtful, "unconfirmed")):
+        row.refresh_from_db()
+        assert (row.state, row.token, row.provider_base_url) == (state, old, OLD)
+    assert made.record(a_result(), "answer")
+    made.refresh_from_db()
+    assert made.state == "completed"
+    waits.refresh_from_db()
+    assert waits.provider_base_url == luma.url
+
+
+def test_videos_held_since_a_restore_are_never_sent_by_a_connection(client, admin, old, luma):
+    row = a_generation(admin)
+    Generation.objects.hold_after_restore()
+    connect(client, luma.url, waiting="send")
+    row.refresh_from_db()
+    assert row.held_at and row.provider_base_url == OLD
+
+
+def test_a_restore_s_held_videos_are_released_by_choice(client, admin, luma):
+    a_token(base_url=luma.url)
+    row = a_generation(admin)
+    Generation.objects.hold_after_restore()
+    page = text_of(client.get("/provider/"))
+    assert "1 video held since a restore" in page and "may be charged twice" in page
+    client.post("/provider/held/", {"group": "restored", "choice": "send"})
+    assert row.claim()
