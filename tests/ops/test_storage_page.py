@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from lumaweb.ops.backup import scheduled
 from lumaweb.ops.backup.schedule import is_due, last_result
+from lumaweb.ops.doctor import backups, quota
 from videos.jobs import sweep
 from videos.models import (
     AuditEntry,
@@ -82,6 +83,7 @@ def test_a_quota_warns_and_stops_nothing(client, admin):
     assert "% of the quota" not in client.get("/settings/storage/").content.decode()
     a_sized_one(admin, 3 * 1024**3)
     assert "New videos are still saved" in client.get("/settings/storage/").content.decode()
+    assert [finding.title for finding in quota.quota()] == ["Videos exceed the quota"]
     assert a_saved_one(admin).is_saved
     assert "Storage: the quota is now 2.0\xa0GB." in audited()
 
@@ -178,6 +180,15 @@ def test_the_rule_is_applied_once_an_hour(admin, old_rejects):
     assert late.trashed_at
 
 
+def test_many_rejected_videos_move_without_waiting_an_hour(admin, old_rejects, monkeypatch):
+    monkeypatch.setattr(sweep, "MAX_ROWS", 1)
+    rejected(admin, 40, prompt="one more")
+    StoragePolicy.objects.create(pk=1, rejected_days=30)
+    for _ in range(3):
+        sweep.trash_rejected()
+    assert Generation.objects.filter(trashed_at__isnull=False).count() == 2
+
+
 def test_a_video_that_is_starred_at_the_last_moment_stays(admin, old_rejects):
     before = timezone.now() - timedelta(days=30)
     (found,) = Generation.objects.disposable(before)
@@ -260,8 +271,13 @@ def test_a_failure_is_shown_and_mailed_once_until_a_backup_succeeds(client, admi
 
 
 def test_a_verification_is_requested_and_its_problem_is_shown(client, admin, backup_dir):
+    lost = a_saved_one(admin, prompt="lost")
+    lost.video_file.delete(save=False)
     a_saved_one(admin)
     made = scheduled.back_up(backup_dir)
+    assert made.remark_count == 2 and "missing: videos/" in made.remarks and "changed since" in made.remarks
+    assert "2 files could not be backed up" in client.get("/settings/storage/").content.decode()
+    assert "backup-incomplete" in [finding.code for finding in backups.backups()]
     stored = next(backup_dir.glob("media/??/*"))
     stored.write_bytes(bytes(stored.stat().st_size))
     client.post(f"/settings/storage/backups/{made.pk}/verification/")

@@ -122,7 +122,10 @@ def trash_rejected() -> None:
     policy = StoragePolicy.begin_rejected_check()
     if not policy or not (before := policy.rejected_before()):
         return
-    moved = sum(generation.trash_rejected(before) for generation in Generation.objects.disposable(before)[:MAX_ROWS])
+    rows = list(Generation.objects.disposable(before)[:MAX_ROWS])
+    moved = sum(generation.trash_rejected(before) for generation in rows)
+    if len(rows) == MAX_ROWS:
+        policy.check_rejected_again()
     if moved:
         videos = "1 video" if moved == 1 else f"{moved} videos"
         AuditEntry.objects.record(

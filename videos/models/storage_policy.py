@@ -48,6 +48,11 @@ class StoragePolicy(models.Model):
         return (now or timezone.now()) - timedelta(days=self.rejected_days) if self.rejected_days else None
 
     @classmethod
+    def check_rejected_again(cls) -> None:
+        """Make the next check due at once: there are more videos than one check moves."""
+        cls.objects.filter(pk=1).update(rejected_checked_at=None)
+
+    @classmethod
     def begin_rejected_check(cls) -> "StoragePolicy | None":
         """Return the policy if a check for rejected videos is due, at most once an hour; else None."""
         now = timezone.now()

@@ -25,6 +25,7 @@ from . import (
     provider,
     proxy,
     public_url,
+    quota,
     storage,
 )
 from .findings import Finding, fail, skip
@@ -66,6 +67,7 @@ CHECKS = (
     Check("callbacks", provider.callbacks),
     Check("clock", clock.clock, needs_network=True),
     Check("backups", backups.backups),
+    Check("quota", quota.quota),
     Check("mail", mail.mail, needs_database=False, needs_network=True),
 )
 

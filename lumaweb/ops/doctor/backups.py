@@ -51,6 +51,14 @@ def _problems(last: LastResult) -> Iterator[Finding]:
             "Make a new backup now, and check the disk of the backups.",
             STORAGE_PAGE,
         )
+    if last.remarks:
+        yield warn(
+            "backup-incomplete",
+            "The last backup lacks files",
+            f"{last.remarks} files are missing, or changed since they were saved.",
+            "Run manage.py verify_media; with --repair it downloads again what the provider still has.",
+            STORAGE_PAGE,
+        )
     if last.shares_disk:
         yield warn(
             "backup-same-disk",

@@ -174,6 +174,8 @@ def disk_space(minimum: int = MIN_FREE, low: int = LOW_FREE) -> Iterator[Finding
         folders["media"] = settings.MEDIA_ROOT
     if not settings.DATABASE_URL:
         folders["the database"] = Path(settings.DATABASES["default"]["NAME"]).parent
+    if settings.BACKUP_DIR is not None:
+        folders["backups"] = settings.BACKUP_DIR
     uses: dict[int, list[str]] = {}
     free: dict[int, int] = {}
     for use, path in folders.items():

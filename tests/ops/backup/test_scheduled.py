@@ -16,6 +16,7 @@ from lumaweb.ops.backup.retention import to_keep
 from ...support import servers
 from ...support.installation import ROOT, Installation
 from ...support.installation_contents import FILL, PEOPLE, READ_BACK
+from ...support.s3_server import S3Server
 
 LATEST = """
 import json
@@ -234,6 +235,22 @@ def test_the_ticker_makes_backups_by_schedule_and_on_request(tmp_path):
         assert rows(installation)[0]["verification_problem"] == ""
     finally:
         installation.stop()
+
+
+def test_with_a_bucket_only_the_database_is_backed_up(tmp_path):
+    server = S3Server(tmp_path / "s3").start()
+    try:
+        folder = tmp_path / "backups"
+        installation = Installation(tmp_path / "home", LUMAWEB_BACKUP_DIR=str(folder), **server.env)
+        installation.migrate()
+        installation.python(FILL)
+        said = installation.manage("backup")
+        assert "they are in the bucket" in said and not stored(folder)
+        new = Installation(tmp_path / "new", **server.env)
+        assert "No videos were restored" in new.manage("restore", str(next(folder.glob("*.tar"))))
+        assert "Videos good: 3" in new.manage("verify_media")
+    finally:
+        server.close()
 
 
 def wait_for(condition, seconds: float = 60) -> None:
