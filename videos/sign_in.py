@@ -75,10 +75,13 @@ def member_by_invitation(identity: Identity, invitation: Invitation) -> Member:
             with transaction.atomic():
                 if not invitation.accept(member):
                     raise Refused("This invitation was used, revoked or has expired. Ask an admin for a new one.")
-                _link(member, identity)
+                if not _link(member, identity):
+                    # A second request of the same person was faster.
+                    raise IntegrityError
             return _with_role(member, identity)
         except IntegrityError:
-            continue
+            if _linked(identity):
+                return member_for(identity)
     raise Refused("No username is free for you. Ask an admin for help.")
 
 

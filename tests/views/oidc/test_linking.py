@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth import get_user
 from django.test import Client
 
+from videos import sign_in as sign_in_rules
 from videos.models import AuditEntry, ExternalIdentity, Invitation, Member
 from videos.sign_in_links import Purpose, path_for
 from videos.views import oidc
@@ -39,6 +40,19 @@ def test_an_invitation_revoked_on_the_way_creates_nobody(client, provider, root)
     invitation.revoke(root)
     assert client.get(approve(address)).status_code == 404
     assert Member.objects.count() == 1
+
+
+def test_two_answers_for_one_person_create_one_member(client, provider, root, monkeypatch):
+    ada = a_member("ada")
+    linked(ada, provider)
+    invitation, key = Invitation.objects.invite(root)
+    real, answers = sign_in_rules._linked, [None]
+    # The first look finds nobody, as if the other request had not been committed yet.
+    monkeypatch.setattr(sign_in_rules, "_linked", lambda identity: answers.pop() if answers else real(identity))
+    assert sign_in(client, f"/invitations/{key}/oidc/")["Location"] == "/"
+    assert get_user(client) == ada and Member.objects.count() == 2
+    invitation.refresh_from_db()
+    assert invitation.accepted_at is None
 
 
 def test_a_member_links_with_their_password_and_then_signs_in(client, provider):
