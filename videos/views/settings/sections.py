@@ -49,15 +49,15 @@ INSTALLATION = (
         admins_only=False,
     ),
     Section("Budget", "pricing", "banknotes"),
-    Section("Sign-in", "sign-in", "key", frozenset({"sign-in-check"})),
-    Section("Mail", "mail", "envelope"),
-    Section("Health", "health", "heart", count=health_problems),
     Section(
         "Storage and backups",
         "storage",
         "archive-box",
         frozenset({"storage-limits", "storage-rejected", "backup-schedule", "backup-download"}),
     ),
+    Section("Sign-in", "sign-in", "key", frozenset({"sign-in-check"})),
+    Section("Mail", "mail", "envelope"),
+    Section("Health", "health", "heart", count=health_problems),
 )
 
 
