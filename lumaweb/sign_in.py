@@ -1,5 +1,6 @@
 """What is configured about sign-in: an OpenID provider, and proxies that authenticate."""
 
+import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -23,8 +24,10 @@ class OpenIDConnect(NamedTuple):
 
 
 def name_of(issuer: str) -> str:
-    """Return what people call the provider at this address: its product, or else its host."""
+    """Return what people call the provider at this address: its product, else its host, or SSO if that is a number."""
     host = urlsplit(issuer).hostname or ""
+    if host == "localhost" or not re.search("[a-z]", host.rpartition(".")[2]) or ":" in host:
+        return "SSO"
     by_domain = next((name for domain, name in KNOWN_DOMAINS.items() if host.endswith(domain)), host)
     return KNOWN_HOSTS.get(host, by_domain)
 

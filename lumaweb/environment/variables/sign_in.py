@@ -41,7 +41,7 @@ OIDC_NAME = Variable(
     name="LUMAWEB_OIDC_NAME",
     parse=values.text,
     meaning="what the button “Sign in with …” calls the identity provider",
-    default_meaning="Google, Microsoft, Okta and others by their issuer; else its host",
+    default_meaning="Google, Microsoft, Okta and others by their issuer; else its host, or SSO for an IP address",
     example="Example",
 )
 PASSWORD_SIGN_IN = Variable(
