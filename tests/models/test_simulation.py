@@ -132,6 +132,7 @@ def no_provider(settings) -> Iterator[None]:
 
 
 def test_a_start_marks_the_token_of_its_own_sandbox_only(no_provider, settings):
+    assert choose_provider()
     other = a_token("sandbox-other", "http://127.0.0.1:9", enabled=False)
     assert choose_provider()
     assert ApiToken.objects.get(base_url=settings.SANDBOX_URL).simulated
