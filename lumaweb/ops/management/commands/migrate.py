@@ -1,4 +1,5 @@
 import fcntl
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from lumaweb.ops.startup import database_errors_in_words
 
 # PostgreSQL's advisory lock; an arbitrary number that no other program uses on this database.
 LOCK_ID = 0x6C756D61
+LOCK_POLL = 0.2  # seconds
 
 
 class Command(LockedCommand, migrate.Command):
@@ -36,7 +38,12 @@ def migration_lock(database: str) -> Iterator[None]:
     connection = connections[database]
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_lock(%s)", [LOCK_ID])
+            # Poll: a waiting statement holds a snapshot, and the other process may wait for that snapshot in
+            # CREATE INDEX CONCURRENTLY, a deadlock.
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_ID])
+            while not cursor.fetchone()[0]:
+                time.sleep(LOCK_POLL)
+                cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK_ID])
         try:
             yield
         finally:
