@@ -52,6 +52,7 @@ CHECKS = (
     Check("static files", installation.static_files, needs_database=False),
     Check("database", database.database, needs_database=False),
     Check("migrations", database.migrations),
+    Check("commits", database.commits),
     Check("machines", machines.machines),
     Check("storage", storage.storage, needs_database=False),
     Check("saved videos", storage.saved_videos, timeout=15.0),

@@ -29,7 +29,7 @@ def queue() -> Iterator[Finding]:
         yield redis_down(error)
         return
     length = sum(sizes.values())
-    message = f"{name if settings.REDIS_URL else 'In the database'}; {length} calls wait."
+    message = f"{name if settings.REDIS_URL else 'In the database'}; waiting calls: {length}."
     if length > MAX_QUEUE_LENGTH:
         yield warn(
             "queue-long",
@@ -133,7 +133,7 @@ def waiting() -> Iterator[Finding]:
             "See the checks of the media worker and the storage; each video's timeline shows what happened.",
         )
     if queued.age(now) <= MAX_WAIT and not held and unsaved.age(now) <= MAX_WAIT:
-        yield ok(f"{queued.length} wait to be sent, {unsaved.length} to be saved.")
+        yield ok(f"Waiting to be sent: {queued.length}. Waiting to be saved: {unsaved.length}.")
 
 
 def _duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_a_long_queue_is_reported():
-    assert "calls wait." in said_by(background.queue) and said_by(background.queue).startswith("ok: ")
+    assert "waiting calls: " in said_by(background.queue) and said_by(background.queue).startswith("ok: ")
 
 
 def test_missing_workers_are_reported():
@@ -33,7 +33,7 @@ def test_a_missing_ticker_is_reported():
 
 
 def test_videos_that_wait_too_long_are_reported_with_the_reason():
-    assert said_by(background.waiting) == "ok: 0 wait to be sent, 0 to be saved."
+    assert said_by(background.waiting) == "ok: Waiting to be sent: 0. Waiting to be saved: 0."
     token = a_token()
     for _ in range(3):
         a_generation()
