@@ -213,7 +213,7 @@ def test_a_video_too_expensive_for_today_does_not_block_cheaper_ones():
     Pricing.objects.update(per_generate=2000, per_extend=1000)
     costly = [a_generation() for _ in range(51)]
     cheap = a_generation(action="extend", source_video_id="v-1")
-    line, claim = submit._next_claim([])
+    line, claim = submit._next_claim([], lambda: False)
     assert (line, claim.generation) == ([], cheap)
     assert submit.has_sendable() is False, "a drain that could send nothing would be woken again and again"
     assert {row.state for row in Generation.objects.filter(pk__in=[row.pk for row in costly])} == {"queued"}
