@@ -1,4 +1,4 @@
-"""Simulated videos are marked by their token, cost nothing, and count towards limits only while the sandbox is used."""
+"""Simulated videos are marked by their token and cost nothing; they count towards limits like any other."""
 
 import importlib
 import uuid
@@ -77,16 +77,17 @@ def test_videos_made_before_the_mark_are_simulated_too(sandbox):
 
 
 @pytest.mark.parametrize("whose", ["team_limit", "member_limit"])
-def test_limits_hold_in_the_sandbox_and_start_full_with_a_real_provider(sandbox, whose):
-    terms(**{whose: 2000})
+def test_limits_hold_for_simulated_videos_with_any_provider(sandbox, whose):
+    terms(**{whose: 3000})
     ada = a_member()
-    finished(ada), finished(ada)
+    finished(ada), finished(ada), finished(ada)
     with pytest.raises(OverBudget):
         Submission.objects.open(ada, uuid.uuid4(), 1, prompt="One too many")
     assert Allowance.of(ada).left == 0
     connect()
-    assert Allowance.of(ada).left == 2000
-    finished(ada), finished(ada)
+    assert Allowance.of(ada).left == 0
+    terms(**{whose: 4000})
+    finished(ada)
     with pytest.raises(OverBudget, match="0 of"):
         Submission.objects.open(ada, uuid.uuid4(), 1, prompt="One too many")
     assert Allowance.of(ada).left == 0
@@ -94,16 +95,18 @@ def test_limits_hold_in_the_sandbox_and_start_full_with_a_real_provider(sandbox,
 
 
 def test_the_team_page_shows_what_counts_towards_the_limit(sandbox):
-    terms(member_limit=5000)
     ada = a_member()
     finished(ada)
 
     def used() -> str:
         return Usage.of(Member.objects.filter(pk=ada.pk), Pricing.current())[0].used
 
-    assert used() == "1 of 5 credits"
+    assert used() == "0 credits, 1 simulated"
+    terms(member_limit=5000)
+    assert used() == "1 of 5 credits, 1 simulated"
     connect()
-    assert used() == "0 of 5 credits"
+    finished(ada)
+    assert used() == "2 of 5 credits, 1 simulated"
 
 
 def test_new_videos_are_simulated_while_the_token_in_use_is_marked(sandbox):

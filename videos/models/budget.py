@@ -85,16 +85,14 @@ class BalanceQuerySet(models.QuerySet["Balance"]):
             both = [Balance(month=month), Balance(month=month, member=member)]
             Balance.objects.bulk_create(both, ignore_conflicts=True)
         limits = (("team", None, pricing.team_limit), ("member", member, pricing.limit_of(member)))
-        simulates = any(limit is not None for *_, limit in limits) and ApiToken.objects.simulate()
         for whose, owner, limit in limits:
             rows = self.filter(month=month, member=owner)
             if limit is None or ignore_limits:
                 rows.update(reserved=F("reserved") + amount)
                 continue
-            spent = F("spent") if simulates else F("spent") - F("simulated")
-            within = rows.filter(reserved__lte=limit - amount - spent)
+            within = rows.filter(reserved__lte=limit - amount - F("spent"))
             if not within.update(reserved=F("reserved") + amount):
-                raise OverBudget(whose, amount, limit - rows.get().used(simulates), limit, pricing)
+                raise OverBudget(whose, amount, limit - rows.get().used, limit, pricing)
 
     def follow(
         self, member_id: int, month: date | None, amount: int, before: str, after: str, token_id: int | None = None
@@ -143,20 +141,17 @@ class Balance(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.month:%Y-%m}, {self.member or 'team'}: {shown(self.used(simulates=False))}"
+        return f"{self.month:%Y-%m}, {self.member or 'team'}: {shown(self.used)}"
 
     @property
     def charged(self) -> int:
         """The amount spent on videos that were not simulated."""
         return self.spent - self.simulated
 
-    def used(self, simulates: bool) -> int:
-        """Return the amount that counts towards the limits.
-
-        While new videos are simulated (`simulates`), so do the simulated ones. With a real provider they leave the
-        whole limit to videos that cost something.
-        """
-        return self.reserved + (self.spent if simulates else self.charged)
+    @property
+    def used(self) -> int:
+        """The amount that counts towards the limits, simulated videos included."""
+        return self.reserved + self.spent
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,9 +168,8 @@ class Allowance:
         limits = {None: pricing.team_limit, member.pk: pricing.limit_of(member)}
         if all(limit is None for limit in limits.values()):
             return cls(pricing, None, None)
-        simulates = ApiToken.objects.simulate()
         used = {
-            balance.member_id: balance.used(simulates)
+            balance.member_id: balance.used
             for balance in Balance.objects.filter(Q(member=None) | Q(member=member), month=month_of())
         }
         left = {owner: None if limit is None else max(0, limit - used.get(owner, 0)) for owner, limit in limits.items()}
@@ -209,15 +203,16 @@ class Usage:
     @classmethod
     def of(cls, members: models.QuerySet[Member], pricing: Pricing) -> "list[Usage]":
         """List these members' usage, active members first, in three queries."""
-        balances = Balance.objects.filter(month=month_of(), member__in=members)
-        simulates = ApiToken.objects.simulate()
-        used = {balance.member_id: balance.used(simulates) for balance in balances}
+        balances = {row.member_id: row for row in Balance.objects.filter(month=month_of(), member__in=members)}
         active_first = members.order_by("-is_active", "username")
-        return [cls._of(member, used.get(member.pk, 0), pricing) for member in active_first]
+        return [cls._of(member, balances.get(member.pk) or Balance(), pricing) for member in active_first]
 
     @classmethod
-    def _of(cls, member: Member, amount: int, pricing: Pricing) -> "Usage":
+    def _of(cls, member: Member, balance: Balance, pricing: Pricing) -> "Usage":
         limit = pricing.limit_of(member)
-        share = None if limit is None else min(1.0, amount / limit) if limit else 1.0
-        words = pricing.amount(amount) if limit is None else f"{shown(amount)} of {pricing.amount(limit)}"
-        return cls(member, words, share)
+        if limit is None:
+            share, words = None, pricing.amount(balance.reserved + balance.charged)
+        else:
+            share = min(1.0, balance.used / limit) if limit else 1.0
+            words = f"{shown(balance.used)} of {pricing.amount(limit)}"
+        return cls(member, words + (f", {shown(balance.simulated)} simulated" if balance.simulated else ""), share)

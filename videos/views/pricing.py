@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods
 
 from ..forms import PricingForm
-from ..models import ApiToken, Balance, Pricing
+from ..models import Balance, Pricing
 from ..models.amounts import month_of
 from .access import admins_only
 from .requests import MemberRequest
@@ -26,7 +26,7 @@ def pricing(request: MemberRequest) -> HttpResponse:
     context = {
         "form": form,
         "pricing": current,
-        "used_of_limit": used.used(ApiToken.objects.simulate()),
+        "used_of_limit": used.used,
         "spent": current.amount(used.charged),
         "simulated": current.amount(used.simulated) if used.simulated else "",
         "reserved": current.amount(used.reserved) if used.reserved else "",
