@@ -10,6 +10,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 import dj_database_url
 
+from .addresses import is_host
 from .variable import Invalid
 
 DATABASE_EXAMPLE = "postgres://user:password@host/name"
@@ -17,7 +18,7 @@ REDIS_EXAMPLE = "redis://host:6379/0"
 # In seconds. A worker waits one second for a call in one request, so the second must be longer.
 REDIS_TIMEOUTS = "socket_connect_timeout=3&socket_timeout=10"
 MAIL_EXAMPLE = "smtp://user:password@host:587 or smtps://user:password@host"
-_ENCODE = "has a special character in the password: percent-encode it, such as %40 for @, %23 for # and %2F for /"
+_ENCODE = "has a special character in the password: percent-encode it, such as %23 for #, %2F for / and %3F for ?"
 
 
 def _split(value: str, schemes: tuple[str, ...], example: str) -> SplitResult:
@@ -34,8 +35,8 @@ def _split(value: str, schemes: tuple[str, ...], example: str) -> SplitResult:
         is_valid = parts.port is None or parts.port > 0
     except ValueError:
         is_valid = False
-    # The first special character ends the part that is read as host and port.
-    if "@" in rest and (not is_valid or parts.netloc.count("@") != 1):
+    # The first of / ? and # ends the part that is read as user, password and host; the last @ in it begins the host.
+    if "@" in rest and (not is_valid or "@" not in parts.netloc):
         raise Invalid(example, _ENCODE)
     if not is_valid:
         raise Invalid(example, "has no valid port")
@@ -48,7 +49,7 @@ def database(value: str) -> dict[str, Any] | None:
         return None
     if value.startswith("sqlite"):
         raise Invalid(f"{DATABASE_EXAMPLE}, or leave it unset for the SQLite file", "is for PostgreSQL")
-    parts = _split(value, ("postgres", "postgresql"), DATABASE_EXAMPLE)
+    parts = _split(value, ("postgres", "postgresql", "pgsql"), DATABASE_EXAMPLE)
     if not parts.path.strip("/"):
         raise Invalid(DATABASE_EXAMPLE, "names no database")
     try:
@@ -96,6 +97,8 @@ def mail(value: str) -> Mail | None:
     parts = _split(value, tuple(default_ports), MAIL_EXAMPLE)
     if not parts.hostname:
         raise Invalid(MAIL_EXAMPLE, "has no host")
+    if not is_host(parts.hostname):
+        raise Invalid(MAIL_EXAMPLE, "has no valid host")
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise Invalid(MAIL_EXAMPLE, _ENCODE if "@" in value else "has a path")
     return Mail(

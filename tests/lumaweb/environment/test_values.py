@@ -40,6 +40,10 @@ READ = [
     ("LUMAWEB_ACCEL_PREFIX", "/protected-media/", "/protected-media/"),
     ("LUMAWEB_EMAIL_URL", "smtps://ada:p%40ss@mail.example.com",
      Mail("mail.example.com", 465, "ada", "p@ss", starttls=False, tls=True)),
+    # Unambiguous without percent-encoding, as many providers use an address as the user.
+    ("LUMAWEB_EMAIL_URL", "smtp://ada@example.com:p@ss@mail.example.com",
+     Mail("mail.example.com", 587, "ada@example.com", "p@ss", starttls=True, tls=False)),
+    ("REDIS_URL", "redis://:p@ss@redis/0", "redis://:p@ss@redis/0"),
     ("REDIS_URL", "rediss://:secret@redis.example.com:6380/1", "rediss://:secret@redis.example.com:6380/1"),
     ("LUMAWEB_OIDC_ISSUER", "https://login.example.com/realms/team/", "https://login.example.com/realms/team/"),
     ("LUMAWEB_OIDC_ISSUER", "http://127.0.0.1:9000", "http://127.0.0.1:9000"),
@@ -150,7 +154,8 @@ SECRETS = [
     ("LUMAWEB_EMAIL_URL", "http://ada:topsecret@mail.example.com", "begins with http://; set it to smtp://"),
     ("LUMAWEB_EMAIL_URL", "ada:topsecret@mail.example.com", "does not begin with smtp://"),
     ("LUMAWEB_EMAIL_URL", "smtp://ada:topsecret@mail.example.com:port", "percent-encode it"),
-    ("LUMAWEB_EMAIL_URL", "smtp://ada:top@topsecret@mail.example.com", "%40 for @"),
+    ("LUMAWEB_EMAIL_URL", "smtp://ada:topsecret@mail..example.com", "has no valid host"),
+    ("LUMAWEB_EMAIL_URL", "smtp://ada:top/topsecret@mail.example.com", "%2F for /"),
     ("LUMAWEB_EMAIL_URL", "smtp://ada:top#topsecret@mail.example.com", "%23 for #"),
     ("LUMAWEB_EMAIL_URL", "smtp://ada:topsecret@", "has no host"),
     ("DATABASE_URL", "mysql://ada:topsecret@db/films", "begins with mysql://; set it to postgres://"),
@@ -184,6 +189,14 @@ def fault() -> str:
 def test_a_value_is_read(monkeypatch, name, value, expected):
     monkeypatch.setenv(name, value)
     assert VARIABLES[name].value == expected
+
+
+@pytest.mark.parametrize("url", ["postgres://ada:p@ss@db/films", "pgsql://ada:p%40ss@db/films"])
+def test_a_database_with_an_at_sign_in_the_password_is_read(monkeypatch, url):
+    monkeypatch.setenv("DATABASE_URL", url)
+    database = VARIABLES["DATABASE_URL"].value
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["HOST"], database["USER"], database["PASSWORD"]) == ("db", "ada", "p@ss")
 
 
 @pytest.mark.parametrize("name", VARIABLES)
