@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.encoding import force_bytes
+from django.utils.encoding import force_bytes, punycode
 from django.utils.http import urlsafe_base64_encode
 
 from .mail_errors import MailProblem, explain
@@ -78,19 +78,25 @@ def _deliver(connection: Any, message: EmailMessage) -> str:
             message.send()
             return "accepted"
         server.ehlo_or_helo_if_needed()
-        sender = parseaddr(message.from_email)[1]
+        sender, recipient = _on_the_wire(parseaddr(message.from_email)[1]), _on_the_wire(message.to[0])
         code, answer = server.mail(sender)
         if code != 250:
             raise smtplib.SMTPSenderRefused(code, answer, sender)
-        code, answer = server.rcpt(message.to[0])
+        code, answer = server.rcpt(recipient)
         if code not in (250, 251):
-            raise smtplib.SMTPRecipientsRefused({message.to[0]: (code, answer)})
+            raise smtplib.SMTPRecipientsRefused({recipient: (code, answer)})
         code, answer = server.data(re.sub(rb"\r?\n", b"\r\n", message.message().as_bytes()))
         if code != 250:
             raise smtplib.SMTPDataError(code, answer)
         return f"{code} {' '.join(answer.decode('utf-8', 'replace').split())}"[:300]
     finally:
         connection.close()
+
+
+def _on_the_wire(address: str) -> str:
+    """Return an email address with an internationalized domain as SMTP commands write it."""
+    local, _, domain = address.rpartition("@")
+    return f"{local}@{punycode(domain)}"
 
 
 def send_link(to: str, template: str, path: str, context: dict[str, Any]) -> bool:

@@ -24,6 +24,7 @@ class MailServer(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Session)
         self.answers: dict[str, str] = {}
         self.mails: list[str] = []
+        self.lines: list[str] = []
         threading.Thread(target=self.serve_forever, args=[0.01], daemon=True).start()
 
 
@@ -33,6 +34,7 @@ class Session(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         self.say("220 mail.example ready")
         while line := self.rfile.readline().decode().strip():
+            self.server.lines.append(line)
             command = line.split(":")[0].split()[0].upper()
             if command in self.server.answers:
                 self.say(self.server.answers[command])
@@ -99,6 +101,13 @@ def test_a_refusal_shows_the_server_s_answer_and_what_to_do(admin, server, comma
     assert words in page
     assert MailStatus.current().is_failing and words in MailStatus.current().error
     assert words in words_of(admin.get("/settings/mail/"))
+
+
+def test_an_internationalized_domain_is_sent_in_ascii(admin, server, settings):
+    settings.DEFAULT_FROM_EMAIL = "Lumaweb <films@münchen.example>"
+    assert "250 2.0.0 Ok" in words_of(admin.post("/settings/mail/", {"to": "ada@bücher.example"}))
+    assert "rcpt TO:<ada@xn--bcher-kva.example>" in server.lines
+    assert any(line.startswith("mail FROM:<films@xn--mnchen-3ya.example>") for line in server.lines)
 
 
 def test_a_server_that_is_away_is_named(admin, server, settings):
