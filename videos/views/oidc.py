@@ -129,7 +129,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         return lockout_response(request)
     flow = _taken_flow(request)
     if not flow:
-        record_failure(request, OPENID, secrets.token_hex(8))
+        # Not counted: nothing can be guessed here, and images on another site could lock out its visitors' network.
         return _page(
             request, "This sign-in is over", "It was used already, took too long, or began in another browser.", 400
         )

@@ -90,7 +90,18 @@ def test_a_member_who_cancels_is_told_so(client):
     assert answer.status_code == 403 and "canceled" in words_of(answer)
 
 
+def fail(client):
+    state = parse_qs(urlsplit(begin(client)).query)["state"][0]
+    return client.get("/oidc/callback/", {"error": "server_error", "state": state})
+
+
 def test_many_failures_from_one_address_wait(client, provider):
     for _ in range(30):
+        assert fail(client).status_code == 400
+    assert fail(client).status_code == 429
+
+
+def test_answers_that_belong_to_no_sign_in_lock_nobody_out(client, provider):
+    for _ in range(31):
         assert client.get("/oidc/callback/?state=x&code=y").status_code == 400
-    assert client.get("/oidc/callback/?state=x&code=y").status_code == 429
+    assert fail(client).status_code == 400
