@@ -25,6 +25,7 @@ FAILURE_SECONDS = 5.0  # an unreachable provider is not asked again by every cli
 KEYS_AGAIN_SECONDS = 10.0
 CLOCK_LEEWAY = 120  # seconds
 GROUP_CLAIMS = ("groups", "roles")
+MAX_EMAIL = 254  # characters; longer ones are no addresses
 
 Value = TypeVar("Value")
 
@@ -202,7 +203,9 @@ def _identity(issuer: str, claims: dict[str, Any]) -> Identity:
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
         raise SignInError(Problem.INVALID_TOKEN, "The ID token has no usable subject.")
-    email = _line(claims, "email", 254)
+    email = _line(claims, "email", 1000)
+    # Not cut: an address that ends earlier can be of another domain.
+    email = email if len(email) <= MAX_EMAIL else ""
     return Identity(
         issuer=issuer,
         subject=subject,

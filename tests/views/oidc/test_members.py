@@ -54,6 +54,13 @@ def test_an_equal_email_address_links_nobody(client, provider, configure):
     assert not ExternalIdentity.objects.exists() and not get_user(client).is_authenticated
 
 
+def test_a_long_address_is_not_cut_to_one_of_an_allowed_domain(client, provider, configure):
+    configure(domains=["films.example"])
+    provider.claims["email"] = f"{'a' * 240}@films.example.evil.example"
+    assert sign_in(client).status_code == 403
+    assert not Member.objects.filter(email__contains="films.example").exists()
+
+
 def test_a_new_person_of_an_allowed_domain_joins_once(client, provider, configure):
     configure(domains=["films.example", "other.example"])
     a_member("ADA")
