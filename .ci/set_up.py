@@ -334,6 +334,10 @@ def main() -> int:
     except FailedError as error:
         progress.say(str(error))
         return 1
+    except OSError as error:
+        # A folder of another user, for example. The reason, not a traceback.
+        progress.say(cause_of(str(error)) or f"The packages cannot be installed: {error}")
+        return 1
     except StoppedError:
         progress.say("Stopped during the set-up. Run the same command again to continue.")
         # The caller sees that a signal ended this, and does not continue with the next step.

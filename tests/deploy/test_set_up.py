@@ -245,6 +245,26 @@ def test_a_python_without_venv_names_the_missing_package(tmp_path, said, sentenc
     assert not (tmp_path / ".venv").exists()
 
 
+def test_an_environment_that_cannot_be_written_gives_a_sentence(tmp_path):
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text("#!/bin/sh\nexit 0\n")
+    python.chmod(0o755)
+    (tmp_path / "requirements.txt").touch()
+    # For root too, who may write everywhere.
+    (tmp_path / ".venv/.unfinished").symlink_to(tmp_path / "missing/file")
+    done = subprocess.run(
+        [ROOT / ".ci/setup", "requirements.txt"],
+        cwd=tmp_path,
+        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (1, "") and "Traceback" not in done.stderr
+    assert "The packages cannot be installed: [Errno 2]" in done.stderr and ".venv/.unfinished" in done.stderr
+
+
 def test_a_python_that_is_too_old_is_named_with_the_one_that_is_needed(tmp_path):
     python = tmp_path / "python3"
     python.write_text('#!/bin/sh\n[ "$1" = --version ] && { echo Python 3.9.2; exit 0; }\nexit 1\n')
