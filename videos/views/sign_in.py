@@ -65,6 +65,9 @@ def sign_in_link_oidc(request: HttpRequest, key: str) -> HttpResponse:
     found = opened_by(key)
     if not found or found[1] != Purpose.LINK:
         return _private(render(request, "account/sign_in_link_gone.html", status=404))
+    # The provider signs many people in silently: another site must not send them through a link to its own account.
+    if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+        return _private(redirect("sign-in-link", key))
     return start(request, Intent.MEMBER_LINK, key)
 
 

@@ -117,6 +117,14 @@ def test_a_sign_in_link_of_an_admin_links_the_account_once(client, provider, set
     assert Client().get(path).status_code == Client().get(f"{path}oidc/").status_code == 404
 
 
+def test_another_site_cannot_start_the_linking_of_a_sign_in_link(client, root):
+    path = path_for(a_member("ada"), Purpose.LINK)
+    for site in ("cross-site", "same-site", "none"):
+        answer = client.get(f"{path}oidc/", headers={"Sec-Fetch-Site": site})
+        assert answer["Location"] == path and "oidc_flows" not in client.session
+    assert client.get(f"{path}oidc/", headers={"Sec-Fetch-Site": "same-origin"})["Location"].startswith("http://127")
+
+
 # ── A provider that is away, or does not fit ─────────────────────────────────────────────────────────────────────────
 
 
