@@ -7,6 +7,7 @@ from django.contrib.auth import get_user
 
 from lumaweb.sign_in import AuthProxy
 from videos.models import Invitation, Member
+from videos.sign_in_links import Purpose, path_for
 
 from ..support.factories import a_member, an_admin
 
@@ -82,6 +83,26 @@ def test_case_does_not_matter_unless_two_names_differ_by_it_only(client):
     assert visit(client, "Ada").status_code == 302
     visit(client, "ADA")
     assert get_user(client) == other
+
+
+def test_a_letter_that_only_a_database_takes_for_another_signs_nobody_in(client):
+    a_member("sam")
+    assert visit(client, "ſam".encode().decode("latin-1")).status_code == 302
+    assert not get_user(client).is_authenticated
+
+
+def test_a_one_time_link_is_a_way_in_behind_the_proxy_too(client):
+    root = Member.objects.get(username="root")
+    client.post(path_for(root, Purpose.SIGN_IN), REMOTE_ADDR=PROXY, HTTP_REMOTE_USER="stranger")
+    assert visit(client, "stranger").status_code == 200 and get_user(client) == root
+    client.post("/logout/", REMOTE_ADDR=PROXY, HTTP_REMOTE_USER="stranger")
+    assert visit(client, "stranger").status_code == 302
+
+
+def test_the_first_admin_s_username_is_the_one_that_the_proxy_names(client):
+    Member.objects.all().delete()
+    assert 'value="ada"' in visit(client, "ada", path="/setup/").content.decode()
+    assert 'name="username" value=""' in visit(client, None, path="/setup/").content.decode()
 
 
 def test_names_beyond_ascii_arrive_as_utf_8(client):

@@ -49,7 +49,8 @@ def setup(request: HttpRequest) -> HttpResponse:
         return redirect("studio")
     if request.method == "POST" and not attempt_allowed(request, SETUP_CODE):
         return lockout_response(request)
-    form = SetupForm(request.POST or None, code=setup_code())
+    # Behind a proxy that authenticates, only an admin of the name that it gives can sign in again.
+    form = SetupForm(request.POST or None, code=setup_code(), initial={"username": named_by_proxy(request)})
     if request.method == "POST" and form.is_valid():
         member = form.save()
         if member is None:

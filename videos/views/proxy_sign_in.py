@@ -13,6 +13,8 @@ from ..models import Member
 
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 SESSION_KEY = "proxy_username"
+# In the session of an admin whom a one-time link has signed in: the way in if the proxy names nobody who is a member.
+BY_LINK = "signed_in_by_link"
 # Pages without a sign-in that look different for somebody the proxy has signed in.
 PUBLIC_PAGES = {"login", "invitation"}
 
@@ -49,6 +51,8 @@ class ProxySignInMiddleware:
         page = getattr(request.resolver_match, "url_name", "")
         if not getattr(view_func, "login_required", True) and page not in PUBLIC_PAGES:
             return
+        if request.session.get(BY_LINK) and request.user.is_authenticated:
+            return
         name, signed_in_as = named_by_proxy(request), request.session.get(SESSION_KEY)
         if signed_in_as is not None and signed_in_as != name:
             logout(request)
@@ -60,7 +64,9 @@ def _sign_in(request: HttpRequest, name: str) -> None:
     """Sign in the active member with this username; nobody else stays signed in behind the proxy's back."""
     if request.user.is_authenticated:
         logout(request)
-    found = list(Member.objects.filter(username__iexact=name, is_active=True)[:2])
+    # Databases fold more letters than case: to PostgreSQL "ſ" is another "s", and to the proxy it is another person.
+    candidates = Member.objects.filter(username__iexact=name, is_active=True)
+    found = [one for one in candidates if one.username.lower() == name.lower()]
     # Names that differ in case only can exist; then none of them may pass for another.
     if member := next((one for one in found if one.username == name or len(found) == 1), None):
         login(request, member, backend=BACKEND)

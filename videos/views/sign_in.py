@@ -15,7 +15,7 @@ from ..models import AuditEntry, Member
 from ..sign_in import configured
 from ..sign_in_links import Purpose, opened_by
 from .oidc import Intent, start
-from .proxy_sign_in import named_by_proxy
+from .proxy_sign_in import BY_LINK, named_by_proxy
 
 PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
@@ -53,6 +53,7 @@ def sign_in_link(request: HttpRequest, key: str) -> HttpResponse:
 
 def _signed_in(request: HttpRequest, member: Member) -> HttpResponse:
     login(request, member, backend=PASSWORD_BACKEND)
+    request.session[BY_LINK] = True
     AuditEntry.objects.record(member, f"{member.username} signed in by a one-time link.", about=member)
     return redirect("studio")
 
