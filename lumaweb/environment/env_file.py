@@ -43,7 +43,8 @@ def env_file() -> Path | None:
     if SWITCH in os.environ:
         return Path(os.environ[SWITCH]) if os.environ[SWITCH] else None
     path = BASE_DIR / ".env"
-    return path if path.exists() else None
+    # Not a folder: some tools keep a virtual environment there.
+    return path if path.exists() and not path.is_dir() else None
 
 
 def parse(path: Path) -> dict[str, tuple[str, int]]:

@@ -96,6 +96,13 @@ def test_a_folder_in_its_place_is_refused(tmp_path):
         env_file.parse(tmp_path)
 
 
+def test_a_folder_of_that_name_is_no_file_of_variables(tmp_path, monkeypatch):
+    monkeypatch.delenv("LUMAWEB_ENV_FILE")
+    monkeypatch.setattr(env_file, "BASE_DIR", tmp_path)
+    (tmp_path / ".env").mkdir()
+    assert env_file.env_file() is None
+
+
 def test_a_variable_that_is_set_wins_and_processes_inherit_the_others(tmp_path, monkeypatch):
     monkeypatch.setenv("LUMAWEB_ENV_FILE", str(written(tmp_path, "LUMAWEB_ONE=file\nLUMAWEB_TWO=file\n")))
     monkeypatch.setenv("LUMAWEB_ONE", "")
