@@ -54,7 +54,8 @@ class ExternalIdentity(models.Model):
         """Remove this way to sign in; return False if it is the last one of a member without a password."""
         with transaction.atomic():
             others = Member.objects.select_for_update().get(pk=self.member_id).identities.exclude(pk=self.pk)
-            if only_way_in and not others.exists():
+            # Those of a provider that was replaced sign nobody in.
+            if only_way_in and not others.filter(issuer=self.issuer).exists():
                 return False
             self.delete()
             AuditEntry.objects.record(by, f"{self.member.username} no longer signs in with {name}.", about=self.member)

@@ -272,9 +272,11 @@ def identity_removal(request: MemberRequest, pk: int) -> HttpResponse:
     """Unlink an account, unless the member could then no longer sign in."""
     identity = get_object_or_404(ExternalIdentity, pk=pk, member=request.user)
     oidc = configured()
-    name = oidc.name if oidc and identity.issuer.rstrip("/") == oidc.issuer.rstrip("/") else identity.issuer
+    is_of_another = oidc is not None and identity.issuer.rstrip("/") != oidc.issuer.rstrip("/")
+    name = oidc.name if oidc and not is_of_another else identity.issuer
     has_password = settings.PASSWORD_SIGN_IN and request.user.has_usable_password()
-    if identity.unlink(request.user, name=name, only_way_in=not has_password and not settings.AUTH_PROXY):
+    only_way_in = not (has_password or settings.AUTH_PROXY or is_of_another)
+    if identity.unlink(request.user, name=name, only_way_in=only_way_in):
         messages.success(request, f"Unlinked from {name}.")
     else:
         messages.error(request, "This is your only way to sign in. Link another account or set a password first.")

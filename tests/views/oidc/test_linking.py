@@ -104,6 +104,17 @@ def test_the_only_way_to_sign_in_cannot_be_unlinked(client, provider):
     assert client.post(f"/profile/identities/{identity.pk}/removal/").status_code == 404
 
 
+def test_an_account_of_a_replaced_provider_is_no_way_to_sign_in(client, provider):
+    ada = a_member("ada")
+    current = linked(ada, provider)
+    old = ExternalIdentity.objects.create(member=ada, issuer="https://old.example", subject="ada")
+    client.force_login(ada)
+    client.post(f"/profile/identities/{current.pk}/removal/")
+    assert ada.identities.count() == 2
+    client.post(f"/profile/identities/{old.pk}/removal/")
+    assert ada.identities.get() == current
+
+
 def test_a_sign_in_link_of_an_admin_links_the_account_once(client, provider, settings, root):
     settings.PASSWORD_SIGN_IN = False
     ada = a_member("ada")
