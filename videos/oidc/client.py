@@ -193,9 +193,8 @@ def _more_claims(metadata: Metadata, access_token: str, claims: dict[str, Any]) 
     more = get_json(metadata.userinfo_endpoint, bearer=access_token)
     if more.get("sub") != claims["sub"]:
         raise SignInError(Problem.INVALID_TOKEN, "The userinfo endpoint answers for another subject.")
-    if "email" in claims:
-        # An address is verified or not by the document that names it.
-        more.pop("email_verified", None)
+    # An address is verified or not by the document that names it.
+    (more if "email" in claims else claims).pop("email_verified", None)
     return more | claims
 
 

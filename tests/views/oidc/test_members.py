@@ -60,6 +60,14 @@ def test_a_long_address_is_not_cut_to_one_of_an_allowed_domain(client, provider,
     assert not Member.objects.filter(email__contains="films.example").exists()
 
 
+def test_an_address_of_the_userinfo_is_not_verified_by_the_id_token(client, provider, configure):
+    configure(domains=["films.example"])
+    provider.claims["email_verified"], provider.userinfo_only = False, ("email",)
+    provider.tamper = lambda said: said | {"email_verified": True}
+    answer = sign_in(client)
+    assert answer.status_code == 403 and "has not verified" in words_of(answer)
+
+
 def test_a_new_person_of_an_allowed_domain_joins_once(client, provider, configure):
     configure(domains=["films.example", "other.example"])
     a_member("ADA")
