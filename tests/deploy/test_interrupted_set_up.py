@@ -29,6 +29,14 @@ MARK = "STARTED_BY_TEST"  # a variable by which the processes of a test are foun
 FILES = 4000  # in the large package: unpacking it takes seconds
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """Let the started programs receive Ctrl-C: they would inherit that the tests ignore it in a shell's background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def wheel(folder: Path, name: str, files: int = 1) -> str:
     """Write a package and return its hash."""
     path = folder / f"{name}-1.0-py3-none-any.whl"

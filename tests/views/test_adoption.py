@@ -192,7 +192,7 @@ def test_admins_see_tasks_that_no_video_has(client, listing, token):
     assert "Made elsewhere" in page
     assert missing_here in page
     assert 'value="1:known"' not in page
-    assert reverse("missing") in client.get("/team/").content.decode()
+    assert reverse("missing") in client.get("/provider/").content.decode()
     assert reverse("missing") in client.get(reverse("admin:videos_generation_changelist")).content.decode()
 
 
