@@ -47,6 +47,21 @@ def test_a_token_of_another_provider_is_used_again_only_after_a_test(client, adm
     assert waits.held_at and waits.claim() is None
 
 
+def test_a_token_of_another_provider_is_tested_also_while_every_token_is_paused(client, admin, old, stub):
+    luma = a_token("the-other", base_url=stub.url, enabled=False)
+    waits = a_generation(admin)
+    old.set_enabled(False)
+    stub.answer = lambda path, body: (401, error("invalid_token"))
+    answer = client.post(f"/provider/tokens/{luma.pk}/activity/", {"enabled": "1"}, follow=True)
+    assert "Nothing was changed." in text_of(answer)
+    assert not ApiToken.objects.filter(enabled=True).exists()
+    stub.answer = lambda path, body: (200, {})
+    client.post(f"/provider/tokens/{luma.pk}/activity/", {"enabled": "1"})
+    assert ApiToken.objects.get(enabled=True) == luma
+    waits.refresh_from_db()
+    assert waits.held_at
+
+
 def test_a_new_secret_is_tested_before_it_replaces_the_old_one(client, admin, stub):
     token = a_token("the-first-secret-1111", base_url=stub.url)
     row = a_generation(admin)

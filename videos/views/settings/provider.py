@@ -193,7 +193,9 @@ def token_activity(request: MemberRequest, pk: int) -> HttpResponse:
         if token.set_enabled(False, request.user):
             messages.success(request, f"“{token.name}” is paused. Its videos in progress continue.")
         return redirect("provider")
-    if not ApiToken.objects.filter(enabled=True).exclude(base_url=token.base_url).exists():
+    others = ApiToken.objects.filter(enabled=True).exclude(base_url=token.base_url)
+    # If every token is paused, the provider used last is still the one that videos wait for.
+    if token.base_url == ApiToken.objects.current_provider() and not others.exists():
         if token.set_enabled(True, request.user):
             messages.success(request, f"“{token.name}” is resumed.")
         enqueue_drain()
@@ -287,6 +289,10 @@ def held(request: MemberRequest) -> HttpResponse:
         messages.error(request, f"Nothing was sent. {error}")
         return redirect("provider")
     videos = "1 video" if count == 1 else f"{count} videos"
-    result = "canceled. Nothing was charged." if choice == Waiting.CANCEL else "released. It follows in the queue."
+    if choice == Waiting.SEND:
+        result = f"released. {'It follows' if count == 1 else 'They follow'} in the queue."
+    else:
+        # Those of a restore may have been sent, and charged, after the backup.
+        result = "canceled. Nothing was charged." if elsewhere else "canceled."
     messages.success(request, f"{videos} {result}")
     return redirect("provider")
