@@ -8,7 +8,8 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 from django.db import DatabaseError
 
-from videos.models import ApiToken
+from videos.models import ApiToken, ProviderAccount
+from videos.models.provider_account import AccountUnreadable
 
 MIN_LENGTH = 8  # shorter values would remove ordinary words
 SECRET_NAMES = re.compile(r"(?:_KEY|_KEYS|_TOKEN|_PASSWORD|_SECRET|SECRET_KEY)$")
@@ -23,6 +24,9 @@ def secret_values(*, with_database: bool) -> list[str]:
         # A database that fails has shown no check a token either.
         with suppress(DatabaseError):
             values |= {token.secret for token in ApiToken.objects.all() if token.is_readable}
+            if account := ProviderAccount.objects.current():
+                with suppress(AccountUnreadable):
+                    values.add(account.secret)
     return sorted((value for value in values if len(value) >= MIN_LENGTH), key=len, reverse=True)
 
 
