@@ -1,5 +1,6 @@
 """The ticker runs its steps every few seconds, whatever fails."""
 
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from lumaweb.ops.doctor import background
 from videos import tasks
 from videos.jobs import polling, queue, reconcile, sweep
 from videos.jobs import ticker as ticker_module
+from videos.jobs.broker_errors import PROBLEMS, BrokerUnavailable
 from videos.jobs.ticker import Ticker
 from videos.models import ApiToken, Generation, Heartbeat, Lease, StepFailure
 from videos.reports import rollup_pass
@@ -206,3 +208,32 @@ def test_the_ticker_survives_a_locked_database(steps, monkeypatch, caplog):
     ticker.tick()
     assert steps[0] == "look-ups"
     connection.close()
+
+
+class SlowStep:
+    """A step of the settings that notes, as it is stopped, whether a drain still runs."""
+
+    drains_at_stop: list[bool] = []  # noqa: RUF012  the ticker makes the object
+
+    def run(self) -> None: ...
+
+    def stop(self) -> None:
+        self.drains_at_stop.append(any(thread.name == "drain" for thread in threading.enumerate()))
+
+
+def test_the_answers_of_paid_requests_come_before_the_end_of_added_steps(settings, monkeypatch, stub, token):
+    settings.TICKER_STEPS = {"slow": f"{__name__}.SlowStep"}
+    monkeypatch.setattr(SlowStep, "drains_at_stop", [])
+
+    def refuse(**options):
+        raise BrokerUnavailable(PROBLEMS[0])
+
+    monkeypatch.setattr(sweep, "enqueue_drain", refuse)
+    stub.seconds = 1
+    row = a_generation()
+    ticker = Ticker()
+    ticker.tick()
+    ticker.stop()
+    assert SlowStep.drains_at_stop == [False]
+    row.refresh_from_db()
+    assert row.state == "processing" and len(stub.posts) == 1

@@ -70,13 +70,14 @@ class Ticker:
 
     def stop(self) -> None:
         """Give back the lease, so that another ticker need not wait until it expires, and end what this one runs."""
-        for step in self._added.values():
-            step.stop()
+        # First, as the supervisor waits for seconds only: the answers of paid requests matter more than a backup.
+        self._drain.stop()
         try:
             Lease.objects.release(LEASE_NAME, self._holder)
         except Error as error:
             logger.warning("the ticker's lease was not given back and will expire: %s", storage_problem(error) or error)
-        self._drain.stop()
+        for step in self._added.values():
+            step.stop()
 
     def _steps(self, sweep_is_due: bool) -> list[Step]:
         polls, searches = Step("look-ups", polling.poll), Step("searches", reconcile.reconcile)
