@@ -102,3 +102,11 @@ def test_a_restore_s_held_videos_are_released_by_choice(client, admin, luma):
     assert "1 video held since a restore" in page and "may be charged twice" in page
     client.post("/provider/held/", {"group": "restored", "choice": "send"})
     assert row.claim()
+
+
+def test_canceling_a_restore_s_held_videos_does_not_claim_that_nothing_was_charged(client, admin, luma):
+    a_token(base_url=luma.url)
+    a_generation(admin)
+    Generation.objects.hold_after_restore()
+    page = text_of(client.post("/provider/held/", {"group": "restored", "choice": "cancel"}, follow=True))
+    assert "1 video canceled." in page and "Nothing was charged." not in page
