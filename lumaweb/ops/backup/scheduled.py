@@ -23,7 +23,7 @@ from .folder import BackupFolder
 from .manifest import Member as StoredFile
 from .media import named_media
 from .retention import to_keep
-from .store import Collector
+from .store import Collector, MediaStore
 from .verifying import Verification, verify
 
 logger = logging.getLogger(__name__)
@@ -71,9 +71,15 @@ def verify_requested(path: Path) -> int:
 
 
 def record_verification(backup: Backup) -> Verification:
-    """Verify one backup and record the result; a file that cannot be read is a problem of the backup."""
+    """Verify one backup and record the result; a file that cannot be read is a problem of the backup.
+
+    Damaged media are set aside: the next backup would otherwise count them as stored, and be as damaged.
+    """
     try:
         found = verify(Path(backup.path))
+        store = MediaStore(Path(backup.path).parent / "media")
+        for sha256 in found.damaged:
+            store.set_aside(sha256)
     except OSError as error:
         found = Verification(problems=[f"It could not be read: {error.strerror or error}."])
     backup.record_verification(redact(found.summary))

@@ -15,6 +15,7 @@ from .archive import CHUNK_SIZE, MEDIA, Readable
 from .manifest import Member
 
 UNFINISHED = ".unfinished-"
+DAMAGED = ".damaged"  # suffix; such a file is deleted with the other media that no archive needs
 
 
 class MediaStore:
@@ -59,6 +60,12 @@ class MediaStore:
         for folder in self.folder.glob("[0-9a-f][0-9a-f]"):
             with os.scandir(folder) as entries:
                 yield from (Path(entry.path) for entry in entries if not entry.name.startswith("."))
+
+    def set_aside(self, sha256: str) -> None:
+        """Rename a damaged file, so that the next backup copies the media again: it looks at names and sizes only."""
+        path = self.path(sha256)
+        path.replace(path.with_suffix(DAMAGED))
+        sync_folder(path.parent)
 
     def remove_unfinished(self) -> None:
         """Delete what a killed backup has left; call it while no other backup runs."""

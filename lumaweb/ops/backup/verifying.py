@@ -21,11 +21,15 @@ from .store import MediaStore
 
 @dataclass
 class Verification:
-    """The result: what was read, and what is wrong with it, in sentences for the admin."""
+    """The result: what was read, and what is wrong with it, in sentences for the admin.
+
+    damaged: the hashes of stored media whose content is another one.
+    """
 
     files: int = 0
     bytes: int = 0
     problems: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -74,6 +78,7 @@ def _verify_store(store: MediaStore, manifest: Manifest, found: Verification) ->
             continue
         if reader.sha256.hexdigest() != sha256:
             found.problems.append(f"{name} was changed or damaged in the store: {sha256}.")
+            found.damaged.append(sha256)
             continue
         found.files += 1
         found.bytes += size

@@ -133,6 +133,16 @@ def test_a_verification_finds_damage_and_missing_files(home, first, tmp_path):
     assert refused.returncode == 1
 
 
+def test_the_backup_after_a_verification_stores_damaged_media_again(home, first):
+    damaged = min(first.glob("media/??/*"))
+    good = damaged.read_bytes()
+    damaged.write_bytes(bytes([good[0] ^ 1]) + good[1:])
+    assert "was changed or damaged" in run(home, "verify_backup").stderr
+    home.manage("backup")
+    assert damaged.read_bytes() == good
+    assert "Good: " in home.manage("verify_backup")
+
+
 def test_a_damaged_store_is_not_restored(home, first, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(first, folder)

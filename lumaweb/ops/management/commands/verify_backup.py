@@ -16,7 +16,8 @@ from videos.models import Backup
 class Command(LockedCommand):
     help = (
         "Read a whole backup: compare every file with its SHA-256, open the database, and check that this version can "
-        "restore it. Exit status 1 if anything is wrong. It changes nothing."
+        "restore it. Exit status 1 if anything is wrong. Damaged media in LUMAWEB_BACKUP_DIR are renamed, so that the "
+        "next backup stores them again; nothing else is changed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
