@@ -213,7 +213,7 @@ def test_the_ticker_survives_a_locked_database(steps, monkeypatch, caplog):
 class SlowStep:
     """A step of the settings that notes, as it is stopped, whether a drain still runs."""
 
-    drains_at_stop: list[bool] = []  # noqa: RUF012  the ticker makes the object
+    drains_at_stop: list[bool] = []
 
     def run(self) -> None: ...
 
