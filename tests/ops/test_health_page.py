@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import asdict
 from datetime import timedelta
 
 import httpx
@@ -9,8 +10,9 @@ import pytest
 from django.utils import timezone
 
 from lumaweb.ops import doctor, health_run
-from lumaweb.ops.doctor import Check
+from lumaweb.ops.doctor import Check, account, background, backups, installation, mail, provider, quota, storage
 from lumaweb.ops.doctor.findings import fail, ok, skip, warn
+from lumaweb.ops.pages.health import page_context
 from videos.models import HealthReport
 
 from ..support.installation import Installation, a_free_port
@@ -31,6 +33,16 @@ def checks(*findings, gate: threading.Event | None = None):
         return Check(f"check {number}", run, needs_database=False)
 
     return tuple(check(number, finding) for number, finding in enumerate(findings))
+
+
+@pytest.mark.parametrize("module", [account, background, backups, installation, mail, provider, quota, storage])
+def test_the_pages_that_the_findings_name_are_linked(module):
+    pages = [value for name, value in vars(module).items() if name.endswith("_PAGE")]
+    assert pages
+    for page in pages:
+        report = HealthReport(findings=[{"check": "one", **asdict(warn("code", "Title", "message", "fix", page))}])
+        (problem,) = page_context(report)["problems"]
+        assert problem["link"], page
 
 
 def wait_until_checked(client) -> str:

@@ -20,7 +20,7 @@ GB = 1024**3
 # A saved video may have 2 GB, and is complete on this disk before it moves to the storage.
 MIN_FREE, LOW_FREE = 3 * GB, 20 * GB
 FULL = 100 * 1024**2  # bytes; SQLite and the logs need some room of their own
-STORAGE_PAGE = "settings-storage"
+STORAGE_PAGE = "storage"
 
 
 def versions() -> Iterator[Finding]:
