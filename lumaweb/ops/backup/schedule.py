@@ -9,12 +9,14 @@ from datetime import date, datetime, timedelta
 from django.conf import settings
 from django.utils import timezone
 
+from lumaweb.deadline import SingleFlight
 from videos.models import Backup, BackupState, StoragePolicy
 
 from .folder import BackupFolder
 
 RETRY_AFTER = timedelta(hours=1)
 STOP_TIMEOUT = 10.0  # seconds
+FOLDER_TIMEOUT = 2.0  # seconds
 # A day, and the time that a retry and a large backup take.
 OVERDUE_AFTER = timedelta(hours=36)
 
@@ -26,16 +28,18 @@ class BackupSchedule:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = timezone.now()
         self._is_verification = False
+        # A share whose server is away can block for ever, and the ticker has other work.
+        self._lock_check = SingleFlight(_is_locked)
 
     def run(self) -> None:
+        """Start what is due. Raises TimedOut while the folder of the backups does not answer."""
         if settings.BACKUP_DIR is None or (self._process and self._process.poll() is None):
             return
         if self._process and self._process.returncode:
             self._note_end(self._process.returncode)
         self._process = None
-        folder = BackupFolder(settings.BACKUP_DIR)
         # An admin may have started one by hand.
-        if folder.is_locked():
+        if self._lock_check.result(FOLDER_TIMEOUT):
             return
         Backup.objects.fail_interrupted()
         if is_due(timezone.now()):
@@ -72,6 +76,10 @@ class BackupSchedule:
             stdin=subprocess.DEVNULL,
             env=os.environ | {"LUMAWEB_DATA_DIR": str(settings.DATA_DIR)},
         )
+
+
+def _is_locked() -> bool:
+    return settings.BACKUP_DIR is not None and BackupFolder(settings.BACKUP_DIR).is_locked()
 
 
 def is_due(now: datetime) -> bool:
