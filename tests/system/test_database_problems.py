@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,19 +21,24 @@ PASSWORD = "markedMARKEDmarkedMARKED"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Run a PostgreSQL that checks the password of one user; yield its address, as host:port."""
-    folder = tmp_path_factory.mktemp("database")
-    for parent in (folder, folder.parent, folder.parent.parent):
-        parent.chmod(0o755)  # PostgreSQL runs as somebody else
-    with servers.postgres(folder / "postgres") as url:
-        rules = folder / "postgres/data/pg_hba.conf"
+    with (
+        tempfile.TemporaryDirectory(prefix="lumaweb-database-") as scratch,
+        servers.postgres(open_to_all(Path(scratch)) / "postgres") as url,
+    ):
+        rules = Path(scratch, "postgres/data/pg_hba.conf")
         rules.write_text(f"host all strict 127.0.0.1/32 scram-sha-256\n{rules.read_text()}")
         with started(url) as connection:
             connection.execute("SELECT pg_reload_conf()")
             connection.execute("CREATE ROLE strict LOGIN PASSWORD 'right'")
             connection.execute("CREATE DATABASE studio")
         yield url.rpartition("@")[2]
+
+
+def open_to_all(folder: Path) -> Path:
+    folder.chmod(0o755)  # PostgreSQL runs as somebody else
+    return folder
 
 
 def started(url: str) -> psycopg.Connection:

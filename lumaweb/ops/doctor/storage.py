@@ -79,9 +79,10 @@ def saved_videos() -> Iterator[Finding]:
     if not newest:
         yield ok("No video is saved yet.")
         return
-    last = newest[0][0]
     # Random keys, as a random order would read every row.
-    chosen = random.sample(range(1, last + 1), min(last, CANDIDATES))
+    oldest = saved.order_by("pk").values_list("pk", flat=True).first() or newest[0][0]
+    keys = range(oldest, newest[0][0] + 1)
+    chosen = random.sample(keys, min(len(keys), CANDIDATES))
     others = list(saved.filter(pk__in=chosen).exclude(pk__in=[pk for pk, _, _ in newest]).values_list(*names))
     sample = [*newest, *random.sample(others, min(len(others), SAMPLE - NEWEST))]
     files = {name: uuid for _, name, uuid in sample}
