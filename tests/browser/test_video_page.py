@@ -238,6 +238,8 @@ def test_the_tree_shows_and_links_the_branches(site, line, sign_in):
     dialog = opened(ada, line[3])
     tree = dialog.locator(".tree")
     assert tree.locator(".branch").count() == 3
+    # The page may end above the tree, which itself has scrolled to this video.
+    tree.scroll_into_view_if_needed()
     expect(tree.locator("[aria-current=true]")).to_be_in_viewport()
     tree.locator("a.strip-video").first.click()
     expect(dialog.locator(f"#video-{line[0]}")).to_be_visible()
