@@ -16,6 +16,7 @@ from videos.models import ApiToken, Member
 from .support import database_reset, database_use, hypothesis_profiles, prepared_data, scheduling, servers
 from .support.factories import a_member, a_token, an_admin
 from .support.sample_videos import plain_video
+from .support.stub_platform import StubPlatform
 from .support.stub_provider import StubProvider
 
 hypothesis_profiles.register()
@@ -117,6 +118,15 @@ def stub() -> Iterator[StubProvider]:
     yield stub
     stub.shutdown()
     stub.server_close()
+
+
+@pytest.fixture
+def platform() -> Iterator[StubPlatform]:
+    """Run a platform that answers with the balance and charges that the test sets."""
+    platform = StubPlatform()
+    yield platform
+    platform.shutdown()
+    platform.server_close()
 
 
 @pytest.fixture

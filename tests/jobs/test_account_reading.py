@@ -16,18 +16,9 @@ from videos.models import AuditEntry, Generation, Histogram, ProviderAccount
 from videos.models.provider_account import Reading
 
 from ..support.factories import a_generation, a_result, a_token, an_admin
-from ..support.stub_platform import StubPlatform
 
 pytestmark = pytest.mark.django_db
 SECRET = "platform-sandbox-0123"
-
-
-@pytest.fixture
-def platform():
-    platform = StubPlatform()
-    yield platform
-    platform.shutdown()
-    platform.server_close()
 
 
 def connect(platform, warn_below=None) -> ProviderAccount:

@@ -1,34 +1,23 @@
 """verify_media reports missing, changed and orphaned files."""
 
-import io
 import os
 import time
 
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
-from django.core.management import call_command
 
 from videos import tasks
 from videos.models import Generation
 
-from ..support.finished_videos import saved
+from ..support.finished_videos import saved, verify_media
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("empty_storage")]
 
 
-def verify(*words: str) -> tuple[str, int]:
-    out = io.StringIO()
-    try:
-        call_command("verify_media", *words, stdout=out)
-    except SystemExit as end:
-        return out.getvalue(), end.code
-    return out.getvalue(), 0
-
-
 def test_intact_media_pass(stub, token, mp4):
     saved(stub, mp4)
-    assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
+    assert verify_media() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
 def test_a_changed_byte_is_found(stub, token, mp4):
@@ -36,7 +25,7 @@ def test_a_changed_byte_is_found(stub, token, mp4):
     with open(generation.video_file.path, "r+b") as file:
         file.seek(100)
         file.write(b"\xff")
-    said, status = verify()
+    said, status = verify_media()
     assert f"changed: {generation.video_file.name} (video {generation.uuid})" in said
     assert status == 1
     generation.refresh_from_db()
@@ -47,7 +36,7 @@ def test_a_changed_byte_is_found(stub, token, mp4):
 def test_a_missing_file_is_found(stub, token, mp4, kind):
     name = getattr(saved(stub, mp4), kind).name
     default_storage.delete(name)
-    said, status = verify()
+    said, status = verify_media()
     assert f"missing: {name}" in said
     assert status == 1
 
@@ -55,10 +44,10 @@ def test_a_missing_file_is_found(stub, token, mp4, kind):
 def test_an_orphaned_file_is_found_unless_it_is_recent(stub, token, mp4):
     saved(stub, mp4)
     default_storage.save("videos/ab/left-over.mp4", ContentFile(b"x"))
-    assert verify()[1] == 0
+    assert verify_media()[1] == 0
     old = time.time() - 7200
     os.utime(default_storage.path("videos/ab/left-over.mp4"), (old, old))
-    said, status = verify()
+    said, status = verify_media()
     assert "orphan: videos/ab/left-over.mp4" in said
     assert status == 1
 
@@ -69,7 +58,7 @@ def test_a_repair_saves_the_video_again(stub, token, mp4, harm):
     default_storage.delete(generation.video_file.name)
     if harm == "changed":
         default_storage.save(generation.video_file.name, ContentFile(b"other"))
-    said, status = verify("--repair")
+    said, status = verify_media("--repair")
     assert (status, "To be saved again: 1." in said) == (1, True)
     generation.refresh_from_db()
     assert (generation.archive, generation.events.last().kind) == ("remote", "unsaved")

@@ -9,18 +9,8 @@ import pytest
 from videos import provider
 from videos.provider import account as account_module
 
-from ..support.stub_platform import StubPlatform
-
 NOW = datetime(2026, 11, 28, 12, tzinfo=UTC)
 WEEK_AGO = NOW - timedelta(days=7)
-
-
-@pytest.fixture
-def platform():
-    platform = StubPlatform()
-    yield platform
-    platform.shutdown()
-    platform.server_close()
 
 
 def call(platform, do, token="platform-sandbox"):

@@ -1,6 +1,9 @@
-"""Create videos that the stub provider has finished."""
+"""Create videos that the stub provider has finished, and verify what is saved of them."""
 
+import io
 import uuid
+
+from django.core.management import call_command
 
 from videos import tasks
 from videos.models import Generation
@@ -37,3 +40,13 @@ def a_task(task_id: str, response: dict | None = None, **request) -> dict:
 
 def a_video(stub, **more) -> dict:
     return {"success": True, "state": "completed", "video_id": "video-9", "video_url": f"{stub.url}/v.mp4"} | more
+
+
+def verify_media(*options: str) -> tuple[str, int]:
+    """Run `manage.py verify_media`; return its output and its exit status."""
+    out = io.StringIO()
+    try:
+        call_command("verify_media", *options, stdout=out)
+    except SystemExit as end:
+        return out.getvalue(), end.code
+    return out.getvalue(), 0

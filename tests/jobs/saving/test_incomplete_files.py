@@ -1,16 +1,14 @@
 """Saved files that turn out to be incomplete."""
 
-import io
-
 import pytest
 from django.core.files.storage import default_storage
-from django.core.management import call_command
 from django.urls import reverse
 
 from videos.jobs import saving, sweep
 from videos.media import saved_videos
 from videos.models import Generation, OrphanedFile
 
+from ...support.finished_videos import verify_media
 from ...support.media_host import attempt, finished, kinds
 from ...support.sample_videos import read_unchecked
 
@@ -27,31 +25,22 @@ def saved_incomplete(cdn, film: bytes, monkeypatch) -> Generation:
     return generation
 
 
-def verify(*words: str) -> tuple[str, int]:
-    out = io.StringIO()
-    try:
-        call_command("verify_media", *words, stdout=out)
-    except SystemExit as end:
-        return out.getvalue(), end.code
-    return out.getvalue(), 0
-
-
 def test_verify_media_finds_an_incomplete_file_and_repairs_it(stub, cdn, token, film, monkeypatch):
     generation = saved_incomplete(cdn, film, monkeypatch)
     before = generation.video_file.name
-    said, status = verify()
+    said, status = verify_media()
     assert f"incomplete: {before} (video {generation.uuid}): The file is incomplete: it ends after" in said
     assert "incomplete: 1." in said
     assert status == 1
     assert Generation.objects.get().archive == "saved", "without --repair nothing changes"
     cdn.at["/v.mp4"] = film
-    assert "To be saved again: 1." in verify("--repair")[0]
+    assert "To be saved again: 1." in verify_media("--repair")[0]
     assert attempt(generation).archive == "saved"
     assert generation.video_file.open("rb").read() == film
     sweep.remove_orphaned_files()
     assert not default_storage.exists(before), "the incomplete one is removed once there is a better one"
     assert not OrphanedFile.objects.exists()
-    assert verify() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
+    assert verify_media() == ("Videos good: 1, changed: 0, incomplete: 0. Files missing: 0, orphans: 0.\n", 0)
 
 
 def test_an_incomplete_file_is_kept_if_no_better_one_is_available(client, stub, cdn, token, film, monkeypatch):
@@ -59,7 +48,7 @@ def test_an_incomplete_file_is_kept_if_no_better_one_is_available(client, stub, 
     before = generation.video_file.name
     del cdn.at["/v.mp4"]
     stub.answer = lambda path, body: (200, {})
-    verify("--repair")
+    verify_media("--repair")
     Generation.objects.update(archive_attempts=saving.MAX_ATTEMPTS)
     attempt(generation)
     assert (generation.archive, generation.video_file.name, kinds(generation)[-1]) == (
@@ -68,7 +57,7 @@ def test_an_incomplete_file_is_kept_if_no_better_one_is_available(client, stub, 
     client.force_login(generation.member)
     assert "The end of this video is missing" in client.get(generation.get_absolute_url()).text
     assert client.get(reverse("video", args=[generation.uuid])).status_code == 200
-    assert "incomplete: 1." in verify()[0]
+    assert "incomplete: 1." in verify_media()[0]
 
 
 def test_a_changed_file_is_not_mistaken_for_an_incomplete_one(stub, cdn, token, film, monkeypatch):
@@ -77,6 +66,6 @@ def test_a_changed_file_is_not_mistaken_for_an_incomplete_one(stub, cdn, token, 
         file.write(b"\xff" * 100)
     del cdn.at["/v.mp4"]
     stub.answer = lambda path, body: (200, {})
-    verify("--repair")
+    verify_media("--repair")
     Generation.objects.update(archive_attempts=saving.MAX_ATTEMPTS)
     assert attempt(generation).archive == "lost"

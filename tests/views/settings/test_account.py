@@ -10,19 +10,10 @@ from videos.models import AuditEntry, Pricing, ProviderAccount
 from videos.models.provider_account import Reading
 
 from ...support.factories import a_token, an_admin
-from ...support.stub_platform import StubPlatform
 
 pytestmark = pytest.mark.django_db
 URL, SECRET = "/provider/account/", "platform-sandbox-0123"
 HTMX = {"HX-Request": "true"}
-
-
-@pytest.fixture
-def platform():
-    platform = StubPlatform()
-    yield platform
-    platform.shutdown()
-    platform.server_close()
 
 
 @pytest.fixture
