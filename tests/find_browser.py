@@ -55,7 +55,7 @@ def last_line(failed: subprocess.CompletedProcess[str]) -> str:
 def candidates() -> Iterator[str]:
     yield from filter(None, map(shutil.which, NAMES))
     yield from (str(path) for path in APPLICATIONS if path.exists())
-    # In a process of its own: the caller may be using Playwright already, and the driver may not run here.
+    # In a separate process: the caller may be using Playwright already, and the driver may not run here.
     yield from output(sys.executable, "-c", WHERE_PLAYWRIGHTS_OWN_IS).stdout.split("\n")[:1]
 
 

@@ -92,7 +92,7 @@ print(share.secret_path)
 
 
 def seed(installation: Installation) -> dict[str, str]:
-    """Make a believable gallery; return the uuids of the videos that are shown on pages of their own."""
+    """Make a believable gallery; return the uuids of the videos that have a page in the screenshots."""
     for name in ("ben", "joana"):
         installation.add_member(name)
     people = {name: installation.visitor(name) for name in ("ada", "ben", "joana")}

@@ -9,7 +9,7 @@ from .program import Timing
 
 
 class Monitor:
-    """Read heartbeats and the readiness check in a thread of their own: a database or a socket may take long."""
+    """Read heartbeats and the readiness check in a separate thread: a database or a socket may take long."""
 
     def __init__(self, children: Sequence[Child], responds: Callable[[], bool], timing: Timing) -> None:
         self._children = children

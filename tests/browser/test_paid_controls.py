@@ -48,7 +48,7 @@ def prompt(page: Page) -> Locator:
 
 
 def quiet(page: Page) -> None:
-    """Wait until the request of a key press is answered: the next repeat would send a request of its own."""
+    """Wait until the request of a key press is answered: the next repeat would send another request."""
     page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
     page.wait_for_function("() => !document.querySelector('.htmx-request')")
 

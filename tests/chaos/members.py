@@ -24,7 +24,7 @@ EXTRA_SECONDS = 120  # after the planned end, until an unanswered request fails 
 class Members:
     """Counts the generations requested, and the requests that the web server did not answer.
 
-    single_takes gives each generation a prompt of its own: without callbacks, the audit matches requests by prompt.
+    single_takes gives each generation a different prompt: without callbacks, the audit matches requests by prompt.
     """
 
     installation: Installation

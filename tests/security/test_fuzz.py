@@ -333,7 +333,7 @@ def test_no_url_with_garbage_answers_500(team, data, who, method):
     assert not written
 
 
-# ── Doors of their own ────────────────────────────────────────────────────────────────────────────────────────
+# ── Separate entry points ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @cases(0.05, 60)

@@ -158,7 +158,7 @@ def test_a_sign_in_redirects_only_to_lumaweb(client):
         client.post("/logout/")
 
 
-# ── Production settings, each read by a process of its own ────────────────────────────────────────────────────
+# ── Production settings, each read by a separate process ────────────────────────────────────────────────────
 
 
 def test_behind_tls_cookies_are_secure_and_hsts_is_set(tmp_path):

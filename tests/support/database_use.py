@@ -1,7 +1,7 @@
 """Find the tests that use the database or the queue, which `make test-servers` repeats.
 
 A test uses them if it asks pytest-django for the database, without which no connection can be opened, or if its code or
-its fixtures can start a process, which opens connections of its own.
+its fixtures can start a process, which opens other connections.
 """
 
 import subprocess

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 BASE_PACKAGES = "python3,python3-venv,ca-certificates"
 KEPT_FOR = 7 * 86_400  # seconds
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-# In a mount namespace of its own, so that nothing stays mounted whatever happens to the program.
+# In a separate mount namespace, so that nothing stays mounted whatever happens to the program.
 ENTER = """
 root=$1 user=$2 folder=$3; shift 3
 mount -t proc proc "$root/proc"

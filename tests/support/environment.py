@@ -1,7 +1,7 @@
 """Set the environment of the tests before the settings are read (`-p tests.support.environment`).
 
-Every process of a test run has a data directory of its own, so that no installation's is touched, and beside the
-servers of `tests.support.servers` a database and a queue of its own. All are in one folder, which the first process
+Every process of a test run has its own data directory, so that no installation's is touched, and beside the
+servers of `tests.support.servers` its own database and queue. All are in one folder, which the first process
 makes and removes at the end.
 """
 

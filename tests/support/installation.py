@@ -82,7 +82,7 @@ class Installation:
             return self._lines.run(code)
 
     def migrate(self) -> None:
-        """Migrate the database; a test run copies the prepared one if there is none yet."""
+        """Migrate the database; a test run starts from a copy of the prepared one."""
         file, database = self.folder / "lumaweb.sqlite3", self.env.get("DATABASE_URL")
         self.folder.mkdir(mode=0o750, parents=True, exist_ok=True)
         if prepared_data.expected() and not database and not file.exists():

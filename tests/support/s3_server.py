@@ -129,7 +129,7 @@ class _Relay(BaseHTTPRequestHandler):
             raise ConnectionError
         there = http.client.HTTPConnection("127.0.0.1", s3.rclone_port, timeout=30)
         try:
-            # The host's name as it was asked for: it is part of what was signed.
+            # The host of the request: it is part of the signature.
             there.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
             for name, value in self.headers.items():
                 if name.lower() not in NOT_PASSED_ON:

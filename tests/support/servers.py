@@ -1,6 +1,6 @@
 """Run a command beside a real PostgreSQL and Redis: `python -m tests.support.servers make test-servers`.
 
-Both are started on loopback in a folder of their own, and stopped when the command ends. It finds them in
+Each is started on loopback in its own folder, and stopped when the command ends. It finds them in
 LUMAWEB_TESTS_POSTGRES and LUMAWEB_TESTS_REDIS, without a database: `a_database()` creates one and `a_queue()` a
 queue, so that no test sees the rows or wake-up calls of another.
 """

@@ -13,7 +13,7 @@ from ..support.installation import ROOT, Installation
 QUEUED = 12
 OUTAGE = 10.0  # seconds
 
-# How the sandbox is told to be away, and to be back. While it only cuts connections it does start what it was asked.
+# Switches the sandbox off and on. While it only cuts connections, it still starts the requested tasks.
 AWAY = {
     "connection refused": ({"outage": "refused", "seconds": OUTAGE}, {"outage": None}),
     "502 with a page": ({"outage": "502", "seconds": OUTAGE}, {"outage": None}),

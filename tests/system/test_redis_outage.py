@@ -18,7 +18,7 @@ pytestmark = pytest.mark.servers
 
 
 class Redis:
-    """A Redis on a port of its own that can be killed and started again."""
+    """A Redis on a separate port that can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir()

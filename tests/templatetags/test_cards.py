@@ -48,14 +48,14 @@ def both(generation: Generation, viewer: Member, **context) -> tuple[str, str]:
 @pytest.mark.parametrize("state", State.values)
 def test_the_cached_card_equals_the_rendered_card(ada, state, archive):
     generation = a_generation(
-        ada, state=state, archive=archive, prompt="<b>&amp; {{ x }} kept", video_url="https://x/y"
+        ada, state=state, archive=archive, prompt="<b>&amp; {{ x }} cached", video_url="https://x/y"
     )
     ben = a_member("ben")
     for viewer in (ada, ben):
         for context in ({}, {"oob": True}, {"filter_query": "q=a&b"}):
             for _ in ("cold", "warm"):
-                anew, kept = both(generation, viewer, **context)
-                assert kept == anew
+                fresh, cached = both(generation, viewer, **context)
+                assert cached == fresh
 
 
 @pytest.mark.parametrize(
@@ -76,9 +76,9 @@ def test_a_cached_card_does_not_outlive_a_change(change):
     row = a_generation(ben, state="completed", archive="saved", parent=parent, action="extend")
     before = both(row, ada)
     change(row, ada)
-    anew, kept = both(row, Member.objects.get(pk=ada.pk))
-    assert kept == anew
-    assert kept not in before
+    fresh, cached = both(row, Member.objects.get(pk=ada.pk))
+    assert cached == fresh
+    assert cached not in before
 
 
 def test_the_reason_for_waiting_is_always_current(ada):
@@ -86,9 +86,9 @@ def test_the_reason_for_waiting_is_always_current(ada):
     row = a_generation(ada, state="queued")
     before = both(row, ada)
     ApiToken.objects.update(enabled=False)
-    anew, kept = both(row, ada)
-    assert kept == anew
-    assert kept not in before
+    fresh, cached = both(row, ada)
+    assert cached == fresh
+    assert cached not in before
 
 
 def test_each_visitor_gets_their_own_csrf_token(client, ada):
@@ -112,20 +112,20 @@ def test_the_cached_filters_equal_the_rendered_filters(client, ada, query):
     client.force_login(ada)
     a_generation(ada)
 
-    def anew() -> str:
+    def fresh() -> str:
         caches["cards"].clear()
         return filters_of(client.get(f"/?{query}").content.decode())
 
-    first = anew()
+    first = fresh()
     assert filters_of(client.get(f"/?{query}").content.decode()) == first
     # A change of anything they name shows at once.
     a_member("zoe")
     Collection.objects.create(name="Teaser <3", created_by=ada)
-    kept = filters_of(client.get(f"/?{query}").content.decode())
-    assert ">zoe<" in kept and "Teaser &lt;3" in kept
-    assert kept == anew()
+    cached = filters_of(client.get(f"/?{query}").content.decode())
+    assert ">zoe<" in cached and "Teaser &lt;3" in cached
+    assert cached == fresh()
     client.force_login(Member.objects.get(username="zoe"))
-    assert filters_of(client.get(f"/?{query}").content.decode()) == anew()
+    assert filters_of(client.get(f"/?{query}").content.decode()) == fresh()
 
 
 def test_the_first_page_ignores_the_target_of_the_request(client, ada):

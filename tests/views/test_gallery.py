@@ -90,7 +90,7 @@ def test_a_changed_and_a_purged_prompt_leave_the_index(wall):
     assert not Generation.objects.search("fo").exists()
 
 
-# PostgreSQL keeps its index by itself.
+# PostgreSQL updates its index.
 @pytest.mark.embedded
 def test_the_triggers_are_restored_after_a_migration_recreates_the_table():
     with connection.cursor() as cursor:

@@ -62,7 +62,7 @@ def test_readiness_names_failures(client):
 
 
 def test_a_machine_without_workers_is_ready_if_others_have_some(client, workers, settings, tmp_path):
-    settings.DATA_DIR = tmp_path / "a web server of its own"
+    settings.DATA_DIR = tmp_path / "a separate web server"
     assert not Heartbeat.objects.on_this_machine("lumaweb").exists()
     assert client.get("/readyz").status_code == 200
 

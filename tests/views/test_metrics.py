@@ -27,7 +27,7 @@ from ..support.installation import Installation
 from ..support.secrets import found_in, secrets_of
 from ..support.stub_provider import StubProvider
 
-# The numbers are read in a thread of their own, which sees what is committed.
+# The numbers are read in a separate thread, which sees what is committed.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 TOKEN = "marked-MARKED-marked-MARKED-marked"

@@ -61,7 +61,7 @@ def test_a_poll_with_an_extreme_time_is_answered(client, ada, since):
 def test_an_invalid_session_key_is_not_looked_up(client, django_assert_num_queries):
     a_member()
     client.get("/login/")  # whether there is a member is queried only once
-    # As a header of its own: newer releases of Python's http.cookies refuse to build such a cookie.
+    # As a plain header: newer releases of Python's http.cookies refuse to build such a cookie.
     planted = {"cookie": f'{installation.SESSION_COOKIE_NAME}="\\000aaaaaaaaaaa"'}
     with django_assert_num_queries(0):
         answer = client.get("/live/", headers=planted)

@@ -230,7 +230,7 @@ def test_the_number_of_collections_of_a_member_is_limited_everywhere(client, ada
     client.post(into, {"name": "two"}, headers=HTMX)
     assert video.collections.get().name == "Two", "one that is there already can be used"
     Collection.objects.named("Three", a_member("ben"))
-    assert Collection.objects.count() == 3, "each member has a number of their own"
+    assert Collection.objects.count() == 3, "each member has a separate limit"
 
 
 def test_collections_are_paginated_by_name(client, ada, monkeypatch):

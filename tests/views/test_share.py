@@ -64,7 +64,7 @@ def test_the_number_of_links_of_a_member_is_limited_including_revoked_ones(monke
     Share.objects.update(created_at=timezone.now() - timedelta(days=2))
     assert signed_in(ada).post(path, {"days": 7}).status_code == 302
     a_share(first.generation, by=a_member("ben"))
-    assert Share.objects.count() == 4, "each member has a number of their own"
+    assert Share.objects.count() == 4, "each member has a separate limit"
 
 
 def test_a_link_shows_the_video_to_a_guest(client):
@@ -124,7 +124,7 @@ def test_the_page_hides_the_team_and_shows_the_prompt_only_if_allowed(client, wi
             text = random.sub("", text)
             for word in ("zenobia", "root", "csrf", "/login", "/generations/", "htmx", "og:", "Studio", "http:"):
                 assert word not in text, word
-        assert len(seen) == 1, "it is the same page whoever looks"
+        assert len(seen) == 1, "every visitor gets the same page"
 
 
 def test_a_shared_chain_is_shown_in_order_and_only_its_videos_are_public(client):

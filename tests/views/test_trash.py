@@ -46,7 +46,7 @@ def test_a_running_video_cannot_be_trashed(state, possible, then):
         assert (generation.state, generation.trashed_at, generation.version) == (then, None, version + 1)
         assert events(generation)[-1] == "restored"
     assert not generation.restore(member)
-    assert not generation.purge(member), "only what is in the trash can be deleted for good"
+    assert not generation.purge(member), "only what is in the trash can be deleted permanently"
 
 
 def test_a_queued_video_is_never_sent_after_it_was_trashed():

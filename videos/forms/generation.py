@@ -259,7 +259,7 @@ class GenerationForm(forms.Form):
         )
 
     def show_equal_requests(self, error: AlreadyRequested) -> None:
-        """Show the requests that stopped this one, with a new key: "Make another" is a press of its own."""
+        """Show the requests that stopped this one, with a new key: "Make another" is a separate press."""
         self.requested, self.made = error.requested, error.made
         self._next_key = uuid.uuid4()
 

@@ -88,7 +88,7 @@ class FilterBar:
 
     @property
     def cache_key(self) -> str | None:
-        """Identify everything the row shows; None if an invalid value is shown as it was entered."""
+        """Identify everything the row shows; None if an invalid value is shown unchanged."""
         if self.form.errors:
             return None
         shown = (

@@ -27,6 +27,6 @@ def parse_uuids(texts: Iterable[str]) -> list[UUID]:
 
 
 def find_cursor(rows: QuerySet[Row], text: str) -> Row | None:
-    """Return the row with this uuid; None if there is none, which shows the first page."""
+    """Return the row with this uuid; None if the uuid is unknown, which shows the first page."""
     uuid = parse_uuid(text)
     return rows.filter(uuid=uuid).first() if uuid else None

@@ -38,7 +38,7 @@ def password_reset(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and settings.CAN_MAIL_LINKS and form.is_valid():
         name = form.cleaned_data["email"]
         if attempt_allowed(request, PASSWORD_RESET, name):
-            # Every request counts, whoever the name belongs to.
+            # Every request counts, also for names that do not exist.
             record_failure(request, PASSWORD_RESET, name)
             enqueue_password_mail(name)
             return redirect("password_reset_done")

@@ -1,4 +1,4 @@
-"""Work of the product that is timed in a process of its own."""
+"""Work of the product that is timed in a separate process."""
 
 import json
 import resource

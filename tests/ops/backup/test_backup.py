@@ -72,7 +72,7 @@ def test_a_backup_taken_during_writes_is_restored_completely(home, tmp_path):
         "sending": "unconfirmed", "running": "processing", "waiting 1": "queued", "waiting 2": "queued",
     }  # fmt: skip
     assert found["held"] == ["waiting 1", "waiting 2"]
-    assert found["next"] == [], "nothing is sent by itself"
+    assert found["next"] == [], "nothing is sent without an admin"
     assert ["sending", "unanswered"] in found["events"]
     assert ["waiting 1", "held"] in found["events"]
     # Rows that were claimed at the moment of the snapshot hold no slot either.

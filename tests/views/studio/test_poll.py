@@ -93,7 +93,7 @@ def test_polls_settle_after_a_change_of_many_videos(client):
             break
         told |= {card.pk for card in answer.context["changed"]}
         page = answer.context["poll"]
-    assert answer.status_code == 204, "it is told the same again and again"
+    assert answer.status_code == 204, "it sends the same state again and again"
     assert len(told) == 400
     new = a_generation(ada)
     assert f"generation-{new.uuid}" in client.get("/live/", page | {"top": "1"}).content.decode()

@@ -1,4 +1,4 @@
-"""Decode pictures and encode ours: a process of its own, `python -m videos.media.decoding.pictures`."""
+"""Decode pictures and encode ours in a separate process: `python -m videos.media.decoding.pictures`."""
 
 import io
 import resource

@@ -1,4 +1,4 @@
-"""Check videos, read their facts and cut frames, in a process of its own: `python -m videos.media.decoding.video`."""
+"""Check videos, read their facts and cut frames, in a separate process: `python -m videos.media.decoding.video`."""
 
 import io
 from fractions import Fraction

@@ -158,7 +158,7 @@ UNEXPLAINED = _failed(
 )
 
 # A request that was refused, or not sent at all: by the provider's code, of both generations of its documentation, or
-# by one of our own (the second half).
+# by our code (the second half).
 POST = {
     "bad_request": BAD_REQUEST,
     "invalid_request": BAD_REQUEST,
