@@ -1,0 +1,30 @@
+"""Run the provider on a free port, and print its issuer when it accepts connections."""
+
+import logging
+import os
+
+import django
+import waitress
+from django.conf import settings
+from django.core.management import call_command
+from django.core.wsgi import get_wsgi_application
+
+os.environ["DJANGO_SETTINGS_MODULE"] = "tests.support.toolkit_provider.settings"
+django.setup()
+
+from django.contrib.auth.models import User  # noqa: E402  (models need the settings)
+from oauth2_provider.models import Application  # noqa: E402
+
+logging.disable(logging.WARNING)
+call_command("migrate", verbosity=0)
+for name in settings.GIVEN["people"]:
+    User.objects.create_user(name, password=name)
+Application.objects.create(
+    client_type=Application.CLIENT_CONFIDENTIAL,
+    authorization_grant_type=Application.GRANT_AUTHORIZATION_CODE,
+    algorithm=Application.RS256_ALGORITHM,
+    **settings.GIVEN["client"],
+)
+server = waitress.create_server(get_wsgi_application(), listen="127.0.0.1:0")
+print(f"http://127.0.0.1:{server.effective_port}/o", flush=True)
+server.run()
