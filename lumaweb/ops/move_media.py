@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.files.storage import storages
 
 from videos.media import storage
-from videos.models import Generation, Heartbeat
+from videos.models import Generation, Heartbeat, HoldReason
 
 from .backup import named_media
 
@@ -148,7 +148,7 @@ def hold_queue() -> int:
     """Hold the queued videos until an admin has checked that the media are found; return how many."""
     if Heartbeat.objects.recent().exists():
         raise MoveRefused("This installation is running, or was a minute ago. Stop it first, then try again.")
-    return Generation.objects.hold()
+    return Generation.objects.hold(HoldReason.MEDIA)
 
 
 def _parse(line: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Q
 
-from videos.models import ApiToken, Generation, State
+from videos.models import ApiToken, Generation, HoldReason, State
 from videos.models.simulation import mark_as_simulated
 from videos.models.state import Archive
 
@@ -88,7 +88,7 @@ def choose_provider() -> bool:
         ]
         if disabled:
             # Videos requested from the replaced provider cannot be sent to the new one: hold them, so members see it.
-            Generation.objects.hold(but=settings.LUMA_BASE_URL)
+            Generation.objects.hold(HoldReason.PROVIDER, but=settings.LUMA_BASE_URL)
         return False
     ApiToken.objects.ensure(settings.SANDBOX_URL, SANDBOX_TOKEN, SANDBOX_NAME, max_in_flight=SANDBOX_MAX_IN_FLIGHT)
     mark_as_simulated(sandbox_tokens)

@@ -6,7 +6,7 @@ import pytest
 from django.db.models import ProtectedError
 from django.utils import timezone
 
-from videos.models import ApiToken, Generation, State, Submission, Verdict
+from videos.models import ApiToken, Generation, HoldReason, State, Submission, Verdict
 from videos.models.state import HOLDS_A_SLOT
 from videos.provider import Sent
 
@@ -249,7 +249,7 @@ def test_a_new_provider_pauses_the_old_tokens_and_holds_queued_rows():
     generation = a_generation()
     other = a_token("real", base_url="https://api.acedata.cloud")
     assert ApiToken.objects.pause_other_providers(other.base_url) == 1
-    assert Generation.objects.hold() == 1
+    assert Generation.objects.hold(HoldReason.PROVIDER) == 1
     assert generation.claim() is None
     assert Generation.objects.get().explanation.title == "Held"
 

@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videos.jobs import sweep
-from videos.models import ApiToken, Balance, Choice, Event, Generation, Member, RollUp, RollUpMark, Submission
+from videos.models import (
+    ApiToken,
+    Balance,
+    Choice,
+    Event,
+    Generation,
+    HoldReason,
+    Member,
+    RollUp,
+    RollUpMark,
+    Submission,
+)
 from videos.models.simulation import mark_as_simulated
 from videos.provider import Sent
 from videos.reports import counting, rollup_pass
@@ -128,7 +139,7 @@ class History:
         self.seen = None
 
     def hold(self, *_) -> None:
-        Generation.objects.hold()
+        Generation.objects.hold(HoldReason.PROVIDER)
 
     def come_back(self, *_) -> None:
         Generation.objects.hold_after_restore()

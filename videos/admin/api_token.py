@@ -17,7 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from ..jobs.queue import enqueue_drain
 from ..jobs.token_check import check_secret, check_token
-from ..models import ApiToken, AuditEntry, Generation, Pricing
+from ..models import ApiToken, AuditEntry, Generation, HoldReason, Pricing
 from ..reports import usage
 from ..reports.periods import DateRange
 from .access import AdminsOnly, admin_of, is_admin
@@ -105,7 +105,7 @@ class ApiTokenAdmin(ApiTokenColumns, AdminsOnly, admin.ModelAdmin):
         held = 0
         if obj.enabled and others.exists():
             # This token cannot claim what was queued for another provider; hold it, so that everyone sees it at once.
-            held = Generation.objects.hold(but=obj.base_url)
+            held = Generation.objects.hold(HoldReason.PROVIDER, but=obj.base_url)
         if change:
             # Only the fields of the form: the counters may have changed while it was open.
             obj.save(update_fields=form.changed_data)

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection, models, transaction
 
-from ..models import ApiToken, AuditEntry, Generation, Member, Pricing, Requeued
+from ..models import ApiToken, AuditEntry, Generation, HoldReason, Member, Pricing, Requeued
 from .queue import enqueue_drain
 
 _LOCK = 0x4C756D61  # of PostgreSQL's advisory locks: "Luma"
@@ -83,15 +83,14 @@ def switch(by: Member, token: ApiToken, waiting: Waiting = Waiting.KEEP) -> int:
     return requeued.count
 
 
-def decide_held(by: Member, choice: Waiting, *, elsewhere: bool) -> int:
-    """Cancel the held videos, or send them to the current provider; return their number. Raises OverBudget.
+def decide_held(by: Member, choice: Waiting, *, since_restore: bool) -> int:
+    """Cancel held videos, or send them to the current provider; return their number. Raises OverBudget.
 
-    elsewhere: those that were requested of another provider; otherwise those that a restore has held.
+    since_restore: those that may have been sent before; otherwise those that surely were not.
     """
     base_url = ApiToken.objects.current_provider()
     with transaction.atomic(durable=True):
-        held = Generation.objects.held()
-        rows = held.exclude(provider_base_url=base_url) if elsewhere else held.filter(provider_base_url=base_url)
+        rows = Generation.objects.held_since_restore() if since_restore else Generation.objects.held_unsent()
         prices = Pricing.current()
         requeued = rows.cancel_queued(by) if choice == Waiting.CANCEL else rows.send_queued(base_url, by, prices)
         requeued.settle(prices)
@@ -107,7 +106,7 @@ def _settle_waiting(by: Member, base_url: str, waiting: Waiting, prices: Pricing
     if ApiToken.objects.current_provider() == base_url:
         return Requeued()
     if waiting == Waiting.KEEP:
-        return Requeued(Generation.objects.hold(but=base_url))
+        return Requeued(Generation.objects.hold(HoldReason.PROVIDER, but=base_url))
     rows = Generation.objects.queued_elsewhere(base_url).filter(held_at__isnull=True)
     return rows.cancel_queued(by) if waiting == Waiting.CANCEL else rows.send_queued(base_url, by, prices)
 

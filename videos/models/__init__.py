@@ -22,7 +22,7 @@ from .rollup import RollUp, RollUpMark
 from .search import SearchIndex
 from .share import Share, TooManyLinks
 from .stars import Star
-from .state import Choice, SearchOutcome, State
+from .state import Choice, HoldReason, SearchOutcome, State
 from .step_failure import StepFailure
 from .storage_policy import StoragePolicy
 from .submission import AlreadyRequested, Submission
@@ -53,6 +53,7 @@ __all__ = [
     "HealthReport",
     "Heartbeat",
     "Histogram",
+    "HoldReason",
     "Invitation",
     "Lease",
     "Machine",

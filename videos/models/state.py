@@ -89,6 +89,19 @@ class Archive(models.TextChoices):
     LOST = "lost", "could not be saved"
 
 
+class HoldReason(models.TextChoices):
+    """Why a queued video is held until an admin decides. UNKNOWN: an earlier version held it."""
+
+    UNKNOWN = "", "not recorded"
+    RESTORE = "restore", "a restore, or a move of the database"
+    PROVIDER = "provider", "a change of the provider"
+    MEDIA = "media", "a move of the media"
+
+
+# A video held for one of these was surely not sent; after the others, sending it may be charged twice.
+HELD_UNSENT = frozenset({HoldReason.PROVIDER, HoldReason.MEDIA})
+
+
 class Choice(models.TextChoices):
     """The team's verdict on a video among its alternatives."""
 

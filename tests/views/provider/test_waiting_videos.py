@@ -2,7 +2,8 @@
 
 import pytest
 
-from videos.models import ApiToken, Generation
+from videos.jobs.connecting import switch
+from videos.models import ApiToken, Generation, HoldReason
 
 from ...support.budgets import balance, terms
 from ...support.factories import a_generation, a_member, a_result, a_token
@@ -30,7 +31,7 @@ def test_what_waits_can_be_kept_and_decided_later(client, admin, old, luma):
         row.refresh_from_db()
         assert row.state == "queued" and row.held_at and row.claim() is None
     page = text_of(client.get("/provider/"))
-    assert "2 held videos of another provider" in page and "Send for 4 credits" in page
+    assert "2 held videos, not sent" in page and "charged twice" not in page and "Send for 4 credits" in page
     client.post("/provider/held/", {"choice": "send"})
     assert one.claim().token.base_url == luma.url
     two.refresh_from_db()
@@ -110,3 +111,74 @@ def test_canceling_a_restore_s_held_videos_does_not_claim_that_nothing_was_charg
     Generation.objects.hold_after_restore()
     page = text_of(client.post("/provider/held/", {"group": "restored", "choice": "cancel"}, follow=True))
     assert "1 video canceled." in page and "Nothing was charged." not in page
+
+
+def test_a_restore_s_held_videos_carry_their_warning_also_after_a_change_of_the_provider(client, admin, old, luma):
+    row = a_generation(admin)
+    Generation.objects.hold_after_restore()
+    connect(client, luma.url, waiting="keep")
+    page = text_of(client.get("/provider/"))
+    assert "1 video held since a restore" in page and "may be charged twice" in page and ", not sent" not in page
+    client.post("/provider/held/", {"choice": "send"})
+    row.refresh_from_db()
+    assert row.held_at and row.hold_reason == "restore"
+    client.post("/provider/held/", {"group": "restored", "choice": "send"})
+    row.refresh_from_db()
+    assert (row.held_at, row.hold_reason, row.provider_base_url) == (None, "", luma.url)
+
+
+def test_a_restore_of_held_videos_adds_the_warning(client, admin, old, luma):
+    row = a_generation(admin)
+    connect(client, luma.url, waiting="keep")
+    row.refresh_from_db()
+    assert row.hold_reason == "provider"
+    Generation.objects.hold_after_restore()
+    page = text_of(client.get("/provider/"))
+    assert "1 video held since a restore" in page and ", not sent" not in page
+
+
+def test_videos_held_without_a_reason_carry_the_warning(client, admin, old, luma):
+    row = a_generation(admin)
+    Generation.objects.hold(HoldReason.PROVIDER)
+    Generation.objects.update(hold_reason="")  # as rows of an earlier version are
+    connect(client, luma.url, waiting="keep")
+    assert "may be charged twice" in text_of(client.get("/provider/"))
+    client.post("/provider/held/", {"choice": "send"})
+    row.refresh_from_db()
+    assert row.held_at
+
+
+def test_kept_videos_were_not_sent_also_when_their_provider_is_used_again(client, admin, old, luma):
+    row = a_generation(admin)
+    connect(client, luma.url, waiting="keep")
+    switch(admin, old)
+    page = text_of(client.get("/provider/"))
+    assert "1 held video, not sent" in page and "charged twice" not in page
+    client.post("/provider/held/", {"choice": "send"})
+    assert row.claim().token == old
+
+
+def test_a_video_that_no_token_may_send_is_held_by_its_claim(admin, old, luma):
+    row = a_generation(admin)
+    a_token(base_url=luma.url)
+    old.set_enabled(False)
+    assert row.claim() is None
+    row.refresh_from_db()
+    assert row.held_at and row.hold_reason == "provider"
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    {
+        "restore": "restored from a backup",
+        "provider": "the provider was changed",
+        "media": "the media were moved",
+        "": "or its provider was changed",
+    }.items(),
+)
+def test_a_held_video_says_why(admin, old, reason, words):
+    row = a_generation(admin)
+    Generation.objects.hold(HoldReason(reason))
+    row.refresh_from_db()
+    assert words in row.explanation.text
+    assert ("adopt" in row.explanation.for_admins) == (reason in ("restore", ""))

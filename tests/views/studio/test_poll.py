@@ -5,7 +5,7 @@ import re
 import pytest
 from django.utils import timezone
 
-from videos.models import Generation
+from videos.models import Generation, HoldReason
 
 from ...support.factories import a_generation, a_member
 
@@ -85,7 +85,7 @@ def test_polls_settle_after_a_change_of_many_videos(client):
     client.force_login(ada)
     rows = [a_generation(ada, takes=4) for _ in range(100)]
     page = client.get("/").context["poll"]
-    assert Generation.objects.hold() == 400
+    assert Generation.objects.hold(HoldReason.PROVIDER) == 400
     told = set()
     for _ in range(8):
         answer = client.get("/live/", page | {"top": "1"})

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from .. import policy
-from ..state import SAME_TASK, TOKEN_REFUSED, State
+from ..state import HELD_UNSENT, SAME_TASK, TOKEN_REFUSED, HoldReason, State
 from .task_search import TaskSearch
 
 
@@ -23,13 +23,15 @@ class Explanation:
     for_author: str = ""
 
 
-HELD = Explanation(
-    "Held",
-    "After this video was requested, Lumaweb was restored from a backup, so it may have been sent before, or its "
-    "provider was changed, so that another one would charge for it. It is not sent until an admin decides.",
-    for_members="Ask an admin to release it.",
-    for_admins="Send or cancel it on the Provider page, or adopt its task.",
-)
+_WHY_HELD: dict[str, str] = {
+    HoldReason.RESTORE: "After this video was requested, Lumaweb was restored from a backup or moved to another "
+    "database, so it may have been sent before.",
+    HoldReason.PROVIDER: "After this video was requested, the provider was changed, so another one would charge for "
+    "it.",
+    HoldReason.MEDIA: "It was queued while the media were moved to another storage.",
+    HoldReason.UNKNOWN: "After this video was requested, Lumaweb was restored from a backup, so it may have been sent "
+    "before, or its provider was changed, so another one would charge for it.",
+}
 NOT_LOOKED_UP = Explanation(
     "Not looked up",
     "The provider is making this video, but no longer accepts the API token that requested it, so Lumaweb cannot "
@@ -60,7 +62,7 @@ def explain(row: TaskSearch) -> Explanation | None:
     if task := _BY_STATE_AND_CODE.get((State(row.state), row.error_code)):
         return task
     if row.state == State.QUEUED and row.held_at:
-        return HELD
+        return _explain_held(row.hold_reason)
     if row.state not in (State.FAILED, State.UNCONFIRMED) and not (row.state == State.QUEUED and row.error_code):
         return None
     rule = policy.words_for(
@@ -70,6 +72,16 @@ def explain(row: TaskSearch) -> Explanation | None:
         return _explain_unconfirmed(row, rule)
     text = f"{rule.text} {_may_still_come(row)}".strip() if row.state == State.FAILED else rule.text
     return Explanation(rule.title, text, rule.advice, rule.for_admins, rule.for_members)
+
+
+def _explain_held(reason: str) -> Explanation:
+    adopting = "" if reason in HELD_UNSENT else ", or adopt its task"
+    return Explanation(
+        "Held",
+        f"{_WHY_HELD.get(reason, _WHY_HELD[HoldReason.UNKNOWN])} It is not sent until an admin decides.",
+        for_members="Ask an admin to release it.",
+        for_admins=f"Send or cancel it on the Provider page{adopting}.",
+    )
 
 
 def _explain_unconfirmed(row: TaskSearch, rule: policy.Rule) -> Explanation:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from ..event import Event
 from ..found_task import FoundTask
 from ..gateway_rejection import GatewayRejection
-from ..state import RESULT_GRACE, Archive, Choice, SearchOutcome, State
+from ..state import RESULT_GRACE, Archive, Choice, HoldReason, SearchOutcome, State
 from ..token import ApiToken
 
 if TYPE_CHECKING:
@@ -69,6 +69,15 @@ class GenerationFields(models.Model):
     not_before = models.DateTimeField(default=timezone.now, editable=False)
     held_at = models.DateTimeField(
         null=True, help_text="When it was held. A held video is not sent until an admin releases it."
+    )
+    hold_reason = models.CharField(
+        max_length=10,
+        choices=HoldReason,
+        default=HoldReason.UNKNOWN,
+        db_default="",
+        blank=True,
+        editable=False,
+        help_text="Why it is held, which tells whether it may have been sent before.",
     )
     attempts = models.PositiveIntegerField(default=0)
     submitted_at = models.DateTimeField(null=True)

@@ -4,7 +4,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from ..member import Member
-from ..state import EVERY, Choice, State
+from ..state import EVERY, Choice, HoldReason, State
 from .transition import Transitions
 
 
@@ -26,6 +26,7 @@ class MemberActions(Transitions):
             by=member,
             condition=Q(held_at__isnull=False, task_id=""),
             held_at=None,
+            hold_reason=HoldReason.UNKNOWN,
             provider_base_url="",
             not_before=timezone.now(),
         )

@@ -5,12 +5,12 @@ from datetime import date
 from typing import Self
 
 from django.db import transaction
-from django.db.models import Q, Sum
+from django.db.models import Count, Q, Sum
 from django.utils import timezone
 
 from ..budget import Balance, Pricing
 from ..member import Member
-from ..state import ANY, State, Unfinished
+from ..state import ANY, HELD_UNSENT, HoldReason, State, Unfinished
 from .bulk_transition import Row
 from .storage_queryset import StorageQuerySet
 
@@ -45,16 +45,29 @@ class ProviderSwitchQuerySet(StorageQuerySet[Row]):
         """Select the queued rows that are not sent until an admin releases them."""
         return self.filter(Unfinished("state"), state=State.QUEUED, held_at__isnull=False, trashed_at__isnull=True)
 
+    def held_unsent(self) -> Self:
+        """Select the held rows that were surely not sent."""
+        return self.held().filter(hold_reason__in=HELD_UNSENT)
+
+    def held_since_restore(self) -> Self:
+        """Select the other held rows, which may have been sent: held since a restore, or by an earlier version."""
+        return self.held().exclude(hold_reason__in=HELD_UNSENT)
+
     def queued_elsewhere(self, base_url: str) -> Self:
         """Select the queued rows, held or not, that were requested of another provider than this one."""
         queued = self.filter(Unfinished("state"), state=State.QUEUED, trashed_at__isnull=True)
         return queued.exclude(provider_base_url=base_url)
 
-    def hold(self, but: str = "") -> int:
-        """Hold queued rows until an admin releases them, except those requested of the provider `but`; count them."""
+    def hold(self, reason: HoldReason, but: str = "") -> int:
+        """Hold queued rows until an admin releases them, except those requested of the provider `but`; count them.
+
+        Rows that are held already keep their reason.
+        """
         unheld = Q(held_at__isnull=True) & (~Q(provider_base_url=but) if but else ANY)
         with transaction.atomic():
-            return self._transition_all(State.QUEUED, "held", "", condition=unheld, held_at=timezone.now())
+            return self._transition_all(
+                State.QUEUED, "held", "", condition=unheld, held_at=timezone.now(), hold_reason=reason
+            )
 
     def cancel_queued(self, by: Member) -> Requeued:
         """Cancel the queued rows of this selection; a row that a worker has claimed is no longer queued and stays."""
@@ -73,8 +86,18 @@ class ProviderSwitchQuerySet(StorageQuerySet[Row]):
         for action in ("generate", "extend"):
             self.filter(these, action=action).update(amount=pricing.price_of(action))
         after = self._amounts(these)
-        values = {"held_at": None, "provider_base_url": base_url, "not_before": timezone.now()}
+        values = {
+            "held_at": None,
+            "hold_reason": HoldReason.UNKNOWN,
+            "provider_base_url": base_url,
+            "not_before": timezone.now(),
+        }
         return Requeued(self._transition_all(State.QUEUED, "released", "", these, by, **values), before, after)
+
+    def price_at(self, pricing: Pricing) -> int:
+        """Return what this selection costs at these prices, in thousandths of a credit."""
+        counts = self.order_by().values_list("action").annotate(Count("pk"))
+        return sum(number * pricing.price_of(action) for action, number in counts)
 
     def _lock(self, condition: Q = ANY) -> Q:
         """Lock the queued rows of this selection, and match exactly these."""

@@ -21,6 +21,7 @@ from ..state import (
     SAVING_AT_MOST,
     WAITING_AT_MOST,
     Archive,
+    HoldReason,
     State,
     Unfinished,
     is_due,
@@ -204,7 +205,7 @@ class GenerationQuerySet(ProviderSwitchQuerySet[Row]):
         now = timezone.now()
         message = "It was being sent when the backup was made."
         with transaction.atomic():
-            held = self._transition_all(State.QUEUED, "held", "", held_at=now)
+            held = self._transition_all(State.QUEUED, "held", "", held_at=now, hold_reason=HoldReason.RESTORE)
             unconfirmed = self._transition_all(
                 State.SUBMITTING,
                 "unanswered",

@@ -15,7 +15,7 @@ from ...media.download import check_public_host
 from ..event import Event
 from ..frame import Frame, TemporaryLink
 from ..secret_keys import hash_key, new_key
-from ..state import ANY, WAITING_AT_MOST, Archive, State, is_due
+from ..state import ANY, WAITING_AT_MOST, Archive, HoldReason, State, is_due
 from ..token import ApiToken
 from .fields import GenerationFields
 from .queryset import is_waiting
@@ -60,7 +60,8 @@ class Submitting(Uploading):
             rows = type(self).objects.filter(ready, pk=self.pk)
             token = self._take_token(now)
             if not token and self._is_of_another_provider():
-                rows.update(held_at=now, changed_at=now, version=self.version + 1)
+                held = {"held_at": now, "hold_reason": HoldReason.PROVIDER}
+                rows.update(**held, changed_at=now, version=self.version + 1)
                 Event.objects.create(generation_id=self.pk, kind="held")
                 return None
             if not token:

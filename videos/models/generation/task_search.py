@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from ..found_task import FoundTask
 from ..member import Member
-from ..state import SearchOutcome, State
+from ..state import HoldReason, SearchOutcome, State
 from ..token import ApiToken
 from .task_search_queryset import DISMISSED, SEARCH_STEPS
 from .transition import Transitions
@@ -65,6 +65,7 @@ class TaskSearch(Transitions):
             token=token,
             claimed_on=None,
             held_at=None,
+            hold_reason=HoldReason.UNKNOWN,
             finished_at=None,
             # An admin who looks for a video does not want it in the trash.
             trashed_at=None,

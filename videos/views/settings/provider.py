@@ -22,7 +22,7 @@ from ...models.amounts import month_of
 from ..access import admins_only
 from ..requests import MemberRequest
 from .account import account_context
-from .provider_rows import token_rows
+from .provider_rows import TokenRow, token_rows
 
 PRICES = ("per_generate", "per_extend", "currency", "team_limit", "member_limit")
 
@@ -54,7 +54,7 @@ def provider_page(request: HttpRequest, status: int = 200, **extra: Any) -> Http
         "pricing": pricing,
         "prices": {"generate": pricing.amount(pricing.per_generate), "extend": pricing.amount(pricing.per_extend)},
         **_waiting_context(pricing),
-        **_in_flight_context(rows),
+        **_in_flight_context(rows, pricing),
         **account_context(),
     }
     context |= extra
@@ -69,28 +69,21 @@ def _first_error(*forms: Any) -> str:
 
 
 def _waiting_context(pricing: Pricing) -> dict[str, Any]:
-    """Count what waits for the provider of now, and what is held, with the cost of each elsewhere."""
-    base_url = ApiToken.objects.current_provider()
-    waiting = Generation.objects.waiting_to_submit().count()
-    held = Generation.objects.held()
-    elsewhere = held.exclude(provider_base_url=base_url)
+    """Count what waits to be sent, and what is held, with the cost of each."""
+    rows = Generation.objects
     return {
-        "waiting": waiting,
-        "waiting_cost": _cost(Generation.objects.waiting_to_submit(), pricing) if waiting else "",
-        "held_elsewhere": elsewhere.count(),
-        "held_elsewhere_cost": _cost(elsewhere, pricing),
-        "held_since_restore": held.filter(provider_base_url=base_url).count(),
+        "waiting": rows.waiting_to_submit().count(),
+        "waiting_cost": pricing.amount(rows.waiting_to_submit().price_at(pricing)),
+        "held_unsent": rows.held_unsent().count(),
+        "held_unsent_cost": pricing.amount(rows.held_unsent().price_at(pricing)),
+        "held_since_restore": rows.held_since_restore().count(),
+        "held_since_restore_cost": pricing.amount(rows.held_since_restore().price_at(pricing)),
     }
 
 
-def _cost(rows: Any, pricing: Pricing) -> str:
-    extensions = rows.filter(action="extend").count()
-    return pricing.amount((rows.count() - extensions) * pricing.per_generate + extensions * pricing.per_extend)
-
-
-def _in_flight_context(rows: list[Any]) -> dict[str, Any]:
+def _in_flight_context(rows: list[TokenRow], pricing: Pricing) -> dict[str, Any]:
     enabled = [row.token for row in rows if row.token.enabled]
-    pricing, used = Pricing.current(), Balance.objects.of_the_team(month_of())
+    used = Balance.objects.of_the_team(month_of())
     finishing = Generation.objects.filter(state__in=[State.SUBMITTING, State.PROCESSING], token__simulated=True)
     return {
         "in_flight": sum(token.in_flight for token in enabled),
@@ -280,11 +273,11 @@ def token_removal(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @admins_only
 def held(request: MemberRequest) -> HttpResponse:
-    """Send or cancel the held videos: those of another provider, or those that a restore has held."""
-    elsewhere = request.POST.get("group") != "restored"
+    """Send or cancel the held videos: those that were surely not sent, or those that a restore has held."""
+    since_restore = request.POST.get("group") == "restored"
     choice = Waiting.SEND if request.POST.get("choice") == Waiting.SEND else Waiting.CANCEL
     try:
-        count = decide_held(request.user, choice, elsewhere=elsewhere)
+        count = decide_held(request.user, choice, since_restore=since_restore)
     except OverBudget as error:
         messages.error(request, f"Nothing was sent. {error}")
         return redirect("provider")
@@ -293,6 +286,6 @@ def held(request: MemberRequest) -> HttpResponse:
         result = f"released. {'It follows' if count == 1 else 'They follow'} in the queue."
     else:
         # Those of a restore may have been sent, and charged, after the backup.
-        result = "canceled. Nothing was charged." if elsewhere else "canceled."
+        result = "canceled." if since_restore else "canceled. Nothing was charged."
     messages.success(request, f"{videos} {result}")
     return redirect("provider")
