@@ -182,3 +182,14 @@ def test_a_held_video_says_why(admin, old, reason, words):
     row.refresh_from_db()
     assert words in row.explanation.text
     assert ("adopt" in row.explanation.for_admins) == (reason in ("restore", ""))
+
+
+def test_the_cost_of_what_waits_is_at_the_submitted_prices(client, admin, old, luma):
+    a_generation(admin)
+    a_generation(admin, action="extend", source_video_id="v-1")
+    assert "About 2 credits at the saved costs; if you change" in text_of(client.get("/provider/"))
+    prices = {"per_generate": "4", "per_extend": "3", "currency": "USD"}
+    page = text_of(connect(client, luma.url, token="two words", waiting="send", **prices))
+    assert "About 7 USD at the costs above." in page and "saved costs" not in page
+    page = text_of(connect(client, luma.url, token="two words", **(prices | {"per_extend": "-1"})))
+    assert "About 2 credits at the saved costs; if you change" in page

@@ -53,7 +53,7 @@ def provider_page(request: HttpRequest, status: int = 200, **extra: Any) -> Http
         "public_url": settings.PUBLIC_URL or "",
         "pricing": pricing,
         "prices": {"generate": pricing.amount(pricing.per_generate), "extend": pricing.amount(pricing.per_extend)},
-        **_waiting_context(pricing),
+        **_waiting_context(pricing, extra.get("pricing_form")),
         **_in_flight_context(rows, pricing),
         **account_context(),
     }
@@ -68,12 +68,15 @@ def _first_error(*forms: Any) -> str:
     return next((name for name in order if any(name in form.errors for form in forms)), "")
 
 
-def _waiting_context(pricing: Pricing) -> dict[str, Any]:
-    """Count what waits to be sent, and what is held, with the cost of each."""
+def _waiting_context(pricing: Pricing, pricing_form: PricingForm | None) -> dict[str, Any]:
+    """Count what waits to be sent, and what is held, with the cost of each; pricing_form: the submitted prices."""
     rows = Generation.objects
+    has_new_prices = pricing_form is not None and pricing_form.is_valid()
+    prices = pricing_form.instance if pricing_form and has_new_prices else pricing
     return {
         "waiting": rows.waiting_to_submit().count(),
-        "waiting_cost": pricing.amount(rows.waiting_to_submit().price_at(pricing)),
+        "waiting_cost": prices.amount(rows.waiting_to_submit().price_at(prices)),
+        "has_new_prices": has_new_prices,
         "held_unsent": rows.held_unsent().count(),
         "held_unsent_cost": pricing.amount(rows.held_unsent().price_at(pricing)),
         "held_since_restore": rows.held_since_restore().count(),
