@@ -88,8 +88,9 @@ def decide_held(by: Member, choice: Waiting, *, since_restore: bool) -> int:
 
     since_restore: those that may have been sent before; otherwise those that surely were not.
     """
-    base_url = ApiToken.objects.current_provider()
     with transaction.atomic(durable=True):
+        _one_at_a_time()
+        base_url = ApiToken.objects.current_provider()
         rows = Generation.objects.held_since_restore() if since_restore else Generation.objects.held_unsent()
         prices = Pricing.current()
         requeued = rows.cancel_queued(by) if choice == Waiting.CANCEL else rows.send_queued(base_url, by, prices)

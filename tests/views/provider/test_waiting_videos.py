@@ -2,7 +2,7 @@
 
 import pytest
 
-from videos.jobs.connecting import switch
+from videos.jobs.connecting import Waiting, decide_held, switch
 from videos.models import ApiToken, Generation, HoldReason
 
 from ...support.budgets import balance, terms
@@ -182,6 +182,20 @@ def test_a_held_video_says_why(admin, old, reason, words):
     row.refresh_from_db()
     assert words in row.explanation.text
     assert ("adopt" in row.explanation.for_admins) == (reason in ("restore", ""))
+
+
+def test_held_videos_go_to_the_provider_that_is_current_once_no_other_change_runs(admin, old, luma, monkeypatch):
+    row = a_generation(admin)
+    Generation.objects.hold(HoldReason.PROVIDER)
+
+    def change_the_provider_first() -> None:
+        a_token(base_url=luma.url)
+        ApiToken.objects.pause_other_providers(luma.url)
+
+    monkeypatch.setattr("videos.jobs.connecting._one_at_a_time", change_the_provider_first)
+    assert decide_held(admin, Waiting.SEND, since_restore=False) == 1
+    row.refresh_from_db()
+    assert row.provider_base_url == luma.url
 
 
 def test_the_cost_of_what_waits_is_at_the_submitted_prices(client, admin, old, luma):
