@@ -2,7 +2,7 @@
 
 import pytest
 
-from videos.models import ApiToken, AuditEntry
+from videos.models import ApiToken, AuditEntry, Generation
 
 from ...support.audit import trail
 from ...support.factories import a_generation, a_token
@@ -101,3 +101,17 @@ def test_only_a_paused_token_without_videos_is_removed(client, admin, luma):
         client.post(f"/provider/tokens/{token.pk}/removal/")
     assert list(ApiToken.objects.all()) == [used]
     assert AuditEntry.objects.filter(text=f"API token “test”: deleted, it was for {luma.url}.", by=admin).exists()
+
+
+def test_a_token_that_is_used_just_before_it_is_removed_stays(client, admin, luma, monkeypatch):
+    token, row = a_token(base_url=luma.url, enabled=False), a_generation(admin)
+    note = ApiToken.note
+
+    def adopt_meanwhile(self, by, what) -> None:
+        note(self, by, what)
+        Generation.objects.filter(pk=row.pk).update(token=token)
+
+    monkeypatch.setattr(ApiToken, "note", adopt_meanwhile)
+    answer = client.post(f"/provider/tokens/{token.pk}/removal/", follow=True)
+    assert "has videos or is in use, so it stays." in text_of(answer)
+    assert ApiToken.objects.get() == token and trail(token) == []

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -263,13 +263,20 @@ def token_settings(request: MemberRequest, pk: int) -> HttpResponse:
 def token_removal(request: MemberRequest, pk: int) -> HttpResponse:
     """Delete a paused token that no video was made with; others are kept for their videos."""
     token = get_object_or_404(ApiToken, pk=pk)
-    if token.enabled or token.generations.exists():
+    try:
+        with transaction.atomic():
+            # The lock keeps another admin from resuming it between this check and its deletion.
+            paused = ApiToken.objects.select_for_update().filter(pk=pk, enabled=False).first()
+            is_removed = paused is not None and not paused.generations.exists()
+            if is_removed:
+                token.note(request.user, f"deleted, it was for {token.base_url}")
+                token.delete()
+    except IntegrityError:  # A video was adopted with it after the check.
+        is_removed = False
+    if is_removed:
+        messages.success(request, f"“{token.name}” was removed.")
+    else:
         messages.error(request, f"“{token.name}” has videos or is in use, so it stays. Pause it instead.")
-        return redirect("provider")
-    with transaction.atomic():
-        token.note(request.user, f"deleted, it was for {token.base_url}")
-        token.delete()
-    messages.success(request, f"“{token.name}” was removed.")
     return redirect("provider")
 
 
