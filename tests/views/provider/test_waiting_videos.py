@@ -207,3 +207,9 @@ def test_the_cost_of_what_waits_is_at_the_submitted_prices(client, admin, old, l
     assert "About 7 USD at the costs above." in page and "saved costs" not in page
     page = text_of(connect(client, luma.url, token="two words", **(prices | {"per_extend": "-1"})))
     assert "About 2 credits at the saved costs; if you change" in page
+
+
+def test_a_choice_that_does_not_exist_is_named_also_when_nothing_waits(client, admin, old, luma):
+    response = connect(client, luma.url, waiting="sell")
+    assert response.status_code == 422 and "sell is not one of the available choices." in text_of(response)
+    assert luma.posts == []
