@@ -1,5 +1,7 @@
 """The settings page about storage and backups: what it shows, the rules it sets, and the download of a backup."""
 
+import threading
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from lumaweb.ops.backup import scheduled
+from lumaweb.ops.backup.folder import TIMEOUT, BackupFolder
 from lumaweb.ops.backup.schedule import is_due, last_result
 from lumaweb.ops.doctor import backups, quota
 from videos.jobs import sweep
@@ -233,6 +236,31 @@ def test_a_backup_is_requested_made_and_downloaded_with_the_password(client, adm
     assert b"".join(response.streaming_content) == Path(made.path).read_bytes()
     assert made.name in response.headers["Content-Disposition"] and "no-store" in response.headers["Cache-Control"]
     assert f"Downloaded the backup {made.name}." in audited()
+
+
+def test_a_backup_folder_that_hangs_holds_up_no_page(client, admin, backup_dir, settings, monkeypatch):
+    made = scheduled.back_up(backup_dir)
+    admin.set_password(PASSWORD)
+    admin.save()
+    client.force_login(admin)
+    download = f"/settings/storage/backups/{made.pk}/download/"
+    assert f'href="{download}"' in client.get("/settings/storage/").content.decode()
+    settings.METRICS_TOKEN = "t" * 20
+    server_is_back = threading.Event()
+    monkeypatch.setattr(BackupFolder, "archives", lambda folder: server_is_back.wait(60) and [])
+    try:
+        started = time.monotonic()
+        page = client.get("/settings/storage/").content.decode()
+        assert "cannot be read: no answer within 2 s" in page and f'href="{download}"' not in page
+        assert client.post(download, {"password": PASSWORD}).status_code == 302
+        assert [finding.code for finding in backups.backups()] == ["backup-folder"]
+        waited = time.monotonic() - started
+        assert waited < 4 * TIMEOUT, "each waits once"
+        headers = {"Authorization": f"Bearer {settings.METRICS_TOKEN}"}
+        assert b"lumaweb_backup_failures 0.0" in client.get("/metrics", headers=headers).content
+        assert time.monotonic() - started - waited < TIMEOUT, "metrics do not read the folder"
+    finally:
+        server_is_back.set()
 
 
 def test_guessing_the_password_of_a_download_is_locked_out(client, admin, backup_dir):

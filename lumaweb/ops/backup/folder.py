@@ -5,11 +5,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from django.conf import settings
 from django.utils import timezone
 
+from lumaweb.deadline import SingleFlight, TimedOut
 from lumaweb.permissions import PRIVATE_FILE, PRIVATE_FOLDER
 
 from .creating import UNFINISHED
@@ -17,6 +20,7 @@ from .errors import BackupFailed
 from .store import MediaStore
 
 PREFIX = "database-"  # other archives in the folder are not touched
+TIMEOUT = 2.0  # seconds that a web server or the ticker waits for the folder
 
 
 class BackupFolder:
@@ -84,6 +88,39 @@ class BackupFolder:
             return self.path.stat().st_dev == other.stat().st_dev
         except OSError:
             return False
+
+
+@dataclass(frozen=True, slots=True)
+class FolderState:
+    """What this machine sees of LUMAWEB_BACKUP_DIR. `problem` says why it sees nothing, else ""."""
+
+    problem: str = ""
+    shares_disk: bool = False  # with the media or the database
+    archives: frozenset[str] = frozenset()  # their names
+
+
+def folder_state() -> FolderState:
+    """Return the state of LUMAWEB_BACKUP_DIR, after TIMEOUT seconds at most."""
+    try:
+        return _STATE.result(TIMEOUT)
+    except TimedOut:
+        return FolderState(problem=f"no answer within {TIMEOUT:.0f} s")
+    except OSError as error:
+        return FolderState(problem=error.strerror or type(error).__name__)
+
+
+def _read_state() -> FolderState:
+    if settings.BACKUP_DIR is None:
+        return FolderState()
+    folder = BackupFolder(settings.BACKUP_DIR)
+    return FolderState(
+        shares_disk=folder.shares_disk_with(settings.DATA_DIR),
+        archives=frozenset(archive.name for archive in folder.archives()),
+    )
+
+
+# A network share whose server is down can block a thread for ever.
+_STATE = SingleFlight(_read_state)
 
 
 def _lock(file: int) -> bool:

@@ -12,11 +12,10 @@ from django.utils import timezone
 from lumaweb.deadline import SingleFlight
 from videos.models import Backup, BackupState, StoragePolicy
 
-from .folder import BackupFolder
+from .folder import TIMEOUT, BackupFolder
 
 RETRY_AFTER = timedelta(hours=1)
 STOP_TIMEOUT = 10.0  # seconds
-FOLDER_TIMEOUT = 2.0  # seconds
 # A day, and the time that a retry and a large backup take.
 OVERDUE_AFTER = timedelta(hours=36)
 
@@ -28,7 +27,7 @@ class BackupSchedule:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = timezone.now()
         self._is_verification = False
-        # A share whose server is away can block for ever, and the ticker has other work.
+        # A network share whose server is down can block for ever, and the ticker has other work.
         self._lock_check = SingleFlight(_is_locked)
 
     def run(self) -> None:
@@ -39,7 +38,7 @@ class BackupSchedule:
             self._note_end(self._process.returncode)
         self._process = None
         # An admin may have started one by hand.
-        if self._lock_check.result(FOLDER_TIMEOUT):
+        if self._lock_check.result(TIMEOUT):
             return
         Backup.objects.fail_interrupted()
         if is_due(timezone.now()):
@@ -120,7 +119,6 @@ class LastResult:
     error: str  # of the latest run, if it failed
     remarks: int  # files that are missing in the latest backup, or that changed since they were saved
     verification_problem: str
-    shares_disk: bool  # with the media or the database
     archive_bytes: int
     media_bytes: int
     seconds: float | None
@@ -134,7 +132,6 @@ def last_result() -> LastResult | None:
     success = Backup.objects.succeeded().first()
     failures = Backup.objects.failures()
     latest_failure = failures.first()
-    folder = BackupFolder(settings.BACKUP_DIR)
     at = success.finished_at if success else None
     # Before the first backup, an installation is given the same time.
     first = Backup.objects.order_by("pk").values_list("requested_at", flat=True).first()
@@ -147,7 +144,6 @@ def last_result() -> LastResult | None:
         error=latest_failure.error if latest_failure else "",
         remarks=success.remark_count if success else 0,
         verification_problem=success.verification_problem if success else "",
-        shares_disk=folder.shares_disk_with(settings.DATA_DIR),
         archive_bytes=success.archive_bytes if success else 0,
         media_bytes=success.media_bytes if success else 0,
         seconds=success.seconds if success else None,

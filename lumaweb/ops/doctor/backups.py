@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from django.utils import timezone
 
+from lumaweb.ops.backup.folder import folder_state
 from lumaweb.ops.backup.schedule import LastResult, last_result
 
 from .findings import Finding, fail, ok, skip, warn
@@ -16,7 +17,7 @@ def backups() -> Iterator[Finding]:
     if last is None:
         yield skip("No backups are scheduled: set LUMAWEB_BACKUP_DIR to a folder on another disk.")
         return
-    problems = list(_problems(last))
+    problems = [*_problems(last), *_folder_problems(last.folder)]
     yield from problems
     if not problems:
         at = f"{timezone.localtime(last.succeeded_at):%Y-%m-%d at %H:%M}" if last.succeeded_at else ""
@@ -59,11 +60,23 @@ def _problems(last: LastResult) -> Iterator[Finding]:
             "Run manage.py verify_media; with --repair it downloads again what the provider still has.",
             STORAGE_PAGE,
         )
-    if last.shares_disk:
+
+
+def _folder_problems(folder: str) -> Iterator[Finding]:
+    state = folder_state()
+    if state.problem:
+        yield fail(
+            "backup-folder",
+            "The backup folder cannot be read",
+            f"{folder} cannot be read: {state.problem}. No backup can be made.",
+            "Check the disk or the network share that it is on.",
+            STORAGE_PAGE,
+        )
+    if state.shares_disk:
         yield warn(
             "backup-same-disk",
             "Backups are on the same disk as the data",
-            f"A broken disk would take both: {last.folder} and the data directory.",
+            f"A broken disk would take both: {folder} and the data directory.",
             "Set LUMAWEB_BACKUP_DIR to a folder on another disk, or copy the folder elsewhere each day.",
             STORAGE_PAGE,
         )

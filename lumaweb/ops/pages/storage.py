@@ -13,6 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from lumaweb.ops.backup.folder import folder_state
 from videos.models import AuditEntry, Backup, Generation, StoragePolicy
 from videos.views.access import admins_only
 from videos.views.requests import MemberRequest
@@ -135,6 +136,9 @@ def download(request: MemberRequest, pk: int) -> HttpResponseBase:
 
 
 def _send(request: MemberRequest, backup: Backup) -> HttpResponseBase:
+    if problem := folder_state().problem:
+        messages.error(request, f"The backup folder cannot be read: {problem}.")
+        return redirect("storage")
     try:
         file = FileSystemStorage(Path(backup.path).parent).open(backup.name)
     except OSError as error:

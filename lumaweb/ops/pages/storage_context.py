@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from lumaweb.ops.backup.folder import BackupFolder
+from lumaweb.ops.backup.folder import FolderState, folder_state
 from lumaweb.ops.backup.schedule import last_result, next_scheduled
 from lumaweb.ops.backup.scheduled import database_bytes
 from lumaweb.ops.storage_use import MediaUse
@@ -49,7 +49,7 @@ class Disk:
         return self.free < LOW_FREE
 
     @classmethod
-    def now(cls, use: MediaUse) -> "Disk":
+    def now(cls, use: MediaUse, backup_folder: FolderState | None) -> "Disk":
         usage = shutil.disk_usage(settings.DATA_DIR)
         media = "in the bucket" if settings.BUCKET else ""
         database = "in PostgreSQL" if settings.DATABASE_URL else ""
@@ -59,9 +59,9 @@ class Disk:
             Part("trash", "Trash", use.videos.trashed_bytes, media),
             Part("database", "Database", database_bytes(), database),
         ]
-        if settings.BACKUP_DIR is not None:
-            shares = BackupFolder(settings.BACKUP_DIR).shares_disk_with(settings.DATA_DIR)
-            parts.append(Part("backups", "Backups", _backup_bytes(), "" if shares else "elsewhere"))
+        if backup_folder:
+            where = "" if backup_folder.shares_disk else "elsewhere"
+            parts.append(Part("backups", "Backups", _backup_bytes(), where))
         known = sum(part.bytes for part in parts if not part.where)
         parts += [
             Part("other", "Other", max(0, usage.total - usage.free - known)),
@@ -89,28 +89,30 @@ def _placed(parts: list[Part]) -> list[Part]:
 def storage_context() -> dict[str, Any]:
     """Return the context of the page: what takes space, the policy, and the backups."""
     use, policy, now = MediaUse.now(), StoragePolicy.current(), timezone.now()
+    backup_folder = None if settings.BACKUP_DIR is None else folder_state()
     return {
         "use": use,
-        "disk": Disk.now(use),
+        "disk": Disk.now(use, backup_folder),
         "quota_share": min(100, round(100 * use.total_bytes / use.quota_bytes)) if use.quota_bytes else None,
         "largest": Generation.objects.largest().select_related("member")[:LARGEST],
         "policy": policy,
         "time_zone": settings.TIME_ZONE,
         "in_bucket": bool(settings.BUCKET),
         "last": last_result(),
+        "backup_folder": backup_folder,
         "next_backup": next_scheduled(now, policy),
         "under_way": Backup.objects.under_way(),
         "latest_failure": Backup.objects.failures().first(),
-        "backups": _listed(),
+        "backups": _listed(backup_folder),
     }
 
 
-def _listed() -> list[tuple[Backup, bool]]:
+def _listed(folder: FolderState | None) -> list[tuple[Backup, bool]]:
     """List the backups that are kept, the latest first, each with whether this machine has its archive."""
-    if settings.BACKUP_DIR is None:
+    if settings.BACKUP_DIR is None or folder is None:
         return []
     kept = Backup.objects.kept().in_folder(settings.BACKUP_DIR).select_related("requested_by")
-    return [(backup, Path(backup.path).is_file()) for backup in kept]
+    return [(backup, backup.name in folder.archives) for backup in kept]
 
 
 def progress_of(backup: Backup | None) -> int | None:
