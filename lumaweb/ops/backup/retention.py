@@ -12,17 +12,21 @@ ALL_WITHIN = timedelta(days=1)
 Key = TypeVar("Key", bound=Hashable)
 
 
-def to_keep(moments: Mapping[Key, datetime], *, daily: int, weekly: int) -> set[Key]:
+def to_keep(
+    moments: Mapping[Key, datetime], *, daily: int, weekly: int, damaged: Collection[Key] = frozenset()
+) -> set[Key]:
     """Select the latest backup of each of the last `daily` days that have one, and likewise of the last weeks.
 
     Counts days with a backup, not calendar days: after a long pause the old ones are still there. Keeps also all within
-    24 hours before the newest.
+    24 hours before the newest. A damaged backup never displaces a whole one; it may still hold what no other does, so
+    it fills a place that would stay empty.
     """
-    newest_first = sorted(moments, key=lambda key: moments[key], reverse=True)
-    recent = [key for key in newest_first if moments[newest_first[0]] - moments[key] < ALL_WITHIN]
+    best_first = sorted(moments, key=lambda key: (key not in damaged, moments[key]), reverse=True)
+    newest = max(moments.values(), default=None)
+    recent = [key for key, at in moments.items() if newest is not None and newest - at < ALL_WITHIN]
     days: dict[Hashable, Key] = {}
     weeks: dict[Hashable, Key] = {}
-    for key in newest_first:
+    for key in best_first:
         day = timezone.localtime(moments[key]).date()
         days.setdefault(day, key)
         weeks.setdefault(_week_of(day), key)

@@ -90,7 +90,8 @@ def remove_old(folder: BackupFolder, policy: StoragePolicy) -> None:
     """Delete the archives that the policy does not keep, then the media that no archive needs. Raises OSError."""
     backups = {backup.pk: backup for backup in Backup.objects.kept().in_folder(folder.path)}
     moments = {pk: backup.finished_at or backup.requested_at for pk, backup in backups.items()}
-    keep = to_keep(moments, daily=policy.keep_daily, weekly=policy.keep_weekly)
+    damaged = {pk for pk, backup in backups.items() if backup.verification_problem}
+    keep = to_keep(moments, daily=policy.keep_daily, weekly=policy.keep_weekly, damaged=damaged)
     removed = [backup for pk, backup in backups.items() if pk not in keep or not Path(backup.path).exists()]
     for backup in removed:
         Path(backup.path).unlink(missing_ok=True)

@@ -287,3 +287,13 @@ def test_backups_from_before_a_long_pause_are_kept():
     moments = {days: now - timedelta(days=days) for days in (0, 300, 301)}
     assert to_keep(moments, daily=7, weekly=4) == {0, 300, 301}
     assert to_keep(moments, daily=1, weekly=0) == {0}
+
+
+def test_a_damaged_backup_displaces_no_whole_one():
+    now = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    moments = {hours: now - timedelta(hours=hours) for hours in (0, 48, 54, 72, 96)}
+    # Of the day before yesterday the later one is damaged; of the day before that the only one.
+    assert to_keep(moments, daily=3, weekly=0, damaged={48, 72}) == {0, 54, 96}
+    assert to_keep(moments, daily=4, weekly=0, damaged={48, 72}) == {0, 54, 96, 72}
+    assert to_keep(moments, daily=3, weekly=0, damaged={0, 48, 72}) == {0, 54, 96}
+    assert to_keep({}, daily=1, weekly=1) == set()
