@@ -69,6 +69,10 @@ def check_keys() -> list[str]:
     if len(unreadable) == ApiToken.objects.count():
         raise CommandError(
             f"The encryption keys decrypt none of the stored API tokens: {names}. {fix} and start again. If that key "
-            "is lost, start once with LUMAWEB_LUMA_TOKEN set to a token, and enter the others again under Provider."
+            "is lost, start once with LUMAWEB_LUMA_TOKEN set to a token, and enter the others again on the Provider "
+            "page."
         )
-    return [f"The encryption keys do not decrypt these API tokens: {names}. {fix}, or enter them again under Provider."]
+    return [
+        f"The encryption keys do not decrypt these API tokens: {names}. {fix}, or enter them again on the Provider "
+        "page."
+    ]

@@ -226,5 +226,5 @@ def _report_unreadable_tokens(report: Report) -> None:
         report.remarks.append(
             f"The encryption keys of this installation do not decrypt the API tokens {', '.join(unreadable)}. Put back "
             "the encryption keys they were stored with (the file encryption-keys or LUMAWEB_ENCRYPTION_KEYS), or enter "
-            "the tokens again under Provider."
+            "the tokens again on the Provider page."
         )

@@ -34,13 +34,13 @@ class Command(LockedCommand):
         except DatabaseError as error:
             raise CommandError(
                 f"Nothing was copied: {error} Run this again. If you start the old installation instead, check whether "
-                "its queued videos are held, and release them under /admin/videos/generation/."
+                "its queued videos are held, and release them on the Provider page."
             ) from None
         tables = [count for count in copied.rows.values() if count]
         self.stdout.write(f"Copied {sum(tables):,} rows in {len(tables)} tables; the counts agree in both databases.")
         if copied.held or copied.unconfirmed:
             self.stdout.write(
                 f"Held: {copied.held} queued. Unconfirmed, because they were being sent: {copied.unconfirmed}. Start "
-                "Lumaweb, look at a video, then release the held videos under /admin/videos/generation/."
+                "Lumaweb, look at a video, then release the held videos on the Provider page."
             )
         self.stdout.write(f"{file} was not changed, except that its queued videos are held too.")

@@ -49,8 +49,7 @@ class Command(LockedCommand):
             self.stdout.write("Lumaweb has been running: stop it and run this again without --ahead.")
         elif held := Generation.objects.held().count():
             self.stdout.write(
-                f"Held: {held} queued. Start Lumaweb, look at a video, then release them under "
-                "/admin/videos/generation/."
+                f"Held: {held} queued. Start Lumaweb, look at a video, then release them on the Provider page."
             )
         self.stdout.write("Nothing was removed from the old place.")
         if counts["missing"] + counts["changed"] + counts["different"]:

@@ -46,7 +46,7 @@ class Command(LockedCommand):
         )
         self.stdout.write(
             f"Queued, now held: {counts['held']}. They may have been sent, and charged, since the backup: an admin "
-            "releases them under /admin/videos/generation/. Being sent at that time, now unconfirmed: "
+            "releases them on the Provider page. Being sent at that time, now unconfirmed: "
             f"{counts['unconfirmed']}."
         )
         self.stdout.write(
