@@ -158,6 +158,7 @@ def test_an_alert_exists_for_each_thing_that_stops_an_installation():
         "LumawebVideosNotSaved",
         "LumawebDiskLow",
         "LumawebBackupTooOld",
+        "LumawebBackupMissing",
         "LumawebTokenDisabled",
         "LumawebBalanceLow",
         "LumawebServerErrors",
