@@ -1,9 +1,12 @@
 """The settings page about storage and backups: what it shows, the rules it sets, and the download of a backup."""
 
+import errno
+import socket
 import threading
 import time
 from datetime import timedelta
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from django.db import connection
@@ -313,6 +316,30 @@ def test_a_verification_is_requested_and_its_problem_is_shown(client, admin, bac
     scheduled.verify_requested(backup_dir)
     assert "was changed or damaged in the store" in client.get("/settings/storage/").content.decode()
     assert "damaged" in last_result().verification_problem
+
+
+def test_a_verification_that_cannot_run_says_nothing_about_the_backup(client, admin, backup_dir, monkeypatch):
+    made = scheduled.back_up(backup_dir)
+    verify = f"/settings/storage/backups/{made.pk}/verification/"
+    elsewhere = backup_dir.with_name("the disk of another machine")
+    backup_dir.rename(elsewhere)
+    client.post(verify)
+    assert scheduled.verify_requested(backup_dir) == 0
+    elsewhere.rename(backup_dir)
+    client.post(verify)
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with monkeypatch.context() as patch:
+        patch.setattr(scheduled, "verify", Mock(side_effect=full))
+        scheduled.verify_requested(backup_dir)
+    made.refresh_from_db()
+    assert not made.is_verifying and not made.verified_at and not made.verification_problem
+    why = [text.partition(" was not verified: ")[2] for text in audited()]
+    assert {f"its archive is not on {socket.gethostname()}.", "No space left on device."} <= set(why)
+
+    client.post(verify)
+    monkeypatch.setattr(scheduled, "verify", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+    scheduled.verify_requested(backup_dir)
+    assert last_result().verification_problem == "It could not be read: Input/output error."
 
 
 def test_the_schedule_follows_the_teams_time_zone(client, admin, backup_dir, settings):

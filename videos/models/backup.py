@@ -7,6 +7,8 @@ from typing import Self
 from django.db import models
 from django.utils import timezone
 
+from .audit import AuditEntry
+
 REMARKS_AT_MOST = 20
 
 
@@ -146,6 +148,11 @@ class Backup(models.Model):
         """Request a verification; return False if one is requested or the archive is gone."""
         kept = Backup.objects.kept().filter(pk=self.pk, verification_requested_at__isnull=True)
         return bool(kept.update(verification_requested_at=timezone.now()))
+
+    def drop_verification(self, reason: str) -> None:
+        """Drop the request for a verification that could not run: the backup may be whole. `reason`: a clause."""
+        self._update(verification_requested_at=None)
+        AuditEntry.objects.record(None, f"The backup {self.name} was not verified: {reason}.")
 
     def record_verification(self, problem: str, at: datetime | None = None) -> None:
         """Record the result of a verification; `problem` is "" if the backup is whole."""

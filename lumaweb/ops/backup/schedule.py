@@ -58,14 +58,14 @@ class BackupSchedule:
 
     def _note_end(self, status: int) -> None:
         """Record the failure of a process that could not record it, so that it is not started again at once."""
-        said = f"Its process ended with status {status}; the log of the ticker says why."
+        reason = f"process ended with status {status}; the log of the ticker says why"
         if self._is_verification:
             for backup in Backup.objects.filter(verification_requested_at__isnull=False):
-                backup.record_verification(said)
+                backup.drop_verification(f"its {reason}")
         elif not Backup.objects.filter(finished_at__gte=self._started_at).exists():
             Backup.objects.fail_interrupted()
             if is_due(timezone.now()):
-                Backup.objects.begin().fail(said)
+                Backup.objects.begin().fail(f"Its {reason}.")
 
     def _start(self, *words: str) -> None:
         self._started_at, self._is_verification = timezone.now(), words[0] == "verify_backup"

@@ -1,6 +1,7 @@
 """Make and verify scheduled backups. It runs in a process of its own, which the ticker starts."""
 
 import logging
+import socket
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from lumaweb.logs import redact
+from lumaweb.storage_errors import storage_problem
 from videos import mail
 from videos.models import Backup, Member, StoragePolicy
 
@@ -61,27 +63,48 @@ def back_up(path: Path) -> Backup | None:
 
 
 def verify_requested(path: Path) -> int:
-    """Verify the backups for which an admin requested it, and return their number."""
-    folder = BackupFolder(path)
-    requested = list(Backup.objects.kept().filter(verification_requested_at__isnull=False))
-    with folder.locked() as is_ours:
-        for backup in requested if is_ours else ():
-            record_verification(backup)
-        return len(requested) if is_ours else 0
+    """Verify the backups for which an admin requested it, and return their number.
+
+    A request that this machine cannot fulfil is dropped: the ticker would start this again at once.
+    """
+    present = []
+    for backup in Backup.objects.kept().filter(verification_requested_at__isnull=False):
+        if Path(backup.path).exists():
+            present.append(backup)
+        else:
+            backup.drop_verification(f"its archive is not on {socket.gethostname()}")
+    if not present:
+        return 0
+    with BackupFolder(path).locked() as is_ours:
+        if not is_ours:
+            return 0
+        for backup in present:
+            try:
+                record_verification(backup)
+            except OSError as error:
+                backup.drop_verification(error.strerror or type(error).__name__)
+        return len(present)
 
 
 def record_verification(backup: Backup) -> Verification:
     """Verify one backup and record the result; a file that cannot be read is a problem of the backup.
 
-    Damaged media are set aside: the next backup would otherwise count them as stored, and be as damaged.
+    Damaged media are set aside: the next backup would otherwise count them as stored, and be as damaged. Raises OSError
+    and records nothing if this machine does not have the archive, or no space to extract it.
     """
+    archive = Path(backup.path)
     try:
-        found = verify(Path(backup.path))
-        store = MediaStore(Path(backup.path).parent / "media")
+        found = verify(archive)
+    except OSError as error:
+        if storage_problem(error) or not archive.exists():
+            raise
+        found = Verification(problems=[f"It could not be read: {error.strerror or error}."])
+    store = MediaStore(archive.parent / "media")
+    try:
         for sha256 in found.damaged:
             store.set_aside(sha256)
     except OSError as error:
-        found = Verification(problems=[f"It could not be read: {error.strerror or error}."])
+        found.problems.append(f"Damaged media could not be renamed: {error.strerror or error}.")
     backup.record_verification(redact(found.summary))
     return found
 
