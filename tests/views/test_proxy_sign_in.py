@@ -152,3 +152,13 @@ def test_without_the_setting_the_header_means_nothing(client, settings):
     settings.AUTH_PROXY = None
     a_member("ada")
     assert visit(client).status_code == 302
+
+
+def test_removing_the_setting_ends_the_sessions_of_the_proxy_only(client, settings):
+    a_member("ada")
+    visit(client)
+    settings.AUTH_PROXY = None
+    assert visit(client).status_code == 302
+    assert not get_user(client).is_authenticated
+    client.force_login(Member.objects.get(username="ada"))
+    assert visit(client).status_code == 200

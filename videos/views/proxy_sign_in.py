@@ -37,7 +37,7 @@ def named_by_proxy(request: HttpRequest) -> str:
 
 
 class ProxySignInMiddleware:
-    """Keep the session in step with the proxy: sign its member in, and end their session when the header is gone."""
+    """Sign in the member that the proxy names, and end that session when the header or its setting is removed."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -46,8 +46,6 @@ class ProxySignInMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, view_func: Callable[..., Any], args: Any, kwargs: Any) -> None:
-        if settings.AUTH_PROXY is None:
-            return
         page = getattr(request.resolver_match, "url_name", "")
         if not getattr(view_func, "login_required", True) and page not in PUBLIC_PAGES:
             return
