@@ -127,7 +127,7 @@ def _joined(identity: Identity) -> Member:
 def _check_may_join(identity: Identity) -> None:
     oidc = required()
     who = identity.email or identity.username or "You"
-    if identity.email and Member.objects.filter(email__iexact=identity.email).exists():
+    if identity.email_verified and Member.objects.filter(email__iexact=identity.email).exists():
         how = (
             f"Sign in with your password and link {oidc.name} in your profile."
             if settings.PASSWORD_SIGN_IN

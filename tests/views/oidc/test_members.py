@@ -53,6 +53,15 @@ def test_an_equal_email_address_links_nobody(client, provider, configure):
     assert not ExternalIdentity.objects.exists() and not get_user(client).is_authenticated
 
 
+def test_an_unverified_address_does_not_reveal_that_a_member_has_it(client, provider, configure):
+    a_member("ada", email=ADA["email"])
+    provider.claims["email_verified"] = False
+    for domains, words in (([], "has no account here yet"), (["films.example"], "has not verified the email address")):
+        configure(domains=domains)
+        said = words_of(sign_in(client))
+        assert words in said and "A member has" not in said
+
+
 def test_a_long_address_is_not_cut_to_one_of_an_allowed_domain(client, provider, configure):
     configure(domains=["films.example"])
     provider.claims["email"] = f"{'a' * 240}@films.example.evil.example"
