@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from django.core import signing
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.crypto import constant_time_compare, salted_hmac
 
 from .models import Member
@@ -21,13 +22,13 @@ GOOD_FOR = {Purpose.SIGN_IN: timedelta(minutes=15), Purpose.LINK: timedelta(days
 
 
 def path_for(member: Member, purpose: Purpose) -> str:
-    """Return a secret path for this member; it works until they sign in, change anything about it, or it expires."""
+    """Return a secret path for this member; it works until it expires, they sign in, or their password changes."""
     key = signing.dumps([purpose.value, member.pk, _digest(member)], salt=SALT)
     return reverse("sign-in-link", args=[key])
 
 
 def opened_by(key: str) -> tuple[Member, Purpose] | None:
-    """Return whom a link is for and what it does; None if it was used, has expired, or is no link of ours."""
+    """Return the member and the purpose of a link; None if it was used, has expired, or is not one of Lumaweb's."""
     try:
         value, pk, digest = signing.loads(key, salt=SALT)
         purpose = Purpose(value)
@@ -40,7 +41,20 @@ def opened_by(key: str) -> tuple[Member, Purpose] | None:
     return member, purpose
 
 
+def use_up(member: Member) -> bool:
+    """Invalidate the links of a member whom `opened_by` returned; return False if another request was faster."""
+    unchanged = Member.objects.filter(
+        pk=member.pk,
+        is_active=True,
+        password=member.password,
+        session_version=member.session_version,
+        last_login=member.last_login,
+    )
+    # One conditional UPDATE, so that of two requests with the same link only one succeeds.
+    return bool(unchanged.update(last_login=timezone.now()))
+
+
 def _digest(member: Member) -> str:
-    # The last sign-in makes the link work once; the others end it on a new password or a sign-out everywhere.
+    # `last_login` makes the link work once; the others invalidate it on a new password or a sign-out everywhere.
     value = f"{member.pk} {member.password} {member.session_version} {member.last_login}"
     return salted_hmac(SALT, value, algorithm="sha256").hexdigest()[:32]

@@ -1,6 +1,7 @@
 """LUMAWEB_PASSWORD_SIGN_IN=0: no password opens anything, and one-time links keep a way in."""
 
 import re
+from copy import copy
 from io import StringIO
 
 import pytest
@@ -13,6 +14,7 @@ from lumaweb.sign_in import OpenIDConnect
 from videos.mail import new_password, path_to_new_password
 from videos.models import AuditEntry, Invitation, Member
 from videos.sign_in_links import GOOD_FOR, SALT, Purpose, path_for
+from videos.views import sign_in as views
 
 from ..support.factories import a_member, an_admin
 
@@ -105,6 +107,16 @@ def test_the_command_s_link_signs_an_admin_in_once(client):
     assert Client().post(path).status_code == Client().get(path).status_code == 404
     said = [entry.text for entry in AuditEntry.objects.filter(about=root)]
     assert said == ["root signed in by a one-time link.", "Made a one-time sign-in link for root."]
+
+
+def test_of_two_requests_with_one_link_only_the_first_succeeds(client, monkeypatch):
+    root = an_admin()
+    path = path_for(root, Purpose.SIGN_IN)
+    # Both requests have read the member before either signs in.
+    monkeypatch.setattr(views, "opened_by", lambda key: (copy(root), Purpose.SIGN_IN))
+    other = Client()
+    assert (client.post(path).status_code, other.post(path).status_code) == (302, 404)
+    assert get_user(client) == root and not get_user(other).is_authenticated
 
 
 def test_the_command_names_the_admins(client):

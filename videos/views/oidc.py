@@ -13,6 +13,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -23,7 +24,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from ..models import ExternalIdentity, Invitation, Member
 from ..oidc import Identity, Problem, SignInError
 from ..sign_in import Refused, configured, link, member_by_invitation, member_for, provider, required
-from ..sign_in_links import Purpose, opened_by
+from ..sign_in_links import Purpose, opened_by, use_up
 from .requests import MemberRequest
 from .throttling import CURRENT_PASSWORD, OPENID, attempt_allowed, lockout_response, record_failure
 
@@ -188,7 +189,10 @@ def _finish_member_link(request: HttpRequest, identity: Identity, flow: dict[str
     found = opened_by(flow["reference"])
     if not found or found[1] != Purpose.LINK:
         return render(request, "account/sign_in_link_gone.html", status=404)
-    link(found[0], identity)
+    with transaction.atomic():  # a refused account leaves the link valid
+        if not use_up(found[0]):
+            return render(request, "account/sign_in_link_gone.html", status=404)
+        link(found[0], identity)
     login(request, member_for(identity), backend=BACKEND)
     return redirect("studio")
 

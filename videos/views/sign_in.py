@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from ..models import AuditEntry, Member
 from ..sign_in import configured
-from ..sign_in_links import Purpose, opened_by
+from ..sign_in_links import Purpose, opened_by, use_up
 from .oidc import Intent, start
 from .proxy_sign_in import BY_LINK, named_by_proxy
 
@@ -46,12 +46,14 @@ def sign_in_link(request: HttpRequest, key: str) -> HttpResponse:
         return _private(render(request, "account/sign_in_link_gone.html", status=404))
     member, purpose = found
     if request.method == "POST" and purpose == Purpose.SIGN_IN:
-        return _signed_in(request, member)
+        return _use_sign_in_link(request, member)
     context = {"member": member, "links": purpose == Purpose.LINK}
     return _private(render(request, "account/sign_in_link.html", context))
 
 
-def _signed_in(request: HttpRequest, member: Member) -> HttpResponse:
+def _use_sign_in_link(request: HttpRequest, member: Member) -> HttpResponse:
+    if not use_up(member):
+        return _private(render(request, "account/sign_in_link_gone.html", status=404))
     login(request, member, backend=PASSWORD_BACKEND)
     request.session[BY_LINK] = True
     AuditEntry.objects.record(member, f"{member.username} signed in by a one-time link.", about=member)

@@ -128,15 +128,32 @@ def test_a_sign_in_link_of_an_admin_links_the_account_once(client, provider, set
     assert Client().get(path).status_code == Client().get(f"{path}oidc/").status_code == 404
 
 
+def test_of_two_answers_with_one_sign_in_link_only_the_first_links(client, provider, root, monkeypatch):
+    ada = a_member("ada")
+    path = path_for(ada, Purpose.LINK)
+    addresses = {browser: begin(browser, f"{path}oidc/") for browser in (client, Client())}
+    # Both requests have read the member before either links.
+    monkeypatch.setattr(oidc, "opened_by", lambda key: (ada, Purpose.LINK))
+    answers = []
+    for number, (browser, address) in enumerate(addresses.items()):
+        provider.claims["sub"] = f"person-{number}"
+        answers.append(browser.get(approve(address)).status_code)
+    assert answers == [302, 404] and ada.identities.get().subject == "person-0"
+
+
+def test_a_refused_account_leaves_the_sign_in_link_valid(client, provider, root):
+    linked(root, provider)
+    path = path_for(a_member("ada"), Purpose.LINK)
+    assert sign_in(client, f"{path}oidc/").status_code == 403
+    assert Client().get(path).status_code == 200
+
+
 def test_another_site_cannot_start_the_linking_of_a_sign_in_link(client, root):
     path = path_for(a_member("ada"), Purpose.LINK)
     for site in ("cross-site", "same-site", "none"):
         answer = client.get(f"{path}oidc/", headers={"Sec-Fetch-Site": site})
         assert answer["Location"] == path and "oidc_flows" not in client.session
     assert client.get(f"{path}oidc/", headers={"Sec-Fetch-Site": "same-origin"})["Location"].startswith("http://127")
-
-
-# ── A provider that is away, or does not fit ─────────────────────────────────────────────────────────────────────────
 
 
 def test_a_link_of_the_command_does_not_start_a_linking(client, root):
