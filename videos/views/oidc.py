@@ -153,7 +153,13 @@ def _taken_flow(request: HttpRequest) -> dict[str, Any] | None:
     if flow is None:
         return None
     request.session[FLOWS] = flows
-    return flow if time.time() - flow["at"] < FLOW_SECONDS else None
+    return flow if _is_recent(flow) else None
+
+
+def _is_recent(kept: dict[str, Any]) -> bool:
+    """Return whether the session has kept this for less than FLOW_SECONDS."""
+    age: float = time.time() - kept["at"]
+    return age < FLOW_SECONDS
 
 
 def _identity(request: HttpRequest, flow: dict[str, Any]) -> Identity:
@@ -203,7 +209,8 @@ def _finish_link(request: HttpRequest, identity: Identity, flow: dict[str, Any])
         raise Refused(
             "You are not signed in as the member who began to link. Sign in again, then link in your profile."
         )
-    request.session[PENDING] = {name: value for name, value in asdict(identity).items() if name != "groups"}
+    known = {name: value for name, value in asdict(identity).items() if name != "groups"}
+    request.session[PENDING] = {"identity": known, "at": int(time.time())}
     return redirect("identity-link")
 
 
@@ -241,8 +248,12 @@ def _page(request: HttpRequest, title: str, sentence: str, status: int) -> HttpR
 @require_http_methods(["GET", "POST"])
 def identity_link(request: MemberRequest) -> HttpResponse:
     """Show the account that is about to be linked, and link it; members with a password enter it."""
-    pending, oidc = request.session.get(PENDING), configured()
-    if not pending or not oidc:
+    pending = request.session.get(PENDING)
+    if not pending or not configured():
+        return redirect("profile")
+    if not _is_recent(pending):
+        del request.session[PENDING]
+        messages.error(request, f"Linking {required().name} took too long. Start again.")
         return redirect("profile")
     asks_password = settings.PASSWORD_SIGN_IN and request.user.has_usable_password()
     owner, error = str(request.user.pk), ""
@@ -255,8 +266,8 @@ def identity_link(request: MemberRequest) -> HttpResponse:
             if given:
                 record_failure(request, CURRENT_PASSWORD, owner)
         else:
-            return _linked(request, Identity(**pending, groups=frozenset()))
-    context = {"pending": pending, "asks_password": asks_password, "error": error}
+            return _linked(request, Identity(**pending["identity"], groups=frozenset()))
+    context = {"pending": pending["identity"], "asks_password": asks_password, "error": error}
     return render(request, "account/identity_link.html", context, status=422 if error else 200)
 
 

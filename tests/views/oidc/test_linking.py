@@ -1,6 +1,7 @@
 """Links between an account at the OpenID provider and a member, also by invitation."""
 
 import re
+import time
 
 import pytest
 from django.contrib.auth import get_user
@@ -70,6 +71,16 @@ def test_a_member_links_with_their_password_and_then_signs_in(client, provider):
     identity = ExternalIdentity.objects.get()
     client.post(f"/profile/identities/{identity.pk}/removal/")
     assert not ExternalIdentity.objects.exists()
+
+
+def test_an_account_that_waits_too_long_for_confirmation_is_not_linked(client, provider, monkeypatch):
+    client.force_login(a_member("ada"))
+    sign_in(client, "/profile/identities/")
+    now = time.time()
+    monkeypatch.setattr(oidc.time, "time", lambda: now + oidc.FLOW_SECONDS + 1)
+    page = client.post("/profile/identities/link/", follow=True)
+    assert "Linking Acme took too long" in words_of(page)
+    assert not ExternalIdentity.objects.exists() and oidc.PENDING not in client.session
 
 
 def test_an_account_that_another_member_has_linked_is_not_linked_again(client, provider):
