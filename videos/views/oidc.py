@@ -294,5 +294,6 @@ def identity_removal(request: MemberRequest, pk: int) -> HttpResponse:
     if identity.unlink(request.user, name=name, only_way_in=only_way_in):
         messages.success(request, f"Unlinked from {name}.")
     else:
-        messages.error(request, "This is your only way to sign in. Link another account or set a password first.")
+        password = ", or ask an admin for a password link" if settings.PASSWORD_SIGN_IN else ""
+        messages.error(request, f"This is your only way to sign in. Link another account first{password}.")
     return redirect("profile")
