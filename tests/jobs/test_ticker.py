@@ -2,8 +2,11 @@
 
 import threading
 import time
+from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
@@ -33,6 +36,7 @@ CODE = {
     "frames": (sweep, "delete_unused_frames"),
     "orphaned files": (sweep, "remove_orphaned_files"),
     "heartbeats": (type(Heartbeat.objects.all()), "delete_stale"),
+    "expired sessions": (SessionStore, "clear_expired"),
     "token counts": (type(ApiToken.objects.all()), "recount_sending"),
     "wake-ups": (sweep, "wake"),
     "usage": (rollup_pass, "roll_up"),
@@ -97,6 +101,13 @@ def test_a_failing_step_is_logged_once_shown_and_stops_no_other(steps, broken, c
     assert answer.json()["warnings"][name].endswith("UTC: ValueError.")
     assert "secret" not in answer.content.decode()
     assert any(finding.level == "warn" and f"“{name}” fails" in finding.message for finding in background.ticker())
+
+
+def test_a_round_deletes_expired_sessions_only():
+    for key, days in (("expired", -1), ("current", 1)):
+        Session.objects.create(session_key=key, session_data="", expire_date=timezone.now() + timedelta(days=days))
+    rounds(Ticker())
+    assert Session.objects.get().session_key == "current"
 
 
 def test_a_recovered_step_is_no_longer_shown(steps, broken, client, monkeypatch):

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from django.contrib.sessions.backends.db import SessionStore
 from django.db import Error, transaction
 
 from lumaweb.storage_errors import storage_problem
@@ -49,6 +50,7 @@ def steps(ages: AgeTracker | None = None, drain_here: Callable[[], None] | None 
         Step("frames", delete_unused_frames),
         Step("orphaned files", remove_orphaned_files),
         Step("heartbeats", Heartbeat.objects.delete_stale),
+        Step("expired sessions", SessionStore.clear_expired),
         Step("token counts", ApiToken.objects.recount_sending),
         Step("wake-ups", lambda: wake(drain_here)),
         Step("usage", rollup_pass.roll_up),
