@@ -17,7 +17,8 @@ COMMON_HEADERS = {
     "accept-language", "content-length", "content-type", "x-csrftoken", "x-request-id", "x-real-ip", "forwarded", "via",
     "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
 }  # fmt: skip
-MIN_PREFIX = 8  # bits of a network; a larger one includes strangers
+# Bits of a network; a wider one includes strangers. Public IPv6 networks of one company have more, such as 28 of a CDN.
+MIN_PREFIX, MIN_PUBLIC_IPV6_PREFIX = 8, 24
 
 
 def issuer(value: str) -> str:
@@ -28,10 +29,10 @@ def issuer(value: str) -> str:
         raise Invalid(value.rstrip("/").removesuffix(DISCOVERY_PATH), "is the address of the discovery document")
     try:
         parts = urlsplit(value)
-        parts.port  # noqa: B018  (raises ValueError for a bad port)
+        is_valid_port = parts.port != 0
     except ValueError:
         raise Invalid(ISSUER_EXAMPLE) from None
-    is_address = parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc
+    is_address = parts.scheme in ("http", "https") and parts.hostname and is_valid_port and "@" not in parts.netloc
     if not is_address or parts.query or parts.fragment or re.search(r"[\s\"'`]", value):
         raise Invalid(ISSUER_EXAMPLE, "is not an address" if not is_address else "has more than a host and a path")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
@@ -85,6 +86,11 @@ def _network(word: str) -> IPv4Network | IPv6Network:
         has_host_bits = "has host bits set" in str(error)
         exact = f"{ip_network(word, strict=False)} or {word.partition('/')[0]}" if has_host_bits else remedy
         raise Invalid(exact, f"has {word!r} in it, which is neither an address nor a network") from None
-    if network.prefixlen < MIN_PREFIX:
+    if isinstance(network, IPv6Network) and (mapped := network.network_address.ipv4_mapped):
+        # AuthProxy compares such a connection by its IPv4 address.
+        exact = str(mapped) if network.prefixlen == 128 else f"{mapped}/{network.prefixlen - 96}"
+        raise Invalid(exact, f"has {word!r} in it, an IPv4 address in the form of IPv6, which no connection matches")
+    is_public_ipv6 = network.version == 6 and not network.is_private
+    if network.prefixlen < (MIN_PUBLIC_IPV6_PREFIX if is_public_ipv6 else MIN_PREFIX):
         raise Invalid(remedy, f"has {word!r} in it, which includes the addresses of strangers")
     return network
