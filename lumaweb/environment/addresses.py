@@ -5,6 +5,8 @@ import re
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+import idna
+
 from .values import words
 from .variable import Invalid
 
@@ -77,9 +79,14 @@ def _cleaned(name: str) -> tuple[str, str]:
     bare = re.split(r"[/?#]", bare, maxsplit=1)[0].rpartition("@")[2].strip(_QUOTES)
     if found := re.fullmatch(r"(\[.*\]|[^:]*):([0-9]*)", bare):
         return found[1].strip("[]").rstrip("."), found[2]
+    return _in_ascii(bare).strip("[]").rstrip("."), ""
+
+
+def _in_ascii(host: str) -> str:
+    """Return an international host name as browsers send it; unchanged if it has no such form."""
     with suppress(UnicodeError):
-        bare = bare.encode("ascii" if bare.isascii() else "idna").decode()
-    return bare.strip("[]").rstrip("."), ""
+        return host if host.isascii() else idna.encode(host, uts46=True).decode()
+    return host
 
 
 def _problem(name: str, port: str) -> str:
@@ -89,7 +96,9 @@ def _problem(name: str, port: str) -> str:
         return "has a scheme"
     if "/" in name:
         return "has a path"
-    return "has a port" if port else "is written differently"
+    if port:
+        return "has a port"
+    return "is written differently" if name.isascii() else "is not ASCII"
 
 
 def origin(value: str) -> str:
@@ -109,6 +118,8 @@ def origin(value: str) -> str:
         raise Invalid(f"{example}; perhaps https://{without}", "does not begin with https:// or http://")
     if "@" in parts.netloc:
         raise Invalid(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}", "has a user or a password")
+    if not host.isascii() and is_host(ascii_host := _in_ascii(host)):
+        raise Invalid(f"{parts.scheme}://{ascii_host}{f':{port}' if port else ''}", "has a host name that is not ASCII")
     if not is_host(host):
         raise Invalid(example, "has no valid host" if host else "has no host")
     if parts.path.strip("/") or parts.query or parts.fragment:
