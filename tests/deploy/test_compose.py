@@ -107,3 +107,11 @@ def test_no_file_of_compose_scales_sqlite():
 def test_compose_sets_only_variables_that_the_settings_read(file):
     for name in OURS & set(composed(file)["services"]):
         assert set(composed(file)["services"][name]["environment"]) <= VARIABLES.keys()
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_caddy_removes_the_header_that_lumaweb_believes(file):
+    # Never empty, as Caddy would use an empty value instead of its default.
+    assert composed(file)["services"]["caddy"]["environment"]["LUMAWEB_AUTH_HEADER"] == (
+        "${LUMAWEB_AUTH_HEADER:-Remote-User}"
+    )

@@ -4,10 +4,12 @@ import http.client
 import re
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import httpx
 import pytest
@@ -281,6 +283,51 @@ def test_clients_cannot_name_a_member(site):
         assert not opens_the_profile(site.front.url, verify=site.front.tls, headers={name: "ada"}), name
     twice = [("Remote-User", "ada"), ("Remote_User", "ada"), ("Connection", "Remote-User")]
     assert not opens_the_profile(site.front.url, verify=site.front.tls, headers=twice)
+
+
+class ShowHeaders(BaseHTTPRequestHandler):
+    """Respond with the headers of the request."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(str(self.headers).encode())
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def upstream() -> Iterator[int]:
+    """The port of a server that shows which headers reach it."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), ShowHeaders) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@servers
+@pytest.mark.parametrize("kind", [Nginx, Caddy], ids=["nginx", "caddy"])
+def test_a_proxy_that_authenticates_replaces_the_member_that_a_client_names(kind, tmp_path, upstream):
+    front = kind(tmp_path / "front", kind.authenticating)
+    front.start(upstream, tmp_path / "media")
+    try:
+        body = front.ask("GET", "/", Remote_User="grace", X_Forwarded_User="grace")[2].decode()
+        assert "Remote-User: ada\n" in body and "grace" not in body
+    finally:
+        front.stop()
+
+
+@servers
+def test_caddy_removes_the_header_that_the_variable_names(tmp_path, upstream, monkeypatch):
+    monkeypatch.setenv("LUMAWEB_AUTH_HEADER", "X-Member")
+    front = Caddy(tmp_path / "front")
+    front.start(upstream, tmp_path / "media")
+    try:
+        assert "grace" not in front.ask("GET", "/", X_Member="grace", Remote_User="grace")[2].decode()
+        assert "grace" in front.ask("GET", "/", X_Another="grace")[2].decode()
+    finally:
+        front.stop()
 
 
 @servers

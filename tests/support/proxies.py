@@ -58,10 +58,12 @@ class Front(ABC):
 
     name = ""
     accel_prefix = "/protected-media/"
+    # The change to its file with which it signs everybody in as ada.
+    authenticating = ("", "")
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *changes: tuple[str, str]) -> None:
         folder.mkdir(parents=True)
-        self.folder = folder
+        self.folder, self.changes = folder, changes
         self.http_port, self.port = a_free_port(), a_free_port()
         self.url = f"https://localhost:{self.port}"
         self.public, self.private = certificate(folder)
@@ -129,6 +131,7 @@ class Front(ABC):
 
 class Nginx(Front):
     name = "nginx"
+    authenticating = ('proxy_set_header Remote-User "";', "proxy_set_header Remote-User ada;")
 
     def start(self, upstream: int, media: Path) -> None:
         ours = replaced(
@@ -144,6 +147,7 @@ class Nginx(Front):
             ("/var/log/nginx/", f"{self.folder}/"),
             ("/var/lib/lumaweb/media", str(media)),
             ("127.0.0.1:8000", f"127.0.0.1:{upstream}"),
+            *self.changes,
         )
         temporary = "\n".join(
             f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -161,6 +165,7 @@ class Nginx(Front):
 
 class Caddy(Front):
     name = "caddy"
+    authenticating = ("\t\t# If this proxy auth", "\t\trequest_header Remote-User ada\n\t\t# If this proxy auth")
 
     def start(self, upstream: int, media: Path) -> None:
         file = self.folder / "Caddyfile"
@@ -170,6 +175,7 @@ class Caddy(Front):
                 ("\tservers {\n", f"\tadmin off\n\thttp_port {self.http_port}\n\tservers {{\n"),
                 # With a host name, Caddy would request a certificate.
                 ("\t@inside path", f"\tbind 127.0.0.1\n\ttls {self.public} {self.private}\n\t@inside path"),
+                *self.changes,
             )
         )
         self.run(
