@@ -32,10 +32,8 @@ def require_valid() -> None:
 
 def _faults() -> Iterator[str]:
     for variable in VARIABLES.values():
-        try:
-            variable.value  # noqa: B018  (raises)
-        except ImproperlyConfigured as error:
-            yield str(error)
+        if fault := variable.fault():
+            yield fault
     for rule in RULES:
         try:
             yield from rule()

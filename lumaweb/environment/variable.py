@@ -49,22 +49,32 @@ class Variable(Generic[T]):
 
     @property
     def text(self) -> str:
-        """The value as it was written, without surrounding white space; "" if unset."""
+        """The text of the variable, without surrounding white space; "" if unset."""
         return os.environ.get(self.name, "").strip()
 
     @property
     def value(self) -> T:
         """The value. Raises ImproperlyConfigured, which says what to set the variable to."""
         try:
-            text = self.text
-            if not self.may_have_quotes and len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-                raise Invalid("the same without them", "is in quotes")
-            return self.parse(text or self.default)
+            return self._parsed()
         except Invalid as invalid:
-            raise ImproperlyConfigured(self.describe(invalid)) from None
+            raise ImproperlyConfigured(self._sentence(invalid)) from None
 
-    def describe(self, invalid: Invalid) -> str:
-        """Return a sentence that says what is wrong and what to write."""
+    def fault(self) -> str:
+        """Return a sentence that says what is wrong with the value and what to write; "" if it is valid."""
+        try:
+            self._parsed()
+        except Invalid as invalid:
+            return self._sentence(invalid)
+        return ""
+
+    def _parsed(self) -> T:
+        text = self.text
+        if not self.may_have_quotes and len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
+            raise Invalid("the same without them", "is in quotes")
+        return self.parse(text or self.default)
+
+    def _sentence(self, invalid: Invalid) -> str:
         name = f"{self.name} ({SOURCES[self.name]})" if self.name in SOURCES else self.name
         if self.is_secret or not self.text:
             return f"{name} {invalid.problem or 'cannot be read'}; set it to {invalid.remedy}."

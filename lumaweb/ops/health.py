@@ -25,6 +25,12 @@ WARNING = "warning: "  # prefix of the names of results that leave the status at
 TIMEOUT = 1.5  # seconds for each of the three checks; load balancers wait 5 or more
 
 
+class UnloggedResponse(JsonResponse):
+    """A response that Django logs no error for: load balancers ask every few seconds."""
+
+    _has_been_logged = True  # read by django.utils.log.log_response
+
+
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -56,10 +62,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
     warnings = {name.removeprefix(WARNING): message for name, message in results.items() if name.startswith(WARNING)}
     problems = {name: problem for name, problem in results.items() if problem and not name.startswith(WARNING)}
     body = {"ok": not problems, "problems": problems} | ({"warnings": warnings} if warnings else {})
-    response = JsonResponse(body, status=503 if problems else 200)
-    # Load balancers ask every few seconds; without this, Django would log each 503 as an error.
-    setattr(response, "_has_been_logged", True)  # noqa: B010  (not in django-stubs)
-    return response
+    return UnloggedResponse(body, status=503 if problems else 200)
 
 
 def _result(check: SingleFlight[dict[str, str]], name: str, subject: str) -> dict[str, str]:

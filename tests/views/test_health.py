@@ -67,6 +67,11 @@ def test_a_machine_without_workers_is_ready_if_others_have_some(client, workers,
     assert client.get("/readyz").status_code == 200
 
 
+def test_a_failed_readiness_check_is_not_logged(client, caplog):
+    assert client.get("/readyz").status_code == 503
+    assert not caplog.records
+
+
 def test_a_database_that_is_not_migrated_is_not_ready(client, workers, monkeypatch):
     monkeypatch.setattr(health, "_are_migrations_known", False)
     with connection.cursor() as cursor:
