@@ -1,4 +1,4 @@
-"""Ctrl-C during the set-up: it ends in one line, leaves no process, and the next run continues. And what fails it."""
+"""The set-up: Ctrl-C ends it in one line, with all processes, the next run continues, and a failure names its cause."""
 
 import base64
 import hashlib
@@ -94,7 +94,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 
 class Project:
-    """The Makefile and .ci in a folder of their own, with two small packages to install."""
+    """A copy of the Makefile and .ci, with small packages to install."""
 
     def __init__(self, folder: Path, index: Index) -> None:
         self.folder, self.index = folder, index
@@ -126,7 +126,7 @@ class Project:
 
 
 class Terminal:
-    """A command in a terminal of its own, as a shell runs it: Ctrl-C goes to all of its process group."""
+    """Run a command in a new terminal, as a shell does: Ctrl-C goes to its whole process group."""
 
     def __init__(self, command: list[str], folder: Path, env: dict[str, str]) -> None:
         self.mark = f"{MARK}={uuid.uuid4()}"
@@ -138,7 +138,7 @@ class Terminal:
         self.output = ""
 
     def read(self, seconds: float) -> bool:
-        """Read what is there within so many seconds; return False at the end."""
+        """Read the output of the next seconds; return False at the end."""
         if not select.select([self.fd], [], [], seconds)[0]:
             return True
         try:
@@ -182,7 +182,7 @@ def project(tmp_path) -> Iterator[Project]:
 
 
 def one_line(said: str, sentence: str) -> None:
-    """Check that the output after Ctrl-C is this line and what make prints of its own."""
+    """Check that the output after Ctrl-C is this line, apart from the messages of make."""
     lines = [line for line in said.strip().splitlines() if line.strip()]
     own = [line for line in lines if not re.match(r"make(\[\d\])?: \*\*\* ", line)]
     # The first may be the rest of a line that shows the progress.
@@ -210,7 +210,7 @@ def test_ctrl_c_at_any_moment_of_the_installation_ends_in_one_line_and_the_next_
         reach(terminal)
         one_line(terminal.press_ctrl_c(), SENTENCE)
         assert not (project.folder / ".venv/ready").exists(), moment
-    # What has only been downloaded leaves the environment as it was: the next run does not make it again.
+    # A run that has only downloaded leaves the environment valid: the next run does not create it again.
     project.index.released.set()
     terminal = start()
     terminal.wait_for("Unpacking the packages")
@@ -221,7 +221,7 @@ def test_ctrl_c_at_any_moment_of_the_installation_ends_in_one_line_and_the_next_
     )
     one_line(terminal.press_ctrl_c(), SENTENCE)
     assert not (project.folder / ".venv/ready").exists()
-    # Half a package: the next run makes the environment again.
+    # Half a package is unpacked: the next run creates the environment again.
     terminal = start()
     said = terminal.end()
     assert "Creating .venv" in said and "Installed the packages in" in said, said
@@ -279,7 +279,7 @@ def test_an_installation_that_fails_names_the_cause_and_what_to_do(project, spoi
     assert not (project.folder / ".venv/ready").exists()
 
 
-# ── What follows the installation ─────────────────────────────────────────────────────────────────────────────
+# ── After the installation ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_ctrl_c_while_the_data_is_prepared_ends_in_one_line_and_the_next_start_is_whole(tmp_path):
@@ -297,16 +297,25 @@ def test_ctrl_c_while_the_data_is_prepared_ends_in_one_line_and_the_next_start_i
     assert "stopped" in terminal.press_ctrl_c()
 
 
-def test_ctrl_c_during_the_imports_prints_no_traceback(tmp_path):
+@pytest.mark.parametrize(
+    ("command", "during", "sentence"),
+    [
+        (["manage.py", "serve"], "django.core.exceptions", "Stopped."),
+        (["-I", ".ci/set_up.py", sys.executable, "requirements.txt", "{tmp_path}/.venv"], "re._casefix", SENTENCE),
+    ],
+    ids=["start", "set-up"],
+)
+def test_ctrl_c_during_the_imports_prints_no_traceback(tmp_path, command, during, sentence):
+    command = [word.format(tmp_path=tmp_path) for word in command]
     env = os.environ | {"LUMAWEB_DATA_DIR": str(tmp_path)}
     process = subprocess.Popen(
-        [sys.executable, "-X", "importtime", "manage.py", "serve"], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-X", "importtime", *command], cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True
     )
     assert process.stderr is not None
     for line in process.stderr:
-        if "django.core.exceptions" in line:
+        if during in line:
             process.send_signal(signal.SIGINT)
             break
     said = process.communicate(timeout=30)[1]
     assert process.returncode == -signal.SIGINT
-    assert "Traceback" not in said and said.splitlines()[-1] == "Stopped."
+    assert "Traceback" not in said and said.splitlines()[-1] == sentence
