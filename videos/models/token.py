@@ -20,6 +20,8 @@ from .state import COUNTS_FOR_THE_DAY, HOLDS_A_SLOT, State
 # How long no frames are uploaded to a provider that refused one; then the next frame is tried again.
 UPLOADS_REFUSED_FOR = timedelta(hours=1)
 UNREADABLE = "token_unreadable"  # its code in the policy's table
+# How the audit log begins to tell that nothing new is sent with a token.
+PAUSED, DISABLED = "paused", "disabled"
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
 
 
@@ -105,6 +107,12 @@ class ApiTokenQuerySet(models.QuerySet["ApiToken"]):
         """Pause the tokens of every other provider, as new videos go to one provider; return their number."""
         reason = f", since new videos go to {base_url}"
         return sum(token.set_enabled(False, by, reason) for token in self.exclude(base_url=base_url))
+
+    def stops(self) -> dict[int, AuditEntry]:
+        """Return the latest audit entry by which each token, by primary key, was paused or disabled."""
+        stopped = Q(text__contains=f"”: {PAUSED}") | Q(text__contains=f"”: {DISABLED}")
+        entries = AuditEntry.objects.filter(stopped, token__in=self.order_by()).select_related("by").order_by("pk")
+        return {entry.token_id: entry for entry in entries if entry.token_id}
 
     def unreadable(self) -> "list[ApiToken]":
         """List the tokens that no encryption key of this installation opens."""
@@ -330,7 +338,7 @@ class ApiToken(Circuit):
             same = ApiToken.objects.filter(pk=self.pk, encrypted=self.encrypted)
             changed = same.exclude(health=health).update(health=health, limited_until=None, last_error=reason)
             if changed:
-                self.note(None, f"disabled. {reason}")
+                self.note(None, f"{DISABLED}. {reason}")
             else:
                 same.update(last_error=reason)
 
@@ -367,5 +375,5 @@ class ApiToken(Circuit):
         with transaction.atomic():
             changed = ApiToken.objects.filter(pk=self.pk).exclude(enabled=enabled).update(enabled=enabled)
             if changed:
-                self.note(by, f"{'resumed' if enabled else 'paused'}{reason}")
+                self.note(by, f"{'resumed' if enabled else PAUSED}{reason}")
         return bool(changed)

@@ -1,5 +1,7 @@
 """The pool of API tokens on the provider page."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from videos.models import ApiToken, AuditEntry, Generation
@@ -31,6 +33,23 @@ def test_a_token_is_paused_and_resumed(client, admin, luma):
         client.post(f"/provider/tokens/{token.pk}/activity/", {"enabled": enabled})
     assert trail(token) == ["paused.", "resumed."]
     assert {change.by for change in token.changes.all()} == {admin}
+
+
+def test_the_page_says_who_stopped_a_token_and_when(client, admin, luma):
+    paused, disabled = a_token(base_url=luma.url), a_token("another", base_url=luma.url)
+    page = text_of(client.get("/provider/"))
+    assert "<small>by " not in page and "<small>automatically" not in page
+    paused.set_enabled(False, admin)
+    disabled.disable("used_up", "The balance is spent.")
+    AuditEntry.objects.filter(token=paused).update(at=datetime(2026, 11, 3, 9, 5, tzinfo=UTC))
+    page = text_of(client.get("/provider/"))
+    assert (
+        f"<small>by {admin.username}, <time" in page
+        and "3 Nov, 09:05" in page
+        and "<small>automatically, <time" in page
+    )
+    disabled.reenable(admin)
+    assert "<small>automatically" not in text_of(client.get("/provider/"))
 
 
 def test_a_token_of_another_provider_is_used_again_only_after_a_test(client, admin, old, stub):

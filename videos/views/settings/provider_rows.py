@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from django.db.models import Q
 from django.utils import timezone
 
 from ...forms.provider import SecretForm, TokenSettingsForm
-from ...models import ApiToken, Health, Pricing
+from ...models import ApiToken, AuditEntry, Health, Pricing
 from ...models.amounts import shown
 from ...models.circuit import clock_time
 from ...reports import usage
@@ -32,6 +33,7 @@ class TokenRow:
     token: ApiToken
     level: Level
     health: str
+    stop: AuditEntry | None  # since when it is paused or disabled, and by whom
     advice: Advice | None
     today: str
     limit_today: str
@@ -50,6 +52,7 @@ def token_rows(form: TokenSettingsForm | None = None, secret: tuple[int, SecretF
     now, pricing, current = timezone.now(), Pricing.current(), ApiToken.objects.current_provider()
     today = timezone.localdate(now)
     sums = usage.usage_by_token(DateRange(today.replace(day=1), today))
+    stops = ApiToken.objects.filter(Q(enabled=False) | Q(health__in=[Health.USED_UP, Health.INVALID])).stops()
     rows = []
     for token in ApiToken.objects.order_by("-enabled", "priority", "pk"):
         level, health = _health(token, now)
@@ -61,6 +64,7 @@ def token_rows(form: TokenSettingsForm | None = None, secret: tuple[int, SecretF
                 token=ApiToken.objects.get(pk=token.pk) if changes else token,
                 level=level,
                 health=health,
+                stop=stops.get(token.pk),
                 advice=_advice(token, now),
                 today=shown(token.used_today(today)),
                 limit_today="" if token.daily_limit is None else shown(token.daily_limit),
