@@ -45,7 +45,7 @@ def _figures(account: ProviderAccount) -> dict[str, Any]:
     pricing = Pricing.current()
     in_credits = pricing.currency == "credits"
     waits = account.requested_at is not None and timezone.now() - account.requested_at > READ_SOON
-    known = account.charged is not None and account.counted is not None
+    known = account.difference is not None
     return {
         "remaining": None if account.remaining is None else shown(account.remaining),
         "warn_below": None if account.warn_below is None else shown(account.warn_below),
@@ -141,7 +141,7 @@ def _done(request: MemberRequest, message: str) -> HttpResponse:
 
 
 def _back(request: MemberRequest) -> str:
-    return f"{previous_path(request).partition('#')[0] or 'provider-account'}"
+    return previous_path(request).partition("#")[0] or "provider-account"
 
 
 def _panel(request: MemberRequest, context: dict[str, Any], status: int = 200) -> HttpResponse:

@@ -1,4 +1,4 @@
-"""What the provider page says about each API token: its health in words, its figures, and what to do."""
+"""The rows of the provider page: each API token's health in words, its figures, and what to do."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,11 +19,10 @@ Level = Literal["ok", "warning", "error", "off"]
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What is wrong with a token and what to do; `action` is the button that does it: "check", "secret" or ""."""
+    """What is wrong with a token, and what to do."""
 
     title: str
     text: str
-    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +42,8 @@ class TokenRow:
     can_be_removed: bool
     form: TokenSettingsForm
     secret_form: SecretForm
-    is_open: bool
-    asks_secret: bool
+    opens_settings: bool
+    opens_secret: bool
 
 
 def token_rows(form: TokenSettingsForm | None = None, secret: tuple[int, SecretForm] | None = None) -> list[TokenRow]:
@@ -61,7 +60,7 @@ def token_rows(form: TokenSettingsForm | None = None, secret: tuple[int, SecretF
         rejected = secret[1] if secret and secret[0] == token.pk else None
         rows.append(
             TokenRow(
-                token=ApiToken.objects.get(pk=token.pk) if changes else token,
+                token=token,
                 level=level,
                 health=health,
                 stop=stops.get(token.pk),
@@ -74,8 +73,8 @@ def token_rows(form: TokenSettingsForm | None = None, secret: tuple[int, SecretF
                 can_be_removed=not token.enabled and not token.generations.exists(),
                 form=changes or TokenSettingsForm(instance=token, prefix=f"t{token.pk}"),
                 secret_form=rejected or SecretForm(auto_id=f"t{token.pk}_%s"),
-                is_open=bool(changes or rejected),
-                asks_secret=rejected is not None,
+                opens_settings=changes is not None,
+                opens_secret=rejected is not None,
             )
         )
     return rows
@@ -97,16 +96,14 @@ def _advice(token: ApiToken, now: datetime) -> Advice | None:
         return Advice(
             "The encryption keys do not open this token.",
             "Put the key it was stored with back into LUMAWEB_ENCRYPTION_KEYS, or enter the token again.",
-            "secret",
         )
     if token.health == Health.USED_UP:
         return Advice(
             "The balance behind this token is used up.",
             "Top it up in the provider’s console, then test it here. Queued videos continue automatically.",
-            "check",
         )
     if token.health == Health.INVALID:
-        return Advice("The provider does not accept this token.", "Enter a new secret, or test it again.", "secret")
+        return Advice("The provider does not accept this token.", "Enter a new secret, or test it again.")
     if token.enabled and token.is_suspect:
         return Advice(
             "The provider refused several videos in a row without a known reason.",
