@@ -20,6 +20,9 @@ from .state import State
 LOOK_BACK = timedelta(minutes=15)
 BEGINNING = date(1970, 1, 1)
 
+# The columns of a mark that covers no day, so that readers count the videos themselves.
+COVERS_NOTHING: Mapping[str, Any] = {"since": None, "fingerprints": {}, "verified_from": None}
+
 # The number of changed rows of a day, and the sum of their versions.
 Fingerprint = list[int]
 
@@ -92,7 +95,7 @@ class RollUpMark(models.Model):
     @classmethod
     def start_over(cls) -> None:
         """Make readers count the videos themselves until the ticker has renewed every sum."""
-        cls.objects.update(since=None, fingerprints={}, verified_from=None, version=F("version") + 1)
+        cls.objects.update(**COVERS_NOTHING, version=F("version") + 1)
 
     @property
     def start(self) -> datetime:

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 
 from ..models import Generation, RollUp, RollUpMark
-from ..models.rollup import BEGINNING, LOOK_BACK
+from ..models.rollup import BEGINNING, COVERS_NOTHING, LOOK_BACK
 from .counting import ONE_DAY, count_videos, created_in, group_tallies
 from .rollups import snapshot
 
@@ -37,13 +37,7 @@ def roll_up(seconds: float = 2.0, chunk_size: int = CHUNK_SIZE) -> bool:
 def _start_over() -> RollUpMark | None:
     """Reset the mark so that readers ignore every existing sum; return None if another pass was faster."""
     zone = timezone.get_current_timezone_name()
-    reset: dict[str, Any] = {
-        "zone": zone,
-        "since": None,
-        "at": _latest_change(),
-        "fingerprints": {},
-        "verified_from": None,
-    }
+    reset = {**COVERS_NOTHING, "zone": zone, "at": _latest_change()}
     mark, created = RollUpMark.objects.get_or_create(pk=1, defaults=reset)
     return mark if created or mark.write(**reset) else None
 
