@@ -17,7 +17,7 @@ MAX_PRIORITY = 1000
 
 
 class TokenField(forms.CharField):
-    """An API token, cleaned of what was copied with it; its value is never rendered again."""
+    """An API token, without quotes or a header's name around it; never rendered again."""
 
     widget = forms.PasswordInput(render_value=False)
 
@@ -29,7 +29,7 @@ class TokenField(forms.CharField):
 
 
 class ConnectForm(forms.Form):
-    """The token to connect with, its limits, and what becomes of the videos that wait for another provider."""
+    """The token to connect with, its limits, and the choice for videos that wait for another provider."""
 
     token = TokenField(label="API token")
     name = forms.CharField(label="Name", max_length=80, required=False)

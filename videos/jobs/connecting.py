@@ -16,7 +16,7 @@ _LOCK = 0x4C756D61  # of PostgreSQL's advisory locks: "Luma"
 
 
 class Waiting(models.TextChoices):
-    """What becomes of the videos that wait for another provider."""
+    """The choice for videos that wait for another provider."""
 
     CANCEL = "cancel", "Cancel them"
     KEEP = "keep", "Keep them waiting"
@@ -103,7 +103,7 @@ def decide_held(by: Member, choice: Waiting, *, since_restore: bool) -> int:
 
 
 def _settle_waiting(by: Member, base_url: str, waiting: Waiting, prices: Pricing) -> Requeued:
-    """Hold, cancel or send what waits for another provider; nothing if this is the provider of new videos already."""
+    """Hold, cancel or send the videos that wait for another provider; do nothing if this one is current."""
     if ApiToken.objects.current_provider() == base_url:
         return Requeued()
     if waiting == Waiting.KEEP:

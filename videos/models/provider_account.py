@@ -35,7 +35,7 @@ class AccountUnreadable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reading brought. Amounts are in thousandths of a credit.
+    """The result of one reading. Amounts are in thousandths of a credit.
 
     charged and charged_videos are the provider's sums since `since`; None if they could not be read, as `problem` says.
     """
@@ -54,7 +54,7 @@ class ProviderAccountQuerySet(models.QuerySet["ProviderAccount"]):
     def connect(
         self, secret: str, base_url: str, by: Member, *, warn_below: int | None, reading: Reading
     ) -> "ProviderAccount":
-        """Store a tested platform token in place of any other, with what its test read."""
+        """Store a tested platform token in place of any other, with the reading of its test."""
         with transaction.atomic():
             replaces = self.filter(pk=1).exists()
             account = ProviderAccount(pk=1, base_url=base_url, warn_below=warn_below)
@@ -68,7 +68,7 @@ class ProviderAccountQuerySet(models.QuerySet["ProviderAccount"]):
         return account
 
     def remove(self, by: Member) -> bool:
-        """Delete the platform token and what was read with it; return False if there is none."""
+        """Delete the platform token and its readings; return False if none is stored."""
         with transaction.atomic():
             removed, _ = self.filter(pk=1).delete()
             if removed:
@@ -107,7 +107,7 @@ class ProviderAccountQuerySet(models.QuerySet["ProviderAccount"]):
 
 
 class ProviderAccount(models.Model):
-    """The single platform token, and what was read with it last. Amounts are in thousandths of a credit.
+    """The single platform token and its last reading. Amounts are in thousandths of a credit.
 
     The provider's and our sums cover the same time, from `since` to `summed_at`. `requested_at` is set while a
     requested reading is not recorded, `failing_since` while readings fail: the values are then those of `read_at`.

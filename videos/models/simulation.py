@@ -13,7 +13,7 @@ from .token import ApiToken
 
 
 def mark_as_simulated(tokens: models.QuerySet[ApiToken]) -> bool:
-    """Mark these tokens' videos as simulated, and correct the sums of what was spent; return whether any was new."""
+    """Mark these tokens' videos as simulated, and correct the sums of spent amounts; return whether any was new."""
     with transaction.atomic():
         # Locks the tokens: a video that is completed meanwhile waits, and then reads the mark.
         if not tokens.filter(simulated=False).update(simulated=True):

@@ -31,7 +31,7 @@ Group = TypeVar("Group", bound=Hashable)
 class Sums:
     """The number of videos by outcome; `spent`: the amount of finished ones, `reserved`: of open ones.
 
-    `simulated` of the videos cost nothing, and `simulated_amount` is what the finished ones of them did not cost.
+    `simulated`: the number of simulated videos; `simulated_amount`: the amount of the finished ones, not in `spent`.
     """
 
     videos: Counter[str] = field(default_factory=Counter)
@@ -46,7 +46,7 @@ class Sums:
         self.reserved += amount if state in RESERVED else 0
 
     def deduct_simulated(self, state: str, videos: int, amount: int) -> None:
-        """Deduct from what was spent what `add` has counted of simulated videos."""
+        """Move the amount of simulated videos, which `add` has counted as spent, to `simulated_amount`."""
         free = amount if state in SPENT else 0
         self.simulated += videos
         self.simulated_amount += free
@@ -214,7 +214,7 @@ def as_table(
     """Yield the usage as rows of a table, the head first; without the tokens' column if `tokens` is None.
 
     Counted from the videos a month at a time, so that neither the database nor the memory holds everything. Credits
-    are those spent or reserved: a failed or canceled video counts for none. Simulated videos have rows of their own,
+    are those spent or reserved: a failed or canceled video counts for none. Simulated videos have separate rows,
     whose credits were not spent and are in the last column.
     """
     token_head = [] if tokens is None else ["token"]

@@ -50,12 +50,12 @@ REFUSALS = {
     "no balance": (402, error("insufficient_balance"), "balance behind this token is used up", "token"),
     "not applied": (403, error("not_applied"), "not available to this account", "token"),
     "busy": (429, error("too_many_requests"), "accepts no more requests", "token"),
-    "failing": (500, error("api_error"), "reports an error of its own", "token"),
+    "failing": (500, error("api_error"), "reports an internal error", "token"),
     "wrong address": (404, error("no_api"), "API was not found at this address", "base_url"),
     "another API": (404, {"detail": "Not Found"}, "API was not found at this address", "base_url"),
     "a page": (200, None, "A web page answered", "base_url"),
     "a page that is missing": (404, None, "A web page answered", "base_url"),
-    "a gateway": (502, None, "reports an error of its own", "token"),
+    "a gateway": (502, None, "reports an internal error", "token"),
     "redirected": (301, {}, "redirects", "base_url"),
 }
 

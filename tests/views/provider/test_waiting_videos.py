@@ -1,4 +1,4 @@
-"""What becomes of videos that wait while a provider is connected."""
+"""Videos that wait while a provider is connected: canceled, held or sent."""
 
 import pytest
 

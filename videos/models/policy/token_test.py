@@ -19,11 +19,11 @@ NOT_ACCEPTED = TokenProblem(
     "Copy it again from the provider's console, under Credentials. A revoked token needs a new one.",
 )
 USED_UP = TokenProblem(
-    "The balance behind this token is used up.", "Top it up in the provider's console, then connect again."
+    "The balance behind this token is used up.", "Top it up in the provider's console, then try again."
 )
 NOT_AVAILABLE = TokenProblem(
     "The Luma service is not available to this account.",
-    "Acquire or enable the Luma videos service in the provider's console, then connect again.",
+    "Acquire or enable the Luma videos service in the provider's console, then try again.",
 )
 NO_API = TokenProblem(
     "The Luma videos API was not found at this address.",
@@ -38,10 +38,8 @@ WEB_PAGE = TokenProblem(
 REDIRECTED = TokenProblem(
     "The provider's address redirects to another one.", "Enter the final address under Advanced.", "base_url"
 )
-BUSY = TokenProblem("The provider accepts no more requests at the moment.", "Wait a moment, then connect again.")
-FAILING = TokenProblem(
-    "The provider reports an error of its own.", "Check its status page, and connect again when it works."
-)
+BUSY = TokenProblem("The provider accepts no more requests at the moment.", "Wait a moment, then try again.")
+FAILING = TokenProblem("The provider reports an internal error.", "Check its status page, and try again later.")
 NO_ANSWER = TokenProblem(
     "The provider did not answer in time.",
     "Check this machine's network, the provider's address under Advanced, and the provider's status page.",

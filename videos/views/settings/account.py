@@ -128,7 +128,7 @@ def reading(request: MemberRequest) -> HttpResponse:
 @require_POST
 @admins_only
 def removal(request: MemberRequest) -> HttpResponse:
-    """Remove the platform token and what was read with it."""
+    """Remove the platform token and its readings."""
     removed = ProviderAccount.objects.remove(request.user)
     return _done(request, "The platform token is removed." if removed else "There was no platform token.")
 

@@ -124,7 +124,7 @@ def tokens(request: MemberRequest) -> HttpResponse:
         form.add_error("waiting", f"Nothing was changed. {error}")
         return _rejected(request, form, pricing_form)
     if not connected.is_new:
-        messages.info(request, f"This token was known as “{connected.token.name}”. It is in use.")
+        messages.info(request, f"This token is already known as “{connected.token.name}”. It is in use now.")
     elif not connected.switched and ApiToken.objects.filter(enabled=True).count() > 1:
         messages.success(request, f"“{connected.token.name}” works and was added.")
     else:
@@ -225,7 +225,7 @@ def token_check(request: MemberRequest, pk: int) -> HttpResponse:
 @admins_only
 @sensitive_post_parameters()
 def token_secret(request: MemberRequest, pk: int) -> HttpResponse:
-    """Replace a token's secret after a test; its videos stay its own."""
+    """Replace a token's secret after a test; its videos keep this token."""
     token = get_object_or_404(ApiToken, pk=pk)
     form = SecretForm(request.POST, auto_id=f"t{pk}_%s")
     if form.is_valid():

@@ -15,7 +15,7 @@ class Section:
     icon: str  # A name of the heroicons package.
     pages: frozenset[str] = frozenset()
     admins_only: bool = True
-    # How many things on the page need attention.
+    # The number of problems on the page.
     count: Callable[[], int] | None = None
 
     def has(self, url_name: str) -> bool:
@@ -24,16 +24,16 @@ class Section:
 
 
 def health_problems() -> int:
-    """Count what the doctor found last."""
+    """Count the problems of the doctor's last run."""
     return HealthReport.objects.current().problems
 
 
 def token_problems() -> int:
-    """Count the API tokens that wait for an admin."""
+    """Count the enabled API tokens that an admin has to fix."""
     return ApiToken.objects.filter(enabled=True, health__in=[Health.USED_UP, Health.INVALID]).count()
 
 
-# Pages that belong to it, and actions that show it again with what was entered.
+# The section's pages, and the actions that render the form again after an error.
 PROVIDER_PAGES = frozenset(
     {"provider-tokens", "provider-test", "provider-address", "provider-token-secret", "provider-token-settings"}
     | {"missing", "provider-account", "provider-account-warning"}
