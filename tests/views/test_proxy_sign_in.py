@@ -102,7 +102,7 @@ def test_a_one_time_link_is_a_way_in_behind_the_proxy_too(client):
 def test_the_first_admin_s_username_is_the_one_that_the_proxy_names(client):
     Member.objects.all().delete()
     assert 'value="ada"' in visit(client, "ada", path="/setup/").content.decode()
-    assert 'name="username" value=""' in visit(client, None, path="/setup/").content.decode()
+    assert 'name="username" type="text" value=""' in visit(client, None, path="/setup/").content.decode()
 
 
 def test_names_beyond_ascii_arrive_as_utf_8(client):
