@@ -136,4 +136,4 @@ def test_the_budget_page_separates_what_was_simulated(client, member, sandbox):
     finished(member)
     client.force_login(an_admin())
     text = words(client.get("/team/budget/"))
-    assert "1 credit spent" in text and "1 credit of simulated videos were not charged" in text
+    assert "1 credit spent" in text and "Another 1 credit for simulated videos: not charged" in text
