@@ -25,7 +25,7 @@ class AuditFilterForm(forms.Form):
         super().__init__(*args, **kwargs)
         who = Member.objects.filter(changes_made__isnull=False).distinct().order_by("username")
         members = [(f"member-{pk}", username) for pk, username in who.values_list("pk", "username")]
-        self.fields["by"].choices = [("", "Anyone"), (AUTOMATIC, "Lumaweb itself"), *members]  # type: ignore[attr-defined]  # of ChoiceField
+        self.fields["by"].choices = [("", "Anyone"), (AUTOMATIC, "Lumaweb"), *members]  # type: ignore[attr-defined]  # of ChoiceField
 
     def entries(self) -> AuditEntryQuerySet:
         """Return the entries that match, latest first; an invalid value filters nothing."""
