@@ -35,7 +35,7 @@ class ApiTokenForm(forms.ModelForm):
         label="Token",
         error_messages={"required": "Enter the token."},
         help_text=(
-            "From AceDataCloud's console: open the Luma videos service, acquire it, and copy the token under "
+            "From Ace Data Cloud's console: open the Luma videos service, acquire it, and copy the token under "
             "“Credentials”; a new account has a small free quota. Lumaweb stores it encrypted and never shows it again."
         ),
     )
