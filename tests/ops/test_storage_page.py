@@ -266,6 +266,19 @@ def test_a_backup_folder_that_hangs_holds_up_no_page(client, admin, backup_dir, 
         server_is_back.set()
 
 
+def test_an_admin_without_a_password_reads_how_to_get_a_backup_on_the_server(client, admin, backup_dir):
+    made = scheduled.back_up(backup_dir)
+    admin.set_unusable_password()
+    admin.save()
+    client.force_login(admin)
+    url = f"/settings/storage/backups/{made.pk}/download/"
+    page = client.get(url).content.decode()
+    assert "manage.py backup FOLDER" in page and made.path in page and 'type="password"' not in page
+    for password in ("", "!", admin.password):
+        assert client.post(url, {"password": password}).status_code == 403
+    assert not [text for text in audited() if text.startswith("Downloaded")]
+
+
 def test_guessing_the_password_of_a_download_is_locked_out(client, admin, backup_dir):
     made = scheduled.back_up(backup_dir)
     url = f"/settings/storage/backups/{made.pk}/download/"

@@ -120,8 +120,14 @@ def verification(request: MemberRequest, pk: int) -> HttpResponse:
 @never_cache
 @admins_only
 def download(request: MemberRequest, pk: int) -> HttpResponseBase:
-    """Send the database archive of a backup, after the admin has entered the password again."""
+    """Send the database archive of a backup, after the admin has entered the password again.
+
+    The page tells an admin without a password how to get the archive on the server: their sign-in may be days old.
+    """
     backup = get_object_or_404(Backup.objects.kept(), pk=pk)
+    if not request.user.has_usable_password():
+        status = 403 if request.method == "POST" else 200
+        return render(request, "settings/backup_download.html", {"backup": backup}, status=status)
     form = DownloadForm(request.POST or None, admin=request.user)
     if request.method == "POST":
         owner = str(request.user.pk)

@@ -128,8 +128,6 @@ class DownloadForm(forms.Form):
 
     def clean_password(self) -> str:
         password: str = self.cleaned_data["password"]
-        if not self._admin.has_usable_password():
-            raise forms.ValidationError("Your account has no password. Ask an admin who has one.", code="none")
         if not self._admin.check_password(password):
             raise forms.ValidationError("This is not your password.", code="wrong")
         return password
