@@ -72,9 +72,9 @@ class _Passing(BaseHTTPRequestHandler):
             answer = got.status, dict(got.getheaders()), got.read()
             behind.close()
         status, headers, body = answer
-        headers = {
-            name: value for name, value in headers.items() if name.lower() not in ("content-length", "connection")
-        }
+        # The body is complete here, also if the server sent it in chunks.
+        dropped = ("content-length", "connection", "transfer-encoding")
+        headers = {name: value for name, value in headers.items() if name.lower() not in dropped}
         self.send_response_only(status)
         for name, value in self.server.dress(headers).items():
             self.send_header(name, value)

@@ -12,6 +12,7 @@ from lumaweb.environment.rules import unknown_names
 from lumaweb.ops.preparation import prepare
 from lumaweb.ops.programs import PARTS, check_sandbox, supervisor
 from lumaweb.ops.provider_choice import choose_provider, needs_sandbox
+from lumaweb.ops.proxy_warning import proxy_checked
 from lumaweb.ops.registration import registered
 from lumaweb.ops.startup import check_keys, create_first_admin, database_errors_in_words, require_migrated
 from lumaweb.ports import reserve_port
@@ -65,7 +66,7 @@ class Command(BaseCommand):
                 os.chdir(settings.BASE_DIR)
                 self.stdout.flush()
                 ports.close()
-                with registered(parts):
+                with registered(parts), proxy_checked(parts):
                     status = supervisor(parts).run()
                 sys.exit(status)
 
