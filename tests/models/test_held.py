@@ -2,10 +2,11 @@
 
 import pytest
 from django.urls import reverse
+from django.utils import timezone
 
 from videos import tasks
 from videos.jobs import sweep
-from videos.models import ApiToken, Generation
+from videos.models import ApiToken, Generation, HoldReason
 
 from ..support.factories import a_generation, a_member, an_admin, running
 from ..support.finished_videos import kinds
@@ -91,3 +92,15 @@ def test_an_admin_releases_single_rows_or_all(client, stub, token):
     tasks.drain()
     assert sorted(post["prompt"] for post in stub.posts) == [f"number {number}" for number in range(4)]
     assert rows[0].events.get(kind="released").member.username == "root"
+
+
+def test_the_admin_page_warns_only_about_videos_that_may_have_been_sent(client, token):
+    changelist = reverse("admin:videos_generation_changelist")
+    client.force_login(an_admin())
+    a_generation()
+    Generation.objects.hold(HoldReason.PROVIDER)
+    text = client.get(changelist).text
+    assert "1 held and not sent." in text and "after a restore" not in text
+    a_generation(prompt="Another")
+    Generation.objects.filter(held_at=None).update(held_at=timezone.now(), hold_reason="restore")
+    assert "2 held, 1 of them after a restore: videos that were queued" in client.get(changelist).text

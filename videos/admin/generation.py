@@ -89,7 +89,7 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
             messages.info(request, f"{skipped} of the selected videos were not held, so nothing changed for them.")
 
     def release_all(self, request: HttpRequest) -> HttpResponse:
-        """Send every video that a restore brought back unsent."""
+        """Send every held video."""
         self._require_step(request, "POST")
         held = Generation.objects.held().order_by("pk")
         self._after_release(request, sum(generation.release(admin_of(request)) for generation in held))
@@ -121,7 +121,11 @@ class GenerationAdmin(ReadOnly, admin.ModelAdmin):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        context = {"may_step": self.has_step_permission(request), "held": Generation.objects.held().count()}
+        context = {
+            "may_step": self.has_step_permission(request),
+            "held": Generation.objects.held().count(),
+            "held_since_restore": Generation.objects.held_since_restore().count(),
+        }
         return super().changelist_view(request, (extra_context or {}) | context)
 
     def _require_step(self, request: HttpRequest, *methods: str) -> None:
