@@ -57,7 +57,7 @@ NAMED = [
     ("{token}", "an example"),
     ("YOUR_API_TOKEN", "an example"),
     ("https://platform.acedata.cloud/console", "a link"),
-    ("platform-1234567890", "an account token"),
+    ("platform-1234567890", "a platform token"),
     ("a" * 1001, "longer than 1,000"),
 ]
 

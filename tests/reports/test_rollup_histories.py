@@ -157,7 +157,7 @@ class History:
     # Passes.
 
     def pass_(self, _, other: int) -> None:
-        """All is counted; mostly long enough before what follows that nothing else is looked at any more."""
+        """Count everything; two times in three, an hour passes, after which the pass reads no older change again."""
         while not roll_up(chunk_size=SMALL_CHUNK):
             pass
         if other % 3:

@@ -1,4 +1,4 @@
-"""Clean what an admin pastes as an API token or as a provider's address, or name what is wrong with it."""
+"""Clean a pasted API token or provider's address, or say what is wrong with it."""
 
 import re
 import unicodedata
@@ -24,7 +24,7 @@ def clean_token(text: str) -> str:
     token = clean_secret(text)
     if token.lower().startswith("platform-"):
         raise ValidationError(
-            "This is an account token, which can read the balance but make no videos. Copy the token of the Luma "
+            "This is a platform token, which can read the balance but make no videos. Copy the token of the Luma "
             "videos service, under Credentials."
         )
     return token
@@ -49,7 +49,7 @@ def _strip_wrapping(text: str) -> str:
     edges = f"{_QUOTES},;{{}} \r\n\t"
     while prefix := _PREFIX.search(text):
         rest = text[prefix.end() :].lstrip(edges)
-        # What follows a closing quote is the rest of a command.
+        # The text after a closing quote is the rest of a command.
         text = re.split(r"[\"']", rest, maxsplit=1)[0] if _PREFIX.match(rest) is None else rest
     return _ASSIGNMENT.sub("", text.strip(edges)).strip(edges)
 

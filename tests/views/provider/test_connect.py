@@ -101,7 +101,7 @@ def test_a_provider_that_does_not_answer_in_time_changes_nothing(client, old, st
 WRONG = {
     "no token": ({"token": ""}, "Enter the token."),
     "spaces": ({"token": "two words"}, "has a space in it"),
-    "another token": ({"token": "platform-12345678"}, "an account token"),
+    "another token": ({"token": "platform-12345678"}, "a platform token"),
     "no address": ({"base_url": "ftp://x"}, "Enter the address"),
     "a price": ({"per_generate": "-1"}, "greater than or equal to 0"),
     "a limit": ({"max_in_flight": "0"}, "greater than or equal to 1"),
