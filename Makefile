@@ -12,7 +12,7 @@ PROCESSES = --numprocesses auto
 # Pages in the browser do not depend on the database: one test of them is enough.
 DEPLOYED = tests/deploy/test_proxies.py tests/deploy/test_example_environment.py tests/deploy/test_compose.py \
     tests/deploy/test_systemd_units.py tests/deploy/test_versions.py tests/deploy/test_image.py tests/deploy/test_fresh_machine.py \
-	tests/deploy/test_local_network.py tests/deploy/test_monitoring.py tests/sandbox/test_clients.py
+    tests/deploy/test_local_network.py tests/deploy/test_monitoring.py tests/sandbox/test_clients.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_main_job.py
 
 # Only the installation reads .env: a developer's settings must not change the result of a test.

@@ -16,15 +16,15 @@ from datetime import UTC, datetime
 from pathlib import PurePath
 from typing import Any
 
-# The key of a callback, frame, video, invitation, share link, or link to a password or a sign-in gives access to
-# everyone who has it.
+# The key of a callback, frame, video, invitation, share link, password link or sign-in link gives access to everyone
+# who has it.
 SECRET_PATHS = re.compile(
     r"(/(?:callbacks/luma/[^/\s\"']+|watch/[^/\s\"']+|password/[^/\s\"']+|frames|clips|invitations|sign-in)/)"
     r"[^/\s\"'?<&]+"
 )
 # A signed link into a bucket gives access until it expires.
 SIGNATURES = re.compile(r"(X-Amz-(?:Signature|Credential|Security-Token)=)[^&\s\"'<]+", re.IGNORECASE)
-# What an OpenID provider sends back: codes work once, and only for the browser that asked.
+# The query with which an OpenID provider redirects back: its code works once, in the browser that began the sign-in.
 OPENID_ANSWERS = re.compile(r"(/oidc/callback/\?)[^\s\"'<]+")
 BEARER_TOKENS = re.compile(r"(bearer\s+)[^\s\"',;]+", re.IGNORECASE)
 
@@ -62,8 +62,8 @@ def process_name(argv: Sequence[str], cluster: str) -> str:
     return {"sweep": "ticker", "runserver": "web"}.get(command, command)
 
 
-class UnknownHosts(logging.Filter):
-    """Say which variable to change, without a traceback for each request that a stranger sends."""
+class UnknownHostFilter(logging.Filter):
+    """Name the variable to change, in place of a traceback for each request with an unknown host."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         refusal = record.getMessage().partition(" You may need")[0]
@@ -93,7 +93,7 @@ class QueueOutageFilter(logging.Filter):
         self._reported_at = self._seen_at = -QUEUE_OUTAGE_EVERY
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Drop what repeats the outage, such as the end of the process that fetches calls."""
+        """Drop entries that repeat the outage, such as the end of the process that fetches calls."""
         now = time.monotonic()
         error = record.exc_info[1] if record.exc_info else record.msg
         if not isinstance(error, BaseException) or type(error).__module__.split(".")[0] != "redis":
@@ -164,7 +164,7 @@ def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> d
             "line": {"()": RedactingFormatter, "format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
             "json": {"()": JsonFormatter, "process": process_name(sys.argv, cluster)},
         },
-        "filters": {"queue_outage": {"()": QueueOutageFilter}, "unknown_hosts": {"()": UnknownHosts}},
+        "filters": {"queue_outage": {"()": QueueOutageFilter}, "unknown_hosts": {"()": UnknownHostFilter}},
         "handlers": {
             "console": {"class": "logging.StreamHandler", "formatter": log_format, "stream": "ext://sys.stdout"}
         },
@@ -172,7 +172,7 @@ def logging_config(log_format: str, level: str = "INFO", cluster: str = "") -> d
         "loggers": {
             "lumaweb": {"level": level},
             "videos": {"level": level},
-            # LUMAWEB_ACCESS_LOG switches it.
+            # LUMAWEB_ACCESS_LOG switches this one on and off.
             "lumaweb.access": {"level": "INFO"},
             "django": {"handlers": ["console"], "level": libraries, "propagate": False},
             "django.security.DisallowedHost": {"filters": ["unknown_hosts"]},

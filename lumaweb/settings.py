@@ -28,7 +28,7 @@ VERSION: str = tomllib.loads((BASE_DIR / "pyproject.toml").read_text())["project
 DEBUG = monitoring.DEBUG.value
 SITE = read_site()
 HOST, PORT, LOCAL_URL = SITE.host, SITE.port, SITE.local_url
-DATA_DIR = data_dir().resolve()
+DATA_DIR = data_dir()
 # For every file and folder that a process of this installation creates, whatever its parent's umask.
 os.umask(permissions.UMASK)
 
@@ -39,7 +39,7 @@ SITE_URL = SITE.site_url
 ALLOWED_HOSTS = SITE.allowed_hosts
 BEHIND_TLS = SITE_URL.startswith("https:")
 CSRF_TRUSTED_ORIGINS = SITE.trusted_origins
-# The addresses of the database and the queue; "" if both are the SQLite file.
+# "" for a database in SQLite, and for a queue in the database.
 DATABASE_URL, REDIS_URL = data.DATABASE_URL.text, data.REDIS_URL.value
 # A host name other than loopback means that others reach this installation, perhaps by a proxy on this machine.
 ON_LOOPBACK = SITE.on_loopback

@@ -1,4 +1,4 @@
-"""What is configured about sign-in: an OpenID provider, and proxies that authenticate."""
+"""The configuration of sign-in: an OpenID provider, and proxies that authenticate."""
 
 import re
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -24,7 +24,7 @@ class OpenIDConnect(NamedTuple):
 
 
 def name_of(issuer: str) -> str:
-    """Return what people call the provider at this address: its product, else its host, or SSO if that is a number."""
+    """Return the name to show for the provider at this address: a known product, its host, or SSO for an IP address."""
     host = urlsplit(issuer).hostname or ""
     if host == "localhost" or not re.search("[a-z]", host.rpartition(".")[2]) or ":" in host:
         return "SSO"
@@ -44,7 +44,7 @@ class AuthProxy(NamedTuple):
         return f"HTTP_{self.header.upper().replace('-', '_')}"
 
     def trusts(self, peer: str) -> bool:
-        """Return whether this address, of the connection itself, is one of the proxies."""
+        """Return whether this address of a connection is that of a proxy."""
         try:
             address: IPv4Address | IPv6Address = ip_address(peer.partition("%")[0])
         except ValueError:

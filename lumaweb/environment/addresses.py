@@ -42,7 +42,7 @@ def listening_host(value: str) -> str:
 
 def served_hosts(value: str) -> list[str]:
     """Parse the hosts that are served: names, addresses, .example.com for a domain with its subdomains, or *."""
-    return [_bracketed(_host(name, name in ("*",) or is_host(name.removeprefix(".")))) for name in _listed(value)]
+    return [bracketed(_host(name, name in ("*",) or is_host(name.removeprefix(".")))) for name in _listed(value)]
 
 
 def media_hosts(value: str) -> list[str]:
@@ -69,7 +69,8 @@ def _host(name: str, is_valid: bool) -> str:
     raise Invalid(f"{cleaned} in this place", f"contains {name!r}: it {_problem(name, port)}")
 
 
-def _bracketed(host: str) -> str:
+def bracketed(host: str) -> str:
+    """Return the host as it is written in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 
@@ -125,5 +126,5 @@ def origin(value: str) -> str:
     if parts.path.strip("/") or parts.query or parts.fragment:
         raise Invalid(f"{example}; perhaps {parts.scheme}://{parts.netloc}", "has a path")
     if port == 0 or parts.netloc.endswith(":"):
-        raise Invalid(f"{parts.scheme}://{_bracketed(host)}", "has no valid port")
+        raise Invalid(f"{parts.scheme}://{bracketed(host)}", "has no valid port")
     return f"{parts.scheme}://{parts.netloc}"

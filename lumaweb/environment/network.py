@@ -14,14 +14,18 @@ from .addresses import is_host
 
 # Bridges and tunnels for containers and virtual machines, which other machines do not reach.
 _INNER_INTERFACES = re.compile(r"(?:docker|br-|veth|virbr|cni|flannel|cali|lxc|lxd|podman|vmnet|vboxnet)")
-# An address for documentation: nothing is sent to it. The system names the address that it would use.
-_SOMEWHERE = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+# Addresses for documentation. Nothing is sent to them: the system only says from which address it would send.
+_DOCUMENTATION_ADDRESSES = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 MAX_SHOWN = 4
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`addresses` of all interfaces but loopback, the most useful first; `names` by which others may know it."""
+    """This machine, as others reach it.
+
+    `addresses` are those of all interfaces but loopback, the most useful first. `names` are those by which others may
+    know it. `inner` are the addresses that only containers and virtual machines reach.
+    """
 
     addresses: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
@@ -45,7 +49,7 @@ class Machine:
 def find_machine(resolver: Path = Path("/etc/resolv.conf")) -> Machine:
     """Return the names and addresses of this machine."""
     found = dict(_interface_addresses())
-    preferred = [address for family in _SOMEWHERE if (address := _outgoing_address(family)) in found]
+    preferred = [address for family in _DOCUMENTATION_ADDRESSES if (address := _outgoing_address(family)) in found]
     return Machine(
         addresses=sorted(found, key=lambda address: (address not in preferred, found[address], ":" in address)),
         names=list(_names(socket.gethostname(), resolver)),
@@ -65,9 +69,9 @@ def _interface_addresses() -> Iterator[tuple[str, bool]]:
 
 
 def _outgoing_address(family: socket.AddressFamily) -> str:
-    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as trial:
-        trial.connect((_SOMEWHERE[family], 9))  # a datagram socket only looks up the route
-        return str(trial.getsockname()[0])
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.connect((_DOCUMENTATION_ADDRESSES[family], 9))  # a datagram socket only looks up the route
+        return str(probe.getsockname()[0])
     return ""
 
 

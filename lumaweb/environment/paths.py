@@ -8,5 +8,5 @@ BASE_DIR = Path(__file__).resolve().parent.parent.parent
 
 
 def data_dir() -> Path:
-    """Return the data directory, which may not exist yet. Raises ImproperlyConfigured."""
-    return data.DATA_DIR.value or BASE_DIR / "data"
+    """Return the data directory without symbolic links; it may not exist yet. Raises ImproperlyConfigured."""
+    return data.DATA_DIR.value or (BASE_DIR / "data").resolve()

@@ -10,8 +10,8 @@ from .variables import SECTIONS
 EXAMPLE_HEAD = """\
 # Settings of Lumaweb. Copy this file to .env, remove the # in front of what you set, and let nobody else read it:
 #   install -m 600 .env.example .env
-# One NAME=value per line. A value may be in quotes; a # inside of quotes or a $ is taken as it is. Variables that are
-# set already win. A change takes effect with the next start.
+# One NAME=value per line. A value may be in quotes; # inside of quotes, and $, are ordinary characters. Variables that
+# are set already win. Restart Lumaweb after a change.
 # docs/operator/configuration.md explains each variable. Written by: python -m lumaweb.environment
 """
 

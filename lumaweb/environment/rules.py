@@ -13,7 +13,7 @@ from .values import did_you_mean
 from .variable import SOURCES, Variable
 from .variables import VARIABLES, data, first_start, mail, object_storage, sign_in, simulation
 
-# Read by the tests, the proxies, the containers and django-q2, and not by the settings.
+# The tests, the proxies, the containers and django-q2 read these; the settings do not.
 ELSEWHERE = {
     "LUMAWEB_ENV_FILE", "LUMAWEB_FUZZ_CASES", "LUMAWEB_MEDIA", "LUMAWEB_TEST_BROWSER", "LUMAWEB_UPSTREAM",
     "POSTGRES_PASSWORD", "Q_CLUSTER_NAME",
@@ -79,11 +79,11 @@ def _keys() -> Iterator[str]:
 
 
 def _backup_folder() -> Iterator[str]:
-    backups, used = data.BACKUP_DIR.value, data_dir().resolve()
-    # Elsewhere in the data directory is allowed, if not wise: the settings warn about backups on the same disk.
+    backups, used = data.BACKUP_DIR.value, data_dir()
+    # Other folders in the data directory are allowed: the settings page warns about backups on the same disk.
     if backups and (used.is_relative_to(backups) or backups.is_relative_to(used / "media")):
         yield (
-            f"LUMAWEB_BACKUP_DIR is {str(backups)!r}, where Lumaweb keeps other files; set it to a folder of its own, "
+            f"LUMAWEB_BACKUP_DIR is {str(backups)!r}, where Lumaweb keeps other files; set it to a separate folder, "
             "on another disk if possible."
         )
 

@@ -1,18 +1,19 @@
-"""What follows from the variables about addresses."""
+"""Derive the addresses of an installation from its variables."""
 
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from . import network
-from .addresses import LOOPBACK
+from .addresses import LOOPBACK, bracketed
 from .variables import addresses, data
 
-ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # and how this machine reaches a server that listens on all
+# Hosts to listen on all addresses, and the address at which this machine then reaches the server.
+ALL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 @dataclass(frozen=True)
 class Site:
-    """The addresses of an installation. URLs are "" if there is none."""
+    """The addresses of an installation. A URL that it does not have is ""."""
 
     host: str
     port: int
@@ -21,8 +22,8 @@ class Site:
     site_url: str
     allowed_hosts: list[str]
     on_loopback: bool  # nobody else can reach this installation, not even by a proxy on this machine
-    ready_urls: list[str]  # for the line that says that Lumaweb is ready; the best first
-    may_generate_keys: bool
+    ready_urls: list[str]  # for the line “Lumaweb is ready at …”; the best first
+    may_generate_keys: bool  # else the environment has to contain the keys
 
     @property
     def trusted_origins(self) -> list[str]:
@@ -41,9 +42,9 @@ def read_site() -> Site:
     machine = network.find_machine() if is_local and host not in LOOPBACK else network.Machine()
     allowed_hosts = addresses.ALLOWED_HOSTS.value or [
         *("127.0.0.1", "localhost", "[::1]"),
-        *([_bracketed(host)] if host not in ALL_ADDRESSES else []),
+        *([bracketed(host)] if host not in ALL_ADDRESSES else []),
         *outer_hosts,
-        *(_bracketed(name) for name in machine.hosts_for(host)),
+        *(bracketed(name) for name in machine.hosts_for(host)),
     ]
     on_loopback = {host, *outer_hosts, *(name.strip("[]") for name in allowed_hosts)} <= LOOPBACK
     ready_urls = [local_url]
@@ -69,8 +70,4 @@ def _is_local(site_url: str, public_url: str) -> bool:
 
 
 def url_of(host: str, port: int) -> str:
-    return f"http://{_bracketed(host)}:{port}"
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+    return f"http://{bracketed(host)}:{port}"

@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 T = TypeVar("T")
 MAX_SHOWN = 120  # characters of a value in a message
-# Where values that do not come from the shell were read, such as ".env, line 3"; by name.
+# The places of values from a file, such as ".env, line 3", by the name of the variable.
 SOURCES: dict[str, str] = {}
 
 
@@ -29,8 +29,8 @@ class Invalid(ValueError):
 class Variable(Generic[T]):
     """An environment variable.
 
-    `parse` makes the value of the stripped text, or of `default` if the variable is unset or empty, and raises Invalid.
-    `meaning` and `default_meaning` are Markdown for the documentation. No message shows the value of a secret one.
+    `parse` turns the stripped text, or `default` if the variable is unset or empty, into the value, and raises Invalid.
+    `meaning` and `default_meaning` are Markdown for the documentation. No message shows a value with `is_secret`.
     """
 
     name: str

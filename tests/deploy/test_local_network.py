@@ -1,4 +1,4 @@
-"""`HOST=0.0.0.0 make run` in a network of its own, as another machine sees it."""
+"""`HOST=0.0.0.0 make run` in a separate network, as another machine sees it."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What follows from the variables of sign-in."""
+"""The name of the OpenID provider on the sign-in button."""
 
 import pytest
 
