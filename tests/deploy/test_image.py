@@ -18,6 +18,7 @@ import pytest
 
 from ..support import debian
 from ..support.debian import done, program
+from ..support.deployment import IMAGE_PYTHON, PROGRAM, PROGRAM_PYTHON
 from ..support.installation import ROOT
 
 pytestmark = pytest.mark.servers
@@ -214,7 +215,7 @@ def test_a_container_serves_writes_only_to_its_volume_reaps_children_and_stops_o
         until(90, f"ready\n{container.log.read_text()}", lambda: "is ready" in container.log.read_text())
         assert container.is_healthy()
         assert not container.is_healthy("PORT=8001"), "nobody listens there"
-        ready = ("/opt/venv/bin/python", "-c", ASK, "/readyz")
+        ready = (IMAGE_PYTHON, "-c", ASK, "/readyz")
         until(60, "workers that answer", lambda: container.run(image.root, *ready).stdout.startswith("200"))
         # A cluster that is killed leaves its own children to the first process, which has to wait for them.
         cluster = next(pid for pid, _, args in container.processes() if "qcluster" in args)
@@ -281,7 +282,7 @@ def test_systemd_runs_the_unit_with_its_sandboxing(image, tmp_path):
         until(60, "systemd is there", lambda: systemctl("is-active", "quiet.target").stdout == "active\n")
         started = systemctl("start", "lumaweb")
         assert started.returncode == 0, started.stderr + said()
-        ready = ("/opt/lumaweb/.venv/bin/python", "-c", ASK, "/readyz")
+        ready = (PROGRAM_PYTHON, "-c", ASK, "/readyz")
         until(90, "ready", lambda: machine.run(root, *ready).stdout.startswith("200"))
         # After a kill, systemd restarts it, and its ports are free.
         systemctl("kill", "--kill-who=main", "--signal=KILL", "lumaweb")
@@ -294,7 +295,7 @@ def test_systemd_runs_the_unit_with_its_sandboxing(image, tmp_path):
         assert stopped.returncode == 0, stopped.stderr
         assert time.monotonic() - began < 25
         assert "Result=success\n" in systemctl("show", "--property=Result", "lumaweb").stdout, said()
-        assert not [args for _, _, args in machine.processes() if "/opt/lumaweb" in args]
+        assert not [args for _, _, args in machine.processes() if PROGRAM in args]
         assert machine.run(root, "stat", "-c", "%U %a", "/var/lib/lumaweb").stdout == "lumaweb 750\n"
         # Separate services need a shared database, and say so.
         assert systemctl("start", "lumaweb-migrate").returncode != 0

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.servers
 MONITORING = ROOT / "deploy/monitoring"
 RULES, DASHBOARD = MONITORING / "lumaweb.rules.yml", MONITORING / "grafana-dashboard.json"
 TOKEN = "monitoring-token-0123456789"
-# Of Prometheus itself.
+# Metrics of Prometheus itself.
 OTHER_METRICS = {"up"}
 METRIC = re.compile(r"\b(lumaweb_[a-z_]+|up)\b(?!\")")
-# What Grafana replaces before it sends a query.
+# Values for the variables that Grafana replaces before it sends a query.
 VARIABLES = {"$__rate_interval": "5m", "$__range": "1h", "$job": "lumaweb"}
 
 
@@ -58,7 +58,7 @@ def check(folder: Path, queries: dict[str, str]) -> str:
     return done(program("promtool"), "check", "rules", file)
 
 
-# ── What promtool says ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── Promtool ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_promtool_accepts_the_rules_and_every_query_of_the_dashboard(tmp_path):

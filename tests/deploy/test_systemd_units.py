@@ -10,9 +10,9 @@ from lumaweb.supervisor.program import Timing
 from videos.media.decoding import client as decoding
 
 from ..support.debian import program
-from ..support.deployment import DEPLOY, IDLE, in_bytes, replaced, servers
+from ..support.deployment import DEPLOY, IDLE, PROGRAM, PROGRAM_PYTHON, in_bytes, replaced, servers
 
-# ── Compose ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 
 
 def test_every_unit_has_limits_of_memory_and_tasks_with_room_for_decoding():
@@ -29,11 +29,6 @@ def test_every_unit_has_limits_of_memory_and_tasks_with_room_for_decoding():
             assert "OOMPolicy=continue" in text, unit.name
 
 
-# ── The units ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
-
-
 @servers
 def test_systemd_can_read_every_unit(tmp_path):
     """Only the folder of the program is replaced, which does not exist here."""
@@ -41,9 +36,7 @@ def test_systemd_can_read_every_unit(tmp_path):
     for unit in UNITS:
         files.append(tmp_path / unit.name)
         files[-1].write_text(
-            replaced(unit.read_text(), ("/opt/lumaweb/.venv/bin/python", sys.executable)).replace(
-                "/opt/lumaweb/deploy", str(DEPLOY)
-            )
+            replaced(unit.read_text(), (PROGRAM_PYTHON, sys.executable), (f"{PROGRAM}/deploy", str(DEPLOY)))
         )
     done = subprocess.run(
         [program("systemd-analyze"), "verify", "--man=no", *map(str, files)], capture_output=True, text=True, timeout=60

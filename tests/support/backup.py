@@ -1,4 +1,4 @@
-"""Runs a command of an installation."""
+"""Run a command of an installation."""
 
 import subprocess
 import sys

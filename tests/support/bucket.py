@@ -60,7 +60,7 @@ def fetch(link: str, method: str = "GET", **headers) -> httpx.Response:
     return httpx.request(method, link, headers=headers, trust_env=False, timeout=20)
 
 
-# ── Looking after them ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def command(*words: str, **options) -> tuple[str, int]:

@@ -7,9 +7,13 @@ import pytest
 from .installation import ROOT
 
 DEPLOY = ROOT / "deploy"
+PROGRAM = "/opt/lumaweb"  # where the units and deploy/README.md have the program
+PROGRAM_PYTHON = f"{PROGRAM}/.venv/bin/python"
+IMAGE_PYTHON = "/opt/venv/bin/python"
+# Memory in bytes that each part takes while it decodes no file, rounded up.
+IDLE = {"lumaweb": 700 << 20, "web": 250 << 20, "worker": 340 << 20, "ticker": 155 << 20}
 
-
-# ── The proxies ──────────────────────────────────────────────────────────────────────────────────────────────────────
+servers = pytest.mark.servers
 
 
 def replaced(text: str, *pairs: tuple[str, str]) -> str:
@@ -20,17 +24,7 @@ def replaced(text: str, *pairs: tuple[str, str]) -> str:
     return text
 
 
-servers = pytest.mark.servers
-
-
-# ── Compose ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
 def in_bytes(size: str) -> int:
     """Parse a size as systemd and Compose write it."""
     number, unit = re.fullmatch(r"(\d+)([mMgG])", size).groups()
     return int(number) * 1024 ** (2 if unit in "mM" else 3)
-
-
-# Bytes that each part takes without foreign files, rounded up (deploy/README.md).
-IDLE = {"lumaweb": 700 << 20, "web": 250 << 20, "worker": 340 << 20, "ticker": 155 << 20}

@@ -1,4 +1,4 @@
-"""A server of files and misbehaviours, and the rules to download from it."""
+"""A file server with faults, and the rules to download from it."""
 
 import time
 from contextlib import contextmanager, suppress
@@ -13,8 +13,8 @@ VIDEO = bytes(range(256)) * 1024
 HOSTS = frozenset({"platform.cdn.acedata.cloud", ".cdn-luma.com"})
 
 
-class Shelf(BaseHTTPRequestHandler):
-    """A file server with bad habits, one per path."""
+class FaultyFiles(BaseHTTPRequestHandler):
+    """A file server with a different fault at each path."""
 
     protocol_version = "HTTP/1.1"
 
@@ -85,7 +85,7 @@ class Shelf(BaseHTTPRequestHandler):
 
 @contextmanager
 def serving(tls=None):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Shelf)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), FaultyFiles)
     server.seen = []
     if tls:
         server.socket = tls.wrap_socket(server.socket, server_side=True)

@@ -125,7 +125,7 @@ usage                        login  seen      seen   seen          login  405   
 usage-csv                    login  seen      seen   seen          login  405       405    405
 """
 
-# Of the Django admin, what an admin gets; everybody else is led to a sign-in. Empty forms and unknown rows: a
+# The responses of the Django admin to an admin; it redirects all others to the sign-in. Empty forms and unknown rows: a
 # redirect says that there is no such row.
 ADMIN = """
 name                                     GET   POST

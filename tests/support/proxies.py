@@ -58,7 +58,7 @@ class Front(ABC):
 
     name = ""
     accel_prefix = "/protected-media/"
-    # The change to its file with which it signs everybody in as ada.
+    # The change to its file that makes it sign every client in as ada.
     authenticating = ("", "")
 
     def __init__(self, folder: Path, *changes: tuple[str, str]) -> None:
@@ -152,7 +152,7 @@ class Nginx(Front):
         temporary = "\n".join(
             f"{kind}_temp_path {self.folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
-        # What Debian's own nginx.conf has around the files of conf.d. Its workers are the user who owns the files here.
+        # Debian's own nginx.conf has this around the files of conf.d. Its workers are the user who owns the files here.
         file = self.folder / "around.conf"
         file.write_text(
             ("user root;\n" if os.geteuid() == 0 else "")

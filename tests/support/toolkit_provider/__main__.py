@@ -5,6 +5,7 @@ import os
 
 import django
 import waitress
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
 from django.core.wsgi import get_wsgi_application
@@ -12,8 +13,8 @@ from django.core.wsgi import get_wsgi_application
 os.environ["DJANGO_SETTINGS_MODULE"] = "tests.support.toolkit_provider.settings"
 django.setup()
 
-from django.contrib.auth.models import User  # noqa: E402  (models need the settings)
-from oauth2_provider.models import Application  # noqa: E402
+# Not imported: modules of models need the settings.
+User, Application = apps.get_model("auth.User"), apps.get_model("oauth2_provider.Application")
 
 logging.disable(logging.WARNING)
 call_command("migrate", verbosity=0)
