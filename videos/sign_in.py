@@ -1,4 +1,4 @@
-"""Whom an external identity signs in: a linked member, an invited one, or a new one of an allowed domain."""
+"""Find or create the member of an external identity: linked, invited, or new from an allowed domain."""
 
 import re
 from functools import cache
@@ -21,13 +21,13 @@ class Refused(Exception):
 
 
 def configured() -> OpenIDConnect | None:
-    """Return the OpenID provider of this installation, None if there is none."""
+    """Return the OpenID provider of this installation; None if it has none."""
     oidc: OpenIDConnect | None = settings.OIDC
     return oidc
 
 
 def required() -> OpenIDConnect:
-    """Return the OpenID provider in code that runs only if there is one."""
+    """Return the OpenID provider where the installation has one."""
     oidc = configured()
     assert oidc
     return oidc
@@ -57,7 +57,7 @@ def redirect_uri() -> str:
 
 
 def member_for(identity: Identity) -> Member:
-    """Return the member whom this identity signs in, a new one if the domain allows it. Raises Refused."""
+    """Return the identity's member; create one if the domain allows it. Raises Refused."""
     member = _linked(identity) or _joined(identity)
     if not member.is_active:
         raise Refused(DEACTIVATED)
@@ -66,7 +66,7 @@ def member_for(identity: Identity) -> Member:
 
 
 def member_by_invitation(identity: Identity, invitation: Invitation) -> Member:
-    """Create the member of an invitation; a member who is linked already leaves it unused. Raises Refused."""
+    """Create the invited member; if the identity is linked already, return its member instead. Raises Refused."""
     if _linked(identity):
         return member_for(identity)
     email = identity.email if identity.email_verified else invitation.email
@@ -76,7 +76,7 @@ def member_by_invitation(identity: Identity, invitation: Invitation) -> Member:
                 if not invitation.accept(member):
                     raise Refused("This invitation was used, revoked or has expired. Ask an admin for a new one.")
                 if not _link(member, identity):
-                    # A second request of the same person was faster.
+                    # A parallel request of the same person was faster.
                     raise IntegrityError
             return _with_role(member, identity)
         except IntegrityError:
@@ -115,7 +115,7 @@ def _joined(identity: Identity) -> Member:
                 member.save()
                 AuditEntry.objects.record(member, f"Joined with {name}, as {identity.email}.", about=member)
                 if not _link(member, identity):
-                    # A second request of the same person was faster.
+                    # A parallel request of the same person was faster.
                     raise IntegrityError
             return member
         except IntegrityError:

@@ -36,7 +36,7 @@ def issuer(value: str) -> str:
     if not is_address or parts.query or parts.fragment or re.search(r"[\s\"'`]", value):
         raise Invalid(ISSUER_EXAMPLE, "is not an address" if not is_address else "has more than a host and a path")
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
-        raise Invalid(f"https{value[4:]}", "has no TLS, so that anybody on the way could sign in as anybody")
+        raise Invalid(f"https{value[4:]}", "has no TLS, so anyone on the network could sign in as any member")
     return value
 
 

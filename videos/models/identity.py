@@ -32,7 +32,7 @@ class ExternalIdentityQuerySet(models.QuerySet["ExternalIdentity"]):
 
 
 class ExternalIdentity(models.Model):
-    """An account at an OpenID provider by which a member signs in. Issuer and subject identify it, never the email."""
+    """An account at an OpenID provider with which a member signs in. Issuer and subject identify it, not the email."""
 
     member = models.ForeignKey("videos.Member", on_delete=models.CASCADE, related_name="identities")
     issuer = models.CharField(max_length=255)
@@ -54,7 +54,7 @@ class ExternalIdentity(models.Model):
         """Remove this way to sign in; return False if it is the last one of a member without a password."""
         with transaction.atomic():
             others = Member.objects.select_for_update().get(pk=self.member_id).identities.exclude(pk=self.pk)
-            # Those of a provider that was replaced sign nobody in.
+            # Accounts of an earlier provider no longer sign in.
             if only_way_in and not others.filter(issuer=self.issuer).exists():
                 return False
             self.delete()

@@ -20,19 +20,19 @@ from .http import get_json, post_form
 from .metadata import Metadata, fetch_keys, fetch_metadata
 
 METADATA_SECONDS = 3600.0
-FAILURE_SECONDS = 5.0  # an unreachable provider is not asked again by every click
+FAILURE_SECONDS = 5.0  # do not ask an unreachable provider at every click
 # An unknown key ID means that the provider has new keys; do not fetch them more often than this.
 KEYS_AGAIN_SECONDS = 10.0
 CLOCK_LEEWAY = 120  # seconds
 GROUP_CLAIMS = ("groups", "roles")
-MAX_EMAIL = 254  # characters; longer ones are no addresses
+MAX_EMAIL = 254  # characters; RFC 5321 allows no longer address
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Who signed in, as the provider says. `issuer` and `subject` identify; the rest describes."""
+    """An account at the provider. `issuer` and `subject` identify it; the other fields describe the person."""
 
     issuer: str
     subject: str
@@ -110,9 +110,9 @@ class Provider:
         return address
 
     def identify(self, code: str, *, nonce: str, verifier: str, groups: bool = False) -> Identity:
-        """Exchange a code for an ID token, check it, and return whom it names. Raises SignInError.
+        """Exchange a code for an ID token, check it, and return its identity. Raises SignInError.
 
-        groups: whether the groups matter, so that they are looked up if the token does not name them.
+        groups: whether to look the groups up at the userinfo endpoint if the token does not name them.
         """
         metadata = self.metadata()
         answer = self._exchange(metadata, code, verifier)
@@ -178,7 +178,7 @@ class Provider:
         return dict(claims)
 
     def _decoded(self, metadata: Metadata, id_token: str) -> jwt.Token:
-        """Verify the signature; once more with fresh keys, if the provider has rotated them."""
+        """Verify the signature; on failure try again with fresh keys, as the provider may have rotated them."""
         try:
             return self._verified(metadata, id_token, self._keys.get())
         except (JoseError, ValueError):
@@ -189,11 +189,11 @@ class Provider:
 
 
 def _more_claims(metadata: Metadata, access_token: str, claims: dict[str, Any]) -> dict[str, Any]:
-    """Add the claims that the provider gives at its userinfo endpoint only; those of the signed token win."""
+    """Add the claims of the userinfo endpoint; those of the signed token take precedence."""
     more = get_json(metadata.userinfo_endpoint, bearer=access_token)
     if more.get("sub") != claims["sub"]:
         raise SignInError(Problem.INVALID_TOKEN, "The userinfo endpoint answers for another subject.")
-    # An address is verified or not by the document that names it.
+    # `email_verified` counts only for the address in the same document.
     (more if "email" in claims else claims).pop("email_verified", None)
     return more | claims
 
@@ -203,7 +203,7 @@ def _identity(issuer: str, claims: dict[str, Any]) -> Identity:
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
         raise SignInError(Problem.INVALID_TOKEN, "The ID token has no usable subject.")
     email = _line(claims, "email", 1000)
-    # Not cut: an address that ends earlier can be of another domain.
+    # Drop a longer one instead of cutting it, which could change its domain.
     email = email if len(email) <= MAX_EMAIL else ""
     return Identity(
         issuer=issuer,

@@ -2,7 +2,7 @@ from enum import Enum, auto
 
 
 class Problem(Enum):
-    """What kept a sign-in with the OpenID provider from working."""
+    """Why a sign-in with the OpenID provider failed."""
 
     UNREACHABLE = auto()
     WRONG_ANSWER = auto()

@@ -78,7 +78,7 @@ def _object(url: str, status: int, body: bytes) -> dict[str, Any]:
 
 @cache
 def _tls() -> ssl.SSLContext:
-    # Honors SSL_CERT_FILE: the identity provider of a company often has a certificate of its own authority.
+    # Honors SSL_CERT_FILE: a company's identity provider often has a certificate of the company's authority.
     return httpx.create_ssl_context(trust_env=True)
 
 
@@ -87,7 +87,7 @@ def _host(url: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """Return the cause in the words of the system, such as "Connection refused"."""
+    """Return the cause in the operating system's words, such as "Connection refused"."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):

@@ -1,4 +1,4 @@
-"""Restrict views to admins."""
+"""Restrict views to admins, and name the backend that loads the member of a session."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -8,6 +8,9 @@ from django.core.exceptions import PermissionDenied
 from django.http.response import HttpResponseBase
 
 from .requests import MemberRequest
+
+# `login` needs one name, as several backends are configured. Sessions of all ways to sign in load their member with it.
+SESSION_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 P = ParamSpec("P")
 View = Callable[Concatenate[MemberRequest, P], HttpResponseBase]

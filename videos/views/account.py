@@ -19,13 +19,14 @@ from django.views.decorators.http import require_http_methods, require_POST
 from .. import mail
 from ..forms import AcceptInvitationForm, PreferencesForm, ProfileForm, SetupForm
 from ..models import Allowance, AuditEntry, Invitation, Member
+from .access import SESSION_BACKEND
+from .navigation import without_referrer
 from .passwords import passwords_are_off
 from .proxy_sign_in import named_by_proxy
 from .requests import MemberRequest
 from .throttling import CURRENT_PASSWORD, SETUP_CODE, attempt_allowed, lockout_response, record_failure
 
 THEME_COOKIE_SECONDS = 365 * 24 * 3600
-PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 def setup_code() -> str:
@@ -49,13 +50,13 @@ def setup(request: HttpRequest) -> HttpResponse:
         return redirect("studio")
     if request.method == "POST" and not attempt_allowed(request, SETUP_CODE):
         return lockout_response(request)
-    # Behind a proxy that authenticates, only an admin of the name that it gives can sign in again.
+    # Behind a proxy that authenticates, only an admin with the name in its header can sign in again.
     form = SetupForm(request.POST or None, code=setup_code(), initial={"username": named_by_proxy(request)})
     if request.method == "POST" and form.is_valid():
         member = form.save()
         if member is None:
             return redirect("login")
-        login(request, member, backend=PASSWORD_BACKEND)
+        login(request, member, backend=SESSION_BACKEND)
         if settings.OIDC and not settings.PASSWORD_SIGN_IN:
             messages.warning(request, f"Link {settings.OIDC.name} now, so that you can sign in again.")
             return redirect("profile")
@@ -84,7 +85,7 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
     # Wrong keys are not counted: 256 random bits cannot be guessed, and any page could make a browser try some.
     found = Invitation.objects.opened_by(key)
     if not found:
-        return _without_referrer(render(request, "account/invitation_gone.html", status=404))
+        return without_referrer(render(request, "account/invitation_gone.html", status=404))
     if stranger := named_by_proxy(request):
         return _accept_by_proxy(request, found, stranger)
     if request.method == "POST" and not settings.PASSWORD_SIGN_IN:
@@ -92,17 +93,17 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
     form = AcceptInvitationForm(request.POST or None, invitation=found)
     if request.method == "POST" and form.is_valid():
         if member := form.save():
-            login(request, member, backend=PASSWORD_BACKEND)
+            login(request, member, backend=SESSION_BACKEND)
             return redirect("studio")
         if not form.errors:
-            return _without_referrer(render(request, "account/invitation_gone.html", status=404))
+            return without_referrer(render(request, "account/invitation_gone.html", status=404))
     status = 422 if request.method == "POST" else 200
     context = {"form": form, "invitation": found}
-    return _without_referrer(render(request, "account/invitation.html", context, status=status))
+    return without_referrer(render(request, "account/invitation.html", context, status=status))
 
 
 def _accept_by_proxy(request: HttpRequest, invitation: Invitation, name: str) -> HttpResponse:
-    """Let somebody whom the proxy has signed in join under that name, without a password."""
+    """Let a person join, without a password, under the name that the proxy has signed in."""
     member = Member(username=name, email=invitation.email)
     member.set_unusable_password()
     try:
@@ -113,16 +114,10 @@ def _accept_by_proxy(request: HttpRequest, invitation: Invitation, name: str) ->
     if request.method == "POST" and not problem:
         if invitation.accept(member):
             return redirect("studio")  # the middleware signs the new member in
-        return _without_referrer(render(request, "account/invitation_gone.html", status=404))
+        return without_referrer(render(request, "account/invitation_gone.html", status=404))
     context = {"invitation": invitation, "stranger": name, "problem": problem}
     status = 422 if request.method == "POST" else 200
-    return _without_referrer(render(request, "account/invitation_by_proxy.html", context, status=status))
-
-
-def _without_referrer(response: HttpResponse) -> HttpResponse:
-    """Keep the page's address, which contains a key, out of requests to other sites."""
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response
+    return without_referrer(render(request, "account/invitation_by_proxy.html", context, status=status))
 
 
 @sensitive_post_parameters()

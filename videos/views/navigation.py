@@ -1,9 +1,9 @@
-"""Addresses that a request came from or that a page shows."""
+"""Addresses that a request came from, that a page shows, or that are secret."""
 
 from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from .requests import PublicRequest
@@ -42,3 +42,9 @@ def site_origin(request: HttpRequest) -> str:
     Never for mail: `mail.send_link` has no request.
     """
     return settings.SITE_URL or f"{request.scheme}://{request.get_host()}"
+
+
+def without_referrer(response: HttpResponse) -> HttpResponse:
+    """Keep the page's address, which contains a key, out of requests to other sites."""
+    response.headers["Referrer-Policy"] = "no-referrer"
+    return response

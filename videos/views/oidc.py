@@ -25,6 +25,7 @@ from ..models import ExternalIdentity, Invitation, Member
 from ..oidc import Identity, Problem, SignInError
 from ..sign_in import Refused, configured, link, member_by_invitation, member_for, provider, required
 from ..sign_in_links import Purpose, opened_by, use_up
+from .access import SESSION_BACKEND
 from .requests import MemberRequest
 from .throttling import CURRENT_PASSWORD, OPENID, attempt_allowed, lockout_response, record_failure
 
@@ -33,7 +34,6 @@ logger = logging.getLogger(__name__)
 FLOWS, PENDING = "oidc_flows", "oidc_pending"  # keys of the session
 MAX_FLOWS = 5  # tabs that sign in at the same time
 FLOW_SECONDS = 15 * 60
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class Intent(StrEnum):
@@ -78,7 +78,7 @@ def identities(request: MemberRequest) -> HttpResponse:
 
 
 def start(request: HttpRequest, intent: Intent, reference: str = "", *, next_path: str = "") -> HttpResponse:
-    """Redirect to the OpenID provider, and keep in the session what the answer must match."""
+    """Redirect to the OpenID provider, and keep state, nonce and verifier in the session to check its answer."""
     oidc = configured()
     if not oidc:
         raise Http404("No OpenID provider is configured.")
@@ -139,7 +139,7 @@ def callback(request: HttpRequest) -> HttpResponse:
         return FINISH[Intent(flow["intent"])](request, identity, flow)
     except SignInError as error:
         if error.problem != Problem.CANCELED:
-            # Each attempt has a counter of its own: only many of them from one address lock it out.
+            # Count each attempt under another name, so that only many of them from one address lock it out.
             record_failure(request, OPENID, secrets.token_hex(8))
         return _failed(request, error)
     except Refused as refusal:
@@ -147,7 +147,7 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 
 def _taken_flow(request: HttpRequest) -> dict[str, Any] | None:
-    """Remove and return what the session keeps for this answer's `state`; None if there is nothing, or it expired."""
+    """Remove and return the flow of this answer's `state` from the session; None if it is missing or has expired."""
     flows = dict(request.session.get(FLOWS, {}))
     flow: dict[str, Any] | None = flows.pop(request.GET.get("state", ""), None)
     if flow is None:
@@ -163,11 +163,11 @@ def _is_recent(kept: dict[str, Any]) -> bool:
 
 
 def _identity(request: HttpRequest, flow: dict[str, Any]) -> Identity:
-    """Return whom the provider's answer names. Raises SignInError."""
+    """Return the identity in the provider's answer. Raises SignInError."""
     client = provider()
     issuer = request.GET.get("iss")
     if issuer is not None and issuer != client.metadata().issuer:
-        raise SignInError(Problem.INVALID_TOKEN, "The answer is of another issuer.")
+        raise SignInError(Problem.INVALID_TOKEN, "The answer names another issuer.")
     if error := request.GET.get("error"):
         known = error if error.isascii() and error.isprintable() else "an error"
         problem = Problem.CANCELED if error == "access_denied" else Problem.REFUSED
@@ -179,7 +179,7 @@ def _identity(request: HttpRequest, flow: dict[str, Any]) -> Identity:
 
 
 def _finish_sign_in(request: HttpRequest, identity: Identity, flow: dict[str, Any]) -> HttpResponse:
-    login(request, member_for(identity), backend=BACKEND)
+    login(request, member_for(identity), backend=SESSION_BACKEND)
     return redirect(flow["next"] or "studio")
 
 
@@ -187,7 +187,7 @@ def _finish_invitation(request: HttpRequest, identity: Identity, flow: dict[str,
     invitation = Invitation.objects.good().filter(uuid=flow["reference"]).select_related("invited_by").first()
     if not invitation:
         return render(request, "account/invitation_gone.html", status=404)
-    login(request, member_by_invitation(identity, invitation), backend=BACKEND)
+    login(request, member_by_invitation(identity, invitation), backend=SESSION_BACKEND)
     return redirect("studio")
 
 
@@ -199,7 +199,7 @@ def _finish_member_link(request: HttpRequest, identity: Identity, flow: dict[str
         if not use_up(found[0]):
             return render(request, "account/sign_in_link_gone.html", status=404)
         link(found[0], identity)
-    login(request, member_for(identity), backend=BACKEND)
+    login(request, member_for(identity), backend=SESSION_BACKEND)
     return redirect("studio")
 
 
@@ -223,18 +223,18 @@ FINISH: dict[Intent, Callable[[HttpRequest, Identity, dict[str, Any]], HttpRespo
 
 
 def _failed(request: HttpRequest, error: SignInError) -> HttpResponse:
-    """Say what kept the sign-in from working; details are for the log and the settings."""
+    """Show why the sign-in failed; log the details, which members need not see."""
     logger.warning("sign-in with the OpenID provider failed: %s", error)
     name = required().name
     if error.problem == Problem.UNREACHABLE:
-        sentence = f"{name} does not answer. Try again in a minute. If that does not help, tell an admin."
+        sentence = f"{name} does not answer. Try again in a minute. If it keeps failing, tell an admin."
         return _page(request, f"{name} cannot be reached", sentence, 503)
     if error.problem == Problem.WRONG_ANSWER:
-        sentence = f"Lumaweb and {name} do not fit together. Ask an admin to check the sign-in settings."
+        sentence = f"Lumaweb and {name} are not configured to match. Ask an admin to check the sign-in settings."
         return _page(request, "Sign-in does not work", sentence, 502)
     if error.problem == Problem.CANCELED:
         return _page(request, "Sign-in canceled", f"{name} did not sign you in.", 403)
-    sentence = f"Lumaweb cannot trust what {name} answered. Try again. If that does not help, ask an admin."
+    sentence = f"Lumaweb cannot trust the answer of {name}. Try again. If it keeps failing, ask an admin."
     return _page(request, "Sign-in failed", sentence, 400)
 
 

@@ -24,7 +24,7 @@ TOO_MANY_REQUESTS = "Too many links were requested from your network. Wait ten m
 
 
 def passwords_are_off(request: HttpRequest) -> HttpResponse:
-    """Answer 403: nobody may have a new password while password sign-in is off."""
+    """Answer 403: password sign-in is off, so no password can be set."""
     return render(request, "account/passwords_off.html", status=403)
 
 

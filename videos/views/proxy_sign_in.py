@@ -10,12 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from lumaweb.sign_in import AuthProxy
 
 from ..models import Member
+from .access import SESSION_BACKEND
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 SESSION_KEY = "proxy_username"
-# In the session of an admin whom a one-time link has signed in: the way in if the proxy names nobody who is a member.
+# Marks the session of an admin who used a one-time link. The proxy does not replace it: it may name no member at all.
 BY_LINK = "signed_in_by_link"
-# Pages without a sign-in that look different for somebody the proxy has signed in.
+# Pages without a sign-in that use the proxy's header nevertheless.
 PUBLIC_PAGES = {"login", "invitation"}
 
 
@@ -59,7 +59,7 @@ class ProxySignInMiddleware:
 
 
 def _sign_in(request: HttpRequest, name: str) -> None:
-    """Sign in the active member with this username; nobody else stays signed in behind the proxy's back."""
+    """Sign in the active member with this username, and sign out every other."""
     if request.user.is_authenticated:
         logout(request)
     # Databases fold more letters than case: to PostgreSQL "ſ" is another "s", and to the proxy it is another person.
@@ -67,5 +67,5 @@ def _sign_in(request: HttpRequest, name: str) -> None:
     found = [one for one in candidates if one.username.lower() == name.lower()]
     # Names that differ in case only can exist; then none of them may pass for another.
     if member := next((one for one in found if one.username == name or len(found) == 1), None):
-        login(request, member, backend=BACKEND)
+        login(request, member, backend=SESSION_BACKEND)
         request.session[SESSION_KEY] = name

@@ -14,10 +14,10 @@ from django.views.decorators.http import require_http_methods, require_safe
 from ..models import AuditEntry, Member
 from ..sign_in import configured
 from ..sign_in_links import Purpose, opened_by, use_up
+from .access import SESSION_BACKEND
+from .navigation import without_referrer
 from .oidc import Intent, start
 from .proxy_sign_in import BY_LINK, named_by_proxy
-
-PASSWORD_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class SignInView(auth.LoginView):
@@ -31,7 +31,7 @@ class SignInView(auth.LoginView):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if not settings.PASSWORD_SIGN_IN:
-            # Without a look at the password that was sent.
+            # An empty form: the password that was sent must not be checked.
             return self.render_to_response(self.get_context_data(form=self.form_class()), status=403)
         return super().post(request, *args, **kwargs)
 
@@ -40,21 +40,21 @@ class SignInView(auth.LoginView):
 @never_cache
 @require_http_methods(["GET", "POST"])
 def sign_in_link(request: HttpRequest, key: str) -> HttpResponse:
-    """Show what a one-time link does, and do it on a POST: programs that preview links only read them."""
+    """Show a one-time link's page; sign in only on a POST, as programs that preview links send a GET."""
     found = opened_by(key)
     if not found or (found[1] == Purpose.LINK and not configured()):
-        return _private(render(request, "account/sign_in_link_gone.html", status=404))
+        return without_referrer(render(request, "account/sign_in_link_gone.html", status=404))
     member, purpose = found
     if request.method == "POST" and purpose == Purpose.SIGN_IN:
         return _use_sign_in_link(request, member)
     context = {"member": member, "links": purpose == Purpose.LINK}
-    return _private(render(request, "account/sign_in_link.html", context))
+    return without_referrer(render(request, "account/sign_in_link.html", context))
 
 
 def _use_sign_in_link(request: HttpRequest, member: Member) -> HttpResponse:
     if not use_up(member):
-        return _private(render(request, "account/sign_in_link_gone.html", status=404))
-    login(request, member, backend=PASSWORD_BACKEND)
+        return without_referrer(render(request, "account/sign_in_link_gone.html", status=404))
+    login(request, member, backend=SESSION_BACKEND)
     request.session[BY_LINK] = True
     AuditEntry.objects.record(member, f"{member.username} signed in by a one-time link.", about=member)
     return redirect("studio")
@@ -64,17 +64,11 @@ def _use_sign_in_link(request: HttpRequest, member: Member) -> HttpResponse:
 @never_cache
 @require_safe
 def sign_in_link_oidc(request: HttpRequest, key: str) -> HttpResponse:
-    """Go on to the OpenID provider, whose account will be linked to the member of this link."""
+    """Redirect to the OpenID provider, to link an account there to the member of this link."""
     found = opened_by(key)
     if not found or found[1] != Purpose.LINK:
-        return _private(render(request, "account/sign_in_link_gone.html", status=404))
+        return without_referrer(render(request, "account/sign_in_link_gone.html", status=404))
     # The provider signs many people in silently: another site must not send them through a link to its own account.
     if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-        return _private(redirect("sign-in-link", key))
+        return without_referrer(redirect("sign-in-link", key))
     return start(request, Intent.MEMBER_LINK, key)
-
-
-def _private(response: HttpResponse) -> HttpResponse:
-    """Keep the page's address, which contains a key, out of requests to other sites."""
-    response.headers["Referrer-Policy"] = "no-referrer"
-    return response

@@ -77,7 +77,7 @@ def test_a_bad_id_token_signs_nobody_in(client, provider, how, caplog):
     TAMPERED[how](provider)
     answer = sign_in(client)
     assert answer.status_code == 400, how
-    assert "Lumaweb cannot trust what Acme answered" in words_of(answer)
+    assert "Lumaweb cannot trust the answer of Acme" in words_of(answer)
     assert not get_user(client).is_authenticated
     assert "The ID token" in caplog.text and CLIENT_SECRET not in caplog.text
 

@@ -65,7 +65,7 @@ def _check() -> list[Fact]:
         text = "The provider has no scope “groups”. Make sure that its ID tokens or userinfo name the groups."
         facts.append(Fact("warning", text))
     facts.append(
-        Fact("info", "Whether it accepts client ID, secret and redirect URI shows only when somebody signs in.")
+        Fact("info", "Only a real sign-in shows whether the provider accepts client ID, secret and redirect URI.")
     )
     return facts
 
