@@ -70,6 +70,7 @@ def test_a_token_that_fails_its_test_changes_nothing_and_the_page_says_why(clien
     assert response.status_code == 422 and everything() == before
     page = text_of(response)
     assert words in page and SECRET not in page and "Client work" in page and stub.url in page
+    assert ("Paste the token again" in page) == (field != "token"), "a field that is empty again says why"
     marked = re.search(r"<input[^>]*autofocus[^>]*>", page).group()
     assert f'name="{field}"' in marked and 'aria-invalid="true"' in marked
     assert 'value="4"' in page and re.search(r'value="send" checked', page)
@@ -141,7 +142,7 @@ def test_a_test_changes_nothing_and_says_that_the_token_works(client, old, luma)
     part = client.post("/provider/tokens/test/", fields, headers={"HX-Request": "true"})
     assert "The token works." in text_of(part) and "<html" not in text_of(part)
     page = text_of(client.post("/provider/tokens/test/", fields))
-    assert "The token works." in page and "Paste it again" in page and 'value="Studio"' in page
+    assert "The token works." in page and "Paste the token again" in page and 'value="Studio"' in page
     assert SECRET not in page and everything() == before
     refused = client.post("/provider/tokens/test/", fields | {"token": "two words"}, headers={"HX-Request": "true"})
     assert "has a space" in text_of(refused)
