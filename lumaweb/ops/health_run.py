@@ -21,12 +21,12 @@ STALE_AFTER = timedelta(minutes=5)
 
 
 class HealthRun:
-    """A run of the doctor in a thread of its own, which no request waits for longer than it wants."""
+    """A run of the doctor in a separate thread; a request waits for it only for a limited time."""
 
     def __init__(self, run: uuid.UUID) -> None:
         self._run_id = run
         self._thread = threading.Thread(target=self._run, name="health", daemon=True)
-        # The thread has a connection of its own, which sees the run once it is committed.
+        # The thread has a separate connection, which sees the run once it is committed.
         transaction.on_commit(self._thread.start)
 
     def wait(self, seconds: float) -> None:

@@ -108,7 +108,7 @@ def test_another_provider_s_token_pauses_the_first_and_says_so(client, admin):
 
 @pytest.mark.parametrize("way", ["added", "resumed", "at the start"])
 def test_a_request_for_one_provider_is_never_sent_to_another(client, admin, settings, way):
-    # Whatever paused the first, and whoever added the second.
+    # It matters neither what paused the first nor who added the second.
     first = a_token(base_url="http://127.0.0.1:8")
     if way == "resumed":
         second = a_token(enabled=False)

@@ -17,7 +17,7 @@ from videos.models import HealthReport
 
 from ..support.installation import Installation, a_free_port
 
-# A run has a thread of its own, which sees only committed rows.
+# A run has a separate thread, which sees only committed rows.
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def asked_anew():
+def fresh_storage_check():
     health.STORAGE.reset()
     yield
     health.STORAGE.reset()

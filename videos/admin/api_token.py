@@ -24,7 +24,7 @@ from .access import AdminsOnly, admin_of, is_admin
 from .api_token_columns import ApiTokenColumns
 from .api_token_forms import ApiTokenForm, RotateForm
 
-MAX_AUDIT_ENTRIES = 50  # on a token's page; all of them have a page of their own
+MAX_AUDIT_ENTRIES = 50  # on a token's page; the audit log has all of them
 MAX_TESTED = 10
 
 

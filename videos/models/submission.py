@@ -42,7 +42,7 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
         """Create a submission for each key and its request, all or none; return them as `open` does.
 
         A key that was used before is the same request sent again, and returns its submission. Otherwise an equal
-        request raises AlreadyRequested, unless the member has `confirmed` it: a pending one of their own, and with
+        request raises AlreadyRequested, unless the member has `confirmed` it: a pending one of this member, and with
         `include_finished` also a finished one of the team. Raises OverBudget.
         """
         with transaction.atomic():

@@ -24,7 +24,7 @@ NO_USUAL_RESPONSE = frozenset(("hang", "drop", "equal_id"))
 
 
 class CallbackSender:
-    """Sends callbacks in threads of its own; pause_scale shortens the documented pauses, 1 keeps them."""
+    """Send callbacks in separate threads; pause_scale shortens the documented pauses, 1 keeps them."""
 
     def __init__(self, ledger: Ledger, scheduler: Scheduler, base_url: str, pause_scale: float) -> None:
         self._ledger, self._scheduler, self._base_url, self._pause_scale = ledger, scheduler, base_url, pause_scale

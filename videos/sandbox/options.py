@@ -92,7 +92,7 @@ def parse_options(argv: Sequence[str] | None = None, env: Mapping[str, str] = os
 def _epilog() -> str:
     return (
         "tokens:\n"
-        "    sandbox, sandbox-*      accepted, each an account of its own\n"
+        "    sandbox, sandbox-*      accepted, each for a separate account\n"
         "    sandbox-NAME:KEY        another token of the account sandbox-NAME\n"
         "    sandbox-used-up         403 used_up for a new video\n"
         "    sandbox-limited         429 too_many_requests\n"

@@ -1,4 +1,4 @@
-"""Make and verify scheduled backups. It runs in a process of its own, which the ticker starts."""
+"""Make and verify scheduled backups, in a separate process that the ticker starts."""
 
 import logging
 import socket

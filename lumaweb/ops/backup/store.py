@@ -95,7 +95,7 @@ class Collector:
 
     def is_stored(self, name: str, sha256: str, size: int | None) -> bool:
         """Return whether the store has the file, and note it; `sha256` and `size` may be unknown: "" and None."""
-        # As it was saved, even if the file in the storage has been damaged since.
+        # The saved content, even if the file in the storage has been damaged since.
         saved: Member | None = {"size": size, "sha256": sha256} if sha256 and size is not None else None
         for member in (saved, self._known.get(name)):
             if member and self._store.has(member):

@@ -19,7 +19,7 @@ from .findings import Finding, fail, ok, warn
 GB = 1024**3
 # A saved video may have 2 GB, and is complete on this disk before it moves to the storage.
 MIN_FREE, LOW_FREE = 3 * GB, 20 * GB
-FULL = 100 * 1024**2  # bytes; SQLite and the logs need some room of their own
+FULL = 100 * 1024**2  # bytes; SQLite and the logs need some room too
 STORAGE_PAGE = "storage"
 
 

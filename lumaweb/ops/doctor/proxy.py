@@ -51,7 +51,7 @@ def problem_at(url: str) -> Finding | None:
 
 
 def _arrived_at(response: Response, nonce: str, url: str) -> str:
-    """Return "url" if the request arrived as it was sent, else what was changed: "host" or "scheme".
+    """Return "url" if the request arrived unchanged, else what was changed: "host" or "scheme".
 
     "" if another program or another installation answers. The response proves the origin instead of naming it, which
     would tell visitors internal names.
