@@ -24,6 +24,7 @@ from .views import (
     trash,
     updates,
     usage,
+    video_picker,
 )
 from .views.settings import account as provider_account
 from .views.settings import mail as mail_settings
@@ -105,7 +106,7 @@ urlpatterns = [
     path("trash/", trash.trash, name="trash"),
     path("code/", studio.code, name="code"),
     path("prompts/", studio.prompts, name="prompts"),
-    path("clips/", frames.video_picker, name="video-picker"),
+    path("clips/", video_picker.video_picker, name="video-picker"),
     path("uploads/", frames.upload_frame, name="upload-frame"),
     path("uploads/<uuid:uuid>/", frames.frame, name="frame"),
     path("provider/", provider.provider, name="provider"),

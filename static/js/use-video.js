@@ -5,6 +5,7 @@ const MESSAGES = {
   start: "Used as the start frame.",
   end: "Used as the end frame.",
   extend: "The form is set up to extend it.",
+  source: "Describe how it goes on.",
 };
 
 export async function useVideo(videoForm, control, body, submitter) {
@@ -40,8 +41,13 @@ async function fillFrame(videoForm, form, body, submitter) {
 
 async function fillFromServer(videoForm, use, url) {
   const form = await videoForm.fetchForm(url);
+  // In a form that waits for a video to extend, Extend on a card chooses it.
+  const isAwaited = use === "extend" && videoForm.values.mode === "extend" && !videoForm.values.source;
   if (!form) videoForm.showError("That did not work: the video may be gone. Reload the page.");
-  else if (use === "prompt") videoForm.fill({ prompt: form.elements.prompt.value });
+  else if (use === "source" || isAwaited) {
+    videoForm.replaceSource(form);
+    videoForm.fill({ mode: "extend" });
+  } else if (use === "prompt") videoForm.fill({ prompt: form.elements.prompt.value });
   else videoForm.replaceForm(form);
   return Boolean(form);
 }

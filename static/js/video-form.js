@@ -196,7 +196,7 @@ class VideoForm extends BaseElement {
     if (values.source !== this.form.dataset.source) {
       const form = await this.fetchForm(values.source ? `/generations/${values.source}/extend/` : "/");
       // If the video is gone, its id in the present form says the same.
-      if (form) this.replaceForm(form);
+      if (form) this.replaceSource(form);
     }
     this.fill(values);
     this.save();
@@ -231,6 +231,17 @@ class VideoForm extends BaseElement {
     }
   }
 
+  // Takes only what is extended from this form: the other fields keep their values, and their uploads go on.
+  replaceSource(form) {
+    this.form.querySelector("#source").replaceWith(document.adoptNode(form.querySelector("#source")));
+    this.form.dataset.source = form.dataset.source;
+  }
+
+  get #lacksSource() {
+    const { mode, video_id: id, video_url: url } = this.values;
+    return mode === "extend" && !id.trim() && !url.trim();
+  }
+
   replaceForm(form) {
     this.#knownForm = document.adoptNode(form);
     this.form.replaceWith(form);
@@ -248,6 +259,10 @@ class VideoForm extends BaseElement {
       event.preventDefault();
       event.stopPropagation();
       this.#use(form, event.submitter);
+    } else if (form === this.form && !event.submitter?.hasAttribute("formaction") && this.#lacksSource) {
+      event.preventDefault();
+      event.stopPropagation();
+      form.querySelector("#source video-picker button").click();
     }
   }
 

@@ -1,9 +1,15 @@
-// Chooses a frame from the team's videos: shows the page that its link leads to in a dialog.
+// Chooses a video: shows the page that its link or button leads to in a dialog.
 import { BaseElement } from "./base-element.js";
 import { stylesheetsLoaded } from "./stylesheets.js";
 
+const DELAY_MS = 250;
+const ROW_TOLERANCE_PX = 24;
+const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
+const centre = ({ left, right }) => (left + right) / 2;
+
 class VideoPicker extends BaseElement {
   #dialog = null;
+  #timer;
 
   connect(signal) {
     this.addEventListener("click", (event) => this.#handleClick(event), { signal });
@@ -11,26 +17,37 @@ class VideoPicker extends BaseElement {
   }
 
   disconnect() {
+    this.#close();
+  }
+
+  #close() {
+    clearTimeout(this.#timer);
     this.#dialog?.remove();
+    this.#dialog = null;
   }
 
   async #handleClick(event) {
-    const link = event.target.closest("a");
-    if (!link || event.ctrlKey || event.metaKey) return;
+    const control = event.target.closest("a, button");
+    if (!control || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
-    this.#dialog?.remove();
-    this.#dialog = this.#build(link);
+    if (control.ariaBusy === "true") return;
+    this.#close();
+    const address = control.href ?? control.getAttribute("formaction");
+    const dialog = this.#build(control);
+    control.ariaBusy = "true";
     try {
-      const response = await fetch(link.href, { headers: { "HX-Request": "true" } });
+      const response = await fetch(address, { headers: { "HX-Request": "true" } });
       if (!response.ok || response.headers.has("HX-Redirect")) throw new Error(response.status);
-      this.#dialog.innerHTML = await response.text();
+      dialog.innerHTML = await response.text();
     } catch {
-      return location.assign(link.href);
+      return location.assign(address);
+    } finally {
+      control.ariaBusy = null;
     }
-    await this.#show(this.#dialog);
+    if (control.isConnected) await this.#show(dialog);
   }
 
-  #build(link) {
+  #build(control) {
     const dialog = Object.assign(document.createElement("dialog"), { className: "dialog video-picker-dialog" });
     dialog.setAttribute("aria-labelledby", "video-picker-head");
     // A click on the backdrop is a click on the dialog itself.
@@ -38,19 +55,74 @@ class VideoPicker extends BaseElement {
       "click",
       ({ target }) => (target === dialog || target.closest("[data-close]")) && dialog.close(),
     );
+    dialog.addEventListener("input", (event) => this.#searchSoon(event));
+    dialog.addEventListener("compositionend", (event) => this.#searchSoon(event));
+    dialog.addEventListener("keydown", (event) => this.#handleKey(event));
+    dialog.addEventListener("htmx:afterSettle", () => this.#announceFound());
     dialog.addEventListener("close", () => {
-      dialog.remove();
-      link.focus();
+      this.#close();
+      // Some browsers do not give a clicked button the focus, and so do not restore it.
+      if (document.activeElement === document.body) control.focus();
     });
     return dialog;
   }
 
   async #show(dialog) {
+    this.#dialog = dialog;
     document.body.append(dialog);
     await stylesheetsLoaded(dialog);
+    if (dialog !== this.#dialog) return;
     window.htmx.process(dialog);
     dialog.showModal();
     dialog.querySelector("[type=search]")?.focus();
+  }
+
+  // Not while an input method composes: half a word finds nothing.
+  #searchSoon({ target, isComposing }) {
+    clearTimeout(this.#timer);
+    if (isComposing || !target.matches("[type=search]")) return;
+    this.#timer = setTimeout(() => window.htmx.trigger(target.form, "search-now"), DELAY_MS);
+  }
+
+  #announceFound() {
+    const count = this.#dialog?.querySelectorAll(".video-picker-item").length;
+    const more = this.#dialog?.querySelector(".video-picker-older") ? " or more" : "";
+    const status = this.#dialog?.querySelector("[data-found]");
+    if (status) status.textContent = count ? `${count}${more} video${count > 1 ? "s" : ""}` : "No video matches";
+  }
+
+  // The arrows lead from the search field to the videos and between them.
+  #handleKey(event) {
+    const { key, target } = event;
+    if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || !KEYS.includes(key)) return;
+    const field = this.#dialog.querySelector("[type=search]");
+    const controls = [...this.#dialog.querySelectorAll(".video-picker-list :is(a, button)")];
+    const here = controls.indexOf(target);
+    if (here < 0 && !(target === field && key === "ArrowDown")) return;
+    const next = here < 0 ? controls[0] : this.#neighbour(controls, here, key);
+    if (!next && key !== "ArrowUp") return;
+    event.preventDefault();
+    (next ?? field).focus();
+  }
+
+  #neighbour(controls, here, key) {
+    if (key === "Home") return controls[0];
+    if (key === "End") return controls.at(-1);
+    const isRightToLeft = getComputedStyle(controls[here]).direction === "rtl";
+    if (key === "ArrowLeft" || key === "ArrowRight")
+      return controls[here + ((key === "ArrowRight") === isRightToLeft ? -1 : 1)];
+    return this.#inNextRow(controls, controls[here].getBoundingClientRect(), key === "ArrowDown");
+  }
+
+  #inNextRow(controls, box, isDown) {
+    const beyond = controls
+      .map((control) => ({ control, rect: control.getBoundingClientRect() }))
+      .filter(({ rect }) => (isDown ? rect.top >= box.bottom - 1 : rect.bottom <= box.top + 1));
+    const edges = beyond.map(({ rect }) => (isDown ? rect.top : rect.bottom));
+    const edge = isDown ? Math.min(...edges) : Math.max(...edges);
+    const row = beyond.filter((_, index) => Math.abs(edges[index] - edge) < ROW_TOLERANCE_PX);
+    const distance = ({ rect }) => Math.abs(centre(rect) - centre(box));
+    return row.sort((one, other) => distance(one) - distance(other))[0]?.control;
   }
 }
 

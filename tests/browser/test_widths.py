@@ -84,9 +84,10 @@ def uuids(crowded_site) -> list[str]:
         ("/trash/", ".trashed"),
         ("/prompts/", ".prompt-option"),
         ("/clips/?side=end", ".video-picker-item"),
+        ("/clips/?side=extend", ".video-picker-choice"),
         ("/nowhere/", ".auth-card"),
     ],
-    ids=["studio", "nothing found", "found", "failed", "collections", "trash", "prompts", "videos", "404"],
+    ids=["studio", "nothing found", "found", "failed", "collections", "trash", "prompts", "videos", "to extend", "404"],
 )  # fmt: skip
 def test_a_page_fits_every_width(crowded_site, sign_in, path, there):
     page = sign_in(crowded_site, "ada")

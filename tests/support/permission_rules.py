@@ -27,7 +27,7 @@ admin-login                  login  403       403    403           login  403   
 setup                        302    302       302    302           302    302       302    302
 generations                  login  405       405    405           login  done      done   done
 generation                   login  seen      seen   seen          login  405       405    405
-extend                       login  seen      seen   seen          login  405       405    405
+extend                       login  seen      seen   seen          login  seen      seen   seen
 reuse                        login  seen      seen   seen          login  405       405    405
 video                        login  seen      seen   seen          login  405       405    405
 thumbnail                    login  seen      seen   seen          login  405       405    405
@@ -60,7 +60,7 @@ selection-zip                login  405       405    405           login  seen  
 trash                        login  seen      seen   seen          login  405       405    405
 code                         login  405       405    405           login  seen      seen   seen
 prompts                      login  seen      seen   seen          login  405       405    405
-video-picker                 login  seen      seen   seen          login  405       405    405
+video-picker                 login  seen      seen   seen          login  seen      seen   seen
 upload-frame                 login  405       405    405           login  422       422    422
 frame                        login  seen      seen   seen          login  405       405    405
 callback                     405    405       405    405           done   done      done   done

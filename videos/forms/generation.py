@@ -20,6 +20,10 @@ from .examples import example_request
 from .fields import CONTROL_CHARACTERS, PublicLinkField
 
 MODES = ("text", "frames", "extend")
+# The code of the error of an extension of nothing.
+NO_SOURCE = "no_source"
+# What the form keeps while a video to extend is chosen.
+KEPT = ("prompt", "several", "count", "loop", "enhancement", "timeout", "start_image_url", "end_image_url")
 ON, OFF = ("1", "true", "on", "yes"), ("0", "false", "off", "no")
 
 
@@ -214,7 +218,8 @@ class GenerationForm(forms.Form):
             return
         video_id, video_url = values.get("video_id", ""), values.get("video_url", "")
         if not video_id and not video_url:
-            self.add_error("video_id", "Enter the ID of the video to extend, or a link to it.")
+            message = "Choose a video, or enter the ID of the video to extend or a link to it."
+            self.add_error("video_id", forms.ValidationError(message, code=NO_SOURCE))
             return
         saved = Generation.objects.filter(state="completed", trashed_at__isnull=True).order_by("-pk")
         # The exclusion lets SQLite use the partial index of videos that have an id.
@@ -262,6 +267,15 @@ class GenerationForm(forms.Form):
         """Show the requests that stopped this one, with a new key: "Make another" is a separate press."""
         self.requested, self.made = error.requested, error.made
         self._next_key = uuid.uuid4()
+
+    @property
+    def kept_values(self) -> dict[str, str]:
+        """The submitted values, valid or not, that remain while a video to extend is chosen."""
+        values = {name: str(self.data.get(name, "")) for name in KEPT}
+        for side in ("start", "end"):
+            frame = self.frames.get(side) or Frame.objects.known(str(self.data.get(f"{side}_frame", "")))
+            values[f"{side}_frame"] = str(frame.uuid) if frame else ""
+        return values
 
     # ── For the template ──────────────────────────────────────────────────────────────────────────────────────
 

@@ -5,20 +5,16 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST, require_safe
+from django.views.decorators.http import require_POST, require_safe
 
 from .. import frames
-from ..forms import FilterForm
-from ..keyset import read_page
 from ..media.decoding.errors import Busy
-from ..models import Filters, Frame, Generation
+from ..models import Frame, Generation
 from . import delivery
-from .params import parse_int
 from .requests import MemberRequest
 
-PAGE_SIZE = 24
 BUSY_RETRY_SECONDS = 5
 
 
@@ -68,20 +64,3 @@ def extract_frame(request: MemberRequest, uuid: UUID) -> HttpResponse:
         return _described(stored)
     side = "end" if request.POST.get("side") == "end" else "start"
     return redirect(f"{reverse('studio')}?mode=frames&{side}_frame={stored.uuid}#new")
-
-
-@require_GET
-def video_picker(request: MemberRequest) -> HttpResponse:
-    """List saved videos to take a frame from: `side` is the frame, `q` searches, `before` is the cursor."""
-    words = FilterForm({"q": request.GET.get("q", "")}).filters(request.user).words
-    rows = Generation.objects.for_gallery(filters=Filters(words=words)).filter(archive="saved")
-    before = parse_int(request.GET.get("before"))
-    page = read_page(rows.before(before) if before else rows, PAGE_SIZE)
-    context = {
-        "side": "end" if request.GET.get("side") == "end" else "start",
-        "words": words,
-        "videos": page.rows,
-        "older": page.last.pk if page.last else None,
-        "frames_reason": frames.why_unavailable(),
-    }
-    return render(request, "studio/_video_picker.html" if request.htmx else "studio/video_picker.html", context)

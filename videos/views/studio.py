@@ -6,18 +6,20 @@ from uuid import UUID, uuid4
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import reswap
 
 from .. import frames, provider
 from ..forms import FilterForm, GenerationForm
+from ..forms.generation import NO_SOURCE
 from ..jobs.queue import enqueue_drain
-from ..media.decoding.errors import Busy
 from ..models import AlreadyRequested, Frame, Generation, OverBudget, Pool, Submission
 from ..models.state import REQUEST
 from .context import counts_for
 from .gallery import gallery_context, in_days, usual_seconds
+from .pictures import store_pictures
 from .requests import MemberRequest
+from .video_picker import picker_page
 
 # Distinct earlier prompts, searched among a member's latest videos.
 MAX_PROMPTS, MAX_PROMPT_SOURCES = 50, 500
@@ -76,17 +78,20 @@ def studio(request: MemberRequest) -> HttpResponse:
     return _studio_page(request, form, preset=" ".join(initial), filters=filters)
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 def extend(request: MemberRequest, uuid: UUID) -> HttpResponse:
-    """Show the form set up to extend this video."""
+    """Show the form set up to extend this video: with the posted fields, or with `?keep=1` with those of the draft."""
     source = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
     if not source.can_extend:
         messages.info(request, "Only a finished video can be extended.")
         return redirect(source)
     initial = {"mode": "extend", "action": "extend", "aspect_ratio": source.shape}
     initial |= {"video_id": source.video_id} if source.video_id else {"video_url": source.video_url}
+    preset = "mode source video_id video_url" if request.GET.get("keep") else "all"
+    if request.method == "POST":
+        initial |= GenerationForm(request.POST, member=request.user).kept_values
     form = GenerationForm(member=request.user, initial=initial)
-    return _studio_page(request, form, extending=source, preset="all")
+    return _studio_page(request, form, extending=source, preset=preset)
 
 
 @require_GET
@@ -116,7 +121,9 @@ def generations(request: MemberRequest) -> HttpResponse:
     """Submit a generation or an extension."""
     form = GenerationForm(request.POST, request.FILES, member=request.user)
     form.is_valid()
-    _store_pictures(form)
+    store_pictures(form)
+    if form.has_error("video_id", NO_SOURCE) and form.cleaned_data["form"] and not request.htmx:
+        return picker_page(request, form, error="Choose the video to extend. Nothing was submitted.", status=422)
     if form.errors:
         return _form_again(request, form)
     try:
@@ -136,17 +143,6 @@ def generations(request: MemberRequest) -> HttpResponse:
     if not request.htmx:
         return redirect("studio")
     return submitted(request, *submissions, submission_key=uuid4())
-
-
-def _store_pictures(form: GenerationForm) -> None:
-    """Store the valid pictures of a form, even an invalid one, so that nobody has to choose them again."""
-    for side, picture in form.pictures.items():
-        try:
-            form.frames[side] = frames.store(picture, form.member)
-        except (frames.FrameError, Busy) as error:
-            form.add_error(f"{side}_image", str(error))
-        except OSError:
-            form.add_error(f"{side}_image", frames.NOT_STORED)
 
 
 def _form_again(request: MemberRequest, form: GenerationForm) -> HttpResponse:
