@@ -1,6 +1,7 @@
 // The form for a new video. On a phone it is a sheet over the gallery. The browser keeps a draft for each member.
 import { BaseElement } from "./base-element.js";
 
+const ERROR = ".note[role=alert], [aria-invalid=true], .error"; // the first takes the focus
 const phone = matchMedia("(max-width: 860px)");
 const FIELDS = [
   "mode",
@@ -52,7 +53,7 @@ class VideoForm extends BaseElement {
     this.#updateSheet();
     this.#resumeDraft();
     this.#count();
-    this.querySelector("[aria-invalid=true]")?.focus();
+    this.querySelector(ERROR)?.focus();
   }
 
   get form() {
@@ -275,7 +276,7 @@ class VideoForm extends BaseElement {
     if (this.form === this.#knownForm) return;
     this.#knownForm = this.form;
     if (phone.matches) this.open();
-    const invalid = this.querySelector("[aria-invalid=true]");
+    const invalid = this.querySelector(ERROR);
     const field = invalid ?? this.querySelector(".existing a") ?? this.querySelector("#prompt");
     field.closest("details")?.setAttribute("open", "");
     field.focus();

@@ -85,7 +85,7 @@ def uuids(crowded_site) -> list[str]:
         ("/prompts/", ".prompt-option"),
         ("/clips/?side=end", ".video-picker-item"),
         ("/clips/?side=extend", ".video-picker-choice"),
-        ("/nowhere/", ".auth-card"),
+        ("/nowhere/", ".page-head"),
     ],
     ids=["studio", "nothing found", "found", "failed", "collections", "trash", "prompts", "videos", "to extend", "404"],
 )  # fmt: skip

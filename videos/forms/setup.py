@@ -11,19 +11,21 @@ from django.utils import timezone
 
 from ..models import Lease, Member
 from .account import set_required_messages
+from .fields import single_line
 
 
 class SetupForm(BaseUserCreationForm):
-    """The first admin's username and password; beyond loopback also the one-time code.
+    """The first admin's username, name and password; beyond loopback also the one-time code.
 
     Without a password if password sign-in is off: the admin then links the account of another way to sign in.
     """
 
+    first_name = forms.CharField(required=False, max_length=150)
     code = forms.CharField(required=False, strip=True)
 
     class Meta:
         model = Member
-        fields = ("username",)
+        fields = ("username", "first_name")
 
     def __init__(self, *args: Any, code: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -31,6 +33,9 @@ class SetupForm(BaseUserCreationForm):
         if not settings.PASSWORD_SIGN_IN:
             del self.fields["password1"], self.fields["password2"]
         set_required_messages(self)
+
+    def clean_first_name(self) -> str:
+        return single_line(self.cleaned_data["first_name"])
 
     def clean_code(self) -> str:
         code: str = self.cleaned_data["code"]
