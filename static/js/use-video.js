@@ -4,6 +4,7 @@ const MESSAGES = {
   prompt: "The prompt is in the form.",
   start: "Used as the start frame.",
   end: "Used as the end frame.",
+  new: "The frame starts a new video.",
   extend: "The form is set up to extend it.",
   source: "Describe how it goes on.",
 };
@@ -24,6 +25,7 @@ export async function useVideo(videoForm, control, body, submitter) {
 function fill(videoForm, control, body, submitter) {
   const { use } = control.dataset;
   if (use === "start" || use === "end") return fillFrame(videoForm, control, body, submitter);
+  if (use === "new") return startFromFrame(videoForm, control, body, submitter);
   if (!control.matches(".prompt-option")) return fillFromServer(videoForm, use, control.href);
   videoForm.fill({ prompt: control.textContent });
   return true;
@@ -34,9 +36,26 @@ async function fillFrame(videoForm, form, body, submitter) {
   const isExtension = side === "end" && videoForm.values.mode === "extend";
   const result = await extractFrame(videoForm, form.action, body, submitter);
   if (!result) return false;
-  const mode = isExtension ? "extend" : "frames";
-  videoForm.fill({ [`${side}_frame`]: result.frame, [`${side}_image_url`]: "", mode });
+  setFrame(videoForm, side, result.frame);
+  videoForm.fill({ mode: isExtension ? "extend" : "frames" });
   return true;
+}
+
+// Unlike a start frame for the video in the form, a new video has its own shape and no end frame yet.
+async function startFromFrame(videoForm, form, body, submitter) {
+  const result = await extractFrame(videoForm, form.action, body, submitter);
+  if (!result) return false;
+  setFrame(videoForm, "start", result.frame);
+  setFrame(videoForm, "end", "");
+  videoForm.fill({ mode: "frames", aspect_ratio: form.dataset.ratio });
+  return true;
+}
+
+function setFrame(videoForm, side, frame) {
+  videoForm.fill({ [`${side}_frame`]: frame, [`${side}_image_url`]: "" });
+  // A picture that was chosen before, and perhaps is still being uploaded, would win.
+  const tile = videoForm.form.elements[`${side}_image`].closest("frame-tile");
+  if (tile.matches(":defined")) tile.content = { kept: frame, link: "" };
 }
 
 async function fillFromServer(videoForm, use, url) {
@@ -56,6 +75,10 @@ async function extractFrame(videoForm, url, body, submitter) {
   submitter?.setAttribute("aria-busy", "true");
   try {
     const response = await fetch(url, { method: "POST", body, headers: { Accept: "application/json" } });
+    if (response.status === 404) {
+      videoForm.showError("This video is gone: somebody moved it to the trash. Reload the page.");
+      return null;
+    }
     const result = await response.json();
     if (response.ok) return result;
     videoForm.showError(result.error);

@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from ..support.numbered_video import FILM, number_of
 from .axe import NARROW, WIDE, violations
-from .studio import card
+from .studio import a_frame, card
 
 pytestmark = pytest.mark.motion
 
@@ -127,6 +127,68 @@ def test_use_this_frame_closes_the_dialog_and_fills_the_form(site, film, sign_in
     expect(ada.locator(".toast", has_text="start")).to_be_visible()
     with Image.open(io.BytesIO(ada.request.get(f"{site.url}/uploads/{frame}/").body())) as picture:
         assert picture.size == (128, 72)
+
+
+def frame_of(page, site, side: str = "start"):
+    """Return the number of the picture that the form has as this frame."""
+    field = page.locator(f"#video-form [name={side}_frame]")
+    expect(field).to_have_value(re.compile("[0-9a-f-]{36}"))
+    return number_of(page.request.get(f"{site.url}/uploads/{field.input_value()}/").body())
+
+
+def test_a_new_video_starts_from_the_visible_frame(site, film, sign_in):
+    site.python(f"from videos.models import Generation\nGeneration.objects.filter(uuid={film!r}).update(shape='9:16')")
+    ada = sign_in(site, "ada")
+    prompt = ada.get_by_label("Prompt", exact=True)
+    ada.get_by_text("Frames", exact=True).first.click()
+    prompt.fill("It goes on")
+    ada.locator('input[type="file"][name="end_image"]').set_input_files(a_frame("teal"))
+    end = ada.locator("#video-form [name=end_frame]")
+    expect(end).to_have_value(re.compile("[0-9a-f-]{36}"))
+    kept = end.input_value()
+    dialog = opened(ada, film)
+    at_rest(ada)
+    for _ in range(3):
+        dialog.get_by_role("button", name="Next frame").click()
+    shown = int(dialog.locator(".player-position").inner_text().split()[-1]) - 1
+    assert shown >= 3
+    dialog.get_by_role("button", name="New video from this frame").click()
+    expect(dialog).to_be_hidden()
+    expect(prompt).to_be_focused()
+    assert frame_of(ada, site) == shown
+    expect(prompt).to_have_value("It goes on")
+    expect(ada.get_by_role("radio", name="9:16")).to_be_checked()
+    expect(end).to_have_value("")
+    frame = ada.locator("#video-form [name=start_frame]").input_value()
+    source = f"from videos.models import Frame\nprint(Frame.objects.get(uuid={frame!r}).source.uuid)"
+    assert site.python(source).strip() == film
+    ada.get_by_role("button", name="Undo").click()
+    expect(end).to_have_value(kept)
+    expect(ada.get_by_role("radio", name="16:9")).to_be_checked()
+    # The menu of a card takes the last frame.
+    card(ada, film).hover()
+    card(ada, film).get_by_role("link", name="More").click()
+    ada.get_by_role("button", name="New video from the last frame").click()
+    expect(ada.locator(".toast", has_text="starts a new video")).to_be_visible()
+    assert frame_of(ada, site) == 59
+    # On the video's own page there is no form: it leads to the studio.
+    ada.goto(f"{site.url}/generations/{film}/")
+    expect(ada.locator("video-player:defined")).to_be_visible()
+    ada.evaluate(SEEN, 0.51)
+    ada.get_by_role("button", name="New video from this frame").click()
+    expect(ada).to_have_url(re.compile(r"/\?mode=frames&start_frame="))
+    assert frame_of(ada, site) == 15
+    expect(prompt).to_have_value("It goes on")
+    expect(end).to_have_value("")
+
+
+def test_a_frame_of_a_video_that_is_gone_says_so(site, film, sign_in):
+    ada = sign_in(site, "ada")
+    dialog = opened(ada, film)
+    at_rest(ada)
+    ada.route("**/frames/", lambda route: route.fulfill(status=404, body="<html>"))
+    dialog.get_by_role("button", name="New video from this frame").click()
+    expect(ada.locator(".toast")).to_contain_text("This video is gone")
 
 
 def test_without_javascript_frames_can_be_used(site, film, sign_in):

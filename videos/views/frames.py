@@ -1,5 +1,6 @@
 """Frames: upload them, take them from a video, and show them to the team."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import messages
@@ -50,7 +51,10 @@ def upload_frame(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 def extract_frame(request: MemberRequest, uuid: UUID) -> HttpResponse:
-    """Take a frame from a saved video: `at` is "first", "last" or seconds, `side` is "start" or "end"."""
+    """Take a frame from a saved video: `at` is "first", "last" or seconds.
+
+    `side` is "start", "end", or "new" for the start of a new video of the same shape.
+    """
     generation = get_object_or_404(Generation.objects.for_gallery(), uuid=uuid)
     wants_json = "application/json" in request.headers.get("Accept", "")
     try:
@@ -63,4 +67,7 @@ def extract_frame(request: MemberRequest, uuid: UUID) -> HttpResponse:
     if wants_json:
         return _described(stored)
     side = "end" if request.POST.get("side") == "end" else "start"
-    return redirect(f"{reverse('studio')}?mode=frames&{side}_frame={stored.uuid}#new")
+    query = {"mode": "frames", f"{side}_frame": stored.uuid}
+    if request.POST.get("side") == "new":
+        query |= {"aspect_ratio": generation.shape}
+    return redirect(f"{reverse('studio')}?{urlencode(query)}#new")

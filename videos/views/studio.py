@@ -66,9 +66,12 @@ def _studio_page(
 def studio(request: MemberRequest) -> HttpResponse:
     """Show the form and the gallery; a prompt and frames in the query fill in the form."""
     initial = {"prompt": request.GET["prompt"]} if request.GET.get("prompt") else {}
-    for name in ("start_frame", "end_frame"):
-        if Frame.objects.known(request.GET.get(name, "")):
-            initial |= {name: request.GET[name], "mode": "frames"}
+    for side in ("start", "end"):
+        if Frame.objects.known(request.GET.get(f"{side}_frame", "")):
+            initial |= {f"{side}_frame": request.GET[f"{side}_frame"], f"{side}_image_url": "", "mode": "frames"}
+    if "start_frame" in initial and request.GET.get("aspect_ratio") in provider.ASPECT_RATIOS:
+        # A new video: it has no end frame of a draft.
+        initial = {"end_frame": "", "end_image_url": ""} | initial | {"aspect_ratio": request.GET["aspect_ratio"]}
     filters = request.GET.copy()
     if initial and "mode" in filters:
         # Beside values for the form, `mode` is the form's; otherwise it is a filter.
