@@ -5,7 +5,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from .models import Frame, Generation, Member, Submission
+from django.db import transaction
+
+from .models import Collection, Frame, Generation, Member, Submission
 from .models.state import REQUEST
 
 
@@ -16,6 +18,7 @@ class VideoRequest:
     settings: a value for each name in REQUEST but the prompt.
     parent: the team's video to extend, if it is known; video_id, video_url: how the provider knows it.
     key: identifies the press of the button; sent again, it creates nothing new. None: always create.
+    collection: the new videos are added to it.
     """
 
     prompts: list[str]
@@ -27,6 +30,7 @@ class VideoRequest:
     video_id: str = ""
     video_url: str = ""
     key: uuid.UUID | None = None
+    collection: Collection | None = None
 
     @property
     def is_extension(self) -> bool:
@@ -35,16 +39,22 @@ class VideoRequest:
     def submit(self, member: Member, *, confirmed: bool = False, include_finished: bool = False) -> list[Submission]:
         """Create the submissions, all or none; those that this key created before are returned as they are.
 
-        `confirmed` and `include_finished` as in `open_unless_requested`. Raises AlreadyRequested and OverBudget.
+        `confirmed` and `include_finished` as in `open_unless_requested`. Raises AlreadyRequested, OverBudget and
+        CollectionGone.
         """
         wanted: dict[uuid.UUID, dict[str, Any]] = {}
         for line, prompt in enumerate(self.prompts):
             fields = self._fields(prompt)
             wanted[self._key_of(fields, line)] = fields | self._relations
-        opened = Submission.objects.open_unless_requested(
-            member, wanted, self.takes, confirmed=confirmed, include_finished=include_finished
-        )
-        return [submission for submission, _ in opened]
+        with transaction.atomic():
+            opened = Submission.objects.open_unless_requested(
+                member, wanted, self.takes, confirmed=confirmed, include_finished=include_finished
+            )
+            submissions = [submission for submission, _ in opened]
+            if self.collection:
+                # Of a request sent again too: its collection may have been chosen after the first was sent.
+                self.collection.add(list(Generation.objects.filter(submission__in=submissions)), member)
+        return submissions
 
     def _fields(self, prompt: str) -> dict[str, Any]:
         """Return the plain fields of the generations of one prompt."""

@@ -94,6 +94,7 @@ urlpatterns = [
     path("compare/news/", compare.compare_updates, name="compare-updates"),
     path("collections/", collections.collections, name="collections"),
     path("collections/<uuid:uuid>/name/", collections.renaming, name="collection-renaming"),
+    path("collections/<uuid:uuid>/place/", collections.place, name="collection-place"),
     path("collections/<uuid:uuid>/removal/", collections.removal, name="collection-removal"),
     path("selection/stars/", selection.stars, name="selection-stars"),
     path("selection/collections/", selection.collections, name="selection-collections"),

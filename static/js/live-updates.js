@@ -24,6 +24,7 @@ class LiveUpdates extends BaseElement {
     document.addEventListener("visibilitychange", () => this.#handleVisibility(), { signal });
     document.addEventListener("htmx:oobBeforeSwap", (event) => this.#handleSwap(event), { signal });
     this.addEventListener("card:changing", ({ detail }) => this.#announceState(...detail), { signal });
+    document.addEventListener("collections", () => this.#renewCollections(), { signal });
     document.addEventListener("preview:stopped", () => this.#applyPostponed(), { signal });
     // Media events do not bubble: capture those of the player on the video's page.
     document.addEventListener("pause", () => this.#applyPostponed(), { signal, capture: true });
@@ -45,6 +46,13 @@ class LiveUpdates extends BaseElement {
   #pollIn(delay) {
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.poll(), delay);
+  }
+
+  // This member has created one: the lists of this page lack it.
+  #renewCollections() {
+    const { dataset } = document.getElementById("live-state");
+    if (dataset.collections) dataset.collections = "none";
+    this.#pollIn(0);
   }
 
   get #isFirstPage() {

@@ -18,9 +18,11 @@ const FIELDS = [
   "timeout",
   "video_id",
   "video_url",
+  "collection",
 ];
 const NO_SOURCE = { source: "", video_id: "", video_url: "" };
 const SAVE_DELAY_MS = 250;
+const collectionOf = (url) => new URL(url, location).searchParams.get("collection");
 const getPageUrl = () => location.pathname + location.search;
 const creditFormat = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 const formatCredits = (thousandths) => creditFormat.format(thousandths / 1000);
@@ -39,6 +41,7 @@ class VideoForm extends BaseElement {
     document.addEventListener("submit", (event) => this.#handleSubmit(event), { signal, capture: true });
     document.addEventListener("keydown", (event) => this.#handleKey(event), { signal });
     document.addEventListener("htmx:oobAfterSwap", ({ target }) => target.id === "cost" && this.#count(), { signal });
+    document.addEventListener("htmx:oobBeforeSwap", (event) => this.#handleCollections(event), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#handleNewForm(), { signal });
     this.addEventListener("htmx:beforeSwap", ({ detail }) => this.#handleSwap(detail), { signal });
     this.addEventListener("htmx:afterRequest", (event) => this.#handleResponse(event), { signal });
@@ -141,6 +144,7 @@ class VideoForm extends BaseElement {
       if (!field || !(name in values)) continue;
       if (field.type === "checkbox") field.checked = Boolean(values[name]);
       else field.value = values[name];
+      if (field.selectedIndex < 0) field.selectedIndex = 0; // the collection was deleted
     }
     for (const tile of this.form.querySelectorAll("frame-tile")) tile.show?.();
     this.form.elements.prompt.dispatchEvent(new Event("input", { bubbles: true }));
@@ -161,7 +165,10 @@ class VideoForm extends BaseElement {
 
   #loadDraft() {
     try {
-      return JSON.parse(localStorage.getItem(this.#draftKey));
+      const draft = JSON.parse(localStorage.getItem(this.#draftKey));
+      // The collection is kept while the same one is shown; elsewhere the form has that of the page.
+      if (collectionOf(draft.at) !== collectionOf(location)) delete draft.collection;
+      return draft;
     } catch {
       return null;
     }
@@ -236,6 +243,7 @@ class VideoForm extends BaseElement {
   replaceSource(form) {
     this.form.querySelector("#source").replaceWith(document.adoptNode(form.querySelector("#source")));
     this.form.dataset.source = form.dataset.source;
+    this.form.elements.collection.value ||= form.elements.collection.value;
   }
 
   get #lacksSource() {
@@ -243,7 +251,18 @@ class VideoForm extends BaseElement {
     return mode === "extend" && !id.trim() && !url.trim();
   }
 
+  // The list of collections was renewed.
+  #handleCollections({ target, detail }) {
+    if (target.id !== "collection") return;
+    const fresh = detail.fragment.querySelector("select");
+    fresh.value = target.value;
+    if (fresh.selectedIndex < 0) fresh.selectedIndex = 0;
+  }
+
+  // A collection that the member chose stays.
   replaceForm(form) {
+    const { value } = this.form.elements.collection;
+    if (value) form.elements.collection.value = value;
     this.#knownForm = document.adoptNode(form);
     this.form.replaceWith(form);
     window.htmx.process(form);

@@ -183,6 +183,7 @@ ABOUT = {
     "deletion": _about("trashed"),
     "frame": _about("frame"),
     "collection-renaming": _about("collection"),
+    "collection-place": _about("collection"),
     "collection-removal": _about("collection"),
     "callback": lambda team: {"uuid": team.at_work.uuid, "key": team.callback_key},
     "provider-frame": lambda team: {"key": team.frame_key},

@@ -49,6 +49,7 @@ compare                      login  seen      seen   seen          login  405   
 compare-updates              login  seen      seen   seen          login  405       405    405
 collections                  login  seen      seen   seen          login  done      done   done
 collection-renaming          login  405       405    405           login  done      done   done
+collection-place             login  405       405    405           login  same      same   same
 collection-removal           login  405       405    405           login  403       done   done
 selection-stars              login  405       405    405           login  done      done   done
 selection-collections        login  405       405    405           login  done      done   done

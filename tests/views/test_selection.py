@@ -146,7 +146,8 @@ def test_collections_are_created_filled_renamed_and_deleted(client, ada):
     client.post("/selection/collections/", ticked(video) | {"into": "", "name": "  Client   A "}, headers=HTMX)
     shelf = Collection.objects.get(name="Client A")
     again = client.post("/selection/collections/", ticked(video, other) | {"name": "client a"}, headers=HTMX)
-    assert "Added 1 video to Client A. 1 video was in it already." in again.content.decode()
+    link = f'<a href="/?collection={shelf.uuid}" dir="auto">Client A</a>'
+    assert f"Added 1 video to {link}. 1 video was in it already." in again.content.decode()
     assert shelf.generations.count() == 2
     assert "2 videos" in client.get("/collections/").content.decode()
     other.trash(ada)
@@ -233,17 +234,24 @@ def test_the_number_of_collections_of_a_member_is_limited_everywhere(client, ada
     assert Collection.objects.count() == 3, "each member has a separate limit"
 
 
-def test_collections_are_paginated_by_name(client, ada, monkeypatch):
-    monkeypatch.setattr(collection_views, "PAGE_SIZE", 2)
-    for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
-        Collection.objects.named(name, ada)
+def pages_of_collections(client) -> list[list[str]]:
     pages, address = [], "/collections/"
     while address:
         page = client.get(address).content.decode()
         pages.append(re.findall(r"<b[^>]* data-find>(\w+)</b>", page))
         following = re.search(r'href="([^"]+)" rel="next"', page)
         address = following and following[1]
-    assert pages == [["Alpha", "Bravo"], ["charlie", "delta"], ["echo"]]
+    return pages
+
+
+def test_collections_are_paginated_newest_first_and_by_name_where_they_share_a_position(client, ada, monkeypatch):
+    monkeypatch.setattr(collection_views, "PAGE_SIZE", 2)
+    for name in ("delta", "Alpha", "charlie", "Bravo", "echo"):
+        Collection.objects.named(name, ada)
+    assert pages_of_collections(client) == [["echo", "Bravo"], ["charlie", "Alpha"], ["delta"]]
+    # As an earlier version creates them.
+    Collection.objects.update(position=0)
+    assert pages_of_collections(client) == [["Alpha", "Bravo"], ["charlie", "delta"], ["echo"]]
     assert client.get("/collections/?after=nonsense").status_code == 200
 
 

@@ -9,16 +9,32 @@ from django.conf import settings
 
 from ..limits import URL_LENGTH
 from ..media import download
-from ..models import ApiToken
+from ..models import ApiToken, Collection
 
 # Tab and line breaks belong to a text; other control characters, lone surrogates and non-characters do not.
 CONTROL_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x80-\x9f\ud800-\udfff\ufffe\uffff]")
+
+COLLECTION_GONE = "This collection no longer exists. Choose another one."
 
 
 def single_line(value: str) -> str:
     """Return a name in one line, in composed Unicode and without characters that cannot be shown."""
     printable = "".join(letter for letter in unicodedata.normalize("NFC", value) if letter.isprintable())
     return " ".join(printable.split())
+
+
+class CollectionField(forms.ModelChoiceField):
+    """An optional collection, by its uuid."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(Collection.objects.all(), required=False, to_field_name="uuid", **kwargs)
+        self.error_messages["invalid_choice"] = COLLECTION_GONE
+
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except forms.ValidationError:  # not a uuid, too
+            raise forms.ValidationError(COLLECTION_GONE) from None
 
 
 class PublicLinkField(forms.CharField):

@@ -17,13 +17,23 @@ from ..models.state import REQUEST
 from ..provider import ASPECT_RATIOS, Request
 from .estimate import Estimate
 from .examples import example_request
-from .fields import CONTROL_CHARACTERS, PublicLinkField
+from .fields import CONTROL_CHARACTERS, CollectionField, PublicLinkField
 
 MODES = ("text", "frames", "extend")
 # The code of the error of an extension of nothing.
 NO_SOURCE = "no_source"
 # What the form keeps while a video to extend is chosen.
-KEPT = ("prompt", "several", "count", "loop", "enhancement", "timeout", "start_image_url", "end_image_url")
+KEPT = (
+    "prompt",
+    "several",
+    "count",
+    "collection",
+    "loop",
+    "enhancement",
+    "timeout",
+    "start_image_url",
+    "end_image_url",
+)
 ON, OFF = ("1", "true", "on", "yes"), ("0", "false", "off", "no")
 
 
@@ -62,6 +72,7 @@ class GenerationForm(forms.Form):
     again = forms.BooleanField(required=False)  # set by "Make another", beside the equal requests
     video_id = forms.CharField(required=False, max_length=200)
     video_url = PublicLinkField()
+    collection = CollectionField()
 
     def __init__(self, data: Any = None, files: Any = None, *, member: Member, **kwargs: Any) -> None:
         initial = {
@@ -249,6 +260,7 @@ class GenerationForm(forms.Form):
             video_id=values["video_id"],
             video_url=values["video_url"],
             key=values.get("submission_key"),
+            collection=values["collection"],
         )
 
     def example(self) -> Request:
@@ -303,6 +315,10 @@ class GenerationForm(forms.Form):
             prompts=max(1, len(lines)) if self["several"].value() else 1,
             takes=int(takes) if takes in map(str, range(1, limits.MAX_TAKES + 1)) else 1,
         )
+
+    @property
+    def chosen_collection(self) -> str:
+        return str(self["collection"].value() or "")
 
     @property
     def chosen_mode(self) -> str:

@@ -1,7 +1,7 @@
 from .audit import AuditEntry
 from .backup import Backup, BackupState
 from .budget import Allowance, Balance, OverBudget, Pricing
-from .collections import Collection, CollectionItem, TooManyCollections
+from .collections import Collection, CollectionGone, CollectionItem, TooManyCollections
 from .event import Event
 from .found_task import FoundTask
 from .frame import Frame, TemporaryLink
@@ -41,6 +41,7 @@ __all__ = [
     "Choice",
     "Claim",
     "Collection",
+    "CollectionGone",
     "CollectionItem",
     "Event",
     "ExternalIdentity",

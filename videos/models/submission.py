@@ -6,6 +6,7 @@ from django.db import IntegrityError, models, transaction
 
 from .amounts import month_of
 from .budget import Balance, Pricing
+from .collections import CollectionItem
 from .generation import Generation
 from .generation.fingerprint import fingerprint_of
 from .generation.queryset import is_same_intention
@@ -107,9 +108,9 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
     def retry(self, generation: Generation, by: Member) -> tuple["Submission | None", bool]:
         """Request a generation again, for its author; return the submission, and whether it is new.
 
-        The submission is None unless the generation has failed, was canceled or is unconfirmed. The key follows from
-        the generation and the number of its settled retries, so that a held key, a second press, or an admin who
-        retries at the same time creates no second one.
+        The new video is added to the collections of this one. The submission is None unless the generation has failed,
+        was canceled or is unconfirmed. The key follows from the generation and the number of its settled retries, so
+        that a held key, a second press, or an admin who retries at the same time creates no second one.
         """
         if generation.state not in (State.FAILED, State.UNCONFIRMED, State.CANCELED):
             return None, False
@@ -118,9 +119,11 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
             retries -= 1
         key = uuid.uuid5(generation.uuid, f"retry {retries}")
         request = {name: getattr(generation, name) for name in (*REQUEST, *SOURCE)}
-        submission, is_new = self.open(generation.member, key, 1, retry_of=generation, **request)
-        if is_new:
-            generation.events.create(kind="retried", member=by)
+        with transaction.atomic():
+            submission, is_new = self.open(generation.member, key, 1, retry_of=generation, **request)
+            if is_new:
+                generation.events.create(kind="retried", member=by)
+                CollectionItem.objects.copy(generation, submission.generations.all(), by)
         return submission, is_new
 
 

@@ -1,5 +1,7 @@
 """Collections: their page, and which ones a video is in."""
 
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 from uuid import UUID
 
@@ -8,13 +10,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_http_methods, require_POST
+from django_htmx.http import trigger_client_event
 
-from ..forms.fields import single_line
+from ..forms.fields import COLLECTION_GONE, single_line
 from ..keyset import read_page
 from ..limits import COLLECTION_NAME_LENGTH
-from ..models import Collection, Generation, Member, TooManyCollections
-from .params import find_cursor, parse_uuids
+from ..models import Collection, CollectionGone, Generation, Member, TooManyCollections
+from .collection_lists import renew_lists
+from .navigation import previous_path
+from .params import find_cursor, parse_uuid, parse_uuids
 from .requests import MemberRequest
 
 MAX_COVERS = 4
@@ -44,26 +51,37 @@ def collections_of(request: MemberRequest, uuid: UUID) -> HttpResponse:
     was, wanted = (set(parse_uuids(request.POST.getlist(name))) for name in ("was", "in"))
     for collection in Collection.objects.filter(uuid__in=was ^ wanted):
         if collection.uuid in wanted:
-            collection.add([generation], request.user)
+            with suppress(CollectionGone):  # the answer lists those that are left
+                collection.add([generation], request.user)
         else:
             collection.remove([generation])
-    problem = ""
+    problem, created = "", None
     if name := collection_name(request):
         try:
-            Collection.objects.named(name, request.user)[0].add([generation], request.user)
+            collection, is_new = Collection.objects.named(name, request.user)
+            collection.add([generation], request.user)
+            created = collection if is_new else None
         except TooManyCollections as error:
             problem = str(error)
+        except CollectionGone:
+            problem = COLLECTION_GONE
     if not request.htmx:
         if problem:
             messages.error(request, problem)
         return redirect(generation)
-    context = {"generation": generation, "is_open": True, "problem": problem}
-    return render(request, "collections/_memberships.html", memberships_context(generation) | context)
+    context = {"generation": generation, "is_open": True, "problem": problem, "created": created}
+    response = render(request, "collections/_memberships.html", memberships_context(generation) | context)
+    return renew_lists(response) if created else response
+
+
+def collection_link(collection: Collection) -> SafeString:
+    """Return the name of a collection as a link to it, for a message."""
+    return format_html('<a href="{}" dir="auto">{}</a>', collection.get_absolute_url(), collection.name)
 
 
 @require_http_methods(["GET", "POST"])
 def collections(request: MemberRequest) -> HttpResponse:
-    """List the collections by name; POST creates one. `after`: the last collection of the previous page."""
+    """List the collections in order; POST creates one. `after`: the last collection of the previous page."""
     return _create(request) if request.method == "POST" else _list(request)
 
 
@@ -76,19 +94,21 @@ def _create(request: MemberRequest) -> HttpResponse:
     except TooManyCollections as error:
         messages.error(request, str(error))
     else:
-        message = f"Created {collection.name}." if created else f"The collection {collection.name} exists already."
-        messages.info(request, message)
+        message = "Created {}." if created else "The collection {} exists already."
+        messages.info(request, format_html(message, collection_link(collection)))
     return redirect("collections")
 
 
-def _list(request: MemberRequest) -> HttpResponse:
+def _list(request: MemberRequest, query: Mapping[str, Any] | None = None) -> HttpResponse:
+    """Show a page of the collections; for htmx only its grid, for the cursor in `query`."""
     rows = Collection.objects.in_order()
-    cursor = find_cursor(Collection.objects.all(), request.GET.get("after", ""))
+    cursor = find_cursor(Collection.objects.all(), (query or request.GET).get("after", ""))
     page = read_page(rows.after(cursor) if cursor else rows, PAGE_SIZE)
     # Sizes and covers are read for this page only.
     pks = [collection.pk for collection in page.rows]
     shown = Collection.objects.filter(pk__in=pks).in_order().with_sizes()
     context = {
+        "after": cursor.uuid if cursor else "",
         "collections": [
             (collection, _covers(collection), _may_delete(request.user, collection))
             for collection in shown.select_related("created_by").with_covers(MAX_COVERS)
@@ -96,7 +116,8 @@ def _list(request: MemberRequest) -> HttpResponse:
         "first_url": reverse("collections") if cursor else "",
         "next_url": f"{reverse('collections')}?after={page.last.uuid}" if page.last else "",
     }
-    return render(request, "collections/collections.html", context)
+    template = "collections/_grid.html" if request.htmx else "collections/collections.html"
+    return render(request, template, context)
 
 
 def _may_delete(member: Member, collection: Collection) -> bool:
@@ -117,6 +138,32 @@ def renaming(request: MemberRequest, uuid: UUID) -> HttpResponse:
     elif not collection.rename(name):
         messages.error(request, f"The collection {name} exists already.")
     return redirect("collections")
+
+
+def _neighbours(request: MemberRequest) -> list[tuple[str, UUID]]:
+    sides = ((side, parse_uuid(request.POST.get(side, ""))) for side in ("before", "behind"))
+    return [(side, uuid) for side, uuid in sides if uuid]
+
+
+@require_POST
+def place(request: MemberRequest, uuid: UUID) -> HttpResponse:
+    """Move a collection in the team's order: in front of `before`, behind `behind`, or by `step`, 1 or -1."""
+    problem = ""
+    collection = get_object_or_404(Collection, uuid=uuid)
+    try:
+        if step := {"1": 1, "-1": -1}.get(request.POST.get("step", "")):
+            Collection.objects.step(collection, step)
+        else:
+            others = {side: Collection.objects.get(uuid=uuid) for side, uuid in _neighbours(request)}
+            Collection.objects.move(collection, **others)
+    except (Collection.DoesNotExist, CollectionGone):
+        problem = "Not moved: a collection was deleted meanwhile."
+    if request.htmx:
+        response = _list(request, request.POST)
+        return trigger_client_event(response, "toast", {"text": problem}) if problem else response
+    if problem:
+        messages.error(request, problem)
+    return redirect(previous_path(request) or "collections")
 
 
 @require_POST

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from zlib import crc32
 
-from django.db.models.functions import Lower
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
@@ -20,6 +20,8 @@ STATE_LABELS = {
     "unconfirmed": "Unconfirmed",
     "canceled": "Canceled",
 }
+# The collections beside the gallery; the menu before them has all.
+MAX_TABS = 12
 DATE_PRESETS = ((0, "Today"), (6, "Last 7 days"), (29, "Last 30 days"))  # days back
 
 
@@ -41,6 +43,11 @@ class Menu:
     options: list[Chip]
     active_label: str
     clear_url: str
+
+
+def version_of(collections: list[tuple[str, str]]) -> str:
+    """Identify the uuids, names and order of these collections."""
+    return f"{crc32(repr(collections).encode()):x}"
 
 
 class FilterBar:
@@ -79,8 +86,23 @@ class FilterBar:
 
     @cached_property
     def collection_names(self) -> list[tuple[str, str]]:
-        pairs = Collection.objects.order_by(Lower("name")).values_list("uuid", "name")
-        return [(str(uuid), name) for uuid, name in pairs]
+        return Collection.objects.choices()
+
+    @property
+    def collections_version(self) -> str:
+        return version_of(self.collection_names)
+
+    @cached_property
+    def collections(self) -> list[Chip]:
+        """The collections in the team's order; unlike a chip, the active one leads to itself."""
+        active = self._value("collection")
+        return [Chip(name, self._url(collection=uuid), uuid == active) for uuid, name in self.collection_names]
+
+    @property
+    def tabs(self) -> list[Chip]:
+        """All videos, the first collections, and the active one wherever it is."""
+        every = Chip("All videos", self._url(collection=""), not self._value("collection"))
+        return [every, *(tab for number, tab in enumerate(self.collections) if number < MAX_TABS or tab.is_active)]
 
     @cached_property
     def member_names(self) -> list[str]:
@@ -111,7 +133,6 @@ class FilterBar:
             self._menu("mode", "Mode", (("text", "Text"), ("frames", "Frames"), ("extend", "Extend"))),
             self._menu("ratio", "Ratio", [(ratio, ratio) for ratio in ASPECT_RATIOS]),
             self._menu("member", "Member", [(name, name) for name in self.member_names]),
-            self._menu("collection", "Collection", self.collection_names),
             self._menu("choice", "Pick", (("picked", "Picked"), ("rejected", "Rejected"))),
             self._menu("since", "Any date", dates),
         ]

@@ -63,7 +63,7 @@ def gallery_context(request: MemberRequest, form: FilterForm) -> dict[str, Any]:
         page = read_page(rows.before(before) if before else rows, PAGE_SIZE)
         generations, has_newer, has_older = page.rows, bool(before), page.has_more
 
-    studio, query = reverse("studio"), form.query()
+    studio, query, bar = reverse("studio"), form.query(), FilterBar(form, request.user)
 
     def page_url(name: str, beside: Generation) -> str:
         return f"{studio}?{form.query(**{name: str(beside.pk)})}"
@@ -81,7 +81,8 @@ def gallery_context(request: MemberRequest, form: FilterForm) -> dict[str, Any]:
         "filters": filters,
         "filter_form": form,
         "filter_query": query,
-        "filter_bar": FilterBar(form, request.user),
+        "filter_bar": bar,
+        "collections_version": bar.collections_version,
         "search_is_partial": search.is_partial(filters.words),
         "empty_installation": is_first_page and not generations and not filters,
         "usual": usual_seconds(),

@@ -13,16 +13,28 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.utils.http import urlencode
 from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
+from ..forms.fields import COLLECTION_GONE
 from ..jobs.queue import enqueue_drain
 from ..limits import MAX_SELECTED
 from ..media.storage import file_sizes
-from ..models import Collection, Generation, OverBudget, Star, State, Submission, TooManyCollections
+from ..models import (
+    Collection,
+    CollectionGone,
+    Generation,
+    OverBudget,
+    Star,
+    State,
+    Submission,
+    TooManyCollections,
+)
 from . import delivery, streams
-from .collections import collection_name
+from .collection_lists import renew_lists
+from .collections import collection_link, collection_name
 from .context import counts_for
 from .gallery import in_days, usual_seconds
 from .generation import download_name
@@ -101,29 +113,32 @@ def collections(request: MemberRequest) -> HttpResponse:
         if collection := _collection(request, "collection"):
             collection.remove(rows)
             return _result(request, f"Removed {_videos(len(rows))} from {collection.name}.", gone=rows)
-        return _result(request, "This collection no longer exists.")
+        return _result(request, COLLECTION_GONE)
+    is_new = False
     try:
-        target = _collection(request, "into") or _new_collection(request)
+        if request.POST.get("into"):
+            target = _collection(request, "into")
+        elif name := collection_name(request):
+            target, is_new = Collection.objects.named(name, request.user)
+        else:
+            return _result(request, "Enter a name for the collection.")
+        if not target:
+            raise CollectionGone
+        added = target.add(rows, request.user)
     except TooManyCollections as error:
         return _result(request, str(error))
-    if not target:
-        return _result(request, "Enter a name for the collection.")
-    added = target.add(rows, request.user)
-    message = f"Added {_videos(added)} to {target.name}."
+    except CollectionGone:
+        return _result(request, COLLECTION_GONE)
+    message = format_html("Added {} to {}.", _videos(added), collection_link(target))
     if known := len(rows) - added:
-        message += f" {_videos(known)} {'was' if known == 1 else 'were'} in it already."
-    return _result(request, message)
+        message += format_html(" {} {} in it already.", _videos(known), "was" if known == 1 else "were")
+    response = _result(request, message)
+    return renew_lists(response) if is_new and request.htmx else response
 
 
 def _collection(request: MemberRequest, field: str) -> Collection | None:
     uuid = parse_uuid(request.POST.get(field, ""))
     return Collection.objects.filter(uuid=uuid).first() if uuid else None
-
-
-def _new_collection(request: MemberRequest) -> Collection | None:
-    """Return the collection with the submitted name, created if necessary; None without a name."""
-    name = collection_name(request)
-    return Collection.objects.named(name, request.user)[0] if name else None
 
 
 @require_POST

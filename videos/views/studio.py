@@ -6,17 +6,20 @@ from uuid import UUID, uuid4
 from django.contrib import messages
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.functional import SimpleLazyObject
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import reswap
 
 from .. import frames, provider
 from ..forms import FilterForm, GenerationForm
+from ..forms.fields import COLLECTION_GONE
 from ..forms.generation import NO_SOURCE
 from ..jobs.queue import enqueue_drain
-from ..models import AlreadyRequested, Frame, Generation, OverBudget, Pool, Submission
+from ..models import AlreadyRequested, Collection, CollectionGone, Frame, Generation, OverBudget, Pool, Submission
 from ..models.state import REQUEST
 from .context import counts_for
 from .gallery import gallery_context, in_days, usual_seconds
+from .params import find_cursor
 from .pictures import store_pictures
 from .requests import MemberRequest
 from .video_picker import picker_page
@@ -35,6 +38,7 @@ def _form_context(form: GenerationForm, extending: Generation | None = None, pre
         "form": form,
         "extending": extending,
         "pool": pool,
+        "collections": SimpleLazyObject(Collection.objects.choices),
         "frames_possible": not reason,
         "frames_reason": reason,
         "preset": "errors" if form.is_bound else preset,
@@ -56,10 +60,22 @@ def _studio_page(
     if target == "video-form":
         return render(request, "studio/_form.html", context, status=status)
     context |= gallery_context(request, FilterForm(request.GET if filters is None else filters))
+    context["collections"] = context["filter_bar"].collection_names
     context["form_open"] = bool(preset)
     if template := GALLERY_FRAGMENTS.get(target or ""):
         return render(request, template, context)
     return render(request, "studio/studio.html", context, status=status)
+
+
+def _shown_collection(request: MemberRequest) -> Collection | None:
+    """Return the collection that the gallery is filtered by."""
+    return find_cursor(Collection.objects.all(), request.GET.get("collection", ""))
+
+
+def _collection_of(request: MemberRequest, source: Generation) -> dict[str, str]:
+    """Return the form's collection for a video made from another one: the one that is shown, or its only one."""
+    collections = [shown] if (shown := _shown_collection(request)) else list(source.collections.all()[:2])
+    return {"collection": str(collections[0].uuid)} if len(collections) == 1 else {}
 
 
 @require_GET
@@ -77,7 +93,8 @@ def studio(request: MemberRequest) -> HttpResponse:
         # Beside values for the form, `mode` is the form's; otherwise it is a filter.
         initial.setdefault("mode", filters.pop("mode")[-1])
         filters.pop("mode", None)
-    form = GenerationForm(member=request.user, initial=initial)
+    shown = {"collection": str(collection.uuid)} if (collection := _shown_collection(request)) else {}
+    form = GenerationForm(member=request.user, initial=initial | shown)
     return _studio_page(request, form, preset=" ".join(initial), filters=filters)
 
 
@@ -93,6 +110,8 @@ def extend(request: MemberRequest, uuid: UUID) -> HttpResponse:
     preset = "mode source video_id video_url" if request.GET.get("keep") else "all"
     if request.method == "POST":
         initial |= GenerationForm(request.POST, member=request.user).kept_values
+    if not initial.get("collection"):
+        initial |= _collection_of(request, source)
     form = GenerationForm(member=request.user, initial=initial)
     return _studio_page(request, form, extending=source, preset=preset)
 
@@ -112,7 +131,7 @@ def reuse(request: MemberRequest, uuid: UUID) -> HttpResponse:
         "end_frame": source.end_frame and source.end_frame.uuid,
         "video_id": source.source_video_id,
         "video_url": source.source_video_url,
-    }
+    } | _collection_of(request, source)
     # A trashed parent is not shown; the extension starts from it all the same.
     parent = source.parent if source.parent and not source.parent.trashed_at else None
     form = GenerationForm(member=request.user, initial=initial)
@@ -141,6 +160,9 @@ def generations(request: MemberRequest) -> HttpResponse:
         return _form_again(request, form)
     except OverBudget as error:
         form.add_error(None, str(form.estimate.over_budget(error)))
+        return _form_again(request, form)
+    except CollectionGone:
+        form.add_error("collection", COLLECTION_GONE)
         return _form_again(request, form)
     enqueue_drain()
     if not request.htmx:

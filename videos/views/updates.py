@@ -11,7 +11,9 @@ from ..forms import FilterForm
 from ..keyset import read_page
 from ..models import ApiToken, Event, Generation, Pool, State
 from ..models.state import LONGEST_TRANSACTION
+from .collection_lists import have_changed
 from .context import counts_for, ready_since
+from .filters import FilterBar
 from .gallery import PAGE_SIZE, in_days, usual_seconds
 from .generation import generation_context
 from .params import parse_uuid
@@ -32,8 +34,10 @@ def updates(request: MemberRequest) -> HttpResponse:
     pks, next_poll = poll.advance(changed.filter(uuid=only) if only else changed)
     waiting = _waiting(request, only)
     knows_simulated = "simulated" in request.GET
+    collections_changed = have_changed(request.GET.get("collections"))
     # Asked only by pages that say that new videos are simulated: with a real provider an idle poll stays one query.
-    if not pks and waiting is None and not (knows_simulated and not ApiToken.objects.simulate()):
+    is_idle = not pks and waiting is None and not collections_changed
+    if is_idle and not (knows_simulated and not ApiToken.objects.simulate()):
         return HttpResponse(status=204)
     rows = Generation.objects.filter(pk__in=[*pks, *(waiting or [])])
     updated = list(rows.with_stars_of(request.user).select_related("member", "parent", "token").order_by("-pk"))
@@ -44,6 +48,10 @@ def updates(request: MemberRequest) -> HttpResponse:
     context |= {"counts": counts_for(request.user), "poll": next_poll.params(), "usual": usual_seconds()}
     context["pool"] = pool = Pool.current()
     context["simulation_changed"] = pool.simulates != knows_simulated
+    context["collections_version"] = request.GET.get("collections")
+    if collections_changed:
+        context["filter_bar"] = bar = FilterBar(FilterForm(request.GET), request.user)
+        context["collections_version"] = bar.collections_version
     return render(request, "gallery/_updates.html", context)
 
 
