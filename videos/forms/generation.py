@@ -317,10 +317,6 @@ class GenerationForm(forms.Form):
         )
 
     @property
-    def chosen_collection(self) -> str:
-        return str(self["collection"].value() or "")
-
-    @property
     def chosen_mode(self) -> str:
         mode = self["mode"].value()
         if self.is_bound and not mode:

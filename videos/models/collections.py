@@ -75,7 +75,8 @@ class CollectionQuerySet(models.QuerySet["Collection"]):
         return [row for row in rows if row != collection], place
 
     def _store_order(self, others: list["Collection"], collection: "Collection", place: int) -> None:
-        rows = [*others[:place], self.get(pk=collection.pk), *others[place:]]
+        fresh: Collection = self.get(pk=collection.pk)
+        rows = [*others[:place], fresh, *others[place:]]
         # The first position stays: a collection that is created meanwhile is put in front of it.
         first = min(row.position for row in rows)
         changed = []
@@ -83,7 +84,7 @@ class CollectionQuerySet(models.QuerySet["Collection"]):
             if row.position != position:
                 row.position = position
                 changed.append(row)
-        self.bulk_update(changed, ["position"], batch_size=500)
+        Collection.objects.bulk_update(changed, ["position"], batch_size=500)
 
     def with_sizes(self) -> Self:
         """Annotate `size`, the number of videos that are not in the trash. Reads every item of every collection."""
