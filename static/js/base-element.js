@@ -40,3 +40,7 @@ export class BaseElement extends HTMLElement {
     this.toast(text, { level: "error" });
   }
 }
+
+// Whether the key belongs to an input method. Safari sends the Enter that ends a composition after its end: only the
+// key code tells. keys.js, which is no module, has the same rule.
+export const isComposing = (event) => event.isComposing || event.keyCode === 229;

@@ -1,6 +1,6 @@
 // Plays a chain of videos without a gap. Of two video elements one plays while the other holds the next video. The next
 // one starts shortly before the end of the present one: by as much as the last start took to show its first frame.
-import { BaseElement } from "./base-element.js";
+import { BaseElement, isComposing } from "./base-element.js";
 
 const FIRST_LEAD_MS = 100;
 const MAX_LEAD_MS = 150;
@@ -76,7 +76,8 @@ class ChainPlayer extends BaseElement {
   #handleKey(event) {
     event.stopPropagation();
     const { key, target } = event;
-    if (key === " " && !target.closest("button, input")) this.#toggle();
+    if (isComposing(event)) return;
+    if (key === " " && !event.repeat && !target.closest("button, input")) this.#toggle();
     else if (key === "ArrowRight" && this.#shots[this.#index + 1]) this.play(this.#index + 1);
     else if (key === "ArrowLeft") this.play(Math.max(0, this.#index - 1));
     else return;

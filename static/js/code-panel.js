@@ -1,5 +1,5 @@
 // The request as code, in a panel beside the form that follows what is typed.
-import { BaseElement } from "./base-element.js";
+import { BaseElement, isComposing } from "./base-element.js";
 import { stylesheetsLoaded } from "./stylesheets.js";
 
 const ID = "request-code";
@@ -32,7 +32,9 @@ class CodePanel extends BaseElement {
   }
 
   #handleKey(event) {
-    if (event.key !== "Escape" || !this.#isOpen) return;
+    if (event.key !== "Escape" || isComposing(event) || event.defaultPrevented || !this.#isOpen) return;
+    // What is above it closes first.
+    if (document.querySelector("dialog:modal, [popover]:not([popover=manual]):popover-open")) return;
     event.preventDefault();
     this.#close();
   }

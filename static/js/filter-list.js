@@ -1,6 +1,7 @@
 // Adds a search field to a long list, and shows the items that contain every word typed there.
-import { BaseElement } from "./base-element.js";
+import { BaseElement, isComposing } from "./base-element.js";
 
+const TEXT_FIELD = "input:not([type=checkbox], [type=radio])";
 const LONG = 12; // items
 const normalize = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
@@ -72,6 +73,8 @@ class FilterList extends BaseElement {
   }
 
   #handleKey(event) {
+    // Other fields, such as that of a new name, have their own use for these keys.
+    if (isComposing(event) || (event.target !== this.#field && event.target.matches(TEXT_FIELD))) return;
     const controls = this.#shown
       .map((item) => (item.matches("a, button") ? item : item.querySelector("a, button, input")))
       .filter(Boolean);

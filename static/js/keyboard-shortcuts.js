@@ -1,35 +1,18 @@
-// Keyboard shortcuts. A key clicks the control that names it in data-key: in the open dialog or on the video's page
-// first, then on the focused or hovered card, then anywhere on the page. The keys in #handleOwn need no control.
+// What the keyboard shortcuts do; keys.js decides which keys are shortcuts. A key clicks the control that names it in
+// data-key: in the open dialog or on the video's page; else in the bar of the selected videos, on the focused or hovered
+// card, or anywhere on the page. The keys in #handleOwn need no control.
 import { BaseElement } from "./base-element.js";
 import { stylesheetsLoaded } from "./stylesheets.js";
 
-const TEXT_FIELD =
-  "input:not([type=checkbox], [type=radio], [type=range], [type=button], [type=submit]), textarea, select, [contenteditable]";
-// Elements that use some keys themselves.
-const USES_SPACE = "button, summary, input, video[controls], [role=button]";
-const USES_ARROWS = "input, video[controls], [role=menu], pre[tabindex]";
+const MENU = "[popover]:not([popover=manual]):popover-open";
 const ROW_TOLERANCE_PX = 24;
-const REPEATABLE = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", ",", "."];
-
-// Caps Lock must not turn a shortcut into another one.
-function keyOf({ key, shiftKey }) {
-  if (!/^\p{L}$/u.test(key)) return key;
-  return shiftKey ? key.toUpperCase() : key.toLowerCase();
-}
-
-// Whether the focused element leaves this key to the shortcuts.
-function isShortcut(event) {
-  const { target, key } = event;
-  if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey) return false;
-  if (event.repeat && !REPEATABLE.includes(key)) return false;
-  if (target.closest?.(TEXT_FIELD)) return false;
-  if (key === " " && target.closest?.(USES_SPACE)) return false;
-  return !(key.startsWith("Arrow") && target.closest?.(USES_ARROWS));
-}
+const SHOW_TIMEOUT_MS = 10_000;
 
 class KeyboardShortcuts extends BaseElement {
+  #card = null; // the focused or hovered card
+
   connect(signal) {
-    document.addEventListener("keydown", (event) => this.#handleKey(event), { signal });
+    document.addEventListener("shortcut", (event) => this.#handleShortcut(event), { signal });
     document.addEventListener("click", ({ target }) => target.closest("[data-shortcuts]") && this.#showHelp(), {
       signal,
     });
@@ -42,18 +25,14 @@ class KeyboardShortcuts extends BaseElement {
     return this.querySelector("dialog");
   }
 
-  #handleKey(event) {
-    if (event.defaultPrevented || this.#dialog?.open || !isShortcut(event)) return;
-    const key = keyOf(event);
+  #handleShortcut(event) {
+    const { target, detail: key } = event;
+    if (this.#dialog?.open) return;
+    const menu = document.querySelector(MENU);
     // The browser closes what is open.
-    const open = document.querySelector(":popover-open, dialog:modal");
-    if (key === "Escape" && open) return;
-    if (open && !open.matches("dialog, video-dialog") && !open.querySelector("video-dialog, .video-page")) return;
+    if (menu || (key === "Escape" && document.querySelector("dialog:modal"))) return;
+    this.#card = target.closest(".card");
     if (this.#click(key) ?? this.#handleOwn(key)) event.preventDefault();
-  }
-
-  get #card() {
-    return document.activeElement?.closest(".card") ?? document.querySelector(".card:hover");
   }
 
   get #video() {
@@ -62,47 +41,61 @@ class KeyboardShortcuts extends BaseElement {
     );
   }
 
+  get #selection() {
+    return document.querySelector(".select:checked") && document.getElementById("selection");
+  }
+
   // Returns true if there was a control for the key.
   #click(key) {
-    const wanted = `[data-key="${CSS.escape(key)}"]`;
+    const control = this.#find(`[data-key="${CSS.escape(key)}"]`);
+    if (!control) return;
+    if (control.disabled) this.toast(control.title);
+    else if (control.matches("textarea")) this.#openForm(control);
+    else control.click();
+    if (control.matches("summary")) control.scrollIntoView({ block: "nearest" });
+    return true;
+  }
+
+  // Of videos side by side, the focused or hovered one is meant.
+  get #lane() {
+    return document.activeElement?.closest(".lane") ?? document.querySelector(".lane:hover");
+  }
+
+  #find(wanted) {
     const view = this.#video;
-    const places = view ? [view] : [this.#card];
+    const places = view ? [this.#lane, view] : [this.#selection, this.#card];
     if (!view?.closest("dialog")) places.push(document);
     for (const place of places) {
-      const control = [...(place?.querySelectorAll(wanted) ?? [])].find(
-        (one) => !one.disabled && (place !== document || !one.closest(".card")),
-      );
-      if (!control) continue;
-      if (control.matches(TEXT_FIELD)) this.#focusField(control);
-      else control.click();
-      if (control.matches("summary")) control.scrollIntoView({ block: "nearest" });
-      return true;
+      const control = [...(place?.querySelectorAll(wanted) ?? [])].find((one) => this.#isFor(one, place));
+      if (control) return control;
     }
   }
 
-  #focusField(field) {
-    // On a phone the form is a sheet that is opened first.
-    if (!field.checkVisibility({ visibilityProperty: true })) document.querySelector("[data-open]")?.click();
+  // A control of one video among several answers only if that video is meant; the bar says why it cannot act.
+  #isFor(control, place) {
+    const owner = control.closest(".card, .lane, #selection");
+    return (!owner || owner === place) && (!control.disabled || place.id === "selection");
+  }
+
+  // On a phone the form is a sheet.
+  #openForm(field) {
+    document.querySelector("[data-open]")?.click();
     field.focus();
-    if (field.type === "search") field.select();
   }
 
   #handleOwn(key) {
     if (key === "?") return this.#showHelp();
     if (key === " ") return this.#togglePlay();
-    const view = this.#video;
-    if (key === "g" && !view) {
-      const prompt = document.querySelector("#video-form [name=prompt]");
-      if (prompt) this.#focusField(prompt);
-      return Boolean(prompt);
-    }
-    if (key === "i" && !view) return this.#openCard();
-    if (key.startsWith("Arrow") && !view) return this.#moveFocus(key);
-    return false;
+    if (this.#video) return false;
+    if (key === "p") return this.#choose("picked");
+    if (key === "u") return this.#choose("rejected");
+    if (key === "s") return this.#share();
+    if (key === "i") return this.#openCard();
+    return key.startsWith("Arrow") && this.#moveFocus(key);
   }
 
   #showHelp() {
-    for (const menu of document.querySelectorAll(":popover-open")) menu.hidePopover();
+    for (const menu of document.querySelectorAll(MENU)) menu.hidePopover();
     for (const link of this.querySelectorAll("link")) link.disabled = false;
     stylesheetsLoaded(this).then(() => this.#dialog.open || this.#dialog.showModal());
     return true;
@@ -120,6 +113,29 @@ class KeyboardShortcuts extends BaseElement {
     if (card.isPlaying) card.stop();
     else card.play();
     return true;
+  }
+
+  // The same key again removes the choice.
+  #choose(choice) {
+    const card = this.#card;
+    const link = card?.querySelector(".card-link");
+    if (card?.dataset.state !== "completed" || !link) return false;
+    const values = {
+      choice: card.dataset.choice === choice ? "" : choice,
+      csrfmiddlewaretoken: card.querySelector("[name=csrfmiddlewaretoken]").value,
+    };
+    // The card of a playing video would be replaced later.
+    card.querySelector("video-preview")?.stop?.();
+    window.htmx.ajax("POST", `${link.pathname}choice/`, { source: card, values, swap: "none" });
+    return true;
+  }
+
+  // The links of a video are in its dialog.
+  #share() {
+    if (!this.#card?.querySelector("video-preview")) return false;
+    const openShare = () => document.querySelector("dialog[open] [data-key=s]")?.click();
+    document.addEventListener("video:shown", openShare, { once: true, signal: AbortSignal.timeout(SHOW_TIMEOUT_MS) });
+    return this.#openCard();
   }
 
   #openCard() {

@@ -33,18 +33,28 @@ new MutationObserver((changes) => {
 }).observe(document.body, { childList: true, subtree: true });
 observe(document);
 
-// An event that came before its script is dispatched again once the script is loaded.
-const FIRST_SIGNS = ["keydown", "pointermove"];
+// An event that came before its script is dispatched again once the script is loaded; keys.js keeps the shortcuts.
+const FIRST_SIGNS = ["keydown", "pointermove", "shortcuts:wanted"];
 const UNDEFINED_DIALOG = "video-dialog:not(:defined)";
 const loadSearch = () => import("./search-box.js");
 const loadDialog = () => document.querySelector(UNDEFINED_DIALOG) && import("./video-dialog.js");
 const isPlain = (event) => !(event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey);
 let loadMenu = () => import("./card-menu.js");
 
+function awaitFirstSign() {
+  for (const type of FIRST_SIGNS) addEventListener(type, handleFirstSign);
+}
+
 async function handleFirstSign(event) {
   for (const type of FIRST_SIGNS) removeEventListener(type, handleFirstSign);
-  await Promise.all([import("./keyboard-shortcuts.js"), loadSearch(), loadDialog()]);
-  if (event.type === "keydown" && isPlain(event)) event.target.dispatchEvent(new KeyboardEvent("keydown", event));
+  if (event.type === "shortcuts:wanted") event.preventDefault();
+  try {
+    await Promise.all([import("./keyboard-shortcuts.js"), loadSearch(), loadDialog()]);
+    dispatchEvent(new Event("shortcuts:ready"));
+  } catch {
+    // The connection was lost: the next key or movement tries again.
+    awaitFirstSign();
+  }
 }
 
 function loaderFor(control) {
@@ -54,7 +64,7 @@ function loaderFor(control) {
   return control?.closest("[data-menu]") && document.getElementById("card-menu") ? loadMenu : null;
 }
 
-for (const type of FIRST_SIGNS) addEventListener(type, handleFirstSign);
+awaitFirstSign();
 
 // In the background, the account menu counts in the title what is ready, and notifies.
 document.addEventListener("visibilitychange", SCRIPTS["account-menu"], { once: true });

@@ -1,6 +1,6 @@
 // The prompt: grows with its text and counts characters near the limit, or prompts when there may be several.
 // Alt+↑ and Alt+↓ step through the member's earlier prompts; a link lists them. Ctrl+Enter: see paid-controls.js.
-import { BaseElement } from "./base-element.js";
+import { BaseElement, isComposing } from "./base-element.js";
 
 const COUNT_FROM = 0.8; // of the limit
 // Rows for browsers without field-sizing.
@@ -30,7 +30,7 @@ class PromptField extends BaseElement {
 
   #handleKey(event) {
     const { altKey, key, target } = event;
-    if (key !== "ArrowUp" && key !== "ArrowDown") return;
+    if ((key !== "ArrowUp" && key !== "ArrowDown") || isComposing(event)) return;
     const isUp = key === "ArrowUp";
     if (altKey && target === this.text) {
       event.preventDefault();

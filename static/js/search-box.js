@@ -46,6 +46,8 @@ class SearchBox extends BaseElement {
   }
 
   async #search() {
+    // The end of the composition starts another search.
+    if (this.#field.matches("[data-composing]")) return;
     const address = this.#address;
     if (address === location.pathname + location.search) return;
     // The first letter adds an entry to the history; the others replace it.

@@ -105,6 +105,7 @@ class VideoDialog extends BaseElement {
     if (page && updates) updates.dataset.watch = page.id.replace("video-", "");
     this.#showDialog(direction);
     this.dialog.scrollTop = 0;
+    this.emit("video:shown");
     if (direction) this.announce(title.slice(0, 120));
     if (!matchMedia(REDUCED).matches)
       page

@@ -1,5 +1,5 @@
 // The form for a new video. On a phone it is a sheet over the gallery. The browser keeps a draft for each member.
-import { BaseElement } from "./base-element.js";
+import { BaseElement, isComposing } from "./base-element.js";
 
 const ERROR = ".note[role=alert], [aria-invalid=true], .error"; // the first takes the focus
 const phone = matchMedia("(max-width: 860px)");
@@ -93,8 +93,11 @@ class VideoForm extends BaseElement {
     import("./code-panel.js").then(() => button.click());
   }
 
-  #handleKey({ key }) {
-    if (key === "Escape" && this.#isSheet && !document.querySelector("dialog[open], :popover-open")) this.close();
+  #handleKey(event) {
+    if (event.key !== "Escape" || isComposing(event) || event.defaultPrevented || !this.#isSheet) return;
+    if (document.querySelector("dialog[open], :popover-open")) return;
+    event.preventDefault();
+    this.close();
   }
 
   open(opener = document.activeElement) {
@@ -191,6 +194,9 @@ class VideoForm extends BaseElement {
     const draft = this.#loadDraft();
     const { given } = this.form.dataset;
     if (!draft || given === "errors") return;
+    // Typed before this script was there.
+    const { value, defaultValue } = this.form.elements.prompt;
+    if (value !== defaultValue) draft.prompt = value;
     const isReload = performance.getEntriesByType("navigation")[0]?.type !== "navigate" && draft.at === getPageUrl();
     if (!given || isReload) return this.restore(draft, { focus: false });
     if (given === "all") return this.#offerUndo(draft);

@@ -25,8 +25,12 @@ KEYS = [
     "E",
     "R",
     "Shift D",
-    "Del",
+    "Del Backspace",
     ", .",
+    "P",
+    "U",
+    "C",
+    "S",
 ]
 
 BOXES = """cards => cards.map(card => {
