@@ -72,7 +72,8 @@ VENDORS: dict[str, set[str]] = {
     "httpcore": {DOWNLOAD + "connection.py", DOWNLOAD + "fetching.py"},
     "django_q": {"videos/jobs/queue.py", "videos/admin/site.py", "lumaweb/ops/management/commands/qcluster.py"},
     "av": {DECODING + "completeness.py", DECODING + "demuxing.py", DECODING + "video.py"},
-    "PIL": {DECODING + "pictures.py", DECODING + "video.py"},
+    "PIL": {DECODING + "colours.py", DECODING + "pictures.py", DECODING + "video.py"},
+    "pillow_heif": {DECODING + "heif_pictures.py"},
     "numpy": set(),
     "cryptography": {"videos/models/encryption.py", "videos/checks.py"},
     "boto3": {"lumaweb/object_storage.py"},
@@ -276,7 +277,7 @@ import django
 django.setup()
 for module in {[*modules, "videos.media.decoding.client"]!r}:
     importlib.import_module(module)
-print([name for name in ("av", "PIL", "numpy") if name in sys.modules])
+print([name for name in ("av", "PIL", "pillow_heif", "numpy") if name in sys.modules])
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]", done.stderr

@@ -1,6 +1,7 @@
 """Frames: pictures that members upload or take from a saved video, stored once for the same bytes."""
 
 import hashlib
+import logging
 import re
 import uuid
 from dataclasses import dataclass
@@ -12,11 +13,17 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from .media.decoding.client import Picture
-from .media.decoding.errors import Busy, NotAPicture, NotAVideo
+from .media.decoding.errors import Busy, DecoderFailed, NotAPicture, NotAVideo
 from .media.frames import extract_frame, read_upload, store_frame
 from .models import ApiToken, Frame, Generation, Member, Pool
 
+logger = logging.getLogger(__name__)
+
 NOT_STORED = "The picture could not be saved. Ask an admin to check the free disk space."
+# Part of each digest, so that a picture of which an earlier version kept other colours is decoded again.
+RENDERING = b"2"
+# An error of ours, which is in the log: another picture may work.
+DECODER_FAILED = "The picture could not be read. Save it again as a JPEG or PNG file, or ask an admin to read the log."
 
 
 class FrameError(Exception):
@@ -91,7 +98,7 @@ def extract(generation: Generation, at: str, member: Member) -> Frame:
 
 
 def _sha256_of(upload: UploadedFile) -> str:
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(RENDERING)
     for chunk in upload.chunks():
         digest.update(chunk)
     return digest.hexdigest()
@@ -102,6 +109,9 @@ def _decode(upload: UploadedFile) -> Picture:
         return read_upload(upload)
     except NotAPicture as error:
         raise FrameError(str(error)) from error
+    except DecoderFailed:
+        logger.exception("an uploaded picture cannot be decoded")
+        raise FrameError(DECODER_FAILED) from None
 
 
 def _reuse(sha256: str) -> Frame | None:

@@ -17,7 +17,7 @@ class FramePair extends BaseElement {
 
   #handlePaste(event) {
     const tile = this.querySelector("frame-tile:hover");
-    const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    const [file] = event.clipboardData.files;
     if (document.activeElement?.matches(TEXT_FIELDS) || !tile || !file || tile.file?.disabled) return;
     event.preventDefault();
     tile.take(file);

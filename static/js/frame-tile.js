@@ -1,5 +1,6 @@
-// A start or end frame: an image that is chosen, dropped or pasted. It is shown at once and uploaded before the form is
-// sent. If the form is sent first, or the upload fails, the form carries the file.
+// A start or end frame: an image that is chosen, dropped or pasted. It is uploaded before the form is sent, and then the
+// tile shows what the server keeps: the browser may show it otherwise, or not at all. If the form is sent first, or the
+// upload fails, the form carries the file.
 import { BaseElement } from "./base-element.js";
 
 // Uploads that are sent again while the server is busy, before the form shows an error.
@@ -71,7 +72,10 @@ class FrameTile extends BaseElement {
 
   take(file) {
     if (!file) return this.show();
-    const error = this.#validate(file);
+    const maxBytes = Number(this.dataset.maxBytes);
+    // The server decides what is a picture: browsers derive the type from the name, or leave it empty.
+    const error =
+      file.size > maxBytes && `This picture has ${formatSize(file.size)}; the most is ${formatSize(maxBytes)}.`;
     this.#showError(error);
     this.#stop();
     const transfer = new DataTransfer();
@@ -80,14 +84,6 @@ class FrameTile extends BaseElement {
     if (!error) this.kept.value = "";
     this.show();
     if (!error) this.#upload(file);
-  }
-
-  // Returns what is wrong with the file, or nothing.
-  #validate(file) {
-    const maxBytes = Number(this.dataset.maxBytes);
-    if (!this.file.accept.split(",").includes(file.type)) return "This file is no picture. Choose a JPEG, PNG or WebP.";
-    if (file.size > maxBytes) return `This picture has ${formatSize(file.size)}; the most is ${formatSize(maxBytes)}.`;
-    return "";
   }
 
   // Only XMLHttpRequest reports the progress of an upload.
@@ -123,8 +119,8 @@ class FrameTile extends BaseElement {
     if (status === 200 && response?.frame) {
       this.kept.value = response.frame;
       this.file.value = "";
+      this.show();
       this.announce("The picture is uploaded.");
-      this.dispatchEvent(new Event("frame", { bubbles: true }));
     } else if (status === 422) {
       this.#reject(response?.error ?? "This picture cannot be used. Choose another.");
     } else if (status === 413) {
@@ -202,20 +198,28 @@ class FrameTile extends BaseElement {
     let picture = "";
     if (file) picture = URL.createObjectURL(file);
     else if (this.kept.value) picture = `${this.dataset.uploads}${this.kept.value}/`;
-    if (this.#imageUrl !== picture) URL.revokeObjectURL(this.#imageUrl);
+    const before = [...this.querySelectorAll("img")];
+    const shown = this.#imageUrl;
+    const removeBefore = () => {
+      for (const image of before) image.remove();
+      URL.revokeObjectURL(shown);
+    };
     this.#imageUrl = picture;
-    this.querySelector("img")?.remove();
     if (picture) {
       const image = Object.assign(document.createElement("img"), { src: picture, alt: "" });
-      // A draft may name an image that the server has removed because nobody used it.
+      // Until then the image before stays visible.
+      image.addEventListener("load", removeBefore);
+      // A browser may not know the format of a file. A draft may name an image that the server has removed because nobody
+      // used it.
       image.addEventListener("error", () => {
+        removeBefore();
         if (!image.isConnected || this.file.files.length) return;
         this.kept.value = "";
         this.show();
         this.#showError("This picture is no longer available. Choose it again.");
       });
-      this.prepend(image);
-    }
+      this.file.before(image);
+    } else removeBefore();
     this.toggleAttribute("data-filled", Boolean(picture));
     this.clearButton.hidden = !picture;
     this.dispatchEvent(new Event("frame", { bubbles: true }));

@@ -208,8 +208,8 @@ def test_swap_exchanges_frames_and_links_also_from_the_keyboard(page):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("notes.txt", b"words", "This file is no picture. Choose a JPEG, PNG or WebP."),
-        ("film.mp4", b"\0\0\0\x18ftypmp42", "This file is no picture. Choose a JPEG, PNG or WebP."),
+        ("notes.txt", b"words", "This is not a picture we can read. Use a JPEG, PNG, WebP or HEIC file."),
+        ("film.mp4", b"\0\0\0\x18ftypmp42" + bytes(40), "This is a video. Upload a picture, or choose a frame"),
         ("huge.jpg", b"\xff\xd8" + bytes(LIMIT), "This picture has 20.1 MB; the most is 20 MB."),
         ("broken.png", b"\x89PNG\r\n\x1a\n and nothing more", "picture"),
     ],

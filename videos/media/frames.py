@@ -12,7 +12,7 @@ from .decoding.errors import NotAPicture
 
 
 def read_upload(upload: UploadedFile) -> Picture:
-    """Decode an upload (JPEG, PNG or WebP) and encode it again, so that none of its bytes are kept.
+    """Decode an upload and encode it again, so that none of its bytes are kept.
 
     Raises NotAPicture, Busy, OSError.
     """

@@ -116,13 +116,19 @@ _PICTURE_EXCEEDED = {
 
 
 def read_picture(file: Source) -> Picture:
-    """Decode an upload (JPEG, PNG or WebP) and encode it again as a JPEG. Raises NotAPicture, Busy, OSError."""
+    """Decode an upload and encode it again as a JPEG of what people see. Raises NotAPicture, Busy, OSError."""
     try:
         with _one_of_few(), as_local_file(file) as copy:
-            facts, [data] = _decode("pictures", "frame", copy, PICTURE, MEMBER_WAIT)
+            facts, [data] = _decode(_picture_module(copy), "frame", copy, PICTURE, MEMBER_WAIT)
     except _Exceeded as end:
         raise NotAPicture(_PICTURE_EXCEEDED[end.limit]) from None
     return Picture(data, facts["width"], facts["height"])
+
+
+def _picture_module(file: Source) -> str:
+    """Return the module whose process has the decoder for this file."""
+    file.seek(0)
+    return "heif_pictures" if file.read(8)[4:] == b"ftyp" else "pictures"
 
 
 def read_thumbnail(data: bytes) -> Stills | None:

@@ -1,108 +1,80 @@
-"""Read the size of a JPEG, PNG or WebP picture, and its number of scans, from its headers; nothing is decoded.
+"""Recognise a picture by its first bytes, and read its size and metadata; nothing is decoded."""
 
-Sources: ITU-T T.81 annex B (JPEG), the PNG specification, RFC 9649 (WebP).
-"""
-
-import re
 import struct
-from dataclasses import dataclass
 
 from .errors import NotAPicture
+from .formats import bmp, gif, heif, jpeg, png, tiff, webp
+from .formats.header import TAKEN, UNREADABLE, Contents, Header, unreadable
 
-UNREADABLE = "This is not a picture we can read. Use a JPEG, PNG or WebP file."
-PNG, WEBP = b"\x89PNG\r\n\x1a\n", b"WEBP"
-MAX_CHUNKS = 50_000  # of a PNG: at 4 KB each, 200 MB
-# The chunks of a PNG that make its first picture. Text, profiles and the other pictures of an animation are removed:
-# they are not used, and compressed text may be large.
-USED_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"eXIf", b"IDAT", b"IEND")
-# SOF0 to SOF15 without DHT (C4), JPG (C8) and DAC (CC), which are not frame headers.
-FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-START_OF_SCAN, END_OF_IMAGE = 0xDA, 0xD9
-# Within a scan, FF is followed by 00 if it is data, and by D0 to D7 where the decoder may resynchronise.
-MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")
+NAMES = {"WEBP": "WebP", "HEIF": "HEIC"}  # that differ from Pillow's
+# Formats that are not taken: where their first bytes are, the bytes, and a name.
+OTHERS = (
+    (0, b"%PDF", "a PDF document"),
+    (0, b"8BPS", "a Photoshop document"),
+    (0, b"\xff\x0a", "a JPEG XL picture"),
+    (4, b"JXL \r\n", "a JPEG XL picture"),
+    (4, b"jP  \r\n", "a JPEG 2000 picture"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 picture"),
+    (0, b"II\xbc", "a JPEG XR picture"),
+    (0, b"v/1\x01", "an OpenEXR picture"),
+    (0, b"#?RADIANCE", "a Radiance picture"),
+    (0, b"II+\0", "a BigTIFF picture"),
+    (0, b"MM\0+", "a BigTIFF picture"),
+    (0, b"\0\0\x01\0", "an icon"),
+    (0, b"PK\x03\x04", "an archive or a document"),
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
-    """Format, width and height in pixels, and the number of scans: how often a decoder reads all pixels."""
-
-    kind: str
-    width: int
-    height: int
-    scans: int = 1
-
-    @property
-    def pixels(self) -> int:
-        return self.width * self.height
+def name_of(header: Header) -> str:
+    """Return the name of the format that people know."""
+    return NAMES.get(header.kind, header.kind)
 
 
 def read_header(data: bytes) -> Header:
-    """Read a picture's header; raise NotAPicture for anything but a JPEG, PNG or WebP."""
+    """Read a picture's header. Raises NotAPicture, which names a known format that is not taken."""
     try:
-        if data.startswith(b"\xff\xd8\xff"):
-            return _jpeg(data)
-        if data.startswith(PNG):
-            return _png(data)
-        if data[:4] == b"RIFF" and data[8:12] == WEBP:
-            return _webp(data)
+        if header := _header(data):
+            return header
     except (struct.error, IndexError):
         # It ends within its header.
         raise NotAPicture(UNREADABLE) from None
-    raise NotAPicture(UNREADABLE)
+    raise NotAPicture(_refusal(data))
 
 
-def _jpeg(data: bytes) -> Header:
-    at, scans = 2, 0
-    size: tuple[int, int] | None = None
-    while marker := MARKER.search(data, at):
-        kind, at = marker[1][0], marker.end()
-        if kind == END_OF_IMAGE:
-            break
-        if kind in (0x01, 0xD8):
-            continue  # these markers have no contents
-        (length,) = struct.unpack_from(">H", data, at)
-        if kind in FRAME_HEADERS and size is None:
-            height, width = struct.unpack_from(">HH", data, at + 3)
-            size = width, height
-        scans += kind == START_OF_SCAN
-        at += max(2, length)
-    if size is None or not scans:
-        raise NotAPicture(UNREADABLE)
-    return Header("JPEG", *size, scans)
+def _header(data: bytes) -> Header | None:
+    if data.startswith(jpeg.SIGNATURE):
+        return jpeg.header(data)
+    if data.startswith(png.SIGNATURE):
+        return png.header(data)
+    if data.startswith(webp.SIGNATURE) and data[8:12] == webp.KIND:
+        return webp.header(data)
+    if data.startswith(gif.SIGNATURES):
+        return gif.header(data)
+    if data.startswith(tiff.SIGNATURES):
+        return tiff.header(data)
+    if data[4:8] == b"ftyp":
+        return heif.header(data)
+    return bmp.header(data) if data.startswith(bmp.SIGNATURE) else None
 
 
-def _png(data: bytes) -> Header:
-    if data[12:16] != b"IHDR":
-        raise NotAPicture(UNREADABLE)
-    width, height = struct.unpack_from(">II", data, 16)
-    return Header("PNG", width, height)
+def _refusal(data: bytes) -> str:
+    for at, signature, name in OTHERS:
+        if data.startswith(signature, at):
+            return f"This is {name}, not a picture we can read. Save it as a JPEG or PNG file, and upload that."
+    if data.startswith((b"\x1aE\xdf\xa3", b"\0\0\x01\xba")) or data[:4] + data[8:12] == b"RIFFAVI ":
+        return heif.VIDEO
+    if b"<svg" in data[:1000].lower():
+        return "This is an SVG drawing, not a picture we can read. Export it as a PNG file, and upload that."
+    return UNREADABLE
 
 
-def without_extras(png: bytes) -> bytes:
-    """Return a PNG with only the chunks that make its first picture. Raises NotAPicture."""
-    kept, at, chunks = [PNG], len(PNG), 0
-    while at + 12 <= len(png):
-        length, kind = struct.unpack_from(">I4s", png, at)
-        end = at + 12 + length
-        if kind in USED_CHUNKS:
-            kept.append(png[at:end])
-        at, chunks = end, chunks + 1
-        if chunks > MAX_CHUNKS:
-            raise NotAPicture("The picture is made of too many parts. Save it again as a JPEG or PNG file.")
-        if kind == b"IEND":
-            break
-    return b"".join(kept)
+def contents(data: bytes, header: Header) -> Contents:
+    """Return the file for the decoder, apart from its metadata. Raises NotAPicture."""
+    readers = {"JPEG": jpeg.contents, "PNG": png.contents, "HEIF": heif.contents, "AVIF": heif.contents}
+    try:
+        return readers.get(header.kind, Contents)(data)
+    except (struct.error, IndexError):
+        raise unreadable(name_of(header)) from None
 
 
-def _webp(data: bytes) -> Header:
-    kind = data[12:16]
-    if kind == b"VP8X":
-        width, height = (1 + int.from_bytes(data[at : at + 3], "little") for at in (24, 27))
-    elif kind == b"VP8L":
-        (bits,) = struct.unpack_from("<I", data, 21)
-        width, height = 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
-    elif kind == b"VP8 ":
-        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", data, 26))
-    else:
-        raise NotAPicture(UNREADABLE)
-    return Header("WEBP", width, height)
+__all__ = ["TAKEN", "UNREADABLE", "Contents", "Header", "contents", "name_of", "read_header", "unreadable"]

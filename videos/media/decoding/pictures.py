@@ -5,9 +5,10 @@ import resource
 import struct
 from typing import Any, BinaryIO
 
-from PIL import Image, ImageChops
+# Pillow imports all of its decoders to find one that is not imported yet.
+from PIL import AvifImagePlugin, Image, ImageChops, TiffImagePlugin, WebPImagePlugin  # noqa: F401
 
-from . import headers, process
+from . import colours, headers, process
 from .errors import NotAPicture
 
 MAX_PIXELS = 50_000_000  # an image that states more is an attack
@@ -18,10 +19,13 @@ MAX_SCANS = 100  # of a JPEG; encoders make about ten
 MAX_SCANNED_PIXELS = 1_000_000_000
 # Bytes of memory at the peak, for each pixel, for each byte of the file, and without a picture. Measured at 50
 # megapixels: 450 MB for a PNG with transparency, 415 for a plain JPEG, 514 for a progressive one without subsampling,
-# 833 for a WebP.
-PLAIN_BYTES, PROGRESSIVE_BYTES, WEBP_BYTES = 8, 10, 16.5
+# 833 for a WebP, 459 for a HEIC without transparency.
+PLAIN_BYTES, PROGRESSIVE_BYTES = 8, 10
+BYTES = {"WEBP": 16.5, "HEIF": 12, "AVIF": 12, "TIFF": 10}
 FILE_BYTES = 3
-IDLE_BYTES = 30 * 1024**2
+IDLE_BYTES = 40 * 1024**2
+# Modes that have a conversion of their own to sRGB; others become RGB.
+COLOUR_MODES = {"1": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}
 FRAME_MAX_SIDE = 4096  # a frame larger than this helps no provider
 POSTER_WIDTH = 640
 POSTER_MAX_BYTES = 20_000
@@ -43,9 +47,18 @@ DAMAGED = (
     EOFError,
     LookupError,
     TypeError,
+    ArithmeticError,
+    RuntimeError,
     struct.error,
     Image.DecompressionBombError,
 )
+# A picture without one bright pixel of a hundred would vanish on black: it is put on white.
+DARK, FEW = 64, 0.01
+QUALITIES = ((95, 0), (90, 0), (80, 2))  # of a frame, with its subsampling; the first that fits FRAME_MAX_BYTES
+FRAME_MAX_BYTES = 20 * 1024**2
+
+# One thread needs less memory, and its stack counts.
+AvifImagePlugin.DEFAULT_MAX_THREADS = 1
 
 
 def frame(file: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
@@ -54,20 +67,23 @@ def frame(file: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
     if min(header.width, header.height) < MIN_SIDE:
         raise NotAPicture("The picture is too small to be a frame. Use one of at least 16×16 pixels.")
     picture = _decode(data, header)
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=92, optimize=True)
-    return {"width": picture.width, "height": picture.height}, [out.getvalue()]
+    return {"width": picture.width, "height": picture.height}, [frame_jpeg(picture)]
 
 
 def thumbnail(file: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
     """Decode a provider's thumbnail and encode a poster (WebP) and a still (JPEG). Raises NotAPicture."""
-    data, header = _read(file)
-    try:
-        with _opened(data, header) as image:
-            picture = image.convert("RGB")
-    except DAMAGED:
-        raise NotAPicture(headers.UNREADABLE) from None
+    picture = _decode(*_read(file))
     return {}, [poster(picture), jpeg(picture)]
+
+
+def frame_jpeg(image: Image.Image) -> bytes:
+    """Encode a frame as a JPEG that looks the same: at full resolution also of its colours."""
+    for quality, subsampling in QUALITIES:
+        out = io.BytesIO()
+        image.save(out, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
+        if out.tell() <= FRAME_MAX_BYTES:
+            break
+    return out.getvalue()
 
 
 def jpeg(image: Image.Image) -> bytes:
@@ -106,56 +122,100 @@ def _read(file: BinaryIO) -> tuple[bytes, headers.Header]:
     needed = IDLE_BYTES + FILE_BYTES * len(data) + _bytes_per_pixel(header) * header.pixels
     if limit != resource.RLIM_INFINITY and needed > limit:
         raise MemoryError
-    return headers.without_extras(data) if header.kind == "PNG" else data, header
+    return data, header
 
 
 def _bytes_per_pixel(header: headers.Header) -> float:
-    if header.kind == "WEBP":
-        return WEBP_BYTES
-    return PLAIN_BYTES if header.scans == 1 else PROGRESSIVE_BYTES
+    return PROGRESSIVE_BYTES if header.scans > 1 else BYTES.get(header.kind, PLAIN_BYTES)
 
 
-def _opened(data: bytes, header: headers.Header) -> Image.Image:
+def _opened(contents: headers.Contents, header: headers.Header) -> Image.Image:
     """Open a picture, and check that its decoder finds the same size as the header. Raises NotAPicture."""
+    if header.kind == "AVIF" and not AvifImagePlugin.SUPPORTED:
+        raise NotAPicture("AVIF files cannot be read on this server. Save the picture as a JPEG or PNG file.")
     try:
-        image = Image.open(io.BytesIO(data), formats=(header.kind,))
+        image = Image.open(io.BytesIO(contents.data), formats=(header.kind,))
     except DAMAGED:
-        raise NotAPicture(headers.UNREADABLE) from None
-    if image.size != (header.width, header.height):
-        raise NotAPicture(headers.UNREADABLE)
+        raise headers.unreadable(headers.name_of(header)) from None
+    is_smaller = header.at_most and image.width * image.height <= header.pixels
+    if image.size != (header.width, header.height) and not is_smaller:
+        raise headers.unreadable(headers.name_of(header))
     return image
 
 
 def _decode(data: bytes, header: headers.Header) -> Image.Image:
-    """Return the first picture of a file upright, on black, as RGB, and no larger than a frame. Raises NotAPicture.
+    """Return the first picture of a file as people see it: upright, in sRGB, opaque, and no larger than a frame.
 
-    Each step releases the picture before it: at 50 megapixels each copy takes 200 MB.
+    Raises NotAPicture. Each step releases the picture before it: at 50 megapixels each copy takes 200 MB.
     """
-    image = _opened(data, header)
+    contents = headers.contents(data, header)
+    image = _opened(contents, header)
     try:
         image.load()
-        turn = UPRIGHT.get(_orientation(image))
-        if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-            image = image if image.mode == "RGBA" else image.convert("RGBA")
-            _put_on_black(image)
-        image = image.convert("RGB")
+        profile = image.info.get("icc_profile") or contents.profile
+        turn = UPRIGHT.get(_orientation(contents.exif or image.info.get("exif", b"")))
+        image = _with_transparency(image, contents)
+        if image.mode == "RGBA":
+            image = colours.to_srgb(image, profile)
+            _put_on_background(image)
+            image = image.convert("RGB")
+            profile = b""
+        image.thumbnail((FRAME_MAX_SIDE, FRAME_MAX_SIDE))
+        image = colours.to_srgb(image, profile)
     except DAMAGED:
-        raise NotAPicture(headers.UNREADABLE) from None
-    image.thumbnail((FRAME_MAX_SIDE, FRAME_MAX_SIDE))
+        raise headers.unreadable(headers.name_of(header)) from None
     return image if turn is None else image.transpose(turn)
 
 
-def _put_on_black(image: Image.Image) -> None:
-    covered = ImageChops.invert(image.getchannel("A"))
-    image.paste((0, 0, 0, 255), mask=covered)
+def _with_transparency(image: Image.Image, contents: headers.Contents) -> Image.Image:
+    """Return a picture of 8 bits with its transparency, as L, RGB, CMYK or LAB without any and as RGBA with some."""
+    if contents.transparency:
+        image = _with_transparent_colours(image, contents.transparency, contents.depth)
+    image = colours.eight_bits(image)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        return image if image.mode == "RGBA" else image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+    return image.convert(COLOUR_MODES.get(image.mode, "RGB"))
 
 
-def _orientation(image: Image.Image) -> int:
+def _with_transparent_colours(image: Image.Image, chunk: bytes, depth: int) -> Image.Image:
+    """Apply the tRNS chunk of a PNG; a chunk that does not fit the picture is ignored."""
+    if image.mode == "P":
+        image.info["transparency"] = chunk[:256]
+    elif image.mode in ("1", "L", "I;16") and len(chunk) == 2:
+        (grey,) = struct.unpack(">H", chunk)
+        if image.mode == "I;16":
+            opacity = colours.opacity_of_grey(image, grey)
+            image = colours.eight_bits(image)
+            image.putalpha(opacity)
+        else:
+            image = image.convert("L")
+            image.info["transparency"] = grey * 255 // ((1 << depth) - 1)
+    elif image.mode == "RGB" and len(chunk) == 6:
+        shift = 8 if depth == 16 else 0  # Pillow keeps the upper byte
+        image.info["transparency"] = tuple(value >> shift & 0xFF for value in struct.unpack(">3H", chunk))
+    return image
+
+
+def _put_on_background(image: Image.Image) -> None:
+    """Put an RGBA picture on black; on white if it is so dark that it would vanish."""
+    opacity = image.getchannel("A")
+    levels = image.convert("L").histogram(opacity)
+    is_dark = sum(levels[DARK:]) < FEW * sum(levels)
+    background = (255, 255, 255, 255) if is_dark else (0, 0, 0, 255)
+    image.paste(background, mask=ImageChops.invert(opacity))
+
+
+def _orientation(exif: bytes) -> int:
+    """Return the orientation of EXIF data; upright for damaged data, as the picture itself may be intact."""
+    found = Image.Exif()
     try:
-        return image.getexif().get(ORIENTATION, 1)
+        found.load(exif)
+        return int(found.get(ORIENTATION, 1))
     except DAMAGED:
-        return 1  # the picture itself may be intact
+        return 1
 
+
+OPERATIONS: dict[str, process.Operation] = {"frame": frame, "thumbnail": thumbnail}
 
 if __name__ == "__main__":
-    process.run({"frame": frame, "thumbnail": thumbnail})
+    process.run(OPERATIONS)

@@ -1,6 +1,5 @@
 """Check videos, read their facts and cut frames, in a separate process: `python -m videos.media.decoding.video`."""
 
-import io
 from fractions import Fraction
 from typing import Any, BinaryIO
 
@@ -49,9 +48,7 @@ def extract(file: BinaryIO, at: float | str) -> tuple[dict[str, Any], list[bytes
     """
     with demuxing.opened(file) as (container, stream):
         picture = _shown_at(container, stream, at).to_image()
-    out = io.BytesIO()
-    picture.save(out, "JPEG", quality=95, subsampling=0)
-    return {"width": picture.width, "height": picture.height}, [out.getvalue()]
+    return {"width": picture.width, "height": picture.height}, [pictures.frame_jpeg(picture)]
 
 
 def _shown_at(
