@@ -3,12 +3,13 @@
 from . import mail
 from .jobs.account_reading import mail_low_balance
 from .jobs.outcome_recorder import recover_spool
+from .jobs.poster_colors import read_poster_colors
 from .jobs.queue import SUBMIT_CLUSTER
 from .jobs.saving import archive
 from .jobs.submit import drain
 from .models import Heartbeat
 
-__all__ = ["archive", "beat", "drain", "mail_low_balance", "mail_new_password"]
+__all__ = ["archive", "beat", "drain", "mail_low_balance", "mail_new_password", "read_poster_colors"]
 
 
 def mail_new_password(name: str, origin: str = "") -> None:

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.contrib.auth.forms import BaseUserCreationForm
 from django.db import IntegrityError
 
-from ..models import Invitation, Member, Theme
+from ..models import CardSize, Invitation, Member, Theme
 from ..models.member import HUES
 from .fields import single_line
 
@@ -80,15 +80,21 @@ class ProfileForm(forms.ModelForm):
 
 
 class PreferencesForm(forms.Form):
-    """The switches of the account menu, `theme` and `notify`; only those that were sent change."""
+    """The switches of the account menu and the gallery; only those that were sent change."""
 
     theme = forms.ChoiceField(required=False, choices=Theme.choices)
     notify = forms.BooleanField(required=False)
+    card_size = forms.ChoiceField(required=False, choices=CardSize.choices)
+
+    def clean_card_size(self) -> str:
+        return self.cleaned_data["card_size"] or CardSize.MEDIUM
 
     def save_for(self, member: Member) -> None:
         chosen = {name: value for name, value in self.cleaned_data.items() if name in self.data}
         if chosen:
             Member.objects.filter(pk=member.pk).update(**chosen)
+            for name, value in chosen.items():
+                setattr(member, name, value)
 
 
 class AcceptInvitationForm(BaseUserCreationForm):

@@ -82,6 +82,11 @@ def enqueue_archive(pk: int) -> None:
     _enqueue("archive", pk, cluster=MEDIA_CLUSTER)
 
 
+def enqueue_poster_colors(pks: list[int]) -> None:
+    """Start to read the colors of these videos' posters."""
+    _enqueue("read_poster_colors", *pks, cluster=MEDIA_CLUSTER)
+
+
 def enqueue_heartbeats(times: int = 1, *, robust: bool = True) -> None:
     """Ask a worker of each cluster to stamp its heartbeat."""
     for _ in range(times):

@@ -90,8 +90,8 @@ def _attempt(generation: Generation) -> None:
 
 
 def _record_saved(generation: Generation, saved: SavedVideo) -> None:
-    names = ("video_file", "thumbnail_file", "poster_file", "sha256", "size_bytes", "duration", "frame_rate")
-    facts = {name: getattr(saved, name) for name in names}
+    names = ("video_file", "thumbnail_file", "poster_file", "poster_color", "sha256", "size_bytes", "duration")
+    facts = {name: getattr(saved, name) for name in (*names, "frame_rate")}
     if not generation.video_width or not generation.video_height:
         facts |= {"video_width": saved.video_width, "video_height": saved.video_height}
     if not _retry_record(generation, lambda: generation.saved(**facts)) and not _is_recorded(generation, saved):

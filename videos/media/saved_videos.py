@@ -48,6 +48,7 @@ class SavedVideo:
     video_file: str
     thumbnail_file: str
     poster_file: str
+    poster_color: str
     sha256: str
     size_bytes: int
     duration: float
@@ -141,6 +142,7 @@ def _store(
         video_file=video_file,
         thumbnail_file=thumbnail_file,
         poster_file=poster_file,
+        poster_color=stills.color,
         sha256=fetched.sha256,
         size_bytes=fetched.bytes,
         duration=facts.duration,

@@ -15,7 +15,7 @@ from .invitation import Invitation
 from .lease import Lease
 from .machine import Machine
 from .mail_status import MailStatus
-from .member import Member, Theme
+from .member import CardSize, Member, Theme
 from .orphaned_file import OrphanedFile
 from .provider_account import ProviderAccount
 from .rollup import RollUp, RollUpMark
@@ -38,6 +38,7 @@ __all__ = [
     "Backup",
     "BackupState",
     "Balance",
+    "CardSize",
     "Choice",
     "Claim",
     "Collection",

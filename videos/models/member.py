@@ -25,11 +25,24 @@ class Theme(models.TextChoices):
     LIGHT = "light", "Light"
 
 
+class CardSize(models.TextChoices):
+    SMALL = "small", "Small"
+    MEDIUM = "medium", "Medium"
+    LARGE = "large", "Large"
+
+
 class Member(AbstractUser):
     """A member of the team. An admin is a superuser; other members are not staff."""
 
     avatar_hue = models.PositiveSmallIntegerField(null=True, blank=True, validators=[MaxValueValidator(HUES - 1)])
     theme = models.CharField(max_length=5, choices=Theme, default=Theme.SYSTEM, blank=True)
+    card_size = models.CharField(
+        max_length=6,
+        choices=CardSize,
+        default=CardSize.MEDIUM,
+        db_default=CardSize.MEDIUM,
+        help_text="The size of the cards in the gallery.",
+    )
     notify = models.BooleanField(default=False, help_text="Whether to notify them when their queue is empty.")
     last_seen_at = models.DateTimeField(null=True, blank=True, editable=False)
     email_changed_at = models.DateTimeField(

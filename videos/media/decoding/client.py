@@ -80,10 +80,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class Stills:
-    """The pictures of a video: a poster (WebP) for the gallery and a full-size still (JPEG)."""
+    """The pictures of a video: a poster (WebP) for the gallery and a full-size still (JPEG). color: "#rrggbb"."""
 
     poster: bytes
     still: bytes
+    color: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +138,23 @@ def read_thumbnail(data: bytes) -> Stills | None:
         file.write(data)
         file.flush()
         try:
-            _, pictures = _decode("pictures", "thumbnail", file, THUMBNAIL, WORKER_WAIT, SAVING_SLOTS)
+            facts, pictures = _decode("pictures", "thumbnail", file, THUMBNAIL, WORKER_WAIT, SAVING_SLOTS)
         except (NotAPicture, _Exceeded) as reason:
             logger.info("a thumbnail cannot be read: %s", reason)
             return None
-    return Stills(*pictures)
+    poster, still = pictures
+    return Stills(poster, still, facts["color"])
+
+
+def read_color(file: Source) -> str:
+    """Return the dominant color of a poster; "" if it cannot be read. Raises Busy, OSError."""
+    with as_local_file(file) as copy:
+        try:
+            facts, _ = _decode("pictures", "color", copy, THUMBNAIL, WORKER_WAIT, SAVING_SLOTS)
+        except (NotAPicture, _Exceeded) as reason:
+            logger.info("the color of a poster cannot be read: %s", reason)
+            return ""
+    return str(facts["color"])
 
 
 # ── Videos ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -164,7 +177,11 @@ def read_video(path: Path, *, stills: bool) -> Facts:
     """Check that an MP4 file is whole and read its facts. Raises NotAVideo, Incomplete, Busy, OSError."""
     with path.open("rb") as file:
         facts, pictures = _decode_video("read", file, VIDEO, WORKER_WAIT, SAVING_SLOTS, stills=stills)
-    return Facts(**facts, stills=Stills(*pictures) if stills else None)
+    if not stills:
+        return Facts(**facts, stills=None)
+    poster, still = pictures
+    made = Stills(poster, still, facts.pop("color"))
+    return Facts(**facts, stills=made)
 
 
 def extract_frame(file: Source, at: float | str) -> Picture:

@@ -73,7 +73,21 @@ def frame(file: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
 def thumbnail(file: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
     """Decode a provider's thumbnail and encode a poster (WebP) and a still (JPEG). Raises NotAPicture."""
     picture = _decode(*_read(file))
-    return {}, [poster(picture), jpeg(picture)]
+    return {"color": dominant_color(picture)}, [poster(picture), jpeg(picture)]
+
+
+def color(file: BinaryIO) -> tuple[dict[str, Any], list[bytes]]:
+    """Return the dominant color of a poster. Raises NotAPicture."""
+    return {"color": dominant_color(_decode(*_read(file)))}, []
+
+
+def dominant_color(image: Image.Image) -> str:
+    """Return the most frequent of a picture's main colors as "#rrggbb"."""
+    small = image.resize((48, 48), Image.Resampling.BOX).quantize(6)
+    counts = small.histogram()
+    index = counts.index(max(counts))
+    red, green, blue = (small.getpalette() or [])[3 * index : 3 * index + 3]
+    return f"#{red:02x}{green:02x}{blue:02x}"
 
 
 def frame_jpeg(image: Image.Image) -> bytes:
@@ -215,7 +229,7 @@ def _orientation(exif: bytes) -> int:
         return 1
 
 
-OPERATIONS: dict[str, process.Operation] = {"frame": frame, "thumbnail": thumbnail}
+OPERATIONS: dict[str, process.Operation] = {"frame": frame, "thumbnail": thumbnail, "color": color}
 
 if __name__ == "__main__":
     process.run(OPERATIONS)

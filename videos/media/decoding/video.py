@@ -23,7 +23,9 @@ def read(file: BinaryIO, stills: bool) -> tuple[dict[str, Any], list[bytes]]:
     """
     completeness.check_whole(file)
     facts, first = probe(file)
-    return facts, [pictures.poster(first), pictures.jpeg(first)] if stills else []
+    if not stills:
+        return facts, []
+    return facts | {"color": pictures.dominant_color(first)}, [pictures.poster(first), pictures.jpeg(first)]
 
 
 def probe(file: BinaryIO) -> tuple[dict[str, Any], Image.Image]:

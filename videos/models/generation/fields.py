@@ -165,6 +165,14 @@ class GenerationFields(models.Model):
     video_file = models.FileField(upload_to="videos/", blank=True, max_length=200)
     thumbnail_file = models.FileField(upload_to="videos/", blank=True, max_length=200)
     poster_file = models.FileField(upload_to="videos/", blank=True, max_length=200)
+    poster_color = models.CharField(
+        max_length=7,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="The poster's dominant color, as #rrggbb; empty if it is not known.",
+    )
     sha256 = models.CharField(max_length=64, blank=True)
     size_bytes = models.PositiveBigIntegerField(null=True)
     duration = models.FloatField(null=True, help_text="Seconds.")

@@ -1,6 +1,6 @@
 """The filters of the gallery."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 from ..state import State
@@ -37,3 +37,8 @@ class Filters:
 
     def __bool__(self) -> bool:
         return self != Filters()
+
+    @property
+    def lasting(self) -> "Filters":
+        """Only the filters for which a video never changes: a page that they exclude it from does not show it."""
+        return replace(self, collection=None, ratio="", state="", starred_by=None, choice="")

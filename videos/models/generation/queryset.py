@@ -175,6 +175,12 @@ class GenerationQuerySet(ProviderSwitchQuerySet[Row]):
     def worth_saving(self, now: datetime | None = None) -> Self:
         return self.filter(is_due("archive_at", now or timezone.now(), SAVING_AT_MOST), archive=Archive.REMOTE)
 
+    def posters_before(self, pk: int | None) -> models.QuerySet[Row, tuple[int, str]]:
+        """List the primary keys and colors of saved posters, newest first, of rows older than this one."""
+        rows = self.filter(archive=Archive.SAVED).exclude(poster_file="")
+        rows = rows.filter(pk__lt=pk) if pk else rows
+        return rows.order_by("-pk").values_list("pk", "poster_color")
+
     # ── Queue ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def next_to_submit(self, limit: int, now: datetime | None = None, amount_at_most: int | None = None) -> list[Row]:

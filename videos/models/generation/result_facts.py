@@ -11,7 +11,7 @@ from .fields import GenerationFields
 # The values of a row whose video turned out to belong to another task.
 NO_VIDEO: dict[str, Any] = {
     **dict.fromkeys(("result_channel", "video_id", "video_url", "thumbnail_url", "result_prompt", "result_state"), ""),
-    **dict.fromkeys(("video_file", "thumbnail_file", "poster_file", "sha256"), ""),
+    **dict.fromkeys(("video_file", "thumbnail_file", "poster_file", "poster_color", "sha256"), ""),
     **dict.fromkeys(("video_width", "video_height", "thumbnail_width", "thumbnail_height"), None),
     **dict.fromkeys(("size_bytes", "duration", "frame_rate", "result_success", "finished_at", "archive_at"), None),
     **dict.fromkeys(("archive_worker", "archive_error", "archive_message"), ""),

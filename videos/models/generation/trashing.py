@@ -90,7 +90,7 @@ class Trashing(MemberActions):
         rows = type(self).objects.filter(pk=self.pk)
         now = rows.get()  # this object may be older than the files
         OrphanedFile.objects.mark(now.video_file, now.thumbnail_file, now.poster_file)
-        rows.update(video_file="", thumbnail_file="", poster_file="", start_frame=None, end_frame=None)
+        rows.update(video_file="", thumbnail_file="", poster_file="", poster_color="", start_frame=None, end_frame=None)
         TemporaryLink.objects.filter(Q(generation=self.pk) | Q(video=self.pk)).delete()
         # The text of an event with a code is the provider's and may quote the prompt.
         self.events.exclude(code="").update(text="")
