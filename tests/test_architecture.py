@@ -41,7 +41,7 @@ LAYERS = [
     ],
     ["videos.models", "videos.self_test"],
     ["videos.media"],
-    ["videos.limits"],
+    ["videos.date_ranges", "videos.limits"],
     ["videos.provider", "videos.oidc", "videos.keyset"],
 ]
 # Modules of lumaweb that import nothing of ours: the product may use them, and nothing else of the installation.

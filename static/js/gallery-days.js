@@ -5,6 +5,8 @@ import { BaseElement } from "./base-element.js";
 const FETCH_AHEAD = "3000px";
 const HEADER_PX = 72;
 const SCROLL_DELAY_MS = 200;
+const GLIDE = { duration: 260, easing: "cubic-bezier(0.2, 0.7, 0.2, 1)" };
+const REDUCED_MOTION = "(prefers-reduced-motion: reduce)";
 // Links of a card that lead to another page; the others open the dialog or act in place.
 const LEAVING_LINK = ".card a[href]:not(.card-link, .card-prompt a, [data-use], [data-menu])";
 const order = ({ dataset }) => Number(dataset.pk);
@@ -19,6 +21,7 @@ class GalleryDays extends BaseElement {
     for (const day of this.#days) day.dataset.joined = "";
     this.#additions.observe(this, { childList: true });
     this.#observeEnd();
+    document.addEventListener("htmx:beforeSwap", ({ detail }) => detail.shouldSwap && this.#glide(), { signal });
     addEventListener("scroll", () => this.#handleScroll(), { signal, passive: true });
     this.addEventListener(
       "click",
@@ -50,6 +53,20 @@ class GalleryDays extends BaseElement {
   #handleEnd(entries) {
     for (const { isIntersecting, target } of entries)
       if (isIntersecting && target.isConnected) window.htmx.trigger(target.querySelector("a"), "near");
+  }
+
+  // What is in sight glides to its new place when cards come, change or go.
+  #glide() {
+    if (matchMedia(REDUCED_MOTION).matches) return;
+    const places = [...this.querySelectorAll(".card, .day-head")]
+      .map((element) => ({ element, from: element.getBoundingClientRect() }))
+      .filter(({ from }) => from.bottom > 0 && from.top < innerHeight);
+    requestAnimationFrame(() => {
+      const moves = places.map(({ element, from }) => ({ element, from, to: element.getBoundingClientRect() }));
+      for (const { element, from, to } of moves)
+        if (element.isConnected && (from.x !== to.x || from.y !== to.y))
+          element.animate({ translate: [`${from.x - to.x}px ${from.y - to.y}px`, "0 0"] }, GLIDE);
+    });
   }
 
   #handleScroll() {

@@ -4,6 +4,8 @@ import { BaseElement } from "./base-element.js";
 const POLL_MS = 4000;
 const HIDDEN_POLL_MS = 15_000;
 const SLOWEST_POLL_MS = 30_000;
+const UNFINISHED = `.card:is([data-saving], ${["queued", "submitting", "processing", "unconfirmed"].map((state) => `[data-state=${state}]`)})`;
+const MAX_NAMED = 50; // as many as fit into the address
 const TOP_PX = 400; // scrolled by less, the page shows its top
 const STATE_MESSAGES = {
   completed: "Your video is ready.",
@@ -14,6 +16,17 @@ const now = () => Math.floor(Date.now() / 1000);
 const isPreviewing = (card) => card.querySelector("video-preview")?.isPlaying;
 const isPlaying = (card) => isPreviewing(card) || card.querySelector("video[controls]")?.paused === false;
 
+// Removes the fragments of elements that this page does not show: htmx would report each as an error.
+function dropUnknown(detail) {
+  const template = Object.assign(document.createElement("template"), { innerHTML: detail.serverResponse });
+  const unknown = [...template.content.querySelectorAll("[id][hx-swap-oob]")].filter(
+    (element) => !document.getElementById(element.id),
+  );
+  if (!unknown.length) return;
+  for (const element of unknown) element.remove();
+  detail.serverResponse = template.innerHTML;
+}
+
 class LiveUpdates extends BaseElement {
   #timer;
   #hiddenAt = now();
@@ -22,6 +35,7 @@ class LiveUpdates extends BaseElement {
 
   connect(signal) {
     document.addEventListener("visibilitychange", () => this.#handleVisibility(), { signal });
+    document.addEventListener("htmx:beforeSwap", ({ detail }) => dropUnknown(detail), { signal });
     document.addEventListener("htmx:oobBeforeSwap", (event) => this.#handleSwap(event), { signal });
     this.addEventListener("card:changing", ({ detail }) => this.#announceState(...detail), { signal });
     document.addEventListener("collections", () => this.#renewCollections(), { signal });
@@ -65,7 +79,9 @@ class LiveUpdates extends BaseElement {
     if (document.hidden && !mine) return;
     // While the button "new videos" counts them, its click fetches them all.
     const isCounting = document.querySelector("#new-pill.new");
+    const unfinished = [...this.querySelectorAll(UNFINISHED)].slice(0, MAX_NAMED).map(({ dataset }) => dataset.pk);
     const values = {
+      ...(unfinished.length && { unfinished: unfinished.join(" ") }),
       ...document.getElementById("live-state")?.dataset,
       top: this.#isFirstPage && scrollY < TOP_PX && !isCounting ? 1 : 0,
       ...(document.hidden && { hidden: 1, seen: this.#hiddenAt }),

@@ -1,5 +1,6 @@
 // The bar that acts on the selected videos of the gallery. The selection outlives the swaps of its cards.
 import { BaseElement } from "./base-element.js";
+import { stylesheetsLoaded } from "./stylesheets.js";
 
 const MAX_COMPARED = 4;
 
@@ -106,4 +107,8 @@ class SelectionBar extends BaseElement {
   }
 }
 
+// The bar is hidden until it is defined.
+const { styles: href } = document.querySelector("selection-bar").dataset;
+document.head.append(Object.assign(document.createElement("link"), { rel: "stylesheet", href }));
+await stylesheetsLoaded(document.head);
 customElements.define("selection-bar", SelectionBar);

@@ -1,5 +1,6 @@
 """The gallery: search, filters and pages."""
 
+import re
 from datetime import timedelta
 from itertools import product
 
@@ -9,6 +10,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import strip_tags
 
 from videos.models import Collection, Filters, Generation, Star, search
 from videos.models.search import create_search_triggers
@@ -231,6 +233,52 @@ def test_new_videos_obey_the_filters_of_the_page(client):
     assert f"generation-{fox.uuid}" not in body
 
 
+def test_a_poll_returns_only_cards_that_the_page_may_show(client):
+    ada, ben = a_member("ada"), a_member("ben")
+    client.force_login(ada)
+    heron, fox, boat = (a_generation(ben, prompt=f"a {words}") for words in ("heron", "fox", "boat"))
+    query = {"since": 0, "newest": boat.pk, "top": 1, "q": "heron", "member": "ben"}
+    body = client.get("/live/", query, headers={"HX-Request": "true"}).content.decode()
+    assert f"generation-{heron.uuid}" in body
+    assert f"generation-{fox.uuid}" not in body
+    # The state of a video may change to one that the filter excludes: the page still shows its card.
+    query |= {"state": "failed"}
+    assert f"generation-{heron.uuid}" in client.get("/live/", query).content.decode()
+    # A page shows what was submitted on it, whatever its filters.
+    query |= {"unfinished": f"{fox.pk} x", "newest": heron.pk}
+    body = client.get("/live/", query).content.decode()
+    assert f"generation-{fox.uuid}" in body
+    assert f"generation-{boat.uuid}" not in body
+
+
+def chips_on(html: str) -> list[str]:
+    """Return the text of the chips that are marked as active, without the first, Everyone."""
+    chips = re.findall(r'<(?:a|button) class="chip"[^>]*?(?:aria-current="true"|data-on)>(.*?)<(?:/a|svg)', html)
+    return [strip_tags(chip) for chip in chips if chip != "Everyone"]
+
+
+@pytest.mark.parametrize(
+    ("query", "active"),
+    [
+        ({"member": "ada"}, ["Mine"]),
+        ({"member": "ben"}, ["Member: ben"]),
+        ({"state": "ready"}, ["Ready"]),
+        ({"state": "making", "mode": "frames", "ratio": "9:16"}, ["State: in progress", "Mode: frames", "Ratio: 9:16"]),
+        ({"since": str(timezone.localdate() - timedelta(days=6))}, ["Date: last 7 days"]),
+        ({"since": "2020-02-03", "until": "2020-02-04"}, ["Date: 3 Feb 2020 to 4 Feb 2020"]),
+        ({"since": "soon"}, []),
+    ],
+)
+def test_one_control_shows_each_filter(client, query, active):
+    ada = a_member("ada")
+    a_member("ben")
+    client.force_login(ada)
+    a_generation(ada)
+    html = client.get("/", query).content.decode()
+    assert chips_on(html) == active
+    assert ('class="chip plain clear" href="/" inert' in html) is (not active)
+
+
 @pytest.fixture
 def earlier_schema(transactional_db):
     """Let the test migrate back, then restore today's schema and only today's content types."""
@@ -249,3 +297,35 @@ def test_the_search_migration_indexes_existing_videos(earlier_schema):
     call_command("migrate", "videos", verbosity=0)
     found = Generation.objects.search("reiher").get()
     assert (found.pk, found.shape) == (row.pk, "9:16")
+
+
+def test_the_first_row_s_posters_load_at_once_and_the_others_when_near(client):
+    ada = a_member("ada")
+    client.force_login(ada)
+    for _ in range(6):
+        row = a_generation(ada, state="completed", archive="saved")
+        Generation.objects.filter(pk=row.pk).update(poster_color="#204080")
+    images = re.findall(r'<svg color="#204080"[^>]*></svg><img [^>]*>', client.get("/").content.decode())
+    assert ["fetchpriority" in image for image in images] == [True, True, False, False, False, False]
+    assert all(("loading" in image) is not ("fetchpriority" in image) for image in images)
+    older = client.get("/", headers={"HX-Request": "true", "HX-Target": "older"}).content.decode()
+    assert "fetchpriority" not in older
+
+
+def test_the_size_of_the_cards_is_kept_for_the_member(client):
+    ada = a_member("ada")
+    client.force_login(ada)
+    a_generation(ada)
+
+    def pressed() -> list[str]:
+        return re.findall(r'value="(\w+)" aria-pressed="true"', client.get("/").content.decode())
+
+    assert pressed() == ["medium"]
+    answer = client.post("/profile/choices/", {"card_size": "small"}, headers={"Referer": "http://testserver/?q=fox"})
+    assert (answer.status_code, answer["Location"]) == (302, "/?q=fox")
+    assert pressed() == ["small"]
+    answer = client.post("/profile/choices/", {"card_size": "large"}, headers={"HX-Request": "true"})
+    assert 'value="large" aria-pressed="true"' in answer.content.decode()
+    assert client.post("/profile/choices/", {"card_size": "huge"}).status_code == 422
+    assert client.post("/profile/choices/", {"theme": "dark"}).status_code == 204
+    assert pressed() == ["large"]

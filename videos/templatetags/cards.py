@@ -67,6 +67,8 @@ def _cache_key(context: template.Context, generation: Generation, user: Member, 
         member.initials,
         member.hue,
         generation.is_simulated,
+        generation.poster_color,
+        generation.pk in (context.get("first_row") or ()),
     ]
     if parent:
         shown += [parent.prompt, parent.trashed_at]

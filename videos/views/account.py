@@ -20,7 +20,7 @@ from .. import mail
 from ..forms import AcceptInvitationForm, PreferencesForm, ProfileForm, SetupForm
 from ..models import Allowance, AuditEntry, Invitation, Member
 from .access import SESSION_BACKEND
-from .navigation import without_referrer
+from .navigation import previous_path, without_referrer
 from .passwords import passwords_are_off
 from .proxy_sign_in import named_by_proxy
 from .requests import MemberRequest
@@ -159,12 +159,16 @@ def _with_theme_cookie(response: HttpResponse, theme: str) -> HttpResponse:
 
 @require_POST
 def preferences(request: MemberRequest) -> HttpResponse:
-    """Save a switch of the account menu."""
+    """Save a switch of the account menu, or the size of the gallery's cards, whose control is returned."""
     form = PreferencesForm(request.POST)
     if not form.is_valid():
         return HttpResponse("Unknown preference.", status=422, content_type="text/plain")
     form.save_for(request.user)
-    return HttpResponse(status=204)
+    if "card_size" not in request.POST:
+        return HttpResponse(status=204)
+    if request.htmx:
+        return render(request, "gallery/_card_size.html")
+    return redirect(previous_path(request) or "studio")
 
 
 @sensitive_post_parameters()

@@ -1,14 +1,14 @@
 """The row of filters above the gallery, as links that keep each other."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from zlib import crc32
 
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 
+from ..date_ranges import DateRange, name_range, preset_ranges
 from ..forms import FilterForm
 from ..models import Collection, Member
 from ..provider import ASPECT_RATIOS
@@ -22,7 +22,8 @@ STATE_LABELS = {
 }
 # The collections beside the gallery; the menu before them has all.
 MAX_TABS = 12
-DATE_PRESETS = ((0, "Today"), (6, "Last 7 days"), (29, "Last 30 days"))  # days back
+MODE_LABELS = {"text": "Text", "frames": "Frames", "extend": "Extend"}
+CHOICE_LABELS = {"picked": "Picked", "rejected": "Rejected"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Menu:
-    """Filters that exclude each other; `clear_url` removes the active one."""
+    """Filters that exclude each other; `active_label` names the active one within a line, `clear_url` removes it."""
 
     name: str
     label: str
@@ -73,6 +74,27 @@ class FilterBar:
         options = [self._chip(option, **{name: value}) for value, option in choices]
         active_label = next((option.label for option in options if option.is_active), "")
         return Menu(name, label, options, active_label, self._url(**{name: ""}))
+
+    def _menu_of(self, name: str, label: str, labels: Mapping[str, str]) -> Menu:
+        """Return a menu of fixed options, whose labels are in lower case within a line."""
+        menu = self._menu(name, label, labels.items())
+        return replace(menu, active_label=menu.active_label.lower())
+
+    @cached_property
+    def _date_range(self) -> DateRange | None:
+        self.form.is_valid()
+        values = self.form.cleaned_data
+        return name_range(values.get("since"), values.get("until"))
+
+    @property
+    def _date_menu(self) -> Menu:
+        options = [
+            self._chip(preset.label, since=str(preset.since or ""), until=str(preset.until or ""))
+            for preset in preset_ranges()
+        ]
+        active = self._date_range
+        label = active.label[0].lower() + active.label[1:] if active else ""
+        return Menu("since", "Date", options, label, self._url(since="", until=""))
 
     @property
     def chips(self) -> list[Chip]:
@@ -125,16 +147,16 @@ class FilterBar:
 
     @property
     def menus(self) -> list[Menu]:
-        today = timezone.localdate()
-        dates = [(str(today - timedelta(days=back)), label) for back, label in DATE_PRESETS]
-        states = [(value, label) for value, label in STATE_LABELS.items() if value not in ("ready", "failed")]
+        # What has a chip of its own is in no menu, so that one filter never lights up two controls.
+        states = {value: label for value, label in STATE_LABELS.items() if value not in ("ready", "failed")}
+        others = [(name, name) for name in self.member_names if name != self.member.username]
         menus = [
-            self._menu("state", "State", states),
-            self._menu("mode", "Mode", (("text", "Text"), ("frames", "Frames"), ("extend", "Extend"))),
+            self._menu_of("state", "State", states),
+            self._menu_of("mode", "Mode", MODE_LABELS),
             self._menu("ratio", "Ratio", [(ratio, ratio) for ratio in ASPECT_RATIOS]),
-            self._menu("member", "Member", [(name, name) for name in self.member_names]),
-            self._menu("choice", "Pick", (("picked", "Picked"), ("rejected", "Rejected"))),
-            self._menu("since", "Any date", dates),
+            self._menu("member", "Member", others),
+            self._menu_of("choice", "Pick", CHOICE_LABELS),
+            self._date_menu,
         ]
         return [menu for menu in menus if menu.options]
 
@@ -146,13 +168,20 @@ class FilterBar:
     @property
     def active(self) -> list[Chip]:
         """The active filters in words, each with the link that removes it."""
+        is_own = self._value("member") == self.member.username
         labels = {
             "q": f"“{self._value('q')}”",
             "starred": "starred",
             "state": STATE_LABELS.get(self._value("state"), "").lower(),
-            "since": f"from {self._value('since')}",
-            "until": f"until {self._value('until')}",
-            "member": f"by {self._value('member')}",
+            "member": "yours" if is_own else f"by {self._value('member')}",
             "collection": "in a collection",
+            "mode": {"text": "made from text", "frames": "made from frames"}.get(self._value("mode"), "an extension"),
         }
-        return [Chip(labels.get(name, value), self._url(**{name: ""}), True) for name, value in self.values]
+        chips = [
+            Chip(labels.get(name, value), self._url(**{name: ""}), True)
+            for name, value in self.values
+            if name not in ("since", "until")
+        ]
+        if dates := self._date_range:
+            chips.append(Chip(dates.phrase, self._date_menu.clear_url, True))
+        return chips

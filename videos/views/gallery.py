@@ -20,6 +20,8 @@ from .poll import PollState
 from .requests import MemberRequest
 
 PAGE_SIZE = 48
+# The widths of the cards in the first row of a desktop's gallery, in heights of the row, by the size of the cards.
+FIRST_ROW = {"small": 6.6, "medium": 4.2, "large": 2.6}
 USUAL_TIME_KEY, USUAL_TIME_SECONDS, USUAL_TIME_SAMPLE = "usual-seconds", 30, 40
 
 
@@ -73,6 +75,7 @@ def gallery_context(request: MemberRequest, form: FilterForm) -> dict[str, Any]:
     newest = generations[0].pk if is_first_page and generations and not filters else newest_pk()
     return {
         "days": in_days(generations),
+        "first_row": first_row(generations, request.user.card_size) if request.htmx.target != "older" else (),
         "newer_url": page_url("after", generations[0]) if has_newer and generations else "",
         "older_url": page_url("before", generations[-1]) if has_older and generations else "",
         "top_url": f"{studio}?{query}" if query else studio,
@@ -88,6 +91,18 @@ def gallery_context(request: MemberRequest, form: FilterForm) -> dict[str, Any]:
         "usual": usual_seconds(),
         "poll": PollState.now(generations, newest).params(),
     }
+
+
+def first_row(generations: Iterable[Generation], size: str) -> set[int]:
+    """Return the primary keys of about the first row, whose posters load at once and before other pictures."""
+    room, row = FIRST_ROW.get(size, 0.0), set()
+    for generation in generations:
+        width, height = generation.shape.split(":")
+        room -= int(width) / int(height)
+        if room < 0:
+            break
+        row.add(generation.pk)
+    return row
 
 
 def newest_pk() -> int:

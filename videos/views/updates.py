@@ -9,16 +9,18 @@ from django.views.decorators.http import require_GET
 
 from ..forms import FilterForm
 from ..keyset import read_page
-from ..models import ApiToken, Event, Generation, Pool, State
+from ..models import ApiToken, Event, Filters, Generation, Pool, State
 from ..models.state import LONGEST_TRANSACTION
 from .collection_lists import have_changed
 from .context import counts_for, ready_since
 from .filters import FilterBar
 from .gallery import PAGE_SIZE, in_days, usual_seconds
 from .generation import generation_context
-from .params import parse_uuid
+from .params import parse_int, parse_uuid
 from .poll import PollState
 from .requests import MemberRequest
+
+MAX_NAMED = 800  # characters
 
 
 @require_GET
@@ -94,7 +96,8 @@ def _gallery_context(
     """Return the changes for the gallery, and set `newest` of the next poll."""
     newest = poll.newest
     shown = [row for row in updated if not row.trashed_at]
-    gallery = Generation.objects.for_gallery(request.user, FilterForm(request.GET).filters(request.user))
+    filters = FilterForm(request.GET).filters(request.user)
+    gallery = Generation.objects.for_gallery(request.user, filters)
     created = _created(gallery, [row.pk for row in shown if row.pk > newest])
     at_top = request.GET.get("top") == "1"
     if created and at_top:
@@ -107,13 +110,26 @@ def _gallery_context(
     restored_pks = _restored_pks(poll, pks)
     # A restored video may be missing from the page, which puts it in its place if it matches the filters.
     restored = list(gallery.filter(pk__in=restored_pks, pk__lte=newest)) if restored_pks else []
+    separate_pks = restored_pks.union(row.pk for row in created if at_top)
     return {
-        "changed": [row for row in shown if row.pk <= newest and row.pk not in restored_pks],
+        "changed": [row for row in _on_the_page(request, shown, filters, newest) if row.pk not in separate_pks],
         "restored_days": in_days(restored),
         "gone": [row for row in updated if row.trashed_at],
         "created_days": in_days(created) if at_top else [],
         "new_count": gallery.filter(pk__gt=newest).count() if created and not at_top else 0,
     } | _detail_context(request, updated, parse_uuid(request.GET.get("watch", "")), in_dialog=True)
+
+
+def _on_the_page(request: MemberRequest, rows: list[Generation], filters: Filters, newest: int) -> list[Generation]:
+    """Return those of these videos that the page may show.
+
+    A page names its unfinished videos, as it shows the ones submitted on it whatever its filters are.
+    """
+    named = {parse_int(pk) for pk in request.GET.get("unfinished", "")[:MAX_NAMED].split()}
+    known = {row.pk for row in rows if row.pk <= newest}
+    if known and filters.lasting:
+        known = set(Generation.objects.filter(pk__in=known).narrowed(filters.lasting).values_list("pk", flat=True))
+    return [row for row in rows if row.pk in known | named]
 
 
 def _created(gallery: Any, pks: list[int]) -> list[Generation]:
