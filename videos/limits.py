@@ -15,6 +15,8 @@ MAX_TAKES = 4
 MAX_PROMPTS = 50
 MAX_VIDEOS = 100
 MAX_SELECTED = 200
+MAX_SHARED = 400  # videos of one link for guests, less than the fields that a form may have
+SHARE_TITLE_LENGTH = 120
 DEFAULT_ASPECT_RATIO = "16:9"
 DEFAULT_TIMEOUT, MIN_TIMEOUT, MAX_TIMEOUT = 300, 30, 3_600  # seconds
 
@@ -29,6 +31,7 @@ class Limits:
     max_prompts: int = MAX_PROMPTS
     max_videos: int = MAX_VIDEOS
     max_selected: int = MAX_SELECTED
+    share_title_length: int = SHARE_TITLE_LENGTH
     min_timeout: int = MIN_TIMEOUT
     max_timeout: int = MAX_TIMEOUT
     takes: tuple[int, ...] = tuple(range(1, MAX_TAKES + 1))

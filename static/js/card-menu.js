@@ -30,6 +30,12 @@ async function open(address, menu) {
 
 document.addEventListener("click", (event) => {
   const menu = getMenu();
+  const isPlain = !(event.ctrlKey || event.metaKey || event.shiftKey);
+  const share = event.target.closest("#card-menu [data-share]");
+  if (share && isPlain) {
+    event.preventDefault();
+    import("./share-dialog.js").then(({ openShareDialog }) => openShareDialog("GET", share.href));
+  }
   if (event.target.closest("#card-menu .menu-item:not(summary)")) menu.hidePopover();
   const address = event.target.closest("[data-menu]")?.dataset.menu;
   if (!address || !menu || event.ctrlKey || event.metaKey) return;

@@ -65,9 +65,16 @@ class ChainPlayer extends BaseElement {
         (tree.clientWidth - here.clientWidth) / 2;
   }
 
-  #handleClick({ target }) {
-    if (target.closest("[data-start]")) this.open();
+  #handleClick(event) {
+    const { target } = event;
+    const tile = target.closest("[data-play]");
+    if (tile) {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // opens the video in another tab
+      event.preventDefault();
+      this.open([...this.querySelectorAll("[data-play]")].indexOf(tile));
+    } else if (target.closest("[data-start]")) this.open();
     else if (target.closest("[data-stop]")) this.dialog.close();
+    else if (target.closest("[data-step]")) this.#step(Number(target.closest("[data-step]").dataset.step));
     else if (target.closest("video, [data-pause]")) this.#toggle();
     else if (target.closest("[data-src]")) this.play(this.#shots.indexOf(target.closest("[data-src]")));
   }
@@ -78,17 +85,23 @@ class ChainPlayer extends BaseElement {
     const { key, target } = event;
     if (isComposing(event)) return;
     if (key === " " && !event.repeat && !target.closest("button, input")) this.#toggle();
-    else if (key === "ArrowRight" && this.#shots[this.#index + 1]) this.play(this.#index + 1);
-    else if (key === "ArrowLeft") this.play(Math.max(0, this.#index - 1));
+    else if (key === "ArrowRight") this.#step(1);
+    else if (key === "ArrowLeft") this.#step(-1);
     else return;
     event.preventDefault();
   }
 
-  open() {
+  // Before the first video is the first one again; after the last one is none, or the first one in a loop.
+  #step(by) {
+    if (by < 0) this.play(Math.max(0, this.#index - 1));
+    else if (this.#next) this.play(this.#shots.indexOf(this.#next));
+  }
+
+  open(number = 0) {
     for (const video of document.querySelectorAll("video")) video.pause();
     this.gaps = [];
     this.dialog.showModal();
-    this.play(0);
+    this.play(number);
   }
 
   stop() {
@@ -178,6 +191,9 @@ class ChainPlayer extends BaseElement {
       shot.toggleAttribute("data-now", number === this.#index);
       shot.querySelector("button").setAttribute("aria-current", String(number === this.#index));
     }
+    // The segments of many videos are wider than the window.
+    const { parentElement: strip, offsetLeft, offsetWidth } = this.#shots[this.#index];
+    strip.scrollLeft = offsetLeft - strip.offsetLeft - (strip.clientWidth - offsetWidth) / 2;
     this.querySelector(".chain-place").textContent = `${this.#index + 1} of ${this.#shots.length}`;
     this.querySelector(".chain-prompt").textContent = this.#shots[this.#index].querySelector("button").title;
     this.#updateButton();

@@ -98,6 +98,11 @@ class SelectionBar extends BaseElement {
   // Downloads and buttons that lead to another page are left to the browser.
   async #handleSubmit(event, form) {
     const button = event.submitter;
+    if (button && "share" in button.dataset) {
+      event.preventDefault();
+      const { openShareDialog } = await import("./share-dialog.js");
+      return openShareDialog("POST", button.formAction, form);
+    }
     if (!button || "download" in button.dataset || "page" in button.dataset) return;
     event.preventDefault();
     const values = button.name ? { [button.name]: button.value } : {};

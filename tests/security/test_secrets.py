@@ -28,7 +28,8 @@ from ..support.secrets import MARKER, found_in, secrets_of
 KEYS = {"key", "token"}
 
 # Pages whose purpose is to show a link, which opens for everybody who has it.
-SHOWN = {"shares-of": {"share link"}, "shares": {"share link"}, "guest": {"share link"}}
+LINKS = {"share link", "share link to several videos"}
+SHOWN = {name: LINKS for name in ("shares-of", "shares", "own-shares", "shares-of-collection")} | {"guest": LINKS}
 
 # A form may be posted to the URL of its page.
 OWN_ADDRESS = {"invitation": {"invitation"}}

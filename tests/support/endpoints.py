@@ -119,6 +119,15 @@ class Team:
         self.identity = ExternalIdentity.objects.create(member=self.ada, issuer="https://login.example", subject="ada")
         ExternalIdentity.objects.create(member=self.ada, issuer="https://login.example", subject="her-other-account")
         self.share = Share.objects.create_for(self.saved, self.ada, days=7, chain=False, with_prompt=False)
+        self.shared_set = Share.objects.create_for_videos(
+            [self.saved],
+            self.ada,
+            days=7,
+            title="Dailies",
+            with_prompt=False,
+            download=True,
+            collection=self.collection,
+        )
 
     def _sent(self) -> Generation:
         generation = a_generation(self.ada)
@@ -191,6 +200,8 @@ ABOUT = {
     "guest": lambda team: {"uuid": team.share.uuid, "key": team.share.key},
     "guest-video": lambda team: {"uuid": team.share.uuid, "key": team.share.key, "video": team.saved.uuid},
     "guest-poster": lambda team: {"uuid": team.share.uuid, "key": team.share.key, "video": team.saved.uuid},
+    "guest-zip": lambda team: {"uuid": team.share.uuid, "key": team.share.key},
+    "shares-of-collection": _about("collection"),
     "share-revocation": _about("share"),
     "invitation": lambda team: {"key": team.invitation_key},
     "invitation-oidc": lambda team: {"key": team.invitation_key},
@@ -248,7 +259,10 @@ BODIES = {
     "selection-restoration": lambda team: {"v": [str(team.trashed.uuid)]},
     "selection-retries": lambda team: {"v": [str(team.failed.uuid)]},
     "selection-zip": lambda team: {"v": [str(team.saved.uuid)]},
+    "selection-share": lambda team: {"v": [str(team.saved.uuid)]},
+    "selection-shares": lambda team: {"v": [str(team.saved.uuid)], "days": "7"},
     "shares-of": lambda team: {"days": "7"},
+    "shares-of-collection": lambda team: {"days": "7"},
     "profile": lambda team: {"first_name": "Another"},
     "preferences": lambda team: {"theme": "dark"},
     "invitations": lambda team: {"email": ""},

@@ -57,6 +57,8 @@ selection-trash              login  405       405    405           login  same  
 selection-restoration        login  405       405    405           login  same      done   done
 selection-retries            login  405       405    405           login  same      done   done
 selection-compare            login  405       405    405           login  same      same   same
+selection-share              login  405       405    405           login  seen      seen   seen
+selection-shares             login  302       302    302           login  done      done   done
 selection-zip                login  405       405    405           login  seen      seen   seen
 trash                        login  seen      seen   seen          login  405       405    405
 code                         login  405       405    405           login  seen      seen   seen
@@ -70,6 +72,9 @@ provider-video               seen   seen      seen   seen          405    405   
 guest                        seen   seen      seen   seen          405    405       405    405
 guest-video                  seen   seen      seen   seen          405    405       405    405
 guest-poster                 seen   seen      seen   seen          405    405       405    405
+guest-zip                    seen   seen      seen   seen          405    405       405    405
+own-shares                   login  seen      seen   seen          login  405       405    405
+shares-of-collection         login  seen      seen   seen          login  done      done   done
 shares-of                    login  seen      seen   seen          login  done      done   done
 share-revocation             login  405       405    405           login  403       done   done
 shares                       login  403       403    seen          login  405       405    405

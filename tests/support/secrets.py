@@ -19,6 +19,7 @@ def secrets_of(team: Team) -> dict[str, str]:
         "frame path": team.frame_key,
         "video path": team.video_key,
         "share link": team.share.key,
+        "share link to several videos": team.shared_set.key,
         "invitation": team.invitation_key,
         "new password": team.eve_s_token,
     }

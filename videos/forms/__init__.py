@@ -5,7 +5,7 @@ from .gallery import FilterForm
 from .generation import GenerationForm
 from .money import PricingForm
 from .setup import SetupForm
-from .share import ShareForm
+from .share import ShareForm, ShareVideosForm, too_many
 from .team import InviteForm, LimitForm
 from .usage import RangeForm, presets
 
@@ -22,5 +22,7 @@ __all__ = [
     "RangeForm",
     "SetupForm",
     "ShareForm",
+    "ShareVideosForm",
     "presets",
+    "too_many",
 ]

@@ -20,7 +20,7 @@ from .orphaned_file import OrphanedFile
 from .provider_account import ProviderAccount
 from .rollup import RollUp, RollUpMark
 from .search import SearchIndex
-from .share import Share, TooManyLinks
+from .share import Share, ShareItem, TooManyLinks
 from .stars import Star
 from .state import Choice, HoldReason, SearchOutcome, State
 from .step_failure import StepFailure
@@ -72,6 +72,7 @@ __all__ = [
     "SearchIndex",
     "SearchOutcome",
     "Share",
+    "ShareItem",
     "Star",
     "State",
     "StepFailure",

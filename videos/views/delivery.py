@@ -91,10 +91,10 @@ def _deliver(
     except FileNotFoundError:
         raise Http404("the file is missing") from None
     except TooManyStreams as error:
-        return _unavailable(str(error))
+        return unavailable(str(error))
     except OSError as error:
         logger.warning("file %s cannot be read: %s", stored.name, error)
-        return _unavailable(UNAVAILABLE)
+        return unavailable(UNAVAILABLE)
 
 
 def _accel_redirect(stored: FieldFile, headers: dict[str, str]) -> HttpResponse:
@@ -150,6 +150,7 @@ def _fail_fast() -> Iterator[None]:
     _unavailable_until = 0.0
 
 
-def _unavailable(message: str) -> HttpResponse:
+def unavailable(message: str) -> HttpResponse:
+    """Answer 503 with a sentence, for an address that is not a page."""
     headers = {"Cache-Control": "private, no-store", "Retry-After": "30"}
     return HttpResponse(f"{message}\n", status=503, content_type="text/plain; charset=utf-8", headers=headers)

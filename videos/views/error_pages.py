@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from django.conf import settings
 from django.contrib.auth.views import LoginView
-from django.core.exceptions import DisallowedHost
+from django.core.exceptions import DisallowedHost, TooManyFieldsSent
 from django.http import (
     HttpRequest,
     HttpResponse,
@@ -50,7 +50,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer 400; say what to do if Lumaweb does not serve the host, which a stranger may have chosen."""
     if not isinstance(exception, DisallowedHost):
-        return HttpResponseBadRequest(render_to_string("400.html"))
+        # A selection sends one field for each video.
+        max_fields = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS if isinstance(exception, TooManyFieldsSent) else 0
+        return HttpResponseBadRequest(render_to_string("400.html", {"max_fields": max_fields}))
     return HttpResponseBadRequest(render_to_string("400_host.html", {"site_url": settings.SITE_URL}))
 
 

@@ -1,13 +1,10 @@
 """Actions on the videos that are selected in the gallery."""
 
 import logging
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 from uuid import UUID
 
-import zipstream
 from django.contrib import messages
-from django.core.files.storage import default_storage
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -21,7 +18,6 @@ from django_htmx.http import trigger_client_event
 from ..forms.fields import COLLECTION_GONE
 from ..jobs.queue import enqueue_drain
 from ..limits import MAX_SELECTED
-from ..media.storage import file_sizes
 from ..models import (
     Collection,
     CollectionGone,
@@ -32,7 +28,7 @@ from ..models import (
     Submission,
     TooManyCollections,
 )
-from . import delivery, streams
+from . import delivery
 from .collection_lists import renew_lists
 from .collections import collection_link, collection_name
 from .context import counts_for
@@ -41,13 +37,14 @@ from .generation import download_name
 from .navigation import previous_path
 from .params import parse_uuid, parse_uuids
 from .requests import MemberRequest
+from .streams import TooManyStreams
 from .studio import submitted
+from .zips import videos_with_files, zip_response
 
 logger = logging.getLogger(__name__)
 
 NOTHING_SELECTED = "No videos are selected."
 NOTHING_TO_RETRY = "None of the selected videos failed or was canceled."
-MANIFEST_NAME = "not-included.txt"
 # Keeps the address of the comparison, 40 characters a video, within what web servers accept.
 MAX_COMPARED = 50
 
@@ -215,49 +212,28 @@ def compare(request: MemberRequest) -> HttpResponse:
 
 @require_POST
 def archive(request: MemberRequest) -> HttpResponseBase:
-    """Send the videos as one ZIP, created while it is sent and never held in memory."""
+    """Send the videos as one ZIP."""
     rows = _selected(request)
     try:
-        sizes = file_sizes([_file_name(row) for row in rows if row.is_saved])
+        sizes = videos_with_files(rows)
     except OSError as error:
         logger.warning("no archive of %d videos: %s", len(rows), error)
         messages.error(request, delivery.UNAVAILABLE)
         return _redirect_back(request)
-    saved = [row for row in rows if row.is_saved and _file_name(row) in sizes]
-    if not saved:
+    if not sizes:
         messages.info(request, "None of the selected videos is saved yet." if rows else NOTHING_SELECTED)
         return _redirect_back(request)
-    bundle = _zip_of(saved, [row for row in rows if row not in saved], sizes)
     stamp = timezone.localtime().strftime("%Y-%m-%d-%H%M")
-    headers = {
-        "Content-Type": "application/zip",
-        "Content-Disposition": f'attachment; filename="lumaweb-{stamp}.zip"',
-    }
-    content = streams.GeneratedFile(iter(bundle), len(bundle))
+    members = {download_name(row): row for row in sizes}
+    note = _list_of([row for row in rows if row not in sizes])
     try:
-        return streams.stream(content, headers, from_bucket=delivery.is_bucket(default_storage))
-    except streams.TooManyStreams as error:
+        return zip_response(f"lumaweb-{stamp}.zip", members, sizes, note=note)
+    except TooManyStreams as error:
         messages.error(request, str(error))
         return _redirect_back(request)
 
 
-def _zip_of(saved: Iterable[Generation], left_out: list[Generation], sizes: dict[str, int]) -> Any:
-    """Return a ZIP of the saved videos, uncompressed so that its length is known; a text file lists those left out."""
-    bundle = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
-    for row in saved:
-        bundle.add(_chunks(_file_name(row)), download_name(row), size=sizes[_file_name(row)])
-    if left_out:
-        lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
-        bundle.add("\n".join(["Not saved yet, so not in this archive:", *lines, ""]).encode(), MANIFEST_NAME)
-    return bundle
-
-
-def _file_name(generation: Generation) -> str:
-    return generation.video_file.name or ""
-
-
-def _chunks(name: str) -> Iterator[bytes]:
-    """Yield the content of a file. If it is missing, the download ends early: its length is in the headers already."""
-    with default_storage.open(name, "rb") as file:
-        while chunk := file.read(streams.CHUNK_SIZE):
-            yield chunk
+def _list_of(left_out: list[Generation]) -> str:
+    """Return a text that lists the videos an archive lacks; "" for none."""
+    lines = [f"{row.uuid}  {row.get_state_display()}  {row.prompt[:80]!r}" for row in left_out]
+    return "\n".join(["Not saved yet, so not in this archive:", *lines, ""]) if lines else ""

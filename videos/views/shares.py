@@ -1,12 +1,11 @@
-"""Share links: how members create and revoke them."""
+"""Share links to one video or its chain, revoking any link, and the lists of all links."""
 
 from typing import Any
 from uuid import UUID
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -15,24 +14,22 @@ from ..forms import ShareForm
 from ..keyset import read_page, rows_after
 from ..models import Generation, Share, TooManyLinks
 from ..models.lineage import path_to
-from ..models.share import watchable
+from ..models.share import ShareQuerySet, watchable
 from .access import admins_only
-from .navigation import site_origin
 from .params import find_cursor
 from .requests import MemberRequest
+from .share_links import (
+    COLLECTION,
+    OWN,
+    SELECTION,
+    TEAM,
+    links_context,
+    links_of_collection,
+    links_of_member,
+    links_of_video,
+)
 
 PAGE_SIZE = 48
-
-
-def _site_context(request: HttpRequest) -> dict[str, Any]:
-    """Return the origin of the links, and whether only this machine can open them."""
-    return {"site": site_origin(request), "is_local": settings.ON_LOOPBACK}
-
-
-def _links_context(request: MemberRequest, generation: Generation) -> dict[str, Any]:
-    """Return the context of `shares/_links.html`."""
-    links = [(share, share.may_be_revoked_by(request.user)) for share in generation.shares.live()]
-    return _site_context(request) | {"generation": generation, "links": links}
 
 
 def _why_not(generation: Generation) -> str:
@@ -55,22 +52,23 @@ def shares_of(request: MemberRequest, uuid: UUID) -> HttpResponse:
     created, problem = _create(request, generation) if request.method == "POST" else (None, "")
     if created and not request.htmx:
         return redirect(f"{reverse('shares-of', args=[generation.uuid])}#link-{created.uuid}")
-    context = _links_context(request, generation) | {"created": created, "problem": problem}
+    context = links_of_video(request, generation) | {"created": created, "problem": problem}
     status = 422 if problem else 200
     if request.htmx.target == "share-links":
         return render(request, "shares/_links.html", context | {"announce": bool(created)}, status=status)
     path = path_to(generation)
     chain = watchable(path)
     context |= {"why_not": _why_not(generation), "chain": chain, "chain_lacks": len(path) - len(chain)}
-    in_panel = request.htmx.target == "share-body"
-    return render(request, "shares/_panel.html" if in_panel else "shares/shares.html", context, status=status)
+    context["panel"] = "shares/_panel.html"
+    templates = {"share-body": "shares/_panel.html", "share-dialog": "shares/_dialog.html"}
+    return render(request, templates.get(request.htmx.target or "", "shares/shares.html"), context, status=status)
 
 
 def _create(request: MemberRequest, generation: Generation) -> tuple[Share | None, str]:
     """Create a link from the submitted form; return it, or None and the reason."""
     form = ShareForm(request.POST, generation=generation)
     if not form.is_valid():
-        return None, " ".join(str(error) for errors in form.errors.values() for error in errors)
+        return None, form.problem
     try:
         if created := form.save(request.user):
             return created, ""
@@ -82,32 +80,52 @@ def _create(request: MemberRequest, generation: Generation) -> tuple[Share | Non
 
 @require_POST
 def revocation(request: MemberRequest, uuid: UUID) -> HttpResponse:
-    """Revoke a link: one's own, or any for an admin."""
-    share = get_object_or_404(Share.objects.select_related("generation"), uuid=uuid)
+    """Revoke a link: one's own, or any for an admin. `from`: the place of the list that the button stands in."""
+    share = get_object_or_404(Share.objects.select_related("generation", "collection"), uuid=uuid)
     if not share.may_be_revoked_by(request.user):
         raise PermissionDenied("Only its creator or an admin may revoke a link.")
     was_live = share.revoke(request.user)
     message = "Revoked. The link no longer opens anything." if was_live else "The link had expired or been revoked."
+    address, context = _place(request, share)
     if request.htmx.target == "share-links":
-        context = _links_context(request, share.generation) | {"message": message}
-        return render(request, "shares/_links.html", context)
+        return render(request, "shares/_links.html", context | {"message": message})
     messages.info(request, message)
-    if request.POST.get("from") == "team" and request.user.is_superuser:
-        return redirect("shares")
-    return redirect("shares-of", share.generation.uuid)
+    return redirect(address)
+
+
+def _place(request: MemberRequest, share: Share) -> tuple[str, dict[str, Any]]:
+    """Return the address and the current content of the list that a link was revoked in."""
+    place = request.POST.get("from", "")
+    if place == TEAM and request.user.is_superuser:
+        return reverse("shares"), {}
+    if place == COLLECTION and share.collection:
+        address = reverse("shares-of-collection", args=[share.collection.uuid])
+        return address, links_of_collection(request, share.collection)
+    if generation := find_cursor(Generation.objects.all(), place) or (share.generation if place != OWN else None):
+        return reverse("shares-of", args=[generation.uuid]), links_of_video(request, generation)
+    return reverse("own-shares"), links_context(request, [], place=SELECTION)
+
+
+@require_GET
+def own_shares(request: MemberRequest) -> HttpResponse:
+    """List the valid links of this member, latest first."""
+    return _list(request, links_of_member(request.user), OWN, "own-shares", "shares/own.html")
 
 
 @require_GET
 @admins_only
 def all_shares(request: MemberRequest) -> HttpResponse:
-    """List every valid link of the team, latest first. `before`: the last link of the previous page."""
-    live = Share.objects.live()
+    """List every valid link of the team, latest first."""
+    return _list(request, Share.objects.live().with_sizes(), TEAM, "shares", "shares/all.html")
+
+
+def _list(request: MemberRequest, live: ShareQuerySet, place: str, name: str, template: str) -> HttpResponse:
+    """Show one page of these links. `before`: the last link of the previous page."""
     # That link may have been revoked since.
     cursor = find_cursor(Share.objects.all(), request.GET.get("before", ""))
     page = read_page(rows_after(live, cursor.pk) if cursor else live, PAGE_SIZE)
-    context = _site_context(request) | {
-        "links": page.rows,
-        "first_url": reverse("shares") if cursor else "",
-        "next_url": f"{reverse('shares')}?before={page.last.uuid}" if page.last else "",
+    context = links_context(request, page.rows, place=place) | {
+        "first_url": reverse(name) if cursor else "",
+        "next_url": f"{reverse(name)}?before={page.last.uuid}" if page.last else "",
     }
-    return render(request, "shares/all.html", context)
+    return render(request, template, context)

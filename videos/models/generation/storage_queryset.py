@@ -63,6 +63,9 @@ def is_disposable(model: type[models.Model], rejected_before: datetime) -> Q:
     shares = apps.get_model("videos", "Share")._default_manager.filter(
         generation=here, revoked_at__isnull=True, expires_at__gt=now
     )
+    shared_items = apps.get_model("videos", "ShareItem")._default_manager.filter(
+        generation=here, share__revoked_at__isnull=True, share__expires_at__gt=now
+    )
     items = apps.get_model("videos", "CollectionItem")._default_manager.filter(generation=here)
     return Q(
         Rejected("choice"),
@@ -70,6 +73,7 @@ def is_disposable(model: type[models.Model], rejected_before: datetime) -> Q:
         ~Exists(rejections.filter(at__gte=rejected_before)),
         ~Exists(Star.objects.filter(generation=here)),
         ~Exists(shares),
+        ~Exists(shared_items),
         ~Exists(items),
         ~Exists(model._default_manager.filter(parent=here)),
         ~Exists(Frame.objects.filter(source=here).exclude(file="")),
