@@ -29,7 +29,7 @@ KEYS = {"key", "token"}
 
 # Pages whose purpose is to show a link, which opens for everybody who has it.
 LINKS = {"share link", "share link to several videos"}
-SHOWN = {name: LINKS for name in ("shares-of", "shares", "own-shares", "shares-of-collection")} | {"guest": LINKS}
+SHOWN = dict.fromkeys(("shares-of", "shares", "own-shares", "shares-of-collection"), LINKS) | {"guest": LINKS}
 
 # A form may be posted to the URL of its page.
 OWN_ADDRESS = {"invitation": {"invitation"}}
