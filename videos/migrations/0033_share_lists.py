@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     """Let a link show several videos. Processes of the version before find only links to one video."""
 
     dependencies = [
-        ('videos', '0031_collection_position'),
+        ('videos', '0032_poster_color'),
     ]
 
     operations = [
