@@ -177,6 +177,18 @@ def invite(page: Page) -> None:
     page.locator("#secret-link").wait_for()
 
 
+def show_small_cards(page: Page) -> None:
+    """Show them without storing the choice, which other screenshots would have too."""
+    page.evaluate(
+        "document.querySelectorAll('#card-size button').forEach(one => one.ariaPressed = String(one.value === 'small'))"
+    )
+
+
+def force_colors(page: Page) -> None:
+    page.emulate_media(forced_colors="active")
+    select_three(page)
+
+
 def checked(page: Page) -> None:
     page.locator("#health[data-state=checked]").wait_for()
 
@@ -190,6 +202,8 @@ def studio_pages(uuids: dict[str, str]) -> list[tuple[str, str, Act | None]]:
         ("studio-no-result", "/?q=zeppelin&starred=1", None),
         ("studio-failures", "/?state=failed", None),
         ("selection", "/", select_three),
+        ("studio-small-cards", "/", show_small_cards),
+        ("studio-forced-colors", "/?ratio=16%3A9", force_colors),
         ("card-menu", "/", open_card_menu),
         ("form-frames", "/", choose_frames),
         ("form-extend", f"{video['chain']}extend/", None),
@@ -284,6 +298,7 @@ class Camera:
         context.close()
 
     def _take(self, page: Page, name: str, path: str, act: Act | None) -> None:
+        page.emulate_media(forced_colors="none")
         page.goto(self.url + path)
         page.wait_for_load_state("networkidle")
         if act:
