@@ -150,8 +150,9 @@ def test_a_new_video_starts_from_the_visible_frame(site, film, sign_in):
     at_rest(ada)
     for _ in range(3):
         dialog.get_by_role("button", name="Next frame").click()
+    # At least the fourth frame: how many were played before the pause differs.
+    expect(dialog.locator(".player-position")).to_have_text(re.compile(r"· ([4-9]|\d\d)$"))
     shown = int(dialog.locator(".player-position").inner_text().split()[-1]) - 1
-    assert shown >= 3
     dialog.get_by_role("button", name="New video from this frame").click()
     expect(dialog).to_be_hidden()
     expect(prompt).to_be_focused()
