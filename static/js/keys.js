@@ -6,7 +6,8 @@
   // Elements that use some keys themselves.
   const USES_SPACE = "button, summary, input, video[controls], [role=button]";
   const USES_ARROWS = "input, video[controls], [role=menu], pre[tabindex]";
-  const LAYER = "[popover]:not([popover=manual]):popover-open, dialog:modal";
+  const MENU = "[popover]:not([popover=manual]):popover-open";
+  const LAYER = `${MENU}, dialog:modal`;
   const SHORTCUT = /^(.|Arrow\w+|Delete|Escape)$/u;
   const REPEATABLE = /^(Arrow\w+|[,.])$/;
   const PUNCTUATION = { Comma: ",", Period: ".", Slash: "/" };
@@ -96,12 +97,20 @@
     return true;
   }
 
+  // Firefox would close the dialog below the menu too. Returns whether there was a menu over a dialog.
+  function closeMenu() {
+    const menu = document.querySelector("dialog:modal") && [...document.querySelectorAll(MENU)].at(-1);
+    menu?.hidePopover();
+    return Boolean(menu);
+  }
+
   // After all other listeners: what they handled is no shortcut.
   addEventListener("keydown", (event) => {
     const { target } = event;
     if (event.defaultPrevented || isComposing(event) || !(target instanceof Element)) return;
     const key = keyOf(event);
-    if (key === "Escape" && target.matches(TEXT_FIELD) && target.dataset.key && !document.querySelector(LAYER)) {
+    if (key === "Escape" && closeMenu()) event.preventDefault();
+    else if (key === "Escape" && target.matches(TEXT_FIELD) && target.dataset.key && !document.querySelector(LAYER)) {
       // Otherwise Chromium clears the search.
       event.preventDefault();
       target.blur();

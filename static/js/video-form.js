@@ -189,14 +189,21 @@ class VideoForm extends BaseElement {
     this.#saveTimer ??= setTimeout(() => this.save(), SAVE_DELAY_MS);
   }
 
+  // What the member changed before this script was there.
+  get #changed() {
+    const { values } = this;
+    const isChanged = ({ type, checked, defaultChecked, value, defaultValue }) =>
+      ["radio", "checkbox"].includes(type) ? checked !== defaultChecked : value !== (defaultValue ?? value);
+    const names = [...this.form.elements].filter(isChanged).map(({ name }) => name);
+    return Object.fromEntries(FIELDS.filter((name) => names.includes(name)).map((name) => [name, values[name]]));
+  }
+
   // A form that a link has filled replaces the draft, with Undo.
   #resumeDraft() {
     const draft = this.#loadDraft();
     const { given } = this.form.dataset;
     if (!draft || given === "errors") return;
-    // Typed before this script was there.
-    const { value, defaultValue } = this.form.elements.prompt;
-    if (value !== defaultValue) draft.prompt = value;
+    Object.assign(draft, this.#changed);
     const isReload = performance.getEntriesByType("navigation")[0]?.type !== "navigate" && draft.at === getPageUrl();
     if (!given || isReload) return this.restore(draft, { focus: false });
     if (given === "all") return this.#offerUndo(draft);
