@@ -52,11 +52,18 @@ class VideoForm extends BaseElement {
     addEventListener("pagehide", () => this.save(), { signal });
     phone.addEventListener("change", () => this.#updateSheet(), { signal });
     this.#knownForm = this.form;
-    if (location.hash === "#new") this.setAttribute("open", "");
+    if (location.hash === "#new") this.#openAtStart(signal);
     this.#updateSheet();
     this.#resumeDraft();
     this.#count();
     this.querySelector(ERROR)?.focus();
+  }
+
+  #openAtStart(signal) {
+    this.open();
+    // The browser follows the fragment in the address until the page is loaded, which takes the focus away.
+    const focus = () => document.activeElement === document.body && this.focusField();
+    if (document.readyState !== "complete") addEventListener("load", focus, { once: true, signal });
   }
 
   get form() {

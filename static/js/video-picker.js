@@ -1,5 +1,5 @@
 // Chooses a video: shows the page that its link or button leads to in a dialog.
-import { BaseElement } from "./base-element.js";
+import { BaseElement, isComposing } from "./base-element.js";
 import { stylesheetsLoaded } from "./stylesheets.js";
 
 const DELAY_MS = 250;
@@ -56,7 +56,6 @@ class VideoPicker extends BaseElement {
       ({ target }) => (target === dialog || target.closest("[data-close]")) && dialog.close(),
     );
     dialog.addEventListener("input", (event) => this.#searchSoon(event));
-    dialog.addEventListener("compositionend", (event) => this.#searchSoon(event));
     dialog.addEventListener("keydown", (event) => this.#handleKey(event));
     dialog.addEventListener("htmx:afterSettle", () => this.#announceFound());
     dialog.addEventListener("close", () => {
@@ -77,10 +76,9 @@ class VideoPicker extends BaseElement {
     dialog.querySelector("[type=search]")?.focus();
   }
 
-  // Not while an input method composes: half a word finds nothing.
-  #searchSoon({ target, isComposing }) {
+  #searchSoon({ target }) {
     clearTimeout(this.#timer);
-    if (isComposing || !target.matches("[type=search]")) return;
+    if (!target.matches("[type=search]")) return;
     this.#timer = setTimeout(() => window.htmx.trigger(target.form, "search-now"), DELAY_MS);
   }
 
@@ -94,7 +92,7 @@ class VideoPicker extends BaseElement {
   // The arrows lead from the search field to the videos and between them.
   #handleKey(event) {
     const { key, target } = event;
-    if (event.isComposing || event.ctrlKey || event.altKey || event.metaKey || !KEYS.includes(key)) return;
+    if (isComposing(event) || event.ctrlKey || event.altKey || event.metaKey || !KEYS.includes(key)) return;
     const field = this.#dialog.querySelector("[type=search]");
     const controls = [...this.#dialog.querySelectorAll(".video-picker-list :is(a, button)")];
     const here = controls.indexOf(target);

@@ -60,6 +60,7 @@ selection-compare            login  405       405    405           login  same  
 selection-share              login  405       405    405           login  seen      seen   seen
 selection-shares             login  302       302    302           login  done      done   done
 selection-zip                login  405       405    405           login  seen      seen   seen
+commands                     login  seen      seen   seen          login  405       405    405
 trash                        login  seen      seen   seen          login  405       405    405
 code                         login  405       405    405           login  seen      seen   seen
 prompts                      login  seen      seen   seen          login  405       405    405

@@ -59,11 +59,13 @@ def _studio_page(
     target = request.htmx.target if request.htmx else ""
     if target == "video-form":
         return render(request, "studio/_form.html", context, status=status)
-    context |= gallery_context(request, FilterForm(request.GET if filters is None else filters))
+    filter_form = FilterForm(request.GET if filters is None else filters)
+    context |= gallery_context(request, filter_form)
     context["collections"] = context["filter_bar"].collection_names
     context["form_open"] = bool(preset)
     if template := GALLERY_FRAGMENTS.get(target or ""):
         return render(request, template, context)
+    _name_missing_filters(request, filter_form)
     return render(request, "studio/studio.html", context, status=status)
 
 
@@ -76,6 +78,14 @@ def _collection_of(request: MemberRequest, source: Generation) -> dict[str, str]
     """Return the form's collection for a video made from another one: the one that is shown, or its only one."""
     collections = [shown] if (shown := _shown_collection(request)) else list(source.collections.all()[:2])
     return {"collection": str(collections[0].uuid)} if len(collections) == 1 else {}
+
+
+def _name_missing_filters(request: MemberRequest, form: FilterForm) -> None:
+    """Say why an address that was saved earlier filters nothing now."""
+    if "collection" in form.errors:
+        messages.warning(request, "This collection was deleted. These are all videos.")
+    if "member" in form.errors:
+        messages.warning(request, "There is no member with this name. These are the videos of everyone.")
 
 
 @require_GET
