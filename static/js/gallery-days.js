@@ -9,6 +9,7 @@ const GLIDE = { duration: 260, easing: "cubic-bezier(0.2, 0.7, 0.2, 1)" };
 const REDUCED_MOTION = "(prefers-reduced-motion: reduce)";
 // Links of a card that lead to another page; the others open the dialog or act in place.
 const LEAVING_LINK = ".card a[href]:not(.card-link, .card-prompt a, [data-use], [data-menu])";
+const DAY_MS = 86_400_000;
 const order = ({ dataset }) => Number(dataset.pk);
 const isPlaying = (card) => card.querySelector("video-preview")?.isPlaying;
 
@@ -22,6 +23,11 @@ class GalleryDays extends BaseElement {
     this.#additions.observe(this, { childList: true });
     this.#observeEnd();
     document.addEventListener("htmx:beforeSwap", ({ detail }) => detail.shouldSwap && this.#glide(), { signal });
+    document.addEventListener(
+      "htmx:oobAfterSwap",
+      ({ target }) => target.id === "live-state" && this.#nameDays(target.dataset.day),
+      { signal },
+    );
     addEventListener("scroll", () => this.#handleScroll(), { signal, passive: true });
     this.addEventListener(
       "click",
@@ -92,8 +98,19 @@ class GalleryDays extends BaseElement {
     if (address.href !== location.href) history.replaceState(history.state, "", address);
   }
 
+  // After midnight, which the server announces, Today becomes Yesterday.
+  #nameDays(today) {
+    const yesterday = new Date(Date.parse(today) - DAY_MS).toISOString().slice(0, 10);
+    const names = { [`day-${today}`]: "Today", [`day-${yesterday}`]: "Yesterday" };
+    for (const { id, firstElementChild: head } of this.#days)
+      head.textContent = names[id] ?? head.dataset.date ?? head.textContent;
+  }
+
   #merge() {
     this.#observeEnd();
+    // The answer to the member's own form may be the first news of a new day.
+    const newest = this.querySelector(".day");
+    if (newest?.firstElementChild.textContent === "Today") this.#nameDays(newest.id.slice("day-".length));
     for (const day of this.querySelectorAll(".day[data-restored]")) this.#restore(day);
     for (const day of this.querySelectorAll(".day:not([data-joined])")) this.#join(day);
   }

@@ -80,6 +80,13 @@ addEventListener("click", async (event) => {
   control.click();
 });
 
+// A panel that its member opens is scrolled into view, and stays where it is if all of it can be seen.
+addEventListener("click", ({ target }) => {
+  const panel = target.closest("summary")?.parentElement;
+  if (!panel || panel.open) return;
+  panel.addEventListener("toggle", () => panel.scrollIntoView({ block: "nearest" }), { once: true });
+});
+
 addEventListener("popstate", async (event) => {
   if (!document.querySelector(`${UNDEFINED_DIALOG}, search-box:not(:defined)`)) return;
   await Promise.all([loadSearch(), loadDialog()]);

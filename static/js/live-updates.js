@@ -1,5 +1,6 @@
 // Polls for changes and swaps them in, without interrupting a video that plays or moving the focus.
 import { BaseElement } from "./base-element.js";
+import { serverNow } from "./clock.js";
 
 const POLL_MS = 4000;
 const HIDDEN_POLL_MS = 15_000;
@@ -12,7 +13,7 @@ const STATE_MESSAGES = {
   failed: "Your video failed.",
   unconfirmed: "One of your videos got no answer.",
 };
-const now = () => Math.floor(Date.now() / 1000);
+const now = () => Math.floor(serverNow() / 1000);
 const isPreviewing = (card) => card.querySelector("video-preview")?.isPlaying;
 const isPlaying = (card) => isPreviewing(card) || card.querySelector("video[controls]")?.paused === false;
 

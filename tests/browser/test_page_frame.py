@@ -3,6 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
+from .pages import framed_paths
 from .posting import post
 
 PHONE = {"width": 390, "height": 844}
@@ -23,24 +24,18 @@ FRAME = """() => {
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
 def test_every_page_has_one_width_heading_height_and_link_back(site, shown, sign_in, viewport):
     page = sign_in(site, "ada", viewport=viewport)
-    video = f"/generations/{shown['ready']}"
     frames = {}
-    for path in (
-        *("/team/", "/team/1/", "/team/budget/", "/team/changes/", "/team/shares/", "/usage/", "/profile/"),
-        *("/provider/", "/provider/missing/", "/provider/account/", "/settings/health/", "/settings/storage/"),
-        *("/settings/storage/rejected/", "/settings/sign-in/", "/settings/mail/", "/collections/", "/trash/"),
-        *("/prompts/", "/clips/?side=end", f"{video}/shares/", "/nowhere/"),
-    ):
+    for path in framed_paths(shown["ready"]):
         page.goto(site.url + path)
         frames[path] = page.evaluate(FRAME)
     page.goto(site.url)
-    assert post(page, f"{video}/choice/", choice="maybe") == 400
+    assert post(page, f"/generations/{shown['ready']}/choice/", choice="maybe") == 400
     frames["400"] = page.evaluate(FRAME)
     page.goto(site.url)
     assert post(page, "/profile/password/") == 422
     frames["422"] = page.evaluate(FRAME)
     expected = frames["/team/"]
-    assert len(expected["back"]) == 1
+    assert len(expected["back"]) == 1 and expected["heading"][1] == "26px"
     assert {path: frame for path, frame in frames.items() if frame != expected} == {}
 
 

@@ -1,7 +1,6 @@
 """Cards and filters, rendered once for every reader who sees the same."""
 
 import secrets
-import time
 from typing import Any
 
 from django import template
@@ -14,8 +13,8 @@ from ..models import Generation, Member, State
 
 register = template.Library()
 
-# Placeholders for what differs by reader, page or moment; random, so that no prompt can contain one.
-CSRF_TOKEN, FILTER_QUERY, NOW = (f"kept{secrets.token_hex(12)}{suffix}" for suffix in "tqn")
+# Placeholders for what differs by reader or page; random, so that no prompt can contain one.
+CSRF_TOKEN, FILTER_QUERY = (f"kept{secrets.token_hex(12)}{suffix}" for suffix in "tq")
 
 
 @register.simple_tag(takes_context=True)
@@ -25,13 +24,12 @@ def card(context: template.Context, oob: bool = False) -> SafeString:
     key = _cache_key(context, generation, user, oob)
     html = caches["cards"].get(key)
     if html is None:
-        values = {"csrf_token": CSRF_TOKEN, "filter_query": FILTER_QUERY, "now": NOW, "oob": oob, "in_dialog": False}
+        values = {"csrf_token": CSRF_TOKEN, "filter_query": FILTER_QUERY, "oob": oob, "in_dialog": False}
         with context.push(**values):
             html = _render("gallery/_card.html", context)
         caches["cards"].set(key, html)
     query = context.get("filter_query")
     html = html.replace(CSRF_TOKEN, conditional_escape(str(context.get("csrf_token", ""))))
-    html = html.replace(NOW, str(int(time.time())))
     # Safe: a template rendered it, and the values put in are escaped.
     return mark_safe(html.replace(f"?{FILTER_QUERY}", f"?{conditional_escape(query)}" if query else ""))
 

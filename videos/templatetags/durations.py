@@ -2,6 +2,8 @@
 
 from django import template
 
+from ..models import Generation
+
 register = template.Library()
 
 
@@ -10,3 +12,9 @@ def minutes_and_seconds(seconds: int) -> str:
     """Return whole seconds as m:ss."""
     minutes, seconds = divmod(seconds, 60)
     return f"{minutes}:{seconds:02}"
+
+
+@register.filter
+def usual_time(generation: Generation, usual: dict[str, int | None] | None) -> int | None:
+    """Return the usual seconds of a video of this kind; None if nothing like it was made yet."""
+    return usual.get("extend" if generation.action == "extend" else "generate") if usual else None

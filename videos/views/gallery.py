@@ -39,7 +39,12 @@ class Day:
             return "Today"
         if self.date == today - timedelta(days=1):
             return "Yesterday"
-        return date_format(self.date, "l j F" if self.date.year == today.year else "j F Y")
+        return self.date_label
+
+    @property
+    def date_label(self) -> str:
+        """Return the label once the day is neither today nor yesterday."""
+        return date_format(self.date, "l j F" if self.date.year == timezone.localdate().year else "j F Y")
 
 
 def in_days(generations: Iterable[Generation]) -> list[Day]:

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from ..forms import FilterForm
@@ -37,8 +38,9 @@ def updates(request: MemberRequest) -> HttpResponse:
     waiting = _waiting(request, only)
     knows_simulated = "simulated" in request.GET
     collections_changed = have_changed(request.GET.get("collections"))
+    is_next_day = request.GET.get("day", "") not in ("", timezone.localdate().isoformat())
     # Asked only by pages that say that new videos are simulated: with a real provider an idle poll stays one query.
-    is_idle = not pks and waiting is None and not collections_changed
+    is_idle = not (pks or is_next_day) and waiting is None and not collections_changed
     if is_idle and not (knows_simulated and not ApiToken.objects.simulate()):
         return HttpResponse(status=204)
     rows = Generation.objects.filter(pk__in=[*pks, *(waiting or [])])

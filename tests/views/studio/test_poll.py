@@ -1,6 +1,7 @@
 """The poll of the gallery, and its pages."""
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -98,3 +99,10 @@ def test_polls_settle_after_a_change_of_many_videos(client):
     new = a_generation(ada)
     assert f"generation-{new.uuid}" in client.get("/live/", page | {"top": "1"}).content.decode()
     assert rows
+
+
+def test_the_poll_of_a_page_from_yesterday_says_what_day_it_is(client, ada):
+    today = timezone.localdate()
+    assert client.get("/live/", {"day": today.isoformat()}).status_code == 204
+    answer = client.get("/live/", {"day": (today - timedelta(days=1)).isoformat()})
+    assert f'data-day="{today.isoformat()}"' in answer.content.decode()
