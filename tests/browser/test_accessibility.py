@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 
 from ..support.installation import Installation
 from .axe import NARROW, WIDE, violations
+from .pages import framed_paths
 from .posting import post
 
 
@@ -22,17 +23,10 @@ def test_no_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
         "video": f"/generations/{shown['child']}/",
         "refused": f"/generations/{shown['refused']}/",
         "filtered": "/?q=nothing+is+called+this&state=failed",
-        "collections": "/collections/",
-        "trash": "/trash/",
         "compare": f"/compare/?v={shown['ready']}&v={shown['child']}",
-        "health": "/settings/health/",
-        "balance": "/provider/account/",
-        "storage": "/settings/storage/",
-        "rejected": "/settings/storage/rejected/",
-        "sign-in": "/settings/sign-in/",
-        "mail": "/settings/mail/",
         "missing": "/generations/00000000-0000-4000-8000-000000000000/",
     }
+    paths |= {path: path for path in framed_paths(shown["ready"])}
     for name, path in paths.items():
         page.goto(site.url + path)
         found[name] = violations(page)
@@ -52,6 +46,19 @@ def test_no_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keyboard shortcuts").wait_for()
     found["keys"] = violations(page)
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Account of ada").click()
+    page.locator("#account:popover-open").wait_for()
+    found["account"] = violations(page)
+    page.goto(f"{site.url}/generations/{shown['ready']}/")
+    page.get_by_role("button", name="Share", exact=True).click()
+    page.locator("#share .share-form").wait_for()
+    found["share"] = violations(page)
+    page.goto(f"{site.url}/team/")
+    if viewport is NARROW:
+        page.get_by_role("button", name="Settings").click()
+        page.locator("#settings-nav:popover-open").wait_for()
+        found["settings"] = violations(page)
     # An open page would notice that it was signed out, and go to the sign-in page.
     page.goto("about:blank")
     page.context.clear_cookies()

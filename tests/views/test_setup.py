@@ -39,3 +39,9 @@ def test_every_machine_of_one_installation_has_the_same_setup_code(beyond_loopba
     assert setup_code() == code
     beyond_loopback.SECRET_KEY = "another-installation-s"
     assert setup_code() != code
+
+
+@pytest.mark.parametrize(("given", "kept"), [(" Eve\n Łuczak ", "Eve Łuczak"), ("", "")])
+def test_the_first_admin_may_give_a_first_name(client, given, kept):
+    assert client.post("/setup/", FIRST | {"first_name": given}).status_code == 302
+    assert Member.objects.get().first_name == kept
