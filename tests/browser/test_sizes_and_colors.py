@@ -72,6 +72,8 @@ def test_cards_come_in_three_sizes_that_are_kept(site, shown, sign_in, with_scri
     for name in ("Small", "Medium", "Large"):
         sizes.get_by_role("button", name=name).click()
         expect(sizes.get_by_role("button", name=name, pressed=True)).to_be_visible()
+        if with_script:
+            expect(sizes.get_by_role("button", name=name)).to_be_focused()
         heights.append(card(page, shown["ready"]).bounding_box()["height"])
     assert heights[0] * 1.3 < heights[1] < heights[2] / 1.3
     page.reload()
