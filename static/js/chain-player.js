@@ -189,7 +189,8 @@ class ChainPlayer extends BaseElement {
     for (const [number, shot] of this.#shots.entries()) {
       shot.style.setProperty("--progress", number < this.#index ? 1 : 0);
       shot.toggleAttribute("data-now", number === this.#index);
-      shot.querySelector("button").setAttribute("aria-current", String(number === this.#index));
+      if (number === this.#index) shot.querySelector("button").setAttribute("aria-current", "true");
+      else shot.querySelector("button").removeAttribute("aria-current");
     }
     // The segments of many videos are wider than the window.
     const { parentElement: strip, offsetLeft, offsetWidth } = this.#shots[this.#index];
