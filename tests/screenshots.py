@@ -72,7 +72,7 @@ MONTH_OF_WORK = """
 import random
 from datetime import timedelta
 from django.utils import timezone
-from videos.models import Balance, Generation, Member, Share, Pricing
+from videos.models import Balance, Collection, Generation, Member, Share, Pricing
 chance = random.Random(4)
 ada, ben, joana = (Member.objects.get(username=name) for name in ("ada", "ben", "joana"))
 for member, first, last in ((ada, "Ada", "Moreau"), (ben, "Ben", "Okafor"), (joana, "Joana", "Reis")):
@@ -87,7 +87,10 @@ for row in Generation.objects.exclude(state__in=["queued", "submitting", "proces
         created_at=at, finished_at=at + timedelta(seconds=chance.gauss(85, 20)))
 template.refresh_from_db()
 share = Share.objects.create_for(template, ada, days=7, chain=False, with_prompt=True)
-print(share.secret_path)
+several = Share.objects.create_for_videos(
+    Collection.objects.get(name="Client A").generations.order_by("-pk"), ada,
+    days=7, title="Client A, second round", with_prompt=True, download=True)
+print(share.secret_path, several.secret_path)
 """
 
 
@@ -131,6 +134,17 @@ def open_video(page: Page) -> None:
 def select_three(page: Page) -> None:
     for number in (0, 1, 2):
         page.locator(".card .select").nth(number).check(force=True)
+
+
+def share_three(page: Page) -> None:
+    select_three(page)
+    page.locator("#selection").get_by_role("button", name="Share").click()
+    page.locator("#share-dialog[open]").wait_for()
+
+
+def play_all(page: Page) -> None:
+    page.get_by_role("button", name="Play all").click()
+    page.locator(".chain[open]").wait_for()
 
 
 def open_card_menu(page: Page) -> None:
@@ -222,7 +236,7 @@ def studio_pages(uuids: dict[str, str]) -> list[tuple[str, str, Act | None]]:
     ]
 
 
-def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, Act | None]]:
+def team_pages(uuids: dict[str, str], watch_path: str, several_path: str) -> list[tuple[str, str, Act | None]]:
     """The pages that need a month of work."""
     return [
         ("already-made", "/", submit_equal_request),
@@ -245,7 +259,11 @@ def team_pages(uuids: dict[str, str], watch_path: str) -> list[tuple[str, str, A
         ("profile", "/profile/", None),
         ("shares", f"/generations/{uuids['chain']}/shares/", None),
         ("all-shares", "/team/shares/", None),
+        ("own-shares", "/shares/", None),
+        ("share-selection", "/", share_three),
         ("watch", watch_path, None),
+        ("watch-videos", several_path, None),
+        ("watch-player", several_path, play_all),
         ("watch-gone", "/watch/nothing/here/", None),
         ("api-tokens", "/admin/videos/apitoken/", None),
         ("api-token", "/admin/videos/apitoken/1/change/", None),
@@ -315,8 +333,8 @@ def take_screenshots(camera: Camera, installation: Installation) -> None:
     camera.take_all([("studio-empty", "/", None)])
     uuids = seed(installation)
     camera.take_all(studio_pages(uuids))
-    watch_path = installation.python(MONTH_OF_WORK).strip()
-    camera.take_all(team_pages(uuids, watch_path))
+    watch_paths = installation.python(MONTH_OF_WORK).split()
+    camera.take_all(team_pages(uuids, *watch_paths))
 
 
 def main() -> int:

@@ -17,6 +17,8 @@ from .requests import MemberRequest
 from .share_links import SELECTION, links_context, links_of_collection
 
 COVERS = 6
+# A collection may have thousands of videos, too many for a link: without their prompts they need little memory.
+COLUMNS = ("uuid", "archive", "trashed_at", "poster_file", "video_width", "video_height")
 TRASHED_MEANWHILE = "No link was created: the videos were moved to the trash meanwhile."
 
 
@@ -61,7 +63,7 @@ def _selection_form(
 def shares_of_collection(request: MemberRequest, uuid: UUID) -> HttpResponse:
     """List the links to a collection; POST creates one."""
     collection = get_object_or_404(Collection, uuid=uuid)
-    rows = list(collection.generations.filter(trashed_at__isnull=True).order_by("-pk"))
+    rows = list(collection.generations.filter(trashed_at__isnull=True).order_by("-pk").only(*COLUMNS))
     created, problem = _create(request, rows, collection) if request.method == "POST" else (None, "")
     address = reverse("shares-of-collection", args=[collection.uuid])
     if created and not request.htmx:
