@@ -26,3 +26,12 @@ def test_a_script_is_short_and_defines_at_most_its_own_element(path):
     assert len(text.splitlines()) < 400
     assert re.findall(r'customElements\.define\("([\w-]+)"', text) in ([], [path.stem])
     assert "extends HTMLElement" not in text or path.name == "base-element.js"
+
+
+LISTENS = re.compile(r'"keydown",\s*(?!\s*"pointermove")')
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_that_acts_on_keys_leaves_those_of_input_methods_alone(path):
+    text = path.read_text()
+    assert not LISTENS.search(text) or "isComposing(event)" in text

@@ -1,5 +1,5 @@
 // The collections on their page. They are moved by dragging a handle, or by the buttons of each card.
-import { BaseElement } from "./base-element.js";
+import { BaseElement, isComposing } from "./base-element.js";
 
 const EDGE_PX = 72; // nearer to the edge of the window, it scrolls
 const SCROLL_PX = 14;
@@ -15,7 +15,7 @@ class CollectionOrder extends BaseElement {
     this.addEventListener("pointermove", (event) => this.#handleMove(event), { signal });
     this.addEventListener("pointerup", () => this.#drop(), { signal });
     this.addEventListener("pointercancel", () => this.#cancel(), { signal });
-    document.addEventListener("keydown", ({ key }) => key === "Escape" && this.#cancel(), { signal });
+    document.addEventListener("keydown", (event) => this.#handleKey(event), { signal });
     this.addEventListener("htmx:afterSettle", ({ detail }) => this.#handleMoved(detail), { signal });
   }
 
@@ -59,6 +59,10 @@ class CollectionOrder extends BaseElement {
     this.#card = null;
     delete card?.dataset.dragged;
     return card;
+  }
+
+  #handleKey(event) {
+    if (event.key === "Escape" && !isComposing(event)) this.#cancel();
   }
 
   #cancel() {

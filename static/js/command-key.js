@@ -4,10 +4,13 @@
 {
   const isMac = /Mac|iP/.test(navigator.platform);
 
+  // Safari sends the Enter that ends a composition after its end.
+  const isComposing = (event) => event.isComposing || event.keyCode === 229;
+
   // By its place on a keyboard without Latin letters. On a Mac, Ctrl+K deletes the rest of a line in a text field.
   function isCommandKey(event) {
-    const { key, code, ctrlKey, metaKey, altKey, shiftKey, repeat, isComposing } = event;
-    if (!(metaKey || (ctrlKey && !isMac)) || altKey || shiftKey || repeat || isComposing) return false;
+    const { key, code, ctrlKey, metaKey, altKey, shiftKey, repeat } = event;
+    if (!(metaKey || (ctrlKey && !isMac)) || altKey || shiftKey || repeat || isComposing(event)) return false;
     return key.toLowerCase() === "k" || (code === "KeyK" && !/^[a-z]$/i.test(key));
   }
 
@@ -18,8 +21,8 @@
     dialog.style.opacity = 0;
     dialog.append(document.createElement("input"));
     // Pressed before there is a list: its first option is chosen once there is.
-    dialog.addEventListener("keydown", ({ key }) => {
-      if (key === "Enter") dialog.dataset.enter = "";
+    dialog.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !isComposing(event)) dialog.dataset.enter = "";
     });
     dialog.addEventListener("close", () => dialog.remove());
     document.body.append(dialog);

@@ -11,6 +11,7 @@ PAGES = (
     "/",
     "/?q=heron",
     "/clips/?side=start",
+    "/commands/",
     "/collections/",
     "/trash/",
     "/usage/",
@@ -40,6 +41,10 @@ def test_every_field_has_16_px_on_a_phone(site, shown, sign_in):
     page.locator(".card [data-menu]").first.click(force=True)
     page.locator("#card-menu:popover-open").wait_for()
     found["menu"] = page.evaluate(SMALL)
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+K")
+    page.locator("#commands [role=option]").first.wait_for()
+    found["command menu"] = page.evaluate(SMALL)
     page.keyboard.press("Escape")
     page.goto("about:blank")
     page.context.clear_cookies()

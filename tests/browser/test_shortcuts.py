@@ -13,6 +13,7 @@ pytestmark = pytest.mark.motion
 KEYS = [
     "/",
     "G",
+    "Ctrl K",
     "Ctrl Enter",
     "Alt ↑ ↓",
     "Esc",
