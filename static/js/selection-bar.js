@@ -1,8 +1,11 @@
 // The bar that acts on the selected videos of the gallery. The selection outlives the swaps of its cards.
 import { BaseElement } from "./base-element.js";
 import { stylesheetsLoaded } from "./stylesheets.js";
+import { formatCost } from "./video-form.js";
 
 const MAX_COMPARED = 4;
+const RETRIABLE = ["failed", "canceled"];
+const TRASHABLE = [...RETRIABLE, "completed"];
 
 class SelectionBar extends BaseElement {
   #selected = new Set(); // uuids
@@ -19,6 +22,7 @@ class SelectionBar extends BaseElement {
     document.addEventListener("htmx:oobAfterSwap", () => this.#restore(), { signal });
     form.addEventListener("reset", () => this.#clear(), { signal });
     form.addEventListener("submit", (event) => this.#handleSubmit(event, form), { signal });
+    this.querySelector("[data-select-all]").addEventListener("click", () => this.#selectAll(), { signal });
     // This script loads after the first selection.
     for (const box of this.#boxes.filter(({ checked }) => checked)) {
       this.#selected.add(box.value);
@@ -79,6 +83,15 @@ class SelectionBar extends BaseElement {
     this.#update();
   }
 
+  #selectAll() {
+    for (const box of this.#boxes) {
+      box.checked = true;
+      this.#selected.add(box.value);
+    }
+    this.#update();
+    this.announce(this.#text);
+  }
+
   #clear() {
     for (const box of this.#boxes) box.checked = false;
     this.#selected.clear();
@@ -90,9 +103,51 @@ class SelectionBar extends BaseElement {
     this.querySelector(".selection-count").textContent = this.#text;
     const { size } = this.#selected;
     for (const button of this.querySelectorAll("button:not([type=reset])")) button.disabled = size > this.#max;
+    const all = this.querySelector("[data-select-all]");
+    all.hidden = size >= Math.min(this.#boxes.length, this.#max);
+    const isReady = this.#boxes.some((box) => box.checked && box.closest(".card").dataset.state === "completed");
+    for (const button of this.querySelectorAll(".for-ready")) button.disabled ||= !isReady;
+    this.#showRetry();
+    this.#showTrash();
     const compare = this.querySelector("[data-compare]");
     compare.disabled = size < 2 || size > MAX_COMPARED;
     compare.title = compare.disabled ? "Two to four videos can be compared" : "";
+  }
+
+  // The selected videos in these states that this member may change.
+  #changeable(states) {
+    return this.#boxes.filter(
+      (box) => box.checked && "mayChange" in box.dataset && states.includes(box.closest(".card").dataset.state),
+    );
+  }
+
+  // Says how many are retried, and what that costs by the form's prices.
+  #showRetry() {
+    const button = this.querySelector(".retry-selected");
+    const boxes = this.#changeable(RETRIABLE);
+    const { unit, left, ...prices } = document.getElementById("cost").dataset;
+    const cost = boxes.reduce(
+      (sum, { dataset }) => sum + Number(prices["extends" in dataset ? "extend" : "generate"]),
+      0,
+    );
+    const isOver = left !== "" && cost > left;
+    const rest = isOver ? `, ${formatCost(Number(left), unit)} left` : "";
+    button.hidden = !boxes.length;
+    button.title = isOver
+      ? "More than is left of the budget: the oldest are retried first"
+      : "Request the failed videos again";
+    button.toggleAttribute("data-over", isOver);
+    button.querySelector("span").textContent = `Retry ${boxes.length} · ${formatCost(cost, unit)}${rest}`;
+  }
+
+  // Says how many are moved, if those are not all.
+  #showTrash() {
+    const button = this.querySelector("[data-trash]");
+    const { length } = this.#changeable(TRASHABLE);
+    const { size } = this.#selected;
+    button.disabled ||= !length;
+    button.title = length < size ? "Only finished videos of your own can be moved" : "Move to trash";
+    button.querySelector("span").textContent = length && length < size ? `Move ${length} to trash` : "Move to trash";
   }
 
   // Downloads and buttons that lead to another page are left to the browser.

@@ -28,6 +28,10 @@ const creditFormat = new Intl.NumberFormat("en", { maximumFractionDigits: 3 });
 const formatCredits = (thousandths) => creditFormat.format(thousandths / 1000);
 const pluralize = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
 
+// Formats thousandths of a credit with their unit.
+export const formatCost = (cost, unit) =>
+  `${formatCredits(cost)} ${unit === "credits" && cost === 1000 ? "credit" : unit}`;
+
 class VideoForm extends BaseElement {
   #opener = null;
   #knownForm = null;
@@ -350,8 +354,7 @@ class VideoForm extends BaseElement {
     } = this.form.querySelector("#cost");
     const cost = videos * prices[this.form.elements.mode.value === "extend" ? "extend" : "generate"];
     const isOver = left !== "" && cost > left;
-    const noun = unit === "credits" && cost === 1000 ? "credit" : unit;
-    sum.textContent = `${formatCredits(cost)} ${noun}${left && ` of ${formatCredits(left)} left`}`;
+    sum.textContent = `${formatCost(cost, unit)}${left && ` of ${formatCredits(left)} left`}`;
     sum.toggleAttribute("data-over", isOver);
     if (raise) raise.hidden = !isOver;
   }

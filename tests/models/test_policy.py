@@ -10,7 +10,8 @@ from django.utils import timezone
 
 from videos import provider, tasks
 from videos.jobs import sweep
-from videos.models import ApiToken, Frame, Generation, Health, policy
+from videos.models import ApiToken, Frame, Generation, Health, HoldReason, policy
+from videos.models.generation.saving_explanation import CAUSES
 from videos.models.state import State
 
 from ..support.factories import a_generation, a_member, a_result, a_token, an_admin, an_error
@@ -190,6 +191,57 @@ def test_every_rule_says_whether_the_request_was_charged():
             assert said in rule.text, code
             if name == "POST" and rule.next_state == policy.FAILED:
                 assert "Nothing was charged." in rule.text, code
+
+
+ACTIONS = (
+    "try again", "etry it", "can retry", "Retry", "Ask an admin", "ask an admin", "Choose", "choose", "Use a link",
+    "Use links",
+    "Wait for", "sends the video", "open it at", "Open it at", "dismiss", "Replace its secret", "Send or cancel",
+    "Compare both",
+)  # fmt: skip
+CHARGES = ("charge", "another one would charge")
+READERS = {
+    "author": {"is_admin": False, "may_change": True},
+    "colleague": {"is_admin": False, "may_change": False},
+    "admin": {"is_admin": True, "may_change": True},
+}
+
+
+def explanations():
+    """Yield every explanation of a video without a result: of each code in each state, and of Lumaweb's own causes."""
+    codes = {code for table in TABLES.values() for code in table} | {"no_public_address"} | {"unheard_of", ""}
+    for state in ("failed", "unconfirmed", "queued"):
+        for code in codes - ({""} if state == "queued" else set()):
+            for accepted in (None, timezone.now()):
+                for status in (None, 400, 401, 402, 403, 404, 413, 418, 429):
+                    row = Generation(state=state, error_code=code, accepted_at=accepted, error_status=status)
+                    yield f"{state} {code} {status}", row.explanation
+    for reason in HoldReason:
+        yield f"held {reason}", Generation(state="queued", held_at=timezone.now(), hold_reason=reason).explanation
+    yield "canceled", Generation(state="canceled").explanation
+    for state, code in (("processing", "token_refused"), ("processing", "same_task"), ("unconfirmed", "same_task")):
+        yield f"{state} {code}", Generation(state=state, error_code=code).explanation
+    for archive in ("remote", "lost"):
+        for code in CAUSES:
+            for ended in (timezone.now(), timezone.now() - timezone.timedelta(days=40)):
+                facts = {
+                    "archive": archive,
+                    "archive_error": code,
+                    "archive_message": "A sentence.",
+                    "video_url": "https://x",
+                }
+                yield f"{archive} {code}", Generation(state="completed", finished_at=ended, **facts).explanation
+
+
+def test_every_explanation_says_what_was_charged_and_what_each_reader_can_do():
+    for name, explanation in explanations():
+        assert explanation and explanation.title and explanation.text, name
+        assert any(word in explanation.text for word in CHARGES), name
+        for who, reader in READERS.items():
+            words = " ".join(explanation.sentences(**reader))
+            words += f" {explanation.for_admins}" if reader["is_admin"] else ""
+            assert any(action in words for action in ACTIONS), f"{name} as {who}: {words}"
+            assert not (reader["is_admin"] and "sk an admin" in words), f"{name} as {who}: {words}"
 
 
 def test_texts_for_members_mention_no_action_of_admins():

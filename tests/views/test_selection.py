@@ -296,8 +296,20 @@ def test_without_javascript_the_page_says_what_was_retried(client, ada):
     assert "Retried 1 video." in answer.content.decode()
 
 
-@pytest.mark.parametrize("states", [(), ("completed", "processing")])
-def test_nothing_is_retried_if_nothing_failed(client, ada, states):
+@pytest.mark.parametrize(
+    ("states", "words"),
+    [((), "No videos are selected."), (("completed", "processing"), "None of the selected videos failed")],
+)
+def test_nothing_is_retried_if_nothing_failed(client, ada, states, words):
     answer = client.post("/selection/retries/", ticked(*(a_row(ada, state) for state in states)), headers=HTMX)
-    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"].startswith("None of the selected videos failed")
+    assert json.loads(answer.headers["HX-Trigger"])["toast"]["text"].startswith(words)
+    assert not Generation.objects.filter(state="queued").exists()
+
+
+def test_videos_that_another_tab_moved_to_the_trash_are_named(client, ada):
+    row = a_row(ada, "failed")
+    assert "Moved 1 video" in client.post("/selection/trash/", ticked(row), headers=HTMX).content.decode()
+    words = "The selected videos are in the trash already."
+    assert words in client.post("/selection/trash/", ticked(row), headers=HTMX).content.decode()
+    assert words in client.post("/selection/retries/", ticked(row), headers=HTMX).headers["HX-Trigger"]
     assert not Generation.objects.filter(state="queued").exists()

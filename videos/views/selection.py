@@ -58,6 +58,11 @@ def _selected(request: MemberRequest) -> list[Generation]:
     return list(Generation.objects.for_gallery(request.user).filter(uuid__in=_selected_uuids(request)))
 
 
+def _nothing_left(request: MemberRequest) -> str:
+    """Say why no selected video is in the gallery: another tab or member may have moved them."""
+    return "The selected videos are in the trash already." if _selected_uuids(request) else NOTHING_SELECTED
+
+
 def _videos(count: int, kind: str = "") -> str:
     return f"1 {kind}video" if count == 1 else f"{count} {kind}videos"
 
@@ -142,6 +147,8 @@ def _collection(request: MemberRequest, field: str) -> Collection | None:
 def trash(request: MemberRequest) -> HttpResponse:
     """Move the videos to the trash that this member may change, and report the others."""
     rows = _selected(request)
+    if not rows:
+        return _result(request, _nothing_left(request))
     own = [row for row in rows if row.may_be_changed_by(request.user)]
     moved = [row for row in own if row.trash(request.user)]
     message = f"Moved {_videos(len(moved))} to the trash."
@@ -165,11 +172,14 @@ def retries(request: MemberRequest) -> HttpResponse:
     if created:
         enqueue_drain()
     notes = [f"The others were not retried: {problem}"] if problem else []
+    if known := len(submissions) - created:
+        notes.append(f"{_videos(known)} {'was' if known == 1 else 'were'} retried already.")
     if foreign := len(ended) - len(own):
         notes.append(f"{_videos(foreign)} can only be retried by their author or an admin.")
     if unconfirmed := sum(row.state == State.UNCONFIRMED for row in rows):
         notes.append(f"{_videos(unconfirmed, 'unconfirmed ')} may be charged twice: retry each on its card.")
-    result = f"Retried {_videos(created)}." if created else "Nothing was retried." if notes else NOTHING_TO_RETRY
+    none = "Nothing was retried." if notes else NOTHING_TO_RETRY if rows else _nothing_left(request)
+    result = f"Retried {_videos(created)}." if created else none
     message = " ".join([result, *notes])
     if not request.htmx:
         return _result(request, message)

@@ -1,59 +1,15 @@
 """Why a generation has no video, in words."""
 
-from dataclasses import dataclass
-
 from .. import policy
-from ..state import HELD_UNSENT, SAME_TASK, TOKEN_REFUSED, HoldReason, State
+from ..policy import causes
+from ..policy.causes import Explanation
+from ..state import SAME_TASK, TOKEN_REFUSED, State
 from .task_search import TaskSearch
 
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What happened to a video and what to do next.
-
-    advice: what every member can do. for_members: for members who are not admins. for_author: for the author and for
-    admins. for_admins: for admins only.
-    """
-
-    title: str
-    text: str
-    advice: str = ""
-    for_admins: str = ""
-    for_members: str = ""
-    for_author: str = ""
-
-
-_WHY_HELD: dict[str, str] = {
-    HoldReason.RESTORE: "After this video was requested, Lumaweb was restored from a backup or moved to another "
-    "database, so it may have been sent before.",
-    HoldReason.PROVIDER: "After this video was requested, the provider was changed, so another one would charge for "
-    "it.",
-    HoldReason.MEDIA: "It was queued while the media were moved to another storage.",
-    HoldReason.UNKNOWN: "After this video was requested, Lumaweb was restored from a backup, so it may have been sent "
-    "before, or its provider was changed, so another one would charge for it.",
-}
-NOT_LOOKED_UP = Explanation(
-    "Not looked up",
-    "The provider is making this video, but no longer accepts the API token that requested it, so Lumaweb cannot "
-    "look it up. Look-ups continue as soon as an admin replaces the token's secret.",
-    for_members="Ask an admin to replace it.",
-    for_admins="Replace its secret by another one of the same account. The provider may forget a task after a day.",
-)
-SHARED = Explanation(
-    "Same task as another video",
-    "The provider named the same task for two requests. The finished video appears here.",
-    for_admins="The video's events name the other video. Compare both with the provider's console.",
-)
-WITHOUT_TASK = Explanation(
-    "Same task as another video",
-    "The provider named the task of another video for this request. It may have started and charged one video or two. "
-    "Lumaweb searches the provider's listing for another one and never resends this video automatically.",
-    for_admins="The video's events name the other video. Compare both with the provider's console.",
-)
 _BY_STATE_AND_CODE = {
-    (State.PROCESSING, TOKEN_REFUSED): NOT_LOOKED_UP,
-    (State.PROCESSING, SAME_TASK): SHARED,
-    (State.UNCONFIRMED, SAME_TASK): WITHOUT_TASK,
+    (State.PROCESSING, TOKEN_REFUSED): causes.NOT_LOOKED_UP,
+    (State.PROCESSING, SAME_TASK): causes.SHARED,
+    (State.UNCONFIRMED, SAME_TASK): causes.WITHOUT_TASK,
 }
 
 
@@ -62,7 +18,9 @@ def explain(row: TaskSearch) -> Explanation | None:
     if task := _BY_STATE_AND_CODE.get((State(row.state), row.error_code)):
         return task
     if row.state == State.QUEUED and row.held_at:
-        return _explain_held(row.hold_reason)
+        return causes.held(row.hold_reason)
+    if row.state == State.CANCELED:
+        return causes.CANCELED
     if row.state not in (State.FAILED, State.UNCONFIRMED) and not (row.state == State.QUEUED and row.error_code):
         return None
     rule = policy.words_for(
@@ -71,16 +29,14 @@ def explain(row: TaskSearch) -> Explanation | None:
     if row.state == State.UNCONFIRMED:
         return _explain_unconfirmed(row, rule)
     text = f"{rule.text} {_may_still_come(row)}".strip() if row.state == State.FAILED else rule.text
-    return Explanation(rule.title, text, rule.advice, rule.for_admins, rule.for_members)
-
-
-def _explain_held(reason: str) -> Explanation:
-    adopting = "" if reason in HELD_UNSENT else ", or adopt its task"
     return Explanation(
-        "Held",
-        f"{_WHY_HELD.get(reason, _WHY_HELD[HoldReason.UNKNOWN])} It is not sent until an admin decides.",
-        for_members="Ask an admin to release it.",
-        for_admins=f"Send or cancel it on the Provider page{adopting}.",
+        rule.title,
+        text,
+        advice=rule.advice,
+        for_admins=rule.for_admins,
+        for_members=rule.for_members,
+        for_author=rule.for_author,
+        for_others=rule.for_others,
     )
 
 
@@ -100,6 +56,7 @@ def _explain_unconfirmed(row: TaskSearch, rule: policy.Rule) -> Explanation:
         f"{rule.for_admins} {words.for_admins}".strip(),
         rule.for_members or words.for_members,
         words.for_author,
+        words.for_others,
     )
 
 

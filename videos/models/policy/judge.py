@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from ... import provider
+from .readers import AGAIN
 from .rules import (
     BAD_REQUEST,
     DOUBT,
@@ -105,7 +106,7 @@ def _not_sent_again(rule: Rule) -> Rule:
         next_state=FAILED,
         text="The request was not carried out. Lumaweb does not resend it, as its outcome had been in doubt. "
         + NOTHING_CHARGED,
-        advice="It can be retried.",
+        **AGAIN,
         resent="",
     )
 

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 
 from ..circuit import Health
+from ..state import HoldReason
+from .causes import CANCELED, FINISHED_CHARGED, NOT_LOOKED_UP, SAVING, SHARED, WITHOUT_TASK, Explanation, held
 from .follow_up import WORDS as FOLLOW_UP
 from .rules import (
     ADDRESS,
@@ -33,7 +35,7 @@ def as_markdown() -> str:
     lines = [
         "# What follows from each outcome",
         "",
-        "Written by `manage.py policy` from `videos/models/policy/rules.py`, which the code uses. Within 4xx a known",
+        "Written by `manage.py policy` from `videos/models/policy/`, which the code uses. Within 4xx a known",
         "code decides, and an unknown one is judged by its status. A request that may have arrived is never repeated",
         "by Lumaweb, whatever its code says. Sentences in italics are for members who are not admins.",
         "",
@@ -61,7 +63,27 @@ def as_markdown() -> str:
     lines += [
         f"| {known} | {words.text} | {words.for_author} | {words.for_admins} |" for known, words in FOLLOW_UP.items()
     ]
+    lines += ["", "## Other causes", "", "| cause | everyone reads | admin reads |", "| --- | --- | --- |"]
+    lines += [f"| {name} | {_words(words)} | {words.for_admins} |" for name, words in _other_causes().items()]
+    lines += ["", "## A finished video that is not saved", ""]
+    lines += [f"Everyone also reads until when the provider's link works, and: {FINISHED_CHARGED}", ""]
+    lines += ["| cause | everyone reads | members also read | admin reads |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| `{code}` | {cause.text or 'the message of the error'} | {cause.for_members} | {cause.for_admins} |"
+        for code, cause in SAVING.items()
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _other_causes() -> dict[str, Explanation]:
+    holds = {f"held: {reason.label}": held(reason) for reason in HoldReason}
+    return {
+        "canceled": CANCELED,
+        **holds,
+        "token refused while the task runs": NOT_LOOKED_UP,
+        "two requests with one task": SHARED,
+        "a request without a task of its own": WITHOUT_TASK,
+    }
 
 
 def _grouped(table: Mapping[str, Rule]) -> list[tuple[list[str], Rule]]:
@@ -76,10 +98,16 @@ def _grouped(table: Mapping[str, Rule]) -> list[tuple[list[str], Rule]]:
     return groups
 
 
+def _words(words: Rule | Explanation) -> str:
+    asked = f"_{words.for_members}_" if words.for_members else ""
+    author = f"{words.for_author} (author, admins)" if words.for_author else ""
+    others = f"{words.for_others} (others)" if words.for_others else ""
+    return " ".join(filter(None, (f"**{words.title}.**", words.text, words.advice, asked, author, others)))
+
+
 def _row(names: list[str], rule: Rule) -> str:
     token_effect = TOKENS.get(rule.token_effect) or f"disabled: {Health(rule.token_effect).label.lower()}"
-    asked = f"_{rule.for_members}_" if rule.for_members else ""
-    words = " ".join(filter(None, (f"**{rule.title}.**", rule.text, rule.advice, asked)))
+    words = _words(rule)
     names_in_code = ", ".join(f"`{name}`" for name in names)
     cells = (names_in_code, rule.next_state, token_effect, rule.resent or "never", words, rule.for_admins)
     return f"| {' | '.join(cells)} |"

@@ -6,6 +6,7 @@
 from dataclasses import dataclass, replace
 
 from ..circuit import Health
+from .readers import AGAIN, RETRY_BY_AUTHOR, RETRY_ONCE_PAID
 
 QUEUED, FAILED, UNCONFIRMED = "queued", "failed", "unconfirmed"
 
@@ -23,9 +24,10 @@ class Rule:
     """One outcome.
 
     next_state: of the generation. token_effect: what becomes of the token. title, text: for everybody. advice: what
-    every member can do. for_members: for members who are not admins. for_admins: for admins, also as the token's last
-    error. resent: when Lumaweb sends the request again, "" for never; a day after the first claim it gives up
-    (`too_late`). row_waits: the row is not sent again at once, although the token does not pause.
+    every member can do. for_members: for members who are not admins. for_author: for the author and admins. for_others:
+    for everybody else. for_admins: for admins, also as the token's last error. resent: when Lumaweb sends the request
+    again, "" for never; a day after the first claim it gives up (`too_late`). row_waits: the row is not sent again at
+    once, although the token does not pause.
     """
 
     next_state: str
@@ -37,6 +39,8 @@ class Rule:
     for_admins: str = ""
     resent: str = ""
     row_waits: bool = False
+    for_author: str = ""
+    for_others: str = ""
 
 
 NOTHING_CHARGED = "Nothing was charged."
@@ -79,10 +83,8 @@ def _address(title: str, text: str, for_admins: str) -> Rule:
     )
 
 
-def _failed(
-    title: str, text: str, *, advice: str = "", for_members: str = "", for_admins: str, token_effect: str = NO_EFFECT
-) -> Rule:
-    return Rule(FAILED, token_effect, title, f"{text} {NOTHING_CHARGED}", advice, for_members, for_admins)
+def _failed(title: str, text: str, *, for_admins: str, token_effect: str = NO_EFFECT, **words: str) -> Rule:
+    return Rule(FAILED, token_effect, title, f"{text} {NOTHING_CHARGED}", for_admins=for_admins, **words)
 
 
 def _in_doubt(title: str, for_admins: str, token_effect: str = PAUSES_IF_REPEATED, for_members: str = "") -> Rule:
@@ -151,6 +153,7 @@ REDIRECTED = _address(
 UNEXPLAINED = _failed(
     "Refused by the provider",
     "The provider refused the request for a reason that Lumaweb does not know.",
+    advice=CHANGE_IT,
     for_members="Ask an admin to read the provider's message.",
     for_admins="The provider refused this with a new or missing error code; its message is on the video's page. After "
     "three videos in a row the token pauses.",
@@ -222,6 +225,7 @@ POST = {
     "source_gone": _failed(
         "Video to extend not reachable",
         "Neither its ID nor its link works for the provider, and the provider cannot fetch the saved copy.",
+        advice="Choose another video to extend.",
         for_members="Ask an admin to set a public address for Lumaweb.",
         for_admins="With LUMAWEB_PUBLIC_URL set, the provider could fetch the saved copy.",
     ),
@@ -264,7 +268,9 @@ POST = {
     "too_late": _failed(
         "Never sent",
         "For a whole day the video could not be sent to the provider.",
-        advice="It can be retried.",
+        for_members="Ask an admin to check the API tokens.",
+        for_author="Retry it when an API token works.",
+        for_others=RETRY_BY_AUTHOR,
         for_admins="No token could send it for a day; the tokens' last errors say why.",
     ),
 }
@@ -312,7 +318,7 @@ TASK = {
         NO_EFFECT,
         "Provider error",
         f"The provider failed to make this video. {ONLY_FINISHED}",
-        advice="It can be retried.",
+        **AGAIN,
         for_admins="The task failed at the provider. Its console shows whether it was charged.",
     ),
     "timeout": Rule(
@@ -320,7 +326,8 @@ TASK = {
         NO_EFFECT,
         "Provider took too long",
         f"The provider stopped because the video took longer than the timeout. {ONLY_FINISHED}",
-        advice="It can be retried, with a longer timeout.",
+        for_author="Retry it with a longer timeout.",
+        for_others=RETRY_BY_AUTHOR,
         for_admins="The task ran into its timeout at the provider. Its console shows whether it was charged.",
     ),
     "task_failed": Rule(
@@ -328,7 +335,7 @@ TASK = {
         NO_EFFECT,
         "Provider could not make it",
         f"The provider ended the task without a video. {ONLY_FINISHED}",
-        advice="It can be retried.",
+        **AGAIN,
         for_admins="The task failed at the provider. Its console shows whether it was charged.",
     ),
     "forbidden": replace(MODERATION, text=f"The provider refused the prompt or a frame. {ONLY_FINISHED}"),
@@ -338,6 +345,8 @@ TASK = {
         "Balance used up",
         f"The provider stopped because the balance behind the API token is used up. {ONLY_FINISHED}",
         for_members="Ask an admin to top up the balance.",
+        for_author="Retry it after the top-up.",
+        for_others=RETRY_BY_AUTHOR,
         for_admins="The balance behind the token was spent while the task ran: top it up, then retry the video.",
     ),
     "overdue": Rule(
@@ -345,6 +354,7 @@ TASK = {
         NO_EFFECT,
         "No result",
         f"The provider reported no result in time. {ONLY_FINISHED}",
+        **AGAIN | {"for_author": RETRY_ONCE_PAID},
         for_admins="The provider's console may show what became of it, by its task ID.",
     ),
     "dismissed": Rule(
@@ -352,6 +362,7 @@ TASK = {
         NO_EFFECT,
         "Dismissed",
         "Lumaweb no longer waits for this video. The provider may have charged it.",
+        **AGAIN | {"for_author": RETRY_ONCE_PAID},
         for_admins="The provider's console shows whether it was made and charged; if it was, adopt it by its task ID.",
     ),
 }
