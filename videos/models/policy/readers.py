@@ -1,7 +1,17 @@
 """What to do next, by who reads it."""
 
-# For the author and admins, and for everybody else.
-RETRY = "Retry it."
-RETRY_ONCE_PAID = "Retry it if a second charge is acceptable."
+from typing import TypedDict
+
+
+class Words(TypedDict, total=False):
+    """Parts of a rule: for every member, members who are not admins, the author and admins, and everybody else."""
+
+    advice: str
+    for_members: str
+    for_author: str
+    for_others: str
+
+
 RETRY_BY_AUTHOR = "Its author or an admin can retry it."
-AGAIN = {"for_author": RETRY, "for_others": RETRY_BY_AUTHOR}
+AGAIN: Words = {"for_author": "Retry it.", "for_others": RETRY_BY_AUTHOR}
+PAID_AGAIN: Words = {"for_author": "Retry it if a second charge is acceptable.", "for_others": RETRY_BY_AUTHOR}

@@ -4,9 +4,10 @@
 """
 
 from dataclasses import dataclass, replace
+from typing import Unpack
 
 from ..circuit import Health
-from .readers import AGAIN, RETRY_BY_AUTHOR, RETRY_ONCE_PAID
+from .readers import AGAIN, PAID_AGAIN, RETRY_BY_AUTHOR, Words
 
 QUEUED, FAILED, UNCONFIRMED = "queued", "failed", "unconfirmed"
 
@@ -83,7 +84,7 @@ def _address(title: str, text: str, for_admins: str) -> Rule:
     )
 
 
-def _failed(title: str, text: str, *, for_admins: str, token_effect: str = NO_EFFECT, **words: str) -> Rule:
+def _failed(title: str, text: str, *, for_admins: str, token_effect: str = NO_EFFECT, **words: Unpack[Words]) -> Rule:
     return Rule(FAILED, token_effect, title, f"{text} {NOTHING_CHARGED}", for_admins=for_admins, **words)
 
 
@@ -354,7 +355,7 @@ TASK = {
         NO_EFFECT,
         "No result",
         f"The provider reported no result in time. {ONLY_FINISHED}",
-        **AGAIN | {"for_author": RETRY_ONCE_PAID},
+        **PAID_AGAIN,
         for_admins="The provider's console may show what became of it, by its task ID.",
     ),
     "dismissed": Rule(
@@ -362,7 +363,7 @@ TASK = {
         NO_EFFECT,
         "Dismissed",
         "Lumaweb no longer waits for this video. The provider may have charged it.",
-        **AGAIN | {"for_author": RETRY_ONCE_PAID},
+        **PAID_AGAIN,
         for_admins="The provider's console shows whether it was made and charged; if it was, adopt it by its task ID.",
     ),
 }
