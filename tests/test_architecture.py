@@ -42,7 +42,7 @@ LAYERS = [
     ["videos.models", "videos.self_test"],
     ["videos.media"],
     ["videos.date_ranges", "videos.limits"],
-    ["videos.provider", "videos.oidc", "videos.keyset"],
+    ["videos.provider", "videos.oidc", "videos.keyset", "videos.file_names"],
 ]
 # Modules of lumaweb that import nothing of ours: the product may use them, and nothing else of the installation.
 LEAVES = {

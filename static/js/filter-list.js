@@ -3,6 +3,7 @@ import { BaseElement, isComposing } from "./base-element.js";
 
 const TEXT_FIELD = "input:not([type=checkbox], [type=radio])";
 const LONG = 12; // items
+// As the search of videos: fold in videos/models/search.py.
 const normalize = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 class FilterList extends BaseElement {

@@ -1,6 +1,7 @@
 """The gallery: search, filters and pages."""
 
 import re
+import unicodedata
 from datetime import timedelta
 from itertools import product
 
@@ -64,6 +65,33 @@ def wall():
 )
 def test_a_search_finds_every_word_in_any_script_and_knows_no_operators(wall, query, found):
     assert [row.prompt for row in Generation.objects.for_gallery().search(query)] == found
+
+
+CAFE, HANOI, DELHI, SEOUL = "Café in São Paulo", "Phố cổ Hà Nội", "हिन्दी में लोमड़ी", "서울의 밤"
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("cafe sao", CAFE),
+        ("CAFÉ SÃO", CAFE),
+        ("cafe\u0301", CAFE),
+        ("caf\u00e9", CAFE),
+        ("ｃａｆｅ", CAFE),
+        ("pho co ha noi", HANOI),
+        ("phố", HANOI),
+        ("लोमड़ी", DELHI),
+        ("लमड", DELHI),
+        ("서울", SEOUL),
+        ("sä", CAFE),
+        ("\u0301 cafe", CAFE),
+    ],
+)
+def test_a_search_ignores_accents_in_the_query_and_in_the_prompt(query, found):
+    for prompt in (CAFE, HANOI, DELHI, SEOUL):
+        a_generation(prompt=unicodedata.normalize("NFD", prompt) if prompt == HANOI else prompt)
+    rows = Generation.objects.for_gallery().search(query)
+    assert [unicodedata.normalize("NFC", row.prompt) for row in rows] == [unicodedata.normalize("NFC", found)]
 
 
 def test_an_empty_search_does_not_filter(wall):
@@ -297,6 +325,11 @@ def test_the_search_migration_indexes_existing_videos(earlier_schema):
     call_command("migrate", "videos", verbosity=0)
     found = Generation.objects.search("reiher").get()
     assert (found.pk, found.shape) == (row.pk, "9:16")
+    call_command("migrate", "videos", "0033", verbosity=0)
+    Generation.objects.filter(pk=row.pk).update(prompt="Ein Häher", search_text="ein häher")
+    call_command("migrate", "videos", verbosity=0)
+    for query in ("haher", "HÄHER"):
+        assert Generation.objects.search(query).get().pk == row.pk
 
 
 def test_the_first_row_s_posters_load_at_once_and_the_others_when_near(client):

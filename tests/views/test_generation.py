@@ -2,6 +2,7 @@
 
 import io
 import uuid
+from urllib.parse import quote
 
 import av
 import pytest
@@ -155,3 +156,12 @@ def test_the_number_of_queries_does_not_grow_with_the_branches(client, member, d
 def test_unknown_videos_are_not_found(client, member):
     assert client.get(f"/generations/{uuid.uuid4()}/").status_code == 404
     assert client.post(f"/generations/{uuid.uuid4()}/frames/").status_code == 404
+
+
+def test_a_download_is_named_after_the_prompt_in_its_script(client, member):
+    video = saved(prompt="Лиса на снегу, 雪")
+    answer = client.get(f"/generations/{video.uuid}/video?download=1")
+    name = f"лиса-на-снегу-雪-{video.uuid.hex[:8]}.mp4"
+    plain, extended = answer["Content-Disposition"].split("; ")[1:]
+    assert extended == f"filename*=UTF-8''{quote(name)}"
+    assert plain == f'filename="{video.uuid.hex[:8]}.mp4"'

@@ -100,6 +100,16 @@ def test_a_selection_is_one_archive_that_names_what_is_missing(client, ada):
     assert str(gone.uuid) in listed
 
 
+def test_an_archive_keeps_names_of_every_script(client, ada):
+    prompts = {"北京的秋天": "北京的秋天", "Zürich bei Nacht": "zürich-bei-nacht", "ثعلب": "ثعلب", "../CON": "con"}
+    videos = {a_stored_video(ada, prompt): name for prompt, name in prompts.items()}
+    answer = client.post("/selection/zip/", ticked(*videos))
+    with zipfile.ZipFile(io.BytesIO(b"".join(answer.streaming_content))) as archive:
+        entries = {entry.filename: entry.flag_bits & 0x800 for entry in archive.infolist()}
+    assert entries.keys() == {f"{name}-{video.uuid.hex[:8]}.mp4" for video, name in videos.items()}
+    assert all(bool(flag) is not name.isascii() for name, flag in entries.items()), "the flag says UTF-8"
+
+
 def test_the_url_of_a_comparison_names_the_videos_and_holds_no_csrf_token(client, ada):
     one, two = a_stored_video(ada, "one"), a_stored_video(ada, "two")
     wall = client.get("/").content.decode()

@@ -19,8 +19,13 @@ WORDS_AT_MOST = 16
 
 
 def fold(text: str) -> str:
-    """Normalize a text or query for comparison: NFKC, casefolded, without NUL characters."""
-    return unicodedata.normalize("NFKC", text).casefold().replace("\0", " ")
+    """Return a text or query for comparison: without accents, case, compatibility forms and NUL characters.
+
+    `static/js/filter-list.js` folds the lists of members and collections alike.
+    """
+    decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    letters = (letter for letter in decomposed if not unicodedata.category(letter).startswith("M"))
+    return "".join(letters).replace("\0", " ")
 
 
 def words_of(query: str) -> list[str]:

@@ -15,8 +15,8 @@ from django.core.files.storage import Storage
 from django.db.models.fields.files import FieldFile
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.utils.http import content_disposition_header
 
+from ..file_names import attachment
 from .ranges import is_known, ranged
 from .streams import TooManyStreams
 
@@ -70,7 +70,7 @@ def _deliver(
 ) -> HttpResponseBase:
     headers = {
         "Content-Type": content_type,
-        "Content-Disposition": content_disposition_header(bool(download_as), download_as) or "inline",
+        "Content-Disposition": attachment(download_as) if download_as else "inline",
         "ETag": etag,
         "Cache-Control": cache_control,
         "X-Content-Type-Options": "nosniff",

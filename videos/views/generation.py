@@ -8,10 +8,10 @@ from django.http import Http404, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils.text import slugify
 from django.views.decorators.http import require_GET, require_safe
 
 from .. import frames, provider
+from ..file_names import file_name
 from ..forms import FilterForm
 from ..forms.examples import example_request
 from ..models import Generation, Member, StoragePolicy
@@ -118,7 +118,7 @@ def video(request: MemberRequest, uuid: UUID) -> HttpResponseBase:
 
 
 def download_name(generation: Generation) -> str:
-    return f"{slugify(generation.prompt[:60]) or 'video'}-{generation.uuid.hex[:8]}.mp4"
+    return file_name(generation.prompt, f"-{generation.uuid.hex[:8]}.mp4")
 
 
 def _stored_file(generation: Generation, field: str) -> FieldFile:

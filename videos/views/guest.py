@@ -10,9 +10,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.text import slugify
 from django.views.decorators.http import require_safe
 
+from ..file_names import file_name
 from ..models import Generation, Share
 from . import delivery
 from .generation import download_name
@@ -104,19 +104,14 @@ def guest_video(request: HttpRequest, uuid: str, key: str, video: UUID) -> HttpR
     return response
 
 
-def _stem(share: Share) -> str:
-    """Return the title as it can stand in file names; "video" without one."""
-    return slugify(share.title, allow_unicode=True) or "video"
-
-
 def _single_name(share: Share, number: int) -> str:
-    return f"{_stem(share)}.mp4" if share.generation and not share.chain else f"{_stem(share)}-{number:02}.mp4"
+    return file_name(share.title, ".mp4" if share.generation and not share.chain else f"-{number:02}.mp4")
 
 
 def _zip_members(share: Share, rows: Sequence[Generation]) -> dict[str, Generation]:
     """Name the files so that they sort in the order of the page; after their prompts only if the page shows those."""
     digits = max(2, len(str(len(rows))))
-    names = [download_name(row) if share.with_prompt else f"{_stem(share)}.mp4" for row in rows]
+    names = [download_name(row) if share.with_prompt else file_name(share.title, ".mp4") for row in rows]
     return {f"{number:0{digits}}-{name}": row for number, (name, row) in enumerate(zip(names, rows, strict=True), 1)}
 
 
@@ -131,7 +126,7 @@ def guest_zip(request: HttpRequest, uuid: str, key: str) -> HttpResponseBase:
         sizes = videos_with_files(share.videos)
         if not sizes:
             return _not_found()
-        response = zip_response(f"{_stem(share)}.zip", _zip_members(share, [*sizes]), sizes)
+        response = zip_response(file_name(share.title, ".zip"), _zip_members(share, [*sizes]), sizes)
     except OSError as error:
         logger.warning("no archive for a guest: %s", error)
         return delivery.unavailable(delivery.UNAVAILABLE)

@@ -6,8 +6,8 @@ from typing import Any
 import zipstream
 from django.core.files.storage import default_storage
 from django.http.response import HttpResponseBase
-from django.utils.http import content_disposition_header
 
+from ..file_names import attachment
 from ..media.storage import file_sizes
 from ..models import Generation
 from . import delivery, streams
@@ -35,7 +35,7 @@ def zip_response(
         bundle.add(note.encode(), NOT_INCLUDED)
     headers = {
         "Content-Type": "application/zip",
-        "Content-Disposition": str(content_disposition_header(as_attachment=True, filename=name)),
+        "Content-Disposition": attachment(name),
     }
     content = streams.GeneratedFile(iter(bundle), len(bundle))
     return streams.stream(content, headers, from_bucket=delivery.is_bucket(default_storage))
