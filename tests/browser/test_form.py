@@ -240,7 +240,7 @@ def test_frames_are_uploaded_at_once_swapped_and_removed(site, sign_in):
     page.locator('input[name="start_image"]').set_input_files(
         {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"no picture"}
     )
-    expect(page.locator("#start-problem")).to_contain_text("no picture")
+    expect(page.locator("#start-problem")).to_contain_text("not a picture")
     page.locator('input[name="start_image"]').set_input_files(
         {"name": "broken.png", "mimeType": "image/png", "buffer": b"no picture either"}
     )
