@@ -127,7 +127,7 @@ storage-rejected             login  403       403    seen          login  403   
 backup-schedule              login  405       405    405           login  403       403    422
 backups                      login  405       405    405           login  403       403    same
 backup-verification          login  405       405    405           login  403       403    done
-backup-download              login  403       403    seen          login  403       403    422
+backup-download              login  403       403    seen          login  403       403    403
 usage                        login  seen      seen   seen          login  405       405    405
 usage-csv                    login  seen      seen   seen          login  405       405    405
 """
