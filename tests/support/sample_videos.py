@@ -40,7 +40,8 @@ def read_unchecked(path: Path, *, stills: bool) -> client.Facts:
     """Read a video as an earlier version did, without checking that it is complete."""
     with path.open("rb") as file:
         facts, first = video.probe(file)
-    return client.Facts(**facts, stills=client.Stills(pictures.poster(first), pictures.jpeg(first)))
+    made = client.Stills(pictures.poster(first), pictures.jpeg(first), pictures.dominant_color(first))
+    return client.Facts(**facts, stills=made)
 
 
 def plain_video(folder: Path) -> bytes:
