@@ -20,6 +20,13 @@ def test_raw_colours_stand_in_the_tokens(path):
     assert path.name in WITH_COLOURS or not found
 
 
+@pytest.mark.parametrize("path", STYLESHEETS, ids=lambda path: path.name)
+def test_only_open_popovers_have_fallback_positions(path):
+    """WebKit 2.50 hangs when an element that contains a closed one with fallbacks is hidden."""
+    selectors = re.findall(r"([^{};/]+)\{[^{}]*position-try", path.read_text())
+    assert all(":popover-open" in selector for selector in selectors)
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_is_short_and_defines_at_most_its_own_element(path):
     text = path.read_text()

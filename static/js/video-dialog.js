@@ -144,6 +144,7 @@ class VideoDialog extends BaseElement {
     this.#request?.abort();
     if (!this.dialog.open) return;
     document.body.append(...this.dialog.querySelectorAll("#announcer, #toasts"));
+    for (const menu of this.body.querySelectorAll(":popover-open")) menu.hidePopover();
     this.dialog.close();
     this.body.replaceChildren();
     document.title = this.#galleryTitle;

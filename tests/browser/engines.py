@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from selenium import webdriver
@@ -180,40 +181,46 @@ def running(command: list[str], **options: Any) -> Iterator[subprocess.Popen]:
 
 
 @contextmanager
-def firefox(folder: Path) -> Iterator[Engine]:
+def firefox() -> Iterator[Engine]:
     """Run Firefox with a new profile."""
     path = prepared(firefox_path, FIREFOX_PACKAGES)
     port = a_free_port()
     preferences = PREFERENCES | {"marionette.port": port}
     lines = [f"user_pref({json.dumps(name)}, {json.dumps(value)});" for name, value in preferences.items()]
-    (folder / "user.js").write_text("\n".join(lines))
-    command = [path, "--headless", "--marionette", "--no-remote", "--profile", str(folder)]
-    with running(command, env=os.environ | {"HOME": str(folder)}):
-        client = Marionette(port)
-        client.send("SetWindowRect", width=WIDTH, height=HEIGHT)
-        yield Engine(
-            client,
-            lambda url: client.send("Navigate", url=url),
-            lambda script, *values: client.send("ExecuteScript", script=script, args=values),
-        )
+    with TemporaryDirectory() as home:
+        Path(home, "user.js").write_text("\n".join(lines))
+        command = [path, "--headless", "--marionette", "--no-remote", "--profile", home]
+        with running(command, env=os.environ | {"HOME": home}):
+            client = Marionette(port)
+            client.send("SetWindowRect", width=WIDTH, height=HEIGHT)
+            yield Engine(
+                client,
+                lambda url: client.send("Navigate", url=url),
+                lambda script, *values: client.send("ExecuteScript", script=script, args=values),
+            )
 
 
 @contextmanager
-def webkit(folder: Path) -> Iterator[Engine]:
-    """Run WebKitGTK's MiniBrowser on a display of its own."""
-    path = prepared(webkit_path, WEBKIT_PACKAGES)
+def display() -> Iterator[str]:
+    """Run an X server without a screen and return its name."""
     ours, theirs = os.pipe()
-    screen = ["-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
-    with running(["Xvfb", "-displayfd", str(theirs), *screen], pass_fds=[theirs]):
+    command = ["Xvfb", "-displayfd", str(theirs), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-nolisten", "tcp"]
+    with running(command, pass_fds=[theirs]):
         os.close(theirs)
         with open(ours) as number:
-            display = f":{number.readline().strip()}"
-        options = Options()
-        options.binary_location = path
-        options.add_argument("--automation")
-        env = os.environ | {"DISPLAY": display, "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)}
-        service = Service(shutil.which("WebKitWebDriver"), env=env)
-        driver = webdriver.WebKitGTK(options=options, service=service)
+            yield f":{number.readline().strip()}"
+
+
+@contextmanager
+def webkit() -> Iterator[Engine]:
+    """Run WebKitGTK's MiniBrowser on a display of its own."""
+    options = Options()
+    options.binary_location = prepared(webkit_path, WEBKIT_PACKAGES)
+    options.add_argument("--automation")
+    # A short path: its sockets are in there.
+    with display() as name, TemporaryDirectory() as home:
+        env = os.environ | {"DISPLAY": name, "HOME": home, "XDG_RUNTIME_DIR": home}
+        driver = webdriver.WebKitGTK(options=options, service=Service(shutil.which("WebKitWebDriver"), env=env))
         try:
             driver.set_window_rect(0, 0, WIDTH, HEIGHT)
             yield Engine(driver, driver.get, driver.execute_script)

@@ -5,7 +5,7 @@ import pytest
 from ..support.installation import PASSWORD
 from .engines import firefox, webkit
 
-ENTER, ESCAPE, CONTROL = "\ue007", "\ue00c", "\ue009"
+ENTER, ESCAPE, SHIFT, CONTROL = "\ue007", "\ue00c", "\ue008", "\ue009"
 # Errors of scripts, kept across the pages of the tab.
 LISTEN = """
 addEventListener("error", ({message}) => { sessionStorage.errors = (sessionStorage.errors ?? "") + message + "\\n" });
@@ -18,8 +18,8 @@ PLAYED = "(() => { const video = $(arguments[0]); return video && video.currentT
 
 
 @pytest.mark.parametrize("engine", [firefox, webkit])
-def test_other_engines_make_play_extend_search_and_select(engine, site, tmp_path):
-    with engine(tmp_path) as browser:
+def test_other_engines_make_play_extend_search_and_select(engine, site):
+    with engine() as browser:
         browser.open(f"{site.url}/login/")
         browser.type("[name=username]", "ada")
         browser.type("[name=password]", PASSWORD + ENTER)
@@ -45,15 +45,16 @@ def make(browser, prompt: str) -> str:
 def saved(browser, prompt: str) -> str:
     card = "[...document.querySelectorAll('.card')].find((one) => one.innerText.includes(arguments[0]))"
     poster = f"{card}?.querySelector('video-preview img')"
-    return browser.wait(f"{poster}?.naturalWidth && {card}.id.slice('generation-'.length)", prompt, seconds=30)
+    return browser.wait(f"{poster}?.naturalWidth && {card}.id.slice('generation-'.length)", prompt, seconds=90)
 
 
 def play(browser, uuid: str) -> None:
-    """Play the video in the gallery by its key, then in the dialog, and close that."""
+    """Play the video in the gallery by focus, stop it by its key, then play it in the dialog, and close that."""
     link = f"#generation-{uuid} .card-link"
-    browser.run("document.querySelector(arguments[0]).focus()", link)
-    browser.type(link, " ")
+    browser.type(link, SHIFT)
     browser.wait(PLAYED, f"#generation-{uuid} video")
+    browser.type(link, " ")
+    browser.wait("!$(arguments[0])", f"#generation-{uuid} video")
     browser.click(link)
     browser.wait("$('#video-dialog').open && location.pathname.startsWith('/generations/')")
     browser.wait("$('#video-dialog video')?.readyState > 1")
