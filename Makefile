@@ -16,9 +16,9 @@ DEPLOYED = tests/deploy/test_proxies.py tests/deploy/test_example_environment.py
 BESIDE_SERVERS = tests --ignore=tests/browser $(addprefix --ignore=,$(DEPLOYED)) tests/browser/test_main_job.py
 
 # Only the installation reads .env: a developer's settings must not change the result of a test.
-test test-servers test-deploy test-fresh check bench chaos fuzz screenshots: export LUMAWEB_ENV_FILE =
+test test-servers test-deploy test-fresh check bench chaos fuzz screenshots lighthouse: export LUMAWEB_ENV_FILE =
 
-.PHONY: run test test-servers test-deploy test-fresh check bench chaos fuzz audit screenshots format requirements
+.PHONY: run test test-servers test-deploy test-fresh check bench chaos fuzz audit screenshots lighthouse format requirements
 
 run: .venv/ready
 	@exec $(PYTHON) manage.py serve --prepare
@@ -74,6 +74,10 @@ audit: .venv/audit/ready
 # Screenshots of every page and state, into screenshots/; those that the docs show: make screenshots ARGS=--docs
 screenshots: .venv/ready-dev
 	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.screenshots $(ARGS)
+
+# Scores of Lighthouse for the studio with 48 cards, on an idle machine: make lighthouse ARGS="--runs 5"
+lighthouse: .venv/ready-dev .venv/node/ready
+	@browser=$$($(PYTHON) tests/find_browser.py) && LUMAWEB_TEST_BROWSER="$$browser" exec $(PYTHON) -m tests.lighthouse $(ARGS)
 
 format: .venv/ready-dev node_modules/ready
 	$(PYTHON) -m ruff format .

@@ -36,7 +36,7 @@ PREFERENCES = {"datareporting.policy.dataSubmissionEnabled": False, "browser.she
 class Engine:
     """What a walk through the studio does with a browser; elements are named by CSS selectors.
 
-    Waits up to 20 s for an element that can be used.
+    Waits up to 60 s for an element that can be used.
     """
 
     def __init__(self, driver: Any, go: Callable[[str], Any], run: Callable[..., Any]) -> None:
@@ -48,7 +48,7 @@ class Engine:
     def type(self, selector: str, keys: str) -> None:
         self._use(selector, lambda element: element.send_keys(keys))
 
-    def wait(self, condition: str, *values: Any, seconds: float = 20) -> Any:
+    def wait(self, condition: str, *values: Any, seconds: float = 60) -> Any:
         """Return the value of a JavaScript expression, in which `$` selects an element, once it is true."""
         script = f"const $ = (one) => document.querySelector(one); return {condition}"
         end = time.monotonic() + seconds
@@ -58,7 +58,7 @@ class Engine:
         return value
 
     def _use(self, selector: str, use: Callable[[Any], object]) -> None:
-        end = time.monotonic() + 20
+        end = time.monotonic() + 60
         while True:
             try:
                 use(self.driver.find_element("css selector", selector))

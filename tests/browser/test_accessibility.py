@@ -5,31 +5,38 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from ..support.installation import Installation
+from ..support.installation import ROOT, Installation
 from .axe import NARROW, WIDE, violations
-from .pages import framed_paths
+from .pages import BROWSER_TESTS, CHECKED_BY, DIALOGS, NO_PAGES, PAGES, SIGNED_OUT_PAGES, named_pages
 from .posting import post
+
+
+def test_every_page_and_dialog_is_checked():
+    assert named_pages() == {*PAGES, *SIGNED_OUT_PAGES, *CHECKED_BY, *NO_PAGES}
+    templates = {str(path.relative_to(ROOT / "templates")): path for path in (ROOT / "templates").rglob("*.html")}
+    assert {name for name, path in templates.items() if "<dialog" in path.read_text()} == {*DIALOGS}
+    for name in {*CHECKED_BY.values(), *DIALOGS.values()}:
+        assert "violations(" in (BROWSER_TESTS / name).read_text(), name
+
+
+@pytest.fixture(scope="module")
+def backup(site) -> str:
+    """Return the number of a backup, for the page that asks for the password of its download."""
+    return site.python(
+        "from django.utils import timezone\nfrom videos.models import Backup\n"
+        "print(Backup.objects.create(state='done', path='/backups/one.tar', finished_at=timezone.now()).pk)"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_no_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
+def test_no_page_has_an_axe_violation(site, shown, backup, sign_in, scheme, viewport):
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
-    paths = {
-        "studio": "/",
-        "extend": f"/generations/{shown['ready']}/extend/",
-        "reuse": f"/generations/{shown['refused']}/reuse/",
-        "video": f"/generations/{shown['child']}/",
-        "refused": f"/generations/{shown['refused']}/",
-        "filtered": "/?q=nothing+is+called+this&state=failed",
-        "compare": f"/compare/?v={shown['ready']}&v={shown['child']}",
-        "missing": "/generations/00000000-0000-4000-8000-000000000000/",
-    }
-    paths |= {path: path for path in framed_paths(shown["ready"])}
-    for name, path in paths.items():
-        page.goto(site.url + path)
-        found[name] = violations(page)
+    known = {**shown, "backup": backup, "missing": "00000000-0000-4000-8000-000000000000"}
+    for path in ("/nowhere/", *(path for paths in PAGES.values() for path in paths)):
+        page.goto(site.url + path.format_map(known))
+        found[path] = violations(page)
     page.goto(site.url)
     page.locator(".card:has(.select) .card-link").first.click(position={"x": 100, "y": 70})
     page.locator("#video-dialog[open] .video-page").wait_for()
@@ -62,8 +69,9 @@ def test_no_page_has_an_axe_violation(site, shown, sign_in, scheme, viewport):
     # An open page would notice that it was signed out, and go to the sign-in page.
     page.goto("about:blank")
     page.context.clear_cookies()
-    page.goto(f"{site.url}/login/")
-    found["login"] = violations(page)
+    for name, path in SIGNED_OUT_PAGES.items():
+        page.goto(site.url + path)
+        found[name] = violations(page)
     assert {name: ones for name, ones in found.items() if ones} == {}
 
 

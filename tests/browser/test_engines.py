@@ -45,7 +45,7 @@ def make(browser, prompt: str) -> str:
 def saved(browser, prompt: str) -> str:
     card = "[...document.querySelectorAll('.card')].find((one) => one.innerText.includes(arguments[0]))"
     poster = f"{card}?.querySelector('video-preview img')"
-    return browser.wait(f"{poster}?.naturalWidth && {card}.id.slice('generation-'.length)", prompt, seconds=90)
+    return browser.wait(f"{poster}?.naturalWidth && {card}.id.slice('generation-'.length)", prompt)
 
 
 def play(browser, uuid: str) -> None:
