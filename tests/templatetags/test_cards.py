@@ -101,7 +101,8 @@ def test_each_visitor_gets_their_own_csrf_token(client, ada):
 
 
 def filters_of(html: str) -> str:
-    return re.search(r'<nav class="filters".*?</nav>', html, re.DOTALL)[0]
+    """Return the collections and the filters below them, which are cached together."""
+    return re.search(r'<nav class="collections-strip".*?</nav>\s*<nav class="filters".*?</nav>', html, re.DOTALL)[0]
 
 
 @pytest.mark.parametrize("query", ["", "q=heron&state=ready", "since=2026-01-01&member=ada", "since=yesterday%22%3E"])
