@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from ..file_names import file_name
+from ..limits import MAX_SHARED
 from ..models import Generation, Share
 from . import delivery
 from .generation import download_name
@@ -50,7 +51,8 @@ def _not_found() -> HttpResponse:
 def guest_page(request: HttpRequest, uuid: str, key: str) -> HttpResponse:
     """Show the video, the chain or the several videos of a share link."""
     share = Share.objects.opened_with(uuid, key)
-    if not share or not share.videos:
+    # A followed collection may be empty for a while, and its link stays good.
+    if not share or not (share.videos or share.follows):
         return _not_found()
     if request.method == "GET":
         share.count_visit()
@@ -61,6 +63,7 @@ def guest_page(request: HttpRequest, uuid: str, key: str) -> HttpResponse:
         "total_seconds": round(sum(row.duration or 0 for row in share.videos)),
         "total_bytes": sum(row.size_bytes or 0 for row in share.videos),
         "simulated": any(row.is_simulated for row in share.videos),
+        "most": MAX_SHARED if len(share.videos) == MAX_SHARED else None,
         "zip_url": reverse("guest-zip", args=[share.uuid, key]),
     }
     return _page("shares/guest_videos.html", context)
