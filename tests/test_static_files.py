@@ -35,6 +35,12 @@ def test_a_script_is_short_and_defines_at_most_its_own_element(path):
     assert "extends HTMLElement" not in text or path.name == "base-element.js"
 
 
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_a_script_has_no_nested_template_literals(path):
+    """rjsmin, which shortens the served scripts, removes spaces from their text."""
+    assert not re.findall(r"\$\{[^}`]*`", path.read_text())
+
+
 LISTENS = re.compile(r'"keydown",\s*(?!\s*"pointermove")')
 
 

@@ -5,7 +5,8 @@ import { serverNow } from "./clock.js";
 const POLL_MS = 4000;
 const HIDDEN_POLL_MS = 15_000;
 const SLOWEST_POLL_MS = 30_000;
-const UNFINISHED = `.card:is([data-saving], ${["queued", "submitting", "processing", "unconfirmed"].map((state) => `[data-state=${state}]`)})`;
+const STATES = ["queued", "submitting", "processing", "unconfirmed"].map((state) => `[data-state=${state}]`);
+const UNFINISHED = `.card:is([data-saving], ${STATES})`;
 const MAX_NAMED = 50; // as many as fit into the address
 const TOP_PX = 400; // scrolled by less, the page shows its top
 const STATE_MESSAGES = {

@@ -354,7 +354,8 @@ class VideoForm extends BaseElement {
     } = this.form.querySelector("#cost");
     const cost = videos * prices[this.form.elements.mode.value === "extend" ? "extend" : "generate"];
     const isOver = left !== "" && cost > left;
-    sum.textContent = `${formatCost(cost, unit)}${left && ` of ${formatCredits(left)} left`}`;
+    const total = formatCost(cost, unit);
+    sum.textContent = left ? `${total} of ${formatCredits(left)} left` : total;
     sum.toggleAttribute("data-over", isOver);
     if (raise) raise.hidden = !isOver;
   }

@@ -13,6 +13,7 @@ from .studio import ready
 
 SHIFT = 8
 SLOW = re.compile(r"/static/.*\.js$")
+EARLY = ("/js/keys.", "/js/command-key.")  # block the page until they have run
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def without_scripts(page: Page, address: str) -> Iterator[None]:
     on_the_way: list[Route] = []
 
     def hold(route: Route) -> None:
-        if is_slow and "/js/keys." not in route.request.url:
+        if is_slow and not any(name in route.request.url for name in EARLY):
             on_the_way.append(route)
         else:
             route.continue_()

@@ -28,11 +28,13 @@ class PosterColors:
 
     def run(self) -> None:
         """Enqueue one call with the next posters, unless workers have not begun the previous ones."""
-        if time.monotonic() < self._rests_until or queue_sizes()[MEDIA_CLUSTER]:
+        if time.monotonic() < self._rests_until:
             return
         rows = list(Generation.objects.posters_before(self._before)[:MAX_EXAMINED])
         unknown = [pk for pk, color in rows if not color][:MAX_READ]
         if unknown:
+            if queue_sizes()[MEDIA_CLUSTER]:
+                return
             enqueue_poster_colors(unknown)
         if len(unknown) == MAX_READ:
             self._before = unknown[-1]

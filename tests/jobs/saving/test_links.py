@@ -68,7 +68,7 @@ def test_a_forbidden_host_is_named_and_retried_hourly(stub, cdn, token, film):
     assert (generation.archive, generation.archive_error) == ("remote", "not_allowed"), "never given up for that"
     assert generation.archive_at < timezone.now() + timedelta(hours=1.3)
     assert "films.example.com, which is not one of the allowed media hosts" in generation.explanation.text
-    assert "An admin" in generation.explanation.advice
+    assert "Ask an admin" in generation.explanation.for_members
     assert "LUMAWEB_MEDIA_HOSTS" in generation.explanation.for_admins
     cdn.at["/fresh.mp4"] = film
     gives(stub, f"{cdn.url}/fresh.mp4")

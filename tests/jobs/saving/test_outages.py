@@ -34,7 +34,7 @@ def test_saves_wait_for_a_storage_that_refuses_writes(cdn, token, film, monkeypa
     assert (generation.archive, generation.archive_error) == ("remote", code)
     assert words in generation.explanation.text
     assert "/secret/place" not in generation.explanation.text
-    assert "An admin" in generation.explanation.advice
+    assert "admin" in generation.explanation.for_members
     assert generation.explanation.for_admins
     assert "/secret/place" in generation.events.last().text, "the story has the whole of it"
     assert attempt(generation).archive == "saved"

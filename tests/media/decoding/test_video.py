@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import pytest
 
@@ -24,7 +25,9 @@ def films(tmp_path_factory) -> dict[str, bytes]:
 @pytest.mark.parametrize("codec", ["h264", "hevc", "mpeg4"])
 def test_the_facts_and_stills_of_a_video_are_read(films, codec):
     facts, stills = video.read(io.BytesIO(films[codec]), stills=True)
+    color = facts.pop("color")
     assert facts == {"duration": 1.0, "frame_rate": 24.0, "width": 64, "height": 48}
+    assert re.fullmatch("#[0-9a-f]{6}", color)
     assert [still[:2] for still in stills] == [b"RI", b"\xff\xd8"]
     assert video.read(io.BytesIO(films[codec]), stills=False) == (facts, [])
     assert json.dumps(facts)
