@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 
 from videos.jobs import poster_colors
 from videos.jobs.poster_colors import PosterColors, read_poster_colors
+from videos.jobs.queue import MEDIA_CLUSTER
 from videos.media.decoding.pictures import dominant_color
 from videos.models import Generation
 
@@ -38,6 +39,8 @@ def color_of(generation: Generation) -> str:
 def enqueued(monkeypatch) -> list[list[int]]:
     calls: list[list[int]] = []
     monkeypatch.setattr(poster_colors, "enqueue_poster_colors", calls.append)
+    # The broker of a test run also has calls of other tests.
+    monkeypatch.setattr(poster_colors, "queue_sizes", lambda: {MEDIA_CLUSTER: 0})
     return calls
 
 
