@@ -303,6 +303,7 @@ def test_two_tabs_of_a_member_create_one_video_and_two_members_two(site, sign_in
     expect(first.locator(".existing")).to_have_count(0)
     assert made(first, site, words) == 1
     press(colleague, "Generate")
+    expect(colleague.locator(".card", has_text=words)).to_have_count(2)
     assert made(colleague, site, words) == 2
 
 
