@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserType, Page, ViewportSize, expect
 from ..find_browser import find
 from ..support.installation import Installation, Visitor
 from .contexts import Contexts
+from .studio import three_videos
 
 FLAGS = [
     "--headless",
@@ -181,16 +182,4 @@ def sign_in(open_page, sessions) -> Callable[..., Page]:
 
 @pytest.fixture(scope="package")
 def shown(site) -> dict[str, str]:
-    """Return the UUIDs of a finished video, a refused one and an extension."""
-    visitor = site.visitor()
-    ready = visitor.submit(prompt="A heron over still water")
-    refused = visitor.submit(prompt="A crowd [refuse]")
-    child = None
-    visitor.wait_until_saved(ready)
-    visitor.wait_for(refused, "failed")
-    video_id = site.python(
-        f"from videos.models import Generation\nprint(Generation.objects.get(uuid={ready!r}).video_id)"
-    )
-    child = visitor.submit(action="extend", video_id=video_id, prompt="It lands")
-    visitor.wait_until_saved(child)
-    return {"ready": ready, "refused": refused, "child": child}
+    return three_videos(site)

@@ -64,3 +64,19 @@ def stored(site: Installation, uuid: str, *names: str) -> list[str]:
         f"print(*[repr(getattr(row, name)) for name in {names!r}], sep='\\n')"
     )
     return [eval(line, {}) for line in site.python(code).splitlines()]
+
+
+def three_videos(site: Installation) -> dict[str, str]:
+    """Make a finished video, a refused one and an extension, and return their UUIDs."""
+    visitor = site.visitor()
+    ready = visitor.submit(prompt="A heron over still water")
+    refused = visitor.submit(prompt="A crowd [refuse]")
+    child = None
+    visitor.wait_until_saved(ready)
+    visitor.wait_for(refused, "failed")
+    video_id = site.python(
+        f"from videos.models import Generation\nprint(Generation.objects.get(uuid={ready!r}).video_id)"
+    )
+    child = visitor.submit(action="extend", video_id=video_id, prompt="It lands")
+    visitor.wait_until_saved(child)
+    return {"ready": ready, "refused": refused, "child": child}

@@ -5,13 +5,28 @@ import re
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from .studio import card
+from ..support.installation import Installation
+from .studio import card, three_videos
 
 SHAPES = {"9:16": (752, 1360), "1:1": (1024, 1024), "16:9": (1360, 752)}
 RESHAPE = """
 from videos.models import Generation
 Generation.objects.filter(uuid={uuid!r}).update(shape={shape!r}, video_width={width}, video_height={height})
 """
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Start a separate installation: the sizes of cards depend on the videos beside them."""
+    site = Installation(tmp_path_factory.mktemp("sizes")).start()
+    site.add_member("ben")
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def shown(site) -> dict[str, str]:
+    return three_videos(site)
 
 
 def reshape(site, uuid: str, shape: str) -> None:
