@@ -27,6 +27,11 @@ def test_only_open_popovers_have_fallback_positions(path):
     assert all(":popover-open" in selector for selector in selectors)
 
 
+@pytest.mark.parametrize("path", STYLESHEETS, ids=lambda path: path.name)
+def test_a_stylesheet_is_short(path):
+    assert len(path.read_text().splitlines()) <= 400
+
+
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_is_short_and_defines_at_most_its_own_element(path):
     text = path.read_text()

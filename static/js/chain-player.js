@@ -91,7 +91,7 @@ class ChainPlayer extends BaseElement {
     event.preventDefault();
   }
 
-  // Before the first video is the first one again; after the last one is none, or the first one in a loop.
+  // Going back from the first video restarts it. Going on from the last one ends, or starts again in a loop.
   #step(by) {
     if (by < 0) this.play(Math.max(0, this.#index - 1));
     else if (this.#next) this.play(this.#shots.indexOf(this.#next));

@@ -25,7 +25,7 @@ FLAGS = [
     # The pages of a context share one renderer process, which lives longer than each page (contexts.py).
     "--renderer-process-limit=1",
     "--disable-site-isolation-trials",
-    # A host on loopback that is no secure context: see test_copy.py.
+    # A loopback host that browsers do not treat as a secure context: see test_copy.py.
     "--host-resolver-rules=MAP studio.test 127.0.0.1",
 ]
 

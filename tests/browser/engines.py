@@ -213,7 +213,7 @@ def display() -> Iterator[str]:
 
 @contextmanager
 def webkit() -> Iterator[Engine]:
-    """Run WebKitGTK's MiniBrowser on a display of its own."""
+    """Run WebKitGTK's MiniBrowser on a separate virtual display."""
     options = Options()
     options.binary_location = prepared(webkit_path, WEBKIT_PACKAGES)
     options.add_argument("--automation")

@@ -1,4 +1,4 @@
-"""Nothing in the studio moves by itself, and a poll asks for nothing that the page does not show."""
+"""Nothing in the studio moves unless a member moves it, and a poll asks for nothing that the page does not show."""
 
 import pytest
 from playwright.sync_api import Page, expect

@@ -18,7 +18,7 @@ import pytest
 
 from ..support import debian
 from ..support.debian import done, program
-from ..support.deployment import IMAGE_PYTHON, PROGRAM, PROGRAM_PYTHON
+from ..support.deployment import IMAGE_PACKAGES, IMAGE_PYTHON, PROGRAM, PROGRAM_PYTHON
 from ..support.installation import ROOT
 
 pytestmark = pytest.mark.servers
@@ -235,7 +235,7 @@ def test_a_container_serves_writes_only_to_its_volume_reaps_children_and_stops_o
 
 # What systemd needs of a machine, in an overlay: the image's files do not change.
 MACHINE = """
-root=$1 own=$2 source=$3 environment=$4
+root=$1 own=$2 source=$3 environment=$4 program=$5 packages=$6
 mkdir -p "$own"; mount -t tmpfs tmpfs "$own"; mkdir "$own/upper" "$own/work" "$own/root"
 mount -t overlay overlay -o "lowerdir=$root,upperdir=$own/upper,workdir=$own/work" "$own/root"
 cd "$own/root"
@@ -249,7 +249,7 @@ else
 fi
 chroot . useradd --system --user-group --home-dir /var/lib/lumaweb --shell /usr/sbin/nologin lumaweb-unit
 sed -i 's/^lumaweb:/image:/; s/^lumaweb-unit:/lumaweb:/' etc/passwd etc/group
-cp -a app opt/lumaweb; ln -s /opt/venv opt/lumaweb/.venv
+cp -a app ".$program"; ln -s "$packages" ".$program/.venv"
 cp "$source"/*.service etc/systemd/system/
 # Nobody keeps a journal in here.
 for unit in etc/systemd/system/lumaweb*.service; do
@@ -269,7 +269,8 @@ def test_systemd_runs_the_unit_with_its_sandboxing(image, tmp_path):
         environment += f"\n{name}={said}"
     (tmp_path / "env").write_text(environment)
     own = tmp_path / "machine"
-    machine = Space(MACHINE, image.root, own, ROOT / "deploy/systemd", tmp_path / "env", log=tmp_path / "machine.log")
+    files = (ROOT / "deploy/systemd", tmp_path / "env", PROGRAM, IMAGE_PACKAGES)
+    machine = Space(MACHINE, image.root, own, *files, log=tmp_path / "machine.log")
     root = own / "root"
 
     def systemctl(*words: str) -> subprocess.CompletedProcess:

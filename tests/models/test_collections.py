@@ -96,6 +96,6 @@ def test_members_who_arrange_and_add_at_the_same_time_lose_nothing():
     assert not errors
     assert order().replace("New", "N")[0] == "N"
     assert sorted(order().removeprefix("New")) == list("ABCDEFGH")
-    # Whoever came last, everybody's collection is in front of A.
+    # In any order of arrival, each member's collection is before A.
     assert set(order().removeprefix("New").partition("A")[0]) == set("EFGH")
     assert rows[1].generations.count() == 4

@@ -7,9 +7,11 @@ import pytest
 from .installation import ROOT
 
 DEPLOY = ROOT / "deploy"
-PROGRAM = "/opt/lumaweb"  # where the units and deploy/README.md have the program
+# The folders of the program in the units, and of its packages in the image.
+PROGRAM = re.findall(r"(?m)^WorkingDirectory=(.+)$", (DEPLOY / "systemd/lumaweb.service").read_text())[0]
+IMAGE_PACKAGES = re.findall(r"python -m venv (\S+)", (DEPLOY / "Dockerfile").read_text())[0]
 PROGRAM_PYTHON = f"{PROGRAM}/.venv/bin/python"
-IMAGE_PYTHON = "/opt/venv/bin/python"
+IMAGE_PYTHON = f"{IMAGE_PACKAGES}/bin/python"
 # Memory in bytes that each part takes while it decodes no file, rounded up.
 IDLE = {"lumaweb": 700 << 20, "web": 250 << 20, "worker": 340 << 20, "ticker": 155 << 20}
 

@@ -82,7 +82,7 @@ def _other_causes() -> dict[str, Explanation]:
         **holds,
         "token refused while the task runs": NOT_LOOKED_UP,
         "two requests with one task": SHARED,
-        "a request without a task of its own": WITHOUT_TASK,
+        "a request whose task is unknown": WITHOUT_TASK,
     }
 
 

@@ -42,7 +42,7 @@ class Contents:
 
 
 def unreadable(name: str = "") -> NotAPicture:
-    """Return the exception for a file that is no picture, or a damaged one of the format with this name."""
+    """Return the exception for a file that is not a picture; name: the format of a damaged picture."""
     if not name:
         return NotAPicture(UNREADABLE)
     return NotAPicture(
