@@ -79,7 +79,7 @@ def _cleaned(name: str) -> tuple[str, str]:
     bare = name.strip(f" {_QUOTES}").rpartition("://")[2]
     bare = re.split(r"[/?#]", bare, maxsplit=1)[0].rpartition("@")[2].strip(_QUOTES)
     if found := re.fullmatch(r"(\[.*\]|[^:]*):([0-9]*)", bare):
-        return found[1].strip("[]").rstrip("."), found[2]
+        return _in_ascii(found[1]).strip("[]").rstrip("."), found[2]
     return _in_ascii(bare).strip("[]").rstrip("."), ""
 
 

@@ -93,6 +93,7 @@ REFUSED = [
     ("LUMAWEB_ALLOWED_HOSTS", "a.example b.example", "not separated by commas; set it to a.example,b.example"),
     ("LUMAWEB_ALLOWED_HOSTS", "a_b..example", "not a host"),
     ("LUMAWEB_ALLOWED_HOSTS", "straße.example", "it is not ASCII; set it to xn--strae-oqa.example in this place"),
+    ("LUMAWEB_ALLOWED_HOSTS", "straße.example:8000", "it has a port; set it to xn--strae-oqa.example in this place"),
     ("LUMAWEB_MEDIA_HOSTS", "*", "not a host"),
     ("LUMAWEB_MEDIA_HOSTS", "https://cdn.example.com", "it has a scheme; set it to cdn.example.com"),
     ("LUMAWEB_TRUSTED_PROXIES", "-1", "set it to a whole number from 0 to 9"),
