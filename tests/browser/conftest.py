@@ -183,3 +183,13 @@ def sign_in(open_page, sessions) -> Callable[..., Page]:
 @pytest.fixture(scope="package")
 def shown(site) -> dict[str, str]:
     return three_videos(site)
+
+
+@pytest.fixture(scope="package")
+def known(site, shown) -> dict[str, str]:
+    """Return the values of the names in the addresses of pages.py: three videos, a missing one and a backup."""
+    backup = site.python(
+        "from django.utils import timezone\nfrom videos.models import Backup\n"
+        "print(Backup.objects.create(state='done', path='/backups/one.tar', finished_at=timezone.now()).pk)"
+    )
+    return shown | {"missing": "00000000-0000-4000-8000-000000000000", "backup": backup}

@@ -11,7 +11,7 @@ COVERED = """() => {
     const middle = (from, to, end) => (Math.max(from, 0) + Math.min(to, end)) / 2;
     const controls = "a[href], button, input:not([type=hidden]), select, textarea, summary, [tabindex='0']";
     const found = [];
-    // What is behind an open menu or dialog is not in use.
+    // Controls behind an open menu or dialog are not in use.
     const root = document.querySelector(":popover-open, dialog[open]") ?? document;
     for (const one of root.querySelectorAll(controls)) {
         if (one.tabIndex < 0 || one.closest("[inert]") || !one.checkVisibility({visibilityProperty: true})) continue;

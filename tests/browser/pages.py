@@ -6,7 +6,7 @@ from ..support.permission_rules import RULES
 
 BROWSER_TESTS = Path(__file__).parent
 
-# The addresses that an admin opens, by URL name; {ready}, {child} and {refused} are videos, {backup} is a backup.
+# The addresses that an admin opens, by URL name. The fixture `known` has the values of the names in them.
 PAGES: dict[str, tuple[str, ...]] = {
     "studio": ("/", "/?q=nothing+is+called+this&state=failed"),
     "generation": ("/generations/{child}/", "/generations/{refused}/", "/generations/{missing}/"),
@@ -36,8 +36,10 @@ PAGES: dict[str, tuple[str, ...]] = {
     "sign-in": ("/settings/sign-in/",),
     "mail": ("/settings/mail/",),
 }
+# Pages without the frame: the studio, a video and a comparison.
+UNFRAMED = {"studio", "generation", "extend", "reuse", "compare"}
 SIGNED_OUT_PAGES = {"login": "/login/", "password_reset": "/password/", "password_reset_done": "/password/sent/"}
-# Pages that need a link or an installation of their own, and the test that checks each.
+# Pages that need a link or a separate installation, and the test that checks each.
 CHECKED_BY = {
     "guest": "test_share.py",
     "invitation": "test_team.py",
@@ -60,7 +62,7 @@ DIALOGS = {
 
 
 def named_pages() -> set[str]:
-    """Return the URL names of all addresses that show somebody something, the Django admin's aside."""
+    """Return the URL names of all addresses that answer a GET with content, except those of the Django admin."""
     return {
         name
         for name, results in RULES.items()
@@ -69,14 +71,12 @@ def named_pages() -> set[str]:
     }
 
 
-def framed_paths(video: str) -> tuple[str, ...]:
-    """Return the addresses of the pages that share one frame; `video`: the UUID of a finished video.
+def page_paths(known: dict[str, str]) -> list[str]:
+    """Return all addresses of PAGES; `known`: the values of the names in them."""
+    return [path.format_map(known) for paths in PAGES.values() for path in paths]
 
-    All but the studio, a video and a comparison.
-    """
-    return (
-        *("/team/", "/team/1/", "/team/budget/", "/team/changes/", "/team/shares/", "/usage/", "/profile/"),
-        *("/provider/", "/provider/missing/", "/provider/account/", "/settings/health/", "/settings/storage/"),
-        *("/settings/storage/rejected/", "/settings/sign-in/", "/settings/mail/", "/collections/", "/trash/"),
-        *("/prompts/", "/clips/?side=end", f"/generations/{video}/shares/", "/nowhere/"),
-    )
+
+def framed_paths(known: dict[str, str]) -> list[str]:
+    """Return the addresses of the pages with the frame of page.html, among them one that does not exist."""
+    framed = [path for name, paths in PAGES.items() if name not in UNFRAMED for path in paths]
+    return [path.format_map(known) for path in (*framed, "/commands/", "/nowhere/")]

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from ..support.installation import ROOT, Installation
 from .axe import NARROW, WIDE, violations
-from .pages import BROWSER_TESTS, CHECKED_BY, DIALOGS, NO_PAGES, PAGES, SIGNED_OUT_PAGES, named_pages
+from .pages import BROWSER_TESTS, CHECKED_BY, DIALOGS, NO_PAGES, PAGES, SIGNED_OUT_PAGES, named_pages, page_paths
 from .posting import post
 
 
@@ -19,23 +19,13 @@ def test_every_page_and_dialog_is_checked():
         assert "violations(" in (BROWSER_TESTS / name).read_text(), name
 
 
-@pytest.fixture(scope="module")
-def backup(site) -> str:
-    """Return the number of a backup, for the page that asks for the password of its download."""
-    return site.python(
-        "from django.utils import timezone\nfrom videos.models import Backup\n"
-        "print(Backup.objects.create(state='done', path='/backups/one.tar', finished_at=timezone.now()).pk)"
-    )
-
-
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["desk", "phone"])
-def test_no_page_has_an_axe_violation(site, shown, backup, sign_in, scheme, viewport):
+def test_no_page_has_an_axe_violation(site, known, sign_in, scheme, viewport):
     page = sign_in(site, "ada", color_scheme=scheme, viewport=viewport)
     found = {}
-    known = {**shown, "backup": backup, "missing": "00000000-0000-4000-8000-000000000000"}
-    for path in ("/nowhere/", *(path for paths in PAGES.values() for path in paths)):
-        page.goto(site.url + path.format_map(known))
+    for path in ("/nowhere/", *page_paths(known)):
+        page.goto(site.url + path)
         found[path] = violations(page)
     page.goto(site.url)
     page.locator(".card:has(.select) .card-link").first.click(position={"x": 100, "y": 70})
@@ -57,7 +47,7 @@ def test_no_page_has_an_axe_violation(site, shown, backup, sign_in, scheme, view
     page.get_by_role("button", name="Account of ada").click()
     page.locator("#account:popover-open").wait_for()
     found["account"] = violations(page)
-    page.goto(f"{site.url}/generations/{shown['ready']}/")
+    page.goto(f"{site.url}/generations/{known['ready']}/")
     page.get_by_role("button", name="Share", exact=True).click()
     page.locator("#share .share-form").wait_for()
     found["share"] = violations(page)

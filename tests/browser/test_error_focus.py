@@ -5,7 +5,7 @@ from playwright.sync_api import Page, expect
 
 from .posting import post
 
-# Returns what the focused element is, if it is not the first error of the page.
+# Returns "" if the first error of the page has the focus, else what is wrong.
 FOCUSED = """() => {
     const errors = [...document.querySelectorAll("[aria-invalid=true], [role=alert], .note[data-level=error], .error")];
     const first = errors.find((one) => one.checkVisibility());

@@ -22,14 +22,14 @@ FRAME = """() => {
 
 
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_every_page_has_one_width_heading_height_and_link_back(site, shown, sign_in, viewport):
+def test_every_page_has_one_width_heading_height_and_link_back(site, known, sign_in, viewport):
     page = sign_in(site, "ada", viewport=viewport)
     frames = {}
-    for path in framed_paths(shown["ready"]):
+    for path in framed_paths(known):
         page.goto(site.url + path)
         frames[path] = page.evaluate(FRAME)
     page.goto(site.url)
-    assert post(page, f"/generations/{shown['ready']}/choice/", choice="maybe") == 400
+    assert post(page, f"/generations/{known['ready']}/choice/", choice="maybe") == 400
     frames["400"] = page.evaluate(FRAME)
     page.goto(site.url)
     assert post(page, "/profile/password/") == 422

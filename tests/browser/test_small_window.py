@@ -3,21 +3,20 @@
 from playwright.sync_api import expect
 
 from .covered import covered
-from .pages import framed_paths
+from .pages import SIGNED_OUT_PAGES, page_paths
 
 SMALL = {"width": 320, "height": 256}
 
 
-def test_no_page_covers_the_control_in_use(site, shown, sign_in):
+def test_no_page_covers_the_control_in_use(site, known, sign_in):
     page = sign_in(site, "ada", viewport=SMALL)
-    found = {"studio": covered(page)}
-    video, child = shown["ready"], shown["child"]
-    for path in (*framed_paths(video), f"/generations/{video}/", f"/compare/?v={video}&v={child}"):
+    found = {}
+    for path in ("/commands/", "/nowhere/", *page_paths(known)):
         page.goto(site.url + path)
         found[path] = covered(page)
     page.goto("about:blank")
     page.context.clear_cookies()
-    for path in ("/login/", "/password/"):
+    for path in SIGNED_OUT_PAGES.values():
         page.goto(site.url + path)
         found[path] = covered(page)
     assert {name: ones for name, ones in found.items() if ones} == {}
