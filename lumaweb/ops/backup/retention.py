@@ -18,12 +18,14 @@ def to_keep(
     """Select the latest backup of each of the last `daily` days that have one, and likewise of the last weeks.
 
     Counts days with a backup, not calendar days: after a long pause the old ones are still there. Keeps also all within
-    24 hours before the newest. A damaged backup never displaces a whole one; it may still hold what no other does, so
-    it fills a place that would stay empty.
+    24 hours before the newest. A damaged backup never takes the place of an intact one, only a place that would stay
+    empty: it may hold data that no other backup has.
     """
+    if not moments:
+        return set()
     best_first = sorted(moments, key=lambda key: (key not in damaged, moments[key]), reverse=True)
-    newest = max(moments.values(), default=None)
-    recent = [key for key, at in moments.items() if newest is not None and newest - at < ALL_WITHIN]
+    newest = max(moments.values())
+    recent = [key for key, at in moments.items() if newest - at < ALL_WITHIN]
     days: dict[Hashable, Key] = {}
     weeks: dict[Hashable, Key] = {}
     for key in best_first:

@@ -289,7 +289,7 @@ def test_backups_from_before_a_long_pause_are_kept():
     assert to_keep(moments, daily=1, weekly=0) == {0}
 
 
-def test_a_damaged_backup_displaces_no_whole_one():
+def test_a_damaged_backup_never_takes_the_place_of_an_intact_one():
     now = datetime(2026, 11, 28, 12, tzinfo=UTC)
     moments = {hours: now - timedelta(hours=hours) for hours in (0, 48, 54, 72, 96)}
     # Of the day before yesterday the later one is damaged; of the day before that the only one.
