@@ -1,4 +1,4 @@
-"""Store static files with hashed names, our stylesheets and scripts without comments and indentation."""
+"""Store static files with hashed names, and minify the project's stylesheets and scripts."""
 
 import re
 from collections.abc import Iterator
@@ -11,10 +11,10 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage, Storage
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-# Those of packages stay as they are.
+# The files of packages are in other folders and stay unchanged.
 STYLESHEETS, SCRIPTS = "css/*.css", "js/*.js"
 IMPORT = re.compile(r'@import "([\w-]+\.css)";\s*')
-# No space is removed around other characters: in `.a :is(b)`, `a + b` and `calc(1px + 2px)` it has a meaning.
+# Keep the spaces around other characters: in `.a :is(b)`, `a + b` and `calc(1px + 2px)` they have a meaning.
 STRING_COMMENT_OR_SPACE = re.compile(
     r""" ("(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*') | /\*.*?\*/\s* | \s*([{};])\s* | \s+ """, re.VERBOSE | re.DOTALL
 )
@@ -32,7 +32,7 @@ def minify_stylesheet(text: str) -> str:
 class HashedStaticFiles(CompressedManifestStaticFilesStorage):
     """Add hashes to file names, also in imports of our scripts, so that browsers can cache the files forever.
 
-    A stylesheet gets the content of those it imports: one file compresses better than its parts, and takes one request.
+    Imported stylesheets are inlined: one file compresses better than its parts, and takes one request.
     """
 
     # Not in scripts of packages: some mention modules that they do not include.
@@ -65,6 +65,6 @@ def _read(name: str, paths: dict[str, tuple[Storage, str]]) -> str:
 
 
 def _with_imports(name: str, paths: dict[str, tuple[Storage, str]]) -> str:
-    """Return a stylesheet with the content of those in its folder that it imports."""
+    """Return a stylesheet with the content of its imports, which are in the same folder."""
     folder = PurePosixPath(name).parent
     return IMPORT.sub(lambda found: _with_imports(str(folder / found[1]), paths), _read(name, paths))

@@ -28,7 +28,7 @@ def path_for(member: Member, purpose: Purpose) -> str:
 
 
 def opened_by(key: str) -> tuple[Member, Purpose] | None:
-    """Return the member and the purpose of a link; None if it was used, has expired, or is not one of Lumaweb's."""
+    """Return the member and the purpose of a link; None if it was used, has expired, or is not from Lumaweb."""
     try:
         value, pk, digest = signing.loads(key, salt=SALT)
         purpose = Purpose(value)

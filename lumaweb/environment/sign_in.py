@@ -17,7 +17,7 @@ COMMON_HEADERS = {
     "accept-language", "content-length", "content-type", "x-csrftoken", "x-request-id", "x-real-ip", "forwarded", "via",
     "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-forwarded-port",
 }  # fmt: skip
-# Bits of a network; a wider one includes strangers. Public IPv6 networks of one company have more, such as 28 of a CDN.
+# Prefix lengths; a wider network includes strangers. A company's public IPv6 network is narrower, such as a CDN's /28.
 MIN_PREFIX, MIN_PUBLIC_IPV6_PREFIX = 8, 24
 
 

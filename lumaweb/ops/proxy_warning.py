@@ -1,4 +1,4 @@
-"""Warn in the log of `serve` if a proxy in front changes requests: members then see no page that could say it."""
+"""Warn in the log of `serve` if a proxy in front changes requests: members may then see no page that explains it."""
 
 import logging
 import threading

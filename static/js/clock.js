@@ -1,6 +1,6 @@
-// The server's clock, and the base class of elements that show a time. Nothing that is shown depends on the browser's
-// clock: it may be wrong by hours, and be set while a page is open. The page brings the server's time, every poll renews it,
-// and after a sleep or a change of the browser's clock it is asked for.
+// The server's clock, and the base class of elements that show a time. The browser's clock may be wrong by hours, or be
+// set while a page is open. The page contains the server's time and every poll corrects it; after the computer slept or
+// the browser's clock was set, the page asks the server.
 import { BaseElement } from "./base-element.js";
 
 const TOLERANCE_MS = 2000; // a Date header has whole seconds
@@ -22,7 +22,7 @@ async function ask() {
   drift = getDrift();
   const response = await fetch("/healthz", { method: "HEAD", cache: "no-store" }).catch(() => null);
   if (response) readDate(response.headers.get("Date"));
-  else drift = 0; // with the next tick
+  else drift = 0; // differs from getDrift(), so that the next tick asks again
 }
 
 // A page from the browser's cache has an old time.

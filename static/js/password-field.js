@@ -1,5 +1,5 @@
-// Adds a button that shows the password. The button follows the field in the order of focus, and is hidden with the
-// script off. A form is submitted with a hidden password, so that browsers offer to save it and keep it as no other text.
+// Adds a button that shows the password; without this script there is no button. It follows the field in the order of
+// focus. The password is hidden before a submission, so that the browser offers to save it and does not keep it as text.
 import { BaseElement } from "./base-element.js";
 
 class PasswordField extends BaseElement {

@@ -1,4 +1,4 @@
-"""Stylesheets and scripts as they are served: short, and with the same meaning."""
+"""Served stylesheets and scripts are minified, with the same meaning."""
 
 import re
 from pathlib import Path

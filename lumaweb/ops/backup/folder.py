@@ -92,7 +92,7 @@ class BackupFolder:
 
 @dataclass(frozen=True, slots=True)
 class FolderState:
-    """What this machine sees of LUMAWEB_BACKUP_DIR. `problem` says why it sees nothing, else ""."""
+    """LUMAWEB_BACKUP_DIR as this machine sees it. `problem` says why the folder cannot be read; "" if it can."""
 
     problem: str = ""
     shares_disk: bool = False  # with the media or the database
@@ -119,7 +119,7 @@ def _read_state() -> FolderState:
     )
 
 
-# A network share whose server is down can block a thread for ever.
+# A network share whose server is down can block a thread forever.
 _STATE = SingleFlight(_read_state)
 
 

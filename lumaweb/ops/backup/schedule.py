@@ -27,7 +27,7 @@ class BackupSchedule:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = timezone.now()
         self._is_verification = False
-        # A network share whose server is down can block for ever, and the ticker has other work.
+        # A network share whose server is down can block forever, and the ticker has other work.
         self._lock_check = SingleFlight(_is_locked)
 
     def run(self) -> None:

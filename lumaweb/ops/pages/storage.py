@@ -122,7 +122,7 @@ def verification(request: MemberRequest, pk: int) -> HttpResponse:
 def download(request: MemberRequest, pk: int) -> HttpResponseBase:
     """Send the database archive of a backup, after the admin has entered the password again.
 
-    The page tells an admin without a password how to get the archive on the server: their sign-in may be days old.
+    An admin without a password cannot confirm the download, and gets instructions for the server instead.
     """
     backup = get_object_or_404(Backup.objects.kept(), pk=pk)
     if not request.user.has_usable_password():

@@ -1,4 +1,4 @@
-"""Settings → Mail: a test mail to a real mail server, with its answers."""
+"""Settings › Mail: a test mail to a real mail server, with its answers."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""Settings → Sign-in."""
+"""Settings › Sign-in."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Settings → Mail: what is configured, the last failure, and a test mail."""
+"""Settings › Mail: what is configured, the last failure, and a test mail."""
 
 from typing import Any
 

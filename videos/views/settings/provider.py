@@ -283,7 +283,7 @@ def token_removal(request: MemberRequest, pk: int) -> HttpResponse:
 @require_POST
 @admins_only
 def held(request: MemberRequest) -> HttpResponse:
-    """Send or cancel the held videos: those that were surely not sent, or those that a restore has held."""
+    """Send or cancel one group of held videos: those that certainly were not sent, or those held by a restore."""
     since_restore = request.POST.get("group") == "restored"
     choice = Waiting.SEND if request.POST.get("choice") == Waiting.SEND else Waiting.CANCEL
     try:

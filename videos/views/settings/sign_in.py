@@ -1,4 +1,4 @@
-"""Settings → Sign-in: what is configured, and a check of the OpenID provider."""
+"""Settings › Sign-in: what is configured, and a check of the OpenID provider."""
 
 from dataclasses import dataclass
 from typing import Any
