@@ -6,6 +6,7 @@ from .covered import covered
 from .pages import SIGNED_OUT_PAGES, page_paths
 
 SMALL = {"width": 320, "height": 256}
+LOW = {"width": 1200, "height": 400}
 
 
 def test_no_page_covers_the_control_in_use(site, known, sign_in):
@@ -62,3 +63,13 @@ def test_nothing_that_opens_covers_the_control_in_use(site, shown, sign_in):
         expect(page.locator(":popover-open")).to_be_visible()
         found[name] = covered(page)
     assert {name: ones for name, ones in found.items() if ones} == {}
+
+
+def test_a_low_window_reaches_the_whole_list_of_settings(site, sign_in):
+    page = sign_in(site, "ada", viewport=LOW)
+    found = {}
+    for path in ("/profile/", "/provider/", "/settings/storage/"):
+        page.goto(site.url + path)
+        expect(page.get_by_role("navigation", name="Settings")).to_be_visible()
+        found[path] = covered(page)
+    assert {path: ones for path, ones in found.items() if ones} == {}
