@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .axe import NARROW, WIDE, violations
+from .widths import assert_no_wider_than_the_window
 
 pytestmark = pytest.mark.motion
 
@@ -188,9 +189,7 @@ def test_no_page_of_sharing_is_wider_than_its_window(site, videos, links, sign_i
     guest, member = stranger(**options), sign_in(site, "ada", **options)
     pages = [(guest, link) for link in links.values()]
     pages += [(member, site.url + path) for path in (f"/generations/{videos[2]}/shares/", "/team/shares/")]
-    for page, address in pages:
-        page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.title()
+    assert_no_wider_than_the_window(pages)
     open_panel(member, site, videos[2])
     assert member.evaluate(
         "(({scrollWidth, clientWidth}) => scrollWidth <= clientWidth)(document.querySelector('#share'))"

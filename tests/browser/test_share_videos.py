@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .axe import NARROW, WIDE, violations
-from .widths import WIDTHS
+from .widths import WIDTHS, assert_no_wider_than_the_window
 
 pytestmark = pytest.mark.motion
 
@@ -234,6 +234,4 @@ def test_no_page_of_several_shared_videos_is_wider_than_its_window(site, videos,
     guest, member = stranger(**options), sign_in(site, "ada", **options)
     pages = [(guest, link) for link in links.values()]
     pages += [(member, site.url + path) for path in (collection_path(site), "/shares/", "/team/shares/")]
-    for page, address in pages:
-        page.goto(address)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.title()
+    assert_no_wider_than_the_window(pages)
