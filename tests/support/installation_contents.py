@@ -9,7 +9,7 @@ from django_q.models import OrmQ
 from django_q.tasks import async_task
 from videos import provider
 from videos.models import (
-    ApiToken, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share, Submission
+    ApiToken, Collection, Frame, Generation, Heartbeat, Invitation, Lease, Member, Share, Submission
 )
 
 from tests.support.sample_videos import noise_video, with_mark
@@ -57,6 +57,12 @@ Invitation.objects.invite(member)
 shared = Generation.objects.get(prompt="film 1")
 share = Share.objects.create_for(shared, member, days=7, chain=False, with_prompt=False)
 assert share
+rows = Generation.objects.filter(prompt__in=["film 0", "film 1"])
+collection, _ = Collection.objects.named("Client", member)
+collection.add(rows, member)
+for follows in (False, True):
+    assert Share.objects.create_for_videos(
+        rows, member, days=7, with_prompt=False, title="Dailies", download=True, collection=collection, follows=follows)
 from django.contrib.sessions.backends.db import SessionStore
 SessionStore().create()
 """
@@ -81,6 +87,7 @@ print(json.dumps({
     "queue": OrmQ.objects.count(), "hearts": Heartbeat.objects.count(), "leases": Lease.objects.count(),
     "frame": default_storage.open(Frame.objects.get().file.name).read().decode(),
     "open_doors": [Session.objects.count(), Share.objects.live().count(), Invitation.objects.good().count()],
+    "opened": [bool(Share.objects.opened_with(str(share.uuid), share.key)) for share in Share.objects.order_by("pk")],
     "signs_in": Member.objects.get().check_password("correct-horse-9"),
 }))
 """

@@ -80,7 +80,8 @@ def test_a_backup_taken_during_writes_is_restored_completely(home, tmp_path):
     assert (found["queue"], found["hearts"], found["leases"]) == (0, 0, 0)
     assert (found["secret"], found["frame"], found["signs_in"]) == ("sandbox-secret-token", "frame", True)
     assert found["open_doors"] == [0, 0, 0]
-    assert "All members have to sign in again." in said and "1 share links, 1 invitations." in said
+    assert found["opened"] == [False] * 3, "links to one video, to several, and to a followed collection"
+    assert "All members have to sign in again." in said and "3 share links, 1 invitations." in said
     assert 3 < found["saved"] < 3 + written, "the writer wrote before and after the moment of the backup"
     assert f"Videos good: {found['saved']}, changed: 0, incomplete: 0. Files missing: 0, orphans: 0." in new.manage(
         "verify_media"
