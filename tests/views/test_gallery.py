@@ -9,6 +9,7 @@ import pytest
 from django.core.cache import caches
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import QuerySet
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from django.utils.html import strip_tags
@@ -318,16 +319,25 @@ def earlier_schema(transactional_db):
 
 # PostgreSQL runs the same statements, and the suite's own migration tries them.
 @pytest.mark.embedded
-def test_the_search_migration_indexes_existing_videos(earlier_schema):
-    row = a_generation(prompt="Ein Reiher")
+def test_the_search_migration_indexes_existing_videos(earlier_schema, monkeypatch):
+    row, gone = a_generation(prompt="Ein Reiher"), a_generation(prompt="Ein Star")
     call_command("migrate", "videos", "0005", verbosity=0)
     Generation.objects.filter(pk=row.pk).update(search_text="", shape="16:9", video_width=752, video_height=1360)
     call_command("migrate", "videos", verbosity=0)
     found = Generation.objects.search("reiher").get()
     assert (found.pk, found.shape) == (row.pk, "9:16")
     call_command("migrate", "videos", "0033", verbosity=0)
-    Generation.objects.filter(pk=row.pk).update(prompt="Ein Häher", search_text="ein häher")
+    Generation.objects.update(prompt="Ein Häher", search_text="ein häher")
+    bulk_update = QuerySet.bulk_update
+
+    def delete_one_first(rows, *args):
+        Generation.objects.filter(pk=gone.pk).update(search_text="", purged_at=timezone.now())
+        return bulk_update(rows, *args)
+
+    monkeypatch.setattr(QuerySet, "bulk_update", delete_one_first)
     call_command("migrate", "videos", verbosity=0)
+    gone.refresh_from_db()
+    assert gone.search_text == "", "the text of a video that is deleted meanwhile does not come back"
     for query in ("haher", "HÄHER"):
         assert Generation.objects.search(query).get().pk == row.pk
 

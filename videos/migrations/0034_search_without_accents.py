@@ -22,7 +22,8 @@ def fold_accents(apps, schema_editor):
             if not row.search_text.isascii() and (folded := fold(row.search_text)) != row.search_text:
                 row.search_text = folded
                 changed.append(row)
-        Generation.objects.bulk_update(changed, ["search_text"])
+        # A video may be deleted permanently meanwhile: its text must not come back.
+        Generation.objects.filter(purged_at__isnull=True).bulk_update(changed, ["search_text"])
 
 
 class Migration(migrations.Migration):
