@@ -124,7 +124,7 @@ class SelectionBar extends BaseElement {
   // Says how many are retried, and what that costs by the form's prices.
   #showRetry() {
     const button = this.querySelector(".retry-selected");
-    const boxes = this.#changeable(RETRIABLE);
+    const boxes = this.#changeable(RETRIABLE).filter(({ dataset }) => !("doubtful" in dataset));
     const { unit, left, ...prices } = document.getElementById("cost").dataset;
     const cost = boxes.reduce(
       (sum, { dataset }) => sum + Number(prices["extends" in dataset ? "extend" : "generate"]),

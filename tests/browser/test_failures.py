@@ -18,7 +18,7 @@ def site(tmp_path_factory):
     site.stop()
 
 
-def fail(site: Installation, username: str, *prompts: str, state: str = "failed") -> list[str]:
+def fail(site: Installation, username: str, *prompts: str, state: str = "failed", code: str = "api_error") -> list[str]:
     """Create videos of a member that ended without a video; return the ids of their cards."""
     return site.python(
         "import uuid\n"
@@ -27,7 +27,7 @@ def fail(site: Installation, username: str, *prompts: str, state: str = "failed"
         f"for prompt in {prompts!r}:\n"
         "    submission, _ = Submission.objects.open(member, uuid.uuid4(), 1, prompt=prompt)\n"
         "    row = submission.generations.get()\n"
-        f"    facts = dict(state={state!r}, error_code='api_error', task_id=row.uuid, accepted_at=row.created_at)\n"
+        f"    facts = dict(state={state!r}, error_code={code!r}, task_id=row.uuid, accepted_at=row.created_at)\n"
         "    Generation.objects.filter(pk=row.pk).update(**facts)\n"
         "    print(f'generation-{row.uuid}')"
     ).split()
@@ -54,6 +54,7 @@ def test_a_selection_offers_what_this_reader_can_do_with_it(site, sign_in):
     [hers] = fail(site, "ada", "Hers broke")
     mine, other = fail(site, "ben", "Mine broke", "Mine too")
     [unknown] = fail(site, "ben", "Nobody knows", state="unconfirmed")
+    [dismissed] = fail(site, "ben", "No longer waited for", code="dismissed")
     ben = sign_in(site, "ben")
     expect(ben.locator(f"#{hers}")).to_contain_text(
         "only finished videos are charged. Its author or an admin can retry it."
@@ -64,15 +65,15 @@ def test_a_selection_offers_what_this_reader_can_do_with_it(site, sign_in):
     expect(bar(ben).get_by_role("button", name="Move to trash")).to_be_disabled()
     for name in ("Star", "Compare", "Download ZIP"):
         expect(bar(ben).get_by_role("button", name=name)).to_be_hidden()
-    select(ben, mine, other, unknown)
+    select(ben, mine, other, unknown, dismissed)
     expect(bar(ben).get_by_role("button", name="Retry 2 · 2 credits", exact=True)).to_be_enabled()
-    expect(bar(ben).get_by_role("button", name="Move 2 to trash", exact=True)).to_be_enabled()
+    expect(bar(ben).get_by_role("button", name="Move 3 to trash", exact=True)).to_be_enabled()
     ben.locator(".card[data-state=completed]").first.get_by_role("checkbox", name="Select").check(force=True)
     expect(bar(ben).get_by_role("button", name="Star")).to_be_visible()
     bar(ben).get_by_role("button", name="Retry").click()
     toast = ben.locator(".toast", has_text="Retried 2 videos.")
     expect(toast).to_contain_text("1 video can only be retried by their author or an admin.")
-    expect(toast).to_contain_text("1 unconfirmed video may be charged twice: retry each on its card.")
+    expect(toast).to_contain_text("2 videos may be charged twice: retry each on its card.")
     expect(bar(ben)).to_be_hidden()
     # Pressed again for the same videos while their retries wait or run, it creates nothing.
     select(ben, mine, other)

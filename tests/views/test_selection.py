@@ -6,6 +6,7 @@ import re
 import tracemalloc
 import uuid
 import zipfile
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from django.conf import settings
 from django.core.files.storage import default_storage
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from videos.models import Collection, Generation, Star, collections
+from videos.models.state import GIVEN_UP
 from videos.views import collections as collection_views
 
 from ..support.factories import a_generation, a_member, an_admin
@@ -287,7 +290,7 @@ def test_failed_and_canceled_videos_are_retried_and_the_rest_is_named(client, ad
     words = json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
     assert words == (
         "Retried 2 videos. 1 video can only be retried by their author or an admin. "
-        "1 unconfirmed video may be charged twice: retry each on its card."
+        "1 video may be charged twice: retry each on its card."
     )
     again = Generation.objects.filter(retry_of__isnull=False).order_by("pk")
     assert [(row.retry_of, row.state, row.member) for row in again] == [(row, "queued", ada) for row in rows[:2]]
@@ -299,6 +302,50 @@ def test_a_repeated_retry_creates_nothing(client, ada):
     for _ in range(2):
         client.post("/selection/retries/", ticked(row), headers=HTMX)
     assert row.retries.count() == 1
+
+
+@pytest.mark.parametrize("code", GIVEN_UP)
+def test_a_given_up_video_is_retried_on_its_card_only(client, ada, code):
+    row = a_row(ada, "failed")
+    Generation.objects.filter(pk=row.pk).update(error_code=code)
+    assert "data-doubtful" in client.get("/").content.decode()
+    answer = client.post("/selection/retries/", ticked(row), headers=HTMX)
+    words = json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+    assert words == "Nothing was retried. 1 video may be charged twice: retry each on its card."
+    assert not row.retries.exists()
+    client.post(f"/generations/{row.uuid}/retries/", headers=HTMX)
+    assert row.retries.count() == 1
+
+
+def an_older_retry(row: Generation, state: str, **facts) -> Generation:
+    """Create a retry of this row that is in this state, and old enough not to count as a double click."""
+    facts |= {"state": state, "retry_of": row, "created_at": timezone.now() - timedelta(hours=1)}
+    retry = a_generation(row.member, prompt=row.prompt)
+    Generation.objects.filter(pk=retry.pk).update(**facts)
+    return Generation.objects.get(pk=retry.pk)
+
+
+def test_of_a_failed_video_and_its_failed_retry_only_the_retry_is_requested_again(client, ada):
+    first, single = a_row(ada, "failed"), a_row(ada, "failed")
+    second = an_older_retry(first, "failed")
+    third = an_older_retry(second, "failed")
+    answer = client.post("/selection/retries/", ticked(first, second, third, single), headers=HTMX)
+    words = json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+    assert words == "Retried 2 videos. 2 videos were retried already."
+    queued = Generation.objects.filter(state="queued")
+    assert set(queued.values_list("retry_of", flat=True)) == {third.pk, single.pk}
+
+
+@pytest.mark.parametrize("facts", [{"state": "completed"}, {"state": "failed", "error_code": "overdue"}])
+def test_a_video_whose_retry_may_be_charged_is_not_requested_again_with_others(client, ada, facts):
+    row = a_row(ada, "failed")
+    retry = an_older_retry(row, **facts)
+    answer = client.post("/selection/retries/", ticked(row), headers=HTMX)
+    words = json.loads(answer.headers["HX-Trigger"])["toast"]["text"]
+    assert words == "Nothing was retried. 1 video was retried already."
+    assert retry.trash(ada)
+    client.post("/selection/retries/", ticked(row), headers=HTMX)
+    assert Generation.objects.filter(state="queued", retry_of=row).count() == 1
 
 
 def test_without_javascript_the_page_says_what_was_retried(client, ada):

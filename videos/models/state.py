@@ -33,6 +33,8 @@ LOOKED_UP_AT_LEAST = 20
 SAME_TASK = "same_task"
 # The error code of a row in progress whose token is refused, so that its task cannot be looked up.
 TOKEN_REFUSED = "token_refused"
+# The error codes of failed rows that Lumaweb no longer waits for: the provider may have made and charged their videos.
+GIVEN_UP = ("dismissed", "overdue")
 
 
 class State(models.TextChoices):

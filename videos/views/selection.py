@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from uuid import UUID
 
 from django.contrib import messages
+from django.db.models import Q
 from django.http import HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
@@ -28,6 +29,7 @@ from ..models import (
     Submission,
     TooManyCollections,
 )
+from ..models.state import GIVEN_UP
 from . import delivery
 from .collection_lists import renew_lists
 from .collections import collection_link, collection_name
@@ -63,8 +65,8 @@ def _nothing_left(request: MemberRequest) -> str:
     return "The selected videos are in the trash already." if _selected_uuids(request) else NOTHING_SELECTED
 
 
-def _videos(count: int, kind: str = "") -> str:
-    return f"1 {kind}video" if count == 1 else f"{count} {kind}videos"
+def _videos(count: int) -> str:
+    return "1 video" if count == 1 else f"{count} videos"
 
 
 def _result(
@@ -163,27 +165,39 @@ def trash(request: MemberRequest) -> HttpResponse:
 def retries(request: MemberRequest) -> HttpResponse:
     """Retry the failed and canceled videos that this member may change, and report the others.
 
-    An unconfirmed video may be charged twice, so it is retried only by the button on its card, which says so.
+    A video that may be charged twice is retried only on its card, which says so.
     """
     rows = _selected(request)
-    ended = [row for row in reversed(rows) if row.state in (State.FAILED, State.CANCELED)]
+    doubtful = [row for row in rows if row.may_be_charged_twice]
+    ended = [row for row in reversed(rows) if row.state in (State.FAILED, State.CANCELED) and row not in doubtful]
     own = [row for row in ended if row.may_be_changed_by(request.user)]
-    submissions, created, problem = _retry_each(request, own)
+    replaced = _replaced(rows)
+    submissions, created, problem = _retry_each(request, [row for row in own if row.pk not in replaced])
     if created:
         enqueue_drain()
     notes = [f"The others were not retried: {problem}"] if problem else []
-    if known := len(submissions) - created:
+    if known := len(submissions) - created + sum(row.pk in replaced for row in own):
         notes.append(f"{_videos(known)} {'was' if known == 1 else 'were'} retried already.")
     if foreign := len(ended) - len(own):
         notes.append(f"{_videos(foreign)} can only be retried by their author or an admin.")
-    if unconfirmed := sum(row.state == State.UNCONFIRMED for row in rows):
-        notes.append(f"{_videos(unconfirmed, 'unconfirmed ')} may be charged twice: retry each on its card.")
+    if doubtful:
+        notes.append(f"{_videos(len(doubtful))} may be charged twice: retry each on its card.")
     none = "Nothing was retried." if notes else NOTHING_TO_RETRY if rows else _nothing_left(request)
     result = f"Retried {_videos(created)}." if created else none
     message = " ".join([result, *notes])
     if not request.htmx:
         return _result(request, message)
     return trigger_client_event(submitted(request, *submissions), "toast", {"text": message})
+
+
+def _replaced(rows: list[Generation]) -> set[int]:
+    """Return the pks of rows that have a retry which is finished, may be charged, or is one of these rows.
+
+    To retry both a failed video and its failed retry would pay twice for one request.
+    """
+    retries = Generation.objects.filter(retry_of__in=rows, trashed_at__isnull=True)
+    done = Q(state=State.COMPLETED) | Q(state=State.FAILED, error_code__in=GIVEN_UP)
+    return set(retries.filter(done | Q(pk__in=[row.pk for row in rows])).values_list("retry_of", flat=True))
 
 
 def _retry_each(request: MemberRequest, rows: Iterable[Generation]) -> tuple[list[Submission], int, str]:

@@ -3,7 +3,7 @@
 from .. import policy
 from ..policy import causes
 from ..policy.causes import Explanation
-from ..state import SAME_TASK, TOKEN_REFUSED, State
+from ..state import GIVEN_UP, SAME_TASK, TOKEN_REFUSED, State
 from .task_search import TaskSearch
 
 _BY_STATE_AND_CODE = {
@@ -62,7 +62,7 @@ def _explain_unconfirmed(row: TaskSearch, rule: policy.Rule) -> Explanation:
 
 def _may_still_come(row: TaskSearch) -> str:
     """Say how the video of a row that was given up can still arrive; "" if it cannot."""
-    if row.error_code not in ("dismissed", "overdue"):
+    if row.error_code not in GIVEN_UP:
         return ""
     if row.task_id and row.next_poll_at:
         return "Lumaweb still looks it up, and the video appears here if it is finished."

@@ -7,7 +7,7 @@ from django.urls import reverse
 from .. import policy
 from ..budget import RESERVED, SPENT, Pricing
 from ..member import Member
-from ..state import OPEN, Archive, State
+from ..state import GIVEN_UP, OPEN, Archive, State
 from .explanation import Explanation, explain
 from .polling import Polling
 from .post_errors import PostErrors
@@ -93,6 +93,12 @@ class Generation(Submitting, PostErrors, Polling, TaskSearch, Saving, Trashing):
         """Whether the page offers “Save again”."""
         waits = self.archive == Archive.REMOTE and self.archive_error
         return bool(self.state == State.COMPLETED and self.video_url and (waits or self.archive == Archive.LOST))
+
+    @property
+    def may_be_charged_twice(self) -> bool:
+        """Whether a retry may pay for a video that the provider has made for this request."""
+        is_given_up = self.state == State.FAILED and self.error_code in GIVEN_UP
+        return self.state == State.UNCONFIRMED or is_given_up
 
     @property
     def mode(self) -> str:
