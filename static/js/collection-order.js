@@ -5,7 +5,7 @@ const EDGE_PX = 72; // nearer to the edge of the window, it scrolls
 const SCROLL_PX = 14;
 
 class CollectionOrder extends BaseElement {
-  #card = null; // that is dragged
+  #card = null; // the one being dragged
   #home = null; // the card that followed it
   #pointer = null;
   #frame = 0;

@@ -51,7 +51,7 @@ def _not_found() -> HttpResponse:
 def guest_page(request: HttpRequest, uuid: str, key: str) -> HttpResponse:
     """Show the video, the chain or the several videos of a share link."""
     share = Share.objects.opened_with(uuid, key)
-    # A followed collection may be empty for a while, and its link stays good.
+    # A followed collection may be empty for a while: its link stays valid.
     if not share or not (share.videos or share.follows):
         return _not_found()
     if request.method == "GET":

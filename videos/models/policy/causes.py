@@ -24,7 +24,7 @@ class Explanation:
     for_others: str = ""
 
     def sentences(self, *, is_admin: bool, may_change: bool) -> list[str]:
-        """Return what a reader is told, without what only admins read."""
+        """Return the sentences for this reader, without those for admins only."""
         asking = "" if is_admin else self.for_members
         own = self.for_author if may_change else self.for_others
         return [words for words in (self.text, self.advice, asking, own) if words]
@@ -63,7 +63,7 @@ NOT_LOOKED_UP = Explanation(
     "The provider is making this video, but no longer accepts the API token that requested it, so Lumaweb cannot "
     "look it up. Look-ups continue as soon as an admin replaces the token's secret. " + ONLY_FINISHED,
     for_members="Ask an admin to replace it.",
-    for_admins="Replace its secret by another one of the same account. The provider may forget a task after a day.",
+    for_admins="Replace its secret with another one of the same account. The provider may forget a task after a day.",
 )
 SHARED = Explanation(
     "Same task as another video",

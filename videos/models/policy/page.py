@@ -6,6 +6,7 @@ from ..circuit import Health
 from ..state import HoldReason
 from .causes import CANCELED, FINISHED_CHARGED, NOT_LOOKED_UP, SAVING, SHARED, WITHOUT_TASK, Explanation, held
 from .follow_up import WORDS as FOLLOW_UP
+from .follow_up import Words
 from .rules import (
     ADDRESS,
     BACKS_OFF,
@@ -37,7 +38,8 @@ def as_markdown() -> str:
         "",
         "Written by `manage.py policy` from `videos/models/policy/`, which the code uses. Within 4xx a known",
         "code decides, and an unknown one is judged by its status. A request that may have arrived is never repeated",
-        "by Lumaweb, whatever its code says. Sentences in italics are for members who are not admins.",
+        "by Lumaweb, whatever its code says. Sentences in italics are for members who are not admins;",
+        "“(author, admins)” and “(others)” after a sentence say who reads it.",
         "",
         "A video that every healthy token sends back with an answer that is not the provider's, while others pass,",
         "fails as `sent_back`.",
@@ -57,12 +59,10 @@ def as_markdown() -> str:
         "",
         "If a callback may still arrive, the text says so too.",
         "",
-        "| known about it | everyone also reads | its author or an admin reads | admin reads |",
-        "| --- | --- | --- | --- |",
+        "| known about it | everyone also reads | admin reads |",
+        "| --- | --- | --- |",
     ]
-    lines += [
-        f"| {known} | {words.text} | {words.for_author} | {words.for_admins} |" for known, words in FOLLOW_UP.items()
-    ]
+    lines += [f"| {known} | {_sentences(words)} | {words.for_admins} |" for known, words in FOLLOW_UP.items()]
     lines += ["", "## Other causes", "", "| cause | everyone reads | admin reads |", "| --- | --- | --- |"]
     lines += [f"| {name} | {_words(words)} | {words.for_admins} |" for name, words in _other_causes().items()]
     lines += ["", "## A finished video that is not saved", ""]
@@ -99,10 +99,14 @@ def _grouped(table: Mapping[str, Rule]) -> list[tuple[list[str], Rule]]:
 
 
 def _words(words: Rule | Explanation) -> str:
+    return f"**{words.title}.** {_sentences(words, words.advice)}"
+
+
+def _sentences(words: Rule | Explanation | Words, advice: str = "") -> str:
     asked = f"_{words.for_members}_" if words.for_members else ""
     author = f"{words.for_author} (author, admins)" if words.for_author else ""
     others = f"{words.for_others} (others)" if words.for_others else ""
-    return " ".join(filter(None, (f"**{words.title}.**", words.text, words.advice, asked, author, others)))
+    return " ".join(filter(None, (words.text, advice, asked, author, others)))
 
 
 def _row(names: list[str], rule: Rule) -> str:
