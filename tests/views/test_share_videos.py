@@ -4,6 +4,7 @@ import io
 import re
 import zipfile
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from videos.forms import ShareVideosForm
 from videos.limits import MAX_SHARED
 from videos.models import Collection, Generation, Member, Share
 from videos.models import share as share_model
@@ -144,6 +146,35 @@ def test_unsaved_trashed_and_unknown_videos_are_not_shared(videos):
     assert Share.objects.count() == 1
 
 
+def test_a_video_that_is_named_in_several_ways_is_shown_once(videos):
+    (one,) = ids(videos[0])
+    forged = [one, one.upper(), f"{{{one}}}", f"urn:uuid:{one}", one.replace("-", ""), "\0", "x" * 5_000, "../"]
+    assert shown(a_selection_link(videos[:1], v=forged)) == [one]
+
+
+@pytest.mark.parametrize("title", ["第" * 120, "🎬" * 120, "../../etc/" * 12, "\u202e.exe" * 24, "CON", "a" * 120, "…"])
+def test_a_long_or_odd_title_gives_names_that_every_system_takes(videos, title):
+    share = a_selection_link(videos, title=title)
+    assert shown(share) == ids(*videos) and "\u202e" not in Client().get(share.secret_path).content.decode()
+    names = [*files_in(the_zip(share))]
+    assert len({*names}) == 3
+    for name in names:
+        assert len(name.encode()) < 200 and not re.search(r'[/\\:*?"<>|\u202e]|^\.', name), name
+    answer = signed_in(videos[0].member).post(
+        "/selection/shares/", {"v": ids(*videos), "days": "7", "title": "x" * 10**5}
+    )
+    assert answer.status_code == 422 and "longer than 120 characters" in answer.content.decode()
+
+
+@pytest.mark.parametrize("off", ["", "0", "false", "no", "off", "OFF"])
+def test_scripts_may_name_a_switch_that_is_off(videos, off):
+    assert not a_selection_link(videos, with_prompt=off).with_prompt
+    path = reverse("shares-of", args=[videos[0].uuid])
+    signed_in(videos[0].member).post(path, {"days": "7", "with_prompt": off, "chain": off, "download": off})
+    share = Share.objects.first()
+    assert (share.with_prompt, share.chain, share.download) == (False, False, False)
+
+
 @pytest.mark.parametrize("days", [None, "", "0", "8", "365", "x"])
 def test_only_the_offered_durations_are_accepted(videos, days):
     collection = a_collection(videos)
@@ -245,6 +276,65 @@ def test_a_link_that_follows_a_deleted_collection_is_closed_and_no_longer_listed
         assert share.secret_path not in signed_in(videos[0].member).get(path).content.decode()
 
 
+@pytest.mark.parametrize("follow", ["", "on"], ids=["snapshot", "following"])
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "fragment"])
+def test_a_collection_that_is_deleted_while_it_is_shared_gets_no_link(videos, monkeypatch, follow, headers):
+    collection, save = a_collection(videos), ShareVideosForm.save
+
+    def save_too_late(form: ShareVideosForm, member: Member) -> Share | None:
+        Collection.objects.get().delete()
+        return save(form, member)
+
+    monkeypatch.setattr(ShareVideosForm, "save", save_too_late)
+    path = reverse("shares-of-collection", args=[collection.uuid])
+    answer = signed_in(videos[0].member).post(path, {"days": "7", "follow": follow}, headers=headers)
+    assert answer.status_code == 422
+    assert "No link was created: the collection was deleted meanwhile." in answer.content.decode()
+    assert not Share.objects.exists() and not videos[0].events.filter(kind="shared").exists()
+
+
+def test_a_link_that_ends_at_the_moment_it_is_made_is_no_error(videos, monkeypatch):
+    collection, save = a_collection(videos), ShareVideosForm.save
+
+    def save_and_delete(form: ShareVideosForm, member: Member) -> Share | None:
+        share = save(form, member)
+        Collection.objects.get().delete()
+        return share
+
+    monkeypatch.setattr(ShareVideosForm, "save", save_and_delete)
+    path = reverse("shares-of-collection", args=[collection.uuid])
+    answer = signed_in(videos[0].member).post(path, {"days": "7", "follow": "on"}, headers=HTMX)
+    assert answer.status_code == 200
+    assert shown(Share.objects.get()) == []
+
+
+def test_links_and_collections_of_an_earlier_version_get_the_values_they_had(videos):
+    ada, link, now = videos[0].member, uuid4(), timezone.now()
+    columns = {"uuid": link.hex, "generation_id": videos[0].pk, "chain": False, "with_prompt": False}
+    columns |= {"shared_by_id": ada.pk, "created_at": now, "expires_at": now + timedelta(days=1), "watched": 0}
+    collection = {"uuid": uuid4().hex, "name": "Earlier", "created_by_id": ada.pk, "created_at": now}
+    with connection.cursor() as cursor:
+        for table, values in (("videos_share", columns), ("videos_collection", collection)):
+            places = ", ".join(["%s"] * len(values))
+            cursor.execute(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({places})", [*values.values()])
+    share = Share.objects.get(uuid=link)
+    assert (share.title, share.download, share.follows, share.collection) == ("", True, False, None)
+    page = Client().get(share.secret_path)
+    assert page.status_code == 200 and "Download" in page.content.decode()
+    assert [row.name for row in Collection.objects.in_order()] == ["Earlier"]
+
+
+def test_a_link_to_a_collection_that_an_earlier_version_deleted_can_be_revoked(videos):
+    collection = a_collection(videos)
+    share = a_collection_link(collection)
+    collection.items.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM videos_collection WHERE id = %s", [collection.pk])
+    path = reverse("share-revocation", args=[share.uuid])
+    assert signed_in(videos[0].member).post(path, {"from": "collection"})["Location"] == "/shares/"
+    assert shown(share) == []
+
+
 def test_a_followed_collection_may_become_empty_and_fill_again(videos):
     collection = a_collection(videos[:1])
     share = a_collection_link(collection, follow="on")
@@ -303,6 +393,26 @@ def test_an_ended_link_closes_its_page_its_media_and_its_zip_at_once(videos, end
         assert (answer.status_code, answer.content) == (404, unknown)
         assert not answer.cookies
     assert videos[0].events.filter(kind="unshared").exists() is (end is end_by_revoking)
+
+
+def test_a_download_that_has_begun_ends_whole_and_its_next_range_is_refused(videos):
+    share = a_selection_link(videos)
+    begun, part = the_zip(share), media(share, videos[0], headers={"Range": "bytes=0-1"})
+    assert part.status_code == 206
+    chunks = begun.streaming_content
+    body = next(chunks)
+    assert share.revoke(share.shared_by)
+    body += b"".join(chunks)
+    assert len(body) == int(begun["Content-Length"])
+    with zipfile.ZipFile(io.BytesIO(body)) as archive:
+        assert archive.testzip() is None and len(archive.namelist()) == 3
+    for headers in (
+        {"Range": "bytes=2-"},
+        {"Range": "bytes=2-", "If-Range": part["ETag"]},
+        {"If-None-Match": part["ETag"]},
+    ):
+        assert media(share, videos[0], headers=headers).status_code == 404
+    assert the_zip(share).status_code == 404
 
 
 def test_no_other_key_or_link_opens_a_video(videos):

@@ -1,6 +1,6 @@
 """Share links."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
@@ -12,6 +12,20 @@ from .fields import single_line
 
 # What clients other than a browser send for a switch that is off.
 OFF = ("", "0", "false", "no", "off")
+
+
+class SwitchInput(forms.CheckboxInput):
+    def value_from_datadict(self, data: Mapping[str, Any], files: object, name: str) -> bool:
+        return data.get(name, "").strip().lower() not in OFF
+
+
+class Switch(forms.BooleanField):
+    """A checkbox for which a script may also send a word for off: Django counts any text but "false" as on."""
+
+    widget = SwitchInput
+
+    def __init__(self) -> None:
+        super().__init__(required=False)
 
 
 class LinkForm(forms.Form):
@@ -31,14 +45,11 @@ class LinkForm(forms.Form):
             "required": "Choose after how many days the link expires: 1, 7, 30 or 90.",
         },
     )
-    with_prompt = forms.BooleanField(required=False)
-    download = forms.BooleanField(required=False)
+    with_prompt = Switch()
+    download = Switch()
 
     def clean_title(self) -> str:
         return single_line(self.cleaned_data["title"])
-
-    def clean_download(self) -> bool:
-        return self.data.get("download", "").strip().lower() not in OFF
 
     @property
     def problem(self) -> str:
@@ -49,7 +60,7 @@ class LinkForm(forms.Form):
 class ShareForm(LinkForm):
     """What a link to one video shows, and for how long it is valid."""
 
-    chain = forms.BooleanField(required=False)
+    chain = Switch()
 
     def __init__(self, *args: Any, generation: Generation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -61,7 +72,7 @@ class ShareForm(LinkForm):
 
     def clean_download(self) -> bool:
         # Before there was a choice, every link to one video offered the download.
-        return "download" not in self.data or super().clean_download()
+        return "download" not in self.data or self.cleaned_data["download"]
 
     def save(self, member: Member) -> Share | None:
         """Create the link; None if the video is not saved, or was trashed meanwhile."""
@@ -71,7 +82,7 @@ class ShareForm(LinkForm):
 class ShareVideosForm(LinkForm):
     """What a link to several videos shows: the videos, or what is in their collection at each visit."""
 
-    follow = forms.BooleanField(required=False)
+    follow = Switch()
 
     def __init__(
         self, *args: Any, videos: Sequence[Generation], collection: Collection | None = None, **kwargs: Any
@@ -80,7 +91,7 @@ class ShareVideosForm(LinkForm):
         self.videos, self.collection = videos, collection
 
     def clean_follow(self) -> bool:
-        return bool(self.collection) and self.data.get("follow", "").strip().lower() not in OFF
+        return bool(self.collection) and self.cleaned_data["follow"]
 
     def clean(self) -> None:
         if not self.videos:

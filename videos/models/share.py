@@ -13,7 +13,7 @@ from django.utils.crypto import constant_time_compare, salted_hmac
 from django.utils.functional import cached_property
 
 from ..limits import MAX_SHARED, SHARE_TITLE_LENGTH
-from .collections import Collection, CollectionItem
+from .collections import Collection, CollectionGone, CollectionItem
 from .event import Event
 from .generation import Generation
 from .lineage import path_to
@@ -70,7 +70,8 @@ class ShareQuerySet(models.QuerySet["Share"]):
     ) -> "Share | None":
         """Share these videos, in this order, for some days; return None if none of them is saved and not in the trash.
 
-        `follows`: show what is in the collection at each visit, not these videos. Raises TooManyLinks.
+        `follows`: show what is in the collection at each visit, not these videos. Raises TooManyLinks, and
+        CollectionGone if the collection was deleted meanwhile.
         """
         self._check_limit(member)
         share = self.model(shared_by=member, with_prompt=with_prompt, title=title, download=download)
@@ -82,6 +83,9 @@ class ShareQuerySet(models.QuerySet["Share"]):
             recorded = _record_events(pks, "shared", member, words)
             if not recorded:
                 return None
+            # The column has no constraint: without the lock, a deletion at this moment would leave its pk in the link.
+            if collection and not Collection.objects.locked([collection.pk]):
+                raise CollectionGone
             share.save()
             if not follows:
                 kept = [pk for pk in pks if pk in recorded]

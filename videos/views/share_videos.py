@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from ..forms import ShareVideosForm, too_many
 from ..limits import MAX_SHARED
-from ..models import Collection, Generation, Share, TooManyLinks
+from ..models import Collection, CollectionGone, Generation, Share, TooManyLinks
 from ..models.share import watchable
 from .params import parse_uuids
 from .requests import MemberRequest
@@ -20,6 +20,7 @@ COVERS = 6
 # A collection may have thousands of videos, too many for a link: without their prompts they need little memory.
 COLUMNS = ("uuid", "archive", "trashed_at", "poster_file", "video_width", "video_height")
 TRASHED_MEANWHILE = "No link was created: the videos were moved to the trash meanwhile."
+DELETED_MEANWHILE = "No link was created: the collection was deleted meanwhile."
 
 
 @require_POST
@@ -87,8 +88,12 @@ def _create(
         created = form.save(request.user)
     except TooManyLinks as error:
         return None, str(error)
-    # Read again: with the sizes.
-    return (Share.objects.live().with_sizes().get(pk=created.pk), "") if created else (None, TRASHED_MEANWHILE)
+    except CollectionGone:
+        return None, DELETED_MEANWHILE
+    if not created:
+        return None, TRASHED_MEANWHILE
+    # Not only among live links: another member may revoke it, or delete the collection, before this.
+    return Share.objects.select_related("collection").with_sizes().get(pk=created.pk), ""
 
 
 def _form_context(request: MemberRequest, rows: list[Generation]) -> dict[str, Any]:

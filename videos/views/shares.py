@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from ..forms import ShareForm
 from ..keyset import read_page, rows_after
-from ..models import Generation, Share, TooManyLinks
+from ..models import Collection, Generation, Share, TooManyLinks
 from ..models.lineage import path_to
 from ..models.share import ShareQuerySet, watchable
 from .access import admins_only
@@ -81,7 +81,7 @@ def _create(request: MemberRequest, generation: Generation) -> tuple[Share | Non
 @require_POST
 def revocation(request: MemberRequest, uuid: UUID) -> HttpResponse:
     """Revoke a link: one's own, or any for an admin. `from`: the place of the list that the button stands in."""
-    share = get_object_or_404(Share.objects.select_related("generation", "collection"), uuid=uuid)
+    share = get_object_or_404(Share.objects.select_related("generation"), uuid=uuid)
     if not share.may_be_revoked_by(request.user):
         raise PermissionDenied("Only its creator or an admin may revoke a link.")
     was_live = share.revoke(request.user)
@@ -98,9 +98,10 @@ def _place(request: MemberRequest, share: Share) -> tuple[str, dict[str, Any]]:
     place = request.POST.get("from", "")
     if place == TEAM and request.user.is_superuser:
         return reverse("shares"), {}
-    if place == COLLECTION and share.collection:
-        address = reverse("shares-of-collection", args=[share.collection.uuid])
-        return address, links_of_collection(request, share.collection)
+    # A process of an earlier version deletes a collection without clearing the link's column.
+    if place == COLLECTION and (collection := Collection.objects.filter(pk=share.collection_id).first()):
+        address = reverse("shares-of-collection", args=[collection.uuid])
+        return address, links_of_collection(request, collection)
     if generation := find_cursor(Generation.objects.all(), place) or (share.generation if place != OWN else None):
         return reverse("shares-of", args=[generation.uuid]), links_of_video(request, generation)
     return reverse("own-shares"), links_context(request, [], place=SELECTION)
