@@ -147,7 +147,7 @@ class FilterBar:
 
     @property
     def menus(self) -> list[Menu]:
-        # What has a chip of its own is in no menu, so that one filter never lights up two controls.
+        # A filter that has a chip is in no menu, so that it never lights up two controls.
         states = {value: label for value, label in STATE_LABELS.items() if value not in ("ready", "failed")}
         others = [(name, name) for name in self.member_names if name != self.member.username]
         menus = [
