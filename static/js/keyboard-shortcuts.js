@@ -2,10 +2,10 @@
 // data-key: in the open dialog or on the video's page; else in the bar of the selected videos, on the focused or hovered
 // card, or anywhere on the page. The keys in #handleOwn need no control.
 import { BaseElement } from "./base-element.js";
+import { nearestInNextRow } from "./grid-rows.js";
 import { stylesheetsLoaded } from "./stylesheets.js";
 
 const MENU = "[popover]:not([popover=manual]):popover-open";
-const ROW_TOLERANCE_PX = 24;
 const SHOW_TIMEOUT_MS = 10_000;
 
 class KeyboardShortcuts extends BaseElement {
@@ -153,7 +153,7 @@ class KeyboardShortcuts extends BaseElement {
     if (!here) next = cards.find((card) => card.getBoundingClientRect().bottom > 80) ?? cards[0];
     else if (key === "ArrowLeft" || key === "ArrowRight")
       next = cards[cards.indexOf(here) + (key === "ArrowRight" ? 1 : -1)];
-    else next = this.#inNextRow(here, cards, key === "ArrowDown");
+    else next = nearestInNextRow(here, cards, key === "ArrowDown");
     if (!next) return false;
     next.querySelector(".card-link, .card-prompt a")?.focus({ preventScroll: true, focusVisible: true });
     next.scrollIntoView({
@@ -161,19 +161,6 @@ class KeyboardShortcuts extends BaseElement {
       behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth",
     });
     return true;
-  }
-
-  #inNextRow(here, cards, isDown) {
-    const { left, right, top, bottom } = here.getBoundingClientRect();
-    const middle = (left + right) / 2;
-    const beyond = cards
-      .map((card) => ({ card, box: card.getBoundingClientRect() }))
-      .filter(({ box }) => (isDown ? box.top >= bottom - 1 : box.bottom <= top + 1));
-    const edges = beyond.map(({ box }) => (isDown ? box.top : box.bottom));
-    const edge = isDown ? Math.min(...edges) : Math.max(...edges);
-    const row = beyond.filter((_, index) => Math.abs(edges[index] - edge) < ROW_TOLERANCE_PX);
-    const distance = ({ box }) => Math.abs((box.left + box.right) / 2 - middle);
-    return row.sort((one, other) => distance(one) - distance(other))[0]?.card;
   }
 }
 

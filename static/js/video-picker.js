@@ -1,11 +1,10 @@
 // Chooses a video: shows the page that its link or button leads to in a dialog.
 import { BaseElement, isComposing } from "./base-element.js";
+import { nearestInNextRow } from "./grid-rows.js";
 import { stylesheetsLoaded } from "./stylesheets.js";
 
 const DELAY_MS = 250;
-const ROW_TOLERANCE_PX = 24;
 const KEYS = ["ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Home", "End"];
-const centre = ({ left, right }) => (left + right) / 2;
 
 class VideoPicker extends BaseElement {
   #dialog = null;
@@ -109,18 +108,7 @@ class VideoPicker extends BaseElement {
     const isRightToLeft = getComputedStyle(controls[here]).direction === "rtl";
     if (key === "ArrowLeft" || key === "ArrowRight")
       return controls[here + ((key === "ArrowRight") === isRightToLeft ? -1 : 1)];
-    return this.#inNextRow(controls, controls[here].getBoundingClientRect(), key === "ArrowDown");
-  }
-
-  #inNextRow(controls, box, isDown) {
-    const beyond = controls
-      .map((control) => ({ control, rect: control.getBoundingClientRect() }))
-      .filter(({ rect }) => (isDown ? rect.top >= box.bottom - 1 : rect.bottom <= box.top + 1));
-    const edges = beyond.map(({ rect }) => (isDown ? rect.top : rect.bottom));
-    const edge = isDown ? Math.min(...edges) : Math.max(...edges);
-    const row = beyond.filter((_, index) => Math.abs(edges[index] - edge) < ROW_TOLERANCE_PX);
-    const distance = ({ rect }) => Math.abs(centre(rect) - centre(box));
-    return row.sort((one, other) => distance(one) - distance(other))[0]?.control;
+    return nearestInNextRow(controls[here], controls, key === "ArrowDown");
   }
 }
 
