@@ -1,13 +1,4 @@
-// Finds commands by what is typed: without accents and case, each word as a whole, as a part, or by its letters in order.
-const LETTERS = { ł: "l", đ: "d", ð: "d", ø: "o", ß: "ss", æ: "ae", œ: "oe", þ: "th", ı: "i" };
-
-export const fold = (text) =>
-  text
-    .normalize("NFKD")
-    .replace(/\p{M}/gu, "")
-    .toLowerCase()
-    .replace(/[łđðøßæœþı]/g, (letter) => LETTERS[letter]);
-
+// Scores how well commands match a query: each word as a whole, as a part, or by its letters in order.
 const isWordStart = (text, at) => at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1]);
 
 // Points for one word in a text; 0 if it does not match.
@@ -43,6 +34,6 @@ export function score(query, label, words) {
     if (points <= 0) return 0;
     sum += points;
   }
-  // Of equal matches the shorter name.
+  // Prefer the shorter of equally good labels.
   return sum - label.length / 100;
 }

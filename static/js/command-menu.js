@@ -1,6 +1,7 @@
 // The command menu: a field and the list of what it finds. command-key.js opens it and loads this script.
 import { isComposing } from "./base-element.js";
-import { fold, score } from "./command-matching.js";
+import { score } from "./command-matching.js";
+import { fold } from "./folding.js";
 
 const MAX_RESULTS = 50;
 const PAGE = 8;

@@ -1,10 +1,9 @@
 // Adds a search field to a long list, and shows the items that contain every word typed there.
 import { BaseElement, isComposing } from "./base-element.js";
+import { fold } from "./folding.js";
 
 const TEXT_FIELD = "input:not([type=checkbox], [type=radio])";
 const LONG = 12; // items
-// As the search of videos: fold in videos/models/search.py.
-const normalize = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 class FilterList extends BaseElement {
   #field;
@@ -65,9 +64,9 @@ class FilterList extends BaseElement {
   }
 
   #filter() {
-    const words = normalize(this.#field.value).split(/\s+/);
+    const words = fold(this.#field.value).split(/\s+/);
     for (const item of this.#items) {
-      const text = normalize((item.querySelector("[data-find]") ?? item).textContent);
+      const text = fold((item.querySelector("[data-find]") ?? item).textContent);
       item.hidden = !words.every((word) => text.includes(word));
     }
     this.#empty.hidden = this.#shown.length > 0;

@@ -11,8 +11,9 @@ from .axe import NARROW, WIDE, violations
 MAKE = """
 from videos.models import Collection, Member
 ada = Member.objects.get(username="ada")
+names = {7: "Zoë", 8: "Łucja"}
 for n in range(30):
-    Member.objects.create(username=f"member-{n:02}", first_name="Zoë" if n == 7 else "", last_name=f"Number {n}")
+    Member.objects.create(username=f"member-{n:02}", first_name=names.get(n, ""), last_name=f"Number {n}")
     Collection.objects.create(name=f"Réel {n:02}", created_by=ada)
 """
 
@@ -104,9 +105,10 @@ def test_a_member_is_found_on_the_team_page(studio, sign_in):
     page.goto(f"{studio.url}/team/")
     field = page.get_by_role("searchbox", name="Find a member")
     expect(field).not_to_be_focused()
-    field.fill("zoe")
-    expect(page.locator(".team-row:visible")).to_have_count(1)
-    expect(page.locator(".team-row:visible")).to_contain_text("member-07")
+    for typed, username in (("LUCJA", "member-08"), ("zoe", "member-07")):
+        field.fill(typed)
+        expect(page.locator(".team-row:visible")).to_have_count(1)
+        expect(page.locator(".team-row:visible")).to_contain_text(username)
     field.press("Enter")
     expect(page.get_by_role("heading", name="Zoë Number 7", level=1)).to_be_visible()
 

@@ -21,7 +21,7 @@ WORDS_AT_MOST = 16
 def fold(text: str) -> str:
     """Return a text or query for comparison: without accents, case, compatibility forms and NUL characters.
 
-    `static/js/filter-list.js` folds the lists of members and collections alike.
+    `static/js/folding.js` does the same for the lists of members and collections.
     """
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     letters = (letter for letter in decomposed if not unicodedata.category(letter).startswith("M"))
