@@ -6,6 +6,7 @@ import { BaseElement } from "./base-element.js";
 // Uploads that are sent again while the server is busy, before the form shows an error.
 const RETRIES = 5;
 const MEGABYTE = 1024 * 1024;
+const WEB_ADDRESS = /^https?:/;
 // Rounded up: a file just above the limit must not look as if it kept to it.
 const megabytes = new Intl.NumberFormat("en", {
   style: "unit",
@@ -62,7 +63,7 @@ class FrameTile extends BaseElement {
     const [link] = event.dataTransfer
       .getData("text/uri-list")
       .split("\n")
-      .filter((line) => /^https?:/.test(line));
+      .filter((line) => WEB_ADDRESS.test(line));
     if (file || !link) return this.take(file);
     // Dragged from another page: the provider fetches the link.
     this.clear();
