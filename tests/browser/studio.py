@@ -10,6 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from ..support.installation import Installation
 
 PROMPT = "Astronauts shuttle from space to volcano"
+KEYDOWNS = 6  # of a held key
 
 
 def a_frame(color: str, size=(480, 270)) -> dict:
@@ -55,6 +56,45 @@ def ready(page: Page, uuid: str) -> None:
     """Wait until the card shows the saved video's poster, without a reload."""
     expect(card(page, uuid)).to_have_attribute("data-state", "completed", timeout=40_000)
     expect(card(page, uuid).locator("video-preview img")).to_be_visible(timeout=20_000)
+
+
+def load_shortcuts(page: Page) -> None:
+    """Load the shortcuts, which come with the first user event, and move the pointer off the cards."""
+    page.mouse.move(5, 5)
+    page.wait_for_function("() => customElements.get('keyboard-shortcuts')")
+
+
+def focus_card(page: Page, number: int) -> Locator:
+    """Focus the link of a card and return the card."""
+    found = page.locator(".card").nth(number)
+    found.locator(".card-link").focus()
+    return found
+
+
+def prompt_field(page: Page) -> Locator:
+    return page.get_by_label("Prompt", exact=True)
+
+
+def wait_for_answers(page: Page) -> None:
+    """Wait until a key press has taken effect and its requests are answered."""
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    page.wait_for_function("() => !document.querySelector('.htmx-request')")
+
+
+def hold_key(page: Page, key: str) -> None:
+    """Hold the key, so that the browser gets repeated keydown events."""
+    for _ in range(KEYDOWNS):
+        page.keyboard.down(key)
+        wait_for_answers(page)
+    page.keyboard.up(key)
+    wait_for_answers(page)
+
+
+def record_writes(page: Page) -> list[str]:
+    """Return a list that collects the URLs of requests that change something, from now on."""
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
+    return sent
 
 
 def stored(site: Installation, uuid: str, *names: str) -> list[str]:

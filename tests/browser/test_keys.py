@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, Route, expect
 
 from ..support.installation import Installation
 from .many_videos import add_videos
-from .studio import ready
+from .studio import focus_card, hold_key, load_shortcuts, prompt_field, ready, record_writes, wait_for_answers
 
 SHIFT = 8
 SLOW = re.compile(r"/static/.*\.js$")
@@ -28,42 +28,12 @@ def site(tmp_path_factory) -> Iterator[Installation]:
 @pytest.fixture
 def page(site, sign_in) -> Page:
     page = sign_in(site, "ada")
-    awake(page)
+    load_shortcuts(page)
     return page
-
-
-def awake(page: Page) -> None:
-    """Load the shortcuts, which come with the first user event, and move the pointer off the cards."""
-    page.mouse.move(5, 5)
-    page.wait_for_function("() => customElements.get('keyboard-shortcuts')")
-
-
-def at(page: Page, number: int) -> Locator:
-    """Focus the link of a card and return the card."""
-    card = page.locator(".card").nth(number)
-    card.locator(".card-link").focus()
-    return card
 
 
 def search(page: Page) -> Locator:
     return page.get_by_role("searchbox", name="Search videos")
-
-
-def prompt(page: Page) -> Locator:
-    return page.get_by_label("Prompt", exact=True)
-
-
-def quiet(page: Page) -> None:
-    """Wait until everything that a key press began has begun, and its request is answered."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.wait_for_function("() => !document.querySelector('.htmx-request')")
-
-
-def writes(page: Page) -> list[str]:
-    """Record the requests from now on that change something."""
-    sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
-    return sent
 
 
 def type_key(page: Page, key: str, code: str, *, shift: bool = False) -> None:
@@ -114,7 +84,7 @@ def test_keys_before_the_scripts_act_in_order_on_the_card_that_had_the_focus(sit
     page = sign_in(site, "ada", first_visit=True)
     with without_scripts(page, site.url):
         for number in (2, 4):
-            at(page, number)
+            focus_card(page, number)
             page.keyboard.press("x")
         page.locator(".card").nth(6).hover()
         page.locator("body").evaluate("() => document.activeElement.blur()")
@@ -123,22 +93,22 @@ def test_keys_before_the_scripts_act_in_order_on_the_card_that_had_the_focus(sit
         page.keyboard.press("g")
         page.keyboard.type("A prompt")
         page.get_by_role("radio", name="9:16").check(force=True)
-        prompt(page).focus()
+        prompt_field(page).focus()
         scrolled = page.evaluate("scrollY")
     for number in (2, 4, 6):
         expect(page.locator(".card").nth(number).locator(".select")).to_be_checked()
     expect(page.locator(".select:checked")).to_have_count(3)
-    expect(prompt(page)).to_have_value("A prompt")
-    expect(prompt(page)).to_be_focused()
+    expect(prompt_field(page)).to_have_value("A prompt")
+    expect(prompt_field(page)).to_be_focused()
     expect(page.get_by_role("radio", name="9:16")).to_be_checked()
     assert page.evaluate("scrollY") == scrolled
 
 
 def test_control_enter_before_the_scripts_requests_one_video(site, sign_in):
     page = sign_in(site, "ada", first_visit=True)
-    sent = writes(page)
+    sent = record_writes(page)
     with without_scripts(page, site.url):
-        prompt(page).focus()
+        prompt_field(page).focus()
         page.keyboard.type("Before the scripts")
         for _ in range(3):
             page.keyboard.press("Control+Enter")
@@ -154,16 +124,13 @@ def test_a_key_whose_script_did_not_arrive_works_at_the_next_press(site, sign_in
     page = sign_in(site, "ada", first_visit=True)
     lost = re.compile(r"/js/keyboard-shortcuts\.[^/]*$")
     page.route(lost, lambda route: route.abort())
-    page.reload()
-    page.keyboard.press("?")
-    page.wait_for_timeout(0)
-    page.unroute(lost)
-    listed = page.get_by_role("dialog", name="Keyboard shortcuts")
-    for _ in range(20):
+    with page.expect_event("requestfailed", lambda request: lost.search(request.url)):
         page.keyboard.press("?")
-        quiet(page)
-        if listed.is_visible():
-            break
+    wait_for_answers(page)
+    listed = page.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(listed).to_be_hidden()
+    page.unroute(lost)
+    page.keyboard.press("?")
     expect(listed).to_be_visible()
 
 
@@ -204,7 +171,7 @@ def test_shortcuts_work_on_every_layout(site, page):
 
 
 def test_a_cyrillic_keyboard_selects_and_searches(site, page):
-    card = at(page, 1)
+    card = focus_card(page, 1)
     type_key(page, "ч", "KeyX")
     expect(card.locator(".select")).to_be_checked()
     type_key(page, ".", "Slash")
@@ -216,19 +183,16 @@ def test_a_cyrillic_keyboard_selects_and_searches(site, page):
 
 
 def test_backspace_moves_the_card_to_the_trash_once_and_not_while_typing(site, page):
-    sent = writes(page)
-    prompt(page).fill("Text")
-    prompt(page).press("Backspace")
-    expect(prompt(page)).to_have_value("Tex")
-    prompt(page).fill("")
-    prompt(page).press("Backspace")
+    sent = record_writes(page)
+    prompt_field(page).fill("Text")
+    prompt_field(page).press("Backspace")
+    expect(prompt_field(page)).to_have_value("Tex")
+    prompt_field(page).fill("")
+    prompt_field(page).press("Backspace")
     assert sent == []
-    card = at(page, 2)
+    card = focus_card(page, 2)
     uuid = card.get_attribute("id")
-    for _ in range(4):  # held
-        page.keyboard.down("Backspace")
-        quiet(page)
-    page.keyboard.up("Backspace")
+    hold_key(page, "Backspace")
     expect(page.locator(f"#{uuid}")).to_have_count(0)
     assert len(sent) == 1
     page.locator(".toast").get_by_role("button", name="Undo").click()
@@ -236,7 +200,7 @@ def test_backspace_moves_the_card_to_the_trash_once_and_not_while_typing(site, p
 
 
 def test_p_picks_and_u_rejects_a_card_and_its_open_video(site, page):
-    card = at(page, 3)
+    card = focus_card(page, 3)
     uuid = card.get_attribute("id")
     same = page.locator(f"#{uuid}")
     for key, choice in (("p", "picked"), ("u", "rejected"), ("u", None)):
@@ -258,16 +222,16 @@ def test_p_picks_and_u_rejects_a_card_and_its_open_video(site, page):
 
 
 def test_c_compares_the_selected_videos_and_p_picks_the_one_under_the_pointer(site, page):
-    at(page, 0)
+    focus_card(page, 0)
     page.keyboard.press("x")
     expect(page.locator("#selection")).to_contain_text("1 selected")
     page.keyboard.press("c")
     expect(page.locator(".toast")).to_contain_text("Two to four videos can be compared")
-    at(page, 1)
+    focus_card(page, 1)
     page.keyboard.press("x")
     page.keyboard.press("c")
     page.wait_for_url(re.compile("/compare/"))
-    awake(page)
+    load_shortcuts(page)
     lanes = page.locator(".lane")
     expect(lanes).to_have_count(2)
     page.keyboard.press("p")
@@ -281,7 +245,7 @@ def test_c_compares_the_selected_videos_and_p_picks_the_one_under_the_pointer(si
 
 
 def test_s_opens_the_links_of_a_card_s_video_and_of_the_open_video(site, page):
-    at(page, 1)
+    focus_card(page, 1)
     page.keyboard.press("s")
     share = page.locator("#video-dialog #share")
     expect(share).to_be_visible()
@@ -295,15 +259,15 @@ def test_s_opens_the_links_of_a_card_s_video_and_of_the_open_video(site, page):
 
 def test_keys_act_on_all_selected_videos(site, page):
     for number in (4, 5):
-        at(page, number)
+        focus_card(page, number)
         page.keyboard.press("x")
-    at(page, 0)
+    focus_card(page, 0)
     with page.expect_response(lambda answer: answer.url.endswith("/selection/stars/")) as answer:
         page.keyboard.press("f")
     assert answer.value.ok
     expect(page.locator(".toast").first).to_contain_text("Starred 2 videos.")
     for number in (4, 5):
-        at(page, number)
+        focus_card(page, number)
         page.keyboard.press("x")
     ids = page.locator(".card:has(.select:checked)").evaluate_all("cards => cards.map(card => card.id)")
     page.keyboard.press("Delete")
@@ -332,8 +296,8 @@ def test_escape_leaves_the_search_with_its_results_and_the_prompt_with_its_text(
     page.keyboard.press("g")
     page.keyboard.type("A prompt")
     page.keyboard.press("Escape")
-    expect(prompt(page)).not_to_be_focused()
-    expect(prompt(page)).to_have_value("A prompt")
+    expect(prompt_field(page)).not_to_be_focused()
+    expect(prompt_field(page)).to_have_value("A prompt")
     # One thing at a time: the selection is still there.
     expect(page.locator(".select:checked")).to_have_count(1)
     page.keyboard.press("Escape")
@@ -341,14 +305,11 @@ def test_escape_leaves_the_search_with_its_results_and_the_prompt_with_its_text(
 
 
 def test_a_held_escape_closes_one_layer(site, page):
-    at(page, 1)
+    focus_card(page, 1)
     page.keyboard.press("s")
     share, dialog = page.locator("#video-dialog #share"), page.locator("#video-dialog")
     expect(share).to_be_visible()
-    for _ in range(4):
-        page.keyboard.down("Escape")
-        quiet(page)
-    page.keyboard.up("Escape")
+    hold_key(page, "Escape")
     expect(share).to_be_hidden()
     expect(dialog).to_be_visible()
     page.keyboard.press("Escape")
@@ -423,14 +384,21 @@ def test_a_search_waits_for_the_end_of_a_composition(site, page, place):
 
 def test_no_handler_acts_on_keys_that_belong_to_a_composition(site, page):
     """Search, prompt, filter lists, the selection's form and the shortcuts ignore Enter, arrows, Escape and letters."""
-    sent = writes(page)
+    sent = record_writes(page)
     page.evaluate(
         "() => { window.acted = []; for (const type of ['click', 'submit', 'shortcut'])"
         " document.addEventListener(type, ({target}) => acted.push(`${type} ${target.outerHTML.slice(0, 90)}`), true);"
         " }"
     )
-    at(page, 0).locator(".select").evaluate("box => { box.checked = true; box.dispatchEvent(new Event('change')); }")
-    fields = [search(page), prompt(page), page.locator(".selection [name=name]"), page.locator(".card-link").nth(1)]
+    focus_card(page, 0).locator(".select").evaluate(
+        "box => { box.checked = true; box.dispatchEvent(new Event('change')); }"
+    )
+    fields = [
+        search(page),
+        prompt_field(page),
+        page.locator(".selection [name=name]"),
+        page.locator(".card-link").nth(1),
+    ]
     for field in fields:
         field.evaluate("field => field.focus({focusVisible: false})")
         for order in (SAFARI, OTHERS):
@@ -441,7 +409,7 @@ def test_no_handler_acts_on_keys_that_belong_to_a_composition(site, page):
                     assert field.evaluate(
                         "(field, facts) => field.dispatchEvent(new KeyboardEvent('keydown', facts))", facts
                     ), f"{key} is left to the input method"
-    quiet(page)
+    wait_for_answers(page)
     assert page.evaluate("window.acted") == []
     assert sent == []
 
@@ -451,9 +419,9 @@ def test_no_handler_acts_on_keys_that_belong_to_a_composition(site, page):
 
 def test_enter_in_new_collection_makes_the_collection_of_the_selected_videos(site, page):
     for number in (0, 1):
-        at(page, number)
+        focus_card(page, number)
         page.keyboard.press("x")
-    sent = writes(page)
+    sent = record_writes(page)
     # Enter on a checkbox presses nothing.
     page.locator(".select:checked").first.press("Enter")
     page.get_by_role("button", name="Add to collection").click()
@@ -482,22 +450,16 @@ def test_enter_in_new_collection_of_a_card_s_menu_makes_it_and_keeps_the_focus(s
 
 
 def test_a_held_enter_creates_one_link_and_stars_once(site, page):
-    star = at(page, 5).locator(".star-button")
+    star = focus_card(page, 5).locator(".star-button")
     was = star.get_attribute("aria-pressed")
     star.focus()
-    sent = writes(page)
-    for _ in range(5):
-        page.keyboard.down("Enter")
-        quiet(page)
-    page.keyboard.up("Enter")
+    sent = record_writes(page)
+    hold_key(page, "Enter")
     assert len(sent) == 1
     expect(star).to_have_attribute("aria-pressed", "false" if was == "true" else "true")
     page.goto(f"{site.url}{page.locator('.card-link').nth(5).get_attribute('href')}shares/")
     create = page.get_by_role("button", name="Create link")
-    sent = writes(page)
+    sent = record_writes(page)
     create.focus()
-    for _ in range(5):
-        page.keyboard.down("Enter")
-        quiet(page)
-    page.keyboard.up("Enter")
+    hold_key(page, "Enter")
     assert len(sent) == 1

@@ -8,10 +8,9 @@ from playwright.sync_api import Locator, Page, expect
 
 from ..support.installation import Installation
 from .axe import violations
-from .studio import card, press
+from .studio import KEYDOWNS, card, hold_key, press, prompt_field, wait_for_answers
 
 PHONE = {"width": 390, "height": 844}
-REPEATS = 6
 
 
 @pytest.fixture(scope="module")
@@ -43,34 +42,15 @@ def made(page: Page, site: Installation, words: str) -> int:
     return page.locator(".card", has_text=words).count()
 
 
-def prompt(page: Page) -> Locator:
-    return page.get_by_label("Prompt", exact=True)
-
-
-def quiet(page: Page) -> None:
-    """Wait until the request of a key press is answered: the next repeat would send another request."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.wait_for_function("() => !document.querySelector('.htmx-request')")
-
-
-def hold(page: Page, key: str) -> None:
-    """Hold the key, so that the browser gets repeated keydown events."""
-    for _ in range(REPEATS):
-        page.keyboard.down(key)
-        quiet(page)
-    page.keyboard.up(key)
-    quiet(page)
-
-
 def generate_button(page: Page) -> Locator:
     return page.locator("#video-form .video-form-foot > [type=submit]")
 
 
 def in_prompt(modifier: str) -> Callable[[Page], None]:
     def held(page: Page) -> None:
-        prompt(page).focus()
+        prompt_field(page).focus()
         page.keyboard.down(modifier)
-        hold(page, "Enter")
+        hold_key(page, "Enter")
         page.keyboard.up(modifier)
 
     return held
@@ -79,7 +59,7 @@ def in_prompt(modifier: str) -> Callable[[Page], None]:
 def on_button(key: str) -> Callable[[Page], None]:
     def held(page: Page) -> None:
         generate_button(page).focus()
-        hold(page, key)
+        hold_key(page, key)
 
     return held
 
@@ -87,12 +67,12 @@ def on_button(key: str) -> Callable[[Page], None]:
 def in_field(page: Page) -> None:
     page.locator(".more > summary").click()
     page.get_by_label("Timeout").focus()
-    hold(page, "Enter")
+    hold_key(page, "Enter")
 
 
 def on_choice(page: Page) -> None:
     page.get_by_role("radio", name="16:9").focus()
-    hold(page, "Enter")
+    hold_key(page, "Enter")
 
 
 HELD = {
@@ -110,7 +90,7 @@ HELD = {
 def test_a_held_key_requests_one_video(site, sign_in, how):
     page = sign_in(site, "ada")
     words = f"One by {how}"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     sent = paid(page)
     HELD[how](page)
     expect(page.locator(".card", has_text=words)).to_have_count(1)
@@ -123,7 +103,7 @@ def test_a_repeated_request_is_stopped_by_the_server_and_links_to_the_first(site
     page = sign_in(site, "ada")
     tabs = len(page.context.pages)
     words = f"Twice by {how}"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     sent = paid(page)
     HELD[how](page)
     expect(page.locator(".card", has_text=words)).to_have_count(1)
@@ -143,14 +123,14 @@ def test_a_repeated_request_is_stopped_by_the_server_and_links_to_the_first(site
 def test_a_held_make_another_creates_one_video(site, sign_in):
     page = sign_in(site, "ada")
     words = "A second one on purpose"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     press(page, "Generate")
     generate_button(page).click()
     expect(page.locator(".existing").get_by_role("link", name="View this video")).to_be_focused()
     another = page.get_by_role("button", name="Make another")
     another.focus()
     sent = paid(page)
-    hold(page, "Enter")
+    hold_key(page, "Enter")
     expect(another).to_have_count(0)
     expect(page.locator(".card", has_text=words)).to_have_count(2)
     assert (len(sent), made(page, site, words)) == (1, 2)
@@ -159,7 +139,7 @@ def test_a_held_make_another_creates_one_video(site, sign_in):
 def test_a_button_from_a_response_can_be_pressed_at_once(site, sign_in):
     page = sign_in(site, "ada")
     words = "Pressed before htmx has settled"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     press(page, "Generate")
     sent = paid(page)
     page.evaluate(
@@ -179,13 +159,13 @@ def test_a_double_click_across_a_response_is_one_press(site, sign_in):
     page = sign_in(site, "ada")
     sent = paid(page)
     words = "By a double click"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     box = generate_button(page).bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     for click in (1, 2):
         page.mouse.down(click_count=click)
         page.mouse.up(click_count=click)
-        quiet(page)
+        wait_for_answers(page)
     expect(page.locator(".card", has_text=words)).to_have_count(1)
     assert (len(sent), made(page, site, words)) == (1, 1)
 
@@ -199,11 +179,11 @@ def test_a_double_tap_requests_one_video(site, sign_in):
     page.evaluate("() => Object.defineProperty(UIEvent.prototype, 'detail', {get: () => 1})")
     sent = paid(page)
     words = "By a double tap"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     for at, presses in ((1000, 1), (1300, 1), (3000, 2)):
         page.evaluate("at => { window.at = at; }", at)
         generate_button(page).tap()
-        quiet(page)
+        wait_for_answers(page)
         assert len(sent) == presses
     expect(page.locator(".existing")).to_contain_text("Already requested")
     assert made(page, site, words) == 1
@@ -213,7 +193,7 @@ def test_a_held_key_in_the_phone_s_sheet_requests_one_video(site, sign_in):
     page = sign_in(site, "ada", viewport=PHONE)
     page.get_by_role("link", name="New video").click()
     words = "From the sheet"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     sent = paid(page)
     in_prompt("Control")(page)
     expect(page.locator(".card", has_text=words)).to_have_count(1)
@@ -223,32 +203,32 @@ def test_a_held_key_in_the_phone_s_sheet_requests_one_video(site, sign_in):
 def test_a_held_enter_still_inserts_line_breaks_in_the_prompt(site, sign_in):
     page = sign_in(site, "ada")
     sent = paid(page)
-    prompt(page).fill("One line")
-    prompt(page).press("End")
-    hold(page, "Enter")
-    expect(prompt(page)).to_have_value("One line" + "\n" * REPEATS)
+    prompt_field(page).fill("One line")
+    prompt_field(page).press("End")
+    hold_key(page, "Enter")
+    expect(prompt_field(page)).to_have_value("One line" + "\n" * KEYDOWNS)
     assert sent == []
 
 
 def test_composing_with_an_input_method_requests_nothing(site, sign_in):
     page = sign_in(site, "ada")
     sent = paid(page)
-    prompt(page).focus()
+    prompt_field(page).focus()
     method = page.context.new_cdp_session(page)
     method.send("Input.imeSetComposition", {"text": "にじ", "selectionStart": 2, "selectionEnd": 2})
     page.evaluate("() => document.addEventListener('keydown', event => window.heard = event.isComposing, true)")
     page.keyboard.down("Control")
     page.keyboard.press("Enter")
     page.keyboard.up("Control")
-    quiet(page)
+    wait_for_answers(page)
     assert page.evaluate("window.heard"), "the key came while the text was composed"
     assert sent == []
     method.send("Input.insertText", {"text": "虹"})
-    expect(prompt(page)).to_have_value("虹")
+    expect(prompt_field(page)).to_have_value("虹")
     # The Enter that ends a composition: elsewhere with the key code of an input method, in Safari after the end.
     for facts in ({"isComposing": True, "keyCode": 13}, {"isComposing": False, "keyCode": 229}):
-        prompt(page).dispatch_event("keydown", {"key": "Enter", "ctrlKey": True, "bubbles": True, **facts})
-    quiet(page)
+        prompt_field(page).dispatch_event("keydown", {"key": "Enter", "ctrlKey": True, "bubbles": True, **facts})
+    wait_for_answers(page)
     assert sent == []
     page.keyboard.press("Control+Enter")
     expect(page.locator(".card", has_text="虹")).to_have_count(1)
@@ -284,7 +264,7 @@ def test_a_held_retry_creates_one_video(site, sign_in, place, key):
     retry = PLACES[place](page, site, uuid)
     sent = paid(page)
     retry.focus()
-    hold(page, key)
+    hold_key(page, key)
     assert (len(sent), made(page, site, words)) == (1, 2)
 
 
@@ -294,10 +274,10 @@ def test_two_tabs_of_a_member_create_one_video_and_two_members_two(site, sign_in
     second.goto(site.url)
     words = "In two tabs"
     for page in (first, second, colleague):
-        prompt(page).fill(words)
+        prompt_field(page).fill(words)
     for page in (first, second):
         generate_button(page).click()
-        quiet(page)
+        wait_for_answers(page)
     expect(second.locator(".existing")).to_contain_text("Already requested")
     assert not violations(second)
     expect(first.locator(".existing")).to_have_count(0)
@@ -312,10 +292,10 @@ def test_without_javascript_the_page_asks_and_make_another_creates_one_video(sit
     words = "Without a script"
     for _ in range(2):
         page.goto(f"{site.url}/#new")
-        prompt(page).fill(words)
+        prompt_field(page).fill(words)
         generate_button(page).click()
     expect(page.locator(".existing")).to_contain_text("Already requested")
-    expect(prompt(page)).to_have_value(words)
+    expect(prompt_field(page)).to_have_value(words)
     page.get_by_role("button", name="Make another").click()
     expect(page.locator(".existing")).to_have_count(0)
     assert made(page, site, words) == 2
@@ -324,9 +304,9 @@ def test_without_javascript_the_page_asks_and_make_another_creates_one_video(sit
 def test_without_javascript_a_held_key_requests_one_video(site, sign_in):
     page = sign_in(site, "ada", java_script_enabled=False)
     words = "Held without a script"
-    prompt(page).fill(words)
+    prompt_field(page).fill(words)
     generate_button(page).focus()
-    for _ in range(REPEATS):
+    for _ in range(KEYDOWNS):
         page.keyboard.down("Enter")
     page.keyboard.up("Enter")
     expect(page.locator(".card", has_text=words)).to_have_count(1)
@@ -336,7 +316,7 @@ def test_without_javascript_a_held_key_requests_one_video(site, sign_in):
 def test_a_held_retry_of_a_selection_retries_each_once_and_teammates_see_it(site, sign_in):
     ada, ben = sign_in(site, "ada"), sign_in(site, "ben")
     words = "Two bridges that fell"
-    prompt(ada).fill(words)
+    prompt_field(ada).fill(words)
     ada.get_by_role("radio", name="2", exact=True).check(force=True)
     generate_button(ada).click()
     expect(ada.locator(".card", has_text=words)).to_have_count(2)
@@ -352,7 +332,7 @@ def test_a_held_retry_of_a_selection_retries_each_once_and_teammates_see_it(site
         failed.nth(number).get_by_role("checkbox", name="Select").check()
     sent = paid(ada)
     ada.locator("#selection").get_by_role("button", name="Retry").focus()
-    hold(ada, "Enter")
+    hold_key(ada, "Enter")
     for page in (ada, ben):
         expect(page.locator(".card", has_text=words)).to_have_count(4)
     expect(ada.locator(".toast", has_text="Retried 2 videos.")).to_be_visible()

@@ -7,6 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from ..support.installation import Installation
 from .many_videos import add_videos
+from .studio import focus_card, load_shortcuts, prompt_field, record_writes, wait_for_answers
 
 pytestmark = pytest.mark.motion
 
@@ -52,34 +53,12 @@ def site(tmp_path_factory):
 @pytest.fixture
 def page(site, sign_in) -> Page:
     page = sign_in(site, "ada")
-    awake(page)
+    load_shortcuts(page)
     return page
-
-
-def awake(page: Page) -> None:
-    """Load the shortcuts, which come with the first user event, and move the pointer off the cards."""
-    page.mouse.move(5, 5)
-    page.wait_for_function("() => customElements.get('keyboard-shortcuts')")
-
-
-def at(page: Page, number: int) -> Locator:
-    """Focus the link of a card and return the card."""
-    card = page.locator(".card").nth(number)
-    card.locator(".card-link").focus()
-    return card
 
 
 def words(card: Locator) -> str:
     return card.locator(".caption p").inner_text()
-
-
-def prompt(page: Page) -> Locator:
-    return page.get_by_label("Prompt", exact=True)
-
-
-def settled(page: Page) -> None:
-    """Wait until anything that a key press began has begun."""
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 def watch(page: Page) -> None:
@@ -92,13 +71,6 @@ def watch(page: Page) -> None:
 
 def pressed(page: Page) -> list[str]:
     return page.evaluate("window.pressed")
-
-
-def writes(page: Page) -> list[str]:
-    """Record the requests from now on that change something."""
-    sent: list[str] = []
-    page.on("request", lambda request: sent.append(request.url) if request.method != "GET" else None)
-    return sent
 
 
 def test_slash_focuses_the_search_and_selects_its_text(site, page):
@@ -116,17 +88,17 @@ def test_slash_focuses_the_search_and_selects_its_text(site, page):
 
 def test_g_focuses_the_prompt_and_types_nothing(site, page):
     page.keyboard.press("g")
-    expect(prompt(page)).to_be_focused()
-    expect(prompt(page)).to_have_value("")
+    expect(prompt_field(page)).to_be_focused()
+    expect(prompt_field(page)).to_have_value("")
 
 
 def test_g_opens_the_sheet_of_a_phone(site, sign_in):
     page = sign_in(site, "ada", viewport={"width": 390, "height": 844})
-    awake(page)
-    expect(prompt(page)).not_to_be_in_viewport()
+    load_shortcuts(page)
+    expect(prompt_field(page)).not_to_be_in_viewport()
     page.keyboard.press("g")
-    expect(prompt(page)).to_be_in_viewport()
-    expect(prompt(page)).to_be_focused()
+    expect(prompt_field(page)).to_be_in_viewport()
+    expect(prompt_field(page)).to_be_focused()
 
 
 def test_the_first_key_of_a_visit_works(site, sign_in):
@@ -145,7 +117,7 @@ def test_left_and_right_follow_the_order_of_the_gallery(site, page):
         expect(cards.nth(number).locator(".card-link")).to_be_focused()
     page.keyboard.press("ArrowLeft")
     expect(cards.nth(2).locator(".card-link")).to_be_focused()
-    at(page, 0)
+    focus_card(page, 0)
     page.keyboard.press("ArrowLeft")
     expect(cards.first.locator(".card-link")).to_be_focused()
 
@@ -153,13 +125,13 @@ def test_left_and_right_follow_the_order_of_the_gallery(site, page):
 def test_up_and_down_focus_the_nearest_card_of_the_next_row(site, page):
     boxes = page.locator(".card").evaluate_all(BOXES)
     tops = sorted({round(box["top"]) for box in boxes})
-    assert len(tops) > 2, "the wall has rows"
+    assert len(tops) > 2, "the gallery has several rows"
     here = boxes[1]
     below = [box for box in boxes if box["top"] >= here["bottom"] - 1]
     edge = min(box["top"] for box in below)
     row = [box for box in below if box["top"] - edge < 24]
     nearest = min(row, key=lambda box: abs(box["middle"] - here["middle"]))
-    at(page, 1)
+    focus_card(page, 1)
     page.keyboard.press("ArrowDown")
     expect(page.locator(f"#{nearest['id']} .card-link")).to_be_focused()
     page.keyboard.press("ArrowUp")
@@ -168,7 +140,7 @@ def test_up_and_down_focus_the_nearest_card_of_the_next_row(site, page):
 
 
 def test_space_plays_and_stops_the_card_without_scrolling(site, page):
-    card = at(page, 0)
+    card = focus_card(page, 0)
     playing = card.locator("video-preview video")
     # Focus starts playback too, so the first key press stops it.
     expect(playing).to_have_count(1)
@@ -183,7 +155,7 @@ def test_space_plays_and_stops_the_card_without_scrolling(site, page):
 
 
 def test_space_plays_and_pauses_the_open_video(site, page):
-    at(page, 0)
+    focus_card(page, 0)
     page.keyboard.press("i")
     film = page.locator("#video-dialog video-player video")
     expect(film).to_be_visible()
@@ -199,7 +171,7 @@ def test_space_plays_and_pauses_the_open_video(site, page):
 def test_x_selects_and_escape_clears(site, page):
     bar = page.locator("#selection")
     for number in (0, 2):
-        card = at(page, number)
+        card = focus_card(page, number)
         page.keyboard.press("x")
         expect(card.locator(".select")).to_be_checked()
     expect(bar).to_contain_text("2 selected")
@@ -211,20 +183,20 @@ def test_x_selects_and_escape_clears(site, page):
 
 
 def test_f_adds_and_removes_the_star(site, page):
-    star = at(page, 3).locator(".star-button")
+    star = focus_card(page, 3).locator(".star-button")
     for pressed in ("true", "false"):
-        at(page, 3)
+        focus_card(page, 3)
         with page.expect_response(lambda answer: answer.url.endswith("/star/")) as answer:
             page.keyboard.press("f")
         assert answer.value.ok
         expect(star).to_have_attribute("aria-pressed", pressed)
         page.reload()
-        awake(page)
+        load_shortcuts(page)
         expect(star).to_have_attribute("aria-pressed", pressed)
 
 
 def test_i_shows_and_hides_the_details(site, page):
-    uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
+    uuid = focus_card(page, 1).get_attribute("id").removeprefix("generation-")
     page.keyboard.press("i")
     facts = page.locator(f"#video-dialog #facts-{uuid} dl")
     expect(facts).to_be_visible()
@@ -236,24 +208,24 @@ def test_i_shows_and_hides_the_details(site, page):
 
 
 def test_e_fills_the_form_to_extend_the_card(site, page):
-    card = at(page, 2)
+    card = focus_card(page, 2)
     page.keyboard.press("e")
     expect(page.locator("#video-form .source")).to_contain_text(words(card))
     expect(page.get_by_role("radio", name="Extend")).to_be_checked()
-    expect(prompt(page)).to_be_focused()
+    expect(prompt_field(page)).to_be_focused()
 
 
 def test_r_puts_the_card_s_settings_into_the_form_and_offers_undo(site, page):
-    prompt(page).fill("My draft")
-    card = at(page, 1)
+    prompt_field(page).fill("My draft")
+    card = focus_card(page, 1)
     page.keyboard.press("r")
-    expect(prompt(page)).to_have_value(words(card))
+    expect(prompt_field(page)).to_have_value(words(card))
     page.locator(".toast").get_by_role("button", name="Undo").click()
-    expect(prompt(page)).to_have_value("My draft")
+    expect(prompt_field(page)).to_have_value("My draft")
 
 
 def test_shift_d_downloads_the_card_s_video_and_d_alone_nothing(site, page, tmp_path):
-    uuid = at(page, 1).get_attribute("id").removeprefix("generation-")
+    uuid = focus_card(page, 1).get_attribute("id").removeprefix("generation-")
     watch(page)
     page.keyboard.press("d")
     assert pressed(page) == []
@@ -267,7 +239,7 @@ def test_shift_d_downloads_the_card_s_video_and_d_alone_nothing(site, page, tmp_
 
 
 def test_delete_moves_the_card_to_the_trash_and_undo_brings_it_back(site, page):
-    uuid = at(page, 2).get_attribute("id")
+    uuid = focus_card(page, 2).get_attribute("id")
     after = page.locator(".card").nth(3).get_attribute("id")
     page.keyboard.press("Delete")
     expect(page.locator(f"#{uuid}")).to_have_count(0)
@@ -277,7 +249,7 @@ def test_delete_moves_the_card_to_the_trash_and_undo_brings_it_back(site, page):
 
 
 def test_a_question_mark_lists_all_shortcuts_and_disables_the_others(site, page):
-    card = at(page, 0)
+    card = focus_card(page, 0)
     page.keyboard.press("?")
     listed = page.get_by_role("dialog", name="Keyboard shortcuts")
     expect(listed).to_be_visible()
@@ -287,7 +259,7 @@ def test_a_question_mark_lists_all_shortcuts_and_disables_the_others(site, page)
     assert sorted(found) == sorted(KEYS)
     for key in "xgfie":
         page.keyboard.press(key)
-    settled(page)
+    wait_for_answers(page)
     expect(listed).to_be_visible()
     expect(card.locator(".select")).not_to_be_checked()
     page.keyboard.press("Escape")
@@ -301,7 +273,7 @@ def test_shortcuts_act_on_the_card_under_the_pointer_without_a_focused_card(site
     page.keyboard.press("x")
     expect(card.locator(".select")).to_be_checked()
     # The focused card wins over the hovered one.
-    other = at(page, 0)
+    other = focus_card(page, 0)
     page.keyboard.press("x")
     expect(other.locator(".select")).to_be_checked()
     expect(card.locator(".select")).to_be_checked()
@@ -309,7 +281,7 @@ def test_shortcuts_act_on_the_card_under_the_pointer_without_a_focused_card(site
 
 @pytest.mark.parametrize("place", ["the prompt", "the search", "a link's field"])
 def test_no_shortcut_acts_while_typing(site, page, place):
-    field = prompt(page)
+    field = prompt_field(page)
     if place == "the search":
         field = page.get_by_role("searchbox", name="Search videos")
     elif place == "a link's field":
@@ -320,13 +292,13 @@ def test_no_shortcut_acts_while_typing(site, page, place):
     count = page.locator(".card").count()
     card.hover()
     field.focus()
-    sent = writes(page)
+    sent = record_writes(page)
     watch(page)
     for key in "/gxfier?D ":
         page.keyboard.press("Shift+D" if key == "D" else key)
     for key in ("ArrowLeft", "ArrowRight", "ArrowUp", "ArrowDown", "Delete"):
         page.keyboard.press(key)
-    settled(page)
+    wait_for_answers(page)
     expect(field).to_be_focused()
     assert sorted(field.input_value().strip()) == sorted("/gxfier?D")
     assert page.get_by_role("dialog").count() == 0
@@ -339,14 +311,14 @@ def test_no_shortcut_acts_while_typing(site, page, place):
 
 
 def test_keys_with_control_alt_or_meta_are_left_to_the_browser(site, page):
-    card = at(page, 0)
+    card = focus_card(page, 0)
     watch(page)
     for held in ("Control", "Alt", "Meta"):
         for key in ("x", "f", "e", "Delete"):
             page.keyboard.down(held)
             page.keyboard.press(key)
             page.keyboard.up(held)
-    settled(page)
+    wait_for_answers(page)
     expect(card.locator(".select")).not_to_be_checked()
     expect(page.locator("#video-form .source")).to_have_count(0)
     assert pressed(page) == []
