@@ -42,5 +42,5 @@ export class BaseElement extends HTMLElement {
 }
 
 // Whether the key belongs to an input method. Safari sends the Enter that ends a composition after its end: only the
-// key code tells. keys.js, which is no module, has the same rule.
+// key code tells. keys.js and command-key.js, which are no modules, have the same rule.
 export const isComposing = (event) => event.isComposing || event.keyCode === 229;

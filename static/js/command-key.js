@@ -1,13 +1,13 @@
-// Opens the command menu with Ctrl+K or ⌘K, and from the account menu. The field is there at once, so that nothing
-// typed is lost while the script of the menu is on the way. A classic script in the head, like keys.js: the browser
-// must not get the key of a page that is still loading.
+// Opens the command menu with Ctrl+K or ⌘K, and from the account menu. Shows its field at once, so that no text is lost
+// while command-menu.js loads. A classic script in the head, like keys.js: otherwise the browser would handle the key
+// while the page loads.
 {
   const isMac = /Mac|iP/.test(navigator.platform);
 
-  // Safari sends the Enter that ends a composition after its end.
+  // The rule of base-element.js, which a classic script cannot import.
   const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
-  // By its place on a keyboard without Latin letters. On a Mac, Ctrl+K deletes the rest of a line in a text field.
+  // On keyboards without Latin letters, the position counts. On a Mac, Ctrl+K deletes the rest of a line in a field.
   function isCommandKey(event) {
     const { key, code, ctrlKey, metaKey, altKey, shiftKey, repeat } = event;
     if (!(metaKey || (ctrlKey && !isMac)) || altKey || shiftKey || repeat || isComposing(event)) return false;
@@ -20,7 +20,7 @@
     const dialog = Object.assign(document.createElement("dialog"), { id: "commands", className: "commands" });
     dialog.style.opacity = 0;
     dialog.append(document.createElement("input"));
-    // Pressed before there is a list: its first option is chosen once there is.
+    // An Enter before the list is loaded chooses the first option once it is.
     dialog.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && !isComposing(event)) dialog.dataset.enter = "";
     });

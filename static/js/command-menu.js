@@ -52,7 +52,7 @@ class CommandMenu {
     dialog.addEventListener("close", () => this.#restoreFocus());
   }
 
-  // Around the field, which keeps its focus, its text and a composition.
+  // Builds the menu around the field, which keeps its focus, its text and a composition.
   #build() {
     this.dialog.setAttribute("aria-label", "Command menu");
     const label = "Go to a page, a member or a collection";
@@ -148,7 +148,7 @@ class CommandMenu {
     this.list.replaceChildren(...this.#shown);
   }
 
-  // The last option always: the words may be those of a prompt.
+  // Always the last option, as the words may come from a prompt.
   #searchOption() {
     const text = this.field.value.trim();
     const option = Object.assign(document.createElement("a"), {
@@ -173,7 +173,7 @@ class CommandMenu {
     if (option) this.field.setAttribute("aria-activedescendant", option.id);
     else this.field.removeAttribute("aria-activedescendant");
     if (scroll) option?.scrollIntoView({ block: "nearest" });
-    // The heading above the first option.
+    // Show the heading above the first option too.
     if (scroll && option === this.#shown[0]) this.list.scrollTop = 0;
   }
 
@@ -199,7 +199,7 @@ class CommandMenu {
     );
   }
 
-  // The place of the option to which a key leads; null for another key.
+  // Returns the index of the option that a key leads to; null for other keys.
   #next({ key, altKey, ctrlKey, metaKey, shiftKey }) {
     const count = this.#shown.length;
     if (!count || altKey || ctrlKey || metaKey || shiftKey) return null;
@@ -220,14 +220,14 @@ class CommandMenu {
     if (option.dataset.action && run(option.dataset.action)) event.preventDefault();
   }
 
-  // The menu from which it was opened is closed now.
+  // The account menu, from which it may have been opened, is closed: focus its button.
   #restoreFocus() {
     clearTimeout(this.#timer);
     if (document.activeElement === document.body) document.querySelector("[popovertarget=account]")?.focus();
   }
 }
 
-// Does what a command says; returns false if its link has to.
+// Runs the action of a command. Returns false if the browser has to follow its link instead.
 function run(action) {
   const form = document.querySelector("video-form");
   if (action === "new" || action === "extend") {

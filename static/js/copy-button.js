@@ -6,7 +6,7 @@ const APPLE = /Mac|iPhone|iPad|iOS/;
 const { userAgentData, platform, userAgent } = navigator;
 const COPY_KEYS = APPLE.test(`${userAgentData?.platform} ${platform} ${userAgent}`) ? "⌘C" : "Ctrl+C";
 
-// For plain HTTP, where browsers have no clipboard. Some copy only if something is selected.
+// For plain HTTP, where browsers have no clipboard API. Some browsers copy only if something is selected.
 function copyBySelection(source, text) {
   const selection = getSelection();
   const ranges = Array.from({ length: selection.rangeCount }, (_, index) => selection.getRangeAt(index));

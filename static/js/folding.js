@@ -1,4 +1,5 @@
-// Folds names and queries for comparison, like fold in videos/models/search.py, and also letters without a decomposition.
+// Folds names and queries for comparison: like fold in videos/models/search.py, and with letters that Unicode does not
+// decompose.
 const LETTERS = { ł: "l", đ: "d", ð: "d", ø: "o", ß: "ss", æ: "ae", œ: "oe", þ: "th", ı: "i" };
 
 // Returns the text without accents, case and compatibility forms.

@@ -56,7 +56,7 @@ class KeyboardShortcuts extends BaseElement {
     return true;
   }
 
-  // Of videos side by side, the focused or hovered one is meant.
+  // The focused or hovered one of videos side by side.
   get #lane() {
     return document.activeElement?.closest(".lane") ?? document.querySelector(".lane:hover");
   }
@@ -71,7 +71,7 @@ class KeyboardShortcuts extends BaseElement {
     }
   }
 
-  // A control of one video among several answers only if that video is meant; the bar says why it cannot act.
+  // A control inside a card, lane or bar counts only in that place. A disabled one in the bar shows why it is disabled.
   #isFor(control, place) {
     const owner = control.closest(".card, .lane, #selection");
     return (!owner || owner === place) && (!control.disabled || place.id === "selection");

@@ -1,5 +1,6 @@
-// Keys, before any other script gets them: which ones are shortcuts, those that are pressed while the page loads, held
-// keys, and text that is being composed. A classic script in the head: the page is not shown before it runs.
+// Decides which keys are shortcuts, keeps those that are pressed while the page loads, ignores the repeats of a held
+// Enter or Escape, and hides unfinished compositions from searches. A classic script in the head: it runs before the page
+// is shown.
 {
   const TEXT_FIELD =
     "input:not([type=checkbox], [type=radio], [type=range], [type=button], [type=submit]), textarea, select, [contenteditable]";
@@ -17,10 +18,10 @@
   let isLoaded = false;
   let isPressed = false;
 
-  // Safari sends the Enter that ends a composition after its end: only the key code tells.
+  // The rule of base-element.js, which a classic script cannot import.
   const isComposing = (event) => event.isComposing || event.keyCode === 229;
 
-  // What the event's place on a US keyboard types, where the layout has no Latin letters.
+  // For layouts without Latin letters: returns what the key in this position types on a US keyboard.
   function keyByPlace({ key, code, shiftKey }) {
     if (code.startsWith("Key")) return code.slice(3);
     if (!shiftKey) return PUNCTUATION[code] ?? key;
@@ -54,7 +55,7 @@
     return field === document.activeElement;
   }
 
-  // Returns whether keyboard-shortcuts.js did something. Until it is there, the shortcut is kept.
+  // Returns whether the browser must ignore the key. Keeps it until keyboard-shortcuts.js, which handles it, is loaded.
   let kept = [];
   function press(key, place, event) {
     if (!kept)
@@ -67,7 +68,7 @@
   // Cyrillic and Hebrew layouts type a full stop where others have the slash.
   const focusByPlace = ({ key, code }) => key === "." && code === "Slash" && focusField("/");
 
-  // What was typed after the key of a field that was not there yet is its text.
+  // Handles the kept keys in order. Keys after one that focused a field are text for that field.
   function pressKept() {
     const presses = kept ?? [];
     kept = null;
@@ -83,11 +84,11 @@
   addEventListener("shortcuts:ready", () => loaded.then(pressKept), { once: true });
   loaded.then(() => {
     isLoaded = true;
-    // Without the script that loads the shortcuts, keys are left to the browser.
+    // Nothing answers on pages without lazy-elements.js: there the browser gets the keys.
     if (isPressed && dispatchEvent(new Event("shortcuts:wanted", { cancelable: true }))) kept = null;
   });
 
-  // Returns whether the focused field has this combination for a script that has yet to load.
+  // Keeps a combination from the focused field's aria-keyshortcuts until its script is loaded; returns whether it did.
   function keepCombination(event) {
     const { target, key, ctrlKey, metaKey, altKey } = event;
     const names = [ctrlKey && "Control", metaKey && "Meta", altKey && "Alt", key].filter(Boolean);
@@ -97,14 +98,14 @@
     return true;
   }
 
-  // Firefox would close the dialog below the menu too. Returns whether there was a menu over a dialog.
+  // Closes only the menu over a dialog: Firefox would close both. Returns whether there was such a menu.
   function closeMenu() {
     const menu = document.querySelector("dialog:modal") && [...document.querySelectorAll(MENU)].at(-1);
     menu?.hidePopover();
     return Boolean(menu);
   }
 
-  // After all other listeners: what they handled is no shortcut.
+  // Runs after all other listeners: a key that they handled is no shortcut.
   addEventListener("keydown", (event) => {
     const { target } = event;
     if (event.defaultPrevented || isComposing(event) || !(target instanceof Element)) return;
@@ -115,7 +116,7 @@
       event.preventDefault();
       target.blur();
     } else if (key === "Enter" && target.matches(".select")) {
-      // It would press the first button of the selection's form.
+      // On this checkbox, Enter would press the first button of the selection's form.
       event.preventDefault();
     } else if (isShortcut(event, key)) {
       const place = target.closest(".card") ?? document.querySelector(".card:hover") ?? target;
@@ -123,7 +124,7 @@
     }
   });
 
-  // Whether the press of a held Enter broke a line. Otherwise its repeats do nothing: the answer may have moved the focus.
+  // Whether the held Enter first broke a line. Otherwise its repeats are ignored: a response may have moved the focus.
   let isWriting = false;
 
   addEventListener(
@@ -144,16 +145,16 @@
     { capture: true },
   );
 
-  // What is being composed is not typed yet: nothing searches for it. Android's keyboards compose every word.
+  // Hide unfinished compositions from live searches. Not on Android, whose keyboards compose every word.
   if (!/Android/.test(navigator.userAgent)) {
     addEventListener("input", (event) => event.isComposing && event.stopImmediatePropagation(), { capture: true });
     addEventListener("compositionstart", ({ target }) => target.toggleAttribute("data-composing", true));
     addEventListener("compositionend", ({ target }) => {
       target.removeAttribute("data-composing");
-      // Not every browser sends an event after this one.
+      // Not every browser sends an input event after this one.
       target.dispatchEvent(new Event("input", { bubbles: true }));
     });
-    // A search that began to wait before the composition.
+    // Cancel a search whose delay began before the composition.
     addEventListener("htmx:beforeRequest", (event) => {
       const { elt, requestConfig } = event.detail;
       if (requestConfig.verb === "get" && elt.querySelector("[data-composing]")) event.preventDefault();

@@ -4,7 +4,7 @@ const MESSAGES = {
   prompt: "The prompt is in the form.",
   start: "Used as the start frame.",
   end: "Used as the end frame.",
-  new: "The frame starts a new video.",
+  new: "Used as the start frame of a new video.",
   extend: "The form is set up to extend it.",
   source: "Describe how it goes on.",
 };
@@ -21,7 +21,7 @@ export async function useVideo(videoForm, control, body, submitter) {
   videoForm.toast(message, { undo: () => videoForm.restore(before) });
 }
 
-// Returns whether it worked; says so if not.
+// Returns whether it worked; shows an error if not.
 function fill(videoForm, control, body, submitter) {
   const { use } = control.dataset;
   if (use === "start" || use === "end") return fillFrame(videoForm, control, body, submitter);
@@ -53,7 +53,7 @@ async function startFromFrame(videoForm, form, body, submitter) {
 
 function setFrame(videoForm, side, frame) {
   videoForm.fill({ [`${side}_frame`]: frame, [`${side}_image_url`]: "" });
-  // A picture that was chosen before, and perhaps is still being uploaded, would win.
+  // A file that was chosen before, and may still be uploading, would replace this frame.
   const tile = videoForm.form.elements[`${side}_image`].closest("frame-tile");
   if (tile.matches(":defined")) tile.content = { kept: frame, link: "" };
 }
@@ -76,7 +76,7 @@ async function extractFrame(videoForm, url, body, submitter) {
   try {
     const response = await fetch(url, { method: "POST", body, headers: { Accept: "application/json" } });
     if (response.status === 404) {
-      videoForm.showError("This video is gone: somebody moved it to the trash. Reload the page.");
+      videoForm.showError("This video was moved to the trash or deleted. Reload the page.");
       return null;
     }
     const result = await response.json();

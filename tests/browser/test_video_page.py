@@ -170,7 +170,7 @@ def test_a_new_video_starts_from_the_visible_frame(site, film, sign_in):
     card(ada, film).hover()
     card(ada, film).get_by_role("link", name="More").click()
     ada.get_by_role("button", name="New video from the last frame").click()
-    expect(ada.locator(".toast", has_text="starts a new video")).to_be_visible()
+    expect(ada.locator(".toast", has_text="start frame of a new video")).to_be_visible()
     assert frame_of(ada, site) == 59
     # On the video's own page there is no form: it leads to the studio.
     ada.goto(f"{site.url}/generations/{film}/")

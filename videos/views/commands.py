@@ -12,13 +12,13 @@ from ..models import Collection, Member
 from .requests import MemberRequest
 from .settings import sections
 
-# Of each kind; the menu's search of videos and the pages of the team and the collections list the others.
+# Entries in the list. The pages of the team and the collections list the others.
 MAX_MEMBERS, MAX_COLLECTIONS = 500, 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A place to go to, or with `action` something that a script does. `words` also find it; `hint` says what it is."""
+    """A link, or an action of command-menu.js, or both. The menu also finds it by `words`; `hint` names its kind."""
 
     label: str
     icon: str

@@ -26,7 +26,7 @@ TITLES = {
 def video_picker(request: MemberRequest) -> HttpResponse:
     """List videos to choose from: `side` is the frame they are for, or "extend"; `q` searches, `before` is the cursor.
 
-    The studio's form without a script posts its fields, which come back with the choice.
+    Without JavaScript, the studio's form posts its fields here, and gets them back with the chosen video.
     """
     if request.method == "POST":
         form = GenerationForm(request.POST, request.FILES, member=request.user)
@@ -39,7 +39,7 @@ def video_picker(request: MemberRequest) -> HttpResponse:
 
 
 def picker_page(request: MemberRequest, form: GenerationForm, *, error: str = "", status: int = 200) -> HttpResponse:
-    """Return the page on which a video to extend is chosen for this form, which keeps everything that was entered."""
+    """Return the page that offers videos to extend and keeps the values of this form."""
     context = _listed(request, "extend") | {"kept": form.kept_values, "keeps": True, "error": error}
     return render(request, "studio/video_picker.html", context, status=status)
 
