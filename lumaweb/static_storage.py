@@ -1,4 +1,4 @@
-"""Store static files with hashed names, and minify the project's stylesheets and scripts."""
+"""Serve static files under hashed names, and minify our stylesheets and scripts."""
 
 import re
 from collections.abc import Iterator
@@ -11,17 +11,17 @@ from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage, Storage
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
-# The files of packages are in other folders and stay unchanged.
+# Files of packages are not changed.
 STYLESHEETS, SCRIPTS = "css/*.css", "js/*.js"
 IMPORT = re.compile(r'@import "([\w-]+\.css)";\s*')
-# Keep the spaces around other characters: in `.a :is(b)`, `a + b` and `calc(1px + 2px)` they have a meaning.
+# Keep spaces around other characters: they have a meaning in `.a :is(b)`, `a + b` and `calc(1px + 2px)`.
 STRING_COMMENT_OR_SPACE = re.compile(
     r""" ("(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*') | /\*.*?\*/\s* | \s*([{};])\s* | \s+ """, re.VERBOSE | re.DOTALL
 )
 
 
 def minify_stylesheet(text: str) -> str:
-    """Remove comments, indentation and line breaks, and keep strings."""
+    """Remove comments, indentation and line breaks outside of strings."""
 
     def shortened(found: re.Match[str]) -> str:
         return found[1] or found[2] or ("" if found[0].startswith("/*") else " ")
@@ -32,10 +32,10 @@ def minify_stylesheet(text: str) -> str:
 class HashedStaticFiles(CompressedManifestStaticFilesStorage):
     """Add hashes to file names, also in imports of our scripts, so that browsers can cache the files forever.
 
-    Imported stylesheets are inlined: one file compresses better than its parts, and takes one request.
+    Imported stylesheets are inlined: one file takes one request, and compresses better than its parts.
     """
 
-    # Not in scripts of packages: some mention modules that they do not include.
+    # Not in scripts of packages: some mention modules that they do not contain.
     patterns = (
         *CompressedManifestStaticFilesStorage.patterns,
         (SCRIPTS, CompressedManifestStaticFilesStorage._js_module_import_aggregation_patterns[1]),  # noqa: SLF001  Django has no public name for it
@@ -44,7 +44,7 @@ class HashedStaticFiles(CompressedManifestStaticFilesStorage):
     def post_process(
         self, paths: dict[str, tuple[Storage, str]], dry_run: bool = False, **options: Any
     ) -> Iterator[tuple[str, str | None, bool | Exception]]:
-        """Process the minified content of our files in place of the files themselves."""
+        """Process minified copies of our stylesheets and scripts instead of the files."""
         minified = InMemoryStorage()
         for name in [] if dry_run else list(paths):
             if fnmatch(name, STYLESHEETS):
@@ -65,6 +65,6 @@ def _read(name: str, paths: dict[str, tuple[Storage, str]]) -> str:
 
 
 def _with_imports(name: str, paths: dict[str, tuple[Storage, str]]) -> str:
-    """Return a stylesheet with the content of its imports, which are in the same folder."""
+    """Return a stylesheet in which its imports from the same folder are replaced by their content."""
     folder = PurePosixPath(name).parent
     return IMPORT.sub(lambda found: _with_imports(str(folder / found[1]), paths), _read(name, paths))

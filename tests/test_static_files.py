@@ -42,7 +42,7 @@ def test_a_script_is_short_and_defines_at_most_its_own_element(path):
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
 def test_a_script_has_no_nested_template_literals(path):
-    """rjsmin, which shortens the served scripts, removes spaces from their text."""
+    """rjsmin, which minifies the served scripts, removes spaces from their text."""
     text = path.read_text()
     while (shorter := re.sub(r"\$?\{[^{}`]*\}", "", text)) != text:
         text = shorter

@@ -1,6 +1,6 @@
 """Firefox and WebKitGTK as Debian packages them, which Playwright does not drive.
 
-What is missing is installed as find_browser.py installs Chromium's packages; where that fails, the test fails.
+Installs missing packages in the same way as find_browser.py installs Chromium's; the test fails if that fails.
 """
 
 import json
@@ -25,7 +25,7 @@ from ..find_browser import Missing, install
 from ..support.installation import a_free_port
 
 WIDTH, HEIGHT = 1440, 900
-# Chromium brings its own decoder of H.264.
+# H.264. Chromium contains a decoder.
 DECODERS = ("gstreamer1.0-libav", "gstreamer1.0-plugins-good")
 FIREFOX_PACKAGES = ("firefox-esr", *DECODERS)
 WEBKIT_PACKAGES = ("webkit2gtk-driver", "xvfb", *DECODERS)
@@ -34,10 +34,7 @@ PREFERENCES = {"datareporting.policy.dataSubmissionEnabled": False, "browser.she
 
 
 class Engine:
-    """What a walk through the studio does with a browser; elements are named by CSS selectors.
-
-    Waits up to 60 s for an element that can be used.
-    """
+    """One interface to both browsers. Methods take CSS selectors, and wait up to 60 s until the element can be used."""
 
     def __init__(self, driver: Any, go: Callable[[str], Any], run: Callable[..., Any]) -> None:
         self.driver, self.open, self.run = driver, go, run
@@ -77,7 +74,7 @@ class Marionette:
 
     def __init__(self, port: int) -> None:
         self.lines = connected(port).makefile("rwb")
-        self._received()  # what it speaks
+        self._receive()  # the greeting, with the version of the protocol
         self.send("NewSession")
 
     def send(self, command: str, **values: Any) -> Any:
@@ -85,12 +82,12 @@ class Marionette:
         text = json.dumps([0, 1, f"WebDriver:{command}", values])
         self.lines.write(f"{len(text)}:{text}".encode())
         self.lines.flush()
-        _, _, error, result = self._received()
+        _, _, error, result = self._receive()
         if error:
             raise Refused(f"{error['error']}: {error['message']}")
         return result.get("value") if isinstance(result, dict) else result
 
-    def _received(self) -> Any:
+    def _receive(self) -> Any:
         length = b""
         while not length.endswith(b":"):
             length += self.lines.read(1)
@@ -114,7 +111,7 @@ class FirefoxElement:
 
 
 def connected(port: int) -> socket.socket:
-    """Return a connection to a program that has just been started."""
+    """Connect to Firefox, which may still be starting."""
     end = time.monotonic() + 60
     while True:
         try:
@@ -145,13 +142,13 @@ def has_packages(names: tuple[str, ...]) -> bool:
     """Whether Debian's packages are installed; true without dpkg, where they have other names."""
     if not shutil.which("dpkg-query"):
         return True
-    asked = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}\n", *names], capture_output=True, text=True)
-    return asked.returncode == 0 and set(asked.stdout.split()) == {"installed"}
+    query = subprocess.run(["dpkg-query", "-W", "-f", "${db:Status-Status}\n", *names], capture_output=True, text=True)
+    return query.returncode == 0 and set(query.stdout.split()) == {"installed"}
 
 
 def prepared(find: Callable[[], str | None], packages: tuple[str, ...]) -> str:
-    """Return what `find` finds, after installing the packages if one is missing."""
-    reason = "they contain no browser that is found"
+    """Return the path that `find` returns, after installing missing packages."""
+    reason = "they contain no known browser"
     if not find() or not has_packages(packages):
         try:
             install(list(packages))
@@ -217,7 +214,7 @@ def webkit() -> Iterator[Engine]:
     options = Options()
     options.binary_location = prepared(webkit_path, WEBKIT_PACKAGES)
     options.add_argument("--automation")
-    # A short path: its sockets are in there.
+    # A short path, because it contains sockets.
     with display() as name, TemporaryDirectory() as home:
         env = os.environ | {"DISPLAY": name, "HOME": home, "XDG_RUNTIME_DIR": home}
         driver = webdriver.WebKitGTK(options=options, service=Service(shutil.which("WebKitWebDriver"), env=env))

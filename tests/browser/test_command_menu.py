@@ -1,4 +1,4 @@
-"""The command menu: opens by Ctrl+K or ⌘K on every page, finds names in any script, and loses no key."""
+"""The command menu opens by Ctrl+K or ⌘K on every page, finds names in any script, and loses no key."""
 
 import re
 
@@ -144,20 +144,20 @@ def test_actions_start_a_video_an_extension_and_a_theme(site, shown, sign_in):
     expect(page.locator("#video-dialog")).to_be_hidden()
 
 
-def test_what_is_typed_while_the_script_loads_is_not_lost(site, sign_in):
+def test_text_and_enter_while_the_script_loads_are_not_lost(site, sign_in):
     page = sign_in(site, "ada", first_visit=True)
-    on_the_way = []
-    page.route(re.compile(r"/command-menu[^/]*\.js$"), lambda route: on_the_way.append(route))
+    delayed = []
+    page.route(re.compile(r"/command-menu[^/]*\.js$"), lambda route: delayed.append(route))
     with page.expect_request(re.compile(r"/command-menu[^/]*\.js$")):
         page.keyboard.press("Control+k")
     page.keyboard.type("trash")
     page.keyboard.press("Enter")
-    for route in on_the_way:
+    for route in delayed:
         route.continue_()
     expect(page).to_have_url(f"{site.url}/trash/")
 
 
-def test_a_list_that_cannot_be_loaded_says_so_and_is_asked_for_again(site, sign_in):
+def test_a_list_that_failed_to_load_says_so_and_enter_loads_it_again(site, sign_in):
     page = sign_in(site, "ada")
     page.route("**/commands/", lambda route: route.abort())
     page.keyboard.press("Control+k")
@@ -168,7 +168,7 @@ def test_a_list_that_cannot_be_loaded_says_so_and_is_asked_for_again(site, sign_
     expect(page).to_have_url(f"{site.url}/")
 
 
-def test_the_key_is_found_by_its_place_on_a_keyboard_of_another_script(site, sign_in):
+def test_the_position_of_the_key_counts_on_keyboards_without_latin_letters(site, sign_in):
     page = sign_in(site, "ada")
     press = """init => dispatchEvent(new KeyboardEvent("keydown", {bubbles: true, cancelable: true, ...init}))"""
     page.evaluate(press, {"key": "т", "code": "KeyT", "ctrlKey": True})
@@ -195,7 +195,7 @@ def test_nothing_is_chosen_or_searched_while_composing(site, collections, sign_i
     expect(active(page)).to_contain_text("雪山")
 
 
-def test_a_collection_deleted_meanwhile_ends_in_a_sentence(site, sign_in):
+def test_a_command_for_a_deleted_collection_says_that_it_was_deleted(site, sign_in):
     page = sign_in(site, "ada")
     make = "from videos.models import Collection, Member\nada = Member.objects.get(username='ada')\n"
     site.python(make + "Collection.objects.named('Short-lived', ada)")

@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from ..support.installation import Installation
 
-HOST = "studio.test"  # by the browser's flags on loopback
+HOST = "studio.test"  # resolved to loopback by a flag of the browser
 MAC = (
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0 Safari/537.36"
 )
@@ -15,7 +15,7 @@ MAC = (
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> Iterator[Installation]:
-    """Start an installation whose members use plain HTTP and a name."""
+    """Start an installation that members reach over plain HTTP by a host name."""
     site = Installation(tmp_path_factory.mktemp("plain"), LUMAWEB_ALLOWED_HOSTS=f"127.0.0.1,{HOST}")
     site.start(only=("web",))
     yield site
@@ -47,7 +47,7 @@ def test_copy_works_on_plain_http_and_names_the_keys_where_the_browser_refuses(s
     prompt.fill("")
     page.keyboard.press("Control+V")
     expect(prompt).to_have_value(code)
-    # As where a policy forbids it.
+    # As in browsers where a policy forbids copying.
     page.evaluate("() => { document.execCommand = () => false; }")
     page.locator("#video-form").get_by_role("button", name="Code").click()
     copy.click()

@@ -37,7 +37,7 @@ def search(page: Page) -> Locator:
 
 
 def type_key(page: Page, key: str, code: str, *, shift: bool = False) -> None:
-    """Press a key of any layout: `key` is what it types, `code` its place."""
+    """Press a key of any layout: it types `key`, and its position is `code`."""
     session = page.context.new_cdp_session(page)
     facts = {"key": key, "code": code, "modifiers": SHIFT if shift else 0}
     session.send("Input.dispatchKeyEvent", {"type": "keyDown", "text": key[:1], **facts})
@@ -50,13 +50,13 @@ def type_key(page: Page, key: str, code: str, *, shift: bool = False) -> None:
 
 @contextmanager
 def without_scripts(page: Page, address: str) -> Iterator[None]:
-    """Show the page while all its scripts but the first are on their way; they arrive when the block ends."""
+    """Show the page while its scripts, except for those that block it, are delayed until the end of the block."""
     is_slow = True
-    on_the_way: list[Route] = []
+    delayed: list[Route] = []
 
     def hold(route: Route) -> None:
         if is_slow and not any(name in route.request.url for name in EARLY):
-            on_the_way.append(route)
+            delayed.append(route)
         else:
             route.continue_()
 
@@ -65,11 +65,11 @@ def without_scripts(page: Page, address: str) -> Iterator[None]:
     expect(page.locator(".card").nth(6)).to_be_visible()
     yield
     is_slow = False
-    for route in on_the_way:
+    for route in delayed:
         route.continue_()
 
 
-def test_a_search_that_begins_before_the_scripts_are_there_is_carried_out(site, sign_in):
+def test_a_search_that_is_typed_before_the_scripts_arrive_runs_later(site, sign_in):
     page = sign_in(site, "ada", first_visit=True)
     with without_scripts(page, site.url):
         page.keyboard.press("/")
@@ -136,7 +136,7 @@ def test_a_key_whose_script_did_not_arrive_works_at_the_next_press(site, sign_in
 
 # ── Layouts ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-KEYS = [  # what the key types, its place, whether with Shift, and the shortcut
+KEYS = [  # typed, position, with Shift, shortcut
     ("ч", "KeyX", False, "x"),  # Russian
     ("В", "KeyD", True, "D"),
     ("ю", "Period", False, "."),
@@ -148,7 +148,7 @@ KEYS = [  # what the key types, its place, whether with Shift, and the shortcut
     ("؟", "Slash", True, "?"),
     ("ㅌ", "KeyX", False, "x"),  # Korean
     ("と", "KeyS", False, "s"),  # Japanese kana
-    ("x", "KeyB", False, "x"),  # Dvorak: what the key types counts, not its place
+    ("x", "KeyB", False, "x"),  # Dvorak: Latin letters count, not their position
     ("q", "KeyX", False, "q"),
     ("a", "KeyQ", False, "a"),  # AZERTY
     (",", "KeyM", False, ","),
@@ -367,7 +367,7 @@ def test_a_search_waits_for_the_end_of_a_composition(site, page, place):
         path = page.locator(".video-picker-search").evaluate("form => form.action")
     sent = reads(page, path)
     field.focus()
-    # What was typed before is no reason to search for what is being composed.
+    # Text from before the composition must not start a search during it.
     page.keyboard.type("湖")
     for text in ("h", "hu", "hub", "湖泊"):
         compose(page, text)

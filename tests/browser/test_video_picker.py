@@ -112,12 +112,12 @@ def test_a_search_waits_for_the_end_of_a_composition(stocked_site, sign_in):
     extend_mode(page)
     page.get_by_role("button", name="Choose a video").click()
     expect(choices(page).first).to_be_visible()
-    asked = []
-    page.on("request", lambda one: asked.append(one.url) if "/clips/" in one.url else None)
+    searches = []
+    page.on("request", lambda one: searches.append(one.url) if "/clips/" in one.url else None)
     session = page.context.new_cdp_session(page)
     session.send("Input.imeSetComposition", {"text": "her", "selectionStart": 3, "selectionEnd": 3})
     page.wait_for_timeout(500)  # longer than the search waits
-    assert not asked
+    assert not searches
     with page.expect_request(re.compile(r"/clips/\?.*q=heron")):
         session.send("Input.insertText", {"text": "heron"})
 

@@ -1,4 +1,4 @@
-"""Served stylesheets and scripts are minified, with the same meaning."""
+"""Served stylesheets and scripts are minified and keep their meaning."""
 
 import re
 from pathlib import Path
@@ -30,7 +30,7 @@ def test_a_minified_stylesheet_keeps_strings_and_the_spaces_with_a_meaning():
 
 @pytest.fixture
 def collected(tmp_path):
-    """Return a function that collects the given files, and returns the content of each by its name."""
+    """Return a function that collects files and returns their served content by name."""
 
     def collect(files: dict[str, str]) -> dict[str, str]:
         source, target = tmp_path / "source", tmp_path / "target"
@@ -59,7 +59,7 @@ def test_a_stylesheet_contains_those_it_imports(collected):
     assert collected(files)["css/all.css"] == "@layer x, y;.a{color: red;}.b{color: red;}.c{color: red;}"
 
 
-def test_a_script_imports_hashed_modules_and_one_of_a_package_stays_as_it_is(collected):
+def test_a_script_imports_hashed_modules_and_one_of_a_package_is_not_changed(collected):
     files = {
         "js/one.js": '// A comment.\nimport { two } from "./two.js";\n\nexport const text = `a  // b`;\n',
         "js/two.js": "export const two = /[/]\\/\\/x/;\n",
