@@ -107,11 +107,10 @@ def stored(site: Installation, uuid: str, *names: str) -> list[str]:
 
 
 def three_videos(site: Installation) -> dict[str, str]:
-    """Make a finished video, a refused one and an extension, and return their UUIDs."""
+    """Create a finished video, a refused one and an extension, and return their UUIDs."""
     visitor = site.visitor()
     ready = visitor.submit(prompt="A heron over still water")
     refused = visitor.submit(prompt="A crowd [refuse]")
-    child = None
     visitor.wait_until_saved(ready)
     visitor.wait_for(refused, "failed")
     video_id = site.python(

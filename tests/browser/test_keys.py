@@ -383,7 +383,7 @@ def test_a_search_waits_for_the_end_of_a_composition(site, page, place):
 
 
 def test_no_handler_acts_on_keys_that_belong_to_a_composition(site, page):
-    """Search, prompt, filter lists, the selection's form and the shortcuts ignore Enter, arrows, Escape and letters."""
+    """Search, prompt, the selection's form and the shortcuts ignore Enter, arrows, Escape and letters."""
     sent = record_writes(page)
     page.evaluate(
         "() => { window.acted = []; for (const type of ['click', 'submit', 'shortcut'])"
