@@ -2,6 +2,7 @@
 import { isComposing } from "./base-element.js";
 import { score } from "./command-matching.js";
 import { fold } from "./folding.js";
+import { stylesheetsLoaded } from "./stylesheets.js";
 
 const MAX_RESULTS = 50;
 const PAGE = 8;
@@ -9,21 +10,11 @@ const FAILED = "The list could not be loaded. Check the connection and press Ent
 const ANNOUNCE_DELAY_MS = 500;
 
 export async function fill(dialog, link) {
-  const loaded = loadStyles(link.dataset.commands);
-  const menu = new CommandMenu(dialog, link);
-  menu.load();
-  await loaded;
+  const styles = Object.assign(document.createElement("link"), { rel: "stylesheet", href: link.dataset.commands });
+  dialog.append(styles);
+  new CommandMenu(dialog, link).load();
+  await stylesheetsLoaded(dialog);
   dialog.style.opacity = "";
-}
-
-function loadStyles(href) {
-  if (document.head.querySelector(`link[href="${href}"]`)) return;
-  const styles = Object.assign(document.createElement("link"), { rel: "stylesheet", href });
-  document.head.append(styles);
-  return new Promise((resolve) => {
-    styles.onload = resolve;
-    styles.onerror = resolve;
-  });
 }
 
 function icon(name) {
