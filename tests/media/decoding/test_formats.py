@@ -192,6 +192,13 @@ def test_odd_exif_of_another_format_changes_nothing(kind, odd):
     assert away(data.replace(exif.tobytes()[6:14], odd)) < 3
 
 
+@pytest.mark.parametrize("length", [30, 100_000])
+def test_the_comment_of_a_gif_is_not_kept(length):
+    data = encoded(gradient().quantize(256), "GIF", comment=b"secret" * (length // 6))
+    _, [made] = pictures.frame(io.BytesIO(data))
+    assert b"secret" in data and b"secret" not in made
+
+
 def test_only_the_first_picture_of_a_jpeg_is_read():
     second = encoded(Image.new("RGB", (3000, 3000)), "JPEG")
     assert rendered(TAKEN["JPEG"] + second).shape == (48, 64, 3)

@@ -178,6 +178,8 @@ def _decode(data: bytes, header: headers.Header) -> Image.Image:
         image = colours.to_srgb(image, profile)
     except DAMAGED:
         raise headers.unreadable(headers.name_of(header)) from None
+    # Pillow would write the comment of a GIF into the JPEG.
+    image.info.clear()
     return image if turn is None else image.transpose(turn)
 
 
