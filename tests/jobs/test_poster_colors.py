@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 from videos.jobs import poster_colors
 from videos.jobs.poster_colors import PosterColors, read_poster_colors
 from videos.jobs.queue import MEDIA_CLUSTER
+from videos.media.decoding.errors import Busy
 from videos.media.decoding.pictures import dominant_color
 from videos.models import Generation
 
@@ -91,3 +92,21 @@ def test_an_unreadable_or_missing_poster_stops_nothing():
     read_poster_colors(missing.pk, broken.pk, whole.pk)
     assert (color_of(broken), color_of(missing)) == ("", "")
     assert color_of(whole).startswith("#")
+
+
+@pytest.mark.django_db
+def test_the_rest_is_left_for_later_while_all_decoders_are_busy(monkeypatch):
+    waits = []
+
+    def wait(file):
+        waits.append(file)
+        raise Busy("all decoders are busy")
+
+    a_member()
+    rows = [a_saved_video(a_poster("#204080")) for _ in range(3)]
+    with monkeypatch.context() as patched:
+        patched.setattr(poster_colors.decoding, "read_color", wait)
+        read_poster_colors(*(row.pk for row in rows))
+    assert len(waits) == 1
+    read_poster_colors(*(row.pk for row in rows))
+    assert all(color_of(row) for row in rows)

@@ -19,7 +19,8 @@ EXAMINE_AGAIN_AFTER = 24 * 3600.0
 class PosterColors:
     """Walks through all saved videos, newest first, and has workers read the posters whose color is not known.
 
-    The walk starts again with each ticker and once a day. It needs no index and changes nothing about later videos.
+    The walk starts again with each ticker and once a day. It needs no index. Newly saved videos have their
+    color from the start.
     """
 
     def __init__(self) -> None:
@@ -51,8 +52,11 @@ def read_poster_colors(*pks: int) -> None:
         try:
             with generation.poster_file.open("rb") as file:
                 color = decoding.read_color(file)
-        except (Busy, OSError, DecoderFailed) as error:
+        except Busy:
+            # Each further poster would keep this worker waiting for a decoder too.
+            return
+        except (OSError, DecoderFailed) as error:
             logger.info("generation %s: the color of its poster is not read: %s", generation.uuid, error)
             continue
-        # Not a change that open pages have to hear of.
+        # Leaves changed_at alone: open pages need no reload for a color.
         Generation.objects.filter(pk=generation.pk, poster_file=name).update(poster_color=color)
