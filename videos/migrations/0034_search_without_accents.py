@@ -1,6 +1,6 @@
 import unicodedata
 
-from django.db import migrations
+from django.db import migrations, transaction
 
 BATCH = 1000
 
@@ -12,18 +12,15 @@ def fold(text):
 
 def fold_accents(apps, schema_editor):
     """Fold the search texts of existing videos again, in batches, so that other processes can write between them."""
-    Generation = apps.get_model("videos", "Generation")
-    rows = Generation.objects.using(schema_editor.connection.alias).only("search_text").order_by("pk")
+    alias = schema_editor.connection.alias
+    rows = apps.get_model("videos", "Generation").objects.using(alias)
     last = 0
-    while batch := list(rows.filter(pk__gt=last)[:BATCH]):
-        last = batch[-1].pk
-        changed = []
-        for row in batch:
-            if not row.search_text.isascii() and (folded := fold(row.search_text)) != row.search_text:
-                row.search_text = folded
-                changed.append(row)
-        # A video may be deleted permanently meanwhile: its text must not come back.
-        Generation.objects.filter(purged_at__isnull=True).bulk_update(changed, ["search_text"])
+    while batch := rows.filter(pk__gt=last).order_by("pk").values_list("pk", "search_text")[:BATCH]:
+        with transaction.atomic(using=alias):
+            for last, text in batch:
+                if not text.isascii() and (folded := fold(text)) != text:
+                    # Another process may have deleted the text meanwhile.
+                    rows.filter(pk=last, search_text=text).update(search_text=folded)
 
 
 class Migration(migrations.Migration):
