@@ -17,6 +17,7 @@ from . import account_reading, polling, queue, reconcile, sweep
 from .age_tracker import AgeTracker
 from .local_drain import LocalDrain
 from .poster_colors import PosterColors
+from .search_texts import SearchTexts
 from .ticker_steps import AddedStep, Step, StepRunner
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class Ticker:
         self._runner = StepRunner()
         self._drain = LocalDrain()
         self._poster_colors = PosterColors()
+        self._search_texts = SearchTexts()
         self._swept = -SWEEP_EVERY
         self._renewed = -LEASE
         # The product imports nothing of the installation, so the settings name what it adds.
@@ -89,9 +91,9 @@ class Ticker:
             return [polls, Step("wake-ups", partial(sweep.wake, self._drain.start)), searches, account]
         # Before the other repairs: workers without a heartbeat are considered stuck.
         heartbeats = Step("signs of life", partial(queue.enqueue_heartbeats, robust=False))
-        colors = Step("poster colors", self._poster_colors.run)
-        added = [Step(name, step.run) for name, step in self._added.items()]
-        return [polls, heartbeats, *sweep.steps(self._ages, self._drain.start), searches, account, colors, *added]
+        last = [Step("poster colors", self._poster_colors.run), Step("search texts", self._search_texts.run)]
+        last += [Step(name, step.run) for name, step in self._added.items()]
+        return [polls, heartbeats, *sweep.steps(self._ages, self._drain.start), searches, account, *last]
 
     def _take_lease(self) -> bool:
         if taken := Lease.objects.acquire(LEASE_NAME, self._holder, LEASE):
