@@ -5,25 +5,28 @@ import unicodedata
 from urllib.parse import quote
 
 MAX_BYTES = 120  # file systems take 255; folders and tools need some of it
-MAX_READ = 500  # characters of a text that can become its name
-# Devices, which Windows also finds with an ending.
+MAX_READ = 500  # characters of a text that are read for its name
+# Names of devices on Windows, with any ending.
 RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\..*)?", re.IGNORECASE)
-# Some scripts and emoji need them between letters.
+# Some scripts and emoji need these characters between letters.
 JOINERS = "\u200c\u200d"
 APOSTROPHES = "'’ʼ"
 
 
-def file_name(text: str, ending: str, *, otherwise: str = "video") -> str:
-    """Return a name made of the first words of a text, joined by hyphens, and an ending such as ".mp4"."""
+def file_name(text: str, ending: str) -> str:
+    """Return a name made of the first words of a text, joined by hyphens, and an ending such as ".mp4".
+
+    Without letters, numbers or symbols in the text, the name is "video" and the ending.
+    """
     composed = unicodedata.normalize("NFC", text[:MAX_READ].lower())
     words = "".join(letter if _is_kept(letter) else " " for letter in composed if letter not in APOSTROPHES).split()
     stem = _cut("-".join(words), MAX_BYTES - len(ending.encode()))
-    name = (stem.strip(f"-_{JOINERS}") or otherwise) + ending
+    name = (stem.strip(f"-_{JOINERS}") or "video") + ending
     return f"_{name}" if RESERVED.fullmatch(name) else name
 
 
 def attachment(name: str) -> str:
-    """Return the Content-Disposition of a download by a name of `file_name`. Source: RFC 6266, RFC 8187."""
+    """Return the Content-Disposition of a download; `name` is safe, as from `file_name`. Source: RFC 6266, RFC 8187."""
     if name.isascii():
         return f'attachment; filename="{name}"'
     # For clients that do not know the extended form.
@@ -34,7 +37,7 @@ def attachment(name: str) -> str:
 
 
 def _is_kept(letter: str) -> bool:
-    """Keep letters, marks, numbers, and symbols such as emoji; no punctuation, controls or directions of text."""
+    """Return whether a character is a letter, mark, number, hyphen, or a symbol such as an emoji."""
     if letter in JOINERS or letter in "-_":
         return True
     category = unicodedata.category(letter)
@@ -42,7 +45,7 @@ def _is_kept(letter: str) -> bool:
 
 
 def _cut(text: str, most: int) -> str:
-    """Return the beginning of a text in at most so many bytes, up to a whole word or at least a whole letter."""
+    """Cut a text to this many bytes: after a whole word if that keeps more than half, else after a whole letter."""
     encoded = text.encode()
     if len(encoded) <= most:
         return text

@@ -20,9 +20,9 @@ from .models import ApiToken, Frame, Generation, Member, Pool
 logger = logging.getLogger(__name__)
 
 NOT_STORED = "The picture could not be saved. Ask an admin to check the free disk space."
-# Part of each digest, so that a picture of which an earlier version kept other colours is decoded again.
+# Part of each digest: a picture that an earlier version stored with other colours is decoded again.
 RENDERING = b"2"
-# An error of ours, which is in the log: another picture may work.
+# The decoder has a defect, which is in the log. Other pictures may work.
 DECODER_FAILED = "The picture could not be read. Save it again as a JPEG or PNG file, or ask an admin to read the log."
 
 

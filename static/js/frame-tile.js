@@ -1,5 +1,5 @@
 // A start or end frame: an image that is chosen, dropped or pasted. It is uploaded before the form is sent, and then the
-// tile shows what the server keeps: the browser may show it otherwise, or not at all. If the form is sent first, or the
+// tile shows what the server keeps: the browser may draw the file differently, or not at all. If the form is sent first, or the
 // upload fails, the form carries the file.
 import { BaseElement } from "./base-element.js";
 
@@ -208,7 +208,7 @@ class FrameTile extends BaseElement {
     this.#imageUrl = picture;
     if (picture) {
       const image = Object.assign(document.createElement("img"), { src: picture, alt: "" });
-      // Until then the image before stays visible.
+      // Until the new image has loaded, the previous one stays visible.
       image.addEventListener("load", removeBefore);
       // A browser may not know the format of a file. A draft may name an image that the server has removed because nobody
       // used it.

@@ -17,8 +17,8 @@ NOT_INCLUDED = "not-included.txt"
 
 def videos_with_files(generations: Sequence[Generation]) -> dict[Generation, int]:
     """Return the saved ones of these videos, in order, with the sizes of their files in bytes. Raises OSError."""
-    sizes = file_sizes([_file_name(row) for row in generations if row.is_saved])
-    return {row: sizes[_file_name(row)] for row in generations if row.is_saved and _file_name(row) in sizes}
+    sizes = file_sizes([_stored_name(row) for row in generations if row.is_saved])
+    return {row: sizes[_stored_name(row)] for row in generations if row.is_saved and _stored_name(row) in sizes}
 
 
 def zip_response(
@@ -30,7 +30,7 @@ def zip_response(
     """
     bundle: Any = zipstream.ZipStream(compress_type=zipstream.ZIP_STORED, sized=True)
     for member, row in members.items():
-        bundle.add(_chunks(_file_name(row)), member, size=sizes[row])
+        bundle.add(_chunks(_stored_name(row)), member, size=sizes[row])
     if note:
         bundle.add(note.encode(), NOT_INCLUDED)
     headers = {
@@ -41,7 +41,7 @@ def zip_response(
     return streams.stream(content, headers, from_bucket=delivery.is_bucket(default_storage))
 
 
-def _file_name(generation: Generation) -> str:
+def _stored_name(generation: Generation) -> str:
     return generation.video_file.name or ""
 
 

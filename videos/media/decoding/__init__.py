@@ -1,5 +1,5 @@
 """Decode untrusted files in a separate process with limits.
 
-`client` runs in the product and starts that process; `pictures` and `video` are the process. Only there are Pillow and
-FFmpeg imported, and only `client` imports Django.
+`client` runs in the product and starts that process, whose main module is `pictures`, `heif_pictures` or `video`. Only
+that process imports Pillow, libheif and FFmpeg, and only `client` imports Django.
 """

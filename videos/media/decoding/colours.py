@@ -18,7 +18,7 @@ DAMAGED_PROFILE = (ImageCms.PyCMSError, OSError, ValueError, TypeError)
 
 
 def eight_bits(image: Image.Image) -> Image.Image:
-    """Return greys of 16 or 32 bits, or of floating point, as 8 bits; another picture as it is."""
+    """Return greys of 16 or 32 bits, or of floating point, as 8 bits; return any other picture unchanged."""
     if image.mode.startswith("I;16"):
         return _sixteen_bits(image)
     if image.mode not in ("I", "F"):
@@ -47,7 +47,7 @@ def _tag(image: Image.Image, name: str, default: int) -> int:
 
 
 def _range(image: Image.Image) -> tuple[float, float]:
-    """Return the values that are black and white: those of a usual range if the picture fits one, else its own.
+    """Return the values of black and white: of the usual range that the picture fits, or else its minimum and maximum.
 
     Floating point usually runs from 0 to 1, and converted integers keep their range.
     """

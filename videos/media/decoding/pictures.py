@@ -11,7 +11,7 @@ from PIL import AvifImagePlugin, Image, ImageChops, TiffImagePlugin, WebPImagePl
 from . import colours, headers, process
 from .errors import NotAPicture
 
-MAX_PIXELS = 50_000_000  # an image that states more is an attack
+MAX_PIXELS = 50_000_000  # more would exceed the memory limit in some formats
 MAX_SIDE = 20_000
 MIN_SIDE = 16
 MAX_SCANS = 100  # of a JPEG; encoders make about ten
@@ -24,7 +24,7 @@ PLAIN_BYTES, PROGRESSIVE_BYTES = 8, 10
 BYTES = {"WEBP": 16.5, "HEIF": 12, "AVIF": 12, "TIFF": 10}
 FILE_BYTES = 3
 IDLE_BYTES = 40 * 1024**2
-# Modes that have a conversion of their own to sRGB; others become RGB.
+# The modes that `colours.to_srgb` converts by a profile, besides RGB; a picture of another mode becomes RGB first.
 COLOUR_MODES = {"1": "L", "L": "L", "CMYK": "CMYK", "LAB": "LAB"}
 FRAME_MAX_SIDE = 4096  # a frame larger than this helps no provider
 POSTER_WIDTH = 640
@@ -52,7 +52,8 @@ DAMAGED = (
     struct.error,
     Image.DecompressionBombError,
 )
-# A picture without one bright pixel of a hundred would vanish on black: it is put on white.
+# A transparent picture is put on white if fewer than 1% of its visible pixels are brighter than DARK (of 255): it would
+# vanish on black.
 DARK, FEW = 64, 0.01
 QUALITIES = ((95, 0), (90, 0), (80, 2))  # of a frame, with its subsampling; the first that fits FRAME_MAX_BYTES
 FRAME_MAX_BYTES = 20 * 1024**2
@@ -91,7 +92,7 @@ def dominant_color(image: Image.Image) -> str:
 
 
 def frame_jpeg(image: Image.Image) -> bytes:
-    """Encode a frame as a JPEG that looks the same: at full resolution also of its colours."""
+    """Encode a frame as a JPEG that looks the same: with colours at full resolution if that fits FRAME_MAX_BYTES."""
     for quality, subsampling in QUALITIES:
         out = io.BytesIO()
         image.save(out, "JPEG", quality=quality, subsampling=subsampling, optimize=True)
@@ -213,7 +214,7 @@ def _with_transparent_colours(image: Image.Image, chunk: bytes, depth: int) -> I
 
 
 def _put_on_background(image: Image.Image) -> None:
-    """Put an RGBA picture on black; on white if it is so dark that it would vanish."""
+    """Put an RGBA picture on black, or on white if it is so dark that it would vanish on black."""
     opacity = image.getchannel("A")
     levels = image.convert("L").histogram(opacity)
     is_dark = sum(levels[DARK:]) < FEW * sum(levels)

@@ -1,4 +1,4 @@
-"""What the modules of formats have in common."""
+"""The header and the contents of a picture file, and the messages that all formats share."""
 
 from dataclasses import dataclass
 
@@ -29,7 +29,7 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A file for the decoder, with what was taken out of it: ICC profile and EXIF data ("" if none).
+    """A file for the decoder, and its ICC profile and EXIF data, which are read apart (empty if it has none).
 
     `transparency` is the raw tRNS chunk of a PNG, `depth` its bits per sample.
     """

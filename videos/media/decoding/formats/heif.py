@@ -2,7 +2,6 @@
 
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
 
 from ..errors import NotAPicture
 from . import profiles
@@ -14,7 +13,7 @@ HEIF_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b
 RAW_BRANDS = frozenset((b"crx ",))
 VIDEO = "This is a video. Upload a picture, or choose a frame from a video of the gallery."
 MAX_BOXES = 20_000
-# The boxes on the way to the properties and the list of items; `meta`, `iinf` have a version and flags first.
+# The boxes on the way to the properties, and the bytes before their first inner box: `meta` has a version and flags.
 CONTAINERS = {b"meta": 4, b"iprp": 0, b"ipco": 0}
 
 
@@ -27,19 +26,17 @@ def header(data: bytes) -> Header:
     kind = "AVIF" if brands & AVIF_BRANDS else "HEIF"
     if not brands & (AVIF_BRANDS | HEIF_BRANDS):
         raise NotAPicture(VIDEO)
-    if not _is_whole(data):
-        raise unreadable(kind if kind == "AVIF" else "HEIC")
     sizes = [struct.unpack_from(">II", data, start + 4) for box, start, _ in _boxes(data) if box == b"ispe"]
-    if not sizes:
+    if not sizes or not _is_whole(data):
         raise unreadable(kind if kind == "AVIF" else "HEIC")
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     return Header(kind, width, height, at_most=True)
 
 
 def contents(data: bytes) -> Contents:
-    """Return the file without EXIF data, whose orientation does not count, and the profile of its colour codes.
+    """Return the file without EXIF data, and a profile made of its colour codes.
 
-    An ICC profile stays in the file, and comes first.
+    Other boxes state the orientation. An ICC profile stays in the file and has precedence.
     """
     profile, items = b"", []
     for kind, start, end in _boxes(data):
@@ -52,11 +49,11 @@ def contents(data: bytes) -> Contents:
     for at in items:
         if at >= 0:
             edited[at : at + 4] = b"none"
-    return replace(Contents(bytes(edited)), profile=profile)
+    return Contents(bytes(edited), profile)
 
 
 def _is_whole(data: bytes) -> bool:
-    """Return whether the last box ends with the file: a decoder may leave out the tiles of a picture that is cut."""
+    """Return whether no box ends after the file: a decoder may leave out the tiles of a truncated picture."""
     at = 0
     while at + 8 <= len(data):
         (size,) = struct.unpack_from(">I", data, at)
@@ -69,7 +66,7 @@ def _is_whole(data: bytes) -> bool:
 
 
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, start and end of the contents of each box of interest, below `meta`. Raises NotAPicture."""
+    """Yield type, start and end of the contents of each box, in the file and below `meta`; stop at a damaged one."""
     places = [(0, len(data))]
     left = MAX_BOXES
     while places:

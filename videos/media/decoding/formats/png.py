@@ -9,9 +9,8 @@ from . import profiles
 from .header import MAX_PROFILE, Contents, Header, unreadable
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-MAX_CHUNKS = 50_000  # at 4 KB each, 200 MB
-# The chunks that make the first picture. Text, profiles and the other pictures of an animation are not for the decoder:
-# compressed text may be large.
+MAX_CHUNKS = 50_000  # encoders write chunks of 4 KB or more: 5,000 in the largest upload
+# The chunks of the first picture. The decoder gets no text, profiles or further pictures: compressed text may be large.
 DECODED = (b"IHDR", b"PLTE", b"IDAT", b"IEND")
 DESCRIBING = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"tRNS", b"eXIf")
 IS_COLOURED = 2  # bit of the colour type

@@ -33,13 +33,13 @@ def grey(gamma: float) -> bytes:
 def from_primaries(chromaticities: Sequence[float], gamma: float) -> bytes:
     """Return a profile for RGB, from x and y of white, red, green, blue, and one exponent.
 
-    Nothing if these make no colour space.
+    b"" if these make no colour space.
     """
     return _rgb(chromaticities, _gamma_curve(gamma))
 
 
 def from_code_points(primaries: int, transfer: int) -> bytes:
-    """Return a profile for code points of H.273; nothing if they mean sRGB or are not known."""
+    """Return a profile for code points of H.273; b"" if they mean sRGB or are not known."""
     curves: dict[int, Callable[[], bytes]] = {
         GAMMA_22: lambda: _gamma_curve(2.2),
         GAMMA_28: lambda: _gamma_curve(2.8),
@@ -86,7 +86,7 @@ def _hlg(value: float) -> float:
 
 
 def _compressed(light: float) -> float:
-    """Fit light that is brighter than white into the range: as it is up to half of white, then ever slower."""
+    """Compress light that is brighter than white into the range; light below half of white keeps its value."""
     knee = 0.5
     return light if light <= knee else 1 - (1 - knee) ** 2 / (light - knee + 1 - knee)
 
@@ -137,13 +137,13 @@ def _transposed(matrix: Sequence[Sequence[float]]) -> Matrix:
 
 def _inverse(matrix: Sequence[Sequence[float]]) -> Matrix:
     (a, b, c), (d, e, f), (g, h, i) = matrix
-    whole = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
+    determinant = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g)
     adjugate = (
         (e * i - f * h, c * h - b * i, b * f - c * e),
         (f * g - d * i, a * i - c * g, c * d - a * f),
         (d * h - e * g, b * g - a * h, a * e - b * d),
     )
-    return tuple(tuple(value / whole for value in row) for row in adjugate)
+    return tuple(tuple(value / determinant for value in row) for row in adjugate)
 
 
 # ── The file ──────────────────────────────────────────────────────────────────────────────────────────────────
