@@ -8,6 +8,8 @@ import numpy as np
 import pillow_heif
 from PIL import Image
 
+from videos.media.decoding import headers, pictures
+
 SIZE = (64, 48)
 DISPLAY_P3 = ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060))
 ADOBE_RGB = ((0.640, 0.330), (0.210, 0.710), (0.150, 0.060))
@@ -169,6 +171,11 @@ def from_primaries(samples: np.ndarray, primaries: tuple[tuple[float, float], ..
     srgb = rgb_matrix(((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)))
     linear = (np.asarray(samples, dtype=float) / 255) ** gamma
     return shown(linear @ (np.linalg.inv(srgb) @ rgb_matrix(primaries)).T)
+
+
+def rendered(data: bytes) -> np.ndarray:
+    """Return the samples before they are encoded as a JPEG."""
+    return np.asarray(pictures._decode(data, headers.read_header(data)), dtype=float)
 
 
 def difference(data: bytes, reference: np.ndarray) -> tuple[float, float]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from videos.media.decoding import headers, pictures
+from videos.media.decoding import pictures
 
 from ...support import pictures as files
-from ...support.pictures import ADOBE_RGB, DISPLAY_P3, chunk, encoded, gradient, greys, iccp, jpeg, png
+from ...support.pictures import ADOBE_RGB, DISPLAY_P3, chunk, encoded, gradient, greys, iccp, jpeg, png, rendered
 
 COLOURS = np.asarray(gradient(), dtype=float)
 P3 = files.rgb_profile(DISPLAY_P3)
@@ -25,11 +25,6 @@ CLOSE, LOSSY = (1.2, 14.0), (2.0, 30.0)
 def frame(data: bytes) -> bytes:
     _, [made] = pictures.frame(io.BytesIO(data))
     return made
-
-
-def rendered(data: bytes) -> np.ndarray:
-    """Return the samples before they are encoded as a JPEG."""
-    return np.asarray(pictures._decode(data, headers.read_header(data)), dtype=float)
 
 
 def assert_like(data: bytes, reference: np.ndarray, limits: tuple[float, float] = CLOSE) -> None:

@@ -22,6 +22,7 @@ from ...support.pictures import (
     iccp,
     jpeg,
     png,
+    rendered,
     rgb_profile,
     segment,
     with_chunks,
@@ -52,10 +53,6 @@ TAKEN = {
     "HEIC of tiles": encoded(gradient((600, 450)), "HEIF", quality=95, tile_size=256),
     "HEIC of several pictures": encoded(gradient(), "HEIF", quality=95, save_all=True, append_images=[OTHER]),
 }
-
-
-def rendered(data: bytes) -> np.ndarray:
-    return np.asarray(pictures._decode(data, headers.read_header(data)), dtype=float)
 
 
 def away(data: bytes) -> float:
