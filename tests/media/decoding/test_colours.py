@@ -235,6 +235,11 @@ TRANSPARENT_COLOURS = {
         slice(32, 48),
         greys(np.tile(np.arange(64) // 16, (48, 1)) * 85),
     ),
+    "grey of 2 bits with another bit set": (
+        png(np.tile(np.arange(64) // 16, (48, 1)), 2, 0, chunk(b"tRNS", struct.pack(">H", 6))),
+        slice(32, 48),
+        greys(np.tile(np.arange(64) // 16, (48, 1)) * 85),
+    ),
     "colour": (
         png(MIXED, 8, 2, chunk(b"tRNS", struct.pack(">3H", *MIXED[0, 40]))),
         40,

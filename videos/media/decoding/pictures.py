@@ -206,7 +206,8 @@ def _with_transparent_colours(image: Image.Image, chunk: bytes, depth: int) -> I
             image.putalpha(opacity)
         else:
             image = image.convert("L")
-            image.info["transparency"] = grey * 255 // ((1 << depth) - 1)
+            white = (1 << depth) - 1
+            image.info["transparency"] = (grey & white) * 255 // white  # the other bits do not count
     elif image.mode == "RGB" and len(chunk) == 6:
         shift = 8 if depth == 16 else 0  # Pillow keeps the upper byte
         image.info["transparency"] = tuple(value >> shift & 0xFF for value in struct.unpack(">3H", chunk))
