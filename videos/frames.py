@@ -91,6 +91,9 @@ def extract(generation: Generation, at: str, member: Member) -> Frame:
         raise FrameError(
             "The saved video cannot be read. Ask an admin to run manage.py verify_media --repair."
         ) from None
+    except DecoderFailed:
+        logger.exception("no frame can be taken from generation %s", generation.uuid)
+        raise FrameError("The frame could not be taken. Ask an admin to read the log.") from None
     except OSError:
         raise FrameError(
             "The frame could not be taken. Ask an admin: the video may be missing, or the disk full."

@@ -113,6 +113,14 @@ def test_no_frame_is_extracted_from_an_unsaved_video(client, member):
     assert client.get(f"{waiting.get_absolute_url()}frames/").status_code == 405
 
 
+def test_a_failing_decoder_is_reported_as_an_error_of_the_frame(client, member, monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_OUTPUT", 10)
+    address = f"{saved().get_absolute_url()}frames/"
+    answer = client.post(address, {"side": "start", "at": "first"}, headers={"Accept": "application/json"})
+    assert answer.status_code == 422
+    assert answer.json()["error"] == "The frame could not be taken. Ask an admin to read the log."
+
+
 def test_next_and_previous_follow_the_gallery_of_origin(client, member):
     first, _, third = saved(prompt="A fox"), saved(prompt="A stork"), saved(prompt="A fox again")
     page = client.get(f"{first.get_absolute_url()}?q=fox").content.decode()

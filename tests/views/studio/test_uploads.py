@@ -2,6 +2,8 @@
 
 import pytest
 
+from videos.frames import DECODER_FAILED
+from videos.media.decoding import client as decoding
 from videos.models import Frame, Generation
 
 from ...support.factories import a_token
@@ -55,6 +57,12 @@ def test_an_uploaded_picture_is_reencoded(client, ada, token, kind, mode):
     assert stored[:2] == b"\xff\xd8"
     assert b"polyglot" not in stored
     assert (frame.width, frame.height) == (64, 48)
+
+
+def test_a_failing_decoder_is_reported_as_an_error_of_the_picture(client, ada, token, monkeypatch):
+    monkeypatch.setattr(decoding, "MAX_OUTPUT", 10)
+    answer = client.post("/uploads/", {"image": upload(a_picture())})
+    assert (answer.status_code, answer.json()) == (422, {"error": DECODER_FAILED})
 
 
 def test_an_upload_is_kept_when_something_else_is_wrong(client, ada, token):
