@@ -92,11 +92,11 @@ class CollectionQuerySet(models.QuerySet["Collection"]):
         return self.annotate(size=Count("generations", filter=shown))
 
     def with_covers(self, count: int) -> Self:
-        """Annotate `cover_0`, `cover_1`, …: the uuids of the newest saved videos; None if there are fewer."""
+        """Annotate `cover_0`, `cover_1`, …: the primary keys of the newest saved videos; None if there are fewer."""
         saved = CollectionItem.objects.filter(
             collection=OuterRef("pk"), generation__trashed_at__isnull=True, generation__archive="saved"
         )
-        newest = saved.order_by("-generation").values("generation__uuid")
+        newest = saved.order_by("-generation").values("generation")
         return self.annotate(**{f"cover_{place}": Subquery(newest[place : place + 1]) for place in range(count)})
 
     def named(self, name: str, member: Member) -> tuple["Collection", bool]:

@@ -28,6 +28,7 @@ DOWN = """
 """
 COLUMNS = (
     "uuid", "parent_id", "prompt", "state", "archive", "shape", "trashed_at", "purged_at", "duration", "take", "takes",
+    "poster_color", "video_width", "video_height",
 )  # fmt: skip
 
 

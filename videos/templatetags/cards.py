@@ -21,11 +21,12 @@ CSRF_TOKEN, FILTER_QUERY = (f"kept{secrets.token_hex(12)}{suffix}" for suffix in
 def card(context: template.Context, oob: bool = False) -> SafeString:
     """Render the card of `generation` in the context; `oob`: for an out-of-band swap."""
     generation, user = context["generation"], context["request"].user
-    key = _cache_key(context, generation, user, oob)
+    is_first = generation.pk in (context.get("first_row") or ())
+    key = _cache_key(context, generation, user, oob, is_first)
     html = caches["cards"].get(key)
     if html is None:
-        values = {"csrf_token": CSRF_TOKEN, "filter_query": FILTER_QUERY, "oob": oob, "in_dialog": False}
-        with context.push(**values):
+        values = {"csrf_token": CSRF_TOKEN, "filter_query": FILTER_QUERY, "oob": oob, "is_first": is_first}
+        with context.push(**values, in_dialog=False):
             html = _render("gallery/_card.html", context)
         caches["cards"].set(key, html)
     query = context.get("filter_query")
@@ -53,11 +54,11 @@ def _render(name: str, context: template.Context) -> str:
     return html
 
 
-def _cache_key(context: template.Context, generation: Generation, user: Member, oob: bool) -> str:
+def _cache_key(context: template.Context, generation: Generation, user: Member, *options: bool) -> str:
     """Identify everything that a card shows: the row by its version, and what it shows of other rows."""
     member, parent = generation.member, generation.parent
     shown = [
-        oob,
+        options,
         getattr(generation, "starred", False),
         generation.member_id == user.pk,
         user.is_superuser,
@@ -66,7 +67,6 @@ def _cache_key(context: template.Context, generation: Generation, user: Member, 
         member.hue,
         generation.is_simulated,
         generation.poster_color,
-        generation.pk in (context.get("first_row") or ()),
     ]
     if parent:
         shown += [parent.prompt, parent.trashed_at]

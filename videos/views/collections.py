@@ -25,6 +25,7 @@ from .params import find_cursor, parse_uuid, parse_uuids
 from .requests import MemberRequest
 
 MAX_COVERS = 4
+COVER_COLUMNS = ("uuid", "poster_color", "video_width", "video_height")
 PAGE_SIZE = 96
 
 
@@ -107,11 +108,13 @@ def _list(request: MemberRequest, query: Mapping[str, Any] | None = None) -> Htt
     # Sizes and covers are read for this page only.
     pks = [collection.pk for collection in page.rows]
     shown = Collection.objects.filter(pk__in=pks).in_order().with_sizes()
+    collections = list(shown.select_related("created_by").with_covers(MAX_COVERS))
+    covers = Generation.objects.only(*COVER_COLUMNS).in_bulk([pk for row in collections for pk in _cover_pks(row)])
     context = {
         "after": cursor.uuid if cursor else "",
         "collections": [
-            (collection, _covers(collection), _may_delete(request.user, collection))
-            for collection in shown.select_related("created_by").with_covers(MAX_COVERS)
+            (row, [covers[pk] for pk in _cover_pks(row) if pk in covers], _may_delete(request.user, row))
+            for row in collections
         ],
         "first_url": reverse("collections") if cursor else "",
         "next_url": f"{reverse('collections')}?after={page.last.uuid}" if page.last else "",
@@ -125,8 +128,8 @@ def _may_delete(member: Member, collection: Collection) -> bool:
     return collection.created_by_id == member.pk or member.is_superuser
 
 
-def _covers(collection: Collection) -> list[UUID]:
-    return [uuid for place in range(MAX_COVERS) if (uuid := getattr(collection, f"cover_{place}"))]
+def _cover_pks(collection: Collection) -> list[int]:
+    return [pk for place in range(MAX_COVERS) if (pk := getattr(collection, f"cover_{place}"))]
 
 
 @require_POST

@@ -21,6 +21,9 @@ from .params import parse_int
 from .streams import TooManyStreams
 from .zips import videos_with_files, zip_response
 
+# The fields of a video that say nothing about its request or its member.
+SHOWN = ("shape", "poster_color", "video_width", "video_height", "duration", "loop")
+
 logger = logging.getLogger(__name__)
 
 # Guests revalidate every file, so that a revoked link stops working at once.
@@ -77,7 +80,7 @@ def _shown(share: Share, key: str, row: Generation) -> dict[str, Any]:
         "prompt": row.prompt if share.with_prompt else "",
         "simulated": row.is_simulated,
         "seconds": round(row.duration or 0),
-        **{name: getattr(row, name) for name in ("shape", "video_width", "video_height", "duration", "loop")},
+        **{name: getattr(row, name) for name in SHOWN},
     }
 
 

@@ -18,7 +18,7 @@ from .share_links import SELECTION, links_context, links_of_collection
 
 COVERS = 6
 # A collection may have thousands of videos, too many for a link: without their prompts they need little memory.
-COLUMNS = ("uuid", "archive", "trashed_at", "poster_file", "video_width", "video_height")
+COLUMNS = ("uuid", "archive", "trashed_at", "poster_file", "poster_color", "video_width", "video_height")
 TRASHED_MEANWHILE = "No link was created: the videos were moved to the trash meanwhile."
 DELETED_MEANWHILE = "No link was created: the collection was deleted meanwhile."
 
