@@ -20,8 +20,11 @@ from .poll import PollState
 from .requests import MemberRequest
 
 PAGE_SIZE = 48
-# The widths of the cards in the first row of a desktop's gallery, in heights of the row, by the size of the cards.
-FIRST_ROW = {"small": 6.6, "medium": 4.2, "large": 2.6}
+# As in gallery.css and card-size.css: a column's width in row heights, and what a card size multiplies the height by.
+COLUMN_RATIO = 2.1
+CARD_SCALES = {"small": 0.62, "medium": 1.0, "large": 1.6}
+# Columns whose posters load at once: those of a window 2560 px wide, or two of a phone's full-width cards.
+DESKTOP_COLUMNS, PHONE_COLUMNS = 4, 2
 USUAL_TIME_KEY, USUAL_TIME_SECONDS, USUAL_TIME_SAMPLE = "usual-seconds", 30, 40
 
 
@@ -80,7 +83,7 @@ def gallery_context(request: MemberRequest, form: FilterForm) -> dict[str, Any]:
     newest = generations[0].pk if is_first_page and generations and not filters else newest_pk()
     return {
         "days": in_days(generations),
-        "first_row": first_row(generations, request.user.card_size) if request.htmx.target != "older" else (),
+        "first_row": _first_row(request, generations) if request.htmx.target != "older" else (),
         "newer_url": page_url("after", generations[0]) if has_newer and generations else "",
         "older_url": page_url("before", generations[-1]) if has_older and generations else "",
         "top_url": f"{studio}?{query}" if query else studio,
@@ -98,9 +101,14 @@ def gallery_context(request: MemberRequest, form: FilterForm) -> dict[str, Any]:
     }
 
 
-def first_row(generations: Iterable[Generation], size: str) -> set[int]:
-    """Return the primary keys of about the first row, whose posters load at once and before other pictures."""
-    room, row = FIRST_ROW.get(size, 0.0), set()
+def _first_row(request: MemberRequest, generations: Iterable[Generation]) -> set[int]:
+    """Return the primary keys of the first row, whose posters load at once and before other pictures.
+
+    The server does not know the window: a narrower one has these cards in its first rows, all in sight.
+    """
+    is_phone = "Mobi" in request.headers.get("User-Agent", "")
+    columns = PHONE_COLUMNS if is_phone else DESKTOP_COLUMNS
+    room, row = COLUMN_RATIO * columns / CARD_SCALES[request.user.card_size], set()
     for generation in generations:
         width, height = generation.shape.split(":")
         room -= int(width) / int(height)
