@@ -7,7 +7,7 @@ from django.core.cache import caches
 from django.template import engines
 from django.test import RequestFactory
 
-from videos.models import ApiToken, Collection, Generation, Member, Pool, Star, State
+from videos.models import ApiToken, Collection, Generation, Member, Pool, Pricing, Star, State
 from videos.models.state import Archive
 
 from ..support.factories import a_generation, a_member, a_token, an_admin
@@ -53,6 +53,19 @@ def test_the_cached_card_equals_the_rendered_card(ada, state, archive):
             for _ in ("cold", "warm"):
                 fresh, cached = both(generation, viewer, **context)
                 assert cached == fresh
+
+
+@pytest.mark.parametrize(
+    ("state", "label"),
+    [("failed", "Retry · {}"), ("canceled", "Retry · {}"), ("unconfirmed", "Retry · {} (may be charged twice)")],
+)
+def test_a_retry_says_what_it_costs_now(ada, state, label):
+    new, extension = (a_generation(ada, state=state, action=action) for action in ("generate", "extend"))
+    for row in (new, extension):
+        assert f">{label.format('1 credit')}</button>" in both(row, ada)[1]
+    Pricing.objects.update_or_create(pk=1, defaults={"per_generate": 2500, "per_extend": 4000})
+    for row, cost in ((new, "2.5 credits"), (extension, "4 credits")):
+        assert f">{label.format(cost)}</button>" in both(row, ada)[1]
 
 
 @pytest.mark.parametrize(

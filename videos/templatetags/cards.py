@@ -13,6 +13,9 @@ from ..models import Generation, Member, State
 
 register = template.Library()
 
+# The states whose cards have a Retry button.
+WITH_RETRY = {State.FAILED, State.CANCELED, State.UNCONFIRMED}
+
 # Placeholders for what differs by reader or page; random, so that no prompt can contain one.
 CSRF_TOKEN, FILTER_QUERY = (f"kept{secrets.token_hex(12)}{suffix}" for suffix in "tq")
 
@@ -33,6 +36,14 @@ def card(context: template.Context, oob: bool = False) -> SafeString:
     html = html.replace(CSRF_TOKEN, conditional_escape(str(context.get("csrf_token", ""))))
     # Safe: a template rendered it, and the values put in are escaped.
     return mark_safe(html.replace(f"?{FILTER_QUERY}", f"?{conditional_escape(query)}" if query else ""))
+
+
+@register.simple_tag(takes_context=True)
+def retry_cost(context: template.Context, generation: Generation) -> str:
+    """Return what a retry of this video costs now, with its unit."""
+    pricing = context["pricing"]
+    cost: str = pricing.amount(pricing.price_of(generation.action))
+    return cost
 
 
 @register.simple_tag(takes_context=True)
@@ -72,6 +83,8 @@ def _cache_key(context: template.Context, generation: Generation, user: Member, 
         shown += [parent.prompt, parent.trashed_at]
     if generation.state == State.QUEUED and (pool := context.get("pool")):
         shown.append(pool.wait)
+    if generation.state in WITH_RETRY:
+        shown.append(retry_cost(context, generation))
     if generation.state == State.PROCESSING:
         shown.append(str(context.get("usual")))
     return f"{generation.uuid}-{generation.version}-{hash(tuple(shown))}"

@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 
 from ..limits import Limits
-from ..models import Generation, Member, Pool, State
+from ..models import Generation, Member, Pool, Pricing, State
 
 THEMES = ("dark", "light")
 
@@ -32,7 +32,7 @@ def ready_since(member: Member, timestamp: str) -> int:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return the context of the frame around every page; `counts` and `pool` are lazy, as few pages use them."""
+    """Return the context of the frame around every page; `counts`, `pool` and `pricing` are lazy, as few pages use them."""
     user = getattr(request, "user", None)
     member = user if isinstance(user, Member) and user.is_authenticated else None
     theme = (member and member.theme) or request.COOKIES.get("theme", "")
@@ -45,4 +45,5 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     if member:
         context["counts"] = SimpleLazyObject(lambda: counts_for(member))
         context["pool"] = SimpleLazyObject(Pool.current)
+        context["pricing"] = SimpleLazyObject(Pricing.current)
     return context
