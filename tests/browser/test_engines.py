@@ -13,7 +13,6 @@ addEventListener("unhandledrejection", ({reason}) => {
     sessionStorage.errors = (sessionStorage.errors ?? "") + reason + "\\n";
 });
 """
-SAVED = "$('.card[data-state=completed] video-preview img')?.complete && $('.card').id.slice('generation-'.length)"
 PLAYED = "(() => { const video = $(arguments[0]); return video && video.currentTime > 0.3 && video.videoWidth })()"
 
 
@@ -29,7 +28,7 @@ def test_other_engines_make_play_extend_search_and_select(engine, site):
         prompt = f"A lighthouse in {engine.__name__}"
         made = make(browser, prompt)
         play(browser, made)
-        extended = extend(browser, made)
+        extended = extend(browser, made, f"The light goes out in {engine.__name__}")
         search(browser, prompt, made)
         select(browser, made, extended)
         assert browser.run("return sessionStorage.errors ?? ''") == ""
@@ -64,10 +63,10 @@ def play(browser, uuid: str) -> None:
     browser.wait("!$('#video-dialog').open && location.pathname === '/'")
 
 
-def extend(browser, uuid: str) -> str:
+def extend(browser, uuid: str, prompt: str) -> str:
     browser.type(f"#generation-{uuid} .card-link", "e")
     browser.wait("$('#video-form .source')")
-    return make(browser, "The light goes out")
+    return make(browser, prompt)
 
 
 def search(browser, words: str, uuid: str) -> None:
