@@ -3,7 +3,8 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from .studio import card, generate, ready
+from ..support.installation import Installation
+from .studio import card, generate, ready, three_videos
 
 pytestmark = pytest.mark.motion
 
@@ -24,6 +25,20 @@ PLACES = """() => Object.fromEntries(
         const {x, y} = document.querySelector(one).getBoundingClientRect();
         return [one, [Math.round(x), Math.round(y)]];
     }))"""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Start a separate installation: videos of other tests in progress would change the page and the counts."""
+    site = Installation(tmp_path_factory.mktemp("steady")).start()
+    site.add_member("ben")
+    yield site
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def shown(site) -> dict[str, str]:
+    return three_videos(site)
 
 
 def watch_errors(page: Page) -> list[str]:
@@ -79,6 +94,20 @@ def test_filters_leave_everything_in_its_place(site, shown, sign_in, width):
         page.goto(f"{site.url}/?{query}")
         expect(page.get_by_role("link", name="Clear", exact=True)).to_be_attached()
         assert page.evaluate(PLACES) == before, query
+
+
+@pytest.mark.parametrize("width", [861, 900, 1440])
+def test_the_names_of_filter_menus_are_shown_in_full(site, shown, sign_in, width):
+    page = sign_in(site, "ada", viewport={"width": width, "height": 900})
+    names = page.locator(".filter-group > button span")
+    assert names.all_inner_texts() == ["State", "Mode", "Ratio", "Member", "Pick", "Date"]
+    for query in ("", "?mode=text&ratio=16%3A9&since=2020-01-01"):
+        page.goto(f"{site.url}/{query}")
+        assert names.evaluate_all("all => all.filter((one) => one.scrollWidth > one.clientWidth)") == []
+    if width >= 900:
+        page.goto(site.url)
+        for name in page.locator(".filter-group > button").all():
+            expect(name).to_be_in_viewport(ratio=1)
 
 
 def test_a_filtered_gallery_swaps_no_card_that_it_does_not_show(site, shown, sign_in):
