@@ -11,7 +11,7 @@ ONE_DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class DateRange:
-    """Days from `since` to `until`, both included; None: no limit. phrase: the name within a sentence."""
+    """Days from `since` to `until`, both included; None: no limit. phrase: the label for a sentence."""
 
     since: date | None
     until: date | None
@@ -36,17 +36,19 @@ def preset_ranges(today: date | None = None) -> list[DateRange]:
 
 def name_range(since: date | None, until: date | None) -> DateRange | None:
     """Return this range with its name: that of a preset, or its dates; None if it has no limit."""
-    if not since and not until:
-        return None
     for preset in preset_ranges():
         if (preset.since, preset.until) == (since, until):
             return preset
-    if since and until:
-        label = f"on {_shown(since)}" if since == until else f"{_shown(since)} to {_shown(until)}"
-        phrase = label if since == until else f"from {label}"
+    if since and until and since != until:
+        label = f"{_shown(since)} to {_shown(until)}"
+        return DateRange(since, until, label, f"from {label}")
+    if since:
+        label = f"on {_shown(since)}" if until else f"since {_shown(since)}"
+    elif until:
+        label = f"until {_shown(until)}"
     else:
-        label = phrase = f"since {_shown(since)}" if since else f"until {_shown(until or timezone.localdate())}"
-    return DateRange(since, until, label, phrase)
+        return None
+    return DateRange(since, until, label, label)
 
 
 def _shown(day: date) -> str:

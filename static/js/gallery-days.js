@@ -61,7 +61,7 @@ class GalleryDays extends BaseElement {
       if (isIntersecting && target.isConnected) window.htmx.trigger(target.querySelector("a"), "near");
   }
 
-  // What is in sight glides to its new place when cards come, change or go.
+  // Cards and headings in sight glide to their new places after a swap.
   #glide() {
     if (matchMedia(REDUCED_MOTION).matches) return;
     const places = [...this.querySelectorAll(".card, .day-head")]
@@ -98,7 +98,7 @@ class GalleryDays extends BaseElement {
     if (address.href !== location.href) history.replaceState(history.state, "", address);
   }
 
-  // After midnight, which the server announces, Today becomes Yesterday.
+  // Renames the days after midnight: Today becomes Yesterday. `today` is the server's date.
   #nameDays(today) {
     const yesterday = new Date(Date.parse(today) - DAY_MS).toISOString().slice(0, 10);
     const names = { [`day-${today}`]: "Today", [`day-${yesterday}`]: "Yesterday" };
@@ -108,7 +108,7 @@ class GalleryDays extends BaseElement {
 
   #merge() {
     this.#observeEnd();
-    // The answer to the member's own form may be the first news of a new day.
+    // A video that this member submits after midnight comes before the poll that announces the new day.
     const newest = this.querySelector(".day");
     if (newest?.firstElementChild.textContent === "Today") this.#nameDays(newest.id.slice("day-".length));
     for (const day of this.querySelectorAll(".day[data-restored]")) this.#restore(day);

@@ -80,7 +80,7 @@ addEventListener("click", async (event) => {
   control.click();
 });
 
-// A panel that its member opens is scrolled into view, and stays where it is if all of it can be seen.
+// Scrolls an opened panel into view, unless all of it is in view already.
 addEventListener("click", ({ target }) => {
   const panel = target.closest("summary")?.parentElement;
   if (!panel || panel.open) return;

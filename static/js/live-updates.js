@@ -7,7 +7,7 @@ const HIDDEN_POLL_MS = 15_000;
 const SLOWEST_POLL_MS = 30_000;
 const STATES = ["queued", "submitting", "processing", "unconfirmed"].map((state) => `[data-state=${state}]`);
 const UNFINISHED = `.card:is([data-saving], ${STATES})`;
-const MAX_NAMED = 50; // as many as fit into the address
+const MAX_NAMED = 50; // unfinished cards in the address of a poll, which has a limited length
 const TOP_PX = 400; // scrolled by less, the page shows its top
 const STATE_MESSAGES = {
   completed: "Your video is ready.",
@@ -18,7 +18,7 @@ const now = () => Math.floor(serverNow() / 1000);
 const isPreviewing = (card) => card.querySelector("video-preview")?.isPlaying;
 const isPlaying = (card) => isPreviewing(card) || card.querySelector("video[controls]")?.paused === false;
 
-// Removes the fragments of elements that this page does not show: htmx would report each as an error.
+// Removes fragments whose targets are not on this page: htmx would report each as an error.
 function dropUnknown(detail) {
   const template = Object.assign(document.createElement("template"), { innerHTML: detail.serverResponse });
   const unknown = [...template.content.querySelectorAll("[id][hx-swap-oob]")].filter(
@@ -64,7 +64,7 @@ class LiveUpdates extends BaseElement {
     this.#timer = setTimeout(() => this.poll(), delay);
   }
 
-  // This member has created one: the lists of this page lack it.
+  // This member has created a collection, which the lists of this page lack.
   #renewCollections() {
     const { dataset } = document.getElementById("live-state");
     if (dataset.collections) dataset.collections = "none";

@@ -121,7 +121,7 @@ class SelectionBar extends BaseElement {
     );
   }
 
-  // Says how many are retried, and what that costs by the form's prices.
+  // Shows how many videos a retry would request, and their cost by the form's prices.
   #showRetry() {
     const button = this.querySelector(".retry-selected");
     const boxes = this.#changeable(RETRIABLE).filter(({ dataset }) => !("doubtful" in dataset));
@@ -140,13 +140,13 @@ class SelectionBar extends BaseElement {
     button.querySelector("span").textContent = `Retry ${boxes.length} · ${formatCost(cost, unit)}${rest}`;
   }
 
-  // Says how many are moved, if those are not all.
+  // Shows how many videos would be moved, unless all of them would.
   #showTrash() {
     const button = this.querySelector("[data-trash]");
     const { length } = this.#changeable(TRASHABLE);
     const { size } = this.#selected;
     button.disabled ||= !length;
-    button.title = length < size ? "Only finished videos of your own can be moved" : "Move to trash";
+    button.title = length < size ? "Only your own finished videos can be moved" : "Move to trash";
     button.querySelector("span").textContent = length && length < size ? `Move ${length} to trash` : "Move to trash";
   }
 

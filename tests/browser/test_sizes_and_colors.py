@@ -67,7 +67,7 @@ def test_the_player_uses_a_large_screen(site, shown, sign_in):
 
 
 def test_a_missing_neighbor_leaves_its_place_free(site, shown, sign_in):
-    """Else the arrow to the newer video would stand where a member has just pressed the one to older ones."""
+    """Otherwise an arrow would move under the pointer that has just pressed the other one."""
     page = sign_in(site, "ada", viewport={"width": 390, "height": 844})
     places = {}
     for uuid in (shown["child"], shown["ready"]):
@@ -103,7 +103,7 @@ def test_cards_come_in_three_sizes_that_are_kept(site, shown, sign_in, with_scri
 BACKGROUND = "one => getComputedStyle(one).backgroundColor"
 
 
-def test_what_is_chosen_is_visible_in_forced_colors(site, shown, sign_in):
+def test_chosen_controls_are_visible_in_forced_colors(site, shown, sign_in):
     page = sign_in(site, "ada")
     page.emulate_media(forced_colors="active")
     page.goto(f"{site.url}/?state=ready&ratio=16%3A9")

@@ -1,4 +1,4 @@
-"""Nothing in the studio moves unless a member moves it, and a poll asks for nothing that the page does not show."""
+"""Nothing in the studio moves unless a member moves it, and a poll brings no card that the page does not show."""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -8,7 +8,7 @@ from .studio import card, generate, ready, three_videos
 
 pytestmark = pytest.mark.motion
 
-# Adds up the layout shifts from now on, and says what moved.
+# Records each layout shift from now on: its size and the element that moved.
 WATCH_SHIFTS = """() => {
     window.shifts = [];
     const box = ({x, y, width, height}) => [x, y, width, height].map(Math.round).join(" ");

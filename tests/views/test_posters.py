@@ -26,9 +26,7 @@ def pages() -> dict[str, str]:
     trashed.trash(ada)
     collection, _ = Collection.objects.named("Client A", ada)
     collection.add([first, second], ada)
-    share = Share.objects.create_for_videos(
-        [first, second], ada, days=7, with_prompt=False, title="", download=False
-    )
+    share = Share.objects.create_for_videos([first, second], ada, days=7, with_prompt=False, title="", download=False)
     member, guest = Client(), Client()
     member.force_login(ada)
     addresses = {

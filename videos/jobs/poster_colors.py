@@ -17,7 +17,7 @@ EXAMINE_AGAIN_AFTER = 24 * 3600.0
 
 
 class PosterColors:
-    """Walks through all saved videos, newest first, and has workers read the posters whose color is not known.
+    """Walk through all saved videos, newest first, and enqueue the posters whose color is not known.
 
     The walk starts again with each ticker and once a day. It needs no index. Newly saved videos have their
     color from the start.

@@ -16,5 +16,5 @@ def minutes_and_seconds(seconds: int) -> str:
 
 @register.filter
 def usual_time(generation: Generation, usual: dict[str, int | None] | None) -> int | None:
-    """Return the usual seconds of a video of this kind; None if nothing like it was made yet."""
+    """Return the usual seconds of a video of this kind; None if no such video was made yet."""
     return usual.get("extend" if generation.action == "extend" else "generate") if usual else None

@@ -7,12 +7,12 @@ from django_htmx.http import trigger_client_event
 from ..models import Collection
 from .filters import version_of
 
-# Many tabs poll each process: the collections are read at most this often to compare them.
+# Many tabs poll each process, which reads the collections at most this often to compare them.
 VERSION_KEY, VERSION_SECONDS = "collections-version", 2
 
 
 def have_changed(known: str | None) -> bool:
-    """Whether a page with the lists of this version lacks a change; None: it shows no lists."""
+    """Tell whether the collections differ from this version of a page's lists; None: the page has no lists."""
     if known is None:
         return False
     version: str | None = cache.get(VERSION_KEY)
@@ -23,6 +23,6 @@ def have_changed(known: str | None) -> bool:
 
 
 def renew_lists(response: HttpResponse) -> HttpResponse:
-    """Have the page that gets this response ask for the lists at once."""
+    """Make the page that receives this response poll for the lists at once."""
     cache.delete(VERSION_KEY)
     return trigger_client_event(response, "collections")

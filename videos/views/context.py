@@ -32,7 +32,7 @@ def ready_since(member: Member, timestamp: str) -> int:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Return the context of the frame around every page; `counts`, `pool` and `pricing` are lazy, as few pages use them."""
+    """Return the context of the frame around every page; its queries are lazy, as few pages use them."""
     user = getattr(request, "user", None)
     member = user if isinstance(user, Member) and user.is_authenticated else None
     theme = (member and member.theme) or request.COOKIES.get("theme", "")

@@ -20,7 +20,7 @@ STATE_LABELS = {
     "unconfirmed": "Unconfirmed",
     "canceled": "Canceled",
 }
-# The collections beside the gallery; the menu before them has all.
+# The collections that are tabs above the gallery; the menu beside them has all.
 MAX_TABS = 12
 MODE_LABELS = {"text": "Text", "frames": "Frames", "extend": "Extend"}
 CHOICE_LABELS = {"picked": "Picked", "rejected": "Rejected"}
@@ -37,7 +37,7 @@ class Chip:
 
 @dataclass(frozen=True, slots=True)
 class Menu:
-    """Filters that exclude each other; `active_label` names the active one within a line, `clear_url` removes it."""
+    """Filters that exclude each other; `active_label` follows the menu's label, `clear_url` removes the active one."""
 
     name: str
     label: str
@@ -76,7 +76,7 @@ class FilterBar:
         return Menu(name, label, options, active_label, self._url(**{name: ""}))
 
     def _menu_of(self, name: str, label: str, labels: Mapping[str, str]) -> Menu:
-        """Return a menu of fixed options, whose labels are in lower case within a line."""
+        """Return a menu of fixed options, whose labels are in lower case after the menu's label."""
         menu = self._menu(name, label, labels.items())
         return replace(menu, active_label=menu.active_label.lower())
 
@@ -116,13 +116,13 @@ class FilterBar:
 
     @cached_property
     def collections(self) -> list[Chip]:
-        """The collections in the team's order; unlike a chip, the active one leads to itself."""
+        """The collections in the team's order; the link of the active one keeps it active, unlike that of a chip."""
         active = self._value("collection")
         return [Chip(name, self._url(collection=uuid), uuid == active) for uuid, name in self.collection_names]
 
     @property
     def tabs(self) -> list[Chip]:
-        """All videos, the first collections, and the active one wherever it is."""
+        """All videos, the first collections, and the active one."""
         every = Chip("All videos", self._url(collection=""), not self._value("collection"))
         return [every, *(tab for number, tab in enumerate(self.collections) if number < MAX_TABS or tab.is_active)]
 

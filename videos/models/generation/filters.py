@@ -40,5 +40,5 @@ class Filters:
 
     @property
     def lasting(self) -> "Filters":
-        """Only the filters for which a video never changes: a page that they exclude it from does not show it."""
+        """Return only the filters whose result never changes for a video: those on changeable fields are left out."""
         return replace(self, collection=None, ratio="", state="", starred_by=None, choice="")
