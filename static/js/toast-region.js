@@ -29,6 +29,7 @@ const createButton = (className, textContent) =>
   Object.assign(document.createElement("button"), { type: "button", className, textContent });
 
 class ToastRegion extends BaseElement {
+  #unsaid = [];
   #additions = new MutationObserver((changes) => {
     for (const { addedNodes } of changes) for (const node of addedNodes) this.#handleToast(node);
   });
@@ -56,12 +57,16 @@ class ToastRegion extends BaseElement {
     this.#additions.disconnect();
   }
 
-  // Screen readers repeat a text only if the region was empty in between.
+  // Screen readers repeat a text only if the region was empty in between. Messages of one moment, such as those of one
+  // poll, are announced together: each would otherwise replace the one before it.
   #say(text) {
-    const region = document.getElementById("announcer");
-    region.textContent = "";
+    document.getElementById("announcer").textContent = "";
+    if (this.#unsaid.push(text) > 1) return;
     setTimeout(() => {
-      region.textContent = text;
+      const messages = this.#unsaid
+        .splice(0)
+        .map((message) => Object.assign(document.createElement("p"), { textContent: message }));
+      document.getElementById("announcer").replaceChildren(...messages);
     }, 60);
   }
 
