@@ -197,7 +197,7 @@ def _replaced(rows: list[Generation]) -> set[int]:
     """
     retries = Generation.objects.filter(retry_of__in=rows, trashed_at__isnull=True)
     done = Q(state=State.COMPLETED) | Q(state=State.FAILED, error_code__in=GIVEN_UP)
-    return set(retries.filter(done | Q(pk__in=[row.pk for row in rows])).values_list("retry_of", flat=True))
+    return set(retries.filter(done | Q(pk__in=[row.pk for row in rows])).values_list("retry_of__pk", flat=True))
 
 
 def _retry_each(request: MemberRequest, rows: Iterable[Generation]) -> tuple[list[Submission], int, str]:

@@ -99,7 +99,11 @@ def _place(request: MemberRequest, share: Share) -> tuple[str, dict[str, Any]]:
     if place == TEAM and request.user.is_superuser:
         return reverse("shares"), {}
     # A process of an earlier version deletes a collection without clearing the link's column.
-    if place == COLLECTION and (collection := Collection.objects.filter(pk=share.collection_id).first()):
+    if (
+        place == COLLECTION
+        and share.collection_id
+        and (collection := Collection.objects.filter(pk=share.collection_id).first())
+    ):
         address = reverse("shares-of-collection", args=[collection.uuid])
         return address, links_of_collection(request, collection)
     if generation := find_cursor(Generation.objects.all(), place) or (share.generation if place != OWN else None):
