@@ -36,8 +36,10 @@ PAGES: dict[str, tuple[str, ...]] = {
     "sign-in": ("/settings/sign-in/",),
     "mail": ("/settings/mail/",),
 }
-# Pages without the frame: the studio, a video and a comparison.
-UNFRAMED = {"studio", "generation", "extend", "reuse", "compare"}
+# Pages without the frame: the studio and a video.
+UNFRAMED = {"studio", "generation", "extend", "reuse"}
+# Framed pages that use the whole width of the window.
+WIDE = {"compare"}
 SIGNED_OUT_PAGES = {"login": "/login/", "password_reset": "/password/", "password_reset_done": "/password/sent/"}
 # Pages that need a link or a separate installation, and the test that checks each.
 CHECKED_BY = {
@@ -76,7 +78,11 @@ def page_paths(known: dict[str, str]) -> list[str]:
     return [path.format_map(known) for paths in PAGES.values() for path in paths]
 
 
+def wide_paths(known: dict[str, str]) -> list[str]:
+    return [path.format_map(known) for name in sorted(WIDE) for path in PAGES[name]]
+
+
 def framed_paths(known: dict[str, str]) -> list[str]:
-    """Return the addresses of the pages with the frame of page.html, among them one that does not exist."""
-    framed = [path for name, paths in PAGES.items() if name not in UNFRAMED for path in paths]
+    """Return the addresses of the pages with the frame of page.html in one width, and one that does not exist."""
+    framed = [path for name, paths in PAGES.items() if name not in UNFRAMED | WIDE for path in paths]
     return [path.format_map(known) for path in (*framed, "/commands/", "/nowhere/")]

@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import Page, expect
 
-from .pages import framed_paths
+from .pages import framed_paths, wide_paths
 from .posting import post
 
 PHONE = {"width": 390, "height": 844}
@@ -37,6 +37,11 @@ def test_every_page_has_one_width_heading_height_and_link_back(site, known, sign
     expected = frames["/team/"]
     assert len(expected["back"]) == 1 and expected["heading"][1] == "26px"
     assert {path: frame for path, frame in frames.items() if frame != expected} == {}
+    for path in wide_paths(known):
+        page.goto(site.url + path)
+        frame = page.evaluate(FRAME)
+        assert frame["heading"] == expected["heading"], path
+        assert [back[1:] for back in frame["back"]] == [back[1:] for back in expected["back"]], path
 
 
 def _signed_out(page: Page, url: str) -> dict[str, float]:
