@@ -41,9 +41,12 @@ def empty(site: Installation) -> None:
     )
 
 
-def select(page: Page, *ids: str) -> None:
-    for id_ in ids:
-        page.locator(f"#{id_}").get_by_role("checkbox", name="Select").check(force=True)
+def select(page: Page, *selectors: str) -> None:
+    """Select the first card of each selector. A card shows its checkbox while the pointer is on it."""
+    for selector in selectors:
+        card = page.locator(selector).first
+        card.hover()
+        card.get_by_role("checkbox", name="Select").check()
 
 
 def bar(page: Page) -> Locator:
@@ -60,15 +63,15 @@ def test_a_selection_offers_what_this_reader_can_do_with_it(site, sign_in):
         "only finished videos are charged. Its author or an admin can retry it."
     )
     expect(ben.locator(f"#{mine}")).to_contain_text("only finished videos are charged. Retry it.")
-    select(ben, hers)
+    select(ben, f"#{hers}")
     expect(bar(ben).get_by_role("button", name="Retry")).to_be_hidden()
     expect(bar(ben).get_by_role("button", name="Move to trash")).to_be_disabled()
     for name in ("Star", "Compare", "Download ZIP"):
         expect(bar(ben).get_by_role("button", name=name)).to_be_hidden()
-    select(ben, mine, other, unknown, dismissed)
+    select(ben, *(f"#{id_}" for id_ in (mine, other, unknown, dismissed)))
     expect(bar(ben).get_by_role("button", name="Retry 2 · 2 credits", exact=True)).to_be_enabled()
     expect(bar(ben).get_by_role("button", name="Move 3 to trash", exact=True)).to_be_enabled()
-    ben.locator(".card[data-state=completed]").first.get_by_role("checkbox", name="Select").check(force=True)
+    select(ben, ".card[data-state=completed]")
     expect(bar(ben).get_by_role("button", name="Star")).to_be_visible()
     bar(ben).get_by_role("button", name="Retry").click()
     toast = ben.locator(".toast", has_text="Retried 2 videos.")
@@ -76,7 +79,7 @@ def test_a_selection_offers_what_this_reader_can_do_with_it(site, sign_in):
     expect(toast).to_contain_text("2 videos may be charged twice: retry each on its card.")
     expect(bar(ben)).to_be_hidden()
     # Pressed again for the same videos while their retries wait or run, it creates nothing.
-    select(ben, mine, other)
+    select(ben, f"#{mine}", f"#{other}")
     bar(ben).get_by_role("button", name="Retry").click()
     expect(ben.locator(".toast", has_text="2 videos were retried already.")).to_be_visible()
     for prompt in ("Mine broke", "Mine too"):
@@ -93,7 +96,7 @@ def test_a_retry_shows_what_it_costs_beyond_the_budget(site, sign_in):
         "ben.set_limit(ada, own=True, limit=used + 1000)"
     )
     ben = sign_in(site, "ben")
-    select(ben, *ids)
+    select(ben, *(f"#{id_}" for id_ in ids))
     expect(bar(ben).get_by_role("button", name="Retry 3 · 3 credits, 1 credit left", exact=True)).to_be_visible()
     bar(ben).get_by_role("button", name="Retry").click()
     expect(ben.locator(".toast", has_text="Retried 1 video.")).to_contain_text(
@@ -113,7 +116,7 @@ def test_failed_videos_are_cleared_at_once_with_undo_in_two_tabs(site, sign_in, 
     ada, late = sign_in(site, "ada", viewport=viewport), sign_in(site, "ada")
     for page in (ada, late):
         page.goto(f"{site.url}/?state=failed")
-        select(page, ids[0])
+        select(page, f"#{ids[0]}")
         bar(page).get_by_role("button", name="Select all").click()
         expect(bar(page)).to_contain_text("4 selected")
         expect(bar(page).get_by_role("button", name="Select all")).to_be_hidden()

@@ -189,7 +189,7 @@ def test_a_frame_of_a_video_that_is_gone_says_so(site, film, sign_in):
     at_rest(ada)
     ada.route("**/frames/", lambda route: route.fulfill(status=404, body="<html>"))
     dialog.get_by_role("button", name="New video from this frame").click()
-    expect(ada.locator(".toast")).to_contain_text("This video is gone")
+    expect(ada.locator(".toast")).to_contain_text("This video was moved to the trash or deleted.")
 
 
 def test_without_javascript_frames_can_be_used(site, film, sign_in):

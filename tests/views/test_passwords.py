@@ -131,7 +131,7 @@ def test_password_resets_are_answered_the_same_for_every_name(client, mails):
     asked = ("ada", "ADA@example.com", "nobody", "ben", "ben@example.com")
     pages = [client.post("/password/", {"email": name}, follow=True) for name in asked]
     assert {page.redirect_chain[-1][0] for page in pages} == {"/password/sent/"}
-    assert len({page.content for page in pages}) == 1
+    assert len({re.sub(rb'(?<=name="server-time" content=")\d+', b"", page.content) for page in pages}) == 1
     assert not mails, "how long a mail takes would tell who is known"
     work_off()
     assert [one.to for one in mails] == [["ada@example.com"]], "not twice within a quarter of an hour"

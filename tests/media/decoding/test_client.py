@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def film(tmp_path_factory) -> Path:
     return path
 
 
+def open_files(process: Path) -> list[str]:
+    """List the open files of a process, without those that it closes meanwhile."""
+    files = []
+    for link in (process / "fd").iterdir():
+        with suppress(FileNotFoundError):
+            files.append(os.readlink(link))
+    return files
+
+
 @pytest.fixture
 def started(monkeypatch):
     """Record every decoder process with its environment and its limits in the kernel."""
@@ -55,7 +65,7 @@ def started(monkeypatch):
             "pid": process.pid,
             "command": args[0],
             "environment": (place / "environ").read_text(),
-            "files": [os.readlink(link) for link in (place / "fd").iterdir()],
+            "files": open_files(place),
         })  # fmt: skip
         return process
 
