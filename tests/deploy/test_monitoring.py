@@ -108,12 +108,13 @@ def served(tmp_path_factory) -> dict[str, set[str]]:
 
 
 def _scrape_until_all_is_there(site: Installation) -> dict[str, set[str]]:
-    """Scrape until the histograms are written and the finished videos counted, which takes some seconds."""
+    """Scrape until the histograms and the first backup are written and the finished videos counted, in some seconds."""
     wanted = {
         "lumaweb_provider_post_seconds",
         "lumaweb_callback_seconds",
         "lumaweb_http_seconds",
         "lumaweb_balance_days",
+        "lumaweb_backup_last_success_timestamp_seconds",
     }
     end = time.monotonic() + 60
     while True:
