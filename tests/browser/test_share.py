@@ -113,7 +113,10 @@ def test_a_video_is_shared_watched_without_an_account_and_revoked(site, videos, 
 
 def test_a_chain_plays_through_on_the_watch_page(site, videos, sign_in, stranger):
     member = sign_in(site, "ben")
+    loads = []
+    member.on("request", lambda request: loads.append(request.method) if request.url.endswith("/shares/") else None)
     link = make(open_panel(member, site, videos[2]), chain=True, with_prompt=True)
+    assert loads == ["GET", "POST"], "a second load would undo the choices"
     guest = stranger()
     guest.goto(link)
     for words in VIDEOS:
