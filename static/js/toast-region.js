@@ -58,14 +58,14 @@ class ToastRegion extends BaseElement {
   }
 
   // Screen readers repeat a text only if the region was empty in between. Messages of one moment, such as those of one
-  // poll, are announced together: each would otherwise replace the one before it.
+  // poll, are announced together and equal ones once: each would otherwise replace the one before it.
   #say(text) {
     document.getElementById("announcer").textContent = "";
     if (this.#unsaid.push(text) > 1) return;
     setTimeout(() => {
-      const messages = this.#unsaid
-        .splice(0)
-        .map((message) => Object.assign(document.createElement("p"), { textContent: message }));
+      const messages = [...new Set(this.#unsaid.splice(0))].map((message) =>
+        Object.assign(document.createElement("p"), { textContent: message }),
+      );
       document.getElementById("announcer").replaceChildren(...messages);
     }, 60);
   }

@@ -86,7 +86,7 @@ def test_messages_of_one_moment_are_all_announced(site, sign_in):
     page = sign_in(site, "ben")
     page.wait_for_function("Boolean(customElements.get('toast-region'))")
     page.evaluate(
-        """for (const detail of ["A new video by ada", "Your video is ready."])
+        """for (const detail of ["A new video by ada", "Your video is ready.", "Your video is ready."])
             document.dispatchEvent(new CustomEvent("announce", { detail }))"""
     )
     expect(page.locator("#announcer p")).to_have_text(["A new video by ada", "Your video is ready."])

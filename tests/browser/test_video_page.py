@@ -258,10 +258,10 @@ def test_arrow_keys_follow_the_filtered_gallery_and_the_last_request_wins(site, 
     at = wall.index(line[4])
     dialog = opened(ada, wall[at])
     assert ada.url.endswith("?mode=extend")
-    for _ in range(2):
+    for step in (1, 2):
         ada.keyboard.press("ArrowRight")
-        ada.wait_for_timeout(700)
-    expect(dialog.locator(f"#video-{wall[at + 2]}")).to_be_visible()
+        expect(dialog.locator(f"#video-{wall[at + step]}")).to_be_visible()
+    expect(ada).to_have_url(re.compile(wall[at + 2]))
     assert f"/generations/{wall[at + 2]}/?mode=extend" in ada.url
     # Press faster than the responses arrive.
     ada.evaluate(
