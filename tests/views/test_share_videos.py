@@ -405,7 +405,8 @@ def test_a_download_that_has_begun_ends_whole_and_its_next_range_is_refused(vide
     body += b"".join(chunks)
     assert len(body) == int(begun["Content-Length"])
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
-        assert archive.testzip() is None and len(archive.namelist()) == 3
+        assert not archive.testzip(), "every entry can be read"
+        assert len(archive.namelist()) == 3
     for headers in (
         {"Range": "bytes=2-"},
         {"Range": "bytes=2-", "If-Range": part["ETag"]},

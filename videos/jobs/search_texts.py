@@ -16,16 +16,16 @@ class SearchTexts:
     """
 
     def __init__(self) -> None:
-        self._after: int | None = None
+        self._examined: int | None = None  # the primary key of the newest row that was examined
 
     def run(self) -> None:
         """Examine the rows that were created since the last round, or their first MAX_EXAMINED."""
         rows = Generation.objects.order_by("pk").values_list("pk", "search_text")
-        if self._after is None:
+        if self._examined is None:
             newest = rows.last()
-            self._after = max(0, newest[0] - EXAMINED_AT_START) if newest else 0
-        for pk, text in rows.filter(pk__gt=self._after - OVERLAP)[:MAX_EXAMINED]:
-            self._after = max(self._after, pk)
+            self._examined = max(0, newest[0] - EXAMINED_AT_START) if newest else 0
+        for pk, text in rows.filter(pk__gt=self._examined - OVERLAP)[:MAX_EXAMINED]:
+            self._examined = max(self._examined, pk)
             if (folded := fold(text)) != text:
                 # Unless the text was deleted meanwhile.
                 Generation.objects.filter(pk=pk, search_text=text).update(search_text=folded)
