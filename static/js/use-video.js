@@ -10,45 +10,48 @@ const MESSAGES = {
 };
 
 export async function useVideo(videoForm, control, body, submitter) {
-  const before = videoForm.values;
   const { use } = control.dataset;
-  const isFrame = use === "start" || use === "end";
-  if (!(await fill(videoForm, control, body, submitter))) return;
+  const fill = await load(videoForm, control, body, submitter);
+  if (!fill) return;
+  // What was typed meanwhile comes back with Undo too.
+  const before = videoForm.values;
+  fill();
   document.dispatchEvent(new CustomEvent("form:filled"));
   videoForm.save();
+  const isFrame = use === "start" || use === "end";
   videoForm.focusField(isFrame ? videoForm.form.elements[`${use}_image`] : undefined);
   const message = MESSAGES[use] ?? "All its settings are in the form.";
   videoForm.toast(message, { undo: () => videoForm.restore(before) });
 }
 
-// Returns whether it worked; shows an error if not.
-function fill(videoForm, control, body, submitter) {
-  const { use } = control.dataset;
-  if (use === "start" || use === "end") return fillFrame(videoForm, control, body, submitter);
-  if (use === "new") return startFromFrame(videoForm, control, body, submitter);
-  if (!control.matches(".prompt-option")) return fillFromServer(videoForm, use, control.href);
-  videoForm.fill({ prompt: control.textContent });
-  return true;
+// Returns a function that fills the form; shows an error if there is none.
+async function load(videoForm, control, body, submitter) {
+  const { use, ratio } = control.dataset;
+  if (control.matches(".prompt-option")) return () => videoForm.fill({ prompt: control.textContent });
+  if (control.matches("form")) {
+    const result = await extractFrame(videoForm, control.action, body, submitter);
+    return (
+      result &&
+      (() => (use === "new" ? startFromFrame(videoForm, result.frame, ratio) : fillFrame(videoForm, use, result.frame)))
+    );
+  }
+  const form = await videoForm.fetchForm(control.href);
+  if (form) return () => fillFromForm(videoForm, use, form);
+  videoForm.showError("That did not work: the video may be gone. Reload the page.");
+  return null;
 }
 
-async function fillFrame(videoForm, form, body, submitter) {
-  const side = form.dataset.use;
+function fillFrame(videoForm, side, frame) {
   const isExtension = side === "end" && videoForm.values.mode === "extend";
-  const result = await extractFrame(videoForm, form.action, body, submitter);
-  if (!result) return false;
-  setFrame(videoForm, side, result.frame);
+  setFrame(videoForm, side, frame);
   videoForm.fill({ mode: isExtension ? "extend" : "frames" });
-  return true;
 }
 
 // Unlike a start frame for the video in the form, a new video has its own shape and no end frame yet.
-async function startFromFrame(videoForm, form, body, submitter) {
-  const result = await extractFrame(videoForm, form.action, body, submitter);
-  if (!result) return false;
-  setFrame(videoForm, "start", result.frame);
+function startFromFrame(videoForm, frame, ratio) {
+  setFrame(videoForm, "start", frame);
   setFrame(videoForm, "end", "");
-  videoForm.fill({ mode: "frames", aspect_ratio: form.dataset.ratio });
-  return true;
+  videoForm.fill({ mode: "frames", aspect_ratio: ratio });
 }
 
 function setFrame(videoForm, side, frame) {
@@ -58,17 +61,14 @@ function setFrame(videoForm, side, frame) {
   if (tile.matches(":defined")) tile.content = { kept: frame, link: "" };
 }
 
-async function fillFromServer(videoForm, use, url) {
-  const form = await videoForm.fetchForm(url);
+function fillFromForm(videoForm, use, form) {
   // In a form that waits for a video to extend, Extend on a card chooses it.
   const isAwaited = use === "extend" && videoForm.values.mode === "extend" && !videoForm.values.source;
-  if (!form) videoForm.showError("That did not work: the video may be gone. Reload the page.");
-  else if (use === "source" || isAwaited) {
+  if (use === "source" || isAwaited) {
     videoForm.replaceSource(form);
     videoForm.fill({ mode: "extend" });
   } else if (use === "prompt") videoForm.fill({ prompt: form.elements.prompt.value });
   else videoForm.replaceForm(form);
-  return Boolean(form);
 }
 
 async function extractFrame(videoForm, url, body, submitter) {

@@ -1,5 +1,6 @@
 // The form for a new video. On a phone it is a sheet over the gallery. The browser keeps a draft for each member.
 import { BaseElement, isComposing } from "./base-element.js";
+import { FormTurns } from "./form-turns.js";
 
 const ERROR = ".note[role=alert], [aria-invalid=true], .error"; // the first takes the focus
 const phone = matchMedia("(max-width: 860px)");
@@ -35,8 +36,8 @@ export const formatCost = (cost, unit) =>
 class VideoForm extends BaseElement {
   #opener = null;
   #knownForm = null;
-  #replaced = null; // the values that a form from the server has just replaced
   #isSent = false;
+  #turns = new FormTurns();
   #saveTimer = null;
 
   connect(signal) {
@@ -47,9 +48,8 @@ class VideoForm extends BaseElement {
     document.addEventListener("htmx:oobAfterSwap", ({ target }) => target.id === "cost" && this.#count(), { signal });
     document.addEventListener("htmx:oobBeforeSwap", (event) => this.#handleCollections(event), { signal });
     document.addEventListener("htmx:afterSettle", () => this.#handleNewForm(), { signal });
-    this.addEventListener("htmx:beforeSwap", ({ detail }) => this.#handleSwap(detail), { signal });
     this.addEventListener("htmx:afterRequest", (event) => this.#handleResponse(event), { signal });
-    this.addEventListener("htmx:beforeRequest", (event) => this.#setBusy(event, "true"), { signal });
+    this.addEventListener("htmx:beforeRequest", (event) => this.#handleRequest(event), { signal });
     // A form that is being replaced still emits the change of its focused field.
     for (const type of ["input", "change", "frame"])
       this.addEventListener(type, ({ target }) => this.form.contains(target) && this.#handleEdit(), { signal });
@@ -83,7 +83,6 @@ class VideoForm extends BaseElement {
     const link = event.target.closest("[data-open], [data-close], a[data-use], [data-drop-source]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     if (link.matches("[data-use]")) {
-      if (link.hasAttribute("hx-get")) return;
       event.preventDefault();
       this.#use(link);
     } else if ("dropSource" in link.dataset) {
@@ -224,15 +223,19 @@ class VideoForm extends BaseElement {
     if (names.some((name) => draft[name] && draft[name] !== values[name])) this.#offerUndo(draft);
   }
 
-  async restore(values, { focus = true } = {}) {
-    if (values.source !== this.form.dataset.source) {
+  restore(values, { focus = true } = {}) {
+    const fill = () => {
+      this.fill(values);
+      this.save();
+      if (focus) this.focusField();
+    };
+    if (values.source === this.form.dataset.source) return fill();
+    return this.#turns.change(async () => {
       const form = await this.fetchForm(values.source ? `/generations/${values.source}/extend/` : "/");
       // If the video is gone, its id in the present form says the same.
       if (form) this.replaceSource(form);
-    }
-    this.fill(values);
-    this.save();
-    if (focus) this.focusField();
+      fill();
+    });
   }
 
   #offerUndo(values) {
@@ -244,11 +247,13 @@ class VideoForm extends BaseElement {
 
   // Extend, Reuse and Use
 
-  async #use(control, submitter) {
+  #use(control, submitter) {
     // Taken before the script loads: the playhead moves on.
     const body = control.matches("form") ? new FormData(control, submitter) : null;
-    const { useVideo } = await import("./use-video.js");
-    return useVideo(this, control, body, submitter);
+    return this.#turns.change(async () => {
+      const { useVideo } = await import("./use-video.js");
+      return useVideo(this, control, body, submitter);
+    });
   }
 
   async fetchForm(url) {
@@ -303,18 +308,20 @@ class VideoForm extends BaseElement {
       event.preventDefault();
       event.stopPropagation();
       this.#use(form, event.submitter);
-    } else if (form === this.form && !event.submitter?.hasAttribute("formaction") && this.#lacksSource) {
-      event.preventDefault();
-      event.stopPropagation();
-      form.querySelector("#source video-picker button").click();
-    }
+    } else if (form === this.form && !event.submitter?.hasAttribute("formaction")) this.#checkSubmission(event);
   }
 
-  #handleSwap({ requestConfig }) {
-    if (requestConfig.verb === "get") this.#replaced = this.values;
+  // The member means the form that is to come.
+  #checkSubmission(event) {
+    if (!this.#turns.isChanging && !this.#lacksSource) return;
+    event.preventDefault();
+    event.stopPropagation();
+    if (this.#turns.isChanging)
+      this.toast("Nothing was sent: the form is still changing. Send it once it has changed.");
+    else this.form.querySelector("#source video-picker button").click();
   }
 
-  // The server sent another form, for Extend or Reuse, or this one with its errors.
+  // The server sent this form with its errors.
   #handleNewForm() {
     if (this.form === this.#knownForm) return;
     this.#knownForm = this.form;
@@ -325,8 +332,6 @@ class VideoForm extends BaseElement {
     field.focus();
     this.#handleChange();
     if (invalid) this.announce("The form has errors.");
-    else if (this.#replaced) this.#offerUndo(this.#replaced);
-    this.#replaced = null;
   }
 
   // Counts the videos and their cost as the server will.
@@ -365,9 +370,16 @@ class VideoForm extends BaseElement {
     target.querySelector(".video-form-foot > [type=submit]").setAttribute("aria-busy", value);
   }
 
+  #handleRequest(event) {
+    this.#setBusy(event, "true");
+    if (event.detail.elt === this.form) this.#turns.startSending();
+  }
+
   #handleResponse(event) {
     this.#setBusy(event, "false");
     const { detail, target } = event;
+    // With errors, the form was replaced: htmx then emits this from the element around it.
+    if (detail.requestConfig.elt.id === "video-form") this.#turns.endSending(detail.xhr.status === 200);
     if (target.id !== "video-form" || detail.requestConfig.verb !== "post" || detail.xhr.status !== 200) return;
     this.#isSent = true;
     this.save();

@@ -22,14 +22,17 @@ def fail(site: Installation, username: str, *prompts: str, state: str = "failed"
     """Create videos of a member that ended without a video; return the ids of their cards."""
     return site.python(
         "import uuid\n"
+        "from django.db import transaction\n"
         "from videos.models import Generation, Member, Submission\n"
         f"member = Member.objects.get(username={username!r})\n"
-        f"for prompt in {prompts!r}:\n"
-        "    submission, _ = Submission.objects.open(member, uuid.uuid4(), 1, prompt=prompt)\n"
-        "    row = submission.generations.get()\n"
-        f"    facts = dict(state={state!r}, error_code={code!r}, task_id=row.uuid, accepted_at=row.created_at)\n"
-        "    Generation.objects.filter(pk=row.pk).update(**facts)\n"
-        "    print(f'generation-{row.uuid}')"
+        # In one transaction, so that no worker sees the rows queued and sends them.
+        "with transaction.atomic():\n"
+        f"    for prompt in {prompts!r}:\n"
+        "        submission, _ = Submission.objects.open(member, uuid.uuid4(), 1, prompt=prompt)\n"
+        "        row = submission.generations.get()\n"
+        f"        facts = dict(state={state!r}, error_code={code!r}, task_id=row.uuid, accepted_at=row.created_at)\n"
+        "        Generation.objects.filter(pk=row.pk).update(**facts)\n"
+        "        print(f'generation-{row.uuid}')"
     ).split()
 
 
