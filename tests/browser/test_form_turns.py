@@ -3,8 +3,12 @@
 import pytest
 from playwright.sync_api import Page, Route, expect
 
+from ..support.installation import Installation
 from .studio import card, cards, prompt_field, wait_for_answers
-from .test_form import count
+
+
+def count(site: Installation) -> int:
+    return int(site.python("from videos.models import Generation\nprint(Generation.objects.count())"))
 
 
 class Held:
