@@ -94,7 +94,7 @@ def test_a_picture_dropped_on_a_tile_is_uploaded_and_shown_there(page, tmp_path)
     expect(tile(page, "end").locator("img").first).to_be_visible()
     expect(page.locator("frame-tile[data-over]")).to_have_count(0)
     expect(kept(page, "start")).to_have_value("")
-    expect(page.locator("#announcer")).to_have_text("The picture is uploaded.")
+    expect(page.locator("#announcer").get_by_text("The picture is uploaded.", exact=True)).to_have_count(1)
     assert colour(page, "end") == like(0, 128, 128)
     # The next frame replaces it.
     before = kept(page, "end").input_value()
@@ -201,7 +201,7 @@ def test_swap_exchanges_frames_and_links_also_from_the_keyboard(page):
     expect(kept(page, "start")).to_have_value("")
     expect(tile(page, "start").locator("img")).to_have_count(0)
     expect(link(page, "end")).to_have_value("")
-    expect(page.locator("#announcer")).to_have_text("Start and end are swapped.")
+    expect(page.locator("#announcer").get_by_text("Start and end are swapped.", exact=True)).to_have_count(1)
     expect(swap).to_be_focused()
 
 

@@ -35,7 +35,7 @@ def test_a_password_is_shown_on_request_and_submitted_hidden(site, open_page):
     expect(field).to_have_attribute("type", "text")
     expect(field).to_have_value(PASSWORD)
     expect(field).to_have_attribute("autocomplete", "current-password")
-    expect(page.locator("#announcer")).to_have_text("The password is shown.")
+    expect(page.locator("#announcer").get_by_text("The password is shown.", exact=True)).to_have_count(1)
     # A click leaves the focus, and a phone's keyboard, with the field.
     field.focus()
     page.get_by_role("button", name="Hide password").click()
