@@ -1,3 +1,6 @@
+// A request that a change waits for ends after this time: until then nothing can be sent.
+export const CHANGE_TIMEOUT_MS = 20_000;
+
 // Orders what happens to a form: a change of it waits for the one before and for the submission that is being sent.
 export class FormTurns {
   #lastChange = Promise.resolve();

@@ -1,5 +1,7 @@
 // Fills the form from a video, for controls with data-use: its settings, its prompt, a frame of it, or to extend it.
 // Loaded when first used.
+import { CHANGE_TIMEOUT_MS } from "./form-turns.js";
+
 const MESSAGES = {
   prompt: "The prompt is in the form.",
   start: "Used as the start frame.",
@@ -24,7 +26,7 @@ export async function useVideo(videoForm, control, body, submitter) {
   videoForm.toast(message, { undo: () => videoForm.restore(before) });
 }
 
-// Returns a function that fills the form; shows an error if there is none.
+// Returns a function that fills the form, or null after showing an error.
 async function load(videoForm, control, body, submitter) {
   const { use, ratio } = control.dataset;
   if (control.matches(".prompt-option")) return () => videoForm.fill({ prompt: control.textContent });
@@ -74,7 +76,12 @@ function fillFromForm(videoForm, use, form) {
 async function extractFrame(videoForm, url, body, submitter) {
   submitter?.setAttribute("aria-busy", "true");
   try {
-    const response = await fetch(url, { method: "POST", body, headers: { Accept: "application/json" } });
+    const response = await fetch(url, {
+      method: "POST",
+      body,
+      headers: { Accept: "application/json" },
+      signal: AbortSignal.timeout(CHANGE_TIMEOUT_MS),
+    });
     if (response.status === 404) {
       videoForm.showError("This video was moved to the trash or deleted. Reload the page.");
       return null;

@@ -1,6 +1,6 @@
 // The form for a new video. On a phone it is a sheet over the gallery. The browser keeps a draft for each member.
 import { BaseElement, isComposing } from "./base-element.js";
-import { FormTurns } from "./form-turns.js";
+import { CHANGE_TIMEOUT_MS, FormTurns } from "./form-turns.js";
 
 const ERROR = ".note[role=alert], [aria-invalid=true], .error"; // the first takes the focus
 const phone = matchMedia("(max-width: 860px)");
@@ -258,7 +258,10 @@ class VideoForm extends BaseElement {
 
   async fetchForm(url) {
     try {
-      const response = await fetch(url, { headers: { "HX-Request": "true", "HX-Target": "video-form" } });
+      const response = await fetch(url, {
+        headers: { "HX-Request": "true", "HX-Target": "video-form" },
+        signal: AbortSignal.timeout(CHANGE_TIMEOUT_MS),
+      });
       const redirect = response.headers.get("HX-Redirect");
       if (redirect) location.assign(redirect);
       if (!response.ok) return null;
@@ -311,7 +314,7 @@ class VideoForm extends BaseElement {
     } else if (form === this.form && !event.submitter?.hasAttribute("formaction")) this.#checkSubmission(event);
   }
 
-  // The member means the form that is to come.
+  // While the form changes, nothing is sent: the member means the changed form.
   #checkSubmission(event) {
     if (!this.#turns.isChanging && !this.#lacksSource) return;
     event.preventDefault();
